@@ -1,0 +1,18 @@
+"""A runnable companion to "Understanding Machine Unlearning Through the Lens of Mode Connectivity" (Cheng & Amiri)."""
+
+from .connectivity import connectivity
+from .curves import Curve, fit_curve, line
+from .data import Task, load_task
+from .metrics import measure
+from .settings import BadInput
+from .study import study
+from .traces import Trace, trace
+from .training import train
+from .unlearning import Endpoint, retrain, unlearn
+from .weights import Weights
+
+__all__ = [
+    "BadInput", "Curve", "Endpoint", "Task", "Trace", "Weights", "connectivity", "fit_curve", "line", "load_task",
+    "measure", "retrain", "study", "trace", "train", "unlearn",
+]
+__version__ = "0.1.0"

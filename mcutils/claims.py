@@ -1,0 +1,376 @@
+"""The paper's 24 testable claims: statement, source, and the test that was fixed before any run; the ledger.
+
+The paper gives no tolerance and no test, so every statistic and threshold here is this companion's choice. G is the
+unit of losses: mean forget loss of the retrained models minus that of the original. MCU(0.1) means retain barrier
+<= 0.1 G and forget deficit <= 0.1 G. Intervals are 95 % bootstrap intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .settings import BadInput, choose
+
+VERDICTS = ("supported", "contradicted", "undecided", "not run")
+TOLERANCE = 0.1  # eps of MCU(eps), in units of G
+PER_NOTEBOOK = 3  # claims judged together in 02_seeds; its permutation test is held to 0.05 / 3
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim and its test. ``direction`` says which effects support it:
+
+    ``above`` or ``below`` the threshold; ``outside`` [-threshold, threshold], for a difference whose sign is not
+    claimed; ``explained``, a share of variance with a permutation p-value below ``alpha``, negligible below threshold.
+    """
+
+    id: str
+    statement: str
+    source: str
+    statistic: str
+    threshold: float
+    direction: str
+    notebook: str
+    alpha: float | None = None
+    fixed: str = "2026-11-24"
+
+    @property
+    def rule(self) -> str:
+        """The rule of the verdict in words."""
+        return {
+            "above": f"supported if the interval lies above {self.threshold:g}, contradicted if below",
+            "below": f"supported if the interval lies below {self.threshold:g}, contradicted if above",
+            "outside": f"supported if the interval lies beyond +-{self.threshold:g}, contradicted if within",
+            "explained": f"supported if p < {self.alpha or 0:.3g}, contradicted if the interval lies below {self.threshold:g}",
+        }[self.direction]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a claim's test: effect with its interval, how many pairs and seeds, the verdict."""
+
+    claim: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n_pairs: int | None = None
+    n_seeds: int | None = None
+    verdict: str = "not run"
+    notebook: str = ""
+    p: float | None = None
+
+    def __str__(self) -> str:
+        if self.verdict == "not run":
+            return f"{self.claim}: not run"
+        p = "" if self.p is None else f", p = {self.p:.2g}"
+        numbers = f"{self.effect:.3g} [{self.low:.3g}, {self.high:.3g}]{p}, {self.n_pairs} pairs, {self.n_seeds} seeds"
+        return f"{self.claim}: {self.verdict} ({numbers}; {CLAIMS[self.claim].rule})"
+
+
+def judge(
+    claim_id: str,
+    effect: float,
+    low: float,
+    high: float,
+    *,
+    n_pairs: int,
+    n_seeds: int,
+    p: float | None = None,
+    controls_ok: bool = True,
+    notebook: str = "",
+) -> Verdict:
+    """Apply a claim's rule to an effect and its 95 % interval [low, high].
+
+    ``undecided`` if the interval crosses the threshold or is not finite, or if a control failed. For ``explained`` the
+    permutation ``p`` is needed, and a share that is negligible contradicts the claim however small p is.
+    """
+    claim = CLAIMS[choose("claim", claim_id, CLAIMS)]
+    if low > high:
+        raise BadInput(f"the interval of {claim_id} is upside down: [{low:g}, {high:g}].")
+    if claim.direction == "explained" and p is None:
+        raise BadInput(f"{claim_id} is judged by a permutation test: p is missing.")
+    word = "undecided"
+    if controls_ok and all(math.isfinite(v) for v in (effect, low, high)):
+        word = _decide(claim, low, high, p)
+    return Verdict(claim_id, effect, low, high, n_pairs, n_seeds, word, notebook or claim.notebook, p)
+
+
+def _decide(claim: Claim, low: float, high: float, p: float | None) -> str:
+    edge = claim.threshold
+    yes, no = {
+        "above": (low > edge, high < edge),
+        "below": (high < edge, low > edge),
+        "outside": (low > edge or high < -edge, -edge < low and high < edge),
+        "explained": (p is not None and p < (claim.alpha or 0), high < edge),
+    }[claim.direction]
+    return "contradicted" if no else "supported" if yes else "undecided"
+
+
+COLUMNS = "id claim source statistic threshold effect low high n_pairs n_seeds verdict notebook".split()
+
+
+def ledger(verdicts: Iterable[Verdict] = ()) -> list[dict]:
+    """One row per claim, C1 to C24, with the columns of `COLUMNS`; a claim without a verdict was not run."""
+    given = {}
+    for verdict in verdicts:
+        if choose("claim", verdict.claim, CLAIMS) in given:
+            raise BadInput(f"{verdict.claim} has two verdicts: a ledger holds one each.")
+        given[verdict.claim] = verdict
+    rows = []
+    for claim in CLAIMS.values():
+        v = given.get(claim.id, Verdict(claim.id))
+        found = {
+            name: getattr(v, name) for name in ("effect", "low", "high", "n_pairs", "n_seeds", "verdict")
+        }
+        made = {
+            "id": claim.id,
+            "claim": claim.statement,
+            "source": claim.source,
+            "statistic": claim.statistic,
+        }
+        rows.append({**made, "threshold": claim.threshold, **found, "notebook": v.notebook or claim.notebook})
+    return rows
+
+
+def write_ledger(rows: Iterable[dict], folder: str | Path) -> None:
+    """Write claims.csv and claims.md; the same rows give the same bytes."""
+    texts = [[_cell(row[name]) for name in COLUMNS] for row in rows]
+    with open(Path(folder) / "claims.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *texts])
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *([t.replace("|", "\\|") for t in row] for row in texts)]
+    markdown = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    (Path(folder) / "claims.md").write_text(markdown, encoding="utf-8")
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(*claims: Claim) -> dict[str, Claim]:
+    return {claim.id: claim for claim in claims}
+
+
+CLAIMS: dict[str, Claim] = _table(
+    Claim(
+        "C1",
+        "Two models unlearned by one method with two seeds are often joined by a path without a barrier.",
+        "digest; abstract 2026",
+        "share of (method, seed pair) whose better path, linear or quadratic, satisfies MCU(0.1)",
+        0.5,
+        "above",
+        "02_seeds",
+    ),
+    Claim(
+        "C2",
+        "Whether and how smoothly two models connect depends on the unlearning method.",
+        "digest; review",
+        "share of the variance of the forget deficit / G (linear paths) that the method explains, eta^2; permutation p",
+        0.1,
+        "explained",
+        "02_seeds",
+        alpha=0.05 / PER_NOTEBOOK,
+    ),
+    Claim(
+        "C3",
+        "It depends on the task and its complexity.",
+        "digest; review",
+        "share of the variance of the forget deficit / G (linear paths) that the data set explains, eta^2; permutation p",
+        0.1,
+        "explained",
+        "13_datasets_and_architectures",
+        alpha=0.05,
+    ),
+    Claim(
+        "C4",
+        "It depends on the size of the forget set.",
+        "digest; review",
+        "change of the forget deficit / G (linear paths) from 2 % to 10 % forgetting along the fitted line, sign not claimed",
+        0.1,
+        "outside",
+        "06_forget_size",
+    ),
+    Claim(
+        "C5",
+        "A curriculum changes connectivity and can lead into another basin.",
+        "abstract 2026; review",
+        "mean larger of retain barrier and forget deficit, / G, curriculum to none, minus that of two seeds without",
+        0.1,
+        "outside",
+        "03_curriculum",
+    ),
+    Claim(
+        "C6",
+        "A second-order optimiser changes connectivity and can lead into another basin.",
+        "abstract 2026; review",
+        "mean larger of retain barrier and forget deficit, / G, first to second order, minus that of two first-order seeds",
+        0.1,
+        "outside",
+        "04_second_order",
+    ),
+    Claim(
+        "C7",
+        "Curricula and second-order optimisers help connectivity in some contexts and hurt it in others.",
+        "digest",
+        "smaller of the shares of contexts (method, curve) with less and with more barrier or deficit by 0.05 G or more",
+        0.1,
+        "above",
+        "03_curriculum, 04_second_order",
+    ),
+    Claim(
+        "C8",
+        "Some pairs of different methods connect and some do not.",
+        "abstract 2025",
+        "smaller of the shares of method pairs that satisfy MCU(0.1) and that do not (linear paths)",
+        0.1,
+        "above",
+        "05_methods",
+    ),
+    Claim(
+        "C9",
+        "Along a path of low loss, metrics fluctuate in different patterns.",
+        "abstract 2025",
+        "mean rank correlation between the excesses over the chord of two metrics along one connected path",
+        0.5,
+        "below",
+        "07_metrics_along_the_path",
+    ),
+    Claim(
+        "C10",
+        "A shared manifold of low loss does not make other metrics uniform.",
+        "digest",
+        "median over MCU(0.1) paths of the largest metric range in units of its gap between original and retrained",
+        0.2,
+        "above",
+        "07_metrics_along_the_path",
+    ),
+    Claim(
+        "C11",
+        "Some points inside a path are better than both of its ends.",
+        "digest",
+        "share of MCU(0.1) paths whose inner point chosen on validation beats both ends' overall score on test",
+        0.5,
+        "above",
+        "07_metrics_along_the_path",
+    ),
+    Claim(
+        "C12",
+        "Fitting a quadratic curve often fails for some methods, bad teaching among them.",
+        "review",
+        "share of bad-teacher fits, authors' recipe, with a larger barrier or deficit than the line by 0.1 G",
+        0.5,
+        "above",
+        "08_curve_fitting",
+    ),
+    Claim(
+        "C13",
+        "The line can fail where a quadratic curve works, and the reverse.",
+        "ours",
+        "smaller of the shares of pairs that satisfy MCU(0.1) on the line only and on the quadratic curve only",
+        0.05,
+        "above",
+        "08_curve_fitting",
+    ),
+    Claim(
+        "C14",
+        "Models of one basin can differ a lot on privacy.",
+        "abstract 2026",
+        "ratio of the spread of membership-inference AUC to that of test accuracy, in seed standard deviations, on MCU(0.1) paths",
+        2.0,
+        "above",
+        "10_privacy",
+    ),
+    Claim(
+        "C15",
+        "From the original to the unlearned model, forgetting progresses nonlinearly in t.",
+        "abstract 2026",
+        "mean largest distance of the forget loss from its chord on the line, in units of its change along the line",
+        0.1,
+        "above",
+        "09_progress_and_retraining",
+    ),
+    Claim(
+        "C16",
+        "Most approximate methods are not linearly connected to the retrained model.",
+        "abstract 2026",
+        "share of methods whose retain barrier to a retrained model exceeds that between two retrained models by 0.1 G",
+        0.5,
+        "above",
+        "09_progress_and_retraining",
+    ),
+    Claim(
+        "C17",
+        "An ensemble of models along a path generalises better.",
+        "abstract 2026",
+        "test accuracy of the ensemble minus that of the better end, chosen on validation",
+        0.0,
+        "above",
+        "11_ensembles_and_relearning",
+    ),
+    Claim(
+        "C18",
+        "An ensemble of models along a path resists relearning better.",
+        "abstract 2026; review",
+        "forget accuracy regained by 25 steps of relearning, ensemble minus single model at the same starting level",
+        0.0,
+        "below",
+        "11_ensembles_and_relearning",
+    ),
+    Claim(
+        "C19",
+        "An ensemble of models along a path lies in a smoother landscape.",
+        "review",
+        "test loss increase under a random perturbation of 1 % of the weights' norm, ensemble minus better end, / G",
+        0.0,
+        "below",
+        "11_ensembles_and_relearning",
+    ),
+    Claim(
+        "C20",
+        "The smoother the path, the easier the unlearning task.",
+        "abstract 2026",
+        "rank correlation of roughness of the forget loss with difficulty, the tuned method's gap to the retrained model",
+        0.3,
+        "above",
+        "12_difficulty",
+    ),
+    Claim(
+        "C21",
+        "A path on which retain behaviour is connected need not be connected for the forget set.",
+        "review",
+        "share of retain-connected (method, seed pair, curve), barrier <= 0.1 G, that fail MCU(0.1) by the forget deficit",
+        0.05,
+        "above",
+        "02_seeds",
+    ),
+    Claim(
+        "C22",
+        "What an ensemble gains depends on how many points it takes and where.",
+        "review",
+        "largest minus smallest gain in test accuracy over the sweep of number and placement of points",
+        0.005,
+        "above",
+        "11_ensembles_and_relearning",
+    ),
+    Claim(
+        "C23",
+        "Leaving the forget term out of the curve's objective changes the conclusions.",
+        "review",
+        "share of pairs whose MCU(0.1) verdict differs between a fit with and without the forget term",
+        0.1,
+        "above",
+        "08_curve_fitting",
+    ),
+    Claim(
+        "C24",
+        "Details of the fit (sampling of t, start, BatchNorm, learning rate) change the conclusions.",
+        "code",
+        "share of pairs whose MCU(0.1) verdict differs between the authors' recipe and the corrected one",
+        0.1,
+        "above",
+        "08_curve_fitting",
+    ),
+)

@@ -1,0 +1,385 @@
+"""Data sets as in-memory tensors with pinned checksums, and the task: who is retained, who is forgotten.
+
+Every split follows from the arguments of `load_task` through SHA-256, not through a random generator, so no
+version of any library can change which images are forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .settings import BadInput
+
+VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
+RETAIN_EVAL_SIZE = 1_000
+BN_SIZE = 1_024
+RESTORE = "restore data/ from the repository (git checkout -- data)"
+
+FASHION_CLASSES = tuple(
+    "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
+)
+FASHION_MEAN, FASHION_STD = 0.2860, 0.3530  # of the 60,000 official training images, pixels in [0, 1]
+DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3760  # of all 1,797 images, pixels in [0, 1]
+
+# `fingerprint` of the official 60,000 + 10,000 images and labels, and of scikit-learn's digits in their own
+# order.
+FASHION_FULL_SHA256 = "ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f"
+DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set in memory: images (N, C, H, W) float32, normalised; labels (N,) int64; where they came from.
+
+    ``checksum`` is the `fingerprint` of the raw images and labels that were loaded; ``mean`` and ``std`` undo
+    the normalisation (pixel in [0, 1] = x * std + mean).
+    """
+
+    name: str
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    classes: tuple[str, ...]
+    checksum: str
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A data set and its disjoint splits, as rows of one tensor.
+
+    ``x`` (M, C, H, W) holds the training images and then the test images, ``y`` (M,) their labels. ``index``
+    maps a split to its rows: ``train`` (the pool that the original model learns) = ``forget`` + ``retain``;
+    ``valid`` and ``test``, which no model ever learns; ``retain_eval`` and ``bn``, two disjoint parts of
+    ``retain`` kept for evaluation and for BatchNorm statistics. ``forget`` is the forgotten fraction of the
+    pool, ``seed``, ``train_size`` and ``test_size`` are the other arguments of `load_task`.
+    """
+
+    dataset: str
+    forget: float
+    x: Tensor
+    y: Tensor
+    index: Mapping[str, Tensor]
+    classes: tuple[str, ...]
+    checksum: str
+    seed: int = 0
+    train_size: int | None = None
+    test_size: int | None = None
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def device(self) -> torch.device:
+        return self.x.device
+
+    @property
+    def evaluation(self) -> dict[str, Tensor]:
+        """Rows of the four splits of a trace; ``retain`` is the fixed sample ``retain_eval``."""
+        return {
+            "retain": self.rows("retain_eval"),
+            **{split: self.rows(split) for split in ("forget", "valid", "test")},
+        }
+
+    def rows(self, split: str) -> Tensor:
+        """Rows of ``x`` that belong to a split, (N,) int64."""
+        if split not in self.index:
+            raise BadInput(f"There is no split {split!r}; choose from {', '.join(self.index)}.")
+        return self.index[split]
+
+    def inputs(self, split: str) -> Tensor:
+        """Images of a split, (N, C, H, W)."""
+        return self.x[self.rows(split)]
+
+    def labels(self, split: str) -> Tensor:
+        """Labels of a split, (N,)."""
+        return self.y[self.rows(split)]
+
+    def to(self, device: str | torch.device) -> Task:
+        """Return the same task with its tensors on ``device``."""
+        try:
+            x, y = self.x.to(device), self.y.to(device)
+            index = {split: rows.to(device) for split, rows in self.index.items()}
+        except (RuntimeError, AssertionError, TypeError) as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+            raise BadInput(f"Device {device!r} cannot be used here ({reason}); 'cpu' always can.") from error
+        return replace(self, x=x, y=y, index=index)
+
+
+def load_task(
+    name: str = "fashion-mnist",
+    forget: float = 0.10,
+    *,
+    seed: int = 0,
+    train_size: int | None = None,
+    test_size: int | None = None,
+    path: str | Path | None = None,
+    device: str | torch.device = "cpu",
+) -> Task:
+    """Load a data set and split it into retain, forget, valid and test.
+
+    A tenth of the training images, the same share of each class, becomes ``valid``. The rest, the pool of n
+    images, is permuted once by ``seed``; the first round(forget * n) are forgotten, so a smaller forget set
+    is a part of a larger one, and neither ``valid`` nor the permutation depends on ``forget``. The last 1,000
+    of the permutation are ``retain_eval`` and the 1,024 before those ``bn``; where fewer are retained,
+    ``retain_eval`` takes at most half of them and ``bn`` the rest.
+
+    Args:
+        name: a key of `DATASETS`.
+        forget: fraction of the pool to forget, between 0 and 1, both excluded.
+        seed: decides ``valid`` and the permutation.
+        train_size: use that many training images only, the first of each class in proportion; all when None.
+        test_size: the same for the test images.
+        path: folder of the data set; see the function in `DATASETS`.
+        device: where the tensors live.
+
+    Raises:
+        BadInput: unknown data set, forget fraction or size out of range, a split left empty, a corrupt or
+        missing file.
+    """
+    if not isinstance(name, str) or name not in DATASETS:
+        raise BadInput(f"Unknown data set {name!r}; choose from {', '.join(DATASETS)}.")
+    if isinstance(forget, bool) or not isinstance(forget, Real) or not 0 < forget < 1:
+        raise BadInput(
+            f"The forget fraction is {forget!r}; it must be a number greater than 0 and less than 1."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise BadInput(f"The seed is {seed!r}; it must be an integer.")
+    data = DATASETS[name](path=path)
+    train = _first_rows(data.y_train, train_size, "train_size", name)
+    test = _first_rows(data.y_test, test_size, "test_size", name)
+    y_train = data.y_train[train]
+    index = _split(y_train.numpy(), float(forget), int(seed))
+    index["test"] = torch.arange(len(train), len(train) + len(test))
+    task = Task(
+        dataset=name,
+        forget=float(forget),
+        x=torch.cat([data.x_train[train], data.x_test[test]]),
+        y=torch.cat([y_train, data.y_test[test]]),
+        index=index,
+        classes=data.classes,
+        checksum=data.checksum,
+        seed=int(seed),
+        train_size=None if train_size is None else int(train_size),
+        test_size=None if test_size is None else int(test_size),
+    )
+    return task.to(device)
+
+
+def fashion_mnist(path: str | Path | None = None) -> Dataset:
+    """Read the shipped draw of Fashion-MNIST: 10,000 training and 2,000 test images, 28 x 28, ten classes.
+
+    ``path`` is the folder with fashion-mnist.npz and checksums.json, by default ``$MCUTILS_DATA`` or the
+    repository's data/. Source: Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747.
+    """
+    file_name = "fashion-mnist.npz"
+    content, record = read_shipped(file_name, path)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = [file[part] for part in ("train_images", "train_labels", "test_images", "test_labels")]
+    except (NotImplementedError, RuntimeError) as error:
+        raise BadInput(
+            f"This Python was built without lzma, which {file_name} needs; use another Python."
+        ) from error
+    checksum = _expect(fingerprint(*arrays), record["decoded"]["fingerprint"], file_name, RESTORE)
+    return _dataset("fashion-mnist", arrays, 255, FASHION_CLASSES, checksum, FASHION_MEAN, FASHION_STD)
+
+
+def fashion_mnist_full(path: str | Path | None = None) -> Dataset:
+    """Read all 60,000 + 10,000 images of Fashion-MNIST, downloaded by torchvision the first time.
+
+    ``path`` is torchvision's root folder, by default ``$MCUTILS_CACHE`` or ~/.cache/mcutils.
+    """
+    from torchvision.datasets import FashionMNIST
+
+    root = cache_folder() if path is None else Path(path).expanduser()
+    try:
+        parts = [FashionMNIST(str(root), train=train, download=True) for train in (True, False)]
+        arrays = [array.numpy() for part in parts for array in (part.data, part.targets.to(torch.uint8))]
+    except Exception as error:  # network, disk and format errors alike, of several libraries
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
+        raise BadInput(
+            f"The full Fashion-MNIST could not be downloaded into {root} ({reason}); check the connection "
+            "and try again, or use the shipped 'fashion-mnist'."
+        ) from error
+    where = root / "FashionMNIST"
+    checksum = _expect(fingerprint(*arrays), FASHION_FULL_SHA256, str(where), f"delete {where} and run again")
+    return _dataset("fashion-mnist-full", arrays, 255, FASHION_CLASSES, checksum, FASHION_MEAN, FASHION_STD)
+
+
+def digits(path: str | Path | None = None) -> Dataset:
+    """Read scikit-learn's handwritten digits: 1,797 images of 8 x 8, ten classes, a fifth for testing.
+
+    ``path`` must be None: the images come with scikit-learn. Source: Alpaydin and Kaynak 1998, UCI.
+    """
+    from sklearn.datasets import load_digits
+
+    if path is not None:
+        raise BadInput(
+            f"The data set 'digits' comes with scikit-learn and takes no path, but was given {str(path)!r}."
+        )
+    raw = load_digits()
+    images, labels = raw.images.astype(np.uint8), raw.target.astype(np.uint8)
+    checksum = _expect(
+        fingerprint(images, labels), DIGITS_SHA256, "scikit-learn's digits.csv.gz", "reinstall scikit-learn"
+    )
+    test = np.sort(_stratified(labels, shuffled(len(labels), "digits test"), round(len(labels) / 5)))
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    arrays = [images[train], labels[train], images[test], labels[test]]
+    return _dataset("digits", arrays, 16, tuple("0123456789"), checksum, DIGITS_MEAN, DIGITS_STD)
+
+
+DATASETS: dict[str, Callable[..., Dataset]] = {
+    "fashion-mnist": fashion_mnist,
+    "fashion-mnist-full": fashion_mnist_full,
+    "digits": digits,
+}
+
+
+def data_folder(path: str | Path | None = None) -> Path:
+    """Return the folder of shipped files: ``path``, else ``$MCUTILS_DATA``, else data/ beside the package."""
+    folder = Path(path or os.environ.get("MCUTILS_DATA") or Path(__file__).resolve().parent.parent / "data")
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise BadInput(
+            f"There is no data folder {folder}; set MCUTILS_DATA or path= to the data/ folder of a clone "
+            "of this repository."
+        )
+    return folder
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads: ``$MCUTILS_CACHE``, else mcutils in the user's cache folder."""
+    if own := os.environ.get("MCUTILS_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcutils"
+
+
+def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict]:
+    """Read a file of the data folder and check it against checksums.json.
+
+    Returns:
+        The bytes of the file and its entry in checksums.json.
+
+    Raises:
+        BadInput: the file is missing, unknown to checksums.json or differs from it.
+    """
+    folder = data_folder(path)
+    try:
+        record = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))[name]
+        expected = record["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{folder / 'checksums.json'} is missing or does not list {name}; {RESTORE}."
+        ) from error
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise BadInput(f"{folder / name} cannot be read ({error.strerror}); {RESTORE}.") from error
+    _expect(hashlib.sha256(content).hexdigest(), expected, str(folder / name), RESTORE)
+    return content, record
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Return the SHA-256, in hexadecimal, of the bytes of uint8 arrays one after the other."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype=np.uint8))
+    return digest.hexdigest()
+
+
+def shuffled(n: int, key: str) -> np.ndarray:
+    """Return the permutation (n,) of 0..n-1 that sorts SHA-256("key/i"): the same on every machine."""
+    return np.array(
+        sorted(range(n), key=lambda i: hashlib.sha256(f"{key}/{i}".encode()).digest()), dtype=np.int64
+    )
+
+
+def _split(labels: np.ndarray, forget: float, seed: int) -> dict[str, Tensor]:
+    """Split the training rows 0..n-1: rows of train, retain, forget, valid, retain_eval and bn."""
+    n = len(labels)
+    order = shuffled(n, f"mcutils/{seed}")
+    valid = np.sort(_stratified(labels, order, round(VALID_FRACTION * n)))
+    pool = order[~np.isin(order, valid)]
+    n_forget = round(forget * len(pool))
+    retain = pool[n_forget:]
+    n_eval = min(RETAIN_EVAL_SIZE, len(retain) // 2)
+    n_bn = min(BN_SIZE, len(retain) - n_eval)
+    parts = {
+        "train": pool,
+        "retain": retain,
+        "forget": pool[:n_forget],
+        "valid": valid,
+        "retain_eval": pool[len(pool) - n_eval :],
+        "bn": pool[len(pool) - n_eval - n_bn : len(pool) - n_eval],
+    }
+    for split, rows in parts.items():
+        if len(rows) == 0:
+            raise BadInput(
+                f"The split {split!r} would be empty: {forget:g} of {len(pool)} training images leaves "
+                f"{n_forget} to forget, {len(retain)} to retain, {len(valid)} for validation; at least 1, 2 "
+                "and 1 are needed."
+            )
+    return {split: torch.from_numpy(rows.copy()) for split, rows in parts.items()}
+
+
+def _stratified(labels: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
+    """Take ``size`` entries of ``order`` from the front, each class in proportion to its frequency.
+
+    The shares are rounded by largest remainder, so they sum to ``size``; ties go to the smaller class number.
+    """
+    classes, counts = np.unique(labels[order], return_counts=True)
+    whole, rest = np.divmod(counts * size, len(order))
+    whole[np.argsort(-rest, kind="stable")[: size - whole.sum()]] += 1
+    return np.concatenate([order[labels[order] == c][:k] for c, k in zip(classes, whole, strict=True)])
+
+
+def _first_rows(labels: Tensor, size: int | None, argument: str, name: str) -> Tensor:
+    """Rows of the first ``size`` examples, classes in proportion, in the data set's own order."""
+    n = len(labels)
+    if size is None:
+        return torch.arange(n)
+    if isinstance(size, bool) or not isinstance(size, Integral) or not 1 <= size <= n:
+        raise BadInput(
+            f"{argument} is {size!r}; for {name!r} it must be an integer from 1 to {n}, or None for all."
+        )
+    return torch.from_numpy(np.sort(_stratified(labels.numpy(), np.arange(n), int(size))))
+
+
+def _dataset(
+    name: str,
+    arrays: list[np.ndarray],
+    white: int,
+    classes: tuple[str, ...],
+    checksum: str,
+    mean: float,
+    std: float,
+) -> Dataset:
+    """Normalise uint8 images (N, H, W) of largest pixel ``white`` and labels (N,) into a `Dataset`."""
+    x_train, y_train, x_test, y_test = arrays
+    images = [((torch.tensor(x)[:, None].float() / white) - mean) / std for x in (x_train, x_test)]
+    labels = [torch.tensor(y).long() for y in (y_train, y_test)]
+    return Dataset(name, images[0], labels[0], images[1], labels[1], classes, checksum, mean, std)
+
+
+def _expect(found: str, expected: str, what: str, remedy: str) -> str:
+    """Return ``found`` when it is the expected SHA-256; raise otherwise."""
+    if found != expected:
+        raise BadInput(
+            f"{what} is corrupt (SHA-256 {found[:12]}..., expected {str(expected)[:12]}...); {remedy}."
+        )
+    return found

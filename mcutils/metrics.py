@@ -1,0 +1,421 @@
+"""Metrics of a trace: arrays in, one number per t out, no network.
+
+Shapes: T points on the curve, N examples of a split, K classes. Logits are stored as float16; everything here
+is float64. Losses and Kullback-Leibler divergences are in nats, Jensen-Shannon divergences in bits unless a
+published variant says otherwise, accuracies in fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from .settings import BadInput, choose
+from .traces import SPLITS, Trace
+
+NO_REFERENCES: Mapping[str, Trace] = MappingProxyType({})
+REFERENCES = {
+    "retrained": "the model retrained without the forget set",
+    "original": "the model before unlearning",
+    "random": "an untrained network",
+}
+SCORES = ("UA", "RA", "TA")
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logarithm of the softmax over the last axis, in float64; rows that hold inf or nan become nan."""
+    logits = np.asarray(logits, dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        shifted = logits - logits.max(axis=-1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def probabilities(trace: Trace, split: str) -> np.ndarray:
+    """Class probabilities (T, N, K) of a split."""
+    return np.exp(log_probabilities(trace, split))
+
+
+def log_probabilities(trace: Trace, split: str) -> np.ndarray:
+    """Log class probabilities (T, N, K) of a split."""
+    return log_softmax(_logits(trace, split))
+
+
+def per_example_loss(trace: Trace, split: str) -> np.ndarray:
+    """Cross-entropy -log p_y (T, N) in nats; nan where the logits are not finite."""
+    logits, labels = _logits(trace, split), np.asarray(trace.labels[split])
+    with np.errstate(invalid="ignore", over="ignore"):
+        shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+        true = np.take_along_axis(shifted, labels[None, :, None], axis=-1)[..., 0]
+        return np.log(np.exp(shifted, out=shifted).sum(axis=-1)) - true
+
+
+def predictions(trace: Trace, split: str) -> np.ndarray:
+    """Predicted class (T, N), the first one on a tie; -1 where a logit is nan."""
+    logits = _logits(trace, split)
+    return np.where(np.isnan(logits).any(axis=-1), -1, logits.argmax(axis=-1))
+
+
+def correct(trace: Trace, split: str) -> np.ndarray:
+    """Whether each prediction is right (T, N) bool; a row with a nan logit counts as wrong."""
+    return predictions(trace, split) == np.asarray(trace.labels[split])
+
+
+def kl_divergence(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """KL(p || q) = sum_k p_k (log p_k - log q_k) over the last axis, in nats, from log probabilities."""
+    p = np.exp(log_p)
+    with np.errstate(invalid="ignore"):
+        terms = np.where(p > 0, p * (log_p - log_q), 0.0 * p)
+    return np.maximum(terms.sum(axis=-1), 0.0)
+
+
+def js_divergence(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """Jensen-Shannon divergence in bits, in [0, 1], over the last axis, from log probabilities.
+
+    JS(p, q) = [KL(p || m) + KL(q || m)] / (2 log 2) with m = (p + q) / 2.
+    """
+    log_m = np.logaddexp(log_p, log_q) - np.log(2)
+    bits = (kl_divergence(log_p, log_m) + kl_divergence(log_q, log_m)) / (2 * np.log(2))
+    return np.minimum(bits, 1.0)
+
+
+def reference(references: Mapping[str, Trace], name: str, trace: Trace, split: str) -> Trace:
+    """Return a reference after checking that it is one model evaluated on the same examples as the trace.
+
+    Raises BadInput if the reference is missing, is a curve, or holds other examples.
+    """
+    require(references, name, "this metric")
+    other = references[name]
+    if len(other.t) != 1:
+        raise BadInput(f"references[{name!r}] holds {len(other.t)} points; a reference is one model (T = 1).")
+    if split not in other.index or not np.array_equal(other.index[split], trace.index[split]):
+        raise BadInput(f"references[{name!r}] holds other {split} examples than the trace; use one task.")
+    return other
+
+
+def require(references: Mapping[str, Trace], name: str, who: str) -> None:
+    """Raise BadInput naming the reference that ``who`` needs, if it is missing."""
+    if name not in references:
+        what, given = REFERENCES.get(name, "a trace of one model"), ", ".join(sorted(references)) or "none"
+        raise BadInput(f"{who} needs references[{name!r}] ({what}); given: {given}.")
+
+
+def gap_to_retrained(scores: Mapping, retrained: Mapping, keys: Iterable[str] = SCORES) -> np.ndarray:
+    """Average gap mean_k |s_k - s_k(retrained)| over UA, RA and TA in fractions (Fan et al., SalUn, 2024).
+
+    Args:
+        scores, retrained: name -> fraction, scalars or arrays that broadcast.
+        keys: which scores enter; add "MIA" to follow tables that include it.
+    """
+    return np.mean([np.abs(d) for d in _differences(scores, retrained, keys)], axis=0)
+
+
+def tow(scores: Mapping, retrained: Mapping, keys: Iterable[str] = SCORES) -> np.ndarray:
+    """Tug-of-War prod_k (1 - |s_k - s_k(retrained)|), 1 for the retrained model (Zhao et al., RUM, 2024)."""
+    return np.prod([1 - np.abs(d) for d in _differences(scores, retrained, keys)], axis=0)
+
+
+def _differences(scores: Mapping, retrained: Mapping, keys: Iterable[str]) -> list[np.ndarray]:
+    keys = tuple(keys)
+    for where, given in (("scores", scores), ("retrained", retrained)):
+        missing = [key for key in keys if key not in given]
+        if missing:
+            raise BadInput(f"{where} lacks {', '.join(missing)}; needed: {', '.join(keys)}.")
+        if any(np.any((np.asarray(given[key]) < 0) | (np.asarray(given[key]) > 1)) for key in keys):
+            raise BadInput(f"{where} must be fractions between 0 and 1, not percentages.")
+    differences = [np.asarray(scores[key], float) - np.asarray(retrained[key], float) for key in keys]
+    return np.broadcast_arrays(*differences)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named function of a trace.
+
+    ``function(trace, *, references)`` returns (T,) float64. ``splits`` and ``references`` say what it reads;
+    ``direction`` is what good means: ``up``, ``down`` or ``retrained`` (as close as possible to the retrained
+    model's own value, so neither extreme is a success). ``formula`` and ``source`` are for tables.
+    """
+
+    name: str
+    function: Callable[..., np.ndarray]
+    direction: str
+    unit: str
+    formula: str
+    source: str
+    splits: tuple[str, ...] = ("forget",)
+    references: tuple[str, ...] = ()
+
+    def __call__(self, trace: Trace, *, references: Mapping[str, Trace] = NO_REFERENCES) -> np.ndarray:
+        for name in self.references:
+            require(references, name, f"metric {self.name!r}")
+        return np.asarray(self.function(trace, references=references), dtype=np.float64)
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def register(
+    name: str, *, direction: str, unit: str, formula: str, source: str = "standard", splits, references=()
+):
+    """Decorator that adds ``function(trace, *, references) -> (T,)`` to METRICS; a name can be taken once."""
+    if name in METRICS:
+        raise BadInput(f"a metric named {name!r} exists already; choose another name.")
+    choose("direction", direction, ("up", "down", "retrained"))
+
+    def add(function):
+        needs = tuple(splits), tuple(references)
+        METRICS[name] = Metric(name, function, direction, unit, formula, source, *needs)
+        return function
+
+    return add
+
+
+def metric(name: str) -> Metric:
+    """Look up a metric by name; BadInput lists the known ones."""
+    return METRICS[choose("metric", name, METRICS)]
+
+
+def measure(
+    trace: Trace, names: str | Iterable[str] | None = None, *, references: Mapping[str, Trace] = NO_REFERENCES
+) -> dict[str, np.ndarray]:
+    """Evaluate metrics on a trace.
+
+    Args:
+        trace: a curve or a single model.
+        names: one name or several; None takes every metric whose references are given.
+        references: "retrained", "original", "random" -> trace of one model on the same examples.
+
+    Returns:
+        name -> (T,) float64.
+    """
+    if names is None:
+        names = [name for name, m in METRICS.items() if all(r in references for r in m.references)]
+    elif isinstance(names, str):
+        names = [names]
+    return {name: metric(name)(trace, references=references) for name in names}
+
+
+def scores(trace: Trace) -> dict[str, np.ndarray]:
+    """UA, RA and TA (T,) of a trace, as `gap_to_retrained` and `tow` take them."""
+    return measure(trace, SCORES)
+
+
+def mean_loss(trace: Trace, split: str) -> np.ndarray:
+    """Mean cross-entropy (T,) of a split in nats."""
+    return per_example_loss(trace, split).mean(axis=-1)
+
+
+def accuracy(trace: Trace, split: str) -> np.ndarray:
+    """Share of right predictions (T,) of a split."""
+    return correct(trace, split).mean(axis=-1)
+
+
+def _logits(trace: Trace, split: str) -> np.ndarray:
+    if split not in trace.logits:
+        raise BadInput(f"the trace holds no split {split!r}; it holds {', '.join(trace.logits)}.")
+    return np.asarray(trace.logits[split])
+
+
+def _pair(trace: Trace, references: Mapping[str, Trace], name: str, split: str):
+    """Log probabilities (T, N, K) of the trace and (1, N, K) of a reference."""
+    other = reference(references, name, trace, split)
+    return log_probabilities(trace, split), log_probabilities(other, split)
+
+
+_LOSS_DIRECTION = {"retain": "down", "forget": "retrained", "valid": "down", "test": "down"}
+_ACCURACY_DIRECTION = {"retain": "up", "forget": "retrained", "valid": "up", "test": "up"}
+
+for _split in SPLITS:
+
+    @register(
+        f"loss_{_split}",
+        direction=_LOSS_DIRECTION[_split],
+        unit="nats",
+        formula="mean -log p_y",
+        splits=[_split],
+    )
+    def _loss(trace, *, references, split=_split):
+        return mean_loss(trace, split)
+
+
+for _split in SPLITS:
+
+    @register(
+        f"accuracy_{_split}",
+        direction=_ACCURACY_DIRECTION[_split],
+        unit="fraction",
+        formula="mean [argmax p = y]",
+        splits=[_split],
+    )
+    def _accuracy(trace, *, references, split=_split):
+        return accuracy(trace, split)
+
+
+_SPARSE = "Jia et al. 2023 (model sparsity)"
+
+
+@register(
+    "UA",
+    direction="retrained",
+    unit="fraction",
+    formula="1 - forget accuracy",
+    source=_SPARSE,
+    splits=["forget"],
+)
+def _ua(trace, *, references):
+    return 1 - accuracy(trace, "forget")
+
+
+@register("RA", direction="up", unit="fraction", formula="retain accuracy", source=_SPARSE, splits=["retain"])
+def _ra(trace, *, references):
+    return accuracy(trace, "retain")
+
+
+@register("TA", direction="up", unit="fraction", formula="test accuracy", source=_SPARSE, splits=["test"])
+def _ta(trace, *, references):
+    return accuracy(trace, "test")
+
+
+@register(
+    "knowledge_gap",
+    direction="retrained",
+    unit="AUC",
+    splits=("retain", "forget"),
+    formula="1/2 + (retain accuracy - forget accuracy) / 2",
+    source="Cheng & Amiri, MU-Bench, in expectation",
+)
+def _knowledge_gap(trace, *, references):
+    # The benchmark averages, over 500 random retain subsets, the AUC of "answered correctly" as a score for
+    # "is a retain example". A yes/no score has AUC 1/2 + (a_r - a_f) / 2; its mean over subsets is this.
+    return 0.5 + (accuracy(trace, "retain") - accuracy(trace, "forget")) / 2
+
+
+@register(
+    "overall",
+    direction="up",
+    unit="fraction",
+    splits=("forget", "test"),
+    references=("original",),
+    formula="harmonic mean of 1 - |test accuracy - original's| and 1 - |forget accuracy - 1/K|",
+    source="Cheng & Amiri, MU-Bench (as used along curves; rewards chance-level forgetting)",
+)
+def _overall(trace, *, references):
+    original = accuracy(reference(references, "original", trace, "test"), "test")
+    chance = 1 / trace.logits["forget"].shape[-1]
+    test = 1 - np.abs(accuracy(trace, "test") - original)
+    forget = 1 - np.abs(accuracy(trace, "forget") - chance)
+    return 2 * test * forget / (test + forget)
+
+
+@register(
+    "zrf",
+    direction="retrained",
+    unit="1 - bits",
+    splits=["forget"],
+    references=("random",),
+    formula="1 - mean JS(p, p_random), JS in bits",
+    source="Chundawat et al. 2023 (Bad Teacher), as defined",
+)
+def _zrf(trace, *, references):
+    return 1 - js_divergence(*_pair(trace, references, "random", "forget")).mean(axis=-1)
+
+
+@register(
+    "zrf_elementwise",
+    direction="retrained",
+    unit="1 - nats / K",
+    splits=["forget"],
+    references=("random",),
+    formula="1 - mean [KL(m || p) + KL(m || p_random)] / (2 K), in nats",
+    source="Chundawat et al. 2023, as in the published code: arguments swapped, averaged over classes too",
+)
+def _zrf_elementwise(trace, *, references):
+    log_p, log_q = _pair(trace, references, "random", "forget")
+    log_m = np.logaddexp(log_p, log_q) - np.log(2)
+    swapped = (kl_divergence(log_m, log_p) + kl_divergence(log_m, log_q)) / 2
+    return 1 - swapped.mean(axis=-1) / log_p.shape[-1]
+
+
+@register(
+    "zrf_noise",
+    direction="retrained",
+    unit="1 - nats",
+    splits=["forget"],
+    formula="1 - mean over classes of JS(p_k, noise_k), columns normalised over D_f, softmax(uniform) noise",
+    source="Cheng & Amiri, MU-Bench, as in the code: 500 noise draws, JS taken across examples, in nats",
+)
+def zrf_noise(trace: Trace, *, references=NO_REFERENCES, draws: int = 500, seed: int = 0) -> np.ndarray:
+    """The benchmark's ZRF (T,): noise in place of a network, and JS taken down the examples of each class."""
+    p = probabilities(trace, "forget")
+    # Only the entropy of the mixture pairs a prediction with a draw; the other terms stay out of the loop.
+    # Classes lead, so that a column over the examples is contiguous.
+    with np.errstate(invalid="ignore"):
+        p_k = np.moveaxis(p / p.sum(axis=1, keepdims=True), 2, 1)
+    columns = np.ascontiguousarray(p_k).reshape(len(p), -1)
+    classes = p.shape[-1]
+    generator = np.random.default_rng(seed)
+    total = np.zeros(len(p))
+    for _ in range(draws):
+        noise = np.exp(log_softmax(generator.random(p.shape[1:])))
+        q = np.ascontiguousarray((noise / noise.sum(axis=0)).T).ravel()
+        mixture = (columns + q) / 2
+        total += -np.einsum("ij,ij->i", mixture, np.log(mixture)) + (q @ np.log(q)) / 2
+    entropy = np.einsum("ij,ij->i", columns, np.log(columns, out=np.zeros_like(columns), where=columns > 0))
+    return 1 - (total / draws + entropy / 2) / classes
+
+
+for _split in ("forget", "test"):
+
+    @register(
+        f"js_retrained_{_split}",
+        direction="down",
+        unit="bits",
+        splits=(_split,),
+        references=("retrained",),
+        formula="mean JS(p, p_retrained), JS in bits",
+        source="Golatkar et al. 2021; Chundawat et al. 2023",
+    )
+    def _js_retrained(trace, *, references, split=_split):
+        return js_divergence(*_pair(trace, references, "retrained", split)).mean(axis=-1)
+
+    @register(
+        f"kl_retrained_{_split}",
+        direction="down",
+        unit="nats",
+        splits=(_split,),
+        references=("retrained",),
+        formula="mean KL(p_retrained || p)",
+        source="Golatkar et al. 2020",
+    )
+    def _kl_retrained(trace, *, references, split=_split):
+        log_p, log_q = _pair(trace, references, "retrained", split)
+        return kl_divergence(log_q, log_p).mean(axis=-1)
+
+    @register(
+        f"activation_distance_{_split}",
+        direction="down",
+        unit="L2 of probabilities",
+        splits=(_split,),
+        references=("retrained",),
+        formula="mean ||p - p_retrained||_2",
+        source="Golatkar et al. 2021",
+    )
+    def _activation_distance(trace, *, references, split=_split):
+        log_p, log_q = _pair(trace, references, "retrained", split)
+        return np.linalg.norm(np.exp(log_p) - np.exp(log_q), axis=-1).mean(axis=-1)
+
+    @register(
+        f"agreement_{_split}",
+        direction="up",
+        unit="fraction",
+        splits=(_split,),
+        references=("retrained",),
+        formula="mean of [argmax p = argmax p_retrained]",
+        source="Cao & Yang 2015 (completeness)",
+    )
+    def _agreement(trace, *, references, split=_split):
+        other = reference(references, "retrained", trace, split)
+        mine, theirs = predictions(trace, split), predictions(other, split)
+        return ((mine == theirs) & (mine >= 0)).mean(axis=-1)

@@ -1,0 +1,162 @@
+"""Optimisers behind one table: AdamW and SGD from torch, Sophia-G as published, and SOUL's form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, AdamW, Optimizer
+
+from .settings import BadInput, choose
+
+
+class _ClippedSign(Optimizer):
+    """Momentum m clipped by a curvature estimate h: theta -= lr sign(m) min(|m| / (rho bs h + 1e-15), 1)."""
+
+    def __init__(self, params: Iterable, lr: float, weight_decay: float, betas: tuple[float, float], rho: float):
+        if not 0 <= betas[0] < 1 or not 0 <= betas[1] < 1 or rho <= 0:
+            raise BadInput(f"betas must lie in [0, 1) and rho be positive, got betas {betas} and rho {rho}.")
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "betas": betas, "rho": rho})
+
+    def _state(self, p: Tensor) -> dict[str, Tensor]:
+        state = self.state[p]
+        if not state:
+            state["m"], state["h"] = torch.zeros_like(p), torch.zeros_like(p)
+        return state
+
+    def _apply(self, p: Tensor, group: dict[str, Any], terms: int) -> None:
+        state = self._state(p)
+        ratio = (state["m"].abs() / (group["rho"] * terms * state["h"] + 1e-15)).clamp(max=1)
+        p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * state["m"].sign() * ratio)
+
+
+class SophiaG(_ClippedSign):
+    r"""Sophia with the Gauss-Newton-Bartlett estimator, as published.
+
+    :math:`m \leftarrow \beta_1 m + (1-\beta_1) g`; every ``interval`` steps labels are drawn from the model's own
+    softmax on the current batch, and with :math:`\hat g` the gradient of the mean cross-entropy on them
+    :math:`h \leftarrow \beta_2 h + (1-\beta_2) \hat g^2`; then, with B prediction terms in the step,
+    :math:`\theta \leftarrow (1 - \eta\lambda)\theta - \eta\,\mathrm{sign}(m)\min(|m| / (\rho B h + 10^{-15}), 1)`.
+    B times the expectation of h's new part is the diagonal of the Gauss-Newton matrix of the mean loss.
+
+    Source: Liu et al., "Sophia: A Scalable Stochastic Second-order Optimizer" (2023), algorithm 3.
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 1e-4,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.965, 0.99),
+        rho: float = 0.04,
+        interval: int = 10,
+    ):
+        super().__init__(params, lr, weight_decay, betas, rho)
+        if not isinstance(interval, int) or interval < 1:
+            raise BadInput(f"the curvature interval must be a whole number of steps, at least 1, got {interval!r}.")
+        self.interval = interval
+        self.terms = 1
+
+    @torch.no_grad()
+    def update_curvature(self, gradients: Sequence[Tensor], terms: int) -> None:
+        """Fold the squared gradients of the mean cross-entropy on resampled labels of ``terms`` examples into h."""
+        self.terms = terms
+        parameters = [(p, group["betas"][1]) for group in self.param_groups for p in group["params"]]
+        for (p, beta), g in zip(parameters, gradients, strict=True):
+            self._state(p)["h"].mul_(beta).addcmul_(g, g, value=1 - beta)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # noqa: ARG002
+        """One update from the gradients stored in the parameters."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    beta = group["betas"][0]
+                    self._state(p)["m"].mul_(beta).add_(p.grad, alpha=1 - beta)
+                    self._apply(p, group, self.terms)
+
+
+class Soul(_ClippedSign):
+    r"""The optimiser that the authors ran: Sophia's update with h from the training gradient itself.
+
+    At every step :math:`h \leftarrow \beta_2 h + (1-\beta_2) g^2` with the training gradient (no label is resampled), the
+    momentum update runs twice with the same gradient, and B is fixed at 5120. On a gradient-ascent loss h is then the
+    squared ascent gradient: a clipped sign momentum rather than a second-order method.
+
+    Source: the authors' benchmark code and Jia et al., "SOUL" (2024); formulas only.
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 1e-4,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.95),
+        rho: float = 0.04,
+        terms: int = 5120,
+    ):
+        super().__init__(params, lr, weight_decay, betas, rho)
+        self.terms = terms
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # noqa: ARG002
+        """One update from the gradients stored in the parameters."""
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self._state(p)
+                for _ in range(2):
+                    state["m"].mul_(beta1).add_(p.grad, alpha=1 - beta1)
+                state["h"].mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+                self._apply(p, group, self.terms)
+
+
+def adamw(params: Iterable, lr: float, weight_decay: float, *, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizer:
+    """Torch's AdamW: the first-order optimiser of the paper."""
+    return AdamW(params, lr=lr, weight_decay=weight_decay, betas=betas, foreach=True)
+
+
+def sgd(params: Iterable, lr: float, weight_decay: float, *, momentum: float = 0.9) -> Optimizer:
+    """Torch's SGD with momentum (0.9 unless stated), as in the SalUn and SCRUB recipes."""
+    return SGD(params, lr=lr, weight_decay=weight_decay, momentum=momentum, foreach=True)
+
+
+def sophia_g(
+    params: Iterable,
+    lr: float,
+    weight_decay: float,
+    *,
+    betas: tuple[float, float] = (0.965, 0.99),
+    rho: float = 0.04,
+    interval: int = 10,
+) -> Optimizer:
+    """Sophia-G as published: curvature from labels resampled every few steps (second order)."""
+    return SophiaG(params, lr, weight_decay, betas, rho, interval)
+
+
+def soul(
+    params: Iterable,
+    lr: float,
+    weight_decay: float,
+    *,
+    betas: tuple[float, float] = (0.9, 0.95),
+    rho: float = 0.04,
+    terms: int = 5120,
+) -> Optimizer:
+    """SOUL's form of Sophia, which the paper's authors ran as second order: squared training gradients at every step."""
+    return Soul(params, lr, weight_decay, betas, rho, terms)
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "sgd": sgd, "sophia_g": sophia_g, "soul": soul}
+
+
+def make_optimizer(name: str, params: Iterable, lr: float, weight_decay: float, **options: Any) -> Optimizer:
+    """Build the named optimiser over parameters or parameter groups; an unknown name or option raises `BadInput`."""
+    allowed = OPTIMIZERS[choose("optimizer", name, OPTIMIZERS)].__kwdefaults__
+    for option in options:
+        choose(f"option of {name}", option, allowed)
+    return OPTIMIZERS[name](params, lr, weight_decay, **options)

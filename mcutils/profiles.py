@@ -1,0 +1,73 @@
+"""Profiles: what figures and verdicts need of a trace, small enough to ship."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
+from .metrics import METRICS, measure
+from .settings import choose
+from .traces import Trace
+
+
+@dataclass(frozen=True)
+class ProfileOf:
+    """A computed `Profile`: ``arrays`` by name, with readers for what figures use.
+
+    ``metric(name)`` (T,) of any metric; for a curve also ``connectivity`` with curves, bands, measures, replicates.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+
+    @property
+    def t(self) -> np.ndarray:
+        """Points of the trace, (T,)."""
+        return self.arrays["t"]
+
+    @property
+    def gap(self) -> float:
+        """G: mean forget loss of the retrained models minus that of the original, in nats."""
+        return float(self.arrays["gap"])
+
+    def metric(self, name: str) -> np.ndarray:
+        """Values (T,) of a metric."""
+        choose("metric", name, METRICS)
+        return self.arrays[f"metric/{name}"]
+
+    @property
+    def collapsed(self) -> tuple[str, ...]:
+        """Reasons to exclude the model or curve."""
+        return tuple(str(reason) for reason in self.arrays["collapsed"])
+
+    @property
+    def connectivity(self) -> Connectivity:
+        """The curve's connectivity; replicates only of the measures in `connectivity.SUMMARY`."""
+        parts: dict[str, dict[str, np.ndarray]] = {"curve": {}, "band": {}, "measure": {}, "replicates": {}}
+        for name, values in self.arrays.items():
+            group, _, rest = name.partition("/")
+            if group in parts:
+                parts[group][rest] = values.astype(np.float64)
+        measures = {name: float(v) for name, v in parts["measure"].items()}
+        return Connectivity(self.t, parts["curve"], parts["band"], measures, parts["replicates"], self.gap, self.collapsed)
+
+
+def profile(found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200) -> ProfileOf:
+    """Measure a trace against the original, the retrained models and an untrained one; no network is touched.
+
+    The gap G is the mean over the retrained models; divergences are to the first of them.
+    """
+    references = {"original": original, "retrained": retrained[0], "random": random}
+    gap = float(np.mean([forget_gap(r, original) for r in retrained]))
+    arrays = {"t": found.t, "gap": np.float64(gap), "collapsed": np.array(collapsed(found), dtype=np.str_)}
+    for name, values in measure(found, references=references).items():
+        arrays[f"metric/{name}"] = values
+    if len(found.t) > 1:
+        one = connectivity(found, gap=gap, retrained=retrained[0], original=original, n_boot=bootstrap)
+        arrays |= {f"curve/{name}": values for name, values in one.curves.items()}
+        arrays |= {f"band/{name}": values.astype(np.float32) for name, values in one.bands.items()}
+        arrays |= {f"measure/{name}": np.float64(value) for name, value in one.measures.items()}
+        arrays |= {f"replicates/{n}": one.replicates[n].astype(np.float32) for n in SUMMARY if n in one.replicates}
+    return ProfileOf(arrays)

@@ -1,0 +1,477 @@
+"""Run the notebooks with papermill, redraw the figures and report; clean executed notebooks for the repository."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .settings import BadInput, preset
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+DEFAULT = "laptop"  # the preset whose figures and executed notebooks are committed
+# Parameters that are set by an option of their own.
+HANDED_OVER = {"preset": "--preset", "store": "--store", "figures": "--out"}
+LAST_LINES = 12  # of a failed notebook's error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one notebook; ``reused`` and ``computed`` are None where it reported no results.
+
+    ``error`` is empty for success; ``refused`` says that the error was a `BadInput`.
+    """
+
+    name: str
+    seconds: float
+    error: str = ""
+    refused: bool = False
+    reused: int | None = None
+    computed: int | None = None
+    figures: tuple[Path, ...] = ()
+
+
+def reproduce(
+    names: Sequence[str] = (),
+    *,
+    preset_name: str = DEFAULT,
+    store: str | Path | None = None,
+    fresh: bool = False,
+    workers: int | None = None,
+    write_notebooks: bool = False,
+    parameters: Sequence[tuple[str, str]] = (),
+    out: str | Path | None = None,
+    notebooks: Path = NOTEBOOKS,
+) -> int:
+    """Execute notebooks one after the other and print a report.
+
+    Executed notebooks go to ``out``/notebooks and figures to ``out``/figures, except that a plain run of the default
+    preset (no ``parameters``, no ``out``) draws into figures/ of the repository.
+
+    Args:
+        names: notebooks as `find` takes them; all when empty.
+        preset_name: a name in presets.toml.
+        store: folder of results; else ``$MCUTILS_STORE``, else build/store.
+        fresh: leave the results shipped in data/ aside.
+        workers: processes that compute; else a core each.
+        write_notebooks: after a run without failure, put the cleaned executed notebooks back into ``notebooks``.
+        parameters: (name, value as text) pairs for cells tagged ``parameters``.
+        out: folder for what is written, else build/.
+        notebooks: folder of the notebooks.
+
+    Returns:
+        0; 1 if a notebook failed; 2 if one failed on bad input.
+
+    Raises:
+        BadInput: before anything runs, for whatever can be known to be wrong by then.
+    """
+    preset(preset_name)
+    paths = find(names, notebooks)
+    given = {path: check_parameters(path, parameters) for path in paths}
+    if write_notebooks and (preset_name != DEFAULT or parameters or out):
+        raise BadInput(
+            f"--write-notebooks takes a plain run of the preset {DEFAULT}: leave out -p and --out."
+        )
+    if workers is not None and workers < 1:
+        raise BadInput(f"--workers must be at least 1, got {workers}.")
+    plain = preset_name == DEFAULT and not parameters and not out
+    target = Path(out or ROOT / "build").expanduser().resolve()
+    figures = ROOT / "figures" if plain else target / "figures"
+    results = (
+        Path(store or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store").expanduser().resolve()
+    )
+    check_folder(target / "notebooks", "output folder", "--out")
+    check_folder(figures, "figures folder", "--out")
+    check_folder(results, "store", "--store")
+    check_data(preset_name)
+    variables = {
+        # The code that runs is the code beside these notebooks, on the Python that runs this.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        # Absolute paths go through the environment, so that none lands in an executed notebook.
+        "MCUTILS_STORE": str(results),
+        "MCUTILS_FIGURES": str(figures),
+        **({"MCUTILS_FRESH": "1"} if fresh else {}),
+        **({"MCUTILS_WORKERS": str(workers)} if workers else {}),
+    }
+    outcomes = []
+    with environment(variables):
+        for number, path in enumerate(paths, 1):
+            label = f"[{number}/{len(paths)}] {path.stem}"
+            values = {**({"preset": preset_name} if "preset" in read_parameters(path) else {}), **given[path]}
+            outcomes.append(execute(path, target / "notebooks" / path.name, values, figures, label))
+    print(report(outcomes))
+    for outcome in outcomes:
+        if outcome.error:
+            print(f"\n{outcome.name}: {outcome.error}", file=sys.stderr)
+    if any(o.error for o in outcomes):
+        return 2 if all(o.refused for o in outcomes if o.error) else 1
+    if write_notebooks:
+        for path in paths:
+            write_back(target / "notebooks" / path.name, path)
+        print(f"wrote {len(paths)} executed notebooks into {shown(notebooks)}")
+    return 0
+
+
+def find(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
+    """Return the notebooks named, in the order given: ``00``, ``00_quickstart`` or a file name; all when none is."""
+    there = sorted(folder.glob("*.ipynb"))
+    if not there:
+        raise BadInput(f"there are no notebooks in {folder}: run this from a clone of the repository.")
+    found: dict[Path, None] = {}
+    for name in names or [path.stem for path in there]:
+        wanted = Path(name).name.removesuffix(".ipynb")
+        matches = [path for path in there if wanted in (path.stem, path.stem.split("_")[0])]
+        if len(matches) != 1:
+            raise BadInput(
+                f"no notebook is named {name!r}: there are {', '.join(path.stem for path in there)}."
+            )
+        found[matches[0]] = None
+    return list(found)
+
+
+def read_parameters(notebook: Path | Mapping[str, Any], tag: str = "parameters") -> dict[str, Any]:
+    """Return the names and literal values that a notebook's cell tagged ``parameters`` assigns."""
+    nb = read(notebook) if isinstance(notebook, Path) else notebook
+    values = {}
+    for cell in nb["cells"]:
+        if tag in cell["metadata"].get("tags", []):
+            for line in ast.parse("".join(cell["source"])).body:
+                if isinstance(line, (ast.Assign, ast.AnnAssign)):
+                    name = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
+                    values[ast.unparse(name)] = ast.literal_eval(line.value)
+    return values
+
+
+def check_parameters(path: Path, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return parameters of a notebook with their text turned into the type of the default; refuse unknown ones."""
+    defaults, values = read_parameters(path), {}
+    for name, text in given:
+        if name in HANDED_OVER:
+            raise BadInput(f"the parameter {name!r} is not set by -p: use {HANDED_OVER[name]}.")
+        if name not in defaults:
+            allowed = ", ".join(n for n in defaults if n not in HANDED_OVER) or "none"
+            raise BadInput(
+                f"the notebook {path.stem} has no parameter {name!r}: its parameters are {allowed}."
+            )
+        values[name] = _typed(name, text, defaults[name])
+    return values
+
+
+def _typed(name: str, text: str, default: Any) -> Any:
+    if isinstance(default, str):
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    kind = type(default)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind in (list, tuple) and isinstance(value, (list, tuple)):
+        return kind(value)
+    if default is not None and type(value) is not kind:
+        raise BadInput(
+            f"the parameter {name!r} takes a value like {default!r} ({kind.__name__}), got {text!r}."
+        )
+    return value
+
+
+def check_folder(folder: Path, what: str, option: str) -> None:
+    """Make a folder, and raise `BadInput` unless files can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadInput(
+            f"the {what} {folder} cannot be written ({error.strerror or error}): choose another with {option}."
+        ) from None
+
+
+def check_data(preset_name: str) -> None:
+    """Read every shipped file and the preset's data set; raise `BadInput` if one is missing or corrupt."""
+    from .data import DATASETS, RESTORE, data_folder, read_shipped
+    from .settings import choose
+
+    try:
+        names = list(json.loads((data_folder() / "checksums.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{data_folder() / 'checksums.json'} is missing or corrupt; {RESTORE}.") from error
+    for name in names:
+        read_shipped(name)
+    DATASETS[choose("data set", preset(preset_name).dataset, DATASETS)]()
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; a notebook's kernel inherits them."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def execute(source: Path, target: Path, parameters: Mapping[str, Any], figures: Path, label: str) -> Outcome:
+    """Execute one notebook under a progress bar and say what became of it; its errors are not raised."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    before, began, error, refused = drawn(source.stem, figures), time.monotonic(), "", False
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "report.jsonl"
+        try:
+            cells = len(read(source)["cells"])
+            with environment({"MCUTILS_REPORT": str(log)}), progress(label, log, cells) as engine:
+                papermill.execute_notebook(
+                    source,
+                    target,
+                    dict(parameters),
+                    engine_name=engine,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    cwd=source.parent,
+                )
+        except PapermillExecutionError as failure:
+            refused = failure.ename == "BadInput"
+            lines = f"{failure.ename}: {failure.evalue}".strip().splitlines()
+            where = "" if refused else f"cell {failure.cell_index}, {len(lines)} lines of error, the last:\n"
+            error = failure.evalue if refused else "\n".join(lines[-LAST_LINES:])
+            error = error if len(lines) <= LAST_LINES or refused else where + error
+        except Exception as failure:  # whatever the kernel or papermill does, the other notebooks still run
+            error = f"{type(failure).__name__}: " + "\n".join(str(failure).strip().splitlines()[-LAST_LINES:])
+        counts = _lines(log)
+    after = drawn(source.stem, figures)
+    reports = [line for line in counts if "computed" in line]
+    failed = sum(line.get("failed", 0) for line in reports)
+    return Outcome(
+        source.stem,
+        time.monotonic() - began,
+        error or (f"{failed} results could not be computed" if failed else ""),
+        refused,
+        sum(line["reused"] for line in reports) if reports else None,
+        sum(line["computed"] for line in reports) if reports else None,
+        tuple(sorted(path for path in after if after[path] != before.get(path))),
+    )
+
+
+def drawn(name: str, figures: Path) -> dict[Path, int]:
+    """A notebook's figures, ``<name>*.png``, and when each was written."""
+    return {path: path.stat().st_mtime_ns for path in figures.glob(f"{name}*.png")}
+
+
+@contextmanager
+def progress(label: str, log: Path, cells: int) -> Iterator[str]:
+    """Show a bar of cells whose clock goes on within a long cell, and beside it what `study.run` reports.
+
+    Yields the name of the papermill engine that moves the bar.
+    """
+    from papermill.engines import NBClientEngine, papermill_engines
+    from tqdm import tqdm
+
+    bar = tqdm(total=cells, desc=label, unit="cell", dynamic_ncols=True)
+
+    class Watched(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+            nb_man.pbar = bar
+            super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+    def watch() -> None:
+        while not ended.wait(1 if sys.stderr.isatty() else 60):
+            bar.set_postfix_str(latest(_lines(log)), refresh=False)
+            bar.refresh()
+
+    papermill_engines.register("mcutils", Watched)
+    ended, watcher = threading.Event(), threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield "mcutils"
+    finally:
+        ended.set()
+        watcher.join()
+        bar.close()
+
+
+def latest(lines: Sequence[Mapping[str, int]]) -> str:
+    """Counts so far, and how far the batch of results under way is."""
+    reports = [line for line in lines if "computed" in line]
+    parts = [f"{sum(line[kind] for line in reports)} {kind}" for kind in ("reused", "computed") if reports]
+    if lines and "total" in lines[-1]:
+        parts.append(f"result {lines[-1]['done']} of {lines[-1]['total']}")
+    return ", ".join(parts)
+
+
+def _lines(log: Path) -> list[dict[str, int]]:
+    text = log.read_text(encoding="utf-8") if log.is_file() else ""
+    # The last line may be half written.
+    return [json.loads(line) for line in text.split("\n")[:-1] if line]
+
+
+def report(outcomes: Sequence[Outcome]) -> str:
+    """The closing table: notebook, seconds, status, results reused and computed, figures."""
+    rows = [("notebook", "seconds", "status", "reused", "computed", "figures")]
+    for o in outcomes:
+        counts = ["-" if n is None else str(n) for n in (o.reused, o.computed)]
+        figures = ", ".join(map(shown, o.figures)) or "-"
+        rows.append((o.name, f"{o.seconds:.1f}", "failed" if o.error else "ok", *counts, figures))
+    total = f"{len(outcomes)} notebooks in {sum(o.seconds for o in outcomes):.0f} s"
+    known = [o for o in outcomes if o.computed is not None]
+    if known:
+        total += f": {sum(o.reused for o in known)} reused, {sum(o.computed for o in known)} computed"
+    return "\n" + table(rows, right=(1, 3, 4)) + f"\n\n{total}"
+
+
+def table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+    """Rows of text as aligned columns; the last is not padded."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = set(right)
+    lines = []
+    for row in rows:
+        cells = [v.rjust(widths[i]) if i in right else v.ljust(widths[i]) for i, v in enumerate(row)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def shown(path: Path) -> str:
+    """A path as seen from the working directory, where it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a notebook as plain JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is not a notebook that can be read ({error}).") from error
+
+
+def write_back(executed: Path, target: Path) -> None:
+    """Replace a notebook by the cleaned form of its executed copy, unless it was edited in the meantime."""
+    import nbformat
+
+    nb = clean_notebook(read(executed))
+    if [cell["source"] for cell in nb["cells"]] != [_text(cell["source"]) for cell in read(target)["cells"]]:
+        raise BadInput(f"{target.name} was edited while it was running: run it again.")
+    scratch = target.with_suffix(".ipynb.tmp")
+    scratch.write_text(nbformat.writes(nbformat.from_dict(nb)) + "\n", encoding="utf-8")
+    os.replace(scratch, target)
+
+
+def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an executed notebook as it is committed: nothing of machine, moment or progress is left.
+
+    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go. Cleaning
+    a clean notebook changes nothing.
+
+    Raises:
+        BadInput: an error output, a code cell that was not executed, parameters other than the defaults, an
+            absolute path or a memory address somewhere.
+    """
+    injected = read_parameters(nb, "injected-parameters")
+    defaults = read_parameters(nb)
+    for name, value in injected.items():
+        if name not in defaults or defaults[name] != value:
+            raise BadInput(
+                f"the notebook was run with {name} = {value!r}, which is not its default: run it plainly."
+            )
+    cells = [
+        _clean_cell(c) for c in nb["cells"] if "injected-parameters" not in c["metadata"].get("tags", [])
+    ]
+    for number, cell in enumerate((c for c in cells if c["cell_type"] == "code" and c["source"]), 1):
+        if cell["execution_count"] is None:
+            raise BadInput(f"code cell {number} was not executed: {cell['source'].splitlines()[0]}")
+        cell["execution_count"] = number
+        for output in cell["outputs"]:
+            if output["output_type"] == "execute_result":
+                output["execution_count"] = number
+    clean = {
+        "cells": cells,
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    stray = machine_traces(clean)
+    if stray:
+        raise BadInput(
+            f"the notebook holds {stray[0]!r}, which belongs to one machine or run: do not print it."
+        )
+    return clean
+
+
+def _clean_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
+    tags = cell["metadata"].get("tags", [])
+    clean = {
+        "cell_type": cell["cell_type"],
+        "id": cell["id"],
+        "metadata": {"tags": list(tags)} if tags else {},
+        "source": _text(cell["source"]),
+    }
+    if cell["cell_type"] == "code":
+        clean |= {"execution_count": cell["execution_count"], "outputs": []}
+        for output in cell["outputs"]:
+            _add_output(clean["outputs"], output)
+    return clean
+
+
+def _add_output(outputs: list[dict[str, Any]], output: Mapping[str, Any]) -> None:
+    """Append a cleaned output; pieces of stdout, split by chance, are joined."""
+    kind = output["output_type"]
+    if kind == "error":
+        raise BadInput(f"the notebook ends in {output['ename']} ({output['evalue']}): mend it first.")
+    if kind == "stream":
+        if output["name"] == "stdout" and outputs and outputs[-1]["output_type"] == "stream":
+            outputs[-1]["text"] += _text(output["text"])
+        elif output["name"] == "stdout":
+            outputs.append({"name": "stdout", "output_type": "stream", "text": _text(output["text"])})
+        return
+    data = {mime: _text(value) for mime, value in output["data"].items() if not mime.startswith(WIDGET)}
+    # Without its widget a view is a line of text that tells a reader nothing.
+    if len(data) < len(output["data"]) and set(data) <= {"text/plain"}:
+        return
+    outputs.append({**output, "data": data})
+
+
+WIDGET = "application/vnd.jupyter.widget"
+STRAY = re.compile(
+    r"""(?:^|(?<=[\s"'`(\[=,>]))/[\w.+-]+/[\w.+-]*  # an absolute path of two parts, after a blank, quote or bracket
+    |\b[A-Za-z]:\\\w+|\bfile://\S*  # a Windows path, a file address
+    |\ at\ 0x[0-9a-f]{6,}  # where an object lay in memory""",
+    re.VERBOSE,
+)
+
+
+def machine_traces(value: Any) -> list[str]:
+    """Absolute paths and memory addresses in the strings of a notebook, images left aside."""
+    if isinstance(value, Mapping):
+        value = [part for pair in value.items() if not pair[0].startswith("image/") for part in pair]
+    if isinstance(value, (list, tuple)):
+        return [s for part in value for s in machine_traces(part)]
+    if not isinstance(value, str):
+        return []
+    places = [str(p) for p in (ROOT, Path.home(), Path(sys.prefix)) if len(p.parts) > 2]
+    return [p for p in places if p in value] + STRAY.findall(value)
+
+
+def _text(value: Any) -> Any:
+    """Notebook files hold text as one string or as a list of lines; here it is one string."""
+    return "".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value

@@ -1,0 +1,192 @@
+"""Presets and hyper-parameters, read from the TOML files beside this module; unknown keys are errors."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(__file__).parent
+
+
+class BadInput(ValueError):
+    """What was given is not allowed; the message is one sentence saying what is."""
+
+
+def choose(kind: str, name: str, allowed: Iterable[str]) -> str:
+    """Return ``name`` if it is allowed, else raise `BadInput` listing what is."""
+    allowed = list(allowed)
+    if name not in allowed:
+        raise BadInput(f"unknown {kind} {name!r}: choose one of {', '.join(allowed)}.")
+    return name
+
+
+Options = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a descent runs: optimiser, learning rate, number of steps, batches.
+
+    ``batch_size`` counts training or retain examples per step and ``forget_batch_size`` forget examples;
+    ``clip`` bounds the gradient norm (0 = off); ``options`` go to the optimiser.
+    """
+
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    steps: int = 100
+    batch_size: int = 128
+    forget_batch_size: int = 128
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    clip: float = 0.0
+    options: Options = ()
+
+    def __post_init__(self) -> None:
+        for name, low in (("lr", 0), ("weight_decay", 0), ("clip", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value < math.inf:
+                raise BadInput(f"{name} must be a finite number of at least {low}, got {value!r}.")
+        for name, low in (("steps", 0), ("batch_size", 1), ("forget_batch_size", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise BadInput(f"{name} must be a whole number of at least {low}, got {value!r}.")
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """A method's plan, its own options (``beta`` of NPO, ...) and the curriculum's options."""
+
+    plan: Plan
+    options: Options = ()
+    curriculum_options: Options = ()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What one preset runs: data, network, sizes, seeds, methods and the number of points of a trace."""
+
+    name: str
+    dataset: str
+    model: str
+    width: int
+    forget: float
+    train_size: int
+    test_size: int
+    seeds: tuple[int, ...]
+    methods: tuple[str, ...]
+    quickstart_method: str
+    points: int
+    bootstrap: int
+    pairs: int
+    about: str = ""
+    settings: str = field(default="")
+
+    @property
+    def settings_file(self) -> str:
+        """Name of the hyper-parameter file for this data set and network."""
+        return self.settings or f"{self.dataset}.{self.model}"
+
+
+@lru_cache(maxsize=None)
+def _read(name: str) -> dict[str, Any]:
+    path = FOLDER / f"{name}.toml"
+    if not path.is_file():
+        known = sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem != "presets")
+        raise BadInput(f"no settings named {name!r}: there are {', '.join(known)}.")
+    with open(path, "rb") as file:
+        table = tomllib.load(file)
+    if name != "presets":
+        _no_other_keys(table, {"train", "methods", "optimizers", "curricula", "curve"}, f"settings {name}")
+    return table
+
+
+def settings_name(dataset: str, model: str) -> str:
+    """The settings file for a data set and a model, or ``default`` where there is none."""
+    name = f"{dataset}.{model}"
+    return name if (FOLDER / f"{name}.toml").is_file() else "default"
+
+
+def preset(name: str) -> Preset:
+    """Return the preset ``smoke``, ``laptop`` or ``paper``."""
+    table = _read("presets")
+    values = dict(table[choose("preset", name, table)])
+    _no_other_keys(values, {f.name for f in fields(Preset)} - {"name"}, f"preset {name}")
+    return Preset(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def presets() -> list[str]:
+    """Names of the presets."""
+    return list(_read("presets"))
+
+
+def train_plan(name: str) -> Plan:
+    """The plan of original and retrained models in the settings file ``name``."""
+    return _plan(_read(name)["train"], f"[train] of {name}")[0]
+
+
+def method_settings(name: str, method: str, curriculum: str = "none", optimizer: str = "adamw") -> MethodSettings:
+    """Settings of a method in the settings file ``name`` under a curriculum and an optimiser.
+
+    The method's own table is refined, in this order, by the file's ``[optimizers.X]`` (``lr_scale``), the method's
+    ``optimizers.X`` and the method's ``curricula.Y``; the curriculum's options come from ``[curricula.Y]``.
+    """
+    file = _read(name)
+    tables = {**file.get("methods", {}), "retrain": file["train"]}
+    if method not in tables:
+        raise BadInput(f"settings {name} hold no method {method!r}: they hold {', '.join(tables)}.")
+    base = dict(tables[method])
+    per_optimizer, per_curriculum = base.pop("optimizers", {}), base.pop("curricula", {})
+    tuned_for = base.get("optimizer", "adamw")
+    if optimizer != tuned_for:
+        general = dict(file.get("optimizers", {}).get(optimizer, {}))
+        base.pop("optimizer_options", None)  # they belong to the optimiser that the table was tuned for
+        base["lr"] = base.get("lr", Plan.lr) * general.pop("lr_scale", 1.0)
+        base = {**_merged(_merged(base, general), per_optimizer.get(optimizer, {})), "optimizer": optimizer}
+    base = _merged(base, per_curriculum.get(curriculum, {}))
+    plan, options = _plan(base, f"[methods.{method}] of {name}")
+    extra = file.get("curricula", {}).get(curriculum, {})
+    return MethodSettings(plan, options, _options(extra))
+
+
+def curve_plan(name: str, settings: MethodSettings) -> Plan:
+    """The plan of a curve fit: the method's own, refined by the ``[curve]`` table (``lr_scale``, ``steps``)."""
+    table = dict(_read(name).get("curve", {}))
+    plan = replace(settings.plan, lr=settings.plan.lr * table.pop("lr_scale", 1.0))
+    _no_other_keys(table, {"steps", "schedule"}, f"[curve] of {name}")
+    return replace(plan, **table)
+
+
+def _merged(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    both = {**base, **other}
+    for key in ("options", "optimizer_options"):
+        if key in base and key in other:
+            both[key] = {**base[key], **other[key]}
+    return both
+
+
+def _options(table: Mapping[str, Any]) -> Options:
+    """A table as sorted pairs, its lists as tuples: equal tables give equal, hashable options."""
+    return tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in sorted(table.items()))
+
+
+def _plan(table: Mapping[str, Any], where: str) -> tuple[Plan, Options]:
+    values = dict(table)
+    options, tuned = _options(values.pop("options", {})), _options(values.pop("optimizer_options", {}))
+    _no_other_keys(values, {f.name for f in fields(Plan)} - {"options"}, where)
+    return Plan(**values, options=tuned), options
+
+
+def _no_other_keys(table: Mapping[str, Any], allowed: Iterable[str], where: str) -> None:
+    unknown = sorted(set(table) - set(allowed))
+    if unknown:
+        raise BadInput(f"unknown key {unknown[0]!r} in {where}: allowed are {', '.join(sorted(allowed))}.")

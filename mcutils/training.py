@@ -1,0 +1,183 @@
+"""The one gradient loop, and the training of original models with it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .data import Task
+from .models import build
+from .objectives import Batch, Step, Weighing, retain_loss
+from .optimizers import make_optimizer
+from .settings import BadInput, Plan, choose, settings_name, train_plan
+from .weights import Net, Weights, laid_out, memory_format, refresh_batchnorm, weights_of
+
+
+class Diverged(ArithmeticError):
+    """A loss became NaN or infinite; the message says where."""
+
+
+def _one_cycle(progress: float) -> float:
+    if progress < 0.3:
+        return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / 0.3))
+    return 1e-3 + (1 - 1e-3) * 0.5 * (1 + math.cos(math.pi * (progress - 0.3) / 0.7))
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1.0 - progress,
+    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
+    "one_cycle": _one_cycle,
+}
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A CPU generator of its own for each seed and purpose, so that adding one never shifts another."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def batches(task: Task, rows: Tensor, size: int, rng: torch.Generator) -> Iterator[Batch]:
+    """Shuffled batches of ``size`` rows for ever, pass after pass; a last incomplete batch is left out.
+
+    A set smaller than ``size`` is one batch.
+    """
+    if len(rows) == 0:
+        raise BadInput("an empty split cannot be trained on: at least one example is needed.")
+    size = min(size, len(rows))
+    while True:
+        order = rows[torch.randperm(len(rows), generator=rng).to(rows.device)]
+        for chunk in order.split(size):
+            if len(chunk) == size:
+                yield Batch(task.x[chunk], task.y[chunk], chunk)
+
+
+def descend(
+    variables: Mapping[str, Tensor],
+    steps: Iterable[Any],
+    loss_at: Callable[[Any], Tensor],
+    plan: Plan,
+    *,
+    curvature_at: Callable[[Any], tuple[Tensor, int]] | None = None,
+    mask: Mapping[str, Tensor] | None = None,
+    lr_factor: Callable[[Any], float] | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> list[float]:
+    """Minimise ``loss_at(step)`` over ``variables`` in place for ``plan.steps`` steps; return the losses.
+
+    ``variables`` are leaf tensors of the caller's own. ``mask`` (bool, same shapes) holds where they may move: elsewhere
+    they are bit-identical afterwards, whatever momentum or weight decay. ``curvature_at`` gives the mean cross-entropy
+    on resampled labels and the number of examples, for optimisers that ask for it. ``lr_factor(step)`` scales the
+    learning rate of the tensors with two or more dimensions (the authors' curve recipe). Raises `Diverged` when a loss
+    or a final tensor is not finite.
+    """
+    leaves = list(variables.values())
+    for leaf in leaves:
+        leaf.requires_grad_(True)
+    kept = [(leaf.detach().clone(), mask[name]) for name, leaf in variables.items()] if mask else []
+    groups = [[v for v in leaves if v.ndim > 1], [v for v in leaves if v.ndim <= 1]]
+    optimizer = make_optimizer(
+        plan.optimizer, [{"params": g} for g in groups if g], plan.lr, plan.weight_decay, **dict(plan.options)
+    )
+    ordered = [p for group in optimizer.param_groups for p in group["params"]]
+    schedule, history = SCHEDULES[choose("schedule", plan.schedule, SCHEDULES)], []
+    interval = getattr(optimizer, "interval", 0) if curvature_at else 0
+    for number, step in zip(range(plan.steps), steps, strict=False):
+        rate = plan.lr * schedule(number / plan.steps)
+        for group in optimizer.param_groups:
+            scaled = lr_factor is not None and group["params"][0].ndim > 1
+            group["lr"] = rate * lr_factor(step) if scaled else rate
+        if interval and number % interval == 0:
+            loss, terms = curvature_at(step)
+            optimizer.update_curvature(torch.autograd.grad(loss, ordered), terms)
+        loss = loss_at(step)
+        history.append(loss.item())
+        if not math.isfinite(history[-1]):
+            raise Diverged(f"the loss became {history[-1]} at step {number + 1} of {plan.steps} (lr {plan.lr:g}).")
+        for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
+            leaf.grad = torch.zeros_like(leaf) if gradient is None else gradient
+        for (_, allowed), leaf in zip(kept, leaves, strict=False):
+            leaf.grad.mul_(allowed)
+        if plan.clip:
+            torch.nn.utils.clip_grad_norm_(leaves, plan.clip)
+        optimizer.step()
+        for (start, allowed), leaf in zip(kept, leaves, strict=False):
+            with torch.no_grad():
+                leaf.copy_(torch.where(allowed, leaf, start))
+        if progress:
+            progress(number, history[-1])
+    for name, leaf in variables.items():
+        leaf.requires_grad_(False).grad = None
+        if not torch.isfinite(leaf).all():
+            raise Diverged(f"{name} holds NaN or infinity after {plan.steps} steps (lr {plan.lr:g}).")
+    return history
+
+
+def resampled_loss(net: Net, step: Step) -> tuple[Tensor, int]:
+    """Mean cross-entropy of the step's examples on labels drawn from the network's own softmax, and their number.
+
+    The Gauss-Newton-Bartlett estimator's loss; retain and forget batches count together, each example once.
+    """
+    total, terms = 0.0, 0
+    for batch in (step.retain, step.forget):
+        if batch is None:
+            continue
+        logits = net(batch.x)
+        drawn = torch.multinomial(logits.detach().softmax(1).cpu(), 1, generator=step.generator).squeeze(1)
+        total = total + torch.nn.functional.cross_entropy(logits, drawn.to(logits.device), reduction="sum")
+        terms += len(batch.y)
+    return total / terms, terms
+
+
+def network_for(task: Task, model: str | torch.nn.Module, seed: int, **options: int) -> Weights:
+    """Untrained weights: a named architecture for the task's images drawn from ``seed``, or a module as it stands."""
+    if isinstance(model, torch.nn.Module):
+        return weights_of(model).to(task.device)
+    return weights_of(build(model, task.x.shape[1], task.n_classes, seed, **options), model).to(task.device)
+
+
+def train(
+    task: Task,
+    model: str | torch.nn.Module = "convnet",
+    *,
+    seed: int,
+    plan: Plan | None = None,
+    split: str = "train",
+    progress: Callable[[int, float], None] | None = None,
+    **options: int,
+) -> Weights:
+    """Train a network with cross-entropy on ``split`` (``train``: the original model; ``retain``: the retrained one).
+
+    ``seed`` draws the initial weights and the order of batches; ``plan`` defaults to the settings of the data set and
+    model; ``options`` go to the architecture (``width``). BatchNorm statistics are those of the task's ``bn`` rows,
+    which are retain data. On one thread and one library version a rerun is bit-identical.
+    """
+    start = network_for(task, model, seed, **options)
+    plan = plan or train_plan(settings_name(task.dataset, start.model))
+    layout = memory_format(start, task.x)
+    params = laid_out(start.params, layout)
+    net = Net(start.net, params, laid_out(start.buffers, layout), train=True)
+    rows = batches(task, task.index[split], plan.batch_size, generator(seed, "retain"))
+    weigh = Weighing("none", task.n_classes)
+    rng = generator(seed, "labels")
+    steps = (Step(b, None, generator=rng) for b in rows)
+    descend(
+        params,
+        steps,
+        lambda s: weigh.total(retain_loss(net, s), s),
+        plan,
+        curvature_at=lambda s: resampled_loss(net, s),
+        progress=progress,
+    )
+    return finished(start, params, task)
+
+
+def finished(start: Weights, params: Mapping[str, Tensor], task: Task) -> Weights:
+    """Weights like ``start`` at new parameters, with BatchNorm statistics of the task's ``bn`` rows."""
+    kept = {name: v.detach().clone(memory_format=torch.contiguous_format) for name, v in params.items()}
+    return refresh_batchnorm(Weights(start.net, kept, start.buffers, start.model), task.inputs("bn"))

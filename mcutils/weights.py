@@ -1,0 +1,267 @@
+"""Weights: the named tensors and buffers of a network, as a value that nothing mutates.
+
+The network object itself is only a skeleton: it says how to compute, the tensors say with which numbers.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from .models import build
+from .settings import BadInput
+
+Tensors = Mapping[str, Tensor]
+BATCHNORM = (nn.modules.batchnorm._BatchNorm,)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Parameters (``params``) and buffers (``buffers``) of ``net``, whose own tensors are never read or written.
+
+    ``model`` is the architecture's registered name, or the class name of a module of the user's own.
+    """
+
+    net: nn.Module
+    params: Tensors
+    buffers: Tensors
+    model: str
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the parameters."""
+        return next(iter(self.params.values())).device
+
+    def to(self, where: torch.device | str | torch.dtype) -> Weights:
+        """Return the weights on another device, or with floating-point tensors in another dtype."""
+        move = lambda v: v.to(where) if v.is_floating_point() or not isinstance(where, torch.dtype) else v  # noqa: E731
+        return replace(
+            self,
+            params={k: move(v) for k, v in self.params.items()},
+            buffers={k: move(v) for k, v in self.buffers.items()},
+        )
+
+
+class Net:
+    """A network at given tensors: ``net(x)`` gives logits; ``net.params`` are the tensors it is called at.
+
+    One private copy of the skeleton serves many calls; `at` swaps the tensors, which may carry a graph. Images are
+    brought into the memory format of the parameters that the network was made with.
+    """
+
+    def __init__(self, skeleton: nn.Module, params: Tensors, buffers: Tensors, *, train: bool = False):
+        self._module = copy.deepcopy(skeleton).train(train).requires_grad_(False)
+        self.params, self.buffers = params, buffers
+        self._channels_last = any(p.ndim == 4 and not p.is_contiguous() for p in params.values())
+
+    def at(self, params: Tensors) -> Net:
+        """Return the same network called at other parameters."""
+        other = copy.copy(self)
+        other.params = params
+        return other
+
+    def __call__(self, x: Tensor) -> Tensor:
+        # Not x.contiguous: with one channel it keeps strides that send a convolution down the slow path.
+        x = x.to(memory_format=torch.channels_last) if self._channels_last and x.ndim == 4 else x
+        return functional_call(self._module, (dict(self.params), dict(self.buffers)), (x,))
+
+
+def weights_of(module: nn.Module, model: str | None = None) -> Weights:
+    """Copy the parameters and buffers out of a module."""
+    return Weights(
+        copy.deepcopy(module).requires_grad_(False),
+        {k: v.detach().clone().contiguous() for k, v in module.named_parameters()},
+        {k: v.detach().clone() for k, v in module.named_buffers()},
+        model or type(module).__name__,
+    )
+
+
+def module_of(weights: Weights) -> nn.Module:
+    """Return a new module in evaluation mode that holds a copy of the weights."""
+    module = copy.deepcopy(weights.net).eval()
+    write(module, weights.params, weights.buffers)
+    return module
+
+
+@torch.no_grad()
+def write(module: nn.Module, params: Tensors, buffers: Tensors) -> None:
+    """Copy tensors into a module that the caller owns."""
+    own_params, own_buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    for name, value in params.items():
+        own_params[name].copy_(value)
+    for name, value in buffers.items():
+        own_buffers[name].copy_(value)
+
+
+def check_same_shape(weights: Sequence[Weights]) -> None:
+    """Raise `BadInput` unless all weights belong to one architecture and are finite."""
+    shapes = [{k: tuple(v.shape) for k, v in w.params.items()} for w in weights]
+    for w, shape in zip(weights[1:], shapes[1:], strict=True):
+        if shape != shapes[0]:
+            raise BadInput(
+                f"endpoints of different architectures: {weights[0].model} with {count(weights[0]):,} parameters and "
+                f"{w.model} with {count(w):,}; a curve needs one architecture of one size."
+            )
+    for w in weights:
+        for name, value in {**w.params, **w.buffers}.items():
+            if not torch.isfinite(value).all():
+                raise BadInput(f"weights of a {w.model} hold NaN or infinity in {name}: only finite weights are allowed.")
+
+
+def count(weights: Weights) -> int:
+    """Number of scalar parameters P."""
+    return sum(v.numel() for v in weights.params.values())
+
+
+def flatten(weights: Weights) -> Tensor:
+    """All parameters as one vector (P,), in the order of ``weights.params``."""
+    return torch.cat([v.reshape(-1) for v in weights.params.values()])
+
+
+def unflatten(vector: Tensor, like: Weights) -> Weights:
+    """Inverse of `flatten`, with the buffers of ``like``."""
+    if vector.shape != (count(like),):
+        raise BadInput(f"a vector of {count(like)} parameters is needed for {like.model}, got shape {tuple(vector.shape)}.")
+    pieces = vector.split([v.numel() for v in like.params.values()])
+    params = {k: p.view(v.shape) for (k, v), p in zip(like.params.items(), pieces, strict=True)}
+    return replace(like, params=params)
+
+
+def mix(coefficients: Sequence[float], points: Sequence[Tensors]) -> dict[str, Tensor]:
+    """Sum of coefficient times tensors, name by name; a zero coefficient is skipped, so that ends stay exact."""
+    used = [(c, p) for c, p in zip(coefficients, points, strict=True) if c != 0]
+    result = {}
+    for name in points[0]:
+        total = None
+        for c, p in used:
+            part = p[name] if c == 1 else p[name] * c
+            total = part if total is None else total + part
+        result[name] = torch.zeros_like(points[0][name]) if total is None else total
+    return result
+
+
+def combine(coefficients: Sequence[float], points: Sequence[Weights]) -> Weights:
+    """Sum of coefficient times weights; buffers are those of the first point, never mixed."""
+    check_same_shape(points)
+    return replace(points[0], params=mix(coefficients, [p.params for p in points]))
+
+
+def interpolate(start: Weights, end: Weights, t: float) -> Weights:
+    """``(1 - t) start + t end``, with the buffers of ``start``."""
+    return combine((1 - t, t), (start, end))
+
+
+def distance(a: Weights, b: Weights) -> float:
+    """Euclidean distance between two parameter vectors."""
+    return float((flatten(a) - flatten(b)).double().norm())
+
+
+def cosine(a: Weights, b: Weights, origin: Weights) -> float:
+    """Cosine of the angle between two task vectors ``a - origin`` and ``b - origin``."""
+    u, v = ((flatten(w) - flatten(origin)).double() for w in (a, b))
+    return float(u @ v / (u.norm() * v.norm()))
+
+
+def memory_format(weights: Weights, x: Tensor) -> torch.memory_format:
+    """Channels-last where the network has convolutions and accepts it (probed on one example), else contiguous.
+
+    Convolutions on a CPU run 1.3 to 1.7 times faster channels-last; a network that calls ``view`` may refuse it.
+    """
+    if not any(v.ndim == 4 for v in weights.params.values()):
+        return torch.contiguous_format
+    module = module_of(weights).to(memory_format=torch.channels_last)
+    try:
+        with torch.no_grad():
+            module(x[:1].contiguous(memory_format=torch.channels_last))
+    except RuntimeError:
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def laid_out(tensors: Tensors, layout: torch.memory_format) -> dict[str, Tensor]:
+    """Copy tensors, the 4-D ones in the given memory format."""
+    return {
+        k: v.detach().clone(memory_format=layout if v.ndim == 4 else torch.contiguous_format) for k, v in tensors.items()
+    }
+
+
+def batchnorm_layers(module: nn.Module) -> list[nn.Module]:
+    """BatchNorm layers that keep running statistics."""
+    return [m for m in module.modules() if isinstance(m, BATCHNORM) and m.track_running_stats]
+
+
+@torch.no_grad()
+def refresh_module(module: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Re-estimate running statistics in place: the mean over batches of each batch's own statistics."""
+    layers = batchnorm_layers(module)
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    module.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    for x in batches:
+        module(x)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()
+
+
+def refresh_batchnorm(weights: Weights, x: Tensor, batch_size: int = 128) -> Weights:
+    """Return the weights with BatchNorm statistics re-estimated on ``x`` (N, ...), batch by batch.
+
+    The statistics are means of per-batch statistics, so ``x``, its order and ``batch_size`` are part of the result.
+    """
+    module = module_of(weights)
+    if not batchnorm_layers(module):
+        return weights
+    layout = memory_format(weights, x)
+    module.to(memory_format=layout)
+    refresh_module(module, [b.contiguous(memory_format=layout) for b in x.split(batch_size)])
+    return replace(weights, buffers={k: v.detach().clone() for k, v in module.named_buffers()})
+
+
+def save(path: str | Path, points: Sequence[Weights]) -> None:
+    """Write one or more weights of one architecture as a safetensors file."""
+    from safetensors.torch import save_file
+
+    tensors = {}
+    for k, point in enumerate(points):
+        for group in ("params", "buffers"):
+            for name, value in getattr(point, group).items():
+                tensors[f"{k}/{group}/{name}"] = value.detach().cpu().contiguous().clone()
+    recipe = json.dumps(getattr(points[0].net, "recipe", None))
+    save_file(tensors, str(path), metadata={"model": points[0].model, "points": str(len(points)), "recipe": recipe})
+
+
+def load(path: str | Path, net: nn.Module | None = None) -> list[Weights]:
+    """Read weights written by `save`; a module of the user's own is given as the skeleton ``net``."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as file:
+        meta = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    recipe = json.loads(meta["recipe"])
+    if net is None and recipe is None:
+        raise BadInput(f"{path} holds weights of {meta['model']}, which is not a named model: pass net=, its module.")
+    net = copy.deepcopy(net) if net is not None else build(seed=0, **recipe)
+    net.requires_grad_(False)
+    params, buffers = [n for n, _ in net.named_parameters()], [n for n, _ in net.named_buffers()]
+    return [
+        Weights(
+            net,
+            {n: tensors[f"{k}/params/{n}"] for n in params},
+            {n: tensors[f"{k}/buffers/{n}"] for n in buffers},
+            meta["model"],
+        )
+        for k in range(int(meta["points"]))
+    ]
