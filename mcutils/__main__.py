@@ -58,8 +58,8 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     one = commands.add_parser(
         "reproduce",
         help="execute the notebooks and redraw the figures",
-        description="Execute notebooks with papermill, redraw their figures and print a report. Results are kept in the "
-        "store, so a second run computes nothing.",
+        description="Execute notebooks with papermill, redraw their figures and print a report. Results are"
+        " kept in the store, so a second run computes nothing.",
     )
     one.add_argument(
         "notebooks", nargs="*", metavar="NOTEBOOK", help="00, 00_quickstart or a file name (default: all)"
@@ -75,8 +75,8 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     one.add_argument(
         "--out",
         metavar="PATH",
-        help="folder for executed notebooks and figures (default: build/; the figures of a laptop run without -p go to "
-        "figures/)",
+        help="folder for executed notebooks and figures (default: build/, but a laptop run without -p draws"
+        " into figures/)",
     )
     one.add_argument(
         "-p",
@@ -90,7 +90,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     one.add_argument(
         "--write-notebooks",
         action="store_true",
-        help="after a plain laptop run, put the cleaned executed notebooks into notebooks/ (default: leave them alone)",
+        help="after a plain laptop run, put cleaned executed notebooks into notebooks/ (default: leave them)",
     )
     one.set_defaults(run=_reproduce)
 
@@ -119,7 +119,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     four = commands.add_parser(
         "bench",
         help="measure speed ratios",
-        description="Measure speed ratios at one thread and write them as a JSON list of rows name, ratio, goal, holds.",
+        description="Measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds.",
     )
     four.add_argument("--out", metavar="PATH", type=Path, help="file to write (default: build/bench.json)")
     four.add_argument(
@@ -150,8 +150,8 @@ def catalogue(kind: str) -> list[dict[str, Any]]:
 def _about(entry: Any) -> str:
     for field in ("about", "statement", "formula"):
         if isinstance(getattr(entry, field, None), str):
-            return getattr(entry, field)
-    return (inspect.getdoc(entry) or "").split("\n")[0]
+            return getattr(entry, field).replace("`", "")
+    return (inspect.getdoc(entry) or "").split("\n")[0].replace("`", "")
 
 
 def _title(notebook: dict[str, Any]) -> str:
@@ -188,11 +188,12 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from .bench import main as bench
     from .reproduce import ROOT, check_folder
 
     out = arguments.out or ROOT / "build" / "bench.json"
     check_folder(out.parent, "output folder", "--out")
+    from .bench import main as bench
+
     return bench(out, quick=arguments.quick)
 
 

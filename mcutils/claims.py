@@ -1,8 +1,8 @@
 """The paper's 24 testable claims: statement, source, and the test that was fixed before any run; the ledger.
 
-The paper gives no tolerance and no test, so every statistic and threshold here is this companion's choice. G is the
-unit of losses: mean forget loss of the retrained models minus that of the original. MCU(0.1) means retain barrier
-<= 0.1 G and forget deficit <= 0.1 G. Intervals are 95 % bootstrap intervals over seeds.
+The paper gives no tolerance and no test, so every statistic and threshold here is this companion's choice.
+G is the unit of losses: mean forget loss of the retrained models minus that of the original. MCU(0.1) means
+retain barrier <= 0.1 G and forget deficit <= 0.1 G. Intervals are 95 % bootstrap intervals over seeds.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ PER_NOTEBOOK = 3  # claims judged together in 02_seeds; its permutation test is 
 class Claim:
     """A claim and its test. ``direction`` says which effects support it:
 
-    ``above`` or ``below`` the threshold; ``outside`` [-threshold, threshold], for a difference whose sign is not
-    claimed; ``explained``, a share of variance with a permutation p-value below ``alpha``, negligible below threshold.
+    ``above`` or ``below`` the threshold; ``outside`` [-threshold, threshold], for a difference whose sign is
+    not claimed; ``explained``, a share of variance whose permutation p-value is below ``alpha``, and which is
+    negligible below the threshold.
     """
 
     id: str
@@ -45,7 +46,8 @@ class Claim:
             "above": f"supported if the interval lies above {self.threshold:g}, contradicted if below",
             "below": f"supported if the interval lies below {self.threshold:g}, contradicted if above",
             "outside": f"supported if the interval lies beyond +-{self.threshold:g}, contradicted if within",
-            "explained": f"supported if p < {self.alpha or 0:.3g}, contradicted if the interval lies below {self.threshold:g}",
+            "explained": f"supported if p < {self.alpha or 0:.3g}, contradicted if the interval lies below"
+            f" {self.threshold:g}",
         }[self.direction]
 
 
@@ -67,8 +69,9 @@ class Verdict:
         if self.verdict == "not run":
             return f"{self.claim}: not run"
         p = "" if self.p is None else f", p = {self.p:.2g}"
-        numbers = f"{self.effect:.3g} [{self.low:.3g}, {self.high:.3g}]{p}, {self.n_pairs} pairs, {self.n_seeds} seeds"
-        return f"{self.claim}: {self.verdict} ({numbers}; {CLAIMS[self.claim].rule})"
+        numbers = f"{self.effect:.3g} [{self.low:.3g}, {self.high:.3g}]{p}"
+        counts = f"{self.n_pairs} pairs, {self.n_seeds} seeds"
+        return f"{self.claim}: {self.verdict} ({numbers}, {counts}; {CLAIMS[self.claim].rule})"
 
 
 def judge(
@@ -85,8 +88,8 @@ def judge(
 ) -> Verdict:
     """Apply a claim's rule to an effect and its 95 % interval [low, high].
 
-    ``undecided`` if the interval crosses the threshold or is not finite, or if a control failed. For ``explained`` the
-    permutation ``p`` is needed, and a share that is negligible contradicts the claim however small p is.
+    ``undecided`` if the interval crosses the threshold or is not finite, or if a control failed. For
+    ``explained`` the permutation ``p`` is needed, and a negligible share contradicts however small p is.
     """
     claim = CLAIMS[choose("claim", claim_id, CLAIMS)]
     if low > high:
@@ -168,7 +171,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C2",
         "Whether and how smoothly two models connect depends on the unlearning method.",
         "digest; review",
-        "share of the variance of the forget deficit / G (linear paths) that the method explains, eta^2; permutation p",
+        "eta^2, the share of variance of the forget deficit / G (linear paths) by method; permutation p",
         0.1,
         "explained",
         "02_seeds",
@@ -176,9 +179,9 @@ CLAIMS: dict[str, Claim] = _table(
     ),
     Claim(
         "C3",
-        "It depends on the task and its complexity.",
+        "Whether and how smoothly two models connect depends on the task and its complexity.",
         "digest; review",
-        "share of the variance of the forget deficit / G (linear paths) that the data set explains, eta^2; permutation p",
+        "eta^2 of the forget deficit / G (linear paths) by data set; permutation p",
         0.1,
         "explained",
         "13_datasets_and_architectures",
@@ -186,9 +189,9 @@ CLAIMS: dict[str, Claim] = _table(
     ),
     Claim(
         "C4",
-        "It depends on the size of the forget set.",
+        "Whether and how smoothly two models connect depends on the size of the forget set.",
         "digest; review",
-        "change of the forget deficit / G (linear paths) from 2 % to 10 % forgetting along the fitted line, sign not claimed",
+        "change of the forget deficit / G (linear paths) from 2 % to 10 % forgetting, by a straight fit",
         0.1,
         "outside",
         "06_forget_size",
@@ -197,7 +200,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C5",
         "A curriculum changes connectivity and can lead into another basin.",
         "abstract 2026; review",
-        "mean larger of retain barrier and forget deficit, / G, curriculum to none, minus that of two seeds without",
+        "smallest eps of MCU(eps) between curriculum and none, minus that between two seeds without, mean",
         0.1,
         "outside",
         "03_curriculum",
@@ -206,7 +209,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C6",
         "A second-order optimiser changes connectivity and can lead into another basin.",
         "abstract 2026; review",
-        "mean larger of retain barrier and forget deficit, / G, first to second order, minus that of two first-order seeds",
+        "smallest eps of MCU(eps) between first and second order, minus that of two first-order seeds, mean",
         0.1,
         "outside",
         "04_second_order",
@@ -215,7 +218,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C7",
         "Curricula and second-order optimisers help connectivity in some contexts and hurt it in others.",
         "digest",
-        "smaller of the shares of contexts (method, curve) with less and with more barrier or deficit by 0.05 G or more",
+        "smaller of the shares of contexts (method, curve) whose smallest eps falls, or rises, by 0.05",
         0.1,
         "above",
         "03_curriculum, 04_second_order",
@@ -233,7 +236,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C9",
         "Along a path of low loss, metrics fluctuate in different patterns.",
         "abstract 2025",
-        "mean rank correlation between the excesses over the chord of two metrics along one connected path",
+        "mean rank correlation of two metrics' excesses over the chord along one MCU(0.1) path",
         0.5,
         "below",
         "07_metrics_along_the_path",
@@ -242,7 +245,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C10",
         "A shared manifold of low loss does not make other metrics uniform.",
         "digest",
-        "median over MCU(0.1) paths of the largest metric range in units of its gap between original and retrained",
+        "median over MCU(0.1) paths of the widest metric range, in units of its original-to-retrained gap",
         0.2,
         "above",
         "07_metrics_along_the_path",
@@ -251,7 +254,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C11",
         "Some points inside a path are better than both of its ends.",
         "digest",
-        "share of MCU(0.1) paths whose inner point chosen on validation beats both ends' overall score on test",
+        "share of MCU(0.1) paths whose inner point, chosen on validation, beats both ends overall on test",
         0.5,
         "above",
         "07_metrics_along_the_path",
@@ -260,7 +263,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C12",
         "Fitting a quadratic curve often fails for some methods, bad teaching among them.",
         "review",
-        "share of bad-teacher fits, authors' recipe, with a larger barrier or deficit than the line by 0.1 G",
+        "share of bad-teacher fits, authors' recipe, whose smallest eps exceeds that of the line by 0.1",
         0.5,
         "above",
         "08_curve_fitting",
@@ -269,7 +272,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C13",
         "The line can fail where a quadratic curve works, and the reverse.",
         "ours",
-        "smaller of the shares of pairs that satisfy MCU(0.1) on the line only and on the quadratic curve only",
+        "smaller of the shares of pairs with MCU(0.1) on the line only and on the quadratic curve only",
         0.05,
         "above",
         "08_curve_fitting",
@@ -278,7 +281,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C14",
         "Models of one basin can differ a lot on privacy.",
         "abstract 2026",
-        "ratio of the spread of membership-inference AUC to that of test accuracy, in seed standard deviations, on MCU(0.1) paths",
+        "spread of attack AUC over spread of test accuracy on MCU(0.1) paths, each in seed deviations",
         2.0,
         "above",
         "10_privacy",
@@ -287,7 +290,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C15",
         "From the original to the unlearned model, forgetting progresses nonlinearly in t.",
         "abstract 2026",
-        "mean largest distance of the forget loss from its chord on the line, in units of its change along the line",
+        "largest distance of the forget loss from its chord, in units of its change along the line, mean",
         0.1,
         "above",
         "09_progress_and_retraining",
@@ -296,7 +299,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C16",
         "Most approximate methods are not linearly connected to the retrained model.",
         "abstract 2026",
-        "share of methods whose retain barrier to a retrained model exceeds that between two retrained models by 0.1 G",
+        "share of methods whose retain barrier to a retrained model exceeds two retrained models' by 0.1 G",
         0.5,
         "above",
         "09_progress_and_retraining",
@@ -314,7 +317,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C18",
         "An ensemble of models along a path resists relearning better.",
         "abstract 2026; review",
-        "forget accuracy regained by 25 steps of relearning, ensemble minus single model at the same starting level",
+        "forget accuracy regained by 25 relearning steps, ensemble minus a model starting at the same level",
         0.0,
         "below",
         "11_ensembles_and_relearning",
@@ -323,7 +326,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C19",
         "An ensemble of models along a path lies in a smoother landscape.",
         "review",
-        "test loss increase under a random perturbation of 1 % of the weights' norm, ensemble minus better end, / G",
+        "rise of the test loss / G under random steps of 1 % of the weights' norm, ensemble minus better end",
         0.0,
         "below",
         "11_ensembles_and_relearning",
@@ -332,7 +335,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C20",
         "The smoother the path, the easier the unlearning task.",
         "abstract 2026",
-        "rank correlation of roughness of the forget loss with difficulty, the tuned method's gap to the retrained model",
+        "rank correlation of forget loss roughness with difficulty, the distance to the retrained model",
         0.3,
         "above",
         "12_difficulty",
@@ -341,7 +344,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C21",
         "A path on which retain behaviour is connected need not be connected for the forget set.",
         "review",
-        "share of retain-connected (method, seed pair, curve), barrier <= 0.1 G, that fail MCU(0.1) by the forget deficit",
+        "share of retain-connected (method, seed pair, curve) whose forget deficit exceeds 0.1 G",
         0.05,
         "above",
         "02_seeds",

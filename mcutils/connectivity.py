@@ -421,28 +421,8 @@ def bootstrap_mean(
         replicates: a degenerate interval. Units that are not finite are dropped; if none is left all three
         are nan.
     """
-    values = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    keep = np.isfinite(values)
-    if replicates is not None:
-        replicates = np.asarray(replicates, dtype=np.float64)
-        if replicates.ndim != 2 or len(replicates) != len(values):
-            raise BadInput(
-                f"replicates must be (n, B) with n = {len(values)}; given shape {replicates.shape}."
-            )
-        keep &= np.isfinite(replicates).all(axis=1)
-        replicates = replicates[keep] if replicates.shape[1] else None
-    clusters, nodes = _labels(clusters, values, keep, 1), _labels(nodes, values, keep, 2)
-    values = values[keep]
-    if len(values) == 0:
-        return Interval(np.nan, np.nan, np.nan)
-    generator = np.random.default_rng(seed)
-    weights, m = _unit_weights(len(values), clusters, nodes, n_boot, generator)
-    if replicates is None:
-        draws = weights @ values
-    else:
-        chosen = generator.integers(0, replicates.shape[1], n_boot)
-        draws = np.einsum("bn,nb->b", weights, replicates[:, chosen])
-    return _interval(values.mean(), draws, _expanded((1 - level) / 2, m))
+    mean, draws, m = _draws(values, replicates, clusters, nodes, n_boot, seed)
+    return _interval(mean, draws, _expanded((1 - level) / 2, m))
 
 
 def fraction_interval(
@@ -455,35 +435,38 @@ def fraction_interval(
     seed: int = 0,
     level: float = LEVEL,
 ) -> Interval:
-    """Share of units that hit, with the interval of `bootstrap_mean`.
+    """Share of units that hit, with a Wilson interval on the effective number of units.
 
-    When all units agree a bootstrap sees no variation; then the Wilson interval is used, joined with the
-    example-level one. Its n is the number of distinct endpoints if ``nodes`` are given and units if that is
-    smaller, else of clusters, else of units.
+    n_eff = p (1 - p) / var, var being the variance of `bootstrap_mean`'s draws, so that clusters, shared
+    endpoints and examples count as they do there; n_eff is at most the number of units, or of distinct
+    endpoints if that is smaller. When all units agree the bootstrap sees no variation between them: then
+    n_eff is that number (with clusters but no nodes, the number of clusters), and the interval is joined with
+    the one over examples.
+
+    Args: as for `bootstrap_mean`, with hits (n,) and replicates (n, B) true or false.
     """
     hits = np.atleast_1d(np.asarray(hits, dtype=np.float64))
     if not np.isin(hits, (0, 1)).all():
         raise BadInput("hits must be true or false, one per unit.")
-    if hits.size == 0:
+    p, draws, n = _draws(hits, replicates, clusters, nodes, n_boot, seed)
+    if len(draws) == 0:
         return Interval(np.nan, np.nan, np.nan)
-    found = bootstrap_mean(hits, replicates, clusters, nodes=nodes, n_boot=n_boot, seed=seed, level=level)
-    if np.ptp(hits) > 0:
-        return found
-    labels = nodes if nodes is not None else clusters
-    n = len(hits)
-    if labels is not None:
-        n = min(n, _distinct(labels, None if nodes is None else clusters))
-    low, high = wilson(hits[0] * n, n, level)
-    return Interval(found.estimate, min(low, found.low), max(high, found.high))
+    if not 0 < p < 1:
+        groups = len(set(np.asarray(clusters).tolist())) if clusters is not None and nodes is None else 1
+        found, n = _interval(p, draws, (1 - level) / 2), groups if groups > 1 else n
+        low, high = wilson(p, n, level)
+        return Interval(p, float(np.fmin(low, found.low)), float(np.fmax(high, found.high)))
+    if draws.var() > 0:
+        n = min(n, max(1.0, p * (1 - p) / draws.var()))
+    return Interval(p, *wilson(p, n, level))
 
 
-def wilson(successes: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson 1927)."""
+def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson score interval of a proportion seen in n trials, n not necessarily whole (Wilson 1927)."""
     from scipy.stats import norm
 
     z2 = norm.ppf((1 + level) / 2) ** 2
-    p = successes / n
-    centre, half = p + z2 / (2 * n), np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n)))
+    centre, half = share + z2 / (2 * n), np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
     return max(0.0, float((centre - half) / (1 + z2 / n))), min(1.0, float((centre + half) / (1 + z2 / n)))
 
 
@@ -500,7 +483,7 @@ def summarise(
         options: n_boot, seed, level.
 
     Returns:
-        DataFrame: the columns of ``by``, then estimate, low, high, n (finite values), groups in order of appearance.
+        DataFrame of the columns of ``by`` in order of appearance, estimate, low, high, n (finite values).
     """
     import pandas as pd
 
@@ -607,6 +590,29 @@ def _labels(labels, values: np.ndarray, keep: np.ndarray, columns: int) -> np.nd
     return labels[keep]
 
 
+def _draws(values, replicates, clusters, nodes, n_boot: int, seed: int) -> tuple[float, np.ndarray, int]:
+    """Mean of the finite units, its bootstrap draws (n_boot,), and the number of independent units."""
+    values = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    keep = np.isfinite(values)
+    if replicates is not None:
+        replicates = np.asarray(replicates, dtype=np.float64)
+        if replicates.ndim != 2 or len(replicates) != len(values):
+            raise BadInput(f"replicates must be (n, B) with n = {len(values)}; given {replicates.shape}.")
+        keep &= np.isfinite(replicates).all(axis=1)
+        replicates = replicates[keep]
+    clusters, nodes = _labels(clusters, values, keep, 1), _labels(nodes, values, keep, 2)
+    values = values[keep]
+    if len(values) == 0:
+        return np.nan, np.empty(0), 1
+    generator = np.random.default_rng(seed)
+    weights, units = _unit_weights(len(values), clusters, nodes, n_boot, generator)
+    if replicates is None or replicates.shape[1] == 0:
+        return float(values.mean()), weights @ values, units
+    # One resample of the examples for all units of a draw: they were evaluated on the same examples.
+    chosen = generator.integers(0, replicates.shape[1], n_boot)
+    return float(values.mean()), np.einsum("bn,nb->b", weights, replicates[:, chosen]), units
+
+
 def _unit_weights(n: int, clusters, nodes, n_boot: int, generator) -> tuple[np.ndarray, int]:
     """Bootstrap weights (n_boot, n), rows summing to 1, and the number of independent units."""
     clusters = np.zeros(n, int) if clusters is None else np.unique(clusters, return_inverse=True)[1]
@@ -642,14 +648,6 @@ def _pair_counts(nodes: np.ndarray, n_boot: int, generator) -> tuple[np.ndarray,
         counts[empty] = times[:, ends[:, 0]] * times[:, ends[:, 1]]
         empty = counts.sum(axis=1) == 0
     return counts, min(len(labels), len(nodes))
-
-
-def _distinct(labels, within=None) -> int:
-    """Number of distinct labels (n,) or (n, 2), a label counting anew in each group of ``within``."""
-    labels = np.asarray(labels)
-    within = [0] * len(labels) if within is None else np.asarray(within).tolist()
-    rows = labels.reshape(len(labels), -1).tolist()
-    return len({(group, label) for group, row in zip(within, rows, strict=True) for label in row})
 
 
 def _eta2(values: np.ndarray, groups: np.ndarray) -> np.ndarray:

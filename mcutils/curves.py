@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import torch
 
@@ -16,7 +17,7 @@ from .objectives import Step, Weighing
 from .settings import BadInput, MethodSettings, Plan, choose, curve_plan, method_settings, settings_name
 from .training import descend, generator, resampled_loss
 from .unlearning import METHODS, Endpoint, fingerprint, method_options, objective_options, references, steps_for
-from .weights import Net, Weights, check_same_shape, laid_out, memory_format, mix
+from .weights import Net, Weights, check_same_shape, cosine, distance, laid_out, memory_format, mix
 
 Coefficients = Callable[[int, float], tuple[float, ...]]
 
@@ -54,6 +55,7 @@ class Curve:
         choose("curve", self.kind, CURVES)
         if len(self.points) < 2:
             raise BadInput(f"a curve needs at least 2 points, got {len(self.points)}.")
+        CURVES[self.kind](len(self.points), 0.0)
         check_same_shape(self.points)
 
     def coefficients(self, t: float) -> tuple[float, ...]:
@@ -77,6 +79,20 @@ class Curve:
             math.sqrt(sum(float((b.params[n] - a.params[n]).double().square().sum()) for n in a.params))
             for a, b in zip(vectors, vectors[1:], strict=False)
         )
+
+
+def geometry(curve: Curve, origin: Weights | None = None) -> dict[str, float]:
+    """How far apart a curve's ends are: ``distance`` between them and ``length`` along the path.
+
+    With the original model also the norms of the two task vectors (``moved_start``, ``moved_end``) and their ``cosine``:
+    ends that hardly moved are connected for no good reason.
+    """
+    start, end = curve.points[0], curve.points[-1]
+    found = {"distance": distance(start, end), "length": curve.length}
+    if origin is not None:
+        found |= {"moved_start": distance(start, origin), "moved_end": distance(end, origin)}
+        found["cosine"] = cosine(start, end, origin)
+    return found
 
 
 @dataclass(frozen=True)
@@ -114,6 +130,8 @@ def weights_at(end: Weights | Endpoint) -> Weights:
 
 def line(start: Weights | Endpoint, end: Weights | Endpoint) -> Curve:
     """The straight line between two models; nothing is fitted."""
+    if isinstance(start, Endpoint) and isinstance(end, Endpoint) and start.task != end.task:
+        raise BadInput(f"endpoints of different tasks, {start.task} and {end.task}: a curve needs one task.")
     return Curve("linear", (weights_at(start), weights_at(end)))
 
 
@@ -217,6 +235,7 @@ def _fit(ends, task, kind, control_points, seed, recipe, entry, options, setting
         curvature_at=lambda item: resampled_loss(network(item[0]), item[1]),
         mask={f"{j}/{name}": m for j in range(len(controls)) for name, m in mask.items()} if mask else None,
         lr_factor=(lambda item: 2 * item[0] * (1 - item[0])) if recipe.gradient == "copied" else None,
+        seed=seed,
         progress=progress,
     )
     kept = [{n: v.detach().clone(memory_format=torch.contiguous_format) for n, v in p.items()} for p in controls]
@@ -232,11 +251,14 @@ def _copied(coefficient: float, point: Mapping[str, torch.Tensor]) -> dict[str, 
 
 def points_of(t: int | Sequence[float]) -> tuple[float, ...]:
     """``t`` equally spaced points of [0, 1], or the given ones in increasing order."""
-    if isinstance(t, int):
+    if isinstance(t, Integral):
         if t < 2:
             raise BadInput(f"a curve is evaluated at 2 points or more, got {t}.")
-        return tuple(k / (t - 1) for k in range(t))
-    values = tuple(float(v) for v in t)
+        return tuple(k / (int(t) - 1) for k in range(t))
+    try:
+        values = tuple(float(v) for v in t)
+    except (TypeError, ValueError):
+        raise BadInput(f"t must be a number of points or increasing values in [0, 1], got {t!r}.") from None
     if not values or any(not 0 <= v <= 1 for v in values) or any(b <= a for a, b in zip(values, values[1:], strict=False)):
         raise BadInput(f"t must be increasing values in [0, 1], got {values}.")
     return values

@@ -220,8 +220,8 @@ Curriculum = Callable[[Tensor, dict], Tensor]
 def superloss_weights(losses: Tensor, tau: float, lam: float) -> Tensor:
     r"""SuperLoss confidences :math:`s^* = \exp(-W(\max(-2/e, (\ell - \tau)/\lambda) / 2))`, W the principal Lambert branch.
 
-    They minimise :math:`(\ell - \tau) s + \lambda (\log s)^2` over 0 < s <= e (without that bound it has no minimum where
-    l < tau) and are constants for back-propagation. ``losses`` (B,) in nats; returns (B,) in (0, e].
+    They minimise :math:`(\ell - \tau) s + \lambda (\log s)^2` over 0 < s <= e (without that bound it has no
+    minimum where l < tau) and are constants for back-propagation. ``losses`` (B,) in nats; returns (B,) in (0, e].
     Source: Castells et al. 2020.
     """
     from scipy.special import lambertw
@@ -283,7 +283,8 @@ class Weighing:
         for name in options or {}:
             if name not in allowed:
                 names = ", ".join(allowed) or "none"
-                raise BadInput(f"unknown option {name!r} of the curriculum {curriculum}: its options are {names}.")
+                known = f"its options are {names}"
+                raise BadInput(f"unknown option {name!r} of the curriculum {curriculum}: {known}.")
         self._weigh, self._plain = CURRICULA[curriculum], curriculum == "none"
         self._options, self._classes = dict(options or {}), classes
         self._states: dict[tuple, dict] = {}

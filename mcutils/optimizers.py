@@ -55,7 +55,7 @@ class SophiaG(_ClippedSign):
     ):
         super().__init__(params, lr, weight_decay, betas, rho)
         if not isinstance(interval, int) or interval < 1:
-            raise BadInput(f"the curvature interval must be a whole number of steps, at least 1, got {interval!r}.")
+            raise BadInput(f"the curvature interval must be a whole number of at least 1, got {interval!r}.")
         self.interval = interval
         self.terms = 1
 
@@ -155,7 +155,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "sgd": sgd, "
 
 
 def make_optimizer(name: str, params: Iterable, lr: float, weight_decay: float, **options: Any) -> Optimizer:
-    """Build the named optimiser over parameters or parameter groups; an unknown name or option raises `BadInput`."""
+    """Build the named optimiser over parameters or groups of them; unknown names and options raise `BadInput`."""
     allowed = OPTIMIZERS[choose("optimizer", name, OPTIMIZERS)].__kwdefaults__
     for option in options:
         choose(f"option of {name}", option, allowed)

@@ -38,6 +38,16 @@ class ProfileOf:
         return self.arrays[f"metric/{name}"]
 
     @property
+    def seconds(self) -> float:
+        """CPU seconds, on one thread, that the model or the fit of the curve took (a straight line: 0)."""
+        return float(self.arrays["seconds"])
+
+    @property
+    def geometry(self) -> dict[str, float]:
+        """Distances and angles of a path's ends, see `curves.geometry`."""
+        return {n.removeprefix("geometry/"): float(v) for n, v in self.arrays.items() if n.startswith("geometry/")}
+
+    @property
     def collapsed(self) -> tuple[str, ...]:
         """Reasons to exclude the model or curve."""
         return tuple(str(reason) for reason in self.arrays["collapsed"])
@@ -64,6 +74,9 @@ def profile(found: Trace, original: Trace, retrained: Sequence[Trace], random: T
     arrays = {"t": found.t, "gap": np.float64(gap), "collapsed": np.array(collapsed(found), dtype=np.str_)}
     for name, values in measure(found, references=references).items():
         arrays[f"metric/{name}"] = values
+    for name, value in found.meta.items():
+        if name.startswith("geometry/"):
+            arrays[name] = np.float64(value)
     if len(found.t) > 1:
         one = connectivity(found, gap=gap, retrained=retrained[0], original=original, n_boot=bootstrap)
         arrays |= {f"curve/{name}": values for name, values in one.curves.items()}

@@ -1,4 +1,4 @@
-"""Run the notebooks with papermill, redraw the figures and report; clean executed notebooks for the repository."""
+"""Run the notebooks with papermill, redraw figures, report; clean executed notebooks for the repository."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def reproduce(
 ) -> int:
     """Execute notebooks one after the other and print a report.
 
-    Executed notebooks go to ``out``/notebooks and figures to ``out``/figures, except that a plain run of the default
-    preset (no ``parameters``, no ``out``) draws into figures/ of the repository.
+    Executed notebooks go to ``out``/notebooks and figures to ``out``/figures, except that a plain run of the
+    default preset (no ``parameters``, no ``out``) draws into figures/ of the repository.
 
     Args:
         names: notebooks as `find` takes them; all when empty.
@@ -65,7 +65,7 @@ def reproduce(
         store: folder of results; else ``$MCUTILS_STORE``, else build/store.
         fresh: leave the results shipped in data/ aside.
         workers: processes that compute; else a core each.
-        write_notebooks: after a run without failure, put the cleaned executed notebooks back into ``notebooks``.
+        write_notebooks: after a run without failure, put cleaned executed notebooks back into ``notebooks``.
         parameters: (name, value as text) pairs for cells tagged ``parameters``.
         out: folder for what is written, else build/.
         notebooks: folder of the notebooks.
@@ -120,14 +120,15 @@ def reproduce(
     if any(o.error for o in outcomes):
         return 2 if all(o.refused for o in outcomes if o.error) else 1
     if write_notebooks:
-        for path in paths:
-            write_back(target / "notebooks" / path.name, path)
-        print(f"wrote {len(paths)} executed notebooks into {shown(notebooks)}")
+        # All are cleaned before the first is written, so that a refusal leaves the folder as it was.
+        for path, text in [(path, committed_form(target / "notebooks" / path.name, path)) for path in paths]:
+            replace_text(path, text)
+        print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(notebooks)}")
     return 0
 
 
 def find(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
-    """Return the notebooks named, in the order given: ``00``, ``00_quickstart`` or a file name; all when none is."""
+    """Return the notebooks named, in that order: ``00``, ``00_quickstart`` or a file name; all if none is."""
     there = sorted(folder.glob("*.ipynb"))
     if not there:
         raise BadInput(f"there are no notebooks in {folder}: run this from a clone of the repository.")
@@ -149,15 +150,22 @@ def read_parameters(notebook: Path | Mapping[str, Any], tag: str = "parameters")
     values = {}
     for cell in nb["cells"]:
         if tag in cell["metadata"].get("tags", []):
-            for line in ast.parse("".join(cell["source"])).body:
-                if isinstance(line, (ast.Assign, ast.AnnAssign)):
-                    name = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
-                    values[ast.unparse(name)] = ast.literal_eval(line.value)
+            try:
+                values |= dict(_assignments("".join(cell["source"])))
+            except (SyntaxError, ValueError) as error:
+                raise BadInput(f"a cell tagged {tag} may only assign literal values ({error}).") from None
     return values
 
 
+def _assignments(code: str) -> Iterator[tuple[str, Any]]:
+    for line in ast.parse(code).body:
+        if isinstance(line, (ast.Assign, ast.AnnAssign)):
+            name = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
+            yield ast.unparse(name), ast.literal_eval(line.value)
+
+
 def check_parameters(path: Path, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return parameters of a notebook with their text turned into the type of the default; refuse unknown ones."""
+    """Return given parameters of a notebook, each text turned into the type of its default; refuse others."""
     defaults, values = read_parameters(path), {}
     for name, text in given:
         if name in HANDED_OVER:
@@ -197,8 +205,9 @@ def check_folder(folder: Path, what: str, option: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
+        reason = error.strerror or error
         raise BadInput(
-            f"the {what} {folder} cannot be written ({error.strerror or error}): choose another with {option}."
+            f"the {what} {folder} cannot be written ({reason}): choose one with {option}."
         ) from None
 
 
@@ -237,14 +246,16 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], figures: 
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "report.jsonl"
         try:
-            cells = len(read(source)["cells"])
-            with environment({"MCUTILS_REPORT": str(log)}), progress(label, log, cells) as engine:
+            with environment({"MCUTILS_REPORT": str(log)}), progress(label, log) as engine:
                 papermill.execute_notebook(
                     source,
                     target,
                     dict(parameters),
                     engine_name=engine,
                     kernel_name="python3",
+                    language="python",
+                    # The kernel's own log would break the bar; what goes wrong comes as the notebook's error.
+                    extra_arguments=["--IPKernelApp.log_level=50"],
                     progress_bar=False,
                     cwd=source.parent,
                 )
@@ -277,7 +288,7 @@ def drawn(name: str, figures: Path) -> dict[Path, int]:
 
 
 @contextmanager
-def progress(label: str, log: Path, cells: int) -> Iterator[str]:
+def progress(label: str, log: Path) -> Iterator[str]:
     """Show a bar of cells whose clock goes on within a long cell, and beside it what `study.run` reports.
 
     Yields the name of the papermill engine that moves the bar.
@@ -285,13 +296,15 @@ def progress(label: str, log: Path, cells: int) -> Iterator[str]:
     from papermill.engines import NBClientEngine, papermill_engines
     from tqdm import tqdm
 
-    bar = tqdm(total=cells, desc=label, unit="cell", dynamic_ncols=True)
+    bar = tqdm(desc=label, unit="cell", dynamic_ncols=True)
 
     class Watched(NBClientEngine):
         @classmethod
         def execute_managed_notebook(cls, nb_man, kernel_name, **options):
             nb_man.pbar = bar
+            bar.reset(total=len(nb_man.nb.cells))
             super().execute_managed_notebook(nb_man, kernel_name, **options)
+            bar.set_postfix_str(latest(_lines(log)))
 
     def watch() -> None:
         while not ended.wait(1 if sys.stderr.isatty() else 60):
@@ -331,11 +344,15 @@ def report(outcomes: Sequence[Outcome]) -> str:
         counts = ["-" if n is None else str(n) for n in (o.reused, o.computed)]
         figures = ", ".join(map(shown, o.figures)) or "-"
         rows.append((o.name, f"{o.seconds:.1f}", "failed" if o.error else "ok", *counts, figures))
-    total = f"{len(outcomes)} notebooks in {sum(o.seconds for o in outcomes):.0f} s"
+    total = f"{_counted(len(outcomes), 'notebook')} in {sum(o.seconds for o in outcomes):.0f} s"
     known = [o for o in outcomes if o.computed is not None]
     if known:
         total += f": {sum(o.reused for o in known)} reused, {sum(o.computed for o in known)} computed"
     return "\n" + table(rows, right=(1, 3, 4)) + f"\n\n{total}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
@@ -362,23 +379,31 @@ def read(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} is not a notebook that can be read ({error}).") from error
 
 
-def write_back(executed: Path, target: Path) -> None:
-    """Replace a notebook by the cleaned form of its executed copy, unless it was edited in the meantime."""
+def committed_form(executed: Path, source: Path) -> str:
+    """Text of the cleaned form of an executed notebook; refused if its source was edited in the meantime."""
     import nbformat
 
-    nb = clean_notebook(read(executed))
-    if [cell["source"] for cell in nb["cells"]] != [_text(cell["source"]) for cell in read(target)["cells"]]:
-        raise BadInput(f"{target.name} was edited while it was running: run it again.")
-    scratch = target.with_suffix(".ipynb.tmp")
-    scratch.write_text(nbformat.writes(nbformat.from_dict(nb)) + "\n", encoding="utf-8")
-    os.replace(scratch, target)
+    try:
+        nb = clean_notebook(read(executed))
+    except BadInput as error:
+        raise BadInput(f"{source.name} is not written: {error}") from None
+    if [cell["source"] for cell in nb["cells"]] != [_text(cell["source"]) for cell in read(source)["cells"]]:
+        raise BadInput(f"{source.name} is not written: it was edited while it was running, run it again.")
+    return nbformat.writes(nbformat.from_dict(nb)) + "\n"
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it."""
+    scratch = path.with_name(f".{path.name}.tmp")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
 
 
 def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
     """Return an executed notebook as it is committed: nothing of machine, moment or progress is left.
 
-    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go. Cleaning
-    a clean notebook changes nothing.
+    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go.
+    Cleaning a clean notebook changes nothing.
 
     Raises:
         BadInput: an error output, a code cell that was not executed, parameters other than the defaults, an
@@ -453,7 +478,7 @@ def _add_output(outputs: list[dict[str, Any]], output: Mapping[str, Any]) -> Non
 
 WIDGET = "application/vnd.jupyter.widget"
 STRAY = re.compile(
-    r"""(?:^|(?<=[\s"'`(\[=,>]))/[\w.+-]+/[\w.+-]*  # an absolute path of two parts, after a blank, quote or bracket
+    r"""(?:^|(?<=[\s"'`(\[=,>]))/[\w.+-]+/[\w.+-]*  # an absolute path of two parts or more
     |\b[A-Za-z]:\\\w+|\bfile://\S*  # a Windows path, a file address
     |\ at\ 0x[0-9a-f]{6,}  # where an object lay in memory""",
     re.VERBOSE,

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path as FilePath
 from typing import Any
@@ -139,6 +140,24 @@ class Store:
             probe.unlink()
         except OSError as error:
             raise BadInput(f"the store {self.folder} cannot be written ({error.strerror}): choose another folder.") from None
+
+
+def export(keys: Iterable[str], source: str | FilePath, target: str | FilePath) -> int:
+    """Make ``target`` a layer that holds just these keys' files, copied from a store; returns its size in bytes."""
+    source, target = FilePath(source), FilePath(target)
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = set(keys)
+    for path in target.iterdir():
+        if path.stem not in wanted:
+            path.unlink()
+    for name in sorted(wanted):
+        files = list(source.glob(f"{name}.*")) or list(target.glob(f"{name}.*"))
+        if len(files) != 2:
+            raise BadInput(f"{name} is neither in {source} nor in {target}: run the notebooks on that store first.")
+        for path in files:
+            if path.parent != target:
+                shutil.copyfile(path, target / path.name)
+    return sum(path.stat().st_size for path in target.iterdir())
 
 
 def versions() -> dict[str, str]:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path as FilePath
 from typing import Any
 
+import numpy as np
 import torch
 
-from .curves import RECIPES, fit_curve, weights_at
+from .curves import RECIPES, fit_curve, geometry, weights_at
 from .data import Task
-from .profiles import profile
+from .profiles import ProfileOf, profile
 from .settings import BadInput, Preset, choose, curve_plan, method_settings, preset, settings_name, train_plan
 from .specs import (
     Data, Original, Path, Profile, Retrained, Spec, TraceOf, Unlearned, Untrained, is_line, key, kind_of, parents,
@@ -22,7 +23,7 @@ from .specs import (
 from .store import Store
 from .traces import trace
 from .training import network_for, train
-from .unlearning import METHODS, random_twin, unlearn
+from .unlearning import METHODS, Endpoint, random_twin, unlearn
 
 ROOT = FilePath(__file__).resolve().parent.parent
 
@@ -32,7 +33,9 @@ def compute(spec: Spec, store: Store) -> Any:
     if isinstance(spec, Profile):
         first, *others = (store.get(p) for p in parents(spec))
         original, *retrained, random = others
-        return profile(first, original, retrained, random, spec.bootstrap)
+        made = profile(first, original, retrained, random, spec.bootstrap)
+        seconds = 0.0 if is_line(spec.trace.model) else store.seconds(spec.trace.model)
+        return ProfileOf({**made.arrays, "seconds": np.float64(seconds)})
     if isinstance(spec, Original):
         task = spec.data.task(0.1)  # the forget fraction plays no part: the pool and the bn rows are the same for all
         return train(task, spec.model, seed=spec.seed, plan=spec.plan, width=spec.width)
@@ -43,8 +46,14 @@ def compute(spec: Spec, store: Store) -> Any:
         task = spec.data.task(0.1)
         return random_twin(network_for(task, spec.model, spec.seed, width=spec.width), task, spec.seed)
     if isinstance(spec, TraceOf):
-        task = spec.model.data.task(spec.forget)
-        return trace(store.get(spec.model), task, max(spec.points, 2), batchnorm=spec.batchnorm)
+        task, model = spec.model.data.task(spec.forget), store.get(spec.model)
+        found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm)
+        if not isinstance(spec.model, Path):
+            return found
+        ends = [store.get(e) for e in (spec.model.start, spec.model.end)]
+        origin = ends[0].origin if isinstance(ends[0], Endpoint) else None
+        made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
+        return replace(found, meta={**found.meta, **made})
     task = spec.data.task(spec.forget)
     if isinstance(spec, Unlearned):
         made = {"curriculum": spec.curriculum, "optimizer": spec.optimizer, "settings": spec.settings}
@@ -61,7 +70,8 @@ def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any)
     if spec not in store:
         torch.set_num_threads(1)
         began = time.process_time()
-        store.put(spec, compute(spec, store), time.process_time() - began)
+        made = compute(spec, store)
+        store.put(spec, made, made.seconds if isinstance(made, Endpoint) else time.process_time() - began)
     return key(spec)
 
 
@@ -117,7 +127,7 @@ def run(specs: Iterable[Spec], store: Store, *, workers: int | None = None) -> l
         failures = _serially(todo, store) if many == 1 else _together(todo, store, many)
     done = len(todo) - len(failures)
     print(f"{reused} reused, {done} computed" + (f", {len(failures)} failed" if failures else ""))
-    _report(reused, done, len(failures))
+    _report(reused, done, len(failures), [key(s) for s in specs if not is_line(s)])
     if failures:
         raise RunFailed("\n".join(f"{describe(spec)}: {why}" for spec, why in failures.items()))
     return [store.get(spec) for spec in specs]
@@ -127,11 +137,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _report(reused: int, computed: int, failed: int) -> None:
+def _report(reused: int, computed: int, failed: int, keys: list[str]) -> None:
     path = os.environ.get("MCUTILS_REPORT")
     if path:
         with open(path, "a") as file:
-            file.write(json.dumps({"reused": reused, "computed": computed, "failed": failed}) + "\n")
+            file.write(json.dumps({"reused": reused, "computed": computed, "failed": failed, "keys": keys}) + "\n")
 
 
 def _bar(total: int) -> Any:
@@ -211,6 +221,11 @@ class Study:
     def seeds(self) -> tuple[int, ...]:
         """Unlearning seeds of the preset."""
         return self.preset.seeds
+
+    @property
+    def figures(self) -> FilePath:
+        """Folder of figures: the environment's ``MCUTILS_FIGURES``, else ``build/figures``."""
+        return FilePath(os.environ.get("MCUTILS_FIGURES") or ROOT / "build" / "figures")
 
     @property
     def settings(self) -> str:

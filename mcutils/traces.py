@@ -12,7 +12,7 @@ import torch
 from .curves import Curve, points_of, weights_at
 from .data import Task
 from .settings import BadInput, choose
-from .unlearning import Endpoint
+from .unlearning import Endpoint, fingerprint
 from .weights import Weights, batchnorm_layers, check_same_shape, memory_format, module_of, refresh_module, write
 
 BATCH = 128
@@ -89,6 +89,10 @@ def trace(
     """
     choose("BatchNorm policy", batchnorm, POLICIES)
     choose("precision", precision, ("float32", "bfloat16"))
+    if batch_size < 1:
+        raise BadInput(f"the batch size must be at least 1, got {batch_size}.")
+    if isinstance(model, Endpoint) and model.task != fingerprint(task):
+        raise BadInput(f"the endpoint was unlearned for the task {model.task}, but is evaluated on {fingerprint(task)}.")
     if isinstance(model, Curve):
         curve, points, kind = model, points_of(t), model.kind
     else:
@@ -99,10 +103,10 @@ def trace(
     start = curve.points[0]
     module, layout = module_of(start), memory_format(start, x)
     module.to(memory_format=layout)
-    x = x.contiguous(memory_format=layout)
+    x = x.to(memory_format=layout)
     refresh = []
     if batchnorm != "none" and batchnorm_layers(module):
-        seen = task.x[refresh_rows(task, batchnorm)].contiguous(memory_format=layout)
+        seen = task.x[refresh_rows(task, batchnorm)].to(memory_format=layout)
         refresh = list(seen.split(batch_size))
     found = np.empty((len(points), len(x), task.n_classes), dtype=np.float16)
     autocast = torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
@@ -112,6 +116,10 @@ def trace(
             if refresh:
                 refresh_module(module, refresh)
             logits = torch.cat([module(b) for b in x.split(batch_size)])
+            if logits.shape != found.shape[1:]:
+                raise BadInput(
+                    f"a {start.model} gives outputs of shape {tuple(logits.shape[1:])}, but the task has {task.n_classes} classes."
+                )
             found[k] = logits.float().clamp(-65504, 65504).cpu().numpy().astype(np.float16)
     sizes = [len(rows) for rows in task.evaluation.values()]
     pieces = dict(zip(task.evaluation, np.split(found, np.cumsum(sizes)[:-1], axis=1), strict=True))

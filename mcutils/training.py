@@ -66,6 +66,7 @@ def descend(
     curvature_at: Callable[[Any], tuple[Tensor, int]] | None = None,
     mask: Mapping[str, Tensor] | None = None,
     lr_factor: Callable[[Any], float] | None = None,
+    seed: int = 0,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
     """Minimise ``loss_at(step)`` over ``variables`` in place for ``plan.steps`` steps; return the losses.
@@ -73,8 +74,9 @@ def descend(
     ``variables`` are leaf tensors of the caller's own. ``mask`` (bool, same shapes) holds where they may move: elsewhere
     they are bit-identical afterwards, whatever momentum or weight decay. ``curvature_at`` gives the mean cross-entropy
     on resampled labels and the number of examples, for optimisers that ask for it. ``lr_factor(step)`` scales the
-    learning rate of the tensors with two or more dimensions (the authors' curve recipe). Raises `Diverged` when a loss
-    or a final tensor is not finite.
+    learning rate of the tensors with two or more dimensions (the authors' curve recipe). Dropout, which draws from
+    torch's global generator, sees one seeded with ``seed``; the caller's is left as it is. Raises `Diverged` when a
+    loss or a final tensor is not finite.
     """
     leaves = list(variables.values())
     for leaf in leaves:
@@ -87,30 +89,33 @@ def descend(
     ordered = [p for group in optimizer.param_groups for p in group["params"]]
     schedule, history = SCHEDULES[choose("schedule", plan.schedule, SCHEDULES)], []
     interval = getattr(optimizer, "interval", 0) if curvature_at else 0
-    for number, step in zip(range(plan.steps), steps, strict=False):
-        rate = plan.lr * schedule(number / plan.steps)
-        for group in optimizer.param_groups:
-            scaled = lr_factor is not None and group["params"][0].ndim > 1
-            group["lr"] = rate * lr_factor(step) if scaled else rate
-        if interval and number % interval == 0:
-            loss, terms = curvature_at(step)
-            optimizer.update_curvature(torch.autograd.grad(loss, ordered), terms)
-        loss = loss_at(step)
-        history.append(loss.item())
-        if not math.isfinite(history[-1]):
-            raise Diverged(f"the loss became {history[-1]} at step {number + 1} of {plan.steps} (lr {plan.lr:g}).")
-        for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
-            leaf.grad = torch.zeros_like(leaf) if gradient is None else gradient
-        for (_, allowed), leaf in zip(kept, leaves, strict=False):
-            leaf.grad.mul_(allowed)
-        if plan.clip:
-            torch.nn.utils.clip_grad_norm_(leaves, plan.clip)
-        optimizer.step()
-        for (start, allowed), leaf in zip(kept, leaves, strict=False):
-            with torch.no_grad():
-                leaf.copy_(torch.where(allowed, leaf, start))
-        if progress:
-            progress(number, history[-1])
+    on_gpu = {leaf.device for leaf in leaves if leaf.device.type == "cuda"}
+    with torch.random.fork_rng(devices=list(on_gpu)):
+        torch.manual_seed(seed)
+        for number, step in zip(range(plan.steps), steps, strict=False):
+            rate = plan.lr * schedule(number / plan.steps)
+            for group in optimizer.param_groups:
+                scaled = lr_factor is not None and group["params"][0].ndim > 1
+                group["lr"] = rate * lr_factor(step) if scaled else rate
+            if interval and number % interval == 0:
+                loss, terms = curvature_at(step)
+                optimizer.update_curvature(torch.autograd.grad(loss, ordered), terms)
+            loss = loss_at(step)
+            history.append(loss.item())
+            if not math.isfinite(history[-1]):
+                raise Diverged(f"the loss became {history[-1]} at step {number + 1} of {plan.steps} (lr {plan.lr:g}).")
+            for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
+                leaf.grad = torch.zeros_like(leaf) if gradient is None else gradient
+            for (_, allowed), leaf in zip(kept, leaves, strict=False):
+                leaf.grad.mul_(allowed)
+            if plan.clip:
+                torch.nn.utils.clip_grad_norm_(leaves, plan.clip)
+            optimizer.step()
+            for (start, allowed), leaf in zip(kept, leaves, strict=False):
+                with torch.no_grad():
+                    leaf.copy_(torch.where(allowed, leaf, start))
+            if progress:
+                progress(number, history[-1])
     for name, leaf in variables.items():
         leaf.requires_grad_(False).grad = None
         if not torch.isfinite(leaf).all():

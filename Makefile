@@ -1,0 +1,66 @@
+# make help lists the targets. Everything runs in .venv, which `make setup` makes and keeps up to date.
+
+PYTHON ?= python3
+PRESET ?= laptop
+NOTEBOOKS ?=
+STORE ?=
+FRESH ?=
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+
+# What .venv depends on: another interpreter or another folder needs a new one, another pyproject.toml an install.
+PLACE := import os, sys; print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.base_prefix), os.getcwd())
+NEEDS := import hashlib; print(hashlib.sha256(open("pyproject.toml", "rb").read()).hexdigest())
+
+.PHONY: help setup reproduce test bench lint clean-build
+
+help:
+	@echo 'make setup        make .venv and install the package into it (PYTHON=python3)'
+	@echo 'make reproduce    execute the notebooks and redraw the figures (PRESET=smoke|laptop|paper,'
+	@echo '                  NOTEBOOKS="00 02", STORE=folder of results, FRESH=1 to compute anew)'
+	@echo 'make test         run the tests, then compare the committed notebooks with a redraw'
+	@echo 'make bench        measure speed ratios, into build/bench.json'
+	@echo 'make lint         check style'
+	@echo 'make clean-build  remove build/'
+
+setup:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	    echo "PYTHON=$(PYTHON) is not a Python 3.10 or newer ($$($(PYTHON) --version 2>&1 | head -n 1)); name one," \
+	        "for example: make setup PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "PYTHON=$(PYTHON) has no venv module; install it (Debian: apt install python3-venv) or name another" \
+	        "Python with PYTHON=..." >&2; exit 2; }
+	@set -e; place="$$($(PYTHON) -c '$(PLACE)')"; needs="$$($(PYTHON) -c '$(NEEDS)')"; \
+	if [ "$$(cat $(VENV)/made-from 2>/dev/null)" != "$$place" ] || [ ! -x $(VENV)/bin/python ]; then \
+	    rm -rf $(VENV); $(PYTHON) -m venv $(VENV); printf '%s\n' "$$place" > $(VENV)/made-from; \
+	fi; \
+	if [ "$$(cat $(VENV)/installed 2>/dev/null)" != "$$needs" ]; then \
+	    rm -f $(VENV)/installed; \
+	    $(RUN) pip install --editable '.[dev]'; \
+	    printf '%s\n' "$$needs" > $(VENV)/installed; \
+	fi
+
+reproduce: setup
+	@$(RUN) mcutils reproduce --preset '$(PRESET)' $(if $(STORE),--store '$(STORE)') \
+	    $(if $(filter-out 0,$(FRESH)),--fresh) $(NOTEBOOKS)
+
+# Both halves run even when the first fails. The second starts from an empty store and may compute nothing, so what it
+# draws comes from the results shipped in data/.
+test: setup
+	@status=0; \
+	$(RUN) pytest || status=1; \
+	rm -rf build/nbval-store build/nbval-figures; \
+	MCUTILS_STORE='$(CURDIR)/build/nbval-store' MCUTILS_FIGURES='$(CURDIR)/build/nbval-figures' \
+	MCUTILS_COMPUTE=never OMP_NUM_THREADS=1 \
+	$(RUN) pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks/ || status=1; \
+	exit $$status
+
+bench: setup
+	@$(RUN) mcutils bench
+
+lint: setup
+	@$(RUN) ruff check .
+
+clean-build:
+	rm -rf build

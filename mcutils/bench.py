@@ -1,0 +1,297 @@
+"""Speed of the core as ratios to plain torch: one thread, variants interleaved, medians over repetitions.
+
+Times are CPU-seconds of this process, which a busy machine blurs little; only processes against threads is a matter of
+wall time, and wants an idle machine.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .curves import Curve, fit_curve
+from .data import Task, load_task
+from .settings import MethodSettings, Plan
+from .traces import BATCH, SPLITS, Trace, trace
+from .training import train
+from .weights import Weights, module_of
+
+# Upper bounds, but for processes, which is a speed-up.
+GOALS = {"evaluation": 1.10, "fit": 1.10, "bf16": 0.70, "processes": 1.3}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network to measure, and sizes that keep the measurement to a minute or two.
+
+    A point of a trace looks at ``rows`` examples of each split and ``bn`` images for BatchNorm statistics; a fit takes
+    ``steps`` steps of ``batch`` examples, after ``trained`` steps of training for each end.
+    """
+
+    model: str
+    points: int
+    rows: int
+    bn: int
+    batch: int
+    steps: int
+    trained: int
+    about: str
+
+
+CASES = (
+    Case("convnet", 31, 256, 256, 128, 63, 150, "31 points"),
+    Case("resnet18", 2, 32, 64, 32, 6, 6, "2 points, since one takes seconds already and the others repeat it"),
+)
+QUICK = (Case("convnet", 3, 16, 32, 16, 3, 3, "3 points, as a trial"),)
+
+
+def main(out: Path, quick: bool = False) -> int:
+    """Measure every ratio, print a table and write it to ``out`` as JSON; return 0.
+
+    A row has ``name``, ``model``, ``ratio`` (a median), ``goal``, ``bound`` (``at most`` or ``at least``), ``holds``
+    (null where the machine cannot tell), ``repetitions`` and ``detail``. ``quick`` tries everything once at tiny sizes.
+    """
+    rows: list[Row] = []
+    with one_thread():
+        for case in QUICK if quick else CASES:
+            for measured in measure(case, 1 if quick else 5):
+                rows.append(measured)
+                print(line_of(measured), flush=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(out.name + ".new")
+    unfinished.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(out)
+    return 0
+
+
+def line_of(row: Row) -> str:
+    """One line of the printed table."""
+    verdict = {True: "holds", False: "missed", None: "unknown"}[row["holds"]]
+    goal = f"{'>=' if row['bound'] == 'at least' else '<='} {row['goal']:.2f}"
+    return f"{row['name']:<11}{row['model']:<10}{row['ratio']:>6.3f}  {goal:<8} {verdict:<8} {row['detail']}"
+
+
+def measure(case: Case, repetitions: int) -> Iterator[Row]:
+    """The rows of one network, each as soon as it is known."""
+    task = small_task(case)
+    plan = Plan(lr=3e-3, steps=case.trained, batch_size=case.batch, schedule="one_cycle")
+    start, end = (train(task, case.model, seed=seed, plan=plan) for seed in (0, 1))
+    curve = Curve("bezier", (start, start, end))
+    images = seen(task)
+    kept: dict[str, Trace] = {}
+
+    def evaluate(precision: str) -> None:
+        kept[precision] = trace(curve, task, case.points, precision=precision)
+
+    seconds = interleaved(
+        [lambda: evaluate("float32"), lambda: forward(start, images, case.points), lambda: evaluate("bfloat16")], repetitions
+    )
+    count = sum(len(batch) for batch in images)
+    rate = count * case.points / median(seconds[:, 0])
+    about = f"{case.about}, {count} images each, {case.bn} of them for BatchNorm; {rate:,.0f} images per CPU-second"
+    yield row("evaluation", case.model, seconds[:, 0] / seconds[:, 1], about)
+    yield row("bf16", case.model, seconds[:, 2] / seconds[:, 0], deviation(kept), why_not=no_bf16())
+
+    plan = Plan(lr=1e-3, steps=case.steps, batch_size=case.batch)
+    clocks: list[Clock] = []
+
+    def timed(run: Callable[[Clock], Any]) -> float:
+        clocks.append(Clock())
+        run(clocks[-1])
+        return clocks[-1].seconds
+
+    seconds = interleaved(
+        [
+            lambda: timed(lambda c: fit_curve(start, end, task, seed=0, settings=MethodSettings(plan), plan=plan, progress=c)),
+            lambda: timed(lambda c: plain_training(start, task, plan, c)),
+        ],
+        repetitions,
+    )
+    step = median(seconds[:, 0]) / (case.steps - 1)
+    setup = median([c.setup for c in clocks[2::2]]) / step
+    about = f"{case.steps} steps of {case.batch}, {1000 * step:.0f} ms each; set-up, left out, is worth {setup:.1f} steps"
+    yield row("fit", case.model, seconds[:, 0] / seconds[:, 1], about)
+    yield processes(case, repetitions)
+
+
+def row(name: str, model: str, ratios: Sequence[float], detail: str, *, why_not: str = "") -> Row:
+    """A row of the report; ``why_not`` says why the goal cannot be judged here."""
+    ratio, least = float(median(ratios)), name == "processes"
+    held = ratio >= GOALS[name] if least else ratio <= GOALS[name]
+    return {
+        "name": name,
+        "model": model,
+        "ratio": round(ratio, 4),
+        "goal": GOALS[name],
+        "bound": "at least" if least else "at most",
+        "holds": None if why_not else held,
+        "repetitions": len(ratios),
+        "detail": "; ".join(filter(None, (detail, why_not))),
+    }
+
+
+def interleaved(variants: Sequence[Callable[[], float | None]], repetitions: int) -> np.ndarray:
+    """CPU-seconds (repetitions, variants), all variants in turn, after one round to warm up; a variant may time itself."""
+    rounds = []
+    for _ in range(repetitions + 1):
+        taken = []
+        for variant in variants:
+            began = time.process_time()
+            own = variant()
+            taken.append(time.process_time() - began if own is None else own)
+        rounds.append(taken)
+    return np.array(rounds[1:])
+
+
+class Clock:
+    """Called after each step; ``seconds`` are the CPU-seconds from the end of the first step to the end of the last.
+
+    So neither set-up nor a first step that allocates memory counts: an epoch has more steps than a measurement can.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.process_time()
+        self.ends: list[float] = []
+
+    def __call__(self, number: int, loss: float) -> None:  # noqa: ARG002
+        self.ends.append(time.process_time())
+
+    @property
+    def seconds(self) -> float:
+        """CPU-seconds of all steps but the first."""
+        return self.ends[-1] - self.ends[0]
+
+    @property
+    def setup(self) -> float:
+        """CPU-seconds before the first step, and what that step took more than the others."""
+        return self.ends[0] - self.began - self.seconds / (len(self.ends) - 1)
+
+
+def small_task(case: Case) -> Task:
+    """Fashion-MNIST with the case's numbers of examples to evaluate and of images for BatchNorm."""
+    task = load_task("fashion-mnist")
+    caps = {"bn": case.bn, **dict.fromkeys(("retain_eval", "forget", "valid", "test"), case.rows)}
+    return replace(task, index={split: rows[: caps.get(split)] for split, rows in task.index.items()})
+
+
+def seen(task: Task) -> list[torch.Tensor]:
+    """What one point of a trace looks at, in its batches: images to evaluate, then those for BatchNorm statistics."""
+    evaluated = torch.cat([task.x[rows] for rows in task.evaluation.values()])
+    parts = [x.to(memory_format=torch.channels_last) for x in (evaluated, task.inputs("bn"))]
+    return [batch for part in parts for batch in part.split(BATCH)]
+
+
+def forward(weights: Weights, images: Sequence[torch.Tensor], points: int) -> None:
+    """The floor of an evaluation: a module's bare forward pass over as many images."""
+    module = module_of(weights).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        for _ in range(points):
+            for batch in images:
+                module(batch)
+
+
+def plain_training(weights: Weights, task: Task, plan: Plan, clock: Clock) -> None:
+    """The floor of a fit: as many steps of training in plain torch."""
+    module = copy.deepcopy(weights.net).requires_grad_(True).train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=plan.lr, weight_decay=plan.weight_decay, foreach=True)
+    rows = task.index["retain"]
+    order = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
+    for number, chunk in enumerate(order.split(plan.batch_size)[: plan.steps]):
+        loss = F.cross_entropy(module(task.x[chunk].to(memory_format=torch.channels_last)), task.y[chunk])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        clock(number, loss.item())
+
+
+def deviation(kept: dict[str, Trace]) -> str:
+    """How far bfloat16 moves a curve: the largest changes of a split's mean loss and of its accuracy, over all t."""
+    loss, accuracy = 0.0, 0.0
+    for split in SPLITS:
+        measures = []
+        for found in kept.values():
+            logits, labels = torch.from_numpy(found.logits[split]).float(), torch.from_numpy(found.labels[split])
+            losses = torch.stack([F.cross_entropy(point, labels) for point in logits])
+            measures.append((losses, (logits.argmax(2) == labels).double().mean(1)))
+        (loss_a, accuracy_a), (loss_b, accuracy_b) = measures
+        loss = max(loss, float((loss_a - loss_b).abs().max()))
+        accuracy = max(accuracy, float((accuracy_a - accuracy_b).abs().max()))
+    examples = len(kept["float32"].labels["retain"])
+    return f"largest deviation {loss:.1e} nats and {100 * accuracy:.2f} points of accuracy, over splits of {examples}"
+
+
+def no_bf16() -> str:
+    """Why bfloat16 cannot be judged on this processor; empty where it has instructions for it."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return "whether this processor has bfloat16 instructions is unknown"
+    return "" if "bf16" in flags else "this processor has no bfloat16 instructions"
+
+
+def processes(case: Case, repetitions: int) -> Row:
+    """Two independent trainings: wall time in one process of two threads over that in two processes of one thread."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    others = os.getloadavg()[0] - 1 if hasattr(os, "getloadavg") else 0.0
+    why_not = ""
+    if cores < 2:
+        why_not = "there is only one core"
+    elif others > 0.3:
+        why_not = f"the machine is busy with others (load {others:.1f}), which wall time feels"
+    ratios = []
+    with workers(1, 2, case) as threads, workers(2, 1, case) as apart:
+        for repetition in range(repetitions + 1):
+            ratio = both_jobs(threads) / both_jobs(apart)
+            if repetition:
+                ratios.append(ratio)
+    return row("processes", case.model, ratios, f"speed-up of 2 processes over 2 threads, {cores} cores", why_not=why_not)
+
+
+def workers(count: int, threads: int, case: Case) -> ProcessPoolExecutor:
+    """A pool of ``count`` fresh processes with ``threads`` threads each."""
+    return ProcessPoolExecutor(count, get_context("spawn"), _prepare, (threads, case))
+
+
+_job: dict[str, Any] = {}
+
+
+def _prepare(threads: int, case: Case) -> None:
+    torch.set_num_threads(threads)
+    _job.update(task=small_task(case), plan=Plan(steps=max(2, case.steps // 3), batch_size=case.batch), model=case.model)
+
+
+def _train(seed: int) -> None:
+    train(_job["task"], _job["model"], seed=seed, plan=_job["plan"])
+
+
+def both_jobs(pool: Executor) -> float:
+    """Wall seconds that a pool needs for two trainings."""
+    began = time.perf_counter()
+    list(pool.map(_train, (0, 1)))
+    return time.perf_counter() - began
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread, then on as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,183 @@
+"""One function per table: results in, a pandas DataFrame out; what notebooks show and figures draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .claims import CLAIMS, TOLERANCE, Verdict
+from .connectivity import excess, fraction_interval
+from .data import Task
+from .metrics import gap_to_retrained, tow
+from .profiles import ProfileOf
+from .study import Study
+from .walks import Walk
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCORES = ("UA", "RA", "TA")
+
+
+def splits_table(task: Task) -> pd.DataFrame:
+    """Size of each split and what it is for."""
+    import pandas as pd
+
+    uses = {
+        "retain": "D_r: stays known",
+        "forget": "D_f: to be forgotten",
+        "valid": "held out before D_f was drawn: all choices are made on it",
+        "test": "reported only, chooses nothing",
+        "retain_eval": "part of D_r that traces evaluate",
+        "bn": "part of D_r that BatchNorm statistics come from",
+    }
+    rows = [(split, len(task.index[split]), use) for split, use in uses.items()]
+    return pd.DataFrame(rows, columns=["split", "examples", "use"]).set_index("split")
+
+
+def models_table(profiles: Mapping[str, ProfileOf]) -> pd.DataFrame:
+    """Accuracy in % on the four splits and forget loss in nats, one row per named model."""
+    import pandas as pd
+
+    rows = []
+    for name, one in profiles.items():
+        shown = {f"{s} acc. %": 100 * float(one.metric(f"accuracy_{s}")[0]) for s in ("retain", "forget", "valid", "test")}
+        rows.append({"model": name, **shown, "forget loss": float(one.metric("loss_forget")[0])})
+    return pd.DataFrame(rows).set_index("model").round(2)
+
+
+def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> pd.DataFrame:
+    """One row per model (method, seed): UA, RA, TA as fractions, other metrics, CPU seconds, whether it collapsed.
+
+    ``models`` maps (method, seed) to the spec of a model; profiles are computed where the store lacks them. The gap and
+    ToW are taken to the mean of the rows named ``retrain``.
+    """
+    import pandas as pd
+
+    profiles = study.run([study.profile(spec) for spec in models.values()])
+    rows = []
+    for (method, seed), one in zip(models, profiles, strict=True):
+        names = (*SCORES, "accuracy_valid", "loss_forget", "zrf", "js_retrained_forget", "js_retrained_test")
+        values = {name: float(one.metric(name)[0]) for name in names}
+        rows.append({"method": method, "seed": seed, **values, "collapsed": bool(one.collapsed), "seconds": one.seconds})
+    table = pd.DataFrame(rows)
+    goal = {k: table.loc[table["method"] == "retrain", k].mean() for k in SCORES}
+    scores = {k: table[k].to_numpy(float) for k in SCORES}
+    return table.assign(gap=gap_to_retrained(scores, goal), tow=tow(scores, goal))
+
+
+def endpoint_summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over seeds per method, accuracies in %; sorted by the gap to the retrained models."""
+    import pandas as pd
+
+    shown = {"UA": 100, "RA": 100, "TA": 100, "gap": 100, "zrf": 1, "js_retrained_forget": 1, "seconds": 1}
+    found = []
+    for method, part in rows.groupby("method", sort=False):
+        cells = {}
+        for name, scale in shown.items():
+            if name in part:
+                values = scale * part[name].to_numpy(float)
+                digits = {100: 1, 1: 3}[scale] if name != "seconds" else 1
+                spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+                cells[name] = f"{values.mean():.{digits}f}{spread}"
+        found.append({"method": method, **cells, "seeds": len(part), "_gap": part["gap"].mean()})
+    table = pd.DataFrame(found).sort_values("_gap", kind="stable").drop(columns="_gap")
+    names = {"js_retrained_forget": "JS to retrained", "zrf": "ZRF", "seconds": "CPU s", "gap": "gap, points"}
+    return table.rename(columns=names).set_index("method")
+
+
+def settings_table(study: Study) -> pd.DataFrame:
+    """The search's winner per method, and what the smallest gap to a retrained model would have chosen."""
+    import pandas as pd
+
+    from .search import GRID, chosen, oracle_gap, read_rows, score
+
+    rows, found = read_rows(study.settings), []
+    for method in GRID:
+        picks = [chosen(rows, method, rule=rule) for rule in (score, oracle_gap)]
+        cells = [f"lr {float(p[0]['lr']):g}, {p[0]['steps']} steps, {p[0]['options'] or 'D_f batch ' + str(p[0]['forget_batch_size'])}"
+                 for p in picks]
+        gaps = [float(np.mean([oracle_gap(r) for r in p])) for p in picks]
+        found.append({"method": method, "chosen on validation": cells[0], "its gap": gaps[0],
+                      "by gap to retrained": "the same" if cells[0] == cells[1] else cells[1], "gap": gaps[1]})
+    return pd.DataFrame(found).set_index("method").round(2)
+
+
+def paths_table(walks: Sequence[Walk]) -> pd.DataFrame:
+    """One row per walk: barrier and deficit in units of G, whether MCU(0.1) holds, and how far apart the ends are."""
+    import pandas as pd
+
+    rows = []
+    for w in walks:
+        row = {"method": w.method, "curve": w.kind, "original": w.original, "start": w.start, "end": w.end}
+        row |= {"pair": f"{w.start}-{w.end}", "role": w.role, "barrier": w.barrier, "deficit": w.deficit}
+        row |= {"connected": w.connected(TOLERANCE), "collapsed": bool(w.profile.collapsed)}
+        row |= {"test_barrier": w.profile.connectivity["barrier_test"] / w.profile.gap}
+        row |= {name: w.profile.geometry.get(name, np.nan) for name in ("distance", "cosine", "moved_start", "length")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def paths_summary(walks: Sequence[Walk]) -> pd.DataFrame:
+    """Per method and curve: pairs connected at MCU(0.1), mean and largest barrier and deficit in units of G."""
+    import pandas as pd
+
+    rows = []
+    for (method, curve), part in paths_table(walks).groupby(["method", "curve"], sort=False):
+        row = {"method": method, "curve": curve, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
+        for name in ("barrier", "deficit"):
+            row |= {f"{name} mean": part[name].mean(), f"{name} max": part[name].max()}
+        row |= {"distance": part["distance"].mean(), "cosine": part["cosine"].mean()}
+        rows.append({**row, "collapsed": int(part["collapsed"].sum())})
+    return pd.DataFrame(rows).set_index(["method", "curve"]).round(3)
+
+
+def excess_table(walks: Sequence[Walk]) -> pd.DataFrame:
+    """One row per walk and t: retain and forget loss minus their chords, in units of G."""
+    import pandas as pd
+
+    parts = []
+    for w in walks:
+        t, curves = w.profile.t, w.profile.connectivity.curves
+        over = {f"{s}_excess": excess(curves[f"loss_{s}"], t) / w.profile.gap for s in ("retain", "forget")}
+        parts.append(pd.DataFrame({"method": w.method, "pair": f"{w.start}-{w.end}", "curve": w.kind, "t": t, **over}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
+    """Share of connected pairs per method, curve and tolerance eps (units of G), with its interval over seeds."""
+    import pandas as pd
+
+    groups: dict[tuple[str, str], list[Walk]] = {}
+    for w in walks:
+        groups.setdefault((w.method, w.kind), []).append(w)
+    rows = []
+    for (method, curve), part in groups.items():
+        nodes = np.array([(w.start, w.end) for w in part])
+        worst = np.array([np.maximum(w.replicates("barrier"), w.replicates("deficit")) for w in part])
+        for e in eps:
+            hits, redrawn = [w.connected(e) for w in part], (worst <= e).astype(float)
+            share, low, high = fraction_interval(hits, redrawn, nodes=nodes)
+            rows.append({"method": method, "curve": curve, "eps": e, "fraction": share, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def verdicts_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """Verdicts with their claims: statement, effect, 95 % interval, rule, verdict."""
+    import pandas as pd
+
+    rows = [
+        {
+            "claim": v.claim,
+            "statement": CLAIMS[v.claim].statement,
+            "effect": f"{v.effect:.3f}",
+            "95 % interval": f"[{v.low:.3f}, {v.high:.3f}]",
+            "p": "" if v.p is None else f"{v.p:.2g}",
+            "rule": CLAIMS[v.claim].rule,
+            "verdict": v.verdict,
+        }
+        for v in verdicts
+    ]
+    return pd.DataFrame(rows).set_index("claim")

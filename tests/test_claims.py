@@ -1,0 +1,140 @@
+"""The ledger of claims: each rule can come out each way, and the tables are complete and reproducible."""
+
+import csv
+import math
+import re
+
+import pytest
+
+from mcutils.claims import CLAIMS, COLUMNS, VERDICTS, Verdict, judge, ledger, write_ledger
+from mcutils.settings import BadInput
+
+COUNTS = {"n_pairs": 60, "n_seeds": 5}
+
+
+def verdict(claim, low, high, **options):
+    return judge(claim, (low + high) / 2, low, high, **{**COUNTS, **options}).verdict
+
+
+def test_all_claims_are_there_and_complete():
+    assert list(CLAIMS) == [f"C{i}" for i in range(1, 25)]
+    for name, claim in CLAIMS.items():
+        assert claim.id == name and claim.fixed == "2026-11-24"
+        assert claim.statement.endswith(".") and claim.statistic and claim.rule
+        assert set(claim.source.split("; ")) <= {
+            "abstract 2025",
+            "abstract 2026",
+            "digest",
+            "review",
+            "code",
+            "ours",
+        }
+        assert re.fullmatch(r"\d\d_\w+(, \d\d_\w+)*", claim.notebook)
+        assert (claim.alpha is not None) == (claim.direction == "explained")
+
+
+def test_the_thresholds_of_the_first_study_are_as_fixed():
+    assert [CLAIMS[c].threshold for c in ("C1", "C2", "C21")] == [0.5, 0.1, 0.05]
+    assert [CLAIMS[c].direction for c in ("C1", "C2", "C21")] == ["above", "explained", "above"]
+    assert CLAIMS["C2"].alpha == pytest.approx(0.05 / 3)
+    assert {CLAIMS[c].notebook for c in ("C1", "C2", "C21")} == {"02_seeds"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "low", "high", "expected"),
+    [
+        ("C1", 0.51, 0.9, "supported"),
+        ("C1", 0.1, 0.49, "contradicted"),
+        ("C1", 0.4, 0.6, "undecided"),
+        ("C1", 0.5, 0.9, "undecided"),
+        ("C21", 0.06, 0.3, "supported"),
+        ("C21", 0.0, 0.04, "contradicted"),
+        ("C21", 0.0, 0.3, "undecided"),
+        ("C9", 0.1, 0.4, "supported"),
+        ("C9", 0.6, 0.9, "contradicted"),
+        ("C9", 0.4, 0.6, "undecided"),
+        ("C5", 0.2, 0.3, "supported"),
+        ("C5", -0.3, -0.2, "supported"),
+        ("C5", -0.05, 0.05, "contradicted"),
+        ("C5", -0.2, 0.05, "undecided"),
+        ("C5", -0.2, 0.2, "undecided"),
+    ],
+)
+def test_an_interval_decides(claim, low, high, expected):
+    assert verdict(claim, low, high) == expected
+    assert verdict(claim, low, high, controls_ok=False) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "expected"),
+    [
+        (0.2, 0.6, 0.001, "supported"),
+        (0.2, 0.6, 0.02, "undecided"),  # below 0.05, but three claims are tested
+        (0.01, 0.6, 0.001, "supported"),
+        (0.01, 0.6, 0.5, "undecided"),
+        (0.0, 0.09, 0.5, "contradicted"),
+        (0.0, 0.09, 0.001, "contradicted"),
+    ],
+)
+def test_a_share_of_variance_needs_the_permutation_test(low, high, p, expected):
+    assert verdict("C2", low, high, p=p) == expected
+    assert verdict("C2", low, high, p=p, controls_ok=False) == "undecided"
+
+
+@pytest.mark.parametrize("direction", ["above", "below", "outside", "explained"])
+def test_every_direction_in_use_comes_out_each_way(direction):
+    claim = next(c for c in CLAIMS.values() if c.direction == direction)
+    grid = [-9.0, -0.01, 0.01, claim.threshold / 2, claim.threshold + 0.01, 9.0]
+    found = {
+        verdict(claim.id, low, high, p=p) for low in grid for high in grid if low <= high for p in (1e-4, 0.5)
+    }
+    assert found == {"supported", "contradicted", "undecided"} < set(VERDICTS)
+
+
+def test_numbers_that_are_not_finite_decide_nothing():
+    for values in ((math.nan, 0.9, 1.0), (0.9, math.nan, 1.0), (0.9, 0.8, math.inf)):
+        assert judge("C1", *values, **COUNTS).verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("claim", "low", "message"),
+    [("C25", 0.1, "unknown claim 'C25'"), ("C1", 0.9, "upside down"), ("C2", 0.1, "p is missing")],
+)
+def test_bad_input(claim, low, message):
+    with pytest.raises(BadInput, match=message):
+        judge(claim, 0.5, low, 0.8, **COUNTS)
+
+
+def test_a_verdict_reads_as_a_sentence():
+    text = str(judge("C1", 0.8, 0.6, 0.95, **COUNTS))
+    assert text.startswith(
+        "C1: supported (0.8 [0.6, 0.95], 60 pairs, 5 seeds; supported if the interval lies above 0.5"
+    )
+    assert ", p = 0.001, 60 pairs" in str(judge("C2", 0.5, 0.2, 0.6, p=0.001, **COUNTS))
+    assert str(Verdict("C3")) == "C3: not run"
+
+
+def test_the_ledger_has_a_row_for_every_claim():
+    rows = ledger([judge("C21", 0.2, 0.1, 0.4, **COUNTS), judge("C1", 0.8, 0.6, 0.95, **COUNTS)])
+    assert [row["id"] for row in rows] == list(CLAIMS) and all(list(row) == COLUMNS for row in rows)
+    assert rows[0]["verdict"] == rows[20]["verdict"] == "supported" and rows[20]["low"] == 0.1
+    assert {row["verdict"] for i, row in enumerate(rows) if i not in (0, 20)} == {"not run"}
+    assert rows[4]["notebook"] == "03_curriculum" and rows[4]["effect"] is None
+    with pytest.raises(BadInput, match="C1 has two verdicts"):
+        ledger([Verdict("C1"), Verdict("C1")])
+
+
+def test_the_ledger_is_written_the_same_each_time(tmp_path):
+    rows = ledger([judge("C1", 2 / 3, 0.6, 0.95, **COUNTS)])
+    texts = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_ledger(rows, tmp_path / name)
+        texts.append([(tmp_path / name / f"claims.{end}").read_bytes() for end in ("csv", "md")])
+    assert texts[0] == texts[1] and b"\r" not in b"".join(texts[0])
+    with open(tmp_path / "a" / "claims.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 24 and list(table[0]) == COLUMNS
+    assert table[0]["effect"] == "0.6667" and table[0]["n_pairs"] == "60" and table[1]["effect"] == ""
+    lines = (tmp_path / "a" / "claims.md").read_text().splitlines()
+    assert len(lines) == 26 and {line.replace("\\|", "").count("|") for line in lines} == {len(COLUMNS) + 1}

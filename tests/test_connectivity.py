@@ -1,0 +1,469 @@
+import time
+from importlib import import_module
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from mcutils.metrics import per_example_loss
+from mcutils.settings import BadInput
+from mcutils.traces import Trace
+
+# mcutils.connectivity is also the name of the function that the package exports.
+c = import_module("mcutils.connectivity")
+
+T = 9
+GRID = np.linspace(0, 1, T)
+CURVE = arrays(np.float64, T, elements=st.floats(-10, 10))
+NUMBER = st.floats(-10, 10)
+
+
+def make_trace(points=7, seed=0, sizes=(60, 50, 20, 40), classes=4, signal=3.0):
+    """A trace whose networks know the labels to a degree that changes along t."""
+    generator = np.random.default_rng(seed)
+    labels_of = np.random.default_rng(5)
+    t = np.linspace(0, 1, points) if points > 1 else np.zeros(1)
+    logits, labels, index = {}, {}, {}
+    for k, (split, n) in enumerate(zip(("retain", "forget", "valid", "test"), sizes, strict=True)):
+        labels[split] = labels_of.integers(0, classes, n)
+        base = generator.normal(size=(1, n, classes)) + signal * np.eye(classes)[labels[split]]
+        logits[split] = (base * (1 - 0.5 * t * (1 - t))[:, None, None]).astype(np.float16)
+        index[split] = 1000 * k + np.arange(n)
+    return Trace(t, logits, labels, index, {"kind": "linear"})
+
+
+@given(CURVE, NUMBER, NUMBER)
+def test_barrier_ignores_an_affine_function_of_t(v, a, b):
+    shifted = v + a + b * GRID
+    assert c.barrier(shifted, GRID) == pytest.approx(c.barrier(v, GRID), abs=1e-12)
+    assert c.forget_deficit(shifted, GRID) == pytest.approx(c.forget_deficit(v, GRID), abs=1e-12)
+
+
+@given(st.lists(st.floats(0, 5), min_size=T - 2, max_size=T - 2), NUMBER, NUMBER)
+def test_a_convex_curve_has_no_barrier(bends, a, b):
+    convex = a + b * GRID
+    for knot, bend in zip(GRID[1:-1], bends, strict=True):
+        convex = convex + bend * np.maximum(GRID - knot, 0)
+    assert 0 <= c.barrier(convex, GRID) <= 1e-12
+    assert c.surplus(convex, GRID) <= 1e-12
+
+
+@given(CURVE)
+def test_deficit_is_the_barrier_of_the_negative(v):
+    assert c.forget_deficit(v, GRID) == c.barrier(-v, GRID) >= 0
+    assert c.excess(v, GRID)[0] == 0 == c.excess(v, GRID)[-1]
+    assert 0 <= c.surplus(v, GRID) <= c.barrier(v, GRID) + 1e-12
+
+
+@given(CURVE, CURVE, st.floats(0.1, 5), arrays(np.float64, 6, elements=st.floats(0, 20)))
+def test_mcu_is_monotone_in_eps_and_matches_the_inequalities(retain, forget, gap, eps):
+    eps = np.sort(eps)
+    b, d = c.barrier(retain, GRID), c.forget_deficit(forget, GRID)
+    holds = c.mcu_sweep(b, d, gap, eps)
+    assert holds.shape == (6,) and (np.diff(holds.astype(int)) >= 0).all()
+    for e, h in zip(eps, holds, strict=True):
+        chord = [(1 - GRID) * v[0] + GRID * v[-1] for v in (retain, forget)]
+        brute = (retain - chord[0] <= e * gap).all() and (forget - chord[1] >= -e * gap).all()
+        assert h == brute == c.mcu(b, d, e * gap, e * gap)
+    assert c.mcu_literal(retain, forget, GRID, tol=30.0)
+
+
+def test_literal_inequalities():
+    straight = 0.1 + 0.7 * GRID
+    bump = GRID * (1 - GRID)
+    assert c.mcu_literal(straight, straight, GRID)
+    assert c.mcu_literal(straight - bump, straight + bump, GRID)
+    assert not c.mcu_literal(straight + bump, straight, GRID)
+    assert not c.mcu_literal(straight, straight - bump, GRID)
+    assert c.mcu_literal(straight + bump, straight - bump, GRID, tol=0.25)
+    assert not c.mcu_literal(straight + bump, straight - bump, GRID, tol=0.24)
+    assert not c.mcu_literal(np.where(GRID == 0.5, np.inf, straight), straight, GRID)
+
+
+def test_closed_forms_of_a_parabola():
+    t = np.linspace(0, 1, 101)
+    v = 2 + t + 4 * t * (1 - t)
+    assert c.barrier(v, t) == pytest.approx(1)
+    assert c.forget_deficit(v, t) == 0
+    assert c.surplus(v, t) == pytest.approx(4 / 6, rel=1e-3)
+    assert c.roughness(v, t) == pytest.approx(64)
+    # v' = 5 - 8 t: up to t = 5/8, then down.
+    up = 5 * 0.62 - 4 * 0.62**2
+    assert c.excess_variation(v) == pytest.approx(2 * (up - 1), abs=1e-3)
+    assert c.two_sided(v, 2.5) == pytest.approx(max(v.max() - 2.5, 0.5))
+
+
+def test_roughness_does_not_depend_on_the_grid():
+    uneven = np.sort(np.r_[0, np.random.default_rng(0).random(40), 1])
+    for t in (np.linspace(0, 1, 16), np.linspace(0, 1, 61), uneven):
+        assert c.roughness(3 * t**2 + t, t) == pytest.approx(36)
+    assert c.roughness(np.array([1.0, 5.0]), np.array([0.0, 1.0])) == 0
+
+
+@given(CURVE)
+def test_variation_and_turns_against_plain_loops(v):
+    total = sum(abs(b - a) for a, b in zip(v[:-1], v[1:], strict=True))
+    assert c.excess_variation(v) == pytest.approx(max(total - abs(v[-1] - v[0]), 0), abs=1e-12)
+    moves = [np.sign(b - a) for a, b in zip(v[:-1], v[1:], strict=True) if b != a]
+    assert c.sign_changes(v) == sum(a != b for a, b in zip(moves[:-1], moves[1:], strict=True))
+    assert c.excess_variation(np.sort(v)) == pytest.approx(0, abs=1e-12) and c.sign_changes(np.sort(v)) == 0
+
+
+def test_turns_ignore_swings_within_the_noise():
+    wave = np.array([0, 1, 0.9, 2, 0, 0.05, -0.1, 3])
+    assert c.sign_changes(wave) == 6
+    assert c.sign_changes(wave, 0.2) == 2
+    assert c.sign_changes(wave, 10) == 0
+    stacked = np.stack([wave, -wave, wave * 0], axis=1)
+    np.testing.assert_array_equal(c.sign_changes(stacked, 0.2), [2, 2, 0])
+
+
+def test_measures_take_replicates_along_a_further_axis():
+    v = np.random.default_rng(0).normal(size=(T, 5, 2))
+    for function in (
+        lambda x: c.barrier(x, GRID),
+        lambda x: c.forget_deficit(x, GRID),
+        lambda x: c.surplus(x, GRID),
+        lambda x: c.roughness(x, GRID),
+        c.excess_variation,
+        c.sign_changes,
+        lambda x: c.two_sided(x, 0.3),
+        lambda x: c.mcu_literal(x, x, GRID),
+    ):
+        whole = function(v)
+        assert whole.shape == (5, 2)
+        np.testing.assert_allclose(whole[3, 1].astype(float), float(function(v[:, 3, 1])), rtol=1e-12)
+
+
+def test_sweep_broadcasts_a_gap_per_pair():
+    b, d, gap = np.array([0.1, 0.2, np.nan]), np.array([0.0, 0.1, 0.0]), np.array([1.0, 0.5, 1.0])
+    np.testing.assert_array_equal(c.mcu_sweep(b, d, gap, [0.1, 0.3, 0.4]), [[1, 0, 0], [1, 0, 0], [1, 1, 0]])
+
+
+def test_connectivity_matches_the_plain_functions():
+    trace, retrained, original = (
+        make_trace(),
+        make_trace(1, seed=1, signal=2.0),
+        make_trace(1, seed=2, signal=5.0),
+    )
+    result = c.connectivity(trace, retrained=retrained, original=original, n_boot=50)
+    losses = {s: per_example_loss(trace, s).mean(1) for s in trace.logits}
+    errors = {s: 1 - (trace.logits[s].argmax(-1) == trace.labels[s]).mean(1) for s in trace.logits}
+    assert result["barrier_retain"] == c.barrier(losses["retain"], trace.t)
+    assert result["deficit_forget"] == c.forget_deficit(losses["forget"], trace.t)
+    assert result["barrier_test_accuracy"] == pytest.approx(c.barrier(errors["test"], trace.t), abs=1e-15)
+    assert result["roughness_forget"] == c.roughness(losses["forget"], trace.t)
+    level = per_example_loss(retrained, "forget").mean()
+    assert result["two_sided_forget"] == pytest.approx(abs(losses["forget"] - level).max())
+    assert result.gap == pytest.approx(level - per_example_loss(original, "forget").mean())
+    worst = max(result["barrier_retain"], result["deficit_forget"])
+    assert result["mcu_nats"] == worst and result["mcu_eps"] == pytest.approx(worst / result.gap)
+    assert result.mcu(worst) and not result.mcu(worst * 0.999)
+    assert result["literal"] == c.mcu_literal(losses["retain"], losses["forget"], trace.t)
+    np.testing.assert_array_equal(result.curves["loss_retain"], losses["retain"])
+    for name in result.measures:
+        assert result.replicates[name].shape == (50,) and np.isfinite(result.replicates[name]).all()
+        estimate, low, high = result.interval(name)
+        assert low <= estimate <= high, name
+        assert c.meaning(name)
+    for name, value in result.curves.items():
+        assert result.bands[name].shape == (2, 7)
+        assert (result.bands[name][0] <= value + 0.05).all() and (result.bands[name][1] >= value - 0.05).all()
+
+
+def test_bootstrap_matches_resampling_the_examples():
+    trace = make_trace()
+    result = c.connectivity(trace, n_boot=20, seed=3)
+    weights = c.resamples("retain", 60, 20, 3)
+    counts = np.rint(weights * 60).astype(int)
+    assert (counts.sum(1) == 60).all()
+    for b in range(20):
+        rows = np.repeat(np.arange(60), counts[b])
+        resampled = per_example_loss(trace, "retain")[:, rows].mean(1)
+        assert result.replicates["barrier_retain"][b] == pytest.approx(
+            c.barrier(resampled, trace.t), abs=1e-12
+        )
+
+
+def test_resamples_are_shared_between_curves_and_kept_apart_between_splits():
+    assert c.resamples("retain", 30, 5, 0) is c.resamples("retain", 30, 5, 0)
+    assert (c.resamples("retain", 30, 5, 0) != c.resamples("forget", 30, 5, 0)).any()
+    assert (c.resamples("retain", 30, 5, 0) != c.resamples("retain", 30, 5, 1)).any()
+    with pytest.raises(ValueError, match="read-only"):
+        c.resamples("retain", 30, 5, 0)[0, 0] = 1
+    one, two = (c.connectivity(make_trace(), n_boot=10) for _ in range(2))
+    np.testing.assert_array_equal(one.replicates["mcu_nats"], two.replicates["mcu_nats"])
+
+
+def test_a_paper_sized_bootstrap_is_quick():
+    trace = make_trace(31, sizes=(1000, 900, 1000, 2000), classes=10)
+    start = time.process_time()
+    c.connectivity(trace, gap=0.5)
+    assert time.process_time() - start < 2
+
+
+def test_no_replicates_gives_no_interval():
+    result = c.connectivity(make_trace(), n_boot=0)
+    estimate, *bounds = result.interval("barrier_retain")
+    assert estimate == result["barrier_retain"] and np.isnan(bounds).all()
+    np.testing.assert_array_equal(result.bands["loss_test"][0], result.curves["loss_test"])
+
+
+def test_the_summary_and_the_table_can_be_read():
+    result = c.connectivity(make_trace(), gap=0.4, n_boot=10)
+    assert "barrier_retain" in repr(result) and "units of the gap G" in repr(result)
+    assert list(result.table().columns) == ["measure", "estimate", "low", "high", "meaning"]
+    assert len(result.table()) == len(result.measures)
+    assert "<table" in result._repr_html_()
+
+
+def test_collapse_is_flagged_at_the_ends_only():
+    trace = make_trace()
+    assert c.collapsed(trace) == ()
+    logits = {s: v.copy() for s, v in trace.logits.items()}
+    logits["test"][3] = 0
+    assert c.collapsed(Trace(trace.t, logits, trace.labels, trace.index, {})) == ()
+    logits["test"][-1] = np.roll(logits["test"][-1], 1, axis=-1)
+    logits["forget"][0, 0, 0] = np.nan
+    broken = Trace(trace.t, logits, trace.labels, trace.index, {})
+    first, last = c.collapsed(broken)
+    assert first == "t = 0: the forget loss is not finite"
+    assert last.startswith("t = 1: test accuracy") and "near chance (0.250)" in last
+    result = c.connectivity(broken, gap=1.0, n_boot=5)
+    assert result.collapsed == (first, last) and not result.mcu(100.0) and "excluded" in repr(result)
+    assert np.isnan(result["deficit_forget"]) and np.isfinite(result["barrier_retain"])
+
+
+def test_bad_input_is_one_clear_sentence():
+    trace, single = make_trace(), make_trace(1)
+    with pytest.raises(BadInput, match=r"increasing values from 0 to 1; given \[0\.\]"):
+        c.connectivity(single)
+    for t in ([0, 0.5], [0, 0.7, 0.5, 1], [[0, 1]], [0.1, 1], [0, np.nan, 1]):
+        with pytest.raises(BadInput, match="increasing values from 0 to 1"):
+            c.barrier(np.zeros(len(t)), t)
+    with pytest.raises(BadInput, match="values have 3 points along the curve and t has 9"):
+        c.barrier(np.zeros(3), GRID)
+    for gap in (0.0, -0.1, np.nan):
+        with pytest.raises(BadInput, match="must be positive"):
+            c.connectivity(trace, gap=gap)
+    with pytest.raises(BadInput, match="between two models"):
+        c.forget_gap(trace, single)
+    with pytest.raises(BadInput, match="retrained must be one model"):
+        c.connectivity(trace, retrained=trace)
+    with pytest.raises(BadInput, match="unknown measure 'barier_retain': choose one of"):
+        c.connectivity(trace, n_boot=0)["barier_retain"]
+    partial = Trace(trace.t, {"retain": trace.logits["retain"]}, trace.labels, trace.index, {})
+    with pytest.raises(BadInput, match="lacks the splits forget, test"):
+        c.connectivity(partial)
+    with pytest.raises(BadInput, match="replicates must be"):
+        c.bootstrap_mean([1.0, 2.0], replicates=np.zeros((3, 5)))
+    with pytest.raises(BadInput, match=r"shape \(2, 2\)"):
+        c.bootstrap_mean([1.0, 2.0], nodes=[1, 2])
+    with pytest.raises(BadInput, match="true or false"):
+        c.fraction_interval([0.5, 1.0])
+
+
+# Intervals over units
+
+
+def coverage(draw, truth, repeats=200):
+    """Share of simulated data sets whose interval holds the truth; draw() gives the arguments."""
+    found = [c.bootstrap_mean(n_boot=400, seed=k, **draw()) for k in range(repeats)]
+    return np.mean([i.low <= truth <= i.high for i in found])
+
+
+@pytest.mark.parametrize(("n", "least"), [(5, 0.86), (10, 0.88), (30, 0.90)])
+def test_coverage_for_independent_units(n, least):
+    generator = np.random.default_rng(n)
+    assert least <= coverage(lambda: {"values": generator.normal(size=n)}, 0) <= 0.99
+
+
+def test_coverage_with_a_common_original():
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 5)
+
+    def draw():
+        return {"values": generator.normal(size=4)[labels] + generator.normal(size=20)}
+
+    assert coverage(lambda: {**draw(), "clusters": labels}, 0) >= 0.85
+    assert coverage(draw, 0) < 0.75
+
+
+def test_coverage_for_pairs_of_seeds():
+    generator = np.random.default_rng(0)
+    pairs = np.array(list(combinations(range(5), 2)))
+
+    def draw():
+        return {"values": generator.normal(size=5)[pairs].sum(1) + generator.normal(size=10)}
+
+    assert coverage(lambda: {**draw(), "nodes": pairs}, 0) >= 0.90
+    assert coverage(draw, 0) < 0.85
+
+
+def test_coverage_with_examples_shared_by_all_units():
+    generator = np.random.default_rng(0)
+
+    def draw():
+        examples = generator.normal(size=50)
+        offset = 0.02 * generator.normal(size=6)
+        rows = generator.integers(0, 50, (50, 100))
+        return {"values": examples.mean() + offset, "replicates": examples[rows].mean(0) + offset[:, None]}
+
+    assert coverage(draw, 0) >= 0.88
+    assert coverage(lambda: {"values": draw()["values"]}, 0) < 0.5
+
+
+def test_degenerate_samples_never_fail():
+    assert c.bootstrap_mean([2.0]) == (2, 2, 2)
+    assert c.bootstrap_mean([3.0] * 4) == (3, 3, 3)
+    assert np.isnan(c.bootstrap_mean([])).all() and np.isnan(c.bootstrap_mean([np.nan])).all()
+    assert c.bootstrap_mean([2.0, np.nan]) == (2, 2, 2)
+    assert c.bootstrap_mean([1.0, 3.0]) == (2, 1, 3)
+    one = c.bootstrap_mean([2.0], replicates=[np.linspace(1, 3, 201)])
+    assert one.estimate == 2 and 1 <= one.low < 1.1 and 2.9 < one.high <= 3
+    assert c.bootstrap_mean([2.0], replicates=np.zeros((1, 0))) == (2, 2, 2)
+    assert c.bootstrap_mean([2.0, 3.0], nodes=[[0, 1], [0, 2]]).low >= 2
+    assert c.bootstrap_mean([2.0], nodes=[["a", "b"]], clusters=["x"]) == (2, 2, 2)
+    assert c.bootstrap_mean([1.0, 2.0, 3.0], clusters=[7, 7, 7]) == c.bootstrap_mean([1.0, 2.0, 3.0])
+
+
+def test_pairs_without_a_common_endpoint_are_plain_units():
+    values = np.random.default_rng(0).normal(size=5)
+    nodes = np.arange(10).reshape(5, 2)
+    assert c.bootstrap_mean(values, nodes=nodes) == c.bootstrap_mean(values)
+
+
+def test_intervals_are_reproducible_and_sit_around_the_estimate():
+    values = np.random.default_rng(0).exponential(size=8)
+    first = c.bootstrap_mean(values, seed=1)
+    assert first == c.bootstrap_mean(values, seed=1) != c.bootstrap_mean(values, seed=2)
+    assert first.estimate == values.mean() and first.low < first.estimate < first.high
+    narrow = c.bootstrap_mean(values, seed=1, level=0.5)
+    assert first.low < narrow.low and narrow.high < first.high
+
+
+def test_below_has_three_answers():
+    interval = c.Interval(0.2, 0.1, 0.3)
+    assert interval.below(0.3) is True and interval.below(0.05) is False and interval.below(0.2) is None
+
+
+def test_wilson_matches_scipy():
+    for k, n in ((0, 5), (3, 10), (10, 10)):
+        expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+        assert c.wilson(k / n, n) == pytest.approx((expected.low, expected.high))
+
+
+def test_fractions():
+    hits = np.array([True] * 7 + [False] * 3)
+    found = c.fraction_interval(hits, n_boot=20000)
+    # For independent units the effective number is their number, up to bootstrap noise.
+    assert found == pytest.approx((0.7, *c.wilson(0.7, 10)), abs=0.01)
+    assert c.fraction_interval([True] * 10) == pytest.approx((1.0, *c.wilson(1, 10)))
+    assert c.fraction_interval([False] * 4) == pytest.approx((0.0, *c.wilson(0, 4)))
+    pairs = list(combinations(range(5), 2))
+    two = [0] * 10 + [1] * 10
+    assert c.fraction_interval([True] * 10, nodes=pairs).low == pytest.approx(c.wilson(1, 5)[0])
+    assert c.fraction_interval([True] * 20, clusters=two).low == pytest.approx(c.wilson(1, 2)[0])
+    assert c.fraction_interval([True] * 20, clusters=[3] * 20).low == pytest.approx(c.wilson(1, 20)[0])
+    both = c.fraction_interval([True] * 20, nodes=pairs * 2, clusters=two)
+    assert both.low == pytest.approx(c.wilson(1, 10)[0])
+    wider = c.fraction_interval(hits, nodes=pairs)
+    assert wider.estimate == 0.7 and wider.low < found.low and wider.high > found.high
+    assert c.fraction_interval([True], replicates=[[True, False] * 50]).low == 0
+    assert np.isnan(c.fraction_interval([])).all()
+
+
+@pytest.mark.parametrize("p", [0.5, 0.8, 0.95])
+def test_coverage_of_fractions(p):
+    generator = np.random.default_rng(0)
+    pairs = np.array(list(combinations(range(5), 2)))
+    level = stats.norm.ppf(p) * np.sqrt(3)
+    within = {"units": 0, "pairs": 0}
+    for k in range(200):
+        units = c.fraction_interval(generator.random(10) < p, n_boot=300, seed=k)
+        scores = generator.normal(size=5)[pairs].sum(1) + generator.normal(size=10)
+        shared = c.fraction_interval(scores < level, nodes=pairs, n_boot=300, seed=k)
+        within["units"] += units.low <= p <= units.high
+        within["pairs"] += shared.low <= p <= shared.high
+    assert min(within.values()) / 200 >= 0.85
+
+
+def test_summarise_groups_a_table():
+    generator = np.random.default_rng(0)
+    pairs = np.array(list(combinations([42, 87, 21], 2)))
+    table = pd.DataFrame(
+        [
+            (m, k, o, a, b, generator.normal(), m == "npo")
+            for m in ("npo", "scrub")
+            for k in ("linear", "bezier")
+            for o in (0, 1)
+            for a, b in pairs
+        ],
+        columns=["method", "curve", "original", "start", "end", "barrier", "connected"],
+    )
+    found = c.summarise(table, "barrier", seed=2)
+    assert list(found.columns) == ["method", "curve", "estimate", "low", "high", "n"]
+    assert found[["method", "curve"]].to_numpy().tolist() == [
+        ["npo", "linear"], ["npo", "bezier"], ["scrub", "linear"], ["scrub", "bezier"]
+    ]  # fmt: skip
+    part = table[(table.method == "scrub") & (table.curve == "linear")]
+    expected = c.bootstrap_mean(
+        part.barrier.to_numpy(),
+        clusters=part.original.to_numpy(),
+        nodes=part[["start", "end"]].to_numpy(),
+        seed=2,
+    )
+    assert tuple(found.iloc[2][["estimate", "low", "high"]]) == expected and (found.n == 6).all()
+    shares = c.summarise(table.drop(columns=["original", "start", "end"]), "connected", by=["method"])
+    assert shares.estimate.tolist() == [1, 0] and shares.low[0] == pytest.approx(c.wilson(1, 12)[0])
+    with pytest.raises(BadInput, match="unknown column 'barier': choose one of method"):
+        c.summarise(table, "barier")
+
+
+def test_share_explained_against_the_f_statistic():
+    generator = np.random.default_rng(0)
+    groups = np.repeat(["a", "b", "c"], 6)
+    values = generator.normal(size=18) + (groups == "b")
+    eta2, p = c.share_explained(values, groups, n_perm=4000)
+    f, p_f = stats.f_oneway(*[values[groups == g] for g in "abc"])
+    assert eta2 == pytest.approx(2 * f / (2 * f + 15))
+    assert p == pytest.approx(p_f, abs=0.03)
+    assert c.share_explained(values, groups) == c.share_explained(values, groups)
+
+
+def test_share_explained_extremes():
+    assert c.share_explained([1.0] * 6, list("aabbcc")) == (0, 1)
+    assert c.share_explained([1.0, 2.0, 3.0], list("aaa")) == (0, 1)
+    eta2, p = c.share_explained(np.repeat([0.0, 5.0], 20), np.repeat([0, 1], 20), n_perm=500)
+    assert eta2 == pytest.approx(1) and p == pytest.approx(1 / 501)
+    assert np.isnan(c.share_explained([np.nan], ["a"])).all()
+    assert c.share_explained([np.nan, 1.0, 1.0], ["a", "a", "b"]) == (0, 1)
+
+
+def test_permutation_test_keeps_its_level_for_pairs():
+    generator = np.random.default_rng(0)
+    pairs = np.array(list(combinations(range(5), 2)))
+    groups, nodes = np.repeat(np.arange(6), 10), np.tile(pairs, (6, 1))
+    below = {True: 0, False: 0}
+    for k in range(150):
+        values = np.concatenate([generator.normal(size=5)[pairs].sum(1) for _ in range(6)])
+        for use in below:
+            below[use] += (
+                c.share_explained(values, groups, nodes=nodes if use else None, n_perm=200, seed=k).p <= 0.05
+            )
+    assert below[True] / 150 <= 0.10
+    assert below[False] / 150 > 0.30
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12), st.integers(0, 3))
+def test_disjoint_pairs_share_no_endpoint_and_are_maximal(pairs, seed):
+    assume(all(a != b for a, b in pairs))
+    chosen = c.disjoint_pairs(pairs, seed=seed)
+    ends = [end for row in chosen for end in pairs[row]]
+    assert len(ends) == len(set(ends)) and len(chosen) >= 1
+    assert all(set(pair) & set(ends) for pair in pairs)

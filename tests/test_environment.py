@@ -1,0 +1,62 @@
+"""environment.yml gives the packages of pyproject.toml, range by range, and the floors agree."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+ONLY_CONDA = {"python", "pip"}
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def conda():
+    return yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+
+
+def ranges(lines):
+    requirements = [Requirement(line) for line in lines]
+    assert len({r.name for r in requirements}) == len(requirements), "a package is listed twice"
+    return {r.name: str(r.specifier) for r in requirements}
+
+
+def test_same_packages_and_ranges(project, conda):
+    pip = ranges([*project["dependencies"], *project["optional-dependencies"]["dev"]])
+    expected = {CONDA_NAMES.get(name, name): specifier for name, specifier in pip.items()}
+    found = ranges([line for line in conda["dependencies"] if isinstance(line, str)])
+    assert {name: specifier for name, specifier in found.items() if name not in ONLY_CONDA} == expected
+
+
+def test_conda_file_is_complete(conda):
+    assert conda["name"] == "mcutils" and conda["channels"] == ["conda-forge", "nodefaults"]
+    assert conda["dependencies"][-2:] == ["pip", {"pip": ["-e .[dev]"]}]
+
+
+def test_every_range_has_a_floor(project):
+    lines = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    assert not [line for line in lines if ">=" not in line]
+    assert not re.search(r"\+cpu|==", " ".join(lines).replace("python_version ==", ""))
+
+
+def test_oldest_python_is_the_same_everywhere(project, conda):
+    floor = Requirement(f"python{project['requires-python']}").specifier
+    ((major, minor),) = re.findall(r">=(\d+)\.(\d+)", str(floor))
+    assert f"python>={major}.{minor}," in " ".join(str(line) for line in conda["dependencies"])
+    assert f"sys.version_info < ({major}, {minor})" in (ROOT / "Makefile").read_text(encoding="utf-8")

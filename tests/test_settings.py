@@ -1,0 +1,319 @@
+"""Settings files: complete, without unknown keys, refined in the stated order, never changed by a reader."""
+
+import math
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+import torch
+
+from mcutils import settings
+from mcutils.data import DATASETS
+from mcutils.models import MODELS
+from mcutils.objectives import CURRICULA
+from mcutils.optimizers import OPTIMIZERS, make_optimizer
+from mcutils.settings import (
+    FOLDER,
+    BadInput,
+    MethodSettings,
+    Plan,
+    Preset,
+    choose,
+    curve_plan,
+    method_settings,
+    preset,
+    presets,
+    settings_name,
+    train_plan,
+)
+from mcutils.training import SCHEDULES
+from mcutils.unlearning import METHODS, method_options
+
+FILES = sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem != "presets")
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a settings file of one's own; returns its name."""
+    monkeypatch.setattr(settings, "FOLDER", tmp_path)
+    settings._read.cache_clear()
+
+    def write(text, name="mine"):
+        (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
+        settings._read.cache_clear()
+        return name
+
+    yield write
+    settings._read.cache_clear()
+
+
+TRAIN = "[train]\nlr = 0.5\nsteps = 9\n"
+
+
+# The files that ship
+
+
+def test_there_is_a_default_and_one_for_each_small_data_set():
+    assert {"default", "digits.convnet", "fashion-mnist.convnet"} <= set(FILES)
+    for name in set(FILES) - {"default"}:
+        dataset, model = name.rsplit(".", 1)
+        assert dataset in DATASETS and model in MODELS and settings_name(dataset, model) == name
+    assert settings_name("fashion-mnist", "MyNet") == "default"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_provides_every_method(name, method):
+    for curriculum in CURRICULA:
+        for optimizer in OPTIMIZERS:
+            found = method_settings(name, method, curriculum, optimizer)
+            plan = found.plan
+            assert (
+                plan.optimizer == optimizer and plan.lr > 0 and plan.steps > 0 and plan.schedule in SCHEDULES
+            )
+            method_options(METHODS[method], dict(found.options))  # raises for an option that the method lacks
+            assert set(dict(found.curriculum_options)) <= set(CURRICULA[curriculum].__kwdefaults__ or {})
+            leaf = torch.zeros(1, requires_grad=True)
+            make_optimizer(optimizer, [leaf], plan.lr, plan.weight_decay, **dict(plan.options))
+            hash(found)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_name_nothing_that_does_not_exist(name):
+    table = settings._read(name)
+    assert set(table["methods"]) <= set(METHODS) - {"retrain"}
+    assert set(table.get("optimizers", {})) <= set(OPTIMIZERS) and set(table.get("curricula", {})) <= set(
+        CURRICULA
+    )
+    for method in table["methods"].values():
+        assert set(method.get("optimizers", {})) <= set(OPTIMIZERS)
+        assert set(method.get("curricula", {})) <= set(CURRICULA)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_training_and_curve_plans_load(name):
+    plan = train_plan(name)
+    assert plan.steps > 0 and plan.schedule in SCHEDULES and plan.optimizer in OPTIMIZERS
+    assert method_settings(name, "retrain", optimizer=plan.optimizer) == MethodSettings(plan)
+    own = method_settings(name, "npo")
+    fitted = curve_plan(name, own)
+    assert (
+        fitted.steps > 0
+        and fitted.optimizer == own.plan.optimizer
+        and fitted.batch_size == own.plan.batch_size
+    )
+
+
+@pytest.mark.parametrize("name", ["smoke", "laptop", "paper"])
+def test_presets_load(name):
+    assert set(presets()) == {"smoke", "laptop", "paper"}
+    found = preset(name)
+    assert found.name == name and found.dataset in DATASETS and found.model in MODELS
+    assert 0 < found.forget < 1 and found.points >= 2 and found.bootstrap > 0 and found.about
+    assert set(found.methods) <= set(METHODS) and found.quickstart_method in METHODS
+    assert len(set(found.seeds)) == len(found.seeds) >= 2 and all(isinstance(s, int) for s in found.seeds)
+    assert isinstance(found.seeds, tuple) and isinstance(found.methods, tuple)
+    # a preset's own file where there is one; else its data and network fall back to the default
+    assert settings_name(found.dataset, found.model) in FILES
+    hash(found)
+    if name == "laptop":
+        assert len(found.methods) >= 6 and len(found.seeds) == 5 and found.points == 31
+
+
+def test_unknown_names_name_what_is_allowed():
+    with pytest.raises(BadInput, match="unknown preset 'fast': choose one of " + ", ".join(presets())):
+        preset("fast")
+    with pytest.raises(BadInput, match="no settings named 'cifar10': there are " + ", ".join(FILES)):
+        train_plan("cifar10")
+    with pytest.raises(BadInput, match="hold no method 'nope': they hold finetune, .*, retrain"):
+        method_settings("digits.convnet", "nope")
+    with pytest.raises(BadInput, match="unknown fruit 'fig': choose one of apple, pear"):
+        choose("fruit", "fig", {"apple": 1, "pear": 2})
+    assert choose("fruit", "pear", ("apple", "pear")) == "pear"
+    assert issubclass(BadInput, ValueError)
+
+
+# Unknown keys
+
+
+@pytest.mark.parametrize(
+    "text, key, where",
+    [
+        (TRAIN + "[method.npo]\nlr = 1e-3\n", "method", "settings mine"),
+        ("seed = 3\n" + TRAIN, "seed", "settings mine"),
+        (TRAIN + "momentum = 0.9\n", "momentum", "[train] of mine"),
+        (TRAIN + "[methods.npo]\nlearning_rate = 1e-3\n", "learning_rate", "[methods.npo] of mine"),
+        (TRAIN + "[methods.npo]\nbeta = 0.1\n", "beta", "[methods.npo] of mine"),
+        (TRAIN + "[methods.npo]\nlr = 1e-3\noptimizers.soul.rate = 1.0\n", "rate", "[methods.npo] of mine"),
+        (
+            TRAIN + "[methods.npo]\nlr = 1e-3\ncurricula.superloss.rate = 1.0\n",
+            "rate",
+            "[methods.npo] of mine",
+        ),
+        (
+            TRAIN + "[methods.npo]\nlr = 1e-3\n[optimizers.soul]\nscale = 2.0\n",
+            "scale",
+            "[methods.npo] of mine",
+        ),
+        (TRAIN + "[methods.npo]\nlr = 1e-3\n[curve]\nlr = 2.0\n", "lr", "[curve] of mine"),
+    ],
+)
+def test_unknown_keys_are_errors(write, text, key, where):
+    name = write(text)
+    with pytest.raises(BadInput) as error:
+        train_plan(name)
+        curve_plan(name, method_settings(name, "npo", "superloss", "soul"))
+    assert f"unknown key {key!r} in {where}: allowed are " in str(error.value)
+
+
+def test_an_unknown_key_in_a_preset_is_an_error(write):
+    write('[smoke]\nabout = "x"\ncolour = "red"\n', "presets")
+    with pytest.raises(BadInput, match="unknown key 'colour' in preset smoke: allowed are about, bootstrap"):
+        preset("smoke")
+
+
+# Refinement
+
+REFINED = """
+[train]
+lr = 0.5
+steps = 9
+weight_decay = 0.25
+[methods.npo]
+lr = 1.0
+steps = 10
+options.beta = 0.5
+options.alpha = 2.0
+optimizers.soul.steps = 30
+optimizers.soul.options.beta = 0.7
+optimizers.sophia_g.lr = 7.0
+curricula.superloss.steps = 40
+curricula.superloss.options.alpha = 3.0
+[methods.scrub]
+optimizer = "sgd"
+lr = 4.0
+optimizer_options.momentum = 0.5
+[methods.finetune]
+steps = 5
+[optimizers.soul]
+lr_scale = 0.25
+steps = 20
+batch_size = 64
+optimizer_options.rho = 0.5
+[optimizers.sophia_g]
+lr_scale = 0.5
+optimizer_options.betas = [0.5, 0.75]
+[optimizers.adamw]
+lr_scale = 10.0
+[curricula.superloss]
+lam = 0.5
+[curve]
+lr_scale = 0.5
+steps = 77
+"""
+
+
+def test_optimizers_and_curricula_refine_in_the_stated_order(write):
+    name = write(REFINED)
+    plain = method_settings(name, "npo")
+    assert plain == MethodSettings(Plan(lr=1.0, steps=10), (("alpha", 2.0), ("beta", 0.5)))
+    soul = method_settings(name, "npo", optimizer="soul")
+    assert soul.plan == Plan("soul", lr=0.25, steps=30, batch_size=64, options=(("rho", 0.5),))
+    assert soul.options == (("alpha", 2.0), ("beta", 0.7))
+    sophia = method_settings(name, "npo", optimizer="sophia_g")
+    assert sophia.plan == Plan("sophia_g", lr=7.0, steps=10, options=(("betas", (0.5, 0.75)),))
+    weighted = method_settings(name, "npo", "superloss")
+    assert weighted == MethodSettings(
+        Plan(lr=1.0, steps=40), (("alpha", 3.0), ("beta", 0.5)), (("lam", 0.5),)
+    )
+    both = method_settings(name, "npo", "superloss", "soul")
+    assert both.plan == replace(soul.plan, steps=40) and both.options == (("alpha", 3.0), ("beta", 0.7))
+    assert both.curriculum_options == (("lam", 0.5),)
+    assert method_settings(name, "npo", "superloss_authors").curriculum_options == ()
+
+
+def test_the_options_of_one_optimizer_do_not_reach_another(write):
+    name = write(REFINED)
+    tuned = method_settings(name, "scrub", optimizer="sgd")
+    assert tuned.plan == Plan("sgd", lr=4.0, options=(("momentum", 0.5),))
+    assert method_settings(name, "scrub", optimizer="adamw").plan == Plan("adamw", lr=40.0)
+
+
+def test_a_method_without_a_learning_rate_has_the_default_one(write):
+    name = write(REFINED)
+    assert method_settings(name, "finetune").plan == Plan(steps=5)
+    assert method_settings(name, "finetune", optimizer="soul").plan.lr == pytest.approx(0.25 * Plan().lr)
+
+
+def test_retraining_has_the_plan_of_training(write):
+    name = write(REFINED + "[methods.retrain]\nlr = 9.0\n")
+    assert (
+        method_settings(name, "retrain")
+        == MethodSettings(train_plan(name))
+        == MethodSettings(Plan(lr=0.5, steps=9, weight_decay=0.25))
+    )
+
+
+def test_curve_plans_refine_the_methods(write):
+    name = write(REFINED)
+    assert curve_plan(name, method_settings(name, "npo")) == Plan(lr=0.5, steps=77)
+    other = write(TRAIN + "[methods.npo]\nlr = 2.0\nschedule = 'linear'\n", "other")
+    own = method_settings(other, "npo")
+    assert curve_plan(other, own) == own.plan
+
+
+# Values
+
+
+def test_reading_twice_gives_equal_hashable_settings():
+    for name in FILES:
+        seen = [
+            [method_settings(name, m, c, o) for m in METHODS for c in CURRICULA for o in OPTIMIZERS]
+            + [train_plan(name)]
+            for _ in range(2)
+        ]
+        assert seen[0] == seen[1]
+        assert [hash(s) for s in seen[0]] == [hash(s) for s in seen[1]]
+
+
+def test_lists_become_tuples(write):
+    name = write(TRAIN + "[methods.npo]\nlr = 1.0\noptions.beta = [1, 2]\n[curricula.none]\nlam = [3]\n")
+    found = method_settings(name, "npo")
+    assert found.options == (("beta", (1, 2)),) and found.curriculum_options == (("lam", (3,)),)
+    hash(found)
+
+
+@pytest.mark.parametrize(
+    "thing", [Plan(), MethodSettings(Plan()), preset("smoke")], ids=lambda t: type(t).__name__
+)
+def test_settings_do_not_change(thing):
+    for field in fields(thing):
+        with pytest.raises(FrozenInstanceError):
+            setattr(thing, field.name, 1)
+    hash(thing)
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay", "clip"])
+def test_a_plan_refuses_numbers_out_of_range(name):
+    for value in (-1e-9, math.nan, math.inf, "0.1", None, True):
+        with pytest.raises(BadInput, match=f"{name} must be a finite number of at least 0, got {value!r}"):
+            Plan(**{name: value})
+    assert getattr(Plan(**{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize("name, low", [("steps", 0), ("batch_size", 1), ("forget_batch_size", 1)])
+def test_a_plan_refuses_counts_out_of_range(name, low):
+    for value in (low - 1, 2.0, 2.5, math.nan, "3", None, True):
+        with pytest.raises(BadInput, match=f"{name} must be a whole number of at least {low}, got "):
+            Plan(**{name: value})
+    assert getattr(Plan(**{name: low}), name) == low
+
+
+def test_a_plan_is_checked_when_it_is_refined():
+    with pytest.raises(BadInput, match="steps"):
+        replace(Plan(), steps=-1)
+
+
+def test_a_preset_names_its_settings_file():
+    assert preset("smoke").settings_file == "digits.convnet"
+    assert replace(preset("smoke"), settings="default").settings_file == "default"
+    assert {f.name for f in fields(Preset)} >= {"seeds", "methods", "points"}
