@@ -18,7 +18,7 @@ NEEDS := import hashlib; print(hashlib.sha256(open("pyproject.toml", "rb").read(
 help:
 	@echo 'make setup        make .venv and install the package into it (PYTHON=python3)'
 	@echo 'make reproduce    execute the notebooks and redraw the figures (PRESET=smoke|laptop|paper,'
-	@echo '                  NOTEBOOKS="00 02", STORE=folder of results, FRESH=1 to compute anew)'
+	@echo '                  NOTEBOOKS="00 02", STORE=folder of results, FRESH=1 to do without the results in data/)'
 	@echo 'make test         run the tests, then compare the committed notebooks with a redraw'
 	@echo 'make bench        measure speed ratios, into build/bench.json'
 	@echo 'make lint         check style'

@@ -500,6 +500,29 @@ def summarise(
     return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high", "n"])
 
 
+def sweep_table(table, eps, by=("method", "curve"), **options):
+    """Share of connected pairs for each tolerance, with its interval.
+
+    Args:
+        table: one row per pair, columns barrier and deficit in units of the gap, those of ``by``, and what
+            `summarise` may use.
+        eps: tolerances in units of the gap.
+        by, options: as for `summarise`.
+
+    Returns:
+        DataFrame: the columns of ``by``, eps, fraction, low, high, n.
+    """
+    import pandas as pd
+
+    parts = []
+    for one in eps:
+        connected = mcu(table["barrier"], table["deficit"], one, one)
+        part = summarise(table.assign(connected=connected), "connected", by, **options)
+        part.insert(len(by), "eps", float(one))
+        parts.append(part.rename(columns={"estimate": "fraction"}))
+    return pd.concat(parts, ignore_index=True).sort_values("eps", kind="stable", ignore_index=True)
+
+
 class Share(NamedTuple):
     """Share of variance explained by groups, and its permutation p-value."""
 

@@ -24,6 +24,7 @@ from .settings import BadInput
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, LIGHT = "#767676", "#DDDDDD"
+BAND = {"facecolor": LIGHT, "edgecolor": "#AAAAAA", "lw": 1.0, "zorder": 0}
 
 # Kinds of curve differ in marker too, for prints without colour.
 COLOURS = {"linear": BLUE, "bezier": VERMILLION, "chain": GREEN}
@@ -42,9 +43,10 @@ HEADINGS = {
     "RA": "RA (%)\nretain acc.",
     "TA": "TA (%)\ntest acc.",
     "MIA": "MIA (%)\nattack",
-    "gap": "average gap (%)\nto retrained",
+    "gap": "average gap\n(% points)",
     "seconds": "seconds\n(log scale)",
 }
+DPI = 150
 WIDTH = 7.6  # inches: a notebook's column, and a page's with a margin
 STYLE = {
     "font.family": "sans-serif",
@@ -94,7 +96,7 @@ def save(fig, name: str, folder: str | Path) -> tuple[Path, Path]:
     for kind, entries in metadata.items():
         buffer, path = io.BytesIO(), folder / f"{name}.{kind}"
         with style():
-            fig.savefig(buffer, format=kind, dpi=150, metadata=entries)
+            fig.savefig(buffer, format=kind, dpi=DPI, metadata=entries)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{path.name}.part")
@@ -163,7 +165,7 @@ def _path_panel(ax, name: str, curves: Mapping[str, Any], retrained, original) -
         ax.plot(t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=2, label="chord")
     if retrained is not None:
         text = "retrained models (range)" if np.size(retrained) > 1 else "retrained model"
-        ax.axhspan(np.min(retrained), np.max(retrained), color=LIGHT, lw=1.2, zorder=0, label=text)
+        ax.axhspan(np.min(retrained), np.max(retrained), label=text, **BAND)
     if original is not None:
         ax.axhline(original, color=BLACK, lw=1.0, ls=":", zorder=1, label="original model")
     if name.startswith("accuracy"):
@@ -215,7 +217,7 @@ def endpoints_figure(
                     ax.plot(values.mean(), y, "o", color=colour, ms=5.5, mec="white", mew=0.7, zorder=3)
                 if method == reference:
                     text = "retrained models (range)"
-                    ax.axvspan(values.min(), values.max(), color=LIGHT, lw=1.2, zorder=0, label=text)
+                    ax.axvspan(values.min(), values.max(), label=text, **BAND)
             if column == "seconds":
                 ax.set_xscale("log")
                 _log_ticks(ax.xaxis)
@@ -368,8 +370,8 @@ def mcu_sweep_figure(table, *, threshold: float | None = None, columns: int = 4,
     """Share of connected pairs against the tolerance, with its interval, a panel per method.
 
     Args:
-        table: one row per method, curve and eps, columns method, curve, eps (units of G), fraction, low,
-            high.
+        table: one row per method, curve and eps, columns method, curve, eps (units of G), fraction, low, high
+            (`connectivity.sweep_table`).
         threshold: tolerance to mark.
         columns: panels side by side.
         title: over the figure.
@@ -424,18 +426,26 @@ def _grid(rows: int, columns: int, height: float, **options):
     # Made by pyplot, so that notebooks know how to show it; closed, so that they do not show it twice.
     size = (WIDTH, height)
     fig, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **options)
+    fig.get_layout_engine().set(w_pad=0.07, h_pad=0.05)
     plt.close(fig)
     return fig, axes
 
 
 def _finish(fig, ax, title: str, first: Sequence = ()) -> None:
-    """One legend below the panels, from ``first`` and what ``ax`` has labelled, and the title."""
+    """Add one legend below the panels, from ``first`` and what ``ax`` has labelled, and a title; lay out."""
     handles, texts = ax.get_legend_handles_labels()
     keys = {h.get_label(): h for h in first} | dict(zip(texts, handles, strict=True))
     columns = len(keys) if len(keys) <= 5 else 4
     fig.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=columns)
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")
+    # The layout moves a little each time it is solved. Settle it here, at the resolution of the file, where text is
+    # not quite as wide as on screen, so that every later drawing is the same.
+    shown, fig.dpi = fig.dpi, DPI
+    for _ in range(3):
+        fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+    fig.dpi = shown
 
 
 def _key(marker: str, colour: str, text: str, *, ls: str = "", lw: float = 1.6, ms: float = 5.5):

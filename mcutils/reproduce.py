@@ -20,6 +20,7 @@ from .settings import BadInput, preset
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+SHIPPED = ROOT / "data" / "store"
 DEFAULT = "laptop"  # the preset whose figures and executed notebooks are committed
 # Parameters that are set by an option of their own.
 HANDED_OVER = {"preset": "--preset", "store": "--store", "figures": "--out"}
@@ -30,7 +31,7 @@ LAST_LINES = 12  # of a failed notebook's error
 class Outcome:
     """What became of one notebook; ``reused`` and ``computed`` are None where it reported no results.
 
-    ``error`` is empty for success; ``refused`` says that the error was a `BadInput`.
+    ``error`` is empty for success; ``refused`` says that the error was a `BadInput`. ``keys`` name the results it used.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Outcome:
     reused: int | None = None
     computed: int | None = None
     figures: tuple[Path, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 def reproduce(
@@ -65,7 +67,8 @@ def reproduce(
         store: folder of results; else ``$MCUTILS_STORE``, else build/store.
         fresh: leave the results shipped in data/ aside.
         workers: processes that compute; else a core each.
-        write_notebooks: after a run without failure, put cleaned executed notebooks back into ``notebooks``.
+        write_notebooks: after a run without failure, put cleaned executed notebooks back into ``notebooks``, and,
+            if all were run, exactly the results they used into data/store, so that the two always agree.
         parameters: (name, value as text) pairs for cells tagged ``parameters``.
         out: folder for what is written, else build/.
         notebooks: folder of the notebooks.
@@ -124,6 +127,12 @@ def reproduce(
         for path, text in [(path, committed_form(target / "notebooks" / path.name, path)) for path in paths]:
             replace_text(path, text)
         print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(notebooks)}")
+        if not names and notebooks == NOTEBOOKS:
+            from .store import export
+
+            shipped = sorted({name for outcome in outcomes for name in outcome.keys})
+            size = export(shipped, results, SHIPPED)
+            print(f"wrote {_counted(len(shipped), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
     return 0
 
 
@@ -258,6 +267,7 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], figures: 
                     extra_arguments=["--IPKernelApp.log_level=50"],
                     progress_bar=False,
                     cwd=source.parent,
+                    start_timeout=300,
                 )
         except PapermillExecutionError as failure:
             refused = failure.ename == "BadInput"
@@ -279,6 +289,7 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], figures: 
         sum(line["reused"] for line in reports) if reports else None,
         sum(line["computed"] for line in reports) if reports else None,
         tuple(sorted(path for path in after if after[path] != before.get(path))),
+        tuple(dict.fromkeys(name for line in reports for name in line.get("keys", ()))),
     )
 
 

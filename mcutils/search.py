@@ -15,26 +15,45 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .settings import FOLDER, BadInput, MethodSettings, choose, method_settings
+from .settings import FOLDER, BadInput, MethodSettings, Plan, choose, method_settings
 from .study import ROOT, Study, Unlearned, study
 
 SEEDS = (7, 8)  # never those of the studies
 BASE = {"steps": 100}
-GRID: dict[str, dict[str, tuple]] = {
-    "finetune": {"lr": (1e-3, 3e-3, 1e-2), "steps": (200,)},
-    "gradient_ascent": {"lr": (1e-4, 2e-4, 4e-4, 8e-4), "steps": (25, 50)},
-    "gradient_difference": {"lr": (5e-4, 1e-3, 2e-3), "options.alpha": (0.8, 0.87, 0.92)},
-    "random_labels": {"lr": (5e-4, 1e-3, 2e-3), "forget_batch_size": (16, 32)},
-    "salun": {"lr": (5e-4, 1e-3, 2e-3), "forget_batch_size": (16, 32)},
-    "npo": {"lr": (5e-4, 1e-3, 2e-3), "options.forget_weight": (0.1, 0.2, 0.4)},
-    "scrub": {"lr": (2.5e-4, 5e-4, 1e-3), "options.msteps": (1, 2), "options.alpha": (0.001, 0.1), "steps": (140,)},
-    "bad_teacher": {"lr": (5e-4, 1e-3, 2e-3), "forget_batch_size": (16, 32, 64)},
-    "l1_sparse": {"lr": (1e-3, 3e-3), "options.gamma": (1e-5, 3e-5, 1e-4, 3e-4), "steps": (200,)},
+GRID: dict[str, tuple[dict[str, tuple], ...]] = {
+    "finetune": (
+        {"lr": (1e-3, 3e-3, 1e-2), "steps": (200,)},
+        {"lr": (3e-3, 1e-2), "steps": (400,), "schedule": ("linear",)},
+    ),
+    "gradient_ascent": ({"lr": (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4), "steps": (10, 25, 50)},),
+    "gradient_difference": ({"lr": (5e-4, 1e-3, 2e-3), "options.alpha": (0.8, 0.87, 0.92)},),
+    "random_labels": (
+        {"lr": (5e-4, 1e-3, 2e-3), "forget_batch_size": (16, 32)},
+        {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32), "steps": (200,), "schedule": ("linear",)},
+    ),
+    "salun": (
+        {"lr": (5e-4, 1e-3, 2e-3), "forget_batch_size": (16, 32)},
+        {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32), "steps": (200,), "schedule": ("linear",)},
+    ),
+    "npo": ({"lr": (5e-4, 1e-3, 2e-3), "options.forget_weight": (0.1, 0.2, 0.4)},),
+    "scrub": (
+        {"lr": (2.5e-4, 5e-4, 1e-3), "options.msteps": (1, 2), "options.alpha": (0.001, 0.1), "steps": (140,)},
+        {"lr": (1e-3, 2e-3), "options.msteps": (1, 2, 3), "steps": (210,), "schedule": ("linear",)},
+    ),
+    "bad_teacher": (
+        {"lr": (5e-4, 1e-3, 2e-3), "forget_batch_size": (16, 32, 64)},
+        {"lr": (2e-3, 4e-3), "forget_batch_size": (32, 64), "steps": (200,), "schedule": ("linear",)},
+    ),
+    "l1_sparse": (
+        {"lr": (1e-3, 3e-3), "options.gamma": (1e-5, 3e-5, 1e-4, 3e-4), "steps": (200,)},
+        {"lr": (3e-3, 1e-2), "options.gamma": (1e-4, 3e-4), "steps": (400,), "schedule": ("linear",)},
+    ),
 }
 VARIANTS = {
     ("none", "sophia_g"): (0.03, 0.1, 0.3),
@@ -43,15 +62,18 @@ VARIANTS = {
     ("superloss_authors", "adamw"): (0.5, 1.0, 2.0),
 }
 COLUMNS = (
-    "method curriculum optimizer lr steps batch_size forget_batch_size options seed"
+    "method curriculum optimizer lr steps schedule batch_size forget_batch_size options seed"
     " forget valid retain valid_original retain_original forget_retrained valid_retrained retain_retrained seconds"
 ).split()
 
 
 def candidates(method: str) -> list[dict[str, Any]]:
     """All combinations of the method's grid, as flat tables like those of a settings file."""
-    names = list(GRID[method])
-    return [{**BASE, **dict(zip(names, values, strict=True))} for values in itertools.product(*GRID[method].values())]
+    return [
+        {**BASE, **dict(zip(grid, values, strict=True))}
+        for grid in GRID[method]
+        for values in itertools.product(*grid.values())
+    ]
 
 
 def settings_of(start: MethodSettings, table: Mapping[str, Any]) -> MethodSettings:
@@ -77,7 +99,7 @@ def best(rows: Iterable[Mapping[str, Any]], rule=score) -> list[Mapping[str, Any
     """The rows (one per seed) of the setting with the lowest mean score; ties go to fewer steps and a lower rate."""
     groups: dict[tuple, list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(tuple(row[k] for k in COLUMNS[:8]), []).append(row)
+        groups.setdefault(tuple(row[k] for k in COLUMNS[:9]), []).append(row)
     if not groups:
         raise BadInput("no rows to choose from: run the search first.")
     mean = lambda g: round(sum(map(rule, g)) / len(g), 6)  # noqa: E731
@@ -96,7 +118,7 @@ def rows_for(bench: Study, jobs: list[tuple[str, str, str, MethodSettings, int]]
     rows = []
     for (method, curriculum, optimizer, settings, seed), end, point in zip(jobs, ends, points[2:], strict=True):
         plan = settings.plan
-        made = {k: getattr(plan, k) for k in ("lr", "steps", "batch_size", "forget_batch_size")}
+        made = {k: getattr(plan, k) for k in ("lr", "steps", "schedule", "batch_size", "forget_batch_size")}
         options = " ".join(f"{k}={v}" for k, v in settings.options)
         named = {"method": method, "curriculum": curriculum, "optimizer": optimizer, "options": options, "seed": seed}
         rows.append({**named, **made, **point, **base, "seconds": bench.store.seconds(end)})
@@ -135,7 +157,7 @@ def chosen(rows: Iterable[Mapping[str, Any]], method: str, curriculum="none", op
 
 def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row's settings as the flat table of a settings file."""
-    table: dict[str, Any] = {"lr": float(row["lr"])}
+    table: dict[str, Any] = {"lr": float(row["lr"]), "schedule": str(row["schedule"])}
     table |= {k: int(row[k]) for k in ("steps", "batch_size", "forget_batch_size")}
     for item in str(row["options"]).split():
         name, value = item.split("=", 1)
@@ -143,12 +165,20 @@ def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
     return table
 
 
+def toml_value(value: Any) -> str:
+    """A number or a word as TOML."""
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
 def toml(rows: list[Mapping[str, Any]]) -> str:
     """The ``[methods.*]`` tables of a settings file for the winners of a search."""
     lines = []
     for method in GRID:
         winner = parsed(chosen(rows, method)[0])
-        lines += [f"[methods.{method}]", *(f"{k} = {v!r}" for k, v in winner.items() if k != "batch_size"), ""]
+        for name in ("batch_size", "schedule"):
+            if winner[name] == getattr(Plan, name):
+                winner.pop(name)
+        lines += [f"[methods.{method}]", *(f"{k} = {toml_value(v)}" for k, v in winner.items()), ""]
         for curriculum, optimizer in VARIANTS:
             part = f"curricula.{curriculum}" if optimizer == "adamw" else f"optimizers.{optimizer}"
             if any((r["method"], r["curriculum"], r["optimizer"]) == (method, curriculum, optimizer) for r in rows):
@@ -158,11 +188,11 @@ def toml(rows: list[Mapping[str, Any]]) -> str:
 
 
 def write_settings(settings: str, rows: list[Mapping[str, Any]]) -> None:
-    """Replace the ``[methods.*]`` tables of a settings file, leaving what stands before the marker line."""
+    """Replace the ``[methods.*]`` tables of a settings file, leaving its other tables before the marker line."""
     path = FOLDER / f"{settings}.toml"
     marker = "# Below: written by python -m mcutils search, the winners of data/search.\n"
-    head = path.read_text().split(marker)[0]
-    path.write_text(f"{head}{marker}\n{toml(rows)}")
+    head = re.sub(r"(?ms)^\[methods\..*?(?=^\[(?!methods\.)|\Z)", "", path.read_text().split(marker)[0])
+    path.write_text(f"{head.rstrip()}\n\n{marker}\n{toml(rows)}")
 
 
 def report(rows: list[Mapping[str, Any]]) -> str:
@@ -174,7 +204,7 @@ def report(rows: list[Mapping[str, Any]]) -> str:
             f, v, r = (100 * sum(float(g[k]) for g in group) / len(group) for k in ("forget", "valid", "retain"))
             s, gap = (sum(map(q, group)) / len(group) for q in (score, oracle_gap))
             first = group[0]
-            what = f"{float(first['lr']):8.2g} {first['steps']:>4} steps, D_f batch {first['forget_batch_size']:>3}, {first['options']}"
+            what = f"{float(first['lr']):8.2g} {first['steps']:>4} steps, {first['schedule']}, D_f batch {first['forget_batch_size']:>3}, {first['options']}"
             lines.append(f"{key[0]:<20} {key[1]:<18} {key[2]:<9} {name:<10} {what} -> {f:.1f} / {v:.1f} / {r:.1f}, {s:.2f}, {gap:.2f}")
     return "\n".join(lines)
 

@@ -35,7 +35,10 @@ class Data:
 
     def task(self, forget: float) -> Task:
         """The task with this share of the training pool to forget."""
-        return _task(self.dataset, forget, self.train_size, self.test_size)
+        found = _task(self.dataset, forget, self.train_size, self.test_size)
+        if found.checksum != self.checksum:
+            raise BadInput(f"the spec is of {self.dataset} with checksum {self.checksum}, but here it is {found.checksum}.")
+        return found
 
 
 @lru_cache(maxsize=4)
@@ -116,6 +119,8 @@ class Path:
         choose("curve", self.kind, CURVES)
         if self.kind != "linear":
             choose("recipe", self.recipe, RECIPES)
+            if self.plan is None or self.control_points < 1:
+                raise BadInput(f"a {self.kind} path needs a plan and at least 1 control point, got {self.control_points}.")
         if self.start.data != self.end.data:
             raise BadInput(f"the ends of a path were trained on different data: {self.start.data} and {self.end.data}.")
 
@@ -136,7 +141,8 @@ class TraceOf:
 
     def __post_init__(self) -> None:
         choose("BatchNorm policy", self.batchnorm, POLICIES)
-        if isinstance(self.model, Path) == (self.points < 2):
+        allowed = self.points > 1 if isinstance(self.model, Path) else self.points == 1
+        if not allowed:
             raise BadInput(f"a curve is traced at 2 points or more and a model at 1, got {self.points}.")
 
 
@@ -158,7 +164,8 @@ def plain(value: Any) -> Any:
     """A spec as nested dictionaries and lists, with the name and version of each kind."""
     if is_dataclass(value):
         name = kind_of(value)
-        table = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        # 1 and 1.0 are equal but not the same text: equal specs must have one key, in every process.
+        table = {f.name: plain(float(v) if f.type == "float" else v) for f in fields(value) for v in [getattr(value, f.name)]}
         return {"kind": name, **({"version": VERSIONS[name]} if name in VERSIONS else {}), **table}
     if isinstance(value, (tuple, list)):
         return [plain(v) for v in value]

@@ -9,6 +9,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path as FilePath
 from typing import Any
@@ -35,18 +36,19 @@ class Store:
 
     def __init__(self, folder: str | FilePath, layers: Sequence[str | FilePath] = ()):
         self.folder, self.layers = FilePath(folder), tuple(FilePath(p) for p in layers)
-        self._sound: dict[str, FilePath] = {}
+        self._sound: dict[str, tuple[FilePath, Any]] = {}
 
     def _find(self, spec: Spec) -> FilePath | None:
         name = key(spec)
-        if name in self._sound:
-            return self._sound[name]
+        if name in self._sound and _stamp(self._sound[name][0]) == self._sound[name][1]:
+            return self._sound[name][0]
         suffix = ".npz" if isinstance(spec, (TraceOf, Profile)) else ".safetensors"
         for folder in (self.folder, *self.layers):
             path = folder / f"{name}{suffix}"
             if path.is_file() or path.with_suffix(".json").is_file():
+                stamp = _stamp(path)
                 if self._is_sound(path):
-                    self._sound[name] = path
+                    self._sound[name] = path, stamp
                     return path
                 self._set_aside(path)
         return None
@@ -55,7 +57,7 @@ class Store:
     def _is_sound(path: FilePath) -> bool:
         try:
             note = json.loads(path.with_suffix(".json").read_text())
-            return note["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+            return note["key"] == path.stem and note["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -63,7 +65,7 @@ class Store:
         print(f"damaged result {path.name}: it is left out and computed again", file=sys.stderr)
         if path.parent == self.folder:
             for part in (path, path.with_suffix(".json")):
-                if part.is_file():
+                with suppress(OSError):  # missing, moved by another process, or a read-only folder
                     os.replace(part, part.with_name(part.name + ".damaged"))
 
     def __contains__(self, spec: Spec) -> bool:
@@ -129,7 +131,7 @@ class Store:
         scratch_note = scratch.with_suffix(".json")
         scratch_note.write_text(json.dumps(note, indent=1, sort_keys=True))
         os.replace(scratch_note, final.with_suffix(".json"))
-        self._sound[name] = final
+        self._sound[name] = final, _stamp(final)
 
     def check_writable(self) -> None:
         """Raise `BadInput` unless results can be written."""
@@ -142,21 +144,35 @@ class Store:
             raise BadInput(f"the store {self.folder} cannot be written ({error.strerror}): choose another folder.") from None
 
 
+def _stamp(path: FilePath) -> tuple[int, ...] | None:
+    """What changes when a result's file or its provenance is replaced or written to; None if either is missing."""
+    try:
+        found = [p.stat() for p in (path, path.with_suffix(".json"))]
+    except OSError:
+        return None
+    return tuple(n for s in found for n in (s.st_ino, s.st_size, s.st_mtime_ns))
+
+
 def export(keys: Iterable[str], source: str | FilePath, target: str | FilePath) -> int:
     """Make ``target`` a layer that holds just these keys' files, copied from a store; returns its size in bytes."""
     source, target = FilePath(source), FilePath(target)
-    target.mkdir(parents=True, exist_ok=True)
-    wanted = set(keys)
-    for path in target.iterdir():
-        if path.stem not in wanted:
-            path.unlink()
-    for name in sorted(wanted):
-        files = list(source.glob(f"{name}.*")) or list(target.glob(f"{name}.*"))
-        if len(files) != 2:
+    if source.resolve() == target.resolve():
+        raise BadInput(f"a layer cannot be exported onto its own store {source}: choose another folder.")
+    found: list[FilePath] = []
+    for name in sorted(set(keys)):
+        candidates = [folder / f"{name}{suffix}" for folder in (source, target) for suffix in (".npz", ".safetensors")]
+        path = next((p for p in candidates if Store._is_sound(p)), None)
+        if path is None:
             raise BadInput(f"{name} is neither in {source} nor in {target}: run the notebooks on that store first.")
-        for path in files:
-            if path.parent != target:
-                shutil.copyfile(path, target / path.name)
+        found += [path, path.with_suffix(".json")]
+    target.mkdir(parents=True, exist_ok=True)
+    kept = {path.name for path in found}
+    for path in target.iterdir():
+        if path.name not in kept:
+            path.unlink()
+    for path in found:
+        if path.parent != target:
+            shutil.copyfile(path, target / path.name)
     return sum(path.stat().st_size for path in target.iterdir())
 
 

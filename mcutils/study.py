@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -98,7 +99,10 @@ def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
 
 def needed(spec: Spec, store: Store) -> Iterator[Spec]:
     """All that must be loadable to compute a spec: its parents, and what loading those reads."""
-    for parent in parents(spec):
+    read = parents(spec)
+    if isinstance(spec, Profile) and not is_line(spec.trace.model):
+        read = (*read, spec.trace.model)  # for the seconds that it took
+    for parent in read:
         yield parent
         if is_line(parent) or (isinstance(parent, (Unlearned, Path)) and parent in store):
             yield from needed(parent, store)
@@ -127,7 +131,7 @@ def run(specs: Iterable[Spec], store: Store, *, workers: int | None = None) -> l
         failures = _serially(todo, store) if many == 1 else _together(todo, store, many)
     done = len(todo) - len(failures)
     print(f"{reused} reused, {done} computed" + (f", {len(failures)} failed" if failures else ""))
-    _report(reused, done, len(failures), [key(s) for s in specs if not is_line(s)])
+    _report(reused=reused, computed=done, failed=len(failures), keys=[key(s) for s in specs if not is_line(s)])
     if failures:
         raise RunFailed("\n".join(f"{describe(spec)}: {why}" for spec, why in failures.items()))
     return [store.get(spec) for spec in specs]
@@ -137,34 +141,43 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _report(reused: int, computed: int, failed: int, keys: list[str]) -> None:
+def _report(**row: Any) -> None:
+    """Append a line to the file that the environment names, for whoever runs this run."""
     path = os.environ.get("MCUTILS_REPORT")
     if path:
         with open(path, "a") as file:
-            file.write(json.dumps({"reused": reused, "computed": computed, "failed": failed, "keys": keys}) + "\n")
+            file.write(json.dumps(row) + "\n")
 
 
-def _bar(total: int) -> Any:
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar; the function it gives counts one result."""
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc="results", unit="result", leave=False)
+    with tqdm(total=total, desc="results", unit="result", leave=False) as bar:
+
+        def tick() -> None:
+            bar.update()
+            _report(done=bar.n, total=total)
+
+        yield tick
 
 
 def _serially(todo: Sequence[Spec], store: Store) -> dict[Spec, str]:
     failures: dict[Spec, str] = {}
     threads = torch.get_num_threads()
     try:
-        with _bar(len(todo)) as bar:
+        with _bar(len(todo)) as tick:
             for spec in todo:
-                bad = next((p for p in parents(spec) if p in failures), None)
+                bad = next((p for p in needed(spec, store) if p in failures), None)
                 try:
                     if bad is not None:
                         failures[spec] = f"skipped, since {describe(bad)} failed"
                     else:
                         ensure(spec, str(store.folder), tuple(map(str, store.layers)))
-                except (ArithmeticError, RuntimeError, ValueError, OSError) as error:
+                except Exception as error:  # whatever it is, what does not depend on it is still computed
                     failures[spec] = f"{type(error).__name__}: {error}"
-                bar.update()
+                tick()
     finally:
         torch.set_num_threads(threads)
     return failures
@@ -174,22 +187,30 @@ def _together(todo: Sequence[Spec], store: Store, workers: int) -> dict[Spec, st
     from distributed import Client, LocalCluster, as_completed
 
     where = (str(store.folder.resolve()), tuple(str(p.resolve()) for p in store.layers))
+    # Asked before anything runs: a result that a worker is just writing would look damaged.
+    needs = {spec: list(needed(spec, store)) for spec in todo}
     failures: dict[Spec, str] = {}
-    quiet = {"dashboard_address": None, "memory_limit": 0, "silence_logs": 40}
+    errors: dict[Spec, BaseException | None] = {}
+    quiet = {"dashboard_address": ":0", "memory_limit": 0, "silence_logs": 40}
     with LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **quiet) as cluster, Client(cluster) as client:
         futures: dict[Spec, Any] = {}
         for rank, spec in enumerate(todo):
-            ready = [futures[p] for p in needed(spec, store) if p in futures]
+            ready = [futures[p] for p in needs[spec] if p in futures]
             futures[spec] = client.submit(
                 ensure, spec, *where, *ready, key=key(spec), pure=False, retries=0, priority=-rank
             )
         of = {f.key: spec for spec, f in futures.items()}
-        with _bar(len(todo)) as bar:
+        with _bar(len(todo)) as tick:
             for future in as_completed(list(futures.values())):
-                if future.status == "error":
-                    error = future.exception()
-                    failures[of[future.key]] = f"{type(error).__name__}: {error}"
-                bar.update()
+                if future.status != "finished":
+                    errors[of[future.key]] = future.exception()
+                tick()
+    for spec in todo:
+        bad = next((p for p in needs[spec] if p in failures), None)
+        if bad is not None:
+            failures[spec] = f"skipped, since {describe(bad)} failed"
+        elif spec in errors:
+            failures[spec] = f"{type(errors[spec]).__name__}: {errors[spec]}"
     return failures
 
 

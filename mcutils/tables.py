@@ -12,6 +12,8 @@ from .connectivity import excess, fraction_interval
 from .data import Task
 from .metrics import gap_to_retrained, tow
 from .profiles import ProfileOf
+from .settings import Plan
+from .settings import BadInput
 from .study import Study
 from .walks import Walk
 
@@ -56,6 +58,8 @@ def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> pd.
     """
     import pandas as pd
 
+    if "retrain" not in [method for method, _ in models]:
+        raise BadInput("the gap is taken to retrained models: give at least one named retrain.")
     profiles = study.run([study.profile(spec) for spec in models.values()])
     rows = []
     for (method, seed), one in zip(models, profiles, strict=True):
@@ -94,15 +98,20 @@ def settings_table(study: Study) -> pd.DataFrame:
 
     from .search import GRID, chosen, oracle_gap, read_rows, score
 
+    def words(row: Mapping[str, str]) -> str:
+        batch = "" if row["forget_batch_size"] == str(Plan.forget_batch_size) else f"D_f batch {row['forget_batch_size']}"
+        decay = "" if row["schedule"] == Plan.schedule else f"{row['schedule']} decay"
+        parts = (f"lr {float(row['lr']):g}", f"{row['steps']} steps", decay, batch, row["options"])
+        return ", ".join(part for part in parts if part)
+
     rows, found = read_rows(study.settings), []
     for method in GRID:
-        picks = [chosen(rows, method, rule=rule) for rule in (score, oracle_gap)]
-        cells = [f"lr {float(p[0]['lr']):g}, {p[0]['steps']} steps, {p[0]['options'] or 'D_f batch ' + str(p[0]['forget_batch_size'])}"
-                 for p in picks]
-        gaps = [float(np.mean([oracle_gap(r) for r in p])) for p in picks]
-        found.append({"method": method, "chosen on validation": cells[0], "its gap": gaps[0],
-                      "by gap to retrained": "the same" if cells[0] == cells[1] else cells[1], "gap": gaps[1]})
-    return pd.DataFrame(found).set_index("method").round(2)
+        ours, theirs = (chosen(rows, method, rule=rule) for rule in (score, oracle_gap))
+        gaps = [float(np.mean([oracle_gap(row) for row in group])) for group in (ours, theirs)]
+        other = words(theirs[0]) if words(theirs[0]) != words(ours[0]) else "the same"
+        found.append((method, words(ours[0]), gaps[0], other, gaps[1]))
+    columns = ["method", "chosen on validation", "gap", "by gap to retrained", "its gap"]
+    return pd.DataFrame(found, columns=columns).set_index("method").round(2)
 
 
 def paths_table(walks: Sequence[Walk]) -> pd.DataFrame:
@@ -164,20 +173,17 @@ def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def verdicts_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """Verdicts with their claims: statement, effect, 95 % interval, rule, verdict."""
-    import pandas as pd
-
-    rows = [
-        {
-            "claim": v.claim,
-            "statement": CLAIMS[v.claim].statement,
-            "effect": f"{v.effect:.3f}",
-            "95 % interval": f"[{v.low:.3f}, {v.high:.3f}]",
-            "p": "" if v.p is None else f"{v.p:.2g}",
-            "rule": CLAIMS[v.claim].rule,
-            "verdict": v.verdict,
-        }
-        for v in verdicts
-    ]
-    return pd.DataFrame(rows).set_index("claim")
+def verdicts_text(verdicts: Sequence[Verdict]) -> str:
+    """Verdicts as a Markdown list: the claim, its verdict, effect with 95 % interval, and the rule fixed beforehand."""
+    lines = []
+    for v in verdicts:
+        claim = CLAIMS[v.claim]
+        found = "nothing to measure"
+        if v.effect is not None and np.isfinite(v.effect):
+            p = "" if v.p is None else f", p = {v.p:.2g}"
+            found = f"{v.effect:.3f} [{v.low:.3f}, {v.high:.3f}]{p}; {v.n_pairs} paths, {v.n_seeds} seeds"
+        lines.append(
+            f"- **{v.claim}, {v.verdict}.** {claim.statement} *Statistic:* {claim.statistic}. *Found:* {found}. "
+            f"*Rule:* {claim.rule}."
+        )
+    return "\n".join(lines)

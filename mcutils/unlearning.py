@@ -41,11 +41,12 @@ class Method:
     fresh: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    summary: str = ""
 
     @property
     def about(self) -> str:
-        """First line of the objective's docstring."""
-        return (self.objective.__doc__ or "").strip().split("\n")[0]
+        """What the method does, in a line: ``summary``, or the first line of the objective's docstring."""
+        return self.summary or (self.objective.__doc__ or "").strip().split("\n")[0]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -127,8 +128,14 @@ def register(method: Method) -> Method:
 
 
 for _method in (
-    Method("retrain", objectives.retain_loss, "retain", fresh=True, source="the exact reference"),
-    Method("finetune", objectives.retain_loss, "retain", source="SalUn, Unlearn-Sparse (FT)"),
+    Method(
+        "retrain", objectives.retain_loss, "retain", fresh=True, source="the exact reference",
+        summary="Cross-entropy on D_r from new random weights: exact unlearning, what all others approximate.",
+    ),
+    Method(
+        "finetune", objectives.retain_loss, "retain", source="SalUn, Unlearn-Sparse (FT)",
+        summary="Cross-entropy on D_r from the original model: forgetting by drift alone.",
+    ),
     Method("gradient_ascent", objectives.gradient_ascent, "forget", source="Golatkar et al. 2020; Thudi et al. 2022"),
     Method("gradient_difference", objectives.gradient_difference, "both", source="Kurmanji et al. 2023 (NegGrad+)"),
     Method("random_labels", objectives.random_labels, "both", phases=random_label_phases, source="Golatkar et al. 2020"),
@@ -136,7 +143,8 @@ for _method in (
     Method("scrub", objectives.scrub, "both", ("original",), phases=scrub_phases, source="Kurmanji et al. 2023"),
     Method("bad_teacher", objectives.bad_teacher, "both", ("original", "random"), source="Chundawat et al. 2023"),
     Method(
-        "salun", objectives.random_labels, "both", phases=random_label_phases, mask=saliency_mask, source="Fan et al. 2024"
+        "salun", objectives.random_labels, "both", phases=random_label_phases, mask=saliency_mask, source="Fan et al. 2024",
+        summary="Random labels on the weights with the largest forget gradient alone; the others stay as they are.",
     ),
     Method("l1_sparse", objectives.l1_sparse, "retain", source="Jia et al. 2023"),
 ):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .profiles import ProfileOf
-from .settings import Plan, choose
+from .settings import BadInput, Plan, choose
 from .specs import Path
 from .study import Study
 
-TWIN = Plan(lr=1e-4, steps=50)  # the light fine-tuning of the positive control
+TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Walk:
 
 def ring(seeds: Sequence[int], count: int = 0) -> list[tuple[int, int]]:
     """Neighbouring pairs of seeds around a circle, the first ``count`` of them (all if 0): each seed ends two paths."""
+    if len(set(seeds)) < len(seeds) or len(seeds) < 2:
+        raise BadInput(f"pairs need two different seeds or more, got {', '.join(map(str, seeds)) or 'none'}.")
     pairs = list(zip(seeds, [*seeds[1:], seeds[0]], strict=True)) if len(seeds) > 2 else [tuple(seeds)]
     return pairs[: count or None]
 
@@ -84,7 +86,7 @@ def control_paths(study: Study, methods: Sequence[str]) -> list[tuple[str, str, 
     ``other initialisation``: the same method on two original models trained from different seeds, which must show a retain
     barrier. ``fine-tuned twin``: an endpoint and itself after 50 small steps on D_r, which must show none.
     """
-    first, second = study.seeds[:2]
+    first, second = ring(study.seeds)[0]
     planned = []
     for method in methods:
         start = study.unlearned(method, first)

@@ -59,7 +59,8 @@ class Net:
     def __init__(self, skeleton: nn.Module, params: Tensors, buffers: Tensors, *, train: bool = False):
         self._module = copy.deepcopy(skeleton).train(train).requires_grad_(False)
         self.params, self.buffers = params, buffers
-        self._channels_last = any(p.ndim == 4 and not p.is_contiguous() for p in params.values())
+        # Read from the strides, since is_contiguous says yes to both formats when there is one channel.
+        self._channels_last = any(p.ndim == 4 and p.stride(1) == 1 < p[0, 0].numel() for p in params.values())
 
     def at(self, params: Tensors) -> Net:
         """Return the same network called at other parameters."""
@@ -84,9 +85,11 @@ def weights_of(module: nn.Module, model: str | None = None) -> Weights:
 
 
 def module_of(weights: Weights) -> nn.Module:
-    """Return a new module in evaluation mode that holds a copy of the weights."""
-    module = copy.deepcopy(weights.net).eval()
-    write(module, weights.params, weights.buffers)
+    """Return a new module in evaluation mode that holds a copy of the weights, on their device and in their dtype."""
+    module = copy.deepcopy(weights.net).to(weights.device).eval()
+    tensors = {**weights.params, **weights.buffers}
+    for name, own in (*module.named_parameters(), *module.named_buffers()):
+        own.data = tensors[name].detach().clone()
     return module
 
 

@@ -425,6 +425,17 @@ def test_summarise_groups_a_table():
         c.summarise(table, "barier")
 
 
+def test_sweep_table():
+    table = pd.DataFrame(
+        {"method": [*"aaab"], "curve": "linear", "barrier": [0, 0.1, 0.3, np.nan], "deficit": [0.2, 0, 0, 0]}
+    )
+    found = c.sweep_table(table, [0.05, 0.2, 0.4], n_boot=50)
+    assert list(found.columns) == ["method", "curve", "eps", "fraction", "low", "high", "n"]
+    assert found[found.method == "a"].fraction.tolist() == pytest.approx([0, 2 / 3, 1])
+    assert found[found.method == "b"].fraction.tolist() == [0, 0, 0]
+    assert ((found.low <= found.fraction) & (found.fraction <= found.high)).all()
+
+
 def test_share_explained_against_the_f_statistic():
     generator = np.random.default_rng(0)
     groups = np.repeat(["a", "b", "c"], 6)

@@ -10,8 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mcutils"
 ORDER = (
-    "settings data models weights objectives optimizers training unlearning curves traces metrics connectivity"
-    " specs profiles store study claims walks verdicts search tables plots bench reproduce __main__"
+    "settings data models weights objectives optimizers training unlearning curves traces metrics"
+    " connectivity specs profiles store study claims walks verdicts search tables plots bench"
+    " reproduce __main__"
 ).split()
 # Slow to import, or needed by few: imported inside the functions that use them.
 HEAVY = set(
@@ -68,7 +69,8 @@ def test_heavy_packages_wait_inside_functions(name):
 
 
 def test_the_check_sees_both_forms_and_functions(tmp_path):
-    code = "from . import data\nfrom .models import build\nimport mcutils.curves\ndef f():\n    from mcutils import study"
+    code = "from . import data\nfrom .models import build\nimport mcutils.curves\n"
+    code += "def f():\n    from mcutils import study\n"
     (tmp_path / "x.py").write_text(code)
     assert ours(tmp_path / "x.py") == {"data", "models", "curves", "study"}
 

@@ -1,4 +1,4 @@
-"""The notebooks: short, explained, executed, clean; and all of them run at `smoke`, the second time from the store."""
+"""The notebooks: short, explained, executed, clean; and all run at `smoke`, then again from the store."""
 
 import ast
 import base64

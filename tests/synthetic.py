@@ -1,0 +1,70 @@
+"""Small made-up traces and walks whose measures are known beforehand, for tests that need no network."""
+
+import numpy as np
+
+from mcutils.profiles import ProfileOf
+from mcutils.traces import SPLITS, Trace
+from mcutils.walks import Walk
+
+T = np.linspace(0, 1, 5)
+SEEDS = (42, 87, 21, 100, 13)
+RING = tuple(zip(SEEDS, (*SEEDS[1:], SEEDS[0]), strict=True))
+
+
+def trace(points=1, right=0.9, margin=3.0, n=40, classes=4, seed=0, meta=None):
+    """A trace with noisy logits whose true class leads by ``margin`` in a share ``right`` of the examples.
+
+    ``right`` and ``margin`` are numbers, or tables of one number per split. Labels and rows are always the same.
+    """
+    rng = np.random.default_rng(seed)
+    fixed = np.random.default_rng(12345)
+    logits, labels, index = {}, {}, {}
+    for k, split in enumerate(SPLITS):
+        share, lead = (v[split] if isinstance(v, dict) else v for v in (right, margin))
+        labels[split] = fixed.integers(0, classes, n)
+        index[split] = np.arange(k * n, (k + 1) * n)
+        shown = np.where(np.arange(n) < round(share * n), labels[split], (labels[split] + 1) % classes)
+        values = rng.normal(0, 0.1, (points, n, classes))
+        values[:, np.arange(n), shown] += lead
+        logits[split] = values.astype(np.float16)
+    t = np.linspace(0, 1, points) if points > 1 else np.zeros(1)
+    return Trace(t, logits, labels, index, meta or {"kind": "bezier" if points > 1 else "model"})
+
+
+def walk(
+    method,
+    barrier=0.0,
+    deficit=0.0,
+    pair=(42, 87),
+    kind="linear",
+    role="method",
+    original=0,
+    gap=2.0,
+    noise=0.001,
+    collapsed=(),
+    seed=0,
+):
+    """A walk with a retain barrier and forget deficit of so many G, both at t = 0.5, and replicates around them."""
+    rng = np.random.default_rng([seed, *pair])
+    bump = 1 - 2 * np.abs(T - 0.5)
+    heights = {"retain": barrier * gap, "forget": -deficit * gap, "valid": 0.0, "test": barrier * gap / 2}
+    arrays = {"t": T, "gap": np.float64(gap), "seconds": np.float64(1.5)}
+    arrays["collapsed"] = np.array(collapsed, dtype=np.str_)
+    for split, height in heights.items():
+        arrays[f"curve/loss_{split}"] = 0.2 + 0.1 * T + height * bump
+        arrays[f"curve/accuracy_{split}"] = 0.9 - 0.05 * T - height * bump / 100
+    known = {"barrier_retain": barrier * gap, "deficit_forget": deficit * gap, "barrier_test": barrier * gap / 2}
+    for name, value in known.items():
+        arrays[f"measure/{name}"] = np.float64(value)
+        arrays[f"replicates/{name}"] = (value + gap * noise * rng.normal(size=60)).astype(np.float32)
+    apart = {"distance": 3.0, "length": 3.5, "moved_start": 2.0, "moved_end": 2.5, "cosine": 0.25}
+    arrays |= {f"geometry/{name}": np.float64(value) for name, value in apart.items()}
+    return Walk(method, kind, *pair, ProfileOf(arrays), role, original)
+
+
+def controls(apart=4.0, twin=0.0):
+    """The two controls of a study, by default as they should be."""
+    return [
+        walk("other initialisation", apart, pair=(42, 87), role="control"),
+        walk("fine-tuned twin", twin, pair=(42, 87), role="control"),
+    ]

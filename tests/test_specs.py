@@ -1,0 +1,258 @@
+"""Specs: equal ones have one key, any change at any depth gives another, and what cannot be computed is refused."""
+
+import json
+from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
+
+import pytest
+
+from mcutils import specs
+from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.specs import (
+    VERSIONS,
+    Data,
+    Original,
+    Path,
+    Profile,
+    Retrained,
+    TraceOf,
+    Unlearned,
+    Untrained,
+    is_line,
+    key,
+    kind_of,
+    parents,
+    plain,
+)
+
+DATA = Data("digits", 240, 60, "0123456789abcdef")
+PLAN = Plan(lr=0.01, steps=30, batch_size=64, options=(("betas", (0.9, 0.999)),))
+SETTINGS = MethodSettings(PLAN, (("beta", 0.1),), (("lam", 1.5),))
+ORIGINAL = Original(DATA, "convnet", 4, 0, PLAN)
+RETRAINED = Retrained(DATA, 0.1, "convnet", 4, 42, PLAN)
+UNTRAINED = Untrained(DATA, "convnet", 4, 0)
+UNLEARNED = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
+PATH = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN)
+TRACE = TraceOf(PATH, 0.1, 5)
+PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (TraceOf(RETRAINED, 0.1),), TraceOf(UNTRAINED, 0.1), 50)
+RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE)
+SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
+
+# Another allowed value of every field; a field without one here fails `test_every_field_is_tried`.
+SEED, FORGET, OTHER_PLAN = {"seed": 7}, {"forget": 0.2}, {"plan": replace(PLAN, lr=0.02)}
+NETWORK = {"data": replace(DATA, train_size=120), "model": "convnet_gn", "width": 8, **SEED}
+OTHER = {
+    "Data": {"dataset": "fashion-mnist", "train_size": 120, "test_size": 30, "checksum": "fedcba9876543210"},
+    "Plan": {
+        "optimizer": "sgd",
+        "lr": 0.02,
+        "steps": 31,
+        "batch_size": 32,
+        "forget_batch_size": 16,
+        "weight_decay": 0.1,
+        "schedule": "cosine",
+        "clip": 1.0,
+        "options": (),
+    },
+    "MethodSettings": {**OTHER_PLAN, "options": (("beta", 0.2),), "curriculum_options": ()},
+    "Original": {**NETWORK, **OTHER_PLAN},
+    "Retrained": {**NETWORK, **FORGET, **OTHER_PLAN},
+    "Untrained": NETWORK,
+    "Unlearned": {
+        "origin": RETRAINED,
+        **FORGET,
+        "method": "scrub",
+        "curriculum": "superloss",
+        "optimizer": "soul",
+        **SEED,
+        "settings": MethodSettings(PLAN),
+    },
+    "Path": {
+        "start": ORIGINAL,
+        "end": RETRAINED,
+        **FORGET,
+        "kind": "chain",
+        "control_points": 2,
+        "recipe": "authors",
+        **SEED,
+        **OTHER_PLAN,
+    },
+    "TraceOf": {"model": replace(PATH, seed=7), **FORGET, "points": 7, "batchnorm": "none"},
+    "Profile": {
+        "trace": TraceOf(PATH, 0.1, 7),
+        "original": TraceOf(ORIGINAL, 0.2),
+        "retrained": (),
+        "random": TraceOf(UNTRAINED, 0.2),
+        "bootstrap": 51,
+    },
+}
+
+
+@pytest.fixture
+def forgotten():
+    """Keys as a new process would compute them, before and after the test."""
+    key.cache_clear()
+    yield key.cache_clear
+    key.cache_clear()
+
+
+def changes(value, where=""):
+    """(where, changed copy) for each field at any depth; None where the spec refuses the change."""
+    for f in fields(value):
+        place, now = f"{where}.{f.name}", getattr(value, f.name)
+        inner = [(place, OTHER[kind_of(value)][f.name])]
+        if is_dataclass(now):
+            inner += changes(now, place)
+        elif isinstance(now, tuple) and now and is_dataclass(now[0]):
+            inner += [(p, (v, *now[1:]) if v else None) for p, v in changes(now[0], f"{place}[0]")]
+        for deeper, new in inner:
+            try:
+                yield deeper, None if new is None else replace(value, **{f.name: new})
+            except BadInput:
+                yield deeper, None
+
+
+def test_every_kind_and_field_is_tried():
+    assert set(VERSIONS) == {kind_of(s) for s in RESULTS}
+    assert {kind_of(s): {f.name for f in fields(s)} for s in SAMPLES} == {k: set(v) for k, v in OTHER.items()}
+
+
+@pytest.mark.parametrize(
+    ("sample", "field"),
+    [pytest.param(s, f.name, id=f"{kind_of(s)}.{f.name}") for s in SAMPLES for f in fields(s)],
+)
+def test_every_field_is_part_of_the_key(sample, field):
+    other = replace(sample, **{field: OTHER[kind_of(sample)][field]})
+    assert other != sample
+    assert key(other) != key(sample)
+
+
+@pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
+def test_a_change_at_any_depth_gives_another_key(sample):
+    keys, refused = [key(sample)], []
+    for where, changed in changes(sample):
+        if changed is None:
+            refused.append(where)
+        else:
+            assert key(changed) not in keys, f"{where} does not change the key, or as another field does"
+            keys.append(key(changed))
+    # Only what would give the two ends of a path different data cannot be changed alone.
+    assert all(".start" in where or ".end" in where for where in refused)
+    assert all(".data" in where for where in refused)
+
+
+def test_the_data_of_both_ends_are_part_of_a_path_s_key():
+    def on(data):
+        start = replace(UNLEARNED, origin=replace(ORIGINAL, data=data))
+        return replace(PATH, start=start, end=replace(start, seed=87))
+
+    assert on(DATA) == PATH
+    keys = {key(on(replace(DATA, **{f: v}))) for f, v in OTHER["Data"].items()}
+    assert len(keys) == 4 and key(PATH) not in keys
+
+
+@pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
+def test_equal_specs_have_one_key(sample, forgotten):
+    first = key(sample)
+    rebuilt = replace(sample)
+    forgotten()
+    assert rebuilt == sample and rebuilt is not sample
+    assert key(rebuilt) == first
+
+
+@pytest.mark.parametrize(
+    ("whole", "same"),
+    [
+        (Plan(lr=1, weight_decay=0, clip=2), Plan(lr=1.0, weight_decay=0.0, clip=2.0)),
+        (TraceOf(ORIGINAL, 1), TraceOf(ORIGINAL, 1.0)),
+    ],
+)
+def test_a_whole_number_and_the_equal_float_are_one_key(whole, same, forgotten):
+    assert whole == same
+    first = key(whole)
+    forgotten()  # otherwise the cache, which goes by equality, would hide a difference
+    assert key(same) == first
+
+
+def test_keys_are_these():
+    # Shipped results are found by their keys, on every machine: a change of any of these orphans data/store, and should
+    # be made by raising a version. They are SHA-256 of JSON text, so neither platform nor library plays a part.
+    assert [key(s) for s in RESULTS] == [
+        "original-",
+    ]
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_a_new_version_renames_what_is_made_with_it_and_nothing_else(kind, forgotten, monkeypatch):
+    before = {s: key(s) for s in RESULTS}
+    monkeypatch.setitem(specs.VERSIONS, kind, VERSIONS[kind] + 1)
+    forgotten()
+    changed = {s for s in RESULTS if key(s) != before[s]}
+    assert changed == {s for s in RESULTS if f'"{kind}"' in json.dumps(plain(s))}
+    assert PROFILE in changed
+
+
+def test_a_spec_is_plain_json_and_frozen():
+    table = json.loads(json.dumps(plain(PROFILE)))
+    assert table == plain(PROFILE)
+    assert table["trace"]["model"]["start"]["origin"]["data"]["checksum"] == DATA.checksum
+    assert all(word not in json.dumps(table) for word in ("NaN", "Infinity", "object at"))
+    with pytest.raises(FrozenInstanceError):
+        PROFILE.bootstrap = 1
+
+
+def test_keys_are_file_names():
+    names = [key(s) for s in RESULTS]
+    assert [n.split("-")[0] for n in names] == [kind_of(s).lower() for s in RESULTS]
+    assert all(n.replace("-", "").isalnum() and n == n.lower() for n in names)
+
+
+def test_parents_are_what_a_result_reads():
+    assert parents(ORIGINAL) == parents(RETRAINED) == parents(UNTRAINED) == ()
+    assert parents(UNLEARNED) == (ORIGINAL,)
+    assert parents(PATH) == (PATH.start, PATH.end)
+    assert parents(TRACE) == (PATH,)
+    assert parents(PROFILE) == (TRACE, PROFILE.original, *PROFILE.retrained, PROFILE.random)
+
+
+def test_only_a_straight_path_is_a_line():
+    assert is_line(Path(UNLEARNED, ORIGINAL, 0.1))
+    assert not any(map(is_line, RESULTS))
+
+
+REFUSED = {
+    "method": (lambda: replace(UNLEARNED, method="wish"), "unknown method 'wish': choose one of retrain, "),
+    "curriculum": (lambda: replace(UNLEARNED, curriculum="easy"), "unknown curriculum 'easy': choose one of none, "),
+    "optimizer": (lambda: replace(UNLEARNED, optimizer="adam"), "unknown optimi[sz]er 'adam': choose one of "),
+    "curve": (lambda: replace(PATH, kind="spline"), "unknown curve 'spline': choose one of linear, bezier, chain"),
+    "recipe": (lambda: replace(PATH, recipe="ours"), "unknown recipe 'ours': choose one of corrected, authors"),
+    "no recipe": (lambda: replace(PATH, recipe=""), "unknown recipe ''"),
+    "no plan": (lambda: replace(PATH, plan=None), "a bezier path needs a plan and at least 1 control point"),
+    "no control point": (lambda: replace(PATH, control_points=0), "at least 1 control point, got 0"),
+    "policy": (lambda: replace(TRACE, batchnorm="test"), "unknown BatchNorm policy 'test': choose one of none, "),
+    "a curve at 1 point": (lambda: replace(TRACE, points=1), "2 points or more and a model at 1, got 1"),
+    "a model at 5 points": (lambda: TraceOf(ORIGINAL, 0.1, 5), "2 points or more and a model at 1, got 5"),
+    "a model at no point": (lambda: TraceOf(ORIGINAL, 0.1, 0), "2 points or more and a model at 1, got 0"),
+    "ends on other data": (
+        lambda: replace(PATH, end=replace(ORIGINAL, data=replace(DATA, train_size=120))),
+        "the ends of a path were trained on different data",
+    ),
+    "dataset": (lambda: Data("mnist"), "'mnist'"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_computed_is_refused(make, message):
+    with pytest.raises(BadInput, match=message):
+        make()
+
+
+def test_data_carry_the_checksum_of_what_is_loaded(tiny):
+    data = Data("digits", 240, 60)
+    assert data.checksum == tiny.checksum == data.task(0.2).checksum
+    assert data.checksum != Data("digits", 240, 59).checksum
+    assert len(data.task(0.2).index["forget"]) > len(tiny.index["forget"])
+
+
+def test_a_spec_is_never_computed_on_other_data_than_it_names():
+    with pytest.raises(BadInput, match="the spec is of digits with checksum 0123456789abcdef, but here it is"):
+        DATA.task(0.1)
