@@ -408,6 +408,18 @@ def test_superloss_weights_are_stationary_or_at_the_bound(loss, tau, lam):
         assert s == math.e and slope <= 1e-12
 
 
+@pytest.mark.parametrize("lam", [0.25, 1.0, 10.0])
+def test_the_derivative_of_superloss_is_its_confidence(lam):
+    losses = torch.tensor([0.0, 0.5, 2.0, 2.5, 9.0], dtype=torch.float64, requires_grad=True)
+    weights = superloss_weights(losses, 2.3, lam)
+    assert not weights.requires_grad
+    (slope,) = torch.autograd.grad(superloss(losses, 2.3, lam).sum(), losses)
+    torch.testing.assert_close(slope, weights)
+    h = 1e-6
+    numerical = (superloss(losses.detach() + h, 2.3, lam) - superloss(losses.detach() - h, 2.3, lam)) / (2 * h)
+    torch.testing.assert_close(slope, numerical, rtol=1e-6, atol=1e-6)
+
+
 def test_superloss_weights_know_their_limits():
     tau, lam = 1.7, 0.8
     s = superloss_weights(torch.tensor([tau], dtype=torch.float64), tau, lam)
