@@ -1,7 +1,7 @@
 """Speed of the core as ratios to plain torch: one thread, variants interleaved, medians over repetitions.
 
-Times are CPU-seconds of this process, which a busy machine blurs little; only processes against threads is a matter of
-wall time, and wants an idle machine.
+Times are CPU-seconds of this process, which a busy machine blurs little; only processes against threads is a
+matter of wall time, and wants an idle machine.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from .curves import Curve, fit_curve
 from .data import Task, load_task
+from .metrics import correct, per_example_loss
 from .settings import MethodSettings, Plan
 from .traces import BATCH, SPLITS, Trace, trace
 from .training import train
@@ -32,6 +33,7 @@ from .weights import Weights, module_of
 
 # Upper bounds, but for processes, which is a speed-up.
 GOALS = {"evaluation": 1.10, "fit": 1.10, "bf16": 0.70, "processes": 1.3}
+BUSY = 0.15  # load of others per core from which wall times mean nothing
 Row = dict[str, Any]
 
 
@@ -39,8 +41,8 @@ Row = dict[str, Any]
 class Case:
     """A network to measure, and sizes that keep the measurement to a minute or two.
 
-    A point of a trace looks at ``rows`` examples of each split and ``bn`` images for BatchNorm statistics; a fit takes
-    ``steps`` steps of ``batch`` examples, after ``trained`` steps of training for each end.
+    A point of a trace looks at ``rows`` examples of each split and ``bn`` images for BatchNorm statistics; a fit
+    takes ``steps`` steps of ``batch`` examples, after ``trained`` steps of training for each end.
     """
 
     model: str
@@ -55,7 +57,7 @@ class Case:
 
 CASES = (
     Case("convnet", 31, 256, 256, 128, 63, 150, "31 points"),
-    Case("resnet18", 2, 32, 64, 32, 6, 6, "2 points, since one takes seconds already and the others repeat it"),
+    Case("resnet18", 2, 32, 64, 32, 6, 6, "2 points, since one takes seconds and the others repeat it"),
 )
 QUICK = (Case("convnet", 3, 16, 32, 16, 3, 3, "3 points, as a trial"),)
 
@@ -63,8 +65,9 @@ QUICK = (Case("convnet", 3, 16, 32, 16, 3, 3, "3 points, as a trial"),)
 def main(out: Path, quick: bool = False) -> int:
     """Measure every ratio, print a table and write it to ``out`` as JSON; return 0.
 
-    A row has ``name``, ``model``, ``ratio`` (a median), ``goal``, ``bound`` (``at most`` or ``at least``), ``holds``
-    (null where the machine cannot tell), ``repetitions`` and ``detail``. ``quick`` tries everything once at tiny sizes.
+    A row has ``name``, ``model``, ``ratio`` (a median; null where not measured), ``goal``, ``bound`` (``at most``
+    or ``at least``), ``holds`` (null where this machine cannot tell), ``repetitions`` and ``detail``. ``quick``
+    tries everything once at tiny sizes.
     """
     rows: list[Row] = []
     with one_thread():
@@ -83,7 +86,8 @@ def line_of(row: Row) -> str:
     """One line of the printed table."""
     verdict = {True: "holds", False: "missed", None: "unknown"}[row["holds"]]
     goal = f"{'>=' if row['bound'] == 'at least' else '<='} {row['goal']:.2f}"
-    return f"{row['name']:<11}{row['model']:<10}{row['ratio']:>6.3f}  {goal:<8} {verdict:<8} {row['detail']}"
+    ratio = "     -" if row["ratio"] is None else f"{row['ratio']:>6.3f}"
+    return f"{row['name']:<11}{row['model']:<10}{ratio}  {goal:<8} {verdict:<8} {row['detail']}"
 
 
 def measure(case: Case, repetitions: int) -> Iterator[Row]:
@@ -98,45 +102,43 @@ def measure(case: Case, repetitions: int) -> Iterator[Row]:
     def evaluate(precision: str) -> None:
         kept[precision] = trace(curve, task, case.points, precision=precision)
 
-    seconds = interleaved(
-        [lambda: evaluate("float32"), lambda: forward(start, images, case.points), lambda: evaluate("bfloat16")], repetitions
+    variants = (
+        lambda: evaluate("float32"),
+        lambda: forward(start, images, case.points),
+        lambda: evaluate("bfloat16"),
     )
+    seconds = interleaved(variants, repetitions)
     count = sum(len(batch) for batch in images)
     rate = count * case.points / median(seconds[:, 0])
-    about = f"{case.about}, {count} images each, {case.bn} of them for BatchNorm; {rate:,.0f} images per CPU-second"
+    about = f"{case.about}, {count} images each, {case.bn} of them for BatchNorm; {rate:,.0f} images/CPU-s"
     yield row("evaluation", case.model, seconds[:, 0] / seconds[:, 1], about)
     yield row("bf16", case.model, seconds[:, 2] / seconds[:, 0], deviation(kept), why_not=no_bf16())
 
     plan = Plan(lr=1e-3, steps=case.steps, batch_size=case.batch)
-    clocks: list[Clock] = []
+    settings, setups = MethodSettings(plan), []
 
-    def timed(run: Callable[[Clock], Any]) -> float:
-        clocks.append(Clock())
-        run(clocks[-1])
-        return clocks[-1].seconds
+    def fit() -> float:
+        clock = Clock()
+        fit_curve(start, end, task, seed=0, settings=settings, plan=plan, progress=clock)
+        setups.append(clock.setup)
+        return clock.seconds
 
-    seconds = interleaved(
-        [
-            lambda: timed(lambda c: fit_curve(start, end, task, seed=0, settings=MethodSettings(plan), plan=plan, progress=c)),
-            lambda: timed(lambda c: plain_training(start, task, plan, c)),
-        ],
-        repetitions,
-    )
+    seconds = interleaved((fit, lambda: plain_training(start, task, plan)), repetitions)
     step = median(seconds[:, 0]) / (case.steps - 1)
-    setup = median([c.setup for c in clocks[2::2]]) / step
-    about = f"{case.steps} steps of {case.batch}, {1000 * step:.0f} ms each; set-up, left out, is worth {setup:.1f} steps"
+    setup = median(setups[1:]) / step
+    about = f"{case.steps} steps of {case.batch} images, {1000 * step:.0f} ms each; set-up, left out: {setup:.1f} steps"
     yield row("fit", case.model, seconds[:, 0] / seconds[:, 1], about)
     yield processes(case, repetitions)
 
 
 def row(name: str, model: str, ratios: Sequence[float], detail: str, *, why_not: str = "") -> Row:
     """A row of the report; ``why_not`` says why the goal cannot be judged here."""
-    ratio, least = float(median(ratios)), name == "processes"
-    held = ratio >= GOALS[name] if least else ratio <= GOALS[name]
+    ratio, least = float(median(ratios)) if len(ratios) else None, name == "processes"
+    held = ratio is not None and (ratio >= GOALS[name] if least else ratio <= GOALS[name])
     return {
         "name": name,
         "model": model,
-        "ratio": round(ratio, 4),
+        "ratio": None if ratio is None else round(ratio, 4),
         "goal": GOALS[name],
         "bound": "at least" if least else "at most",
         "holds": None if why_not else held,
@@ -146,7 +148,10 @@ def row(name: str, model: str, ratios: Sequence[float], detail: str, *, why_not:
 
 
 def interleaved(variants: Sequence[Callable[[], float | None]], repetitions: int) -> np.ndarray:
-    """CPU-seconds (repetitions, variants), all variants in turn, after one round to warm up; a variant may time itself."""
+    """CPU-seconds (repetitions, variants) of variants taken in turn, one round to warm up aside.
+
+    A variant that returns a number has timed itself.
+    """
     rounds = []
     for _ in range(repetitions + 1):
         taken = []
@@ -159,9 +164,9 @@ def interleaved(variants: Sequence[Callable[[], float | None]], repetitions: int
 
 
 class Clock:
-    """Called after each step; ``seconds`` are the CPU-seconds from the end of the first step to the end of the last.
+    """Called after each step of a descent; counts CPU-seconds from the end of the first step to that of the last.
 
-    So neither set-up nor a first step that allocates memory counts: an epoch has more steps than a measurement can.
+    So neither set-up nor a first step that allocates memory counts: an epoch has more steps than fit in here.
     """
 
     def __init__(self) -> None:
@@ -190,7 +195,7 @@ def small_task(case: Case) -> Task:
 
 
 def seen(task: Task) -> list[torch.Tensor]:
-    """What one point of a trace looks at, in its batches: images to evaluate, then those for BatchNorm statistics."""
+    """What one point of a trace looks at, batch by batch: images to evaluate, then those for BatchNorm."""
     evaluated = torch.cat([task.x[rows] for rows in task.evaluation.values()])
     parts = [x.to(memory_format=torch.channels_last) for x in (evaluated, task.inputs("bn"))]
     return [batch for part in parts for batch in part.split(BATCH)]
@@ -205,8 +210,9 @@ def forward(weights: Weights, images: Sequence[torch.Tensor], points: int) -> No
                 module(batch)
 
 
-def plain_training(weights: Weights, task: Task, plan: Plan, clock: Clock) -> None:
-    """The floor of a fit: as many steps of training in plain torch."""
+def plain_training(weights: Weights, task: Task, plan: Plan) -> float:
+    """The floor of a fit: the CPU-seconds of as many steps of training in plain torch."""
+    clock = Clock()
     module = copy.deepcopy(weights.net).requires_grad_(True).train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(module.parameters(), lr=plan.lr, weight_decay=plan.weight_decay, foreach=True)
     rows = task.index["retain"]
@@ -217,22 +223,22 @@ def plain_training(weights: Weights, task: Task, plan: Plan, clock: Clock) -> No
         loss.backward()
         optimizer.step()
         clock(number, loss.item())
+    return clock.seconds
 
 
 def deviation(kept: dict[str, Trace]) -> str:
-    """How far bfloat16 moves a curve: the largest changes of a split's mean loss and of its accuracy, over all t."""
-    loss, accuracy = 0.0, 0.0
+    """How far bfloat16 moves a curve: the largest changes of a split's mean loss and accuracy, over all t."""
+    losses, accuracies = [], []
     for split in SPLITS:
-        measures = []
-        for found in kept.values():
-            logits, labels = torch.from_numpy(found.logits[split]).float(), torch.from_numpy(found.labels[split])
-            losses = torch.stack([F.cross_entropy(point, labels) for point in logits])
-            measures.append((losses, (logits.argmax(2) == labels).double().mean(1)))
-        (loss_a, accuracy_a), (loss_b, accuracy_b) = measures
-        loss = max(loss, float((loss_a - loss_b).abs().max()))
-        accuracy = max(accuracy, float((accuracy_a - accuracy_b).abs().max()))
-    examples = len(kept["float32"].labels["retain"])
-    return f"largest deviation {loss:.1e} nats and {100 * accuracy:.2f} points of accuracy, over splits of {examples}"
+        a, b = (kept[precision] for precision in ("float32", "bfloat16"))
+        losses.append(np.abs((per_example_loss(a, split) - per_example_loss(b, split)).mean(1)).max())
+        hits = [correct(found, split).mean(1) for found in (a, b)]
+        accuracies.append(np.abs(hits[0] - hits[1]).max())
+    examples = len(a.labels["retain"])
+    return (
+        f"changes mean losses by {max(losses):.1e} nats and accuracies by {100 * max(accuracies):.2f} points "
+        f"at most, over splits of {examples}"
+    )
 
 
 def no_bf16() -> str:
@@ -245,21 +251,22 @@ def no_bf16() -> str:
 
 
 def processes(case: Case, repetitions: int) -> Row:
-    """Two independent trainings: wall time in one process of two threads over that in two processes of one thread."""
+    """Two independent trainings: wall time in one process of two threads over that in two processes of one thread.
+
+    Not measured on a machine busy with other things, where two threads mostly wait for each other.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    others = os.getloadavg()[0] - 1 if hasattr(os, "getloadavg") else 0.0
-    why_not = ""
+    others = max(0.0, os.getloadavg()[0] - 1) if hasattr(os, "getloadavg") else 0.0
+    ratios, why_not = [], ""
     if cores < 2:
-        why_not = "there is only one core"
-    elif others > 0.3:
-        why_not = f"the machine is busy with others (load {others:.1f}), which wall time feels"
-    ratios = []
-    with workers(1, 2, case) as threads, workers(2, 1, case) as apart:
-        for repetition in range(repetitions + 1):
-            ratio = both_jobs(threads) / both_jobs(apart)
-            if repetition:
-                ratios.append(ratio)
-    return row("processes", case.model, ratios, f"speed-up of 2 processes over 2 threads, {cores} cores", why_not=why_not)
+        why_not = "not measured, since there is only one core"
+    elif others > BUSY * cores:
+        why_not = f"not measured, since {cores} cores are busy with other processes (load {others:.1f})"
+    else:
+        with workers(1, 2, case) as threads, workers(2, 1, case) as apart:
+            rounds = [both_jobs(threads) / both_jobs(apart) for _ in range(repetitions + 1)]
+        ratios = rounds[1:]
+    return row("processes", case.model, ratios, "speed-up of 2 processes over 2 threads, wall time", why_not=why_not)
 
 
 def workers(count: int, threads: int, case: Case) -> ProcessPoolExecutor:
@@ -267,12 +274,13 @@ def workers(count: int, threads: int, case: Case) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, get_context("spawn"), _prepare, (threads, case))
 
 
-_job: dict[str, Any] = {}
+_job: dict[str, Any] = {}  # what a worker process trains
 
 
 def _prepare(threads: int, case: Case) -> None:
     torch.set_num_threads(threads)
-    _job.update(task=small_task(case), plan=Plan(steps=max(2, case.steps // 3), batch_size=case.batch), model=case.model)
+    plan = Plan(steps=max(2, case.steps // 3), batch_size=case.batch)
+    _job.update(task=small_task(case), model=case.model, plan=plan)
 
 
 def _train(seed: int) -> None:

@@ -73,6 +73,14 @@ def kl(target: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:
     return (log_q.exp() * (log_q - log_p)).sum(1)
 
 
+def together(net: Network, *batches: Batch | None) -> list[Tensor | None]:
+    """Logits of each given batch from one forward pass over all of them, so that BatchNorm sees a mixed batch."""
+    given = [b for b in batches if b is not None]
+    logits = net(torch.cat([b.x for b in given])) if len(given) > 1 else net(given[0].x)
+    pieces = iter(logits.split([len(b.y) for b in given]))
+    return [None if b is None else next(pieces) for b in batches]
+
+
 def retain_loss(net: Network, step: Step) -> tuple[Term, ...]:
     """Cross-entropy on D_r: training, retraining and fine-tuning.
 
@@ -124,15 +132,15 @@ def random_labels(
     """Cross-entropy on D_f with random labels plus cross-entropy on D_r with the true ones.
 
     ``order = "sequential"`` passes over D_f and then D_r, as SalUn does (see `unlearning.phases`); ``joint`` uses both
-    in each step. In a step with one batch there is one term.
+    in each step, in one forward pass as from one shuffled batch. In a step with one batch there is one term.
     """
+    forget, retain = together(net, step.forget, step.retain)
     terms = []
-    if step.forget is not None:
-        logits = net(step.forget.x)
-        new = wrong_labels(step.forget.y, logits.shape[1], labels, step.generator)
-        terms.append(Term(1.0, cross_entropy(logits, new)))
-    if step.retain is not None:
-        terms.append(Term(1.0, cross_entropy(net(step.retain.x), step.retain.y)))
+    if forget is not None:
+        new = wrong_labels(step.forget.y, forget.shape[1], labels, step.generator)
+        terms.append(Term(1.0, cross_entropy(forget, new)))
+    if retain is not None:
+        terms.append(Term(1.0, cross_entropy(retain, step.retain.y)))
     return tuple(terms)
 
 
@@ -193,8 +201,8 @@ def bad_teacher(
     choose("reduction", reduction, ("batchmean", "elementwise"))
     total = len(step.forget.y) + len(step.retain.y)
     terms = []
-    for batch, teacher in ((step.forget, "random"), (step.retain, "original")):
-        logits = net(batch.x)
+    students = together(net, step.forget, step.retain)
+    for batch, teacher, logits in zip((step.forget, step.retain), ("random", "original"), students, strict=True):
         losses = kl(step.references[teacher](batch), logits, temperature)
         share = len(batch.y) / total / (logits.shape[1] if reduction == "elementwise" else 1)
         terms.append(Term(share, losses, cross_entropy(logits, batch.y).detach()))

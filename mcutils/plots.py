@@ -165,7 +165,7 @@ def _path_panel(ax, name: str, curves: Mapping[str, Any], retrained, original) -
         ax.plot(t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=2, label="chord")
     if retrained is not None:
         text = "retrained models (range)" if np.size(retrained) > 1 else "retrained model"
-        ax.axhspan(np.min(retrained), np.max(retrained), label=text, **BAND)
+        ax.axhspan(np.min(retrained), np.max(retrained), -0.1, 1.1, label=text, **BAND)
     if original is not None:
         ax.axhline(original, color=BLACK, lw=1.0, ls=":", zorder=1, label="original model")
     if name.startswith("accuracy"):
@@ -217,7 +217,7 @@ def endpoints_figure(
                     ax.plot(values.mean(), y, "o", color=colour, ms=5.5, mec="white", mew=0.7, zorder=3)
                 if method == reference:
                     text = "retrained models (range)"
-                    ax.axvspan(values.min(), values.max(), label=text, **BAND)
+                    ax.axvspan(values.min(), values.max(), -0.1, 1.1, label=text, **BAND)
             if column == "seconds":
                 ax.set_xscale("log")
                 _log_ticks(ax.xaxis)
@@ -436,11 +436,11 @@ def _finish(fig, ax, title: str, first: Sequence = ()) -> None:
     handles, texts = ax.get_legend_handles_labels()
     keys = {h.get_label(): h for h in first} | dict(zip(texts, handles, strict=True))
     columns = len(keys) if len(keys) <= 5 else 4
-    fig.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=columns)
+    fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns)
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")
-    # The layout moves a little each time it is solved. Settle it here, at the resolution of the file, where text is
-    # not quite as wide as on screen, so that every later drawing is the same.
+    # The layout moves a little each time it is solved. Settle it here, at the resolution of the file (text is not
+    # quite as wide as on screen), so that every later drawing is the same.
     shown, fig.dpi = fig.dpi, DPI
     for _ in range(3):
         fig.draw_without_rendering()

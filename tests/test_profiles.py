@@ -1,0 +1,130 @@
+"""Profiles: the numbers of a trace that figures need, equal to those measured directly, before and after storage."""
+
+import numpy as np
+import pytest
+from synthetic import trace
+
+from mcutils.connectivity import SUMMARY, connectivity, forget_gap
+from mcutils.metrics import METRICS, measure
+from mcutils.profiles import ProfileOf, profile
+from mcutils.settings import BadInput
+from mcutils.specs import Data, Original, Path, Profile, TraceOf, Untrained
+from mcutils.settings import Plan
+from mcutils.store import Store
+
+ORIGINAL = trace(margin=5.0, seed=1)
+RETRAINED = [trace(right={"retain": 0.9, "forget": s, "valid": 0.7, "test": 0.7}, seed=k) for k, s in ((2, 0.7), (3, 0.6))]
+RANDOM = trace(margin=0.0, seed=4)
+REFERENCES = {"original": ORIGINAL, "retrained": RETRAINED[0], "random": RANDOM}
+CURVE = trace(5, seed=5, meta={"kind": "bezier", "geometry/distance": "3.25", "geometry/cosine": "0.5"})
+MODEL = trace(seed=6)
+
+
+@pytest.fixture(scope="module")
+def curve():
+    return profile(CURVE, ORIGINAL, RETRAINED, RANDOM, bootstrap=30)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return profile(MODEL, ORIGINAL, RETRAINED, RANDOM, bootstrap=30)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_are_those_of_the_trace(name, curve, model):
+    for found, one in ((curve, CURVE), (model, MODEL)):
+        np.testing.assert_array_equal(found.metric(name), measure(one, name, references=REFERENCES)[name])
+
+
+def test_an_unknown_metric_is_named(model):
+    with pytest.raises(BadInput, match="unknown metric 'accuracy': choose one of .*accuracy_test"):
+        model.metric("accuracy")
+
+
+def test_the_gap_is_the_mean_over_all_retrained_models(curve, model):
+    expected = np.mean([forget_gap(r, ORIGINAL) for r in RETRAINED])
+    assert curve.gap == model.gap == curve.connectivity.gap == pytest.approx(expected, rel=1e-12)
+    assert forget_gap(RETRAINED[0], ORIGINAL) != pytest.approx(forget_gap(RETRAINED[1], ORIGINAL), rel=0.01)
+
+
+def test_connectivity_is_that_of_the_trace(curve):
+    direct = connectivity(
+        CURVE, gap=curve.gap, retrained=RETRAINED[0], original=ORIGINAL, n_boot=30
+    )
+    found = curve.connectivity
+    assert found.measures == direct.measures
+    np.testing.assert_array_equal(found.t, CURVE.t)
+    for name, values in direct.curves.items():
+        np.testing.assert_array_equal(found.curves[name], values)
+        np.testing.assert_allclose(found.bands[name], direct.bands[name], rtol=1e-6)  # kept in float32
+    assert set(found.replicates) == set(SUMMARY) & set(direct.replicates)
+    for name, values in found.replicates.items():
+        assert values.dtype == np.float64
+        np.testing.assert_allclose(values, direct.replicates[name], rtol=1e-6, atol=1e-9)
+
+
+def test_what_walks_and_tables_read_is_there(curve):
+    found = curve.connectivity
+    for name in ("barrier_retain", "deficit_forget"):
+        assert np.isfinite(found[name]) and found.replicates[name].shape == (30,)
+    assert np.isfinite(found["barrier_test"])
+    assert {"loss_retain", "loss_forget"} <= set(found.curves)
+
+
+def test_geometry_comes_from_the_trace(curve, model):
+    assert curve.geometry == {"distance": 3.25, "cosine": 0.5}
+    assert model.geometry == {}
+
+
+def test_a_single_model_has_metrics_but_no_path(model):
+    np.testing.assert_array_equal(model.t, [0.0])
+    assert model.metric("RA").shape == (1,)
+    assert not model.connectivity.curves and not model.connectivity.measures
+
+
+def test_a_collapsed_model_says_so(curve):
+    assert curve.collapsed == ()
+    found = profile(trace(5, right=0.2, seed=7), ORIGINAL, RETRAINED, RANDOM, bootstrap=5)
+    assert len(found.collapsed) == 2 and "near chance" in found.collapsed[0]
+    assert found.connectivity.collapsed == found.collapsed
+    broken = trace(5, seed=8)
+    broken.logits["retain"][-1, 0, 0] = np.nan
+    found = profile(broken, ORIGINAL, RETRAINED, RANDOM, bootstrap=5)
+    assert "retain loss is not finite" in found.collapsed[0]
+
+
+def test_seconds_are_those_given(curve):
+    assert ProfileOf({**curve.arrays, "seconds": np.float64(2.5)}).seconds == 2.5
+
+
+def test_the_same_trace_gives_the_same_bits(curve):
+    again = profile(CURVE, ORIGINAL, RETRAINED, RANDOM, bootstrap=30)
+    assert {n: v.tobytes() for n, v in again.arrays.items()} == {n: v.tobytes() for n, v in curve.arrays.items()}
+
+
+def test_a_stored_profile_reads_as_before(curve, tmp_path):
+    data, plan = Data("digits", 240, 60, "00"), Plan()
+    original, random = Original(data, "convnet", 4, 0, plan), Untrained(data, "convnet", 4, 0)
+    of = TraceOf(original, 0.1)
+    spec = Profile(TraceOf(Path(original, original, 0.1), 0.1, 5), of, (of,), TraceOf(random, 0.1), 30)
+    Store(tmp_path).put(spec, curve, 0)
+    found = Store(tmp_path).get(spec)
+    assert (found.gap, found.collapsed, found.geometry) == (curve.gap, curve.collapsed, curve.geometry)
+    one, other = found.connectivity, curve.connectivity
+    assert one.measures == other.measures
+    for group in ("curves", "bands", "replicates"):
+        assert set(getattr(one, group)) == set(getattr(other, group))
+        for name, values in getattr(other, group).items():
+            np.testing.assert_array_equal(getattr(one, group)[name], values)
+    # A layer holds hundreds of these: its limit is 10 MB.
+    assert next(tmp_path.glob("*.npz")).stat().st_size < 60_000
+
+
+def test_what_cannot_be_measured_is_refused():
+    other_rows = trace(5, n=30)
+    with pytest.raises(BadInput, match="other .* examples"):
+        profile(other_rows, ORIGINAL, RETRAINED, RANDOM)
+    with pytest.raises(BadInput, match="a reference is one model"):
+        profile(CURVE, trace(3), RETRAINED, RANDOM)
+    with pytest.raises(BadInput, match="gap .* must be positive"):
+        profile(CURVE, RETRAINED[0], [ORIGINAL], RANDOM)

@@ -1,0 +1,519 @@
+"""The store: what is kept comes back bit by bit, what is damaged is never believed, and nothing is unpickled."""
+
+import hashlib
+import json
+import os
+import pickle
+import re
+from dataclasses import replace
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from mcutils.curves import Curve, line
+from mcutils.profiles import ProfileOf
+from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.specs import Data, Original, Path, Profile, TraceOf, Unlearned, Untrained, key, kind_of, plain
+from mcutils.store import Store, export
+from mcutils.traces import Trace
+from mcutils.training import network_for
+from mcutils.unlearning import Endpoint, fingerprint
+from mcutils.weights import Weights
+
+PLAN = Plan(steps=1)
+SETTINGS = MethodSettings(PLAN, (("beta", 0.1),))
+
+
+def odd(shape, dtype, seed):
+    """Numbers that a careless writer would not bring back: negative zero, infinity, nan, subnormal and the rest."""
+    values = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    values.flat[:4] = [-0.0, np.inf, np.nan, np.finfo(dtype).smallest_subnormal]
+    return values
+
+
+@pytest.fixture(scope="module")
+def made(tiny):
+    """spec -> result of every kind, invented rather than computed. Read only."""
+    data = Data("digits", 240, 60)
+    original = Original(data, "convnet", 2, 0, PLAN)
+    start = Unlearned(original, 0.1, "npo", "none", "adamw", 42, SETTINGS)
+    end = replace(start, seed=87)
+    path = Path(start, end, 0.1, "bezier", 2, "corrected", 0, PLAN)
+    trace = TraceOf(path, 0.1, 3)
+    random = Untrained(data, "convnet_gn", 2, 0)
+    profile = Profile(trace, TraceOf(original, 0.1), (), TraceOf(random, 0.1), 5)
+    nets = [network_for(tiny, "convnet", seed, width=2) for seed in range(5)]
+
+    def endpoint(spec, weights):
+        task = fingerprint(tiny)
+        return Endpoint(weights, nets[0], task, "npo", "none", "adamw", spec.seed, SETTINGS, 1.25)
+
+    splits = ("retain", "forget", "valid", "test")
+    logits = {s: odd((3, 4, 10), np.float16, k) for k, s in enumerate(splits)}
+    rows = {s: np.arange(4) + k for k, s in enumerate(splits)}
+    arrays = {"t": np.linspace(0, 1, 3), "gap": np.float64(0.1), "metric/RA": odd(5, np.float64, 0)}
+    arrays |= {"replicates/x": odd(9, np.float32, 1), "collapsed": np.array(["é: x"], dtype=np.str_)}
+    return {
+        original: nets[0],
+        start: endpoint(start, nets[1]),
+        end: endpoint(end, nets[2]),
+        path: Curve("bezier", (nets[1], nets[3], nets[4], nets[2])),
+        random: network_for(tiny, "convnet_gn", 0, width=2),
+        trace: Trace(np.linspace(0, 1, 3), logits, rows, rows, {"kind": "bezier", "note": "a=b"}),
+        profile: ProfileOf(arrays),
+    }
+
+
+@pytest.fixture
+def store(tmp_path, made):
+    """A store that holds all of `made`."""
+    store = Store(tmp_path / "store")
+    for spec, result in made.items():
+        store.put(spec, result, 1.25)
+    return store
+
+
+def of(made, kind):
+    return next(spec for spec in made if kind_of(spec) == kind)
+
+
+KINDS = ("Original", "Unlearned", "Path", "Untrained", "TraceOf", "Profile")
+TRAINED = ("Original", "Unlearned", "Path")
+
+
+def file_of(store, spec):
+    return next(p for p in store.folder.glob(f"{key(spec)}.*") if p.suffix != ".json")
+
+
+def note_of(store, spec):
+    return store.folder / f"{key(spec)}.json"
+
+
+def touched(path):
+    """Make a change visible whatever the resolution of the file system's clock."""
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 10**9))
+
+
+def content(result):
+    """Everything in a result as bytes or plain values, so that equality is equality bit by bit."""
+    if isinstance(result, Weights):
+        tensors = {**result.params, **result.buffers}
+        found = {n: (v.dtype, tuple(v.shape), v.contiguous().numpy().tobytes()) for n, v in tensors.items()}
+        return {**found, "model": result.model, "recipe": result.net.recipe, "buffers": list(result.buffers)}
+    if isinstance(result, Endpoint):
+        names = ("task", "method", "curriculum", "optimizer", "seed", "settings", "seconds")
+        return [content(result.weights), content(result.origin), *(getattr(result, n) for n in names)]
+    if isinstance(result, Curve):
+        return [result.kind, *map(content, result.points)]
+    if isinstance(result, Trace):
+        tables = {n: getattr(result, n) for n in ("logits", "labels", "index")}
+        return [result.meta, content(result.t), {n: content(dict(v)) for n, v in tables.items()}]
+    if isinstance(result, ProfileOf):
+        return content(dict(result.arrays))
+    if isinstance(result, dict):
+        return {name: content(value) for name, value in result.items()}
+    return result.dtype, np.shape(result), np.asarray(result).tobytes()
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_kept_comes_back_bit_by_bit(kind, store, made):
+    spec = of(made, kind)
+    again = Store(store.folder)
+    assert spec in again
+    assert type(again.get(spec)) is type(made[spec])
+    assert content(again.get(spec)) == content(made[spec])
+
+
+def test_a_network_s_tensors_keep_their_oddities(tmp_path, made):
+    spec = of(made, "Original")
+    weights = made[spec]
+    params = {n: torch.from_numpy(odd(tuple(v.shape), np.float32, 0)) for n, v in weights.params.items()}
+    strange = replace(weights, params={n: v.t() if v.ndim == 2 else v for n, v in params.items()})
+    Store(tmp_path).put(spec, strange, 0)
+    assert content(Store(tmp_path).get(spec)) == content(strange)
+
+
+def test_a_line_is_its_two_ends_and_never_kept(store, made):
+    start, end = (spec for spec in made if kind_of(spec) == "Unlearned")
+    spec = Path(start, end, 0.1)
+    assert spec not in store
+    assert content(store.get(spec)) == content(line(made[start], made[end]))
+    assert not list(store.folder.glob(f"{key(spec)}*"))
+
+
+def test_what_is_not_there_is_said_to_be_missing(tmp_path, made):
+    store = Store(tmp_path / "none")
+    for spec in made:
+        assert spec not in store
+        for ask in (store.get, store.provenance, store.seconds):
+            with pytest.raises(BadInput, match=f"{key(spec)} is not in the store: compute it with study.run"):
+                ask(spec)
+    assert not store.folder.exists()
+
+
+# Provenance
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_result_says_where_it_comes_from(kind, store, made, tmp_path):
+    spec = of(made, kind)
+    note = store.provenance(spec)
+    assert set(note) == {"key", "spec", "sha256", "seconds", "versions", "created"}
+    assert note["key"] == key(spec)
+    assert note["spec"] == plain(spec)
+    assert note["sha256"] == hashlib.sha256(file_of(store, spec).read_bytes()).hexdigest()
+    assert note["seconds"] == store.seconds(spec) == 1.25
+    assert set(note["versions"]) == {"python", "torch", "numpy", "machine"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", note["created"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_result_holds_an_absolute_path(kind, store, made):
+    for path in (file_of(store, of(made, kind)), note_of(store, of(made, kind))):
+        found = path.read_bytes()
+        assert not any(str(p).encode() in found for p in (store.folder, FilePath.cwd(), FilePath.home()))
+    assert "/" not in note_of(store, of(made, kind)).read_text()
+
+
+# Damage
+
+
+def truncate(path, note, other):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path, note, other):
+    found = bytearray(path.read_bytes())
+    found[len(found) // 2] ^= 1
+    path.write_bytes(found)
+
+
+def empty(path, note, other):
+    path.write_bytes(b"")
+
+
+def swap(path, note, other):
+    path.write_bytes(other.read_bytes())
+
+
+def swap_with_note(path, note, other):
+    path.write_bytes(other.read_bytes())
+    note.write_bytes(other.with_suffix(".json").read_bytes())
+
+
+def lose_note(path, note, other):
+    note.unlink()
+
+
+def lose_result(path, note, other):
+    path.unlink()
+
+
+def empty_note(path, note, other):
+    note.write_text("")
+
+
+def binary_note(path, note, other):
+    note.write_bytes(b"\xff\xfe\x00")
+
+
+def list_note(path, note, other):
+    note.write_text("[1, 2]")
+
+
+def note_without_sum(path, note, other):
+    table = json.loads(note.read_text())
+    del table["sha256"]
+    note.write_text(json.dumps(table))
+
+
+WAYS = (
+    truncate, flip, empty, swap, swap_with_note, lose_note, lose_result, empty_note, binary_note, list_note,
+    note_without_sum,
+)  # fmt: skip
+
+
+def damage(way, store, spec, made):
+    """Damage a result, given a sound one of the same format to swap it with; returns its file."""
+    path, note = file_of(store, spec), note_of(store, spec)
+    other = next(s for s in made if s != spec and file_of(store, s).suffix == path.suffix)
+    way(path, note, file_of(store, other))
+    for part in (path, note):
+        if part.is_file():
+            touched(part)
+    return path
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new store", "same store"])
+@pytest.mark.parametrize("way", WAYS, ids=lambda w: w.__name__)
+@pytest.mark.parametrize("kind", ["Original", "TraceOf"])
+def test_a_damaged_result_is_set_aside_and_never_believed(kind, way, known, store, made, capsys):
+    spec = of(made, kind)
+    reader = store if known else Store(store.folder)
+    assert not known or spec in reader
+    path = damage(way, store, spec, made)
+    left = {p.name: p.read_bytes() for p in store.folder.glob(f"{key(spec)}*")}
+    assert spec not in reader
+    assert f"damaged result {path.name}" in capsys.readouterr().err
+    assert {p.name: p.read_bytes() for p in store.folder.glob(f"{key(spec)}*")} == {
+        f"{name}.damaged": found for name, found in left.items()
+    }
+    with pytest.raises(BadInput, match="is not in the store"):
+        reader.get(spec)
+    reader.put(spec, made[spec], 2)
+    for one in (reader, Store(store.folder)):
+        assert content(one.get(spec)) == content(made[spec])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["Unlearned", "Path", "Untrained", "Profile"])
+def test_no_kind_is_believed_with_one_bit_flipped(kind, store, made):
+    spec = of(made, kind)
+    damage(flip, store, spec, made)
+    assert spec not in Store(store.folder)
+
+
+def test_a_result_damaged_twice_is_set_aside_twice(store, made):
+    spec = of(made, "Profile")
+    for _ in range(2):
+        damage(flip, store, spec, made)
+        assert spec not in store
+        store.put(spec, made[spec], 0)
+    assert spec in Store(store.folder)
+
+
+def test_a_damaged_end_takes_the_curve_with_it(store, made):
+    spec = of(made, "Path")
+    damage(flip, store, spec.end, made)
+    with pytest.raises(BadInput, match=f"{key(spec.end)} is not in the store"):
+        Store(store.folder).get(spec)
+
+
+# Nothing is unpickled
+
+
+class Bomb:
+    """Unpickling this makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def pickled(bomb, spec, path):
+    path.write_bytes(pickle.dumps(bomb))
+
+
+def saved_by_torch(bomb, spec, path):
+    torch.save({"0/params/0.weight": bomb}, path)
+
+
+def saved_by_numpy(bomb, spec, path):
+    with open(path, "wb") as file:
+        np.savez(file, t=np.array([bomb], dtype=object), meta=np.array([bomb], dtype=object))
+
+
+@pytest.mark.parametrize("forged", [False, True], ids=["old note", "forged note"])
+@pytest.mark.parametrize("write", [pickled, saved_by_torch, saved_by_numpy], ids=lambda w: w.__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_unpickled(kind, write, forged, store, made, tmp_path):
+    spec = of(made, kind)
+    path, note, mark = file_of(store, spec), note_of(store, spec), tmp_path / "unpickled"
+    write(Bomb(mark), spec, path)
+    touched(path)
+    if forged:  # whoever can write the result can write its checksum too
+        table = json.loads(note.read_text())
+        table["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        note.write_text(json.dumps(table))
+    reader = Store(store.folder)
+    assert (spec in reader) == forged
+    with pytest.raises((ValueError, KeyError, SafetensorError)):
+        reader.get(spec)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("kind", ["TraceOf", "Profile"])
+def test_an_object_array_is_refused(kind, store, made, tmp_path):
+    spec = of(made, kind)
+    path, note = file_of(store, spec), note_of(store, spec)
+    saved_by_numpy(Bomb(tmp_path / "unpickled"), spec, path)
+    table = {**json.loads(note.read_text()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    note.write_text(json.dumps(table))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        Store(store.folder).get(spec)
+
+
+def test_the_bomb_would_go_off(tmp_path):
+    pickle.loads(pickle.dumps(Bomb(tmp_path / "unpickled")))
+    assert (tmp_path / "unpickled").is_dir()
+
+
+# Layers
+
+
+def listing(folder):
+    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.iterdir()}
+
+
+def test_layers_are_found_in_order_and_left_as_they_are(tmp_path, store, made):
+    spec, other = of(made, "Original"), of(made, "Untrained")
+    second = Store(tmp_path / "second")
+    second.put(spec, made[other], 2)
+    second.put(other, made[other], 2)
+    before = listing(store.folder), listing(second.folder)
+    upper = Store(tmp_path / "new", [tmp_path / "missing", second.folder, store.folder])
+    assert content(upper.get(spec)) == content(made[other])  # the first layer that has it
+    assert content(upper.get(of(made, "TraceOf"))) == content(made[of(made, "TraceOf")])
+    assert upper.seconds(spec) == 2
+    assert not upper.folder.exists()
+    assert (listing(store.folder), listing(second.folder)) == before
+
+
+def test_the_own_store_wins_over_its_layers(tmp_path, store, made):
+    spec = of(made, "Original")
+    other = made[of(made, "Untrained")]
+    upper = Store(tmp_path / "new", [store.folder])
+    assert content(upper.get(spec)) == content(made[spec])
+    before = listing(store.folder)
+    upper.put(spec, other, 3)
+    assert content(upper.get(spec)) == content(Store(upper.folder, [store.folder]).get(spec)) == content(other)
+    assert listing(store.folder) == before
+
+
+def test_a_damaged_layer_is_passed_over_and_left_as_it_is(tmp_path, store, made, capsys):
+    spec = of(made, "TraceOf")
+    path = damage(flip, store, spec, made)
+    before = listing(store.folder)
+    upper = Store(tmp_path / "new", [store.folder])
+    assert spec not in upper
+    assert f"damaged result {path.name}" in capsys.readouterr().err
+    assert listing(store.folder) == before
+    upper.put(spec, made[spec], 0)
+    assert content(upper.get(spec)) == content(made[spec])
+
+
+def test_a_layer_stands_in_for_a_damaged_own_result(tmp_path, store, made):
+    spec = of(made, "TraceOf")
+    upper = Store(tmp_path / "new", [store.folder])
+    upper.put(spec, made[spec], 7)
+    flip(file_of(upper, spec), None, None)
+    touched(file_of(upper, spec))
+    assert upper.seconds(spec) == 1.25
+    assert content(upper.get(spec)) == content(made[spec])
+
+
+# Writing
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    places = [tmp_path / "file", tmp_path / "file" / "below"]
+    if hasattr(os, "geteuid") and os.geteuid():  # root may write anywhere
+        (tmp_path / "sealed").mkdir(mode=0o500)
+        places += [tmp_path / "sealed", tmp_path / "sealed" / "below"]
+    for place in places:
+        with pytest.raises(BadInput, match=r"^the store .* cannot be written \(.*\): choose another folder\.$"):
+            Store(place).check_writable()
+
+
+def test_a_writable_folder_is_made_and_left_empty(tmp_path):
+    Store(tmp_path / "a" / "b").check_writable()
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+@pytest.mark.parametrize("after", [0, 1], ids=["before it is renamed", "before its provenance is"])
+@pytest.mark.parametrize("kind", ["Original", "TraceOf"])
+def test_an_interrupted_write_is_no_result(kind, after, tmp_path, made, monkeypatch):
+    spec, count, replacing = of(made, kind), [], os.replace
+
+    def killed(*paths):
+        count.append(paths)
+        if len(count) > after:
+            raise KeyboardInterrupt
+        replacing(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Store(tmp_path).put(spec, made[spec], 1)
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left
+    assert spec not in Store(tmp_path)
+    with pytest.raises(BadInput, match="is not in the store"):
+        Store(tmp_path).get(spec)
+    Store(tmp_path).put(spec, made[spec], 1)
+    assert content(Store(tmp_path).get(spec)) == content(made[spec])
+
+
+def test_nothing_but_the_result_and_its_provenance_is_left(store, made):
+    expected = {key(s): "npz" if kind_of(s) in ("TraceOf", "Profile") else "safetensors" for s in made}
+    names = {f"{name}.{suffix}" for name, kind in expected.items() for suffix in (kind, "json")}
+    assert {p.name for p in store.folder.iterdir()} == names
+
+
+# Export
+
+
+def test_export_makes_a_layer_of_just_these(tmp_path, store, made):
+    target = tmp_path / "layer"
+    target.mkdir()
+    (target / "profile-0123.npz").write_text("from another day")
+    (target / "notes.txt").write_text("stray")
+    wanted = [of(made, "Profile"), of(made, "Original")]
+    before = listing(store.folder)
+    size = export([key(s) for s in wanted], store.folder, target)
+    files = [p for s in wanted for p in (file_of(store, s), note_of(store, s))]
+    assert {p.name: p.read_bytes() for p in target.iterdir()} == {p.name: p.read_bytes() for p in files}
+    assert size == sum(p.stat().st_size for p in files)
+    assert listing(store.folder) == before
+    reader = Store(tmp_path / "empty", [target])
+    assert [spec in reader for spec in wanted] == [True, True]
+    assert sum(spec in reader for spec in made) == 2
+
+
+def test_export_keeps_what_only_the_layer_has(tmp_path, store, made):
+    first, second = of(made, "Profile"), of(made, "TraceOf")
+    target = tmp_path / "layer"
+    export([key(first)], store.folder, target)
+    for path in (file_of(store, first), note_of(store, first)):
+        path.unlink()
+    export([key(second), key(first), key(first)], store.folder, target)
+    assert {p.stem for p in target.iterdir()} == {key(first), key(second)}
+    export([key(second)], store.folder, target)
+    assert {p.stem for p in target.iterdir()} == {key(second)}
+
+
+def test_export_is_not_confused_by_what_was_set_aside(tmp_path, store, made):
+    spec = of(made, "Profile")
+    damage(flip, store, spec, made)
+    assert spec not in store
+    store.put(spec, made[spec], 1)
+    export([key(spec)], store.folder, tmp_path / "layer")
+    assert {p.name for p in (tmp_path / "layer").iterdir()} == {f"{key(spec)}.npz", f"{key(spec)}.json"}
+
+
+@pytest.mark.parametrize("way", [flip, lose_note, lose_result], ids=lambda w: w.__name__)
+def test_a_damaged_or_missing_result_is_not_exported_and_nothing_changes(way, tmp_path, store, made):
+    good, bad = of(made, "Original"), of(made, "Profile")
+    target = tmp_path / "layer"
+    export([key(good)], store.folder, target)
+    before = listing(target)
+    damage(way, store, bad, made)
+    with pytest.raises(BadInput, match=f"{key(bad)} is neither in .* nor in .*: run the notebooks"):
+        export([key(bad)], store.folder, target)
+    assert listing(target) == before
+
+
+def test_a_store_is_not_exported_onto_itself(store, made):
+    before = listing(store.folder)
+    with pytest.raises(BadInput, match="choose another folder"):
+        export([key(of(made, "Profile"))], store.folder, store.folder / ".." / "store")
+    assert listing(store.folder) == before

@@ -1,0 +1,194 @@
+"""Traces: equal to a direct evaluation, BatchNorm policies, files, and what is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mcutils.curves import Curve, line
+from mcutils.data import load_task
+from mcutils.models import build
+from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.traces import SPLITS, Trace, check_same_examples, refresh_rows, trace
+from mcutils.unlearning import unlearn
+from mcutils.weights import laid_out, memory_format, module_of, refresh_batchnorm, weights_of
+
+FEW = 50  # images per batch in these tests
+
+
+@pytest.fixture(scope="module")
+def ends(theta):
+    """The trained network and two neighbours, whose stored BatchNorm statistics are not those of their weights."""
+    rng = torch.Generator().manual_seed(0)
+
+    def moved():
+        shift = lambda v: v + 0.05 * torch.randn(v.shape, generator=rng) * v.std(unbiased=False)  # noqa: E731
+        params = {k: shift(v) for k, v in theta.params.items()}
+        return replace(theta, params=params, buffers={k: v + 1 for k, v in theta.buffers.items()})
+
+    return theta, moved(), moved()
+
+
+def direct(weights, task, batch_size=FEW):
+    """Logits of the four splits by the plain module, as they are stored."""
+    module, layout = module_of(weights), memory_format(weights, task.x)
+    module.to(memory_format=layout)
+    x = torch.cat([task.x[rows] for rows in task.evaluation.values()]).to(memory_format=layout)
+    with torch.no_grad():
+        logits = torch.cat([module(part) for part in x.split(batch_size)]).numpy().astype(np.float16)
+    sizes = np.cumsum([len(rows) for rows in task.evaluation.values()])[:-1]
+    return dict(zip(task.evaluation, np.split(logits, sizes), strict=True))
+
+
+def assert_point(found, k, expected):
+    for split in SPLITS:
+        assert found.logits[split].dtype == np.float16
+        assert np.array_equal(found.logits[split][k], expected[split]), split
+
+
+@pytest.mark.parametrize("policy", ["none", "retain", "full"])
+@pytest.mark.parametrize("kind", ["linear", "bezier"])
+def test_every_point_equals_a_direct_evaluation(tiny, ends, kind, policy):
+    start, middle, end = ends
+    curve = Curve(kind, (start, end) if kind == "linear" else (start, middle, end))
+    found = trace(curve, tiny, [0, 0.3, 1], batchnorm=policy, batch_size=FEW)
+    for k, t in enumerate(found.t):
+        point = replace(curve.at(t), buffers=start.buffers)
+        if policy != "none":
+            point = refresh_batchnorm(point, tiny.x[refresh_rows(tiny, policy)], FEW)
+        assert_point(found, k, direct(point, tiny))
+
+
+def test_the_ends_of_a_curve_are_the_endpoints(tiny, ends):
+    start, _, end = ends
+    for policy in ("none", "retain"):
+        found = trace(line(start, end), tiny, 3, batchnorm=policy)
+        alone = trace(start, tiny, batchnorm=policy)
+        assert alone.t.tolist() == [0.0] and alone.meta["kind"] == "model"
+        assert_point(found, 0, {s: v[0] for s, v in alone.logits.items()})
+    assert_point(found, 2, {s: v[0] for s, v in trace(end, tiny).logits.items()})
+
+
+def test_an_endpoint_as_stored_is_what_a_trace_of_it_shows(tiny, theta):
+    """Unlearning leaves statistics of the same images and batches that a trace uses: nothing changes."""
+    end = unlearn(theta, tiny, "finetune", seed=0, settings=MethodSettings(Plan(steps=2, batch_size=16)))
+    stored, refreshed = (trace(end, tiny, batchnorm=policy) for policy in ("none", "retain"))
+    for split in SPLITS:
+        assert np.array_equal(stored.logits[split], refreshed.logits[split])
+    assert_point(stored, 0, direct(end.weights, tiny, 128))
+
+
+def test_policies_differ_only_where_there_are_statistics(tiny, ends):
+    curve = line(ends[0], ends[2])
+    found = [trace(curve, tiny, [0.5], batchnorm=policy).logits["test"] for policy in ("none", "retain", "full")]
+    assert not any(np.array_equal(a, b) for a, b in zip(found, found[1:] + found[:1], strict=True))
+    a, b = (weights_of(build("convnet_gn", 1, 10, seed, width=2)) for seed in (0, 1))
+    found = [trace(line(a, b), tiny, [0.5], batchnorm=policy).logits["test"] for policy in ("none", "retain", "full")]
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+def test_retain_looks_at_no_forgotten_image_and_full_at_its_share(task):
+    forgotten = set(task.index["forget"].tolist())
+    retain, full = refresh_rows(task, "retain"), refresh_rows(task, "full")
+    assert len(retain) == len(full) == len(full.unique())
+    assert not forgotten & set(retain.tolist()) and set(full.tolist()) <= set(task.index["train"].tolist())
+    assert len(forgotten & set(full.tolist())) / len(full) == pytest.approx(len(forgotten) / len(task.index["train"]), abs=0.01)
+    with pytest.raises(BadInput, match="unknown BatchNorm policy 'none': choose one of retain, full"):
+        refresh_rows(task, "none")
+
+
+def test_dropout_is_off(tiny):
+    layers = [nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.9), nn.BatchNorm1d(16), nn.Linear(16, 10)]
+    without = [*layers[:2], nn.Identity(), *layers[3:]]
+    before = torch.get_rng_state()
+    a, b = (trace(weights_of(nn.Sequential(*net)), tiny) for net in (layers, without))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(np.array_equal(a.logits[split], b.logits[split]) for split in SPLITS)
+
+
+def test_contents(tiny, ends):
+    found = trace(line(ends[0], ends[2]), tiny)
+    assert found.t.dtype == np.float64 and found.t.tolist() == [k / 30 for k in range(31)]
+    assert tuple(found.logits) == SPLITS
+    for split, rows in tiny.evaluation.items():
+        assert found.logits[split].shape == (31, len(rows), 10)
+        assert np.array_equal(found.index[split], rows.numpy()) and np.array_equal(found.labels[split], tiny.y[rows].numpy())
+    assert found.meta == {
+        "kind": "linear", "batchnorm": "retain", "precision": "float32", "batch_size": "128", "checksum": tiny.checksum,
+    }
+
+
+def test_a_rerun_is_bit_identical(tiny, ends):
+    one, two = (trace(line(ends[0], ends[2]), tiny, 3) for _ in range(2))
+    assert all(np.array_equal(one.logits[split], two.logits[split]) for split in SPLITS)
+
+
+def test_bfloat16_is_close(tiny, theta):
+    exact, fast = (trace(theta, tiny, precision=p) for p in ("float32", "bfloat16"))
+    difference = np.abs(exact.logits["test"].astype(float) - fast.logits["test"])
+    assert 0 < difference.max() < 0.3 and fast.meta["precision"] == "bfloat16"
+
+
+def test_logits_beyond_half_precision_stop_at_its_limit(tiny):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with torch.no_grad():
+        net[1].bias.copy_(torch.linspace(-1e6, 1e6, 10))
+    logits = trace(weights_of(net), tiny).logits["test"]
+    assert np.isfinite(logits).all() and logits.min() == -65504 and logits.max() == 65504
+
+
+def test_file_round_trip(tiny, ends, tmp_path):
+    found = trace(line(ends[0], ends[2]), tiny, 3)
+    found = replace(found, meta={**found.meta, "note": "a=b, naïve"})
+    found.save(tmp_path / "trace.npz")
+    with np.load(tmp_path / "trace.npz", allow_pickle=False) as file:
+        assert all(file[name].dtype != object for name in file.files)
+    again = Trace.load(tmp_path / "trace.npz")
+    assert np.array_equal(again.t, found.t) and again.meta == found.meta
+    for part in ("logits", "labels", "index"):
+        a, b = getattr(again, part), getattr(found, part)
+        assert set(a) == set(b) and all(a[s].dtype == b[s].dtype and np.array_equal(a[s], b[s]) for s in b)
+
+
+def test_a_pickled_file_is_not_opened(tmp_path):
+    np.savez(tmp_path / "trap.npz", t=np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        Trace.load(tmp_path / "trap.npz")
+
+
+def test_same_examples(tiny, theta):
+    one = trace(theta, tiny)
+    check_same_examples(one, one)
+    other = trace(theta, load_task("digits", 0.2, train_size=240, test_size=60))
+    with pytest.raises(BadInput, match="different retain examples"):
+        check_same_examples(one, other)
+
+
+def test_what_is_given_is_left_alone(tiny, ends):
+    before = [{k: v.clone() for k, v in {**w.params, **w.buffers}.items()} for w in ends]
+    trace(Curve("bezier", ends), tiny, 3, batchnorm="full")
+    for w, kept in zip(ends, before, strict=True):
+        assert all(torch.equal(v, kept[k]) for k, v in {**w.params, **w.buffers}.items())
+
+
+def test_bad_input(tiny, task, theta):
+    broken = replace(theta, params=laid_out(theta.params, torch.contiguous_format))
+    broken.params["0.weight"][0] = torch.nan
+    end = unlearn(theta, task, "finetune", seed=0, settings=MethodSettings(Plan(steps=1, batch_size=8)))
+    three = weights_of(build("convnet", 1, 3, 0, width=2))
+    for call, message in (
+        (lambda: trace(theta, tiny, batchnorm="all"), "unknown BatchNorm policy 'all': choose one of none, retain, full"),
+        (lambda: trace(theta, tiny, precision="float16"), "unknown precision 'float16': choose one of float32, bfloat16"),
+        (lambda: trace(theta, tiny, batch_size=0), "batch size must be at least 1, got 0"),
+        (lambda: trace(line(theta, theta), tiny, 1), "2 points or more, got 1"),
+        (lambda: trace(line(theta, theta), tiny, [0.1, 1.2]), r"increasing values in \[0, 1\]"),
+        (lambda: trace(broken, tiny), "NaN or infinity in 0.weight"),
+        (lambda: trace(end, tiny), "unlearned for the task digits/.* but is evaluated on digits/"),
+        (lambda: trace(three, tiny), r"outputs of shape \(3,\), but the task has 10 classes"),
+        (lambda: trace(weights_of(build("convnet", 3, 10, 0)), tiny), r"cannot be called on examples of shape \(1, 8, 8\)"),
+    ):
+        with pytest.raises(BadInput, match=message) as caught:
+            call()
+        assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
