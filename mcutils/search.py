@@ -38,10 +38,12 @@ GRID: dict[str, tuple[dict[str, tuple], ...]] = {
     "random_labels": (
         {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32, 64), "schedule": ("linear",)},
         {"lr": (5e-4, 1e-3), "forget_batch_size": (32,)},
+        {"lr": (2e-3, 4e-3), "forget_batch_size": (64, 128), "steps": (200,), "schedule": ("linear",)},
     ),
     "salun": (
         {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32, 64), "schedule": ("linear",)},
         {"lr": (5e-4, 1e-3), "forget_batch_size": (32,)},
+        {"lr": (2e-3, 4e-3), "forget_batch_size": (64, 128), "steps": (200,), "schedule": ("linear",)},
     ),
     "npo": ({"lr": (5e-4, 1e-3, 2e-3), "options.forget_weight": (0.1, 0.2, 0.4)},),
     "scrub": (

@@ -88,7 +88,9 @@ def test_coefficients_are_a_partition_of_one(kind, t):
 def test_chain_passes_through_its_points(points):
     curve = curve_of("chain", points)
     for j, point in enumerate(curve.points):
-        torch.testing.assert_close(flatten(curve.at(j / (points - 1))), flatten(point), rtol=1e-13, atol=1e-14)
+        torch.testing.assert_close(
+            flatten(curve.at(j / (points - 1))), flatten(point), rtol=1e-13, atol=1e-14
+        )
 
 
 def test_quadratic_bezier_by_hand():
@@ -128,7 +130,11 @@ def test_bad_grids(bad):
 
 
 def test_grids():
-    assert points_of(3) == (0, 0.5, 1) and points_of(np.int64(2)) == (0, 1) and points_of(np.array([0.25])) == (0.25,)
+    assert (
+        points_of(3) == (0, 0.5, 1)
+        and points_of(np.int64(2)) == (0, 1)
+        and points_of(np.array([0.25])) == (0.25,)
+    )
     assert len(points_of(31)) == 31 and points_of(31)[15] == 0.5
 
 
@@ -141,7 +147,10 @@ def test_curves_that_cannot_be():
         (lambda: Curve("bezier", (a,)), "at least 2 points, got 1"),
         (lambda: Curve("linear", (a, b, a)), "linear curve has 2 points, got 3"),
         (lambda: line(a, convnet(1, width=4)), "different architectures"),
-        (lambda: line(convnet(0, width=4), convnet(0, "convnet_gn", width=4)), "convnet with .* and convnet_gn with"),
+        (
+            lambda: line(convnet(0, width=4), convnet(0, "convnet_gn", width=4)),
+            "convnet with .* and convnet_gn with",
+        ),
         (lambda: line(a, broken), "NaN or infinity in 0.weight"),
     ):
         with pytest.raises(BadInput, match=message):
@@ -179,7 +188,9 @@ def test_recipes():
 # the gradient that reaches control points
 
 
-def captured(monkeypatch, task, method="finetune", recipe="corrected", control_points=1, kind="bezier", name="convnet"):
+def captured(
+    monkeypatch, task, method="finetune", recipe="corrected", control_points=1, kind="bezier", name="convnet"
+):
     """What a fit hands to the loop: (variables, loss_at, keywords), with the ends and the origin that it was given."""
     found = {}
 
@@ -191,8 +202,17 @@ def captured(monkeypatch, task, method="finetune", recipe="corrected", control_p
     ends = [convnet(s, name, 4) for s in range(3)]
     plan = Plan(steps=1, batch_size=16, forget_batch_size=8)
     fit_curve(
-        ends[0], ends[1], task, kind=kind, control_points=control_points, seed=0, recipe=recipe, method=method,
-        settings=MethodSettings(plan), plan=plan, origin=ends[2],
+        ends[0],
+        ends[1],
+        task,
+        kind=kind,
+        control_points=control_points,
+        seed=0,
+        recipe=recipe,
+        method=method,
+        settings=MethodSettings(plan),
+        plan=plan,
+        origin=ends[2],
     )
     for v in found["variables"].values():
         v.requires_grad_(True)
@@ -234,12 +254,15 @@ def test_control_gradient_equals_finite_differences(monkeypatch, double, kind, c
 
 @pytest.mark.parametrize("recipe", ["corrected", "authors"])
 @pytest.mark.parametrize("control_points", [1, 2])
-def test_control_gradient_is_the_gradient_at_phi_times_its_coefficient_or_one(monkeypatch, double, recipe, control_points):
+def test_control_gradient_is_the_gradient_at_phi_times_its_coefficient_or_one(
+    monkeypatch, double, recipe, control_points
+):
     found, (start, end, origin) = captured(monkeypatch, double, "gradient_difference", recipe, control_points)
     t, step = 0.37, next(iter(found["steps"]))[1]
     coefficients = CURVES["bezier"](control_points + 2, t)
     controls = [
-        torch.cat([found["variables"][f"{j}/{n}"].detach().reshape(-1) for n in start.params]) for j in range(control_points)
+        torch.cat([found["variables"][f"{j}/{n}"].detach().reshape(-1) for n in start.params])
+        for j in range(control_points)
     ]
     vectors = [v.clone().requires_grad_(True) for v in (flatten(start), *controls, flatten(end))]
     loss = loss_by_hand(vectors, coefficients, start, step)
@@ -264,7 +287,14 @@ def test_authors_learning_rate_factor_acts_on_matrices_only(double, monkeypatch)
     got = torch.autograd.grad(found["loss_at"]((t, step)), list(found["variables"].values()))
     plan = Plan("sgd", lr=0.5, steps=1, batch_size=16, forget_batch_size=8, options=(("momentum", 0.0),))
     curve = fit_curve(
-        ends[0], ends[1], double, seed=0, recipe="authors", optimizer="sgd", settings=MethodSettings(plan), plan=plan,
+        ends[0],
+        ends[1],
+        double,
+        seed=0,
+        recipe="authors",
+        optimizer="sgd",
+        settings=MethodSettings(plan),
+        plan=plan,
         origin=ends[2],
     )
     for (name, p), g in zip(curve.points[1].params.items(), got, strict=True):
@@ -281,11 +311,21 @@ def test_control_points_start_on_the_line_or_at_the_original(double, kind, contr
     a, b, o = (convnet(s) for s in range(3))
     plan = Plan(steps=0, batch_size=16)
     fit = lambda recipe: fit_curve(  # noqa: E731
-        a, b, double, kind=kind, control_points=control_points, seed=0, recipe=recipe, settings=MethodSettings(plan),
-        plan=plan, origin=o,
+        a,
+        b,
+        double,
+        kind=kind,
+        control_points=control_points,
+        seed=0,
+        recipe=recipe,
+        settings=MethodSettings(plan),
+        plan=plan,
+        origin=o,
     )
     middle = fit("corrected")
-    assert len(middle.points) == control_points + 2 and same(middle.points[0], a) and same(middle.points[-1], b)
+    assert (
+        len(middle.points) == control_points + 2 and same(middle.points[0], a) and same(middle.points[-1], b)
+    )
     for j, point in enumerate(middle.points):
         expected = flatten(interpolate(a, b, j / (control_points + 1)))
         torch.testing.assert_close(flatten(point), expected, rtol=1e-13, atol=1e-14)
@@ -300,7 +340,9 @@ def test_fit_equals_a_loop_by_hand(double):
     """Gradient difference at phi(t), one t for both passes of a step, AdamW: the same numbers as plain torch."""
     a, b = convnet(0), convnet(1)
     plan = Plan(lr=1e-2, steps=6, batch_size=32, forget_batch_size=8, weight_decay=0.1)
-    curve = fit_curve(a, b, double, seed=5, method="gradient_difference", settings=MethodSettings(plan), plan=plan)
+    curve = fit_curve(
+        a, b, double, seed=5, method="gradient_difference", settings=MethodSettings(plan), plan=plan
+    )
     control = ((flatten(a) + flatten(b)) / 2).requires_grad_(True)
     optimizer = torch.optim.AdamW([control], lr=1e-2, weight_decay=0.1)
     rng = generator(5, "t")
@@ -327,7 +369,9 @@ def test_fit_lowers_the_loss_in_the_middle(task, theta):
 
     def middle(c):
         found = trace(c, task, [0.5])
-        return F.cross_entropy(torch.tensor(found.logits["retain"][0]).float(), torch.tensor(found.labels["retain"])).item()
+        return F.cross_entropy(
+            torch.tensor(found.logits["retain"][0]).float(), torch.tensor(found.labels["retain"])
+        ).item()
 
     assert middle(curve) < 0.5 * middle(line(theta, other))
 
@@ -355,7 +399,9 @@ def test_salun_mask_holds_for_control_points(tiny, theta, recipe):
 
 
 def test_settings_default_to_those_of_the_start(tiny, theta):
-    chosen = MethodSettings(Plan(lr=1e-3, steps=3, batch_size=16, forget_batch_size=8), options=(("beta", 0.3),))
+    chosen = MethodSettings(
+        Plan(lr=1e-3, steps=3, batch_size=16, forget_batch_size=8), options=(("beta", 0.3),)
+    )
     a, b = (unlearn(theta, tiny, "npo", seed=s, settings=chosen) for s in (0, 1))
     plan = Plan(lr=1e-3, steps=3, batch_size=16, forget_batch_size=8)
     inherited = fit_curve(a, b, tiny, seed=0, plan=plan)
@@ -374,7 +420,11 @@ class Flat(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv, self.norm, self.head = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Linear(4 * 64, 10)
+        self.conv, self.norm, self.head = (
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.Linear(4 * 64, 10),
+        )
 
     def forward(self, x):
         return self.head(torch.relu(self.norm(self.conv(x))).view(len(x), -1))
@@ -385,7 +435,9 @@ class Dropping(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.5), nn.BatchNorm1d(16), nn.Linear(16, 10))
+        self.net = nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.5), nn.BatchNorm1d(16), nn.Linear(16, 10)
+        )
 
     def forward(self, x):
         return self.net(x)
@@ -420,7 +472,9 @@ def test_any_module_is_unlearned_fitted_and_traced(tiny, name, method):
     curve = fit_curve(a, b, tiny, seed=0, plan=plan)
     assert not same(a.weights, b.weights) and not same(curve.points[1], line(a, b).at(0.5))
     found = trace(curve, tiny, 3)
-    assert found.logits["forget"].shape == (3, 22, 10) and all(np.isfinite(v).all() for v in found.logits.values())
+    assert found.logits["forget"].shape == (3, 22, 10) and all(
+        np.isfinite(v).all() for v in found.logits.values()
+    )
     if name == "flat":
         assert memory_format(original, tiny.x) == torch.contiguous_format
     if name == "tied":
@@ -432,14 +486,26 @@ def test_resnet18_is_unlearned_fitted_and_traced(tiny):
     few = replace(tiny, index={s: rows[:8] for s, rows in tiny.index.items()})
     plan = Plan(lr=1e-3, steps=1, batch_size=8, forget_batch_size=4)
     original = network("resnet18")
-    a, b = (unlearn(original, few, "gradient_difference", seed=s, settings=MethodSettings(plan)) for s in (0, 1))
+    a, b = (
+        unlearn(original, few, "gradient_difference", seed=s, settings=MethodSettings(plan)) for s in (0, 1)
+    )
     found = trace(fit_curve(a, b, few, seed=0, plan=plan), few, 2)
-    assert found.logits["test"].shape == (2, 8, 10) and all(np.isfinite(v).all() for v in found.logits.values())
+    assert found.logits["test"].shape == (2, 8, 10) and all(
+        np.isfinite(v).all() for v in found.logits.values()
+    )
 
 
 def snapshot(weights):
-    tensors = {**weights.params, **weights.buffers, **{f"net.{k}": v for k, v in weights.net.state_dict().items()}}
-    return {k: v.clone() for k, v in tensors.items()}, weights.net.training, [p.requires_grad for p in weights.net.parameters()]
+    tensors = {
+        **weights.params,
+        **weights.buffers,
+        **{f"net.{k}": v for k, v in weights.net.state_dict().items()},
+    }
+    return (
+        {k: v.clone() for k, v in tensors.items()},
+        weights.net.training,
+        [p.requires_grad for p in weights.net.parameters()],
+    )
 
 
 @pytest.mark.parametrize("name", ["convnet", "dropping"])
@@ -490,7 +556,10 @@ def test_bad_input_to_a_fit(tiny, task, theta):
         (lambda: fit(end, end, origin=convnet(0, width=8, dtype=torch.float32)), "different architectures"),
         (lambda: fit(end, end, kind="spline"), "unknown curve 'spline': choose one of linear, bezier, chain"),
         (lambda: fit(end, end, recipe="best"), "unknown recipe 'best': choose one of corrected, authors"),
-        (lambda: fit(end, end, method="amnesiac"), "unknown method 'amnesiac': choose one of retrain, finetune"),
+        (
+            lambda: fit(end, end, method="amnesiac"),
+            "unknown method 'amnesiac': choose one of retrain, finetune",
+        ),
         (lambda: fit(end, end, control_points=0), "at least 1 control point, got 0"),
         (lambda: fit(theta, theta, recipe="authors"), "needs the original model: pass origin="),
         (lambda: fit(theta, theta, method="npo"), "needs the original model: pass origin="),
@@ -498,5 +567,3 @@ def test_bad_input_to_a_fit(tiny, task, theta):
         with pytest.raises(BadInput, match=message) as caught:
             call()
         assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
-
-

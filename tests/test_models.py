@@ -13,7 +13,9 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("convnet", 61_050), ("convnet_gn", 61_050), ("resnet18", 11_172_810)])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("convnet", 61_050), ("convnet_gn", 61_050), ("resnet18", 11_172_810)]
+)
 def test_size_and_output(name, parameters):
     net = build(name, 1, 10, seed=0).eval()
     assert sum(p.numel() for p in net.parameters()) == parameters
@@ -25,7 +27,12 @@ def test_width_channels_and_classes(name, width):
     net = build(name, 3, 7, seed=0, width=width)
     assert net[0].weight.shape == (width, 3, 3, 3)
     assert [m.stride[0] for m in net if isinstance(m, nn.Conv2d)] == [2, 1, 2, 1]
-    assert [m.out_channels for m in net if isinstance(m, nn.Conv2d)] == [width, 2 * width, 4 * width, 4 * width]
+    assert [m.out_channels for m in net if isinstance(m, nn.Conv2d)] == [
+        width,
+        2 * width,
+        4 * width,
+        4 * width,
+    ]
     assert net(torch.zeros(2, 3, 8, 8)).shape == (2, 7)
 
 
@@ -60,7 +67,9 @@ def test_rebuild_a_named_network():
     before = torch.get_rng_state()
     other = rebuild(net, 5)
     assert torch.equal(torch.get_rng_state(), before)
-    assert same(other, build("convnet", 1, 10, seed=5, width=3)) and same(net, build("convnet", 1, 10, seed=0, width=3))
+    assert same(other, build("convnet", 1, 10, seed=5, width=3)) and same(
+        net, build("convnet", 1, 10, seed=0, width=3)
+    )
 
 
 def test_rebuild_a_module_of_the_users_own():

@@ -7,13 +7,13 @@ from synthetic import trace
 from mcutils.connectivity import SUMMARY, connectivity, forget_gap
 from mcutils.metrics import METRICS, measure
 from mcutils.profiles import ProfileOf, profile
-from mcutils.settings import BadInput
+from mcutils.settings import BadInput, Plan
 from mcutils.specs import Data, Original, Path, Profile, TraceOf, Untrained
-from mcutils.settings import Plan
 from mcutils.store import Store
 
 ORIGINAL = trace(margin=5.0, seed=1)
-RETRAINED = [trace(right={"retain": 0.9, "forget": s, "valid": 0.7, "test": 0.7}, seed=k) for k, s in ((2, 0.7), (3, 0.6))]
+SCORES = {"retain": 0.9, "valid": 0.7, "test": 0.7}
+RETRAINED = [trace(right={**SCORES, "forget": share}, seed=k) for k, share in ((2, 0.7), (3, 0.6))]
 RANDOM = trace(margin=0.0, seed=4)
 REFERENCES = {"original": ORIGINAL, "retrained": RETRAINED[0], "random": RANDOM}
 CURVE = trace(5, seed=5, meta={"kind": "bezier", "geometry/distance": "3.25", "geometry/cosine": "0.5"})
@@ -48,9 +48,7 @@ def test_the_gap_is_the_mean_over_all_retrained_models(curve, model):
 
 
 def test_connectivity_is_that_of_the_trace(curve):
-    direct = connectivity(
-        CURVE, gap=curve.gap, retrained=RETRAINED[0], original=ORIGINAL, n_boot=30
-    )
+    direct = connectivity(CURVE, gap=curve.gap, retrained=RETRAINED[0], original=ORIGINAL, n_boot=30)
     found = curve.connectivity
     assert found.measures == direct.measures
     np.testing.assert_array_equal(found.t, CURVE.t)
@@ -124,7 +122,7 @@ def test_what_cannot_be_measured_is_refused():
     other_rows = trace(5, n=30)
     with pytest.raises(BadInput, match="other .* examples"):
         profile(other_rows, ORIGINAL, RETRAINED, RANDOM)
-    with pytest.raises(BadInput, match="a reference is one model"):
+    with pytest.raises(BadInput, match="original holds 3 points of a curve"):
         profile(CURVE, trace(3), RETRAINED, RANDOM)
     with pytest.raises(BadInput, match="gap .* must be positive"):
         profile(CURVE, RETRAINED[0], [ORIGINAL], RANDOM)

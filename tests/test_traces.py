@@ -82,10 +82,15 @@ def test_an_endpoint_as_stored_is_what_a_trace_of_it_shows(tiny, theta):
 
 def test_policies_differ_only_where_there_are_statistics(tiny, ends):
     curve = line(ends[0], ends[2])
-    found = [trace(curve, tiny, [0.5], batchnorm=policy).logits["test"] for policy in ("none", "retain", "full")]
+    found = [
+        trace(curve, tiny, [0.5], batchnorm=policy).logits["test"] for policy in ("none", "retain", "full")
+    ]
     assert not any(np.array_equal(a, b) for a, b in zip(found, found[1:] + found[:1], strict=True))
     a, b = (weights_of(build("convnet_gn", 1, 10, seed, width=2)) for seed in (0, 1))
-    found = [trace(line(a, b), tiny, [0.5], batchnorm=policy).logits["test"] for policy in ("none", "retain", "full")]
+    found = [
+        trace(line(a, b), tiny, [0.5], batchnorm=policy).logits["test"]
+        for policy in ("none", "retain", "full")
+    ]
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
 
 
@@ -94,7 +99,9 @@ def test_retain_looks_at_no_forgotten_image_and_full_at_its_share(task):
     retain, full = refresh_rows(task, "retain"), refresh_rows(task, "full")
     assert len(retain) == len(full) == len(full.unique())
     assert not forgotten & set(retain.tolist()) and set(full.tolist()) <= set(task.index["train"].tolist())
-    assert len(forgotten & set(full.tolist())) / len(full) == pytest.approx(len(forgotten) / len(task.index["train"]), abs=0.01)
+    assert len(forgotten & set(full.tolist())) / len(full) == pytest.approx(
+        len(forgotten) / len(task.index["train"]), abs=0.01
+    )
     with pytest.raises(BadInput, match="unknown BatchNorm policy 'none': choose one of retain, full"):
         refresh_rows(task, "none")
 
@@ -114,9 +121,15 @@ def test_contents(tiny, ends):
     assert tuple(found.logits) == SPLITS
     for split, rows in tiny.evaluation.items():
         assert found.logits[split].shape == (31, len(rows), 10)
-        assert np.array_equal(found.index[split], rows.numpy()) and np.array_equal(found.labels[split], tiny.y[rows].numpy())
+        assert np.array_equal(found.index[split], rows.numpy()) and np.array_equal(
+            found.labels[split], tiny.y[rows].numpy()
+        )
     assert found.meta == {
-        "kind": "linear", "batchnorm": "retain", "precision": "float32", "batch_size": "128", "checksum": tiny.checksum,
+        "kind": "linear",
+        "batchnorm": "retain",
+        "precision": "float32",
+        "batch_size": "128",
+        "checksum": tiny.checksum,
     }
 
 
@@ -179,15 +192,24 @@ def test_bad_input(tiny, task, theta):
     end = unlearn(theta, task, "finetune", seed=0, settings=MethodSettings(Plan(steps=1, batch_size=8)))
     three = weights_of(build("convnet", 1, 3, 0, width=2))
     for call, message in (
-        (lambda: trace(theta, tiny, batchnorm="all"), "unknown BatchNorm policy 'all': choose one of none, retain, full"),
-        (lambda: trace(theta, tiny, precision="float16"), "unknown precision 'float16': choose one of float32, bfloat16"),
+        (
+            lambda: trace(theta, tiny, batchnorm="all"),
+            "unknown BatchNorm policy 'all': choose one of none, retain, full",
+        ),
+        (
+            lambda: trace(theta, tiny, precision="float16"),
+            "unknown precision 'float16': choose one of float32, bfloat16",
+        ),
         (lambda: trace(theta, tiny, batch_size=0), "batch size must be at least 1, got 0"),
         (lambda: trace(line(theta, theta), tiny, 1), "2 points or more, got 1"),
         (lambda: trace(line(theta, theta), tiny, [0.1, 1.2]), r"increasing values in \[0, 1\]"),
         (lambda: trace(broken, tiny), "NaN or infinity in 0.weight"),
         (lambda: trace(end, tiny), "unlearned for the task digits/.* but is evaluated on digits/"),
         (lambda: trace(three, tiny), r"outputs of shape \(3,\), but the task has 10 classes"),
-        (lambda: trace(weights_of(build("convnet", 3, 10, 0)), tiny), r"cannot be called on examples of shape \(1, 8, 8\)"),
+        (
+            lambda: trace(weights_of(build("convnet", 3, 10, 0)), tiny),
+            r"cannot be called on examples of shape \(1, 8, 8\)",
+        ),
     ):
         with pytest.raises(BadInput, match=message) as caught:
             call()

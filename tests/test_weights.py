@@ -96,7 +96,10 @@ def test_unflatten_wants_a_vector_of_the_right_size():
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=5), st.integers(0, 100))
 def test_mix_is_the_sum_of_coefficient_times_tensor(coefficients, seed):
     rng = np.random.default_rng(seed)
-    points = [{"m": torch.from_numpy(rng.normal(size=(3, 2))), "b": torch.from_numpy(rng.normal(size=4))} for _ in coefficients]
+    points = [
+        {"m": torch.from_numpy(rng.normal(size=(3, 2))), "b": torch.from_numpy(rng.normal(size=4))}
+        for _ in coefficients
+    ]
     mixed = mix(coefficients, points)
     for name in ("m", "b"):
         expected = sum(c * p[name].numpy() for c, p in zip(coefficients, points, strict=True))
@@ -286,7 +289,9 @@ def brute_force(w, batches):
     with torch.no_grad():
         for x in batches:
             module(x)
-    return {name: [torch.stack(part).mean(0) for part in zip(*seen, strict=True)] for name, seen in found.items()}
+    return {
+        name: [torch.stack(part).mean(0) for part in zip(*seen, strict=True)] for name, seen in found.items()
+    }
 
 
 def assert_statistics(refreshed, expected):
@@ -324,12 +329,17 @@ def test_refresh_keeps_dropout_off():
     refreshed = refresh_batchnorm(weights_of(with_dropout), x, 8)
     assert torch.equal(torch.get_rng_state(), before)
     plain = refresh_batchnorm(weights_of(net), x, 8)
-    assert equal({f"{int(k[0]) + 1}{k[1:]}": v for k, v in plain.buffers.items() if k[1] == "."},
-                 {k: v for k, v in refreshed.buffers.items() if k[1] == "." and k[0] in "258"})
+    assert equal(
+        {f"{int(k[0]) + 1}{k[1:]}": v for k, v in plain.buffers.items() if k[1] == "."},
+        {k: v for k, v in refreshed.buffers.items() if k[1] == "." and k[0] in "258"},
+    )
 
 
 def test_refresh_passes_by_a_network_without_running_statistics():
-    for w in (convnet(0, "convnet_gn", 8), weights_of(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64, track_running_stats=False)))):
+    for w in (
+        convnet(0, "convnet_gn", 8),
+        weights_of(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64, track_running_stats=False))),
+    ):
         assert refresh_batchnorm(w, images()) is w
 
 
