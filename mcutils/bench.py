@@ -41,8 +41,8 @@ Row = dict[str, Any]
 class Case:
     """A network to measure, and sizes that keep the measurement to a minute or two.
 
-    A point of a trace looks at ``rows`` examples of each split and ``bn`` images for BatchNorm statistics; a fit
-    takes ``steps`` steps of ``batch`` examples, after ``trained`` steps of training for each end.
+    A point of a trace looks at ``rows`` examples of each split and ``bn`` images for BatchNorm statistics; a
+    fit takes ``steps`` steps of ``batch`` examples, after ``trained`` steps of training for each end.
     """
 
     model: str
@@ -57,7 +57,7 @@ class Case:
 
 CASES = (
     Case("convnet", 31, 256, 256, 128, 63, 150, "31 points"),
-    Case("resnet18", 2, 32, 64, 32, 6, 6, "2 points, since one takes seconds and the others repeat it"),
+    Case("resnet18", 2, 16, 32, 32, 4, 6, "2 points, since one takes seconds and the others repeat it"),
 )
 QUICK = (Case("convnet", 3, 16, 32, 16, 3, 3, "3 points, as a trial"),)
 
@@ -65,9 +65,9 @@ QUICK = (Case("convnet", 3, 16, 32, 16, 3, 3, "3 points, as a trial"),)
 def main(out: Path, quick: bool = False) -> int:
     """Measure every ratio, print a table and write it to ``out`` as JSON; return 0.
 
-    A row has ``name``, ``model``, ``ratio`` (a median; null where not measured), ``goal``, ``bound`` (``at most``
-    or ``at least``), ``holds`` (null where this machine cannot tell), ``repetitions`` and ``detail``. ``quick``
-    tries everything once at tiny sizes.
+    A row has ``name``, ``model``, ``ratio`` (a median; null where not measured), ``goal``, ``bound``
+    (``at most`` or ``at least``), ``holds`` (null where this machine cannot tell), ``repetitions`` and
+    ``detail``. ``quick`` tries everything once at tiny sizes.
     """
     rows: list[Row] = []
     with one_thread():
@@ -126,7 +126,9 @@ def measure(case: Case, repetitions: int) -> Iterator[Row]:
     seconds = interleaved((fit, lambda: plain_training(start, task, plan)), repetitions)
     step = median(seconds[:, 0]) / (case.steps - 1)
     setup = median(setups[1:]) / step
-    about = f"{case.steps} steps of {case.batch} images, {1000 * step:.0f} ms each; set-up, left out: {setup:.1f} steps"
+    about = (
+        f"{case.steps} steps of {case.batch}, {1000 * step:.0f} ms each; set-up, left out: {setup:.1f} steps"
+    )
     yield row("fit", case.model, seconds[:, 0] / seconds[:, 1], about)
     yield processes(case, repetitions)
 
@@ -164,7 +166,7 @@ def interleaved(variants: Sequence[Callable[[], float | None]], repetitions: int
 
 
 class Clock:
-    """Called after each step of a descent; counts CPU-seconds from the end of the first step to that of the last.
+    """Called after each step of a descent; counts CPU-seconds from the end of the first to that of the last.
 
     So neither set-up nor a first step that allocates memory counts: an epoch has more steps than fit in here.
     """
@@ -253,7 +255,7 @@ def no_bf16() -> str:
 
 
 def processes(case: Case, repetitions: int) -> Row:
-    """Two independent trainings: wall time in one process of two threads over that in two processes of one thread.
+    """Two trainings: wall time in one process of two threads over that in two processes of one thread.
 
     Not measured on a machine busy with other things, where two threads mostly wait for each other.
     """

@@ -192,6 +192,7 @@ def toml(rows: list[Mapping[str, Any]]) -> str:
     lines = []
     for method in GRID:
         winner = parsed(chosen(rows, method)[0])
+        winner_lr = winner["lr"]
         for name in ("batch_size", "schedule"):
             if winner[name] == getattr(Plan, name):
                 winner.pop(name)
@@ -200,7 +201,8 @@ def toml(rows: list[Mapping[str, Any]]) -> str:
             part = f"curricula.{curriculum}" if optimizer == "adamw" else f"optimizers.{optimizer}"
             if any((r["method"], r["curriculum"], r["optimizer"]) == (method, curriculum, optimizer) for r in rows):
                 lr = parsed(chosen(rows, method, curriculum, optimizer)[0])["lr"]
-                lines += [f"[methods.{method}.{part}]", f"lr = {lr!r}", ""]
+                rate = f"lr = {lr!r}" if optimizer != "adamw" else f"lr_scale = {lr / winner_lr:g}"
+                lines += [f"[methods.{method}.{part}]", rate, ""]
     return "\n".join(lines)
 
 

@@ -74,8 +74,8 @@ def c21(walks: Sequence[Walk]) -> Verdict:
     flat = [w for w in sound(walks) if w.barrier <= TOLERANCE]
     if not flat:
         return judge("C21", *[float("nan")] * 3, n_pairs=0, n_seeds=0, controls_ok=False)
-    hits = [w.deficit > TOLERANCE for w in flat]
-    replicates = np.array([w.replicates("deficit") > TOLERANCE for w in flat], dtype=float)
+    hits = [not w.connected(TOLERANCE) for w in flat]
+    replicates = np.array([~(w.replicates("deficit") <= TOLERANCE) for w in flat], dtype=float)
     nodes = np.array([(w.start, w.end) for w in flat])
     found = fraction_interval(hits, replicates, nodes=nodes)
     controls = controls_hold(walks)

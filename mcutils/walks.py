@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .connectivity import mcu
 from .profiles import ProfileOf
 from .settings import BadInput, Plan, choose
 from .specs import Path
@@ -41,8 +42,8 @@ class Walk:
         return self.profile.connectivity["deficit_forget"] / self.profile.gap
 
     def connected(self, eps: float) -> bool:
-        """Whether MCU(eps) holds: barrier and deficit both at most eps G."""
-        return max(self.barrier, self.deficit) <= eps
+        """Whether MCU(eps) holds: barrier and deficit both at most eps G; a nan never connects."""
+        return bool(mcu(self.barrier, self.deficit, eps, eps))
 
     def replicates(self, measure: str) -> np.ndarray:
         """Bootstrap replicates over examples (B,) of ``barrier`` or ``deficit``, in units of G."""

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -17,6 +17,7 @@ from mcutils.traces import Trace
 # mcutils.connectivity is also the name of the function that the package exports.
 c = import_module("mcutils.connectivity")
 
+LAW = settings(deadline=None, derandomize=True)  # a slow machine and a lucky draw change nothing
 T = 9
 GRID = np.linspace(0, 1, T)
 CURVE = arrays(np.float64, T, elements=st.floats(-10, 10))
@@ -37,6 +38,7 @@ def make_trace(points=7, seed=0, sizes=(60, 50, 20, 40), classes=4, signal=3.0):
     return Trace(t, logits, labels, index, {"kind": "linear"})
 
 
+@LAW
 @given(CURVE, NUMBER, NUMBER)
 def test_barrier_ignores_an_affine_function_of_t(v, a, b):
     shifted = v + a + b * GRID
@@ -44,6 +46,7 @@ def test_barrier_ignores_an_affine_function_of_t(v, a, b):
     assert c.forget_deficit(shifted, GRID) == pytest.approx(c.forget_deficit(v, GRID), abs=1e-12)
 
 
+@LAW
 @given(st.lists(st.floats(0, 5), min_size=T - 2, max_size=T - 2), NUMBER, NUMBER)
 def test_a_convex_curve_has_no_barrier(bends, a, b):
     convex = a + b * GRID
@@ -53,6 +56,7 @@ def test_a_convex_curve_has_no_barrier(bends, a, b):
     assert c.surplus(convex, GRID) <= 1e-12
 
 
+@LAW
 @given(CURVE)
 def test_deficit_is_the_barrier_of_the_negative(v):
     assert c.forget_deficit(v, GRID) == c.barrier(-v, GRID) >= 0
@@ -60,6 +64,7 @@ def test_deficit_is_the_barrier_of_the_negative(v):
     assert 0 <= c.surplus(v, GRID) <= c.barrier(v, GRID) + 1e-12
 
 
+@LAW
 @given(CURVE, CURVE, st.floats(0.1, 5), arrays(np.float64, 6, elements=st.floats(0, 20)))
 def test_mcu_is_monotone_in_eps_and_matches_the_inequalities(retain, forget, gap, eps):
     eps = np.sort(eps)
@@ -105,6 +110,7 @@ def test_roughness_does_not_depend_on_the_grid():
     assert c.roughness(np.array([1.0, 5.0]), np.array([0.0, 1.0])) == 0
 
 
+@LAW
 @given(CURVE)
 def test_variation_and_turns_against_plain_loops(v):
     total = sum(abs(b - a) for a, b in zip(v[:-1], v[1:], strict=True))
@@ -471,6 +477,7 @@ def test_permutation_test_keeps_its_level_for_pairs():
     assert below[False] / 150 > 0.30
 
 
+@LAW
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12), st.integers(0, 3))
 def test_disjoint_pairs_share_no_endpoint_and_are_maximal(pairs, seed):
     assume(all(a != b for a, b in pairs))

@@ -191,7 +191,7 @@ def test_recipes():
 def captured(
     monkeypatch, task, method="finetune", recipe="corrected", control_points=1, kind="bezier", name="convnet"
 ):
-    """What a fit hands to the loop: (variables, loss_at, keywords), with the ends and the origin that it was given."""
+    """What a fit hands to the loop, by name, and the start, end and original model that it was given."""
     found = {}
 
     def stand_in(variables, steps, loss_at, plan, **keywords):
@@ -220,7 +220,7 @@ def captured(
 
 
 def loss_by_hand(vectors, coefficients, like, step):
-    """Retain minus a tenth of forget cross-entropy of a module in training mode, from flat vectors in float64."""
+    """NegGrad+ loss of a module in training mode, at a sum of flat vectors."""
     vector = sum(c * v for c, v in zip(coefficients, vectors, strict=True))
     pieces = vector.split([v.numel() for v in like.params.values()])
     params = {k: p.view(v.shape) for (k, v), p in zip(like.params.items(), pieces, strict=True)}
@@ -337,7 +337,7 @@ def test_control_points_start_on_the_line_or_at_the_original(double, kind, contr
 
 
 def test_fit_equals_a_loop_by_hand(double):
-    """Gradient difference at phi(t), one t for both passes of a step, AdamW: the same numbers as plain torch."""
+    """NegGrad+ at phi(t), one t for both passes of a step, with AdamW: the same numbers as plain torch."""
     a, b = convnet(0), convnet(1)
     plan = Plan(lr=1e-2, steps=6, batch_size=32, forget_batch_size=8, weight_decay=0.1)
     curve = fit_curve(

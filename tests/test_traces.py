@@ -20,7 +20,7 @@ FEW = 50  # images per batch in these tests
 
 @pytest.fixture(scope="module")
 def ends(theta):
-    """The trained network and two neighbours, whose stored BatchNorm statistics are not those of their weights."""
+    """The trained network and two neighbours, whose stored statistics are not those of their weights."""
     rng = torch.Generator().manual_seed(0)
 
     def moved():

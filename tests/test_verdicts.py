@@ -193,6 +193,10 @@ def test_c21_asks_only_paths_without_a_retain_barrier():
     assert (found.effect, found.n_pairs) == (0.5, 10)
 
 
+def test_c21_never_takes_nan_for_behaviour_that_is_kept():
+    assert c21(study(deficit=float("nan"))).effect == 1.0
+
+
 def test_c21_is_contradicted_by_many_connected_paths_and_undecided_by_few():
     assert c21(study(pairs=many(90), methods=("npo",))).verdict == "contradicted"
     found = c21(study())

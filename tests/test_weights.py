@@ -272,7 +272,7 @@ def test_laid_out_copies():
 
 
 def brute_force(w, batches):
-    """Mean over batches of what each BatchNorm layer sees when it normalises by that batch: {layer: (mean, variance)}."""
+    """Mean over batches of what each BatchNorm layer sees of a batch: {layer: (mean, variance)}."""
     module, found = module_of(w), {}
 
     def look(name):

@@ -138,7 +138,8 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
     """Settings of a method in the settings file ``name`` under a curriculum and an optimiser.
 
     The method's own table is refined, in this order, by the file's ``[optimizers.X]`` (``lr_scale``), the method's
-    ``optimizers.X`` and the method's ``curricula.Y``; the curriculum's options come from ``[curricula.Y]``.
+    ``optimizers.X`` and the method's ``curricula.Y`` (where ``lr_scale`` multiplies whatever rate came before, so that the
+    two compose); the curriculum's options come from ``[curricula.Y]``.
     """
     file = _read(name)
     tables = {**file.get("methods", {}), "retrain": file["train"]}
@@ -152,7 +153,9 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
         base.pop("optimizer_options", None)  # they belong to the optimiser that the table was tuned for
         base["lr"] = base.get("lr", Plan.lr) * general.pop("lr_scale", 1.0)
         base = {**_merged(_merged(base, general), per_optimizer.get(optimizer, {})), "optimizer": optimizer}
-    base = _merged(base, per_curriculum.get(curriculum, {}))
+    other = dict(per_curriculum.get(curriculum, {}))
+    base["lr"] = base["lr"] * other.pop("lr_scale", 1.0)
+    base = _merged(base, other)
     plan, options = _plan(base, f"[methods.{method}] of {name}")
     extra = file.get("curricula", {}).get(curriculum, {})
     return MethodSettings(plan, options, _options(extra))
