@@ -48,7 +48,7 @@ def barrier(values: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 def forget_deficit(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Deficit max_t [c(t) - v(t)] (...): how far a forget loss dips below its chord (knowledge returns)."""
-    return (-excess(values, t)).max(axis=0)
+    return (0.0 - excess(values, t)).max(axis=0)
 
 
 def surplus(values: np.ndarray, t: np.ndarray) -> np.ndarray:

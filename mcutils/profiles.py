@@ -59,7 +59,7 @@ class ProfileOf:
         for name, values in self.arrays.items():
             group, _, rest = name.partition("/")
             if group in parts:
-                parts[group][rest] = values.astype(np.float64)
+                parts[group][rest] = values.astype(np.float64) + 0.0  # a deficit of -0 is 0
         measures = {name: float(v) for name, v in parts["measure"].items()}
         return Connectivity(self.t, parts["curve"], parts["band"], measures, parts["replicates"], self.gap, self.collapsed)
 

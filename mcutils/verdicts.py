@@ -54,6 +54,8 @@ def c1(walks: Sequence[Walk]) -> Verdict:
 def c2(walks: Sequence[Walk], draws: int = 2000, seed: int = 0) -> Verdict:
     """C2: share of variance of the linear forget deficit that the method explains, with a permutation test."""
     lines = [w for w in sound(walks) if w.kind == "linear"]
+    if not lines:
+        raise BadInput("C2 is judged on straight paths: there is none between sound endpoints.")
     values = np.array([w.deficit for w in lines])
     methods = np.array([w.method for w in lines])
     nodes = np.array([(w.start, w.end) for w in lines])

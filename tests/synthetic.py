@@ -14,7 +14,7 @@ RING = tuple(zip(SEEDS, (*SEEDS[1:], SEEDS[0]), strict=True))
 def trace(points=1, right=0.9, margin=3.0, n=40, classes=4, seed=0, meta=None):
     """A trace with noisy logits whose true class leads by ``margin`` in a share ``right`` of the examples.
 
-    ``right`` and ``margin`` are numbers, or tables of one number per split. Labels and rows are always the same.
+    ``right`` and ``margin`` are numbers, or one number per split. Labels and rows are always the same.
     """
     rng = np.random.default_rng(seed)
     fixed = np.random.default_rng(12345)
@@ -44,7 +44,7 @@ def walk(
     collapsed=(),
     seed=0,
 ):
-    """A walk with a retain barrier and forget deficit of so many G, both at t = 0.5, and replicates around them."""
+    """A walk with a retain barrier and a forget deficit of so many G at t = 0.5, and their replicates."""
     rng = np.random.default_rng([seed, *pair])
     bump = 1 - 2 * np.abs(T - 0.5)
     heights = {"retain": barrier * gap, "forget": -deficit * gap, "valid": 0.0, "test": barrier * gap / 2}
@@ -53,7 +53,11 @@ def walk(
     for split, height in heights.items():
         arrays[f"curve/loss_{split}"] = 0.2 + 0.1 * T + height * bump
         arrays[f"curve/accuracy_{split}"] = 0.9 - 0.05 * T - height * bump / 100
-    known = {"barrier_retain": barrier * gap, "deficit_forget": deficit * gap, "barrier_test": barrier * gap / 2}
+    known = {
+        "barrier_retain": barrier * gap,
+        "deficit_forget": deficit * gap,
+        "barrier_test": barrier * gap / 2,
+    }
     for name, value in known.items():
         arrays[f"measure/{name}"] = np.float64(value)
         arrays[f"replicates/{name}"] = (value + gap * noise * rng.normal(size=60)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Profiles: the numbers of a trace that figures need, equal to those measured directly, before and after storage."""
+"""Profiles: what figures need of a trace, equal to what is measured directly, before and after storage."""
 
 import numpy as np
 import pytest
@@ -97,7 +97,9 @@ def test_seconds_are_those_given(curve):
 
 def test_the_same_trace_gives_the_same_bits(curve):
     again = profile(CURVE, ORIGINAL, RETRAINED, RANDOM, bootstrap=30)
-    assert {n: v.tobytes() for n, v in again.arrays.items()} == {n: v.tobytes() for n, v in curve.arrays.items()}
+    assert {n: v.tobytes() for n, v in again.arrays.items()} == {
+        n: v.tobytes() for n, v in curve.arrays.items()
+    }
 
 
 def test_a_stored_profile_reads_as_before(curve, tmp_path):

@@ -1,5 +1,6 @@
 """The search: its rule, its winners, and the settings files that are written from them."""
 
+import argparse
 import csv
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from mcutils.search import (
     best,
     candidates,
     chosen,
+    forgotten,
     oracle_gap,
     parsed,
     read_rows,
@@ -28,6 +30,7 @@ from mcutils.search import (
 )
 from mcutils.settings import BadInput, MethodSettings, Plan, method_settings, preset, presets
 from mcutils.specs import Data, Original, Retrained
+from mcutils.training import SCHEDULES
 from mcutils.unlearning import METHODS
 
 COMMITTED = "fashion-mnist.convnet"
@@ -36,8 +39,15 @@ COMMITTED = "fashion-mnist.convnet"
 def row(method="npo", lr=0.001, steps=100, seed=7, curriculum="none", optimizer="adamw", **changes):
     """A row of the search: by default a method that leaves D_f like validation data, at no cost."""
     made = {"method": method, "curriculum": curriculum, "optimizer": optimizer, "lr": lr, "steps": steps}
-    made |= {"batch_size": 128, "forget_batch_size": 128, "options": "", "seed": seed}
-    made |= {"forget": 0.88, "valid": 0.88, "retain": 0.99, "valid_original": 0.88, "retain_original": 0.99}
+    made |= {"schedule": "constant", "batch_size": 128, "forget_batch_size": 128, "options": "", "seed": seed}
+    made |= {
+        "forget_original": 0.98,
+        "forget": 0.88,
+        "valid": 0.88,
+        "retain": 0.99,
+        "valid_original": 0.88,
+        "retain_original": 0.99,
+    }
     made |= {"forget_retrained": 0.88, "valid_retrained": 0.88, "retain_retrained": 0.99, "seconds": 1.5}
     return {**made, **changes}
 
@@ -88,6 +98,35 @@ def test_the_oracle_s_gap_is_the_mean_distance_to_the_retrained_model(changes, e
     assert oracle_gap(row(**changes)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 1),
+        ({"forget": 0.93}, 0.5),
+        ({"forget": 0.98}, 0),
+        ({"forget": 0.78}, 2),
+        ({"forget_original": 0.88}, 1),  # nothing to close
+        ({"forget_original": 0.85}, 1),
+    ],
+)
+def test_the_share_forgotten_is_that_of_the_original_s_gap(changes, expected):
+    assert forgotten(row(**changes)) == pytest.approx(expected)
+
+
+def test_a_setting_that_does_nothing_wins_only_where_all_do():
+    nothing = row(lr=0.0001, forget=0.98, retain=0.99)  # score 10
+    costly = row(lr=0.001, retain=0.7)  # score 29, but it forgets
+    half = row(lr=0.002, forget=0.93, retain=0.65)  # score 39
+    assert best([nothing, costly, half]) == [costly]
+    assert best([nothing, half]) == [half]
+    assert best([nothing, row(lr=0.5, forget=0.94, retain=0.7)]) == [nothing]
+    # The share counts as a mean over seeds, and only for our own rule.
+    seeds = [row(lr=0.003, seed=7, forget=0.98), row(lr=0.003, seed=8, forget=0.88)]
+    assert best([*seeds, costly]) == seeds
+    same = {"forget_retrained": 0.98, "valid_retrained": 0.88, "retain_retrained": 0.99}
+    assert best([{**nothing, **same}, {**costly, **same}], rule=oracle_gap) == [{**nothing, **same}]
+
+
 def test_test_data_are_not_even_recorded():
     assert not [name for name in COLUMNS if "test" in name]
 
@@ -132,6 +171,7 @@ def test_the_grid_covers_every_method_once_with_valid_settings():
         for table in tables:
             made = settings_of(MethodSettings(Plan()), table)
             assert made.plan.lr == table["lr"] and made.plan.steps == table["steps"]
+            assert made.plan.schedule in SCHEDULES
             assert set(dict(made.options)) <= set(METHODS[method].options)
 
 
@@ -140,7 +180,9 @@ def test_the_search_s_seeds_are_never_those_of_a_study():
 
 
 def test_settings_are_refined_not_replaced():
-    start = MethodSettings(Plan(weight_decay=0.1, batch_size=64), (("beta", 0.1), ("forget_weight", 1.0)), (("lam", 2.0),))
+    start = MethodSettings(
+        Plan(weight_decay=0.1, batch_size=64), (("beta", 0.1), ("forget_weight", 1.0)), (("lam", 2.0),)
+    )
     made = settings_of(start, {"lr": 0.5, "steps": 7, "options.forget_weight": 0.3})
     assert made.plan == Plan(lr=0.5, steps=7, weight_decay=0.1, batch_size=64)
     assert made.options == (("beta", 0.1), ("forget_weight", 0.3))
@@ -170,14 +212,19 @@ def test_a_row_gives_back_its_settings():
     made = settings_of(start, {"lr": 2.5e-4, "steps": 140, "forget_batch_size": 16})
     options = " ".join(f"{k}={v}" for k, v in made.options)
     for one in (row(lr=2.5e-4, steps=140, forget_batch_size=16, options=options), None):
-        one = one or {k: str(v) for k, v in row(lr=2.5e-4, steps=140, forget_batch_size=16, options=options).items()}
+        one = one or {
+            k: str(v) for k, v in row(lr=2.5e-4, steps=140, forget_batch_size=16, options=options).items()
+        }
         assert settings_of(MethodSettings(Plan()), parsed(one)) == made
-        assert [type(v) for _, v in sorted(parsed(one).items())] == [int, int, float, float, int, int]
+        assert [type(v) for _, v in sorted(parsed(one).items())] == [int, int, float, float, int, str, int]
 
 
 def test_rows_hold_what_the_endpoints_score(monkeypatch):
     data = Data("digits", 240, 60, "00")
-    scores = [{"retain": 1.0, "forget": 1.0, "valid": 0.9, "test": 0.0}, {"retain": 0.95, "forget": 0.9, "valid": 0.9, "test": 0.0}]
+    scores = [
+        {"retain": 1.0, "forget": 1.0, "valid": 0.9, "test": 0.0},
+        {"retain": 0.95, "forget": 0.9, "valid": 0.9, "test": 0.0},
+    ]
     scores += [{"retain": 0.9, "forget": 0.8, "valid": 0.7, "test": 0.0}]
     asked = []
 
@@ -193,16 +240,27 @@ def test_rows_hold_what_the_endpoints_score(monkeypatch):
         run=run,
         store=SimpleNamespace(seconds=lambda spec: 2.5),
     )
-    made = MethodSettings(Plan(lr=0.5, steps=3, forget_batch_size=8), (("beta", 0.1),))
+    made = MethodSettings(Plan(lr=0.5, steps=3, schedule="linear", forget_batch_size=8), (("beta", 0.1),))
     (found,) = rows_for(bench, [("npo", "superloss", "soul", made, 8)])
     assert set(found) == set(COLUMNS)
     assert asked[:2] == [bench.original(), bench.retrained(SEEDS[0])]
-    assert (asked[2].method, asked[2].curriculum, asked[2].optimizer, asked[2].seed) == ("npo", "superloss", "soul", 8)
+    assert (asked[2].method, asked[2].curriculum, asked[2].optimizer, asked[2].seed) == (
+        "npo",
+        "superloss",
+        "soul",
+        8,
+    )
     assert asked[2].settings == made and asked[2].origin == bench.original()
     expected = {"forget": 0.8, "valid": 0.7, "retain": 0.9, "valid_original": 0.9, "retain_original": 1.0}
-    expected |= {"forget_retrained": 0.9, "valid_retrained": 0.9, "retain_retrained": 0.95}
+    expected |= {
+        "forget_original": 1.0,
+        "forget_retrained": 0.9,
+        "valid_retrained": 0.9,
+        "retain_retrained": 0.95,
+    }
     assert {k: found[k] for k in expected} == pytest.approx(expected)
-    expected = {"options": "beta=0.1", "lr": 0.5, "steps": 3, "batch_size": 128, "forget_batch_size": 8, "seconds": 2.5}
+    expected = {"options": "beta=0.1", "lr": 0.5, "steps": 3, "schedule": "linear", "seconds": 2.5}
+    expected |= {"batch_size": 128, "forget_batch_size": 8}
     assert {k: found[k] for k in expected} == expected
 
 
@@ -242,7 +300,7 @@ def winners():
         for number, table in enumerate(candidates(method)):
             made = settings_of(MethodSettings(Plan()), table)
             options = " ".join(f"{name}={value}" for name, value in made.options)
-            own = {n: getattr(made.plan, n) for n in ("lr", "steps", "forget_batch_size")}
+            own = {n: getattr(made.plan, n) for n in ("lr", "steps", "schedule", "forget_batch_size")}
             sizes = {"batch_size": 64 if k % 2 else 128}
             lost = {"forget": 0.88 if number == 1 else 0.95}
             rows += [row(method, **own, **sizes, **lost, options=options, seed=seed) for seed in SEEDS]
@@ -251,7 +309,8 @@ def winners():
             for number, scale in enumerate(scales):
                 lost = {"forget": 0.88 if number == len(scales) - 1 else 0.95}
                 variant = {"curriculum": curriculum, "optimizer": optimizer, "lr": won["lr"] * scale}
-                rows.append(row(method, **variant, **lost, steps=won["steps"], batch_size=won["batch_size"]))
+                own = {n: won[n] for n in ("steps", "schedule", "batch_size")}
+                rows.append(row(method, **variant, **lost, **own))
     return rows
 
 
@@ -262,7 +321,7 @@ def check_winners(name, rows):
     for method in GRID:
         won, found = parsed(chosen(rows, method)[0]), method_settings(name, method)
         expected = settings_of(MethodSettings(Plan()), won)
-        for field in ("lr", "steps", "batch_size", "forget_batch_size"):
+        for field in ("lr", "steps", "schedule", "batch_size", "forget_batch_size"):
             assert getattr(found.plan, field) == getattr(expected.plan, field), f"{field} of {method}"
         assert found.options == expected.options, f"options of {method}"
         for curriculum, optimizer in VARIANTS:
@@ -273,7 +332,9 @@ def check_winners(name, rows):
                 assert found.plan.steps == won["steps"] == expected.plan.steps
 
 
-@pytest.mark.parametrize("old", [HEAD + TAIL, HEAD + OLD + TAIL, HEAD + TAIL + OLD], ids=["none", "between", "last"])
+@pytest.mark.parametrize(
+    "old", [HEAD + TAIL, HEAD + OLD + TAIL, HEAD + TAIL + OLD], ids=["none", "between", "last"]
+)
 def test_a_written_file_gives_the_winners_and_keeps_its_other_tables(old, folders):
     (folders / "mine.toml").write_text(old)
     rows = winners()
@@ -313,6 +374,19 @@ def test_the_report_names_the_winners_by_both_rules():
     assert "0.001" in lines[1] and "90.0 / 88.0 / 99.0, 2.00" in lines[1]
 
 
+def test_show_prints_the_winners_that_are_kept_and_runs_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(search, "ROOT", tmp_path)
+    rows = winners()
+    write_rows("digits.convnet", rows)
+    before = search.table_path("digits.convnet").read_bytes()
+    parser = argparse.ArgumentParser()
+    search.add_arguments(parser)
+    store = tmp_path / "store"
+    assert search.main(parser.parse_args(["--preset", "smoke", "--show", "--store", str(store)])) == 0
+    assert capsys.readouterr().out.strip() == report(read_rows("digits.convnet"))
+    assert not store.exists() and search.table_path("digits.convnet").read_bytes() == before
+
+
 # The committed search
 
 
@@ -326,9 +400,9 @@ def test_the_committed_search_is_complete_and_plausible():
         assert next(csv.reader(file)) == COLUMNS
     for method in GRID:
         own = [r for r in rows if (r["method"], r["curriculum"], r["optimizer"]) == (method, "none", "adamw")]
-        tried = {(r["lr"], r["steps"], r["forget_batch_size"], r["options"], r["seed"]) for r in own}
+        tried = {tuple(r[name] for name in COLUMNS[:10]) for r in own}
         assert len(tried) == len(own) == len(candidates(method)) * len(SEEDS), f"rows of {method}"
     assert {int(r["seed"]) for r in rows} <= set(SEEDS)
-    for name in ("forget", "valid", "retain", "valid_original", "retain_original"):
-        assert all(0 <= float(r[name]) <= 1 for r in rows)
+    for name in COLUMNS[10:-1]:
+        assert all(0 <= float(r[name]) <= 1 for r in rows), name
     assert len({(r["valid_original"], r["retain_original"], r["forget_retrained"]) for r in rows}) == 1

@@ -194,6 +194,11 @@ lr = 4.0
 optimizer_options.momentum = 0.5
 [methods.finetune]
 steps = 5
+[methods.salun]
+lr = 8.0
+optimizers.sophia_g.lr = 6.0
+curricula.superloss.lr_scale = 0.5
+curricula.superloss_authors.lr = 3.0
 [optimizers.soul]
 lr_scale = 0.25
 steps = 20
@@ -229,6 +234,23 @@ def test_optimizers_and_curricula_refine_in_the_stated_order(write):
     assert both.plan == replace(soul.plan, steps=40) and both.options == (("alpha", 3.0), ("beta", 0.7))
     assert both.curriculum_options == (("lam", 0.5),)
     assert method_settings(name, "npo", "superloss_authors").curriculum_options == ()
+
+
+@pytest.mark.parametrize(
+    "curriculum, optimizer, lr",
+    [
+        ("none", "adamw", 8.0),
+        ("superloss", "adamw", 4.0),
+        ("none", "soul", 2.0),
+        ("superloss", "soul", 1.0),
+        ("none", "sophia_g", 6.0),
+        ("superloss", "sophia_g", 3.0),
+        ("superloss_authors", "soul", 3.0),
+    ],
+)
+def test_scales_of_the_learning_rate_compose(write, curriculum, optimizer, lr):
+    name = write(REFINED)
+    assert method_settings(name, "salun", curriculum, optimizer).plan.lr == lr
 
 
 def test_the_options_of_one_optimizer_do_not_reach_another(write):

@@ -1,4 +1,4 @@
-"""Specs: equal ones have one key, any change at any depth gives another, and what cannot be computed is refused."""
+"""Specs: equal ones have one key, a change at any depth another, and what cannot be computed is refused."""
 
 import json
 import re
@@ -38,7 +38,7 @@ PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (TraceOf(RETRAINED, 0.1),), Tra
 RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE)
 SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 
-# Another allowed value of every field, no two of them alike; a field without one here fails `test_every_field_is_tried`.
+# Another allowed value of every field, no two alike; `test_every_kind_and_field_is_tried` fails without it.
 SEED, FORGET, OTHER_PLAN = {"seed": 7}, {"forget": 0.2}, {"plan": replace(PLAN, lr=0.03)}
 NETWORK = {"data": replace(DATA, train_size=100), "model": "convnet_gn", "width": 8, **SEED}
 OTHER = {
@@ -141,7 +141,7 @@ def test_a_change_at_any_depth_gives_another_key(sample):
         else:
             assert key(changed) not in keys, f"{where} does not change the key, or as another field does"
             keys.append(key(changed))
-    # Refused is only what cannot be: ends of a path on different data, a model at several points, a curve at one.
+    # Refused is only what cannot be: ends on different data, a model at several points, a curve at one.
     allowed = re.compile(r".*\.(start|end)\..*data.*|\.(original|random|retrained\[0\])\.(points|model)")
     assert [where for where in refused if not allowed.fullmatch(where)] == []
 
@@ -180,8 +180,8 @@ def test_a_whole_number_and_the_equal_float_are_one_key(whole, same, forgotten):
 
 
 def test_keys_are_these():
-    # Shipped results are found by their keys, on every machine: a change of any of these orphans data/store, and should
-    # be made by raising a version. They are SHA-256 of JSON text, so neither platform nor library plays a part.
+    # Shipped results are found by their keys, on every machine: a change of any of these orphans data/store,
+    # and should be made by raising a version. They are SHA-256 of JSON text: no platform or library matters.
     assert [key(s) for s in RESULTS] == [
         "original-e0d6947a3a16eb170a71",
         "retrained-b1cad117fcd2b3352b4e",
@@ -233,14 +233,29 @@ def test_only_a_straight_path_is_a_line():
 
 REFUSED = {
     "method": (lambda: replace(UNLEARNED, method="wish"), "unknown method 'wish': choose one of retrain, "),
-    "curriculum": (lambda: replace(UNLEARNED, curriculum="easy"), "unknown curriculum 'easy': choose one of none, "),
-    "optimizer": (lambda: replace(UNLEARNED, optimizer="adam"), "unknown optimi[sz]er 'adam': choose one of "),
-    "curve": (lambda: replace(PATH, kind="spline"), "unknown curve 'spline': choose one of linear, bezier, chain"),
-    "recipe": (lambda: replace(PATH, recipe="ours"), "unknown recipe 'ours': choose one of corrected, authors"),
+    "curriculum": (
+        lambda: replace(UNLEARNED, curriculum="easy"),
+        "unknown curriculum 'easy': choose one of none, ",
+    ),
+    "optimizer": (
+        lambda: replace(UNLEARNED, optimizer="adam"),
+        "unknown optimi[sz]er 'adam': choose one of ",
+    ),
+    "curve": (
+        lambda: replace(PATH, kind="spline"),
+        "unknown curve 'spline': choose one of linear, bezier, chain",
+    ),
+    "recipe": (
+        lambda: replace(PATH, recipe="ours"),
+        "unknown recipe 'ours': choose one of corrected, authors",
+    ),
     "no recipe": (lambda: replace(PATH, recipe=""), "unknown recipe ''"),
     "no plan": (lambda: replace(PATH, plan=None), "a bezier path needs a plan and at least 1 control point"),
     "no control point": (lambda: replace(PATH, control_points=0), "at least 1 control point, got 0"),
-    "policy": (lambda: replace(TRACE, batchnorm="test"), "unknown BatchNorm policy 'test': choose one of none, "),
+    "policy": (
+        lambda: replace(TRACE, batchnorm="test"),
+        "unknown BatchNorm policy 'test': choose one of none, ",
+    ),
     "a curve at 1 point": (lambda: replace(TRACE, points=1), "2 points or more and a model at 1, got 1"),
     "a model at 5 points": (lambda: TraceOf(ORIGINAL, 0.1, 5), "2 points or more and a model at 1, got 5"),
     "a model at no point": (lambda: TraceOf(ORIGINAL, 0.1, 0), "2 points or more and a model at 1, got 0"),
@@ -265,5 +280,7 @@ def test_data_carry_the_checksum_of_what_is_loaded(tiny):
 
 
 def test_a_spec_is_never_computed_on_other_data_than_it_names():
-    with pytest.raises(BadInput, match="the spec is of digits with checksum 0123456789abcdef, but here it is"):
+    with pytest.raises(
+        BadInput, match="the spec is of digits with checksum 0123456789abcdef, but here it is"
+    ):
         DATA.task(0.1)

@@ -1,4 +1,4 @@
-"""The store: what is kept comes back bit by bit, what is damaged is never believed, and nothing is unpickled."""
+"""The store: what is kept comes back bit by bit, damage is never believed, and nothing is unpickled."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ SETTINGS = MethodSettings(PLAN, (("beta", 0.1),))
 
 
 def odd(shape, dtype, seed):
-    """Numbers that a careless writer would not bring back: negative zero, infinity, nan, subnormal and the rest."""
+    """Numbers that a careless writer would not bring back: negative zero, infinity, nan, a subnormal."""
     values = np.random.default_rng(seed).normal(size=shape).astype(dtype)
     values.flat[:4] = [-0.0, np.inf, np.nan, np.finfo(dtype).smallest_subnormal]
     return values
@@ -385,7 +385,9 @@ def test_the_own_store_wins_over_its_layers(tmp_path, store, made):
     assert content(upper.get(spec)) == content(made[spec])
     before = listing(store.folder)
     upper.put(spec, other, 3)
-    assert content(upper.get(spec)) == content(Store(upper.folder, [store.folder]).get(spec)) == content(other)
+    assert (
+        content(upper.get(spec)) == content(Store(upper.folder, [store.folder]).get(spec)) == content(other)
+    )
     assert listing(store.folder) == before
 
 
@@ -421,7 +423,9 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         (tmp_path / "sealed").mkdir(mode=0o500)
         places += [tmp_path / "sealed", tmp_path / "sealed" / "below"]
     for place in places:
-        with pytest.raises(BadInput, match=r"^the store .* cannot be written \(.*\): choose another folder\.$"):
+        with pytest.raises(
+            BadInput, match=r"^the store .* cannot be written \(.*\): choose another folder\.$"
+        ):
             Store(place).check_writable()
 
 

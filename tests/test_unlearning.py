@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mcutils import training, unlearning
+from mcutils.data import load_task
 from mcutils.objectives import CURRICULA, Batch
 from mcutils.settings import BadInput, MethodSettings, Plan, method_settings
 from mcutils.training import generator, train
@@ -263,7 +264,9 @@ def test_the_mask_frees_exactly_the_stated_share(theta, tiny, sparsity):
     assert sum(int(m.sum()) for m in mask.values()) == round(sparsity * total)
 
 
-def test_the_mask_equals_a_ranking_by_brute_force(theta, task):
+@pytest.mark.parametrize("fraction", [0.1, 0.3], ids=["one batch", "several batches"])
+def test_the_mask_equals_a_ranking_by_brute_force(theta, fraction):
+    task = load_task("digits", fraction)
     mask = saliency_mask(theta.to(torch.float64), replace(task, x=task.x.double()), 0.5)
     scores = {k: g.abs() for k, g in summed_gradient(theta, task).items()}
     ranked = torch.cat([s.flatten() for s in scores.values()]).sort(descending=True).values

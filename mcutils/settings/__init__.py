@@ -145,13 +145,13 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
     tables = {**file.get("methods", {}), "retrain": file["train"]}
     if method not in tables:
         raise BadInput(f"settings {name} hold no method {method!r}: they hold {', '.join(tables)}.")
-    base = dict(tables[method])
+    base = {"lr": Plan.lr, **tables[method]}
     per_optimizer, per_curriculum = base.pop("optimizers", {}), base.pop("curricula", {})
     tuned_for = base.get("optimizer", "adamw")
     if optimizer != tuned_for:
         general = dict(file.get("optimizers", {}).get(optimizer, {}))
         base.pop("optimizer_options", None)  # they belong to the optimiser that the table was tuned for
-        base["lr"] = base.get("lr", Plan.lr) * general.pop("lr_scale", 1.0)
+        base["lr"] = base["lr"] * general.pop("lr_scale", 1.0)
         base = {**_merged(_merged(base, general), per_optimizer.get(optimizer, {})), "optimizer": optimizer}
     other = dict(per_curriculum.get(curriculum, {}))
     base["lr"] = base["lr"] * other.pop("lr_scale", 1.0)
