@@ -40,9 +40,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 def draw(labels: np.ndarray, per_class: int, generator: np.random.Generator) -> np.ndarray:
     """Draw ``per_class`` rows of every class without replacement; sorted, (N,) int64."""
-    rows = [
-        generator.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in np.unique(labels)
-    ]
+    rows = [generator.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in np.unique(labels)]
     return np.sort(np.concatenate(rows))
 
 

@@ -12,7 +12,21 @@ from .unlearning import Endpoint, retrain, unlearn
 from .weights import Weights
 
 __all__ = [
-    "BadInput", "Curve", "Endpoint", "Task", "Trace", "Weights", "connectivity", "fit_curve", "line", "load_task",
-    "measure", "retrain", "study", "trace", "train", "unlearn",
+    "BadInput",
+    "Curve",
+    "Endpoint",
+    "Task",
+    "Trace",
+    "Weights",
+    "connectivity",
+    "fit_curve",
+    "line",
+    "load_task",
+    "measure",
+    "retrain",
+    "study",
+    "trace",
+    "train",
+    "unlearn",
 ]
 __version__ = "0.1.0"

@@ -50,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all commands; a command's heavy imports wait until it is the one asked for."""
-    top = argparse.ArgumentParser(
-        prog="python -m mcutils", description="Mode connectivity in machine unlearning."
-    )
+    top = argparse.ArgumentParser(prog="python -m mcutils", description="Mode connectivity in machine unlearning.")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     one = commands.add_parser(
@@ -61,16 +59,10 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         description="Execute notebooks with papermill, redraw their figures and print a report. Results are"
         " kept in the store, so a second run computes nothing.",
     )
-    one.add_argument(
-        "notebooks", nargs="*", metavar="NOTEBOOK", help="00, 00_quickstart or a file name (default: all)"
-    )
+    one.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="00, 00_quickstart or a file name (default: all)")
     one.add_argument("--preset", default="laptop", help="smoke, laptop or paper (default: laptop)")
-    one.add_argument(
-        "--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)"
-    )
-    one.add_argument(
-        "--fresh", action="store_true", help="do without the results shipped in data/ (default: use them)"
-    )
+    one.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
+    one.add_argument("--fresh", action="store_true", help="do without the results shipped in data/ (default: use them)")
     one.add_argument("--workers", type=int, metavar="N", help="processes that compute (default: one a core)")
     one.add_argument(
         "--out",
@@ -100,9 +92,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         description="List the names of one kind, each with a line on it.",
     )
     two.add_argument("kind", choices=[*TABLES, "notebooks"], help="what to list")
-    two.add_argument(
-        "--json", action="store_true", help="print a JSON list of objects (default: two columns)"
-    )
+    two.add_argument("--json", action="store_true", help="print a JSON list of objects (default: two columns)")
     two.set_defaults(run=_list)
 
     three = commands.add_parser(
@@ -122,9 +112,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         description="Measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds.",
     )
     four.add_argument("--out", metavar="PATH", type=Path, help="file to write (default: build/bench.json)")
-    four.add_argument(
-        "--quick", action="store_true", help="one short repetition each (default: five or more)"
-    )
+    four.add_argument("--quick", action="store_true", help="one short repetition each (default: five or more)")
     four.set_defaults(run=_bench)
     return top
 
@@ -156,9 +144,7 @@ def _about(entry: Any) -> str:
 
 def _title(notebook: dict[str, Any]) -> str:
     lines = ("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
-    return next(
-        (line.lstrip("# ").strip() for text in lines for line in text.split("\n") if line.startswith("#")), ""
-    )
+    return next((line.lstrip("# ").strip() for text in lines for line in text.split("\n") if line.startswith("#")), "")
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:

@@ -126,9 +126,7 @@ def ledger(verdicts: Iterable[Verdict] = ()) -> list[dict]:
     rows = []
     for claim in CLAIMS.values():
         v = given.get(claim.id, Verdict(claim.id))
-        found = {
-            name: getattr(v, name) for name in ("effect", "low", "high", "n_pairs", "n_seeds", "verdict")
-        }
+        found = {name: getattr(v, name) for name in ("effect", "low", "high", "n_pairs", "n_seeds", "verdict")}
         made = {
             "id": claim.id,
             "claim": claim.statement,

@@ -27,9 +27,7 @@ def chord(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Straight line (T, ...) between the first and last values, on a grid t (T,) from 0 to 1."""
     values, t = np.asarray(values, dtype=np.float64), check_grid(t)
     if len(values) != len(t):
-        raise BadInput(
-            f"values have {len(values)} points along the curve and t has {len(t)}; they must be equal."
-        )
+        raise BadInput(f"values have {len(values)} points along the curve and t has {len(t)}; they must be equal.")
     t = t.reshape(-1, *[1] * (values.ndim - 1))
     with np.errstate(invalid="ignore"):
         return (1 - t) * values[:1] + t * values[-1:]
@@ -136,9 +134,7 @@ def forget_gap(retrained: Trace, original: Trace) -> float:
     levels = []
     for name, one in (("retrained", retrained), ("original", original)):
         if len(one.t) != 1:
-            raise BadInput(
-                f"{name} holds {len(one.t)} points of a curve; the gap is taken between two models (T = 1)."
-            )
+            raise BadInput(f"{name} holds {len(one.t)} points of a curve; the gap is taken between two models (T = 1).")
         levels.append(float(per_example_loss(one, "forget").mean()))
     return float(check_gap(levels[0] - levels[1]))
 
@@ -346,9 +342,7 @@ def _level(retrained: Trace, trace: Trace, kind: str, n_boot: int, seed: int):
     """The retrained model's forget loss or error rate, and its replicates on the trace's own resamples."""
     if len(retrained.t) != 1 or not np.array_equal(retrained.index["forget"], trace.index["forget"]):
         raise BadInput("retrained must be one model (T = 1) on the same forget examples as the trace.")
-    values = (
-        per_example_loss(retrained, "forget")[0] if kind == "loss" else 1.0 - correct(retrained, "forget")[0]
-    )
+    values = per_example_loss(retrained, "forget")[0] if kind == "loss" else 1.0 - correct(retrained, "forget")[0]
     return values.mean(), resamples("forget", len(values), n_boot, seed) @ values
 
 
@@ -470,9 +464,7 @@ def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, float((centre - half) / (1 + z2 / n))), min(1.0, float((centre + half) / (1 + z2 / n)))
 
 
-def summarise(
-    table, value: str, by=("method", "curve"), *, cluster="original", nodes=("start", "end"), **options
-):
+def summarise(table, value: str, by=("method", "curve"), *, cluster="original", nodes=("start", "end"), **options):
     """Mean and interval of a column for each group of a tidy table.
 
     Args:
@@ -581,9 +573,7 @@ def check_grid(t) -> np.ndarray:
 def check_gap(gap):
     """Return the gap, or raise BadInput unless it is positive and finite."""
     if not (np.all(np.isfinite(gap)) and np.all(np.asarray(gap) > 0)):
-        raise BadInput(
-            f"the gap L_f(retrained) - L_f(original) must be positive, or nothing is forgotten: {gap}."
-        )
+        raise BadInput(f"the gap L_f(retrained) - L_f(original) must be positive, or nothing is forgotten: {gap}.")
     return gap
 
 

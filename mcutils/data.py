@@ -26,9 +26,7 @@ RETAIN_EVAL_SIZE = 1_000
 BN_SIZE = 1_024
 RESTORE = "restore data/ from the repository (git checkout -- data)"
 
-FASHION_CLASSES = tuple(
-    "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
-)
+FASHION_CLASSES = tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(","))
 FASHION_MEAN, FASHION_STD = 0.2860, 0.3530  # of the 60,000 official training images, pixels in [0, 1]
 DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3760  # of all 1,797 images, pixels in [0, 1]
 
@@ -154,9 +152,7 @@ def load_task(
     if not isinstance(name, str) or name not in DATASETS:
         raise BadInput(f"Unknown data set {name!r}; choose from {', '.join(DATASETS)}.")
     if isinstance(forget, bool) or not isinstance(forget, Real) or not 0 < forget < 1:
-        raise BadInput(
-            f"The forget fraction is {forget!r}; it must be a number greater than 0 and less than 1."
-        )
+        raise BadInput(f"The forget fraction is {forget!r}; it must be a number greater than 0 and less than 1.")
     if isinstance(seed, bool) or not isinstance(seed, Integral):
         raise BadInput(f"The seed is {seed!r}; it must be an integer.")
     data = DATASETS[name](path=path)
@@ -192,9 +188,7 @@ def fashion_mnist(path: str | Path | None = None) -> Dataset:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = [file[part] for part in ("train_images", "train_labels", "test_images", "test_labels")]
     except (NotImplementedError, RuntimeError) as error:
-        raise BadInput(
-            f"This Python was built without lzma, which {file_name} needs; use another Python."
-        ) from error
+        raise BadInput(f"This Python was built without lzma, which {file_name} needs; use another Python.") from error
     checksum = _expect(fingerprint(*arrays), record["decoded"]["fingerprint"], file_name, RESTORE)
     return _dataset("fashion-mnist", arrays, 255, FASHION_CLASSES, checksum, FASHION_MEAN, FASHION_STD)
 
@@ -229,9 +223,7 @@ def digits(path: str | Path | None = None) -> Dataset:
     from sklearn.datasets import load_digits
 
     if path is not None:
-        raise BadInput(
-            f"The data set 'digits' comes with scikit-learn and takes no path, but was given {str(path)!r}."
-        )
+        raise BadInput(f"The data set 'digits' comes with scikit-learn and takes no path, but was given {str(path)!r}.")
     raw = load_digits()
     images, labels = raw.images.astype(np.uint8), raw.target.astype(np.uint8)
     checksum = _expect(
@@ -283,9 +275,7 @@ def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict
         record = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))[name]
         expected = record["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            f"{folder / 'checksums.json'} is missing or does not list {name}; {RESTORE}."
-        ) from error
+        raise BadInput(f"{folder / 'checksums.json'} is missing or does not list {name}; {RESTORE}.") from error
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
@@ -304,9 +294,7 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 def shuffled(n: int, key: str) -> np.ndarray:
     """Return the permutation (n,) of 0..n-1 that sorts SHA-256("key/i"): the same on every machine."""
-    return np.array(
-        sorted(range(n), key=lambda i: hashlib.sha256(f"{key}/{i}".encode()).digest()), dtype=np.int64
-    )
+    return np.array(sorted(range(n), key=lambda i: hashlib.sha256(f"{key}/{i}".encode()).digest()), dtype=np.int64)
 
 
 def _split(labels: np.ndarray, forget: float, seed: int) -> dict[str, Tensor]:
@@ -354,9 +342,7 @@ def _first_rows(labels: Tensor, size: int | None, argument: str, name: str) -> T
     if size is None:
         return torch.arange(n)
     if isinstance(size, bool) or not isinstance(size, Integral) or not 1 <= size <= n:
-        raise BadInput(
-            f"{argument} is {size!r}; for {name!r} it must be an integer from 1 to {n}, or None for all."
-        )
+        raise BadInput(f"{argument} is {size!r}; for {name!r} it must be an integer from 1 to {n}, or None for all.")
     return torch.from_numpy(np.sort(_stratified(labels.numpy(), np.arange(n), int(size))))
 
 
@@ -379,7 +365,5 @@ def _dataset(
 def _expect(found: str, expected: str, what: str, remedy: str) -> str:
     """Return ``found`` when it is the expected SHA-256; raise otherwise."""
     if found != expected:
-        raise BadInput(
-            f"{what} is corrupt (SHA-256 {found[:12]}..., expected {str(expected)[:12]}...); {remedy}."
-        )
+        raise BadInput(f"{what} is corrupt (SHA-256 {found[:12]}..., expected {str(expected)[:12]}...); {remedy}.")
     return found

@@ -156,9 +156,7 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
-def register(
-    name: str, *, direction: str, unit: str, formula: str, source: str = "standard", splits, references=()
-):
+def register(name: str, *, direction: str, unit: str, formula: str, source: str = "standard", splits, references=()):
     """Decorator that adds ``function(trace, *, references) -> (T,)`` to METRICS; a name can be taken once."""
     if name in METRICS:
         raise BadInput(f"a metric named {name!r} exists already; choose another name.")

@@ -126,9 +126,7 @@ def wrong_labels(y: Tensor, classes: int, form: str, generator: torch.Generator 
     return (y + torch.randint(1, classes, y.shape, generator=generator).to(y.device)) % classes
 
 
-def random_labels(
-    net: Network, step: Step, *, labels: str = "uniform", order: str = "joint"
-) -> tuple[Term, ...]:
+def random_labels(net: Network, step: Step, *, labels: str = "uniform", order: str = "joint") -> tuple[Term, ...]:
     """Cross-entropy on D_f with random labels plus cross-entropy on D_r with the true ones.
 
     ``order = "sequential"`` passes over D_f and then D_r, as SalUn does (see `unlearning.phases`); ``joint`` uses both
@@ -145,13 +143,19 @@ def random_labels(
 
 
 def npo(
-    net: Network, step: Step, *, beta: float = 0.1, alpha: float = 1.0, forget_weight: float = 1.0, form: str = "example"
+    net: Network,
+    step: Step,
+    *,
+    beta: float = 0.1,
+    alpha: float = 1.0,
+    forget_weight: float = 1.0,
+    form: str = "example",
 ) -> tuple[Term, ...]:
     r"""Negative preference optimisation with a retain term.
 
-    :math:`-\frac{2}{\beta}\log\sigma(\beta[\ell_\theta - \ell_o])` per forget example, with l the cross-entropy under the
-    current and the original model, plus ``alpha`` times the retain cross-entropy. ``form = "batch"`` puts the batch
-    means of l inside the sigmoid, as the authors' benchmark does; ``alpha = 0`` leaves the forget term alone.
+    :math:`-\frac{2}{\beta}\log\sigma(\beta[\ell_\theta - \ell_o])` per forget example, with l the cross-entropy
+    under the current and the original model, plus ``alpha`` times the retain cross-entropy. ``form = "batch"`` puts
+    the batch means of l inside the sigmoid, as the authors' benchmark does; ``alpha = 0`` leaves the forget term alone.
     Sources: Zhang et al. 2024; OpenUnlearning (alpha 1); beta 0.1 in all of them.
     """
     choose("form of npo", form, ("example", "batch"))
@@ -226,7 +230,8 @@ Curriculum = Callable[[Tensor, dict], Tensor]
 
 
 def superloss_weights(losses: Tensor, tau: float, lam: float) -> Tensor:
-    r"""SuperLoss confidences :math:`s^* = \exp(-W(\max(-2/e, (\ell - \tau)/\lambda) / 2))`, W the principal Lambert branch.
+    r"""SuperLoss confidences :math:`s^* = \exp(-W(\max(-2/e, (\ell - \tau)/\lambda) / 2))`, W the principal Lambert
+    branch.
 
     They minimise :math:`(\ell - \tau) s + \lambda (\log s)^2` over 0 < s <= e (without that bound it has no
     minimum where l < tau) and are constants for back-propagation. ``losses`` (B,) in nats; returns (B,) in (0, e].

@@ -81,9 +81,9 @@ class SophiaG(_ClippedSign):
 class Soul(_ClippedSign):
     r"""The optimiser that the authors ran: Sophia's update with h from the training gradient itself.
 
-    At every step :math:`h \leftarrow \beta_2 h + (1-\beta_2) g^2` with the training gradient (no label is resampled), the
-    momentum update runs twice with the same gradient, and B is fixed at 5120. On a gradient-ascent loss h is then the
-    squared ascent gradient: a clipped sign momentum rather than a second-order method.
+    At every step :math:`h \leftarrow \beta_2 h + (1-\beta_2) g^2` with the training gradient (no label is
+    resampled), the momentum update runs twice with the same gradient, and B is fixed at 5120. On a gradient-ascent
+    loss h is then the squared ascent gradient: a clipped sign momentum rather than a second-order method.
 
     Source: the authors' benchmark code and Jia et al., "SOUL" (2024); formulas only.
     """
@@ -147,7 +147,9 @@ def soul(
     rho: float = 0.04,
     terms: int = 5120,
 ) -> Optimizer:
-    """SOUL's form of Sophia, which the paper's authors ran as second order: squared training gradients at every step."""
+    """SOUL's form of Sophia, which the paper's authors ran as second order: squared training gradients at every
+    step.
+    """
     return Soul(params, lr, weight_decay, betas, rho, terms)
 
 

@@ -61,10 +61,14 @@ class ProfileOf:
             if group in parts:
                 parts[group][rest] = values.astype(np.float64) + 0.0  # a deficit of -0 is 0
         measures = {name: float(v) for name, v in parts["measure"].items()}
-        return Connectivity(self.t, parts["curve"], parts["band"], measures, parts["replicates"], self.gap, self.collapsed)
+        return Connectivity(
+            self.t, parts["curve"], parts["band"], measures, parts["replicates"], self.gap, self.collapsed
+        )
 
 
-def profile(found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200) -> ProfileOf:
+def profile(
+    found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200
+) -> ProfileOf:
     """Measure a trace against the original, the retrained models and an untrained one; no network is touched.
 
     The gap G is the mean over the retrained models; divergences are to the first of them.

@@ -83,17 +83,13 @@ def reproduce(
     paths = find(names, notebooks)
     given = {path: check_parameters(path, parameters) for path in paths}
     if write_notebooks and (preset_name != DEFAULT or parameters or out):
-        raise BadInput(
-            f"--write-notebooks takes a plain run of the preset {DEFAULT}: leave out -p and --out."
-        )
+        raise BadInput(f"--write-notebooks takes a plain run of the preset {DEFAULT}: leave out -p and --out.")
     if workers is not None and workers < 1:
         raise BadInput(f"--workers must be at least 1, got {workers}.")
     plain = preset_name == DEFAULT and not parameters and not out
     target = Path(out or ROOT / "build").expanduser().resolve()
     figures = ROOT / "figures" if plain else target / "figures"
-    results = (
-        Path(store or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store").expanduser().resolve()
-    )
+    results = Path(store or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store").expanduser().resolve()
     check_folder(target / "notebooks", "output folder", "--out")
     check_folder(figures, "figures folder", "--out")
     check_folder(results, "store", "--store")
@@ -146,9 +142,7 @@ def find(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
         wanted = Path(name).name.removesuffix(".ipynb")
         matches = [path for path in there if wanted in (path.stem, path.stem.split("_")[0])]
         if len(matches) != 1:
-            raise BadInput(
-                f"no notebook is named {name!r}: there are {', '.join(path.stem for path in there)}."
-            )
+            raise BadInput(f"no notebook is named {name!r}: there are {', '.join(path.stem for path in there)}.")
         found[matches[0]] = None
     return list(found)
 
@@ -181,9 +175,7 @@ def check_parameters(path: Path, given: Sequence[tuple[str, str]]) -> dict[str, 
             raise BadInput(f"the parameter {name!r} is not set by -p: use {HANDED_OVER[name]}.")
         if name not in defaults:
             allowed = ", ".join(n for n in defaults if n not in HANDED_OVER) or "none"
-            raise BadInput(
-                f"the notebook {path.stem} has no parameter {name!r}: its parameters are {allowed}."
-            )
+            raise BadInput(f"the notebook {path.stem} has no parameter {name!r}: its parameters are {allowed}.")
         values[name] = _typed(name, text, defaults[name])
     return values
 
@@ -201,9 +193,7 @@ def _typed(name: str, text: str, default: Any) -> Any:
     if kind in (list, tuple) and isinstance(value, (list, tuple)):
         return kind(value)
     if default is not None and type(value) is not kind:
-        raise BadInput(
-            f"the parameter {name!r} takes a value like {default!r} ({kind.__name__}), got {text!r}."
-        )
+        raise BadInput(f"the parameter {name!r} takes a value like {default!r} ({kind.__name__}), got {text!r}.")
     return value
 
 
@@ -215,9 +205,7 @@ def check_folder(folder: Path, what: str, option: str) -> None:
             pass
     except OSError as error:
         reason = error.strerror or error
-        raise BadInput(
-            f"the {what} {folder} cannot be written ({reason}): choose one with {option}."
-        ) from None
+        raise BadInput(f"the {what} {folder} cannot be written ({reason}): choose one with {option}.") from None
 
 
 def check_data(preset_name: str) -> None:
@@ -424,12 +412,8 @@ def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
     defaults = read_parameters(nb)
     for name, value in injected.items():
         if name not in defaults or defaults[name] != value:
-            raise BadInput(
-                f"the notebook was run with {name} = {value!r}, which is not its default: run it plainly."
-            )
-    cells = [
-        _clean_cell(c) for c in nb["cells"] if "injected-parameters" not in c["metadata"].get("tags", [])
-    ]
+            raise BadInput(f"the notebook was run with {name} = {value!r}, which is not its default: run it plainly.")
+    cells = [_clean_cell(c) for c in nb["cells"] if "injected-parameters" not in c["metadata"].get("tags", [])]
     for number, cell in enumerate((c for c in cells if c["cell_type"] == "code" and c["source"]), 1):
         if cell["execution_count"] is None:
             raise BadInput(f"code cell {number} was not executed: {cell['source'].splitlines()[0]}")
@@ -448,9 +432,7 @@ def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
     }
     stray = machine_traces(clean)
     if stray:
-        raise BadInput(
-            f"the notebook holds {stray[0]!r}, which belongs to one machine or run: do not print it."
-        )
+        raise BadInput(f"the notebook holds {stray[0]!r}, which belongs to one machine or run: do not print it.")
     return clean
 
 

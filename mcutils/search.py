@@ -1,15 +1,15 @@
 """The search behind the settings files: every method on a grid, chosen on validation data, never on test.
 
-Rule. D_f should look like data the model never saw, at no cost elsewhere. With accuracies in points of the unlearned model on
-D_f (f), the validation set (v) and D_r (r), and of the original model (v_o, r_o), the smallest
+Rule. D_f should look like data the model never saw, at no cost elsewhere. With accuracies in points of the unlearned
+model on D_f (f), the validation set (v) and D_r (r), and of the original model (v_o, r_o), the smallest
 
     score = |f - v| + max(0, r_o - r) + max(0, v_o - v)
 
-wins, averaged over the tuning seeds, among the settings that close at least half of the original model's gap f_o - v_o between D_f
-and unseen data, where the method has any: a setting that does nothing is not unlearning. (This condition was added after a first
-search, in which doing nothing won for gradient ascent.) No retrained model is needed. Beside it stands what the field's usual rule would have
-chosen, which needs one: the smallest mean of |UA - UA*|, |RA - RA*|, |VA - VA*| to a retrained model (*), with validation in
-the place of test accuracy.
+wins, averaged over the tuning seeds, among the settings that close at least half of the original model's gap f_o -
+v_o between D_f and unseen data, where the method has any: a setting that does nothing is not unlearning. (This
+condition was added after a first search, in which doing nothing won for gradient ascent.) No retrained model is
+needed. Beside it stands what the field's usual rule would have chosen, which needs one: the smallest mean of |UA -
+UA*|, |RA - RA*|, |VA - VA*| to a retrained model (*), with validation in the place of test accuracy.
 """
 
 from __future__ import annotations
@@ -49,8 +49,13 @@ GRID: dict[str, tuple[dict[str, tuple], ...]] = {
     "scrub": (
         {"lr": (2.5e-4, 5e-4, 1e-3), "options.msteps": (1, 2), "options.alpha": (0.001, 0.1), "steps": (140,)},
         {"lr": (1e-3, 2e-3), "options.msteps": (1, 2, 3), "steps": (210,), "schedule": ("linear",)},
-        {"lr": (1e-3, 1.5e-3), "options.msteps": (4,), "options.temperature": (4.0, 2.0), "steps": (280,),
-         "schedule": ("linear",)},
+        {
+            "lr": (1e-3, 1.5e-3),
+            "options.msteps": (4,),
+            "options.temperature": (4.0, 2.0),
+            "steps": (280,),
+            "schedule": ("linear",),
+        },
     ),
     "bad_teacher": (
         {"lr": (1e-3, 2e-3), "forget_batch_size": (32, 64)},
@@ -69,7 +74,8 @@ VARIANTS = {
 }
 COLUMNS = (
     "method curriculum optimizer lr steps schedule batch_size forget_batch_size options seed"
-    " forget valid retain forget_original valid_original retain_original forget_retrained valid_retrained retain_retrained seconds"
+    " forget valid retain forget_original valid_original retain_original"
+    " forget_retrained valid_retrained retain_retrained seconds"
 ).split()
 
 
@@ -110,8 +116,8 @@ def forgotten(row: Mapping[str, Any]) -> float:
 def best(rows: Iterable[Mapping[str, Any]], rule=score) -> list[Mapping[str, Any]]:
     """The rows (one per seed) of the setting with the lowest mean; ties go to fewer steps and a lower rate.
 
-    Under the rule `score`, settings that on average close less than half of the gap to unseen data count only where there
-    are no others.
+    Under the rule `score`, settings that on average close less than half of the gap to unseen data count only where
+    there are no others.
     """
     groups: dict[tuple, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -131,7 +137,9 @@ def rows_for(bench: Study, jobs: list[tuple[str, str, str, MethodSettings, int]]
     models = [bench.original(), bench.retrained(SEEDS[0]), *ends]
     traces = bench.run([bench.trace(model) for model in models])
     points = [{s: round(float(accuracy(t, s)[0]), 6) for s in ("forget", "valid", "retain")} for t in traces]
-    base = {f"{s}_original": points[0][s] for s in ("forget", "valid", "retain")} | {f"{s}_retrained": v for s, v in points[1].items()}
+    base = {f"{s}_original": points[0][s] for s in ("forget", "valid", "retain")} | {
+        f"{s}_retrained": v for s, v in points[1].items()
+    }
     rows = []
     for (method, curriculum, optimizer, settings, seed), end, point in zip(jobs, ends, points[2:], strict=True):
         plan = settings.plan
@@ -216,15 +224,17 @@ def write_settings(settings: str, rows: list[Mapping[str, Any]]) -> None:
 
 def report(rows: list[Mapping[str, Any]]) -> str:
     """A table of the winners by both rules."""
-    lines = [f"{'method':<20} {'curriculum':<18} {'optimizer':<9} rule       lr  settings -> forget / valid / retain, score, gap"]
+    lines = ["method, curriculum, optimizer: rule: settings -> forget / valid / retain, score, gap"]
     for key in dict.fromkeys((r["method"], r["curriculum"], r["optimizer"]) for r in rows):
         for name, rule in (("validation", score), ("oracle", oracle_gap)):
             group = chosen(rows, *key, rule=rule)
+            first = group[0]
             f, v, r = (100 * sum(float(g[k]) for g in group) / len(group) for k in ("forget", "valid", "retain"))
             s, gap = (sum(map(q, group)) / len(group) for q in (score, oracle_gap))
-            first = group[0]
-            what = f"{float(first['lr']):8.2g} {first['steps']:>4} steps, {first['schedule']}, D_f batch {first['forget_batch_size']:>3}, {first['options']}"
-            lines.append(f"{key[0]:<20} {key[1]:<18} {key[2]:<9} {name:<10} {what} -> {f:.1f} / {v:.1f} / {r:.1f}, {s:.2f}, {gap:.2f}")
+            made = f"lr {float(first['lr']):g}, {first['steps']} steps, {first['schedule']}"
+            made += f", D_f batch {first['forget_batch_size']} {first['options']}".rstrip()
+            found = f"{f:.1f} / {v:.1f} / {r:.1f}, {s:.2f}, {gap:.2f}"
+            lines.append(f"{', '.join(key)}: {name}: {made} -> {found}")
     return "\n".join(lines)
 
 
@@ -233,7 +243,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="laptop", help="whose data, network and forget fraction (default laptop)")
     parser.add_argument("--methods", nargs="*", default=[], help=f"only these of {', '.join(GRID)}")
     parser.add_argument("--store", default="", help="folder of results (default build/store)")
-    parser.add_argument("--variants", action="store_true", help="learning rates of curricula and optimisers, after the methods")
+    parser.add_argument(
+        "--variants", action="store_true", help="learning rates of curricula and optimisers, after the methods"
+    )
     parser.add_argument("--write", action="store_true", help="write the winners into the settings file")
     parser.add_argument("--show", action="store_true", help="print the winners of the kept rows and run nothing")
 

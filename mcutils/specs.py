@@ -37,7 +37,9 @@ class Data:
         """The task with this share of the training pool to forget."""
         found = _task(self.dataset, forget, self.train_size, self.test_size)
         if found.checksum != self.checksum:
-            raise BadInput(f"the spec is of {self.dataset} with checksum {self.checksum}, but here it is {found.checksum}.")
+            raise BadInput(
+                f"the spec is of {self.dataset} with checksum {self.checksum}, but here it is {found.checksum}."
+            )
         return found
 
 
@@ -120,7 +122,9 @@ class Path:
         if self.kind != "linear":
             choose("recipe", self.recipe, RECIPES)
             if self.plan is None or self.control_points < 1:
-                raise BadInput(f"a {self.kind} path needs a plan and at least 1 control point, got {self.control_points}.")
+                raise BadInput(
+                    f"a {self.kind} path needs a plan and at least 1 control point, got {self.control_points}."
+                )
         if self.start.data != self.end.data:
             raise BadInput(f"the ends of a path were trained on different data: {self.start.data} and {self.end.data}.")
 
@@ -165,7 +169,9 @@ def plain(value: Any) -> Any:
     if is_dataclass(value):
         name = kind_of(value)
         # 1 and 1.0 are equal but not the same text: equal specs must have one key, in every process.
-        table = {f.name: plain(float(v) if f.type == "float" else v) for f in fields(value) for v in [getattr(value, f.name)]}
+        table = {
+            f.name: plain(float(v) if f.type == "float" else v) for f in fields(value) for v in [getattr(value, f.name)]
+        }
         return {"kind": name, **({"version": VERSIONS[name]} if name in VERSIONS else {}), **table}
     if isinstance(value, (tuple, list)):
         return [plain(v) for v in value]

@@ -141,7 +141,9 @@ class Store:
             probe.write_text("")
             probe.unlink()
         except OSError as error:
-            raise BadInput(f"the store {self.folder} cannot be written ({error.strerror}): choose another folder.") from None
+            raise BadInput(
+                f"the store {self.folder} cannot be written ({error.strerror}): choose another folder."
+            ) from None
 
 
 def _stamp(path: FilePath) -> tuple[int, ...] | None:

@@ -19,7 +19,19 @@ from .data import Task
 from .profiles import ProfileOf, profile
 from .settings import BadInput, Preset, choose, curve_plan, method_settings, preset, settings_name, train_plan
 from .specs import (
-    Data, Original, Path, Profile, Retrained, Spec, TraceOf, Unlearned, Untrained, is_line, key, kind_of, parents,
+    Data,
+    Original,
+    Path,
+    Profile,
+    Retrained,
+    Spec,
+    TraceOf,
+    Unlearned,
+    Untrained,
+    is_line,
+    key,
+    kind_of,
+    parents,
 )
 from .store import Store
 from .traces import trace
@@ -61,7 +73,13 @@ def compute(spec: Spec, store: Store) -> Any:
         return unlearn(weights_at(store.get(spec.origin)), task, spec.method, seed=spec.seed, **made)
     ends = [store.get(spec.start), store.get(spec.end)]
     return fit_curve(
-        *ends, task, kind=spec.kind, control_points=spec.control_points, seed=spec.seed, recipe=spec.recipe, plan=spec.plan
+        *ends,
+        task,
+        kind=spec.kind,
+        control_points=spec.control_points,
+        seed=spec.seed,
+        recipe=spec.recipe,
+        plan=spec.plan,
     )
 
 
@@ -122,11 +140,13 @@ def run(specs: Iterable[Spec], store: Store, *, workers: int | None = None) -> l
     todo = missing(specs, store)
     reused = len({key(s) for s in specs if s in store})
     if todo and os.environ.get("MCUTILS_COMPUTE") == "never":
-        raise BadInput(f"{key(todo[0])} and {len(todo) - 1} more are not in the store, and MCUTILS_COMPUTE=never forbids computing.")
+        raise BadInput(
+            f"{key(todo[0])} and {len(todo) - 1} more are not in the store; MCUTILS_COMPUTE=never forbids computing."
+        )
     failures: dict[Spec, str] = {}
     if todo:
         store.check_writable()
-        workers = workers or int(os.environ.get("MCUTILS_WORKERS", 0)) or _cores()
+        workers = workers or _workers()
         many = min(workers, len(todo))
         failures = _serially(todo, store) if many == 1 else _together(todo, store, many)
     done = len(todo) - len(failures)
@@ -135,6 +155,13 @@ def run(specs: Iterable[Spec], store: Store, *, workers: int | None = None) -> l
     if failures:
         raise RunFailed("\n".join(f"{describe(spec)}: {why}" for spec, why in failures.items()))
     return [store.get(spec) for spec in specs]
+
+
+def _workers() -> int:
+    given = os.environ.get("MCUTILS_WORKERS", "0")
+    if not given.isdigit():
+        raise BadInput(f"MCUTILS_WORKERS is a number of processes, 0 for a core each, got {given!r}.")
+    return int(given) or _cores()
 
 
 def _cores() -> int:
@@ -192,7 +219,10 @@ def _together(todo: Sequence[Spec], store: Store, workers: int) -> dict[Spec, st
     failures: dict[Spec, str] = {}
     errors: dict[Spec, BaseException | None] = {}
     quiet = {"dashboard_address": ":0", "memory_limit": 0, "silence_logs": 40}
-    with LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **quiet) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **quiet) as cluster,
+        Client(cluster) as client,
+    ):
         futures: dict[Spec, Any] = {}
         for rank, spec in enumerate(todo):
             ready = [futures[p] for p in needs[spec] if p in futures]
@@ -272,7 +302,13 @@ class Study:
         return Unlearned(origin, self.preset.forget, method, curriculum, optimizer, seed, tuned)
 
     def path(
-        self, start: Any, end: Any, kind: str = "linear", recipe: str = "corrected", control_points: int = 1, seed: int = 0
+        self,
+        start: Any,
+        end: Any,
+        kind: str = "linear",
+        recipe: str = "corrected",
+        control_points: int = 1,
+        seed: int = 0,
     ) -> Path:
         """A curve between two models; control points are fitted with the objective of ``start``."""
         if kind == "linear":
@@ -309,8 +345,8 @@ class Study:
 def study(name: str = "laptop", store: str = "", **changes: Any) -> Study:
     """Open the study of a preset, its fields changed where given (``dataset``, ``methods``, ``seeds``, ...).
 
-    ``store`` is a folder; empty means the environment's ``MCUTILS_STORE`` or ``build/store``. Unless ``MCUTILS_FRESH`` is
-    set, results shipped in ``data/store`` are a read-only layer below it.
+    ``store`` is a folder; empty means the environment's ``MCUTILS_STORE`` or ``build/store``. Unless
+    ``MCUTILS_FRESH`` is set, results shipped in ``data/store`` are a read-only layer below it.
     """
     chosen = preset(name)
     for field in changes:

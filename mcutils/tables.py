@@ -12,8 +12,7 @@ from .connectivity import excess, fraction_interval
 from .data import Task
 from .metrics import gap_to_retrained, tow
 from .profiles import ProfileOf
-from .settings import Plan
-from .settings import BadInput
+from .settings import BadInput, Plan
 from .study import Study
 from .walks import Walk
 
@@ -45,7 +44,9 @@ def models_table(profiles: Mapping[str, ProfileOf]) -> pd.DataFrame:
 
     rows = []
     for name, one in profiles.items():
-        shown = {f"{s} acc. %": 100 * float(one.metric(f"accuracy_{s}")[0]) for s in ("retain", "forget", "valid", "test")}
+        shown = {
+            f"{s} acc. %": 100 * float(one.metric(f"accuracy_{s}")[0]) for s in ("retain", "forget", "valid", "test")
+        }
         rows.append({"model": name, **shown, "forget loss": float(one.metric("loss_forget")[0])})
     return pd.DataFrame(rows).set_index("model").round(2)
 
@@ -65,7 +66,9 @@ def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> pd.
     for (method, seed), one in zip(models, profiles, strict=True):
         names = (*SCORES, "accuracy_valid", "loss_forget", "zrf", "js_retrained_forget", "js_retrained_test")
         values = {name: float(one.metric(name)[0]) for name in names}
-        rows.append({"method": method, "seed": seed, **values, "collapsed": bool(one.collapsed), "seconds": one.seconds})
+        rows.append(
+            {"method": method, "seed": seed, **values, "collapsed": bool(one.collapsed), "seconds": one.seconds}
+        )
     table = pd.DataFrame(rows)
     goal = {k: table.loc[table["method"] == "retrain", k].mean() for k in SCORES}
     scores = {k: table[k].to_numpy(float) for k in SCORES}
@@ -99,7 +102,9 @@ def settings_table(study: Study) -> pd.DataFrame:
     from .search import GRID, chosen, oracle_gap, read_rows, score
 
     def words(row: Mapping[str, str]) -> str:
-        batch = "" if row["forget_batch_size"] == str(Plan.forget_batch_size) else f"D_f batch {row['forget_batch_size']}"
+        batch = (
+            "" if row["forget_batch_size"] == str(Plan.forget_batch_size) else f"D_f batch {row['forget_batch_size']}"
+        )
         decay = "" if row["schedule"] == Plan.schedule else f"{row['schedule']} decay"
         parts = (f"lr {float(row['lr']):g}", f"{row['steps']} steps", decay, batch, row["options"])
         return ", ".join(part for part in parts if part)
@@ -171,6 +176,20 @@ def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
             share, low, high = fraction_interval(hits, redrawn, nodes=nodes)
             rows.append({"method": method, "curve": curve, "eps": e, "fraction": share, "low": low, "high": high})
     return pd.DataFrame(rows)
+
+
+def walks_text(walks: Sequence[Walk]) -> str:
+    """What the walks of methods show, in a sentence or two of Markdown: counts of connected paths, line against
+    curve.
+    """
+    table = paths_table([w for w in walks if w.role == "method"])
+    flat = table[table["barrier"] <= TOLERANCE]
+    kept = int((~flat["connected"]).sum())
+    parts = [f"{len(flat)} of {len(table)} paths have no retain barrier; {kept} of these fail by the deficit alone."]
+    for curve, part in table.groupby("curve", sort=False):
+        joined = int(part["connected"].sum())
+        parts.append(f"On the {curve} paths {joined} of {len(part)} pairs satisfy MCU({TOLERANCE:g}).")
+    return " ".join(parts)
 
 
 def verdicts_text(verdicts: Sequence[Verdict]) -> str:

@@ -71,12 +71,12 @@ def descend(
 ) -> list[float]:
     """Minimise ``loss_at(step)`` over ``variables`` in place for ``plan.steps`` steps; return the losses.
 
-    ``variables`` are leaf tensors of the caller's own. ``mask`` (bool, same shapes) holds where they may move: elsewhere
-    they are bit-identical afterwards, whatever momentum or weight decay. ``curvature_at`` gives the mean cross-entropy
-    on resampled labels and the number of examples, for optimisers that ask for it. ``lr_factor(step)`` scales the
-    learning rate of the tensors with two or more dimensions (the authors' curve recipe). Dropout, which draws from
-    torch's global generator, sees one seeded with ``seed``; the caller's is left as it is. Raises `Diverged` when a
-    loss or a final tensor is not finite.
+    ``variables`` are leaf tensors of the caller's own. ``mask`` (bool, same shapes) holds where they may move:
+    elsewhere they are bit-identical afterwards, whatever momentum or weight decay. ``curvature_at`` gives the mean
+    cross-entropy on resampled labels and the number of examples, for optimisers that ask for it. ``lr_factor(step)``
+    scales the learning rate of the tensors with two or more dimensions (the authors' curve recipe). Dropout, which
+    draws from torch's global generator, sees one seeded with ``seed``; the caller's is left as it is. Raises
+    `Diverged` when a loss or a final tensor is not finite.
     """
     leaves = list(variables.values())
     for leaf in leaves:

@@ -28,8 +28,8 @@ class Method:
     """An unlearning method: its objective and what the loop must hand it.
 
     ``uses`` says which batches a step holds: ``retain``, ``forget`` or ``both``; ``phases`` orders steps that hold one
-    of them at a time; ``references`` names frozen networks (``original``, ``random``); ``mask`` computes a saliency mask
-    from the original model; ``fresh`` starts from new weights instead of the original model's.
+    of them at a time; ``references`` names frozen networks (``original``, ``random``); ``mask`` computes a saliency
+    mask from the original model; ``fresh`` starts from new weights instead of the original model's.
     """
 
     name: str
@@ -93,7 +93,8 @@ def random_label_phases(forget: int, retain: int, options: Mapping[str, Any]) ->
 
 
 def saliency_mask(theta: Weights, task: Task, sparsity: float = 0.5) -> dict[str, Tensor]:
-    """SalUn's mask: True on the share ``sparsity`` of all scalars with the largest forget gradient at the original model.
+    """SalUn's mask: True on the share ``sparsity`` of all scalars with the largest forget gradient at the original
+    model.
 
     The saliency is the magnitude of the *summed* signed gradient of the cross-entropy over D_f (evaluation mode), all
     parameters ranked together, BatchNorm and biases included. Source: Fan et al. 2024 and its code.
@@ -129,21 +130,35 @@ def register(method: Method) -> Method:
 
 for _method in (
     Method(
-        "retrain", objectives.retain_loss, "retain", fresh=True, source="the exact reference",
+        "retrain",
+        objectives.retain_loss,
+        "retain",
+        fresh=True,
+        source="the exact reference",
         summary="Cross-entropy on D_r from new random weights: exact unlearning, what all others approximate.",
     ),
     Method(
-        "finetune", objectives.retain_loss, "retain", source="SalUn, Unlearn-Sparse (FT)",
+        "finetune",
+        objectives.retain_loss,
+        "retain",
+        source="SalUn, Unlearn-Sparse (FT)",
         summary="Cross-entropy on D_r from the original model: forgetting by drift alone.",
     ),
     Method("gradient_ascent", objectives.gradient_ascent, "forget", source="Golatkar et al. 2020; Thudi et al. 2022"),
     Method("gradient_difference", objectives.gradient_difference, "both", source="Kurmanji et al. 2023 (NegGrad+)"),
-    Method("random_labels", objectives.random_labels, "both", phases=random_label_phases, source="Golatkar et al. 2020"),
+    Method(
+        "random_labels", objectives.random_labels, "both", phases=random_label_phases, source="Golatkar et al. 2020"
+    ),
     Method("npo", objectives.npo, "both", references=("original",), source="Zhang et al. 2024"),
     Method("scrub", objectives.scrub, "both", ("original",), phases=scrub_phases, source="Kurmanji et al. 2023"),
     Method("bad_teacher", objectives.bad_teacher, "both", ("original", "random"), source="Chundawat et al. 2023"),
     Method(
-        "salun", objectives.random_labels, "both", phases=random_label_phases, mask=saliency_mask, source="Fan et al. 2024",
+        "salun",
+        objectives.random_labels,
+        "both",
+        phases=random_label_phases,
+        mask=saliency_mask,
+        source="Fan et al. 2024",
         summary="Random labels on the weights with the largest forget gradient alone; the others stay as they are.",
     ),
     Method("l1_sparse", objectives.l1_sparse, "retain", source="Jia et al. 2023"),
@@ -193,14 +208,21 @@ def random_twin(origin: Weights, task: Task, seed: int) -> Weights:
 
 
 def steps_for(
-    method: Method, options: Mapping[str, Any], task: Task, plan: Plan, seed: int, refs: Mapping[str, objectives.Reference]
+    method: Method,
+    options: Mapping[str, Any],
+    task: Task,
+    plan: Plan,
+    seed: int,
+    refs: Mapping[str, objectives.Reference],
 ) -> Iterator[Step]:
     """The steps of a descent: batches of D_r and D_f as the method uses them, for ever."""
     draw: dict[str, Iterator[Batch]] = {
         "retain": batches(task, task.index["retain"], plan.batch_size, generator(seed, "retain")),
         "forget": batches(task, task.index["forget"], plan.forget_batch_size, generator(seed, "forget")),
     }
-    passes = [max(1, len(task.index[s]) // b) for s, b in (("forget", plan.forget_batch_size), ("retain", plan.batch_size))]
+    passes = [
+        max(1, len(task.index[s]) // b) for s, b in (("forget", plan.forget_batch_size), ("retain", plan.batch_size))
+    ]
     order = method.phases(*passes, options) if method.phases else itertools.repeat(method.uses)
     rng = generator(seed, "labels")
     for number, what in enumerate(order):
@@ -265,8 +287,16 @@ def unlearn(
     )
     weights = finished(start, params, task)
     return Endpoint(
-        weights, theta, fingerprint(task), method, curriculum, optimizer, seed, settings,
-        time.process_time() - began, tuple(losses),
+        weights,
+        theta,
+        fingerprint(task),
+        method,
+        curriculum,
+        optimizer,
+        seed,
+        settings,
+        time.process_time() - began,
+        tuple(losses),
     )
 
 

@@ -47,7 +47,9 @@ class Walk:
 
     def replicates(self, measure: str) -> np.ndarray:
         """Bootstrap replicates over examples (B,) of ``barrier`` or ``deficit``, in units of G."""
-        name = {"barrier": "barrier_retain", "deficit": "deficit_forget"}[choose("measure", measure, ("barrier", "deficit"))]
+        name = {"barrier": "barrier_retain", "deficit": "deficit_forget"}[
+            choose("measure", measure, ("barrier", "deficit"))
+        ]
         return self.profile.connectivity.replicates[name] / self.profile.gap
 
 
@@ -84,8 +86,8 @@ def seed_paths(
 def control_paths(study: Study, methods: Sequence[str]) -> list[tuple[str, str, int, int, str, Path]]:
     """Plan the two controls for each method, as straight lines.
 
-    ``other initialisation``: the same method on two original models trained from different seeds, which must show a retain
-    barrier. ``fine-tuned twin``: an endpoint and itself after 50 small steps on D_r, which must show none.
+    ``other initialisation``: the same method on two original models trained from different seeds, which must show a
+    retain barrier. ``fine-tuned twin``: an endpoint and itself after 50 small steps on D_r, which must show none.
     """
     first, second = ring(study.seeds)[0]
     planned = []

@@ -85,9 +85,7 @@ def test_a_share_of_variance_needs_the_permutation_test(low, high, p, expected):
 def test_every_direction_in_use_comes_out_each_way(direction):
     claim = next(c for c in CLAIMS.values() if c.direction == direction)
     grid = [-9.0, -0.01, 0.01, claim.threshold / 2, claim.threshold + 0.01, 9.0]
-    found = {
-        verdict(claim.id, low, high, p=p) for low in grid for high in grid if low <= high for p in (1e-4, 0.5)
-    }
+    found = {verdict(claim.id, low, high, p=p) for low in grid for high in grid if low <= high for p in (1e-4, 0.5)}
     assert found == {"supported", "contradicted", "undecided"} < set(VERDICTS)
 
 

@@ -41,9 +41,7 @@ def test_lists_are_the_tables_themselves(capsys):
 
 def test_methods_describe_themselves_differently():
     abouts = [row["about"] for row in cli.catalogue("methods")]
-    assert (
-        len(set(abouts)) >= len(abouts) - 2
-    )  # fine-tuning is retraining from another start, SalUn random labels
+    assert len(set(abouts)) >= len(abouts) - 2  # fine-tuning is retraining from another start, SalUn random labels
 
 
 @pytest.mark.parametrize(
@@ -72,9 +70,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, says, capsys, tmp_
     assert err.startswith("mcutils: ") and err.count("\n") == 1 and err.rstrip().endswith(".")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["list", "nonsense"], ["nonsense"], [], ["reproduce", "--workers", "many"]]
-)
+@pytest.mark.parametrize("arguments", [["list", "nonsense"], ["nonsense"], [], ["reproduce", "--workers", "many"]])
 def test_argparse_refuses_the_rest_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
@@ -139,9 +135,7 @@ def test_help_loads_nothing_that_it_does_not_need():
         "print([m for m in slow if m in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 

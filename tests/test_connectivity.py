@@ -191,9 +191,7 @@ def test_bootstrap_matches_resampling_the_examples():
     for b in range(20):
         rows = np.repeat(np.arange(60), counts[b])
         resampled = per_example_loss(trace, "retain")[:, rows].mean(1)
-        assert result.replicates["barrier_retain"][b] == pytest.approx(
-            c.barrier(resampled, trace.t), abs=1e-12
-        )
+        assert result.replicates["barrier_retain"][b] == pytest.approx(c.barrier(resampled, trace.t), abs=1e-12)
 
 
 def test_resamples_are_shared_between_curves_and_kept_apart_between_splits():
@@ -470,9 +468,7 @@ def test_permutation_test_keeps_its_level_for_pairs():
     for k in range(150):
         values = np.concatenate([generator.normal(size=5)[pairs].sum(1) for _ in range(6)])
         for use in below:
-            below[use] += (
-                c.share_explained(values, groups, nodes=nodes if use else None, n_perm=200, seed=k).p <= 0.05
-            )
+            below[use] += c.share_explained(values, groups, nodes=nodes if use else None, n_perm=200, seed=k).p <= 0.05
     assert below[True] / 150 <= 0.10
     assert below[False] / 150 > 0.30
 

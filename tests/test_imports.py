@@ -57,9 +57,7 @@ def test_every_module_has_its_place():
 def test_a_module_imports_only_from_those_before_it(name):
     later = ours(FILES[name]) - set(ORDER[: ORDER.index(name)])
     assert not later, f"{name} imports {', '.join(sorted(later))}, which comes after it"
-    assert "mcutils" not in {module for module, _ in imports(FILES[name])}, (
-        f"{name} imports the package itself"
-    )
+    assert "mcutils" not in {module for module, _ in imports(FILES[name])}, f"{name} imports the package itself"
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -78,9 +76,7 @@ def test_the_check_sees_both_forms_and_functions(tmp_path):
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, mcutils; print(*sorted(sys.modules))"
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     loaded = {module.split(".")[0] for module in done.stdout.split()}
     assert "mcutils" in loaded
     assert not loaded & (HEAVY - {"tqdm"}), "import mcutils must stay light"

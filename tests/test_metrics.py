@@ -20,10 +20,7 @@ def make_trace(points=3, classes=5, seed=0, scale=3.0):
     generator = np.random.default_rng(seed)
     labels = np.random.default_rng(99)
     t = np.linspace(0, 1, points) if points > 1 else np.zeros(1)
-    logits = {
-        s: generator.normal(size=(points, n, classes), scale=scale).astype(np.float16)
-        for s, n in SIZES.items()
-    }
+    logits = {s: generator.normal(size=(points, n, classes), scale=scale).astype(np.float16) for s, n in SIZES.items()}
     return Trace(
         t,
         logits,
@@ -51,14 +48,10 @@ def p_of(trace, split="forget"):
 def test_loss_and_accuracy_match_scikit_learn(trace, split):
     values = metrics.measure(trace, [f"loss_{split}", f"accuracy_{split}"])
     for k, p in enumerate(p_of(trace, split)):
-        assert values[f"loss_{split}"][k] == pytest.approx(
-            log_loss(trace.labels[split], p, labels=range(5)), rel=1e-12
-        )
+        assert values[f"loss_{split}"][k] == pytest.approx(log_loss(trace.labels[split], p, labels=range(5)), rel=1e-12)
         assert values[f"accuracy_{split}"][k] == (p.argmax(1) == trace.labels[split]).mean()
     per_example = metrics.per_example_loss(trace, split)
-    expected = -np.take_along_axis(
-        metrics.log_probabilities(trace, split), trace.labels[split][None, :, None], 2
-    )
+    expected = -np.take_along_axis(metrics.log_probabilities(trace, split), trace.labels[split][None, :, None], 2)
     np.testing.assert_allclose(per_example, expected[..., 0], rtol=1e-12)
 
 
@@ -130,9 +123,7 @@ def test_scores_gap_and_tow(trace, references):
     s, r = metrics.scores(trace), metrics.scores(references["retrained"])
     differences = [abs(s[k] - r[k]) for k in ("UA", "RA", "TA")]
     np.testing.assert_allclose(metrics.gap_to_retrained(s, r), sum(differences) / 3)
-    np.testing.assert_allclose(
-        metrics.tow(s, r), (1 - differences[0]) * (1 - differences[1]) * (1 - differences[2])
-    )
+    np.testing.assert_allclose(metrics.tow(s, r), (1 - differences[0]) * (1 - differences[1]) * (1 - differences[2]))
     assert metrics.gap_to_retrained(r, r) == 0 and metrics.tow(r, r) == 1
     np.testing.assert_allclose(s["UA"], 1 - metrics.accuracy(trace, "forget"))
     assert metrics.gap_to_retrained(
@@ -194,9 +185,7 @@ def test_bad_input_is_one_clear_sentence(trace, references):
     with pytest.raises(BadInput, match="a reference is one model"):
         metrics.measure(trace, "zrf", references={"random": trace})
     other = references["random"]
-    moved = Trace(
-        other.t, other.logits, other.labels, {**other.index, "forget": other.index["forget"] + 1}, {}
-    )
+    moved = Trace(other.t, other.logits, other.labels, {**other.index, "forget": other.index["forget"] + 1}, {})
     with pytest.raises(BadInput, match="other forget examples"):
         metrics.measure(trace, "zrf", references={"random": moved})
     with pytest.raises(BadInput, match="no split 'ood'; it holds retain, forget, valid, test"):

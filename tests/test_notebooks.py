@@ -85,9 +85,7 @@ def test_it_asks_before_it_computes(cells):
 
 
 def test_the_figures_in_its_text_exist(name, cells):
-    shown = re.findall(
-        r"\]\((\.\./[^)]+)\)", "\n".join(text(c) for c in cells if c["cell_type"] == "markdown")
-    )
+    shown = re.findall(r"\]\((\.\./[^)]+)\)", "\n".join(text(c) for c in cells if c["cell_type"] == "markdown"))
     assert shown and all((NOTEBOOKS / path).resolve().is_file() for path in shown)
 
 
@@ -108,9 +106,7 @@ def test_it_was_executed_in_order_without_errors(code):
 
 
 def test_it_shows_a_figure(code):
-    pictures = [
-        o["data"]["image/png"] for c in code for o in c["outputs"] if "image/png" in o.get("data", {})
-    ]
+    pictures = [o["data"]["image/png"] for c in code for o in c["outputs"] if "image/png" in o.get("data", {})]
     assert pictures
     assert all(base64.b64decode("".join(picture)).startswith(PNG) for picture in pictures)
 

@@ -54,9 +54,7 @@ class Problem:
         self.x, self.y = rng.normal(size=(n, D)), rng.integers(K, size=n)
         self.tables = {"original": 2 * rng.normal(size=(n, K)), "random": 2 * rng.normal(size=(n, K))}
         self.r, self.f = np.arange(B_RETAIN), np.arange(B_RETAIN, n)
-        self.z = (
-            self.x @ self.net.params["weight"].detach().numpy().T + self.net.params["bias"].detach().numpy()
-        )
+        self.z = self.x @ self.net.params["weight"].detach().numpy().T + self.net.params["bias"].detach().numpy()
 
     def step(self, use="both", **more):
         tables = {k: torch.tensor(v) for k, v in self.tables.items()}
@@ -173,9 +171,7 @@ def test_gradient_difference(problem, options, up, down):
 @pytest.mark.parametrize("use", ["both", "forget", "retain"])
 def test_random_labels_given_the_drawn_labels(problem, labels, use):
     step = problem.step(use, generator=torch.Generator().manual_seed(5))
-    drawn = wrong_labels(
-        torch.tensor(problem.y[problem.f]), K, labels, torch.Generator().manual_seed(5)
-    ).numpy()
+    drawn = wrong_labels(torch.tensor(problem.y[problem.f]), K, labels, torch.Generator().manual_seed(5)).numpy()
     (lr, dr), (lf, df) = problem.ce(problem.r), problem.ce(problem.f, drawn)
     parts = {
         "retain": (lr.mean(), (problem.r, dr / B_RETAIN)),
@@ -191,6 +187,14 @@ def test_random_labels_are_redrawn_at_every_call(problem):
     step = problem.step("forget", generator=torch.Generator().manual_seed(0))
     values = {objectives.random_labels(problem.net, step)[0].losses.sum().item() for _ in range(20)}
     assert len(values) > 5
+
+
+@pytest.mark.parametrize("name", ["random_labels", "bad_teacher"])
+def test_methods_of_one_mixed_batch_take_one_forward_pass(problem, name):
+    sizes = []
+    counting = lambda x: sizes.append(len(x)) or problem.net(x)  # noqa: E731
+    getattr(objectives, name)(counting, problem.step())
+    assert sizes == [B_FORGET + B_RETAIN]
 
 
 @pytest.mark.parametrize("classes", [2, 7, 10])
@@ -257,9 +261,7 @@ def test_npo_damps_what_is_forgotten_already():
 @pytest.mark.parametrize("use", ["forget", "retain", "both"])
 def test_scrub(problem, options, use):
     step = problem.step(use)
-    t, gamma, alpha = (
-        options.get(k, v) for k, v in (("temperature", 4.0), ("gamma", 0.99), ("alpha", 0.001))
-    )
+    t, gamma, alpha = (options.get(k, v) for k, v in (("temperature", 4.0), ("gamma", 0.99), ("alpha", 0.001)))
     value, derivatives = 0.0, []
     if use != "retain":
         away, d = problem.kl(problem.f, "original", t)
@@ -342,18 +344,14 @@ def test_gradients_of_a_convnet_equal_finite_differences(name, tiny_net):
 
     def loss(params):
         step = Step(retain, forget, references, torch.Generator().manual_seed(0), 0.25)
-        return Weighing("none", 10).total(
-            method.objective(Functional(tiny_net, params), step, **options), step
-        )
+        return Weighing("none", 10).total(method.objective(Functional(tiny_net, params), step, **options), step)
 
     leaves = {k: p.clone().requires_grad_() for k, p in start.items()}
     gradients = torch.autograd.grad(loss(leaves), list(leaves.values()))
     slope = sum((g * d).sum() for g, d in zip(gradients, direction.values(), strict=True)).item()
     h = 1e-6
     with torch.no_grad():
-        ahead, behind = (
-            loss({k: p + s * h * direction[k] for k, p in start.items()}).item() for s in (1, -1)
-        )
+        ahead, behind = (loss({k: p + s * h * direction[k] for k, p in start.items()}).item() for s in (1, -1))
     assert slope == pytest.approx((ahead - behind) / (2 * h), rel=2e-6)
 
 
@@ -377,12 +375,7 @@ def test_bad_options_name_what_is_allowed(call, allowed):
 
 # SuperLoss
 
-GRID = [
-    (loss, tau, lam)
-    for loss in (0.0, 0.3, 1.2, 2.3, 5.0, 40.0)
-    for tau in (0.5, 2.3)
-    for lam in (0.25, 1.0, 10.0)
-]
+GRID = [(loss, tau, lam) for loss in (0.0, 0.3, 1.2, 2.3, 5.0, 40.0) for tau in (0.5, 2.3) for lam in (0.25, 1.0, 10.0)]
 
 
 @pytest.mark.parametrize("loss, tau, lam", GRID)
@@ -479,8 +472,7 @@ def authors_stream(batches, lam=10.0):
 def test_superloss_of_the_authors_step_by_step(options, lam):
     rng = np.random.default_rng(0)
     batches = [
-        rng.exponential(scale, size=size).tolist()
-        for scale, size in ((2, 5), (0.1, 3), (6, 4), (1, 1), (0.5, 6))
+        rng.exponential(scale, size=size).tolist() for scale, size in ((2, 5), (0.1, 3), (6, 4), (1, 1), (0.5, 6))
     ]
     state = {"classes": K}
     for batch, expected in zip(batches, authors_stream(batches, lam), strict=True):
@@ -526,8 +518,7 @@ def test_each_term_keeps_its_own_average():
     expected = [list(authors_stream(stream)) for stream in streams]
     for k in range(4):
         terms = tuple(
-            Term(w, torch.tensor(s[k], dtype=torch.float64))
-            for w, s in zip((2.0, -0.5), streams, strict=True)
+            Term(w, torch.tensor(s[k], dtype=torch.float64)) for w, s in zip((2.0, -0.5), streams, strict=True)
         )
         parts = [np.mean(np.multiply(e[k], s[k])) for e, s in zip(expected, streams, strict=True)]
         assert weighing.total(terms, step).item() == pytest.approx(2 * parts[0] - 0.5 * parts[1], rel=1e-7)
@@ -537,18 +528,13 @@ def test_the_phases_of_a_method_keep_their_own_averages():
     # SCRUB's forget and retain steps each have a first term: they must not share one average
     rng = np.random.default_rng(4)
     streams = {
-        use: [rng.exponential(scale, 4).tolist() for _ in range(3)]
-        for use, scale in (("forget", 6.0), ("retain", 0.2))
+        use: [rng.exponential(scale, 4).tolist() for _ in range(3)] for use, scale in (("forget", 6.0), ("retain", 0.2))
     }
     expected = {use: list(authors_stream(stream)) for use, stream in streams.items()}
     weighing, problem = Weighing("superloss_authors", K), Problem()
     for use, k in (("forget", 0), ("retain", 0), ("retain", 1), ("forget", 1), ("retain", 2)):
-        total = weighing.total(
-            (Term(1.0, torch.tensor(streams[use][k], dtype=torch.float64)),), problem.step(use)
-        )
-        assert total.item() == pytest.approx(
-            np.mean(np.multiply(expected[use][k], streams[use][k])), rel=1e-7
-        )
+        total = weighing.total((Term(1.0, torch.tensor(streams[use][k], dtype=torch.float64)),), problem.step(use))
+        assert total.item() == pytest.approx(np.mean(np.multiply(expected[use][k], streams[use][k])), rel=1e-7)
 
 
 @pytest.mark.parametrize("curriculum", ["superloss", "superloss_authors"])
@@ -557,9 +543,7 @@ def test_a_penalty_is_not_weighted(problem, curriculum):
     weighted = Weighing(curriculum, K).total(objectives.retain_loss(problem.net, step), step).item()
     norm = sum(p.abs().sum().item() for p in problem.net.params.values())
     terms = objectives.l1_sparse(problem.net, step, gamma=gamma)
-    assert Weighing(curriculum, K).total(terms, step).item() == pytest.approx(
-        weighted + gamma * norm, rel=1e-12
-    )
+    assert Weighing(curriculum, K).total(terms, step).item() == pytest.approx(weighted + gamma * norm, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["npo", "scrub", "bad_teacher"])
@@ -580,9 +564,7 @@ def test_the_curriculum_looks_at_the_difficulty(problem, name):
 def test_unknown_curricula_and_options_name_what_is_allowed():
     with pytest.raises(BadInput, match="none, superloss, superloss_authors"):
         Weighing("superlos", K)
-    with pytest.raises(
-        BadInput, match="unknown option 'tau' of the curriculum superloss: its options are lam"
-    ):
+    with pytest.raises(BadInput, match="unknown option 'tau' of the curriculum superloss: its options are lam"):
         Weighing("superloss", K, {"tau": 1.0})
     with pytest.raises(BadInput, match="unknown option 'lam' of the curriculum none: its options are none"):
         Weighing("none", K, {"lam": 1.0})

@@ -108,9 +108,7 @@ def test_sgd(options):
     momentum = options.get("momentum", 0.9)
     got = list(run(lambda p: make_optimizer("sgd", p, 0.01, 0.1, **options), gradients, start))
     compare(got, sgd_by_hand(start, gradients, 0.01, 0.1, momentum))
-    compare(
-        got, run(lambda p: torch.optim.SGD(p, lr=0.01, weight_decay=0.1, momentum=momentum), gradients, start)
-    )
+    compare(got, run(lambda p: torch.optim.SGD(p, lr=0.01, weight_decay=0.1, momentum=momentum), gradients, start))
 
 
 # Sophia's update
@@ -122,13 +120,9 @@ def test_sophia_g(options, scale):
     # small curvature: all coordinates clipped; large curvature: none
     start, gradients = fresh(2)
     rng = np.random.default_rng(3)
-    curvatures = {
-        k: ([scale * rng.normal(size=s) for s in SHAPES], 128 if k < 10 else 64) for k in range(0, STEPS, 5)
-    }
+    curvatures = {k: ([scale * rng.normal(size=s) for s in SHAPES], 128 if k < 10 else 64) for k in range(0, STEPS, 5)}
     values = options.get("betas", (0.965, 0.99)), options.get("rho", 0.04)
-    got = list(
-        run(lambda p: make_optimizer("sophia_g", p, 0.01, 0.1, **options), gradients, start, curvatures)
-    )
+    got = list(run(lambda p: make_optimizer("sophia_g", p, 0.01, 0.1, **options), gradients, start, curvatures))
     compare(got, sophia_by_hand(start, gradients, curvatures, 0.01, 0.1, *values))
 
 
@@ -309,9 +303,7 @@ def test_unknown_names_and_options_name_what_is_allowed():
 
 
 @pytest.mark.parametrize("name", ["sophia_g", "soul"])
-@pytest.mark.parametrize(
-    "options", [{"betas": (1.0, 0.9)}, {"betas": (0.9, -0.1)}, {"rho": 0.0}, {"rho": -1.0}]
-)
+@pytest.mark.parametrize("options", [{"betas": (1.0, 0.9)}, {"betas": (0.9, -0.1)}, {"rho": 0.0}, {"rho": -1.0}])
 def test_sophia_options_out_of_range(name, options):
     with pytest.raises(BadInput, match="betas must lie in"):
         make_optimizer(name, [torch.zeros(1, requires_grad=True)], 0.1, 0.0, **options)

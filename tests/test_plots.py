@@ -56,9 +56,7 @@ def pairs(methods=METHODS):
     ]
     rows += [("different initialisation", "linear", 4 + 0.1 * k, 0.2, "control", k, 1, 2) for k in range(3)]
     rows += [("fine-tuned twin", "linear", 0.001 * k, 0.002, "control", k, 1, 2) for k in range(3)]
-    return pd.DataFrame(
-        rows, columns=["method", "curve", "barrier", "deficit", "role", "original", "start", "end"]
-    )
+    return pd.DataFrame(rows, columns=["method", "curve", "barrier", "deficit", "role", "original", "start", "end"])
 
 
 def along(methods=METHODS):
@@ -66,9 +64,7 @@ def along(methods=METHODS):
     for one in pairs(methods).query("role == 'method'").itertuples():
         shape = 4 * T * (1 - T)
         columns = {"t": T, "retain_excess": one.barrier * shape, "forget_excess": -one.deficit * shape}
-        parts.append(
-            pd.DataFrame(columns).assign(method=one.method, pair=f"{one.start}-{one.end}", curve=one.curve)
-        )
+        parts.append(pd.DataFrame(columns).assign(method=one.method, pair=f"{one.start}-{one.end}", curve=one.curve))
     return pd.concat(parts)
 
 
@@ -140,9 +136,7 @@ def test_path_figure_draws_the_curves_the_chord_and_the_references():
     assert len(fig.axes) == 6
     panel = fig.axes[2]
     lines = {line.get_label(): line for line in panel.get_lines()}
-    np.testing.assert_array_equal(
-        lines["linear, 95 % band"].get_ydata(), curves()["linear"].curves["loss_forget"]
-    )
+    np.testing.assert_array_equal(lines["linear, 95 % band"].get_ydata(), curves()["linear"].curves["loss_forget"])
     chord = lines["chord"].get_ydata()
     assert np.ptp(excess(chord, T)) < 1e-12 and chord[0] == 0.3 and chord[-1] == pytest.approx(0.32)
     assert [line.get_label() for line in panel.get_lines()].count("chord") == 1

@@ -97,9 +97,7 @@ def test_seconds_are_those_given(curve):
 
 def test_the_same_trace_gives_the_same_bits(curve):
     again = profile(CURVE, ORIGINAL, RETRAINED, RANDOM, bootstrap=30)
-    assert {n: v.tobytes() for n, v in again.arrays.items()} == {
-        n: v.tobytes() for n, v in curve.arrays.items()
-    }
+    assert {n: v.tobytes() for n, v in again.arrays.items()} == {n: v.tobytes() for n, v in curve.arrays.items()}
 
 
 def test_a_stored_profile_reads_as_before(curve, tmp_path):

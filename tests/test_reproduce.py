@@ -101,10 +101,7 @@ def test_notebooks_are_found_by_number_name_or_file(folder):
     paths = sorted(folder.iterdir())
     assert find([], folder) == paths
     assert (
-        find(["01"], folder)
-        == find(["01_other"], folder)
-        == find(["notebooks/01_other.ipynb"], folder)
-        == [paths[1]]
+        find(["01"], folder) == find(["01_other"], folder) == find(["notebooks/01_other.ipynb"], folder) == [paths[1]]
     )
     assert find(["02", "00", "02_third"], folder) == [paths[2], paths[0]]
 
@@ -215,9 +212,7 @@ def test_a_run_reports_every_notebook_and_goes_on_after_a_failure(run, folder, t
     assert run(parameters=[("n", "5")], workers=3) == 1
     out, err = capsys.readouterr()
     rows = {line.split()[0]: line.split() for line in out.splitlines() if line.startswith("0")}
-    assert rows["00_good"][2:5] == ["ok", "5", "5"] and rows["00_good"][5].endswith(
-        "build/figures/00_good_curve.png"
-    )
+    assert rows["00_good"][2:5] == ["ok", "5", "5"] and rows["00_good"][5].endswith("build/figures/00_good_curve.png")
     assert rows["01_other"][2:] == rows["02_third"][2:] == ["failed", "-", "-", "-"]
     assert "3 notebooks in" in out and "5 reused, 5 computed" in out
     assert "[1/3] 00_good" in err and "[3/3] 02_third" in err
@@ -270,9 +265,7 @@ def test_an_interrupt_stops_at_once_with_130_and_no_traceback(tmp_path):
         f" '--out', {str(tmp_path / 'b')!r}]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=environment
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=environment)
     try:
         target = tmp_path / "b" / "notebooks" / "00_good.ipynb"
         deadline = time.monotonic() + 180
@@ -288,9 +281,7 @@ def test_an_interrupt_stops_at_once_with_130_and_no_traceback(tmp_path):
 
 
 def test_report_lines_up_and_counts():
-    done = module.Outcome(
-        "00_a", 1.26, reused=3, computed=0, figures=(Path("/x/00_a.png"), Path("/x/00_b.png"))
-    )
+    done = module.Outcome("00_a", 1.26, reused=3, computed=0, figures=(Path("/x/00_a.png"), Path("/x/00_b.png")))
     lines = report([done, module.Outcome("01_long_name", 100.0, error="x")]).splitlines()
     assert lines[1:4] == [
         "notebook      seconds  status  reused  computed  figures",

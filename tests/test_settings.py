@@ -67,9 +67,7 @@ def test_every_file_provides_every_method(name, method):
         for optimizer in OPTIMIZERS:
             found = method_settings(name, method, curriculum, optimizer)
             plan = found.plan
-            assert (
-                plan.optimizer == optimizer and plan.lr > 0 and plan.steps > 0 and plan.schedule in SCHEDULES
-            )
+            assert plan.optimizer == optimizer and plan.lr > 0 and plan.steps > 0 and plan.schedule in SCHEDULES
             method_options(METHODS[method], dict(found.options))  # raises for an option that the method lacks
             assert set(dict(found.curriculum_options)) <= set(CURRICULA[curriculum].__kwdefaults__ or {})
             leaf = torch.zeros(1, requires_grad=True)
@@ -81,9 +79,7 @@ def test_every_file_provides_every_method(name, method):
 def test_files_name_nothing_that_does_not_exist(name):
     table = settings._read(name)
     assert set(table["methods"]) <= set(METHODS) - {"retrain"}
-    assert set(table.get("optimizers", {})) <= set(OPTIMIZERS) and set(table.get("curricula", {})) <= set(
-        CURRICULA
-    )
+    assert set(table.get("optimizers", {})) <= set(OPTIMIZERS) and set(table.get("curricula", {})) <= set(CURRICULA)
     for method in table["methods"].values():
         assert set(method.get("optimizers", {})) <= set(OPTIMIZERS)
         assert set(method.get("curricula", {})) <= set(CURRICULA)
@@ -96,11 +92,7 @@ def test_training_and_curve_plans_load(name):
     assert method_settings(name, "retrain", optimizer=plan.optimizer) == MethodSettings(plan)
     own = method_settings(name, "npo")
     fitted = curve_plan(name, own)
-    assert (
-        fitted.steps > 0
-        and fitted.optimizer == own.plan.optimizer
-        and fitted.batch_size == own.plan.batch_size
-    )
+    assert fitted.steps > 0 and fitted.optimizer == own.plan.optimizer and fitted.batch_size == own.plan.batch_size
 
 
 @pytest.mark.parametrize("name", ["smoke", "laptop", "paper"])
@@ -227,9 +219,7 @@ def test_optimizers_and_curricula_refine_in_the_stated_order(write):
     sophia = method_settings(name, "npo", optimizer="sophia_g")
     assert sophia.plan == Plan("sophia_g", lr=7.0, steps=10, options=(("betas", (0.5, 0.75)),))
     weighted = method_settings(name, "npo", "superloss")
-    assert weighted == MethodSettings(
-        Plan(lr=1.0, steps=40), (("alpha", 3.0), ("beta", 0.5)), (("lam", 0.5),)
-    )
+    assert weighted == MethodSettings(Plan(lr=1.0, steps=40), (("alpha", 3.0), ("beta", 0.5)), (("lam", 0.5),))
     both = method_settings(name, "npo", "superloss", "soul")
     assert both.plan == replace(soul.plan, steps=40) and both.options == (("alpha", 3.0), ("beta", 0.7))
     assert both.curriculum_options == (("lam", 0.5),)
@@ -304,9 +294,7 @@ def test_lists_become_tuples(write):
     hash(found)
 
 
-@pytest.mark.parametrize(
-    "thing", [Plan(), MethodSettings(Plan()), preset("smoke")], ids=lambda t: type(t).__name__
-)
+@pytest.mark.parametrize("thing", [Plan(), MethodSettings(Plan()), preset("smoke")], ids=lambda t: type(t).__name__)
 def test_settings_do_not_change(thing):
     for field in fields(thing):
         with pytest.raises(FrozenInstanceError):

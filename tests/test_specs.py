@@ -280,7 +280,5 @@ def test_data_carry_the_checksum_of_what_is_loaded(tiny):
 
 
 def test_a_spec_is_never_computed_on_other_data_than_it_names():
-    with pytest.raises(
-        BadInput, match="the spec is of digits with checksum 0123456789abcdef, but here it is"
-    ):
+    with pytest.raises(BadInput, match="the spec is of digits with checksum 0123456789abcdef, but here it is"):
         DATA.task(0.1)

@@ -385,9 +385,7 @@ def test_the_own_store_wins_over_its_layers(tmp_path, store, made):
     assert content(upper.get(spec)) == content(made[spec])
     before = listing(store.folder)
     upper.put(spec, other, 3)
-    assert (
-        content(upper.get(spec)) == content(Store(upper.folder, [store.folder]).get(spec)) == content(other)
-    )
+    assert content(upper.get(spec)) == content(Store(upper.folder, [store.folder]).get(spec)) == content(other)
     assert listing(store.folder) == before
 
 
@@ -423,9 +421,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         (tmp_path / "sealed").mkdir(mode=0o500)
         places += [tmp_path / "sealed", tmp_path / "sealed" / "below"]
     for place in places:
-        with pytest.raises(
-            BadInput, match=r"^the store .* cannot be written \(.*\): choose another folder\.$"
-        ):
+        with pytest.raises(BadInput, match=r"^the store .* cannot be written \(.*\): choose another folder\.$"):
             Store(place).check_writable()
 
 

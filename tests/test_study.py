@@ -162,9 +162,7 @@ def test_a_rerun_computes_nothing_and_says_so(specs, copy, capsys, nothing, monk
     assert isinstance(first, ProfileOf) and isinstance(line, Curve) and line.kind == "linear"
     assert first.arrays["t"].tolist() == second.t.tolist() == [0, 0.5, 1]
     rows = [json.loads(row) for row in report.read_text().splitlines()]
-    assert rows == [
-        {"reused": 2, "computed": 0, "failed": 0, "keys": [key(s) for s in wanted if s != specs["line"]]}
-    ]
+    assert rows == [{"reused": 2, "computed": 0, "failed": 0, "keys": [key(s) for s in wanted if s != specs["line"]]}]
     assert {p.name: p.stat().st_mtime_ns for p in copy.folder.iterdir()} == before
 
 
@@ -348,9 +346,7 @@ def check_failure(failing, lines):
     assert skipped[describe(dependents[4])].endswith(f"skipped, since {describe(dependents[3])} failed")
 
 
-def test_a_failure_is_named_its_dependents_skipped_and_the_rest_computed(
-    failing, copy, capsys, monkeypatch, tmp_path
-):
+def test_a_failure_is_named_its_dependents_skipped_and_the_rest_computed(failing, copy, capsys, monkeypatch, tmp_path):
     report = tmp_path / "report.jsonl"
     monkeypatch.setenv("MCUTILS_REPORT", str(report))
     drop(copy, failing[2], failing[2].trace)
@@ -421,9 +417,7 @@ def test_workers_come_from_the_environment_and_never_exceed_the_work(specs, tmp_
 
 @pytest.fixture
 def smoke(tmp_path):
-    return mc.study(
-        "smoke", store=str(tmp_path / "store"), seeds=[42, 87], methods=["npo"], points=3, width=4
-    )
+    return mc.study("smoke", store=str(tmp_path / "store"), seeds=[42, 87], methods=["npo"], points=3, width=4)
 
 
 def test_a_study_is_its_preset_with_changes(smoke, tmp_path):
@@ -492,9 +486,7 @@ def test_paths_and_traces_follow_their_recipe(smoke):
     line, bend = smoke.path(start, end), smoke.path(start, end, "bezier")
     authors = smoke.path(start, end, "chain", "authors", control_points=2, seed=5)
     assert line == Path(start, end, 0.1)
-    assert bend == Path(
-        start, end, 0.1, "bezier", 1, "corrected", 0, curve_plan("digits.convnet", start.settings)
-    )
+    assert bend == Path(start, end, 0.1, "bezier", 1, "corrected", 0, curve_plan("digits.convnet", start.settings))
     assert (authors.kind, authors.recipe, authors.control_points, authors.seed) == ("chain", "authors", 2, 5)
     assert [smoke.trace(m).batchnorm for m in (line, bend, authors, start)] == [
         "retain",
@@ -549,9 +541,7 @@ def test_descriptions_say_method_and_seed_and_name_the_result(specs):
     for spec in everything(specs.values()):
         text = describe(spec)
         assert "\n" not in text and len(text) < 300
-        assert any(
-            key(s) in text for s in everything([spec]) if kind_of(s) not in ("TraceOf", "Profile", "Path")
-        )
+        assert any(key(s) in text for s in everything([spec]) if kind_of(s) not in ("TraceOf", "Profile", "Path"))
     assert describe(specs["start"]).startswith("npo x none x adamw, seed 42 (unlearned-")
     assert describe(specs["line profile"]).startswith(
         "Profile of TraceOf of linear path from npo x none x adamw, seed 42"

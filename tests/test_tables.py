@@ -37,9 +37,7 @@ def clean(table):
 
 def test_splits_say_their_sizes_and_uses(tiny):
     table = tables.splits_table(tiny)
-    assert {name: len(rows) for name, rows in tiny.index.items() if name in table.index} == table[
-        "examples"
-    ].to_dict()
+    assert {name: len(rows) for name, rows in tiny.index.items() if name in table.index} == table["examples"].to_dict()
     assert list(table.columns) == ["examples", "use"] and (table["examples"] > 0).all()
     assert "reported only" in table.loc["test", "use"] and "choices" in table.loc["valid", "use"]
     assert table.loc["retain", "examples"] + table.loc["forget", "examples"] == len(tiny.index["train"])
@@ -62,9 +60,7 @@ def test_models_in_percent():
 
 def stub(profiles):
     """A study whose results are the given ones, asked for by their specs."""
-    return SimpleNamespace(
-        profile=lambda spec: ("profile", spec), run=lambda specs: [profiles[s] for _, s in specs]
-    )
+    return SimpleNamespace(profile=lambda spec: ("profile", spec), run=lambda specs: [profiles[s] for _, s in specs])
 
 
 KNOWN = {
@@ -187,9 +183,7 @@ def walks():
 def test_one_row_per_path(walks):
     table = tables.paths_table(walks)
     assert len(table) == len(walks)
-    expected = (
-        "method curve original start end pair role barrier deficit connected collapsed test_barrier".split()
-    )
+    expected = "method curve original start end pair role barrier deficit connected collapsed test_barrier".split()
     assert list(table.columns) == expected + ["distance", "cosine", "moved_start", "length"]
     one = table.iloc[4]
     assert (one["method"], one["curve"], one["pair"], one["role"]) == ("npo", "linear", "13-42", "method")
@@ -267,9 +261,7 @@ def test_verdicts_state_claim_numbers_and_rule():
     lines = clean(tables.verdicts_text(found)).split("\n")
     for v, line, word in zip(found, lines, ("supported", "contradicted", "undecided"), strict=True):
         claim = CLAIMS[v.claim]
-        assert line.startswith(
-            f"- **{v.claim}, {word}.** {claim.statement} *Statistic:* {claim.statistic}. *Found:* "
-        )
+        assert line.startswith(f"- **{v.claim}, {word}.** {claim.statement} *Statistic:* {claim.statistic}. *Found:* ")
         assert f"{v.effect:.3f} [{v.low:.3f}, {v.high:.3f}]" in line
         assert line.endswith(f"*Rule:* {claim.rule}.")
         assert f"{v.n_pairs} paths, {v.n_seeds} seeds" in line

@@ -168,24 +168,16 @@ def test_schedules_have_the_stated_shape():
     cycle = shape["one_cycle"]
     assert cycle[0] == pytest.approx(0.04) and cycle.argmax() == 300 and cycle[300] == pytest.approx(1)
     assert (
-        cycle[150] == pytest.approx(0.52)
-        and cycle[650] == pytest.approx(0.5005)
-        and cycle[-1] == pytest.approx(1e-3)
+        cycle[150] == pytest.approx(0.52) and cycle[650] == pytest.approx(0.5005) and cycle[-1] == pytest.approx(1e-3)
     )
-    assert (
-        (np.diff(cycle[:301]) > 0).all()
-        and (np.diff(cycle[300:]) < 0).all()
-        and np.abs(np.diff(cycle)).max() < 0.01
-    )
+    assert (np.diff(cycle[:301]) > 0).all() and (np.diff(cycle[300:]) < 0).all() and np.abs(np.diff(cycle)).max() < 0.01
 
 
 def test_the_learning_rate_factor_touches_matrices_only():
     ones = lambda *s: torch.ones(*s, dtype=torch.float64)  # noqa: E731
     v = {"bias": ones(3), "matrix": ones(2, 2), "kernel": ones(2, 1, 3, 3), "gain": ones(4)}
     plan = Plan(optimizer="sgd", lr=0.1, steps=2, options=(("momentum", 0.0),))
-    descend(
-        v, iter([0.5, 0.25]), lambda step: sum(x.sum() for x in v.values()), plan, lr_factor=lambda step: step
-    )
+    descend(v, iter([0.5, 0.25]), lambda step: sum(x.sum() for x in v.values()), plan, lr_factor=lambda step: step)
     for x in v.values():
         moved = 0.1 * (0.5 + 0.25) if x.ndim > 1 else 0.1 * 2
         np.testing.assert_allclose(x, 1 - moved, rtol=1e-12)
@@ -255,9 +247,7 @@ def test_batches_cover_each_pass_once_and_drop_the_tail(tiny, size):
         seen = torch.cat([b.index for b in chunks]).tolist()
         assert len(seen) == len(set(seen)) == per_pass * size and set(seen) <= set(rows.tolist())
         for b in chunks:
-            assert (
-                len(b.y) == size and torch.equal(b.x, tiny.x[b.index]) and torch.equal(b.y, tiny.y[b.index])
-            )
+            assert len(b.y) == size and torch.equal(b.x, tiny.x[b.index]) and torch.equal(b.y, tiny.y[b.index])
         orders.append(tuple(seen))
     assert len(set(orders)) == 3  # every pass is shuffled anew
 
@@ -281,9 +271,7 @@ def test_batches_follow_their_generator(tiny):
 
 def test_generators_leave_the_global_one_alone():
     state = torch.random.get_rng_state()
-    draws = {
-        tuple(torch.randint(10**6, (4,), generator=generator(s, p)).tolist()) for s in range(5) for p in "abc"
-    }
+    draws = {tuple(torch.randint(10**6, (4,), generator=generator(s, p)).tolist()) for s in range(5) for p in "abc"}
     assert len(draws) == 15 and torch.equal(state, torch.random.get_rng_state())
 
 

@@ -31,9 +31,7 @@ from mcutils.weights import module_of, refresh_batchnorm
 
 PLAN = Plan(lr=1e-3, steps=4, batch_size=16, forget_batch_size=8, weight_decay=5e-4)
 SHORT = MethodSettings(PLAN)
-COMPOSED = list(
-    itertools.product(METHODS, ("none", "superloss", "superloss_authors"), ("adamw", "sophia_g", "soul"))
-)
+COMPOSED = list(itertools.product(METHODS, ("none", "superloss", "superloss_authors"), ("adamw", "sophia_g", "soul")))
 
 
 def same(a, b):
@@ -45,9 +43,7 @@ def equal(a, b):
 
 
 def snapshot(weights):
-    return {
-        k: v.clone() for k, v in {**weights.params, **weights.buffers, **weights.net.state_dict()}.items()
-    }
+    return {k: v.clone() for k, v in {**weights.params, **weights.buffers, **weights.net.state_dict()}.items()}
 
 
 def steps_of(method, task, plan, number, options=None, seed=0):
@@ -121,12 +117,7 @@ def test_tuned_settings_are_the_default(method, theta, tiny, monkeypatch):
 def test_every_method_has_a_source_and_one_line(method):
     entry = METHODS[method]
     assert entry.name == method and entry.source.strip()
-    assert (
-        entry.about.strip()
-        and "\n" not in entry.about
-        and entry.about[0].isupper()
-        and len(entry.about) < 120
-    )
+    assert entry.about.strip() and "\n" not in entry.about and entry.about[0].isupper() and len(entry.about) < 120
     assert set(entry.references) <= {"original", "random"} and entry.uses in ("retain", "forget", "both")
     for name, value in entry.options.items():
         assert isinstance(name, str) and isinstance(value, (int, float, str))
@@ -138,9 +129,7 @@ def test_the_methods_of_the_first_edition_are_there():
 
 
 def test_a_network_without_batchnorm_and_a_module_of_the_user(tiny):
-    module = torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Linear(64, 12), torch.nn.Tanh(), torch.nn.Linear(12, 10)
-    )
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 12), torch.nn.Tanh(), torch.nn.Linear(12, 10))
     theta = train(tiny, module, seed=0, plan=Plan(lr=1e-2, steps=20, batch_size=32))
     for method in METHODS:
         end = unlearn(theta, tiny, method, seed=0, settings=SHORT)
@@ -150,15 +139,11 @@ def test_a_network_without_batchnorm_and_a_module_of_the_user(tiny):
 
 def test_gradient_ascent_and_finetuning_go_where_they_should(theta, task):
     def loss(weights, split):
-        return torch.nn.functional.cross_entropy(
-            module_of(weights)(task.inputs(split)), task.labels(split)
-        ).item()
+        return torch.nn.functional.cross_entropy(module_of(weights)(task.inputs(split)), task.labels(split)).item()
 
     plan = Plan(lr=2e-4, steps=15, batch_size=64, forget_batch_size=32)
     up = unlearn(theta, task, "gradient_ascent", seed=0, settings=MethodSettings(plan)).weights
-    down = unlearn(
-        theta, task, "finetune", seed=0, settings=MethodSettings(replace(plan, lr=2e-3, steps=40))
-    ).weights
+    down = unlearn(theta, task, "finetune", seed=0, settings=MethodSettings(replace(plan, lr=2e-3, steps=40))).weights
     assert loss(up, "forget") > loss(theta, "forget") and loss(down, "retain") < loss(theta, "retain")
 
 
@@ -247,9 +232,7 @@ def summed_gradient(theta, task):
     module = module_of(theta.to(torch.float64)).double().requires_grad_(True)
     total = {k: torch.zeros_like(p) for k, p in module.named_parameters()}
     for row in task.index["forget"].tolist():
-        loss = torch.nn.functional.cross_entropy(
-            module(task.x[row : row + 1].double()), task.y[row : row + 1]
-        )
+        loss = torch.nn.functional.cross_entropy(module(task.x[row : row + 1].double()), task.y[row : row + 1])
         for k, g in zip(total, torch.autograd.grad(loss, list(module.parameters())), strict=True):
             total[k] += g
     return total
@@ -275,9 +258,7 @@ def test_the_mask_equals_a_ranking_by_brute_force(theta, fraction):
     for name, m in mask.items():
         assert torch.equal(m, scores[name] >= least), name
     # biases and BatchNorm's scales are ranked with all others
-    assert {v.ndim for v in mask.values()} == {1, 2, 4} and 0 < sum(
-        int(m.sum()) for m in mask.values() if m.ndim == 1
-    )
+    assert {v.ndim for v in mask.values()} == {1, 2, 4} and 0 < sum(int(m.sum()) for m in mask.values() if m.ndim == 1)
 
 
 def test_the_mask_is_of_the_summed_gradient_not_of_its_parts(theta, task):
@@ -299,9 +280,7 @@ def test_the_mask_is_of_the_summed_gradient_not_of_its_parts(theta, task):
 def test_masked_coordinates_equal_the_original_after_50_steps(theta, tiny, optimizer, curriculum):
     plan = Plan(lr=5e-3, steps=50, batch_size=16, forget_batch_size=8, weight_decay=0.1)
     settings = MethodSettings(plan, (("sparsity", 0.3),))
-    end = unlearn(
-        theta, tiny, "salun", seed=0, optimizer=optimizer, curriculum=curriculum, settings=settings
-    ).weights
+    end = unlearn(theta, tiny, "salun", seed=0, optimizer=optimizer, curriculum=curriculum, settings=settings).weights
     mask = saliency_mask(theta, tiny, 0.3)
     frozen = moved = 0
     for name, m in mask.items():
@@ -396,8 +375,7 @@ def test_l1_sparse_follows_the_progress(theta, tiny):
 
     plan = replace(PLAN, lr=5e-3, steps=20, weight_decay=0.0)
     with_penalty, without = (
-        unlearn(theta, tiny, "l1_sparse", seed=0, settings=MethodSettings(plan, (("gamma", g),)))
-        for g in (1.0, 0.0)
+        unlearn(theta, tiny, "l1_sparse", seed=0, settings=MethodSettings(plan, (("gamma", g),))) for g in (1.0, 0.0)
     )
     plain = unlearn(theta, tiny, "finetune", seed=0, settings=MethodSettings(plan))
     assert norm(with_penalty.weights) < 0.8 * norm(without.weights) and equal(without.weights, plain.weights)
@@ -427,9 +405,7 @@ def test_the_random_reference_is_an_untrained_network(theta, task):
     frozen = references(METHODS["bad_teacher"], theta, task, 5)
     assert list(frozen) == ["original", "random"]
     batch, twin = everything(task), random_twin(theta, task, 5)
-    torch.testing.assert_close(
-        frozen["random"](batch), module_of(twin)(batch.x).detach(), rtol=1e-4, atol=1e-4
-    )
+    torch.testing.assert_close(frozen["random"](batch), module_of(twin)(batch.x).detach(), rtol=1e-4, atol=1e-4)
     assert not same(dict(twin.params), dict(theta.params))
     assert (frozen["random"](batch) - frozen["original"](batch)).abs().max() > 1
     hits = (frozen["random"](batch).argmax(1) == batch.y).float().mean().item()

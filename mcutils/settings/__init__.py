@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ class Preset:
         return self.settings or f"{self.dataset}.{self.model}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(name: str) -> dict[str, Any]:
     path = FOLDER / f"{name}.toml"
     if not path.is_file():
@@ -138,8 +138,8 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
     """Settings of a method in the settings file ``name`` under a curriculum and an optimiser.
 
     The method's own table is refined, in this order, by the file's ``[optimizers.X]`` (``lr_scale``), the method's
-    ``optimizers.X`` and the method's ``curricula.Y`` (where ``lr_scale`` multiplies whatever rate came before, so that the
-    two compose); the curriculum's options come from ``[curricula.Y]``.
+    ``optimizers.X`` and the method's ``curricula.Y`` (where ``lr_scale`` multiplies whatever rate came before, so
+    that the two compose); the curriculum's options come from ``[curricula.Y]``.
     """
     file = _read(name)
     tables = {**file.get("methods", {}), "retrain": file["train"]}
