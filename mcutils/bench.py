@@ -126,9 +126,7 @@ def measure(case: Case, repetitions: int) -> Iterator[Row]:
     seconds = interleaved((fit, lambda: plain_training(start, task, plan)), repetitions)
     step = median(seconds[:, 0]) / (case.steps - 1)
     setup = median(setups[1:]) / step
-    about = (
-        f"{case.steps} steps of {case.batch}, {1000 * step:.0f} ms each; set-up, left out: {setup:.1f} steps"
-    )
+    about = f"{case.steps} steps of {case.batch}, {1000 * step:.0f} ms each; set-up, left out: {setup:.1f} steps"
     yield row("fit", case.model, seconds[:, 0] / seconds[:, 1], about)
     yield processes(case, repetitions)
 
@@ -216,9 +214,7 @@ def plain_training(weights: Weights, task: Task, plan: Plan) -> float:
     """The floor of a fit: the CPU-seconds of as many steps of training in plain torch."""
     clock = Clock()
     module = copy.deepcopy(weights.net).requires_grad_(True).train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        module.parameters(), lr=plan.lr, weight_decay=plan.weight_decay, foreach=True
-    )
+    optimizer = torch.optim.AdamW(module.parameters(), lr=plan.lr, weight_decay=plan.weight_decay, foreach=True)
     rows = task.index["retain"]
     order = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
     for number, chunk in enumerate(order.split(plan.batch_size)[: plan.steps]):
@@ -270,9 +266,7 @@ def processes(case: Case, repetitions: int) -> Row:
         with workers(1, 2, case) as threads, workers(2, 1, case) as apart:
             rounds = [both_jobs(threads) / both_jobs(apart) for _ in range(repetitions + 1)]
         ratios = rounds[1:]
-    return row(
-        "processes", case.model, ratios, "speed-up of 2 processes over 2 threads, wall time", why_not=why_not
-    )
+    return row("processes", case.model, ratios, "speed-up of 2 processes over 2 threads, wall time", why_not=why_not)
 
 
 def workers(count: int, threads: int, case: Case) -> ProcessPoolExecutor:

@@ -84,8 +84,8 @@ class Curve:
 def geometry(curve: Curve, origin: Weights | None = None) -> dict[str, float]:
     """How far apart a curve's ends are: ``distance`` between them and ``length`` along the path.
 
-    With the original model also the norms of the two task vectors (``moved_start``, ``moved_end``) and their ``cosine``:
-    ends that hardly moved are connected for no good reason.
+    With the original model also the norms of the two task vectors (``moved_start``, ``moved_end``) and their
+    ``cosine``: ends that hardly moved are connected for no good reason.
     """
     start, end = curve.points[0], curve.points[-1]
     found = {"distance": distance(start, end), "length": curve.length}
@@ -136,10 +136,14 @@ def line(start: Weights | Endpoint, end: Weights | Endpoint) -> Curve:
 
 
 def draw_t(sampling: str, rng: torch.Generator) -> float:
-    """One t: uniform on [0, 1], or normal with mean 0.5 and standard deviation 0.1 clamped to [0, 1]."""
+    """One t: uniform on [0, 1], or normal with mean 0.5 and standard deviation 0.1 clamped to [0, 1].
+
+    The clamp stops a hair before the ends, where no gradient would reach a control point.
+    """
     if sampling == "uniform":
         return float(torch.rand((), generator=rng, dtype=torch.float64))
-    return min(1.0, max(0.0, 0.5 + 0.1 * float(torch.randn((), generator=rng, dtype=torch.float64))))
+    t = 0.5 + 0.1 * float(torch.randn((), generator=rng, dtype=torch.float64))
+    return min(1 - 1e-9, max(1e-9, t))
 
 
 def fit_curve(
@@ -164,15 +168,16 @@ def fit_curve(
     Each step draws one t, which all passes of that step share, and descends ``E_t[L(phi(t))]``; the gradient reaches
     control point j by the chain rule, times c_j(t). The objective, its settings and the original model default to those
     of ``start`` where it is an `Endpoint`; between plain weights they default to cross-entropy on D_r (``finetune``).
-    ``plan`` defaults to the method's own plan refined by the settings' ``[curve]`` table. A mask of the method holds for
-    the control points too. ``kind = "linear"`` fits nothing.
-    Raises `BadInput` for ends of different architectures or tasks. Sources: Garipov et al. 2018; the authors' code
-    for the recipe ``authors``.
+    ``plan`` defaults to the method's own plan refined by the settings' ``[curve]`` table. A mask of the method holds
+    for the control points too. ``kind = "linear"`` fits nothing. Raises `BadInput` for ends of different
+    architectures or tasks. Sources: Garipov et al. 2018; the authors' code for the recipe ``authors``.
     """
     choose("curve", kind, CURVES)
     for e in (start, end):
         if isinstance(e, Endpoint) and e.task != fingerprint(task):
-            raise BadInput(f"an endpoint was unlearned for the task {e.task}, but the curve is fitted for {fingerprint(task)}.")
+            raise BadInput(
+                f"an endpoint was unlearned for the task {e.task}, but the curve is fitted for {fingerprint(task)}."
+            )
     ends = (weights_at(start), weights_at(end))
     if kind == "linear":
         return Curve(kind, ends)
@@ -184,7 +189,7 @@ def fit_curve(
     own = known is not None and method in (None, known.method)
     method = method or (known.method if known else "finetune")
     curriculum = curriculum or (known.curriculum if known else "none")
-    optimizer = optimizer or (known.optimizer if known else "adamw")
+    optimizer = optimizer or (plan.optimizer if plan else known.optimizer if known else "adamw")
     origin = origin or (known.origin if known else None)
     entry = METHODS[choose("method", method, METHODS)]
     name = settings_name(task.dataset, ends[0].model)
@@ -193,11 +198,14 @@ def fit_curve(
         settings = known.settings if matches else method_settings(name, method, curriculum, optimizer)
     plan = replace(plan or curve_plan(name, settings), optimizer=optimizer)
     if origin is None and (entry.references or entry.mask or recipe.start == "original"):
-        raise BadInput(f"{method} with this recipe needs the original model: pass origin=, the weights unlearning began from.")
+        raise BadInput(
+            f"{method} with this recipe needs the original model: pass origin=, the weights unlearning began from."
+        )
     options = method_options(entry, dict(settings.options))
-    return Curve(
-        kind, _fit(ends, task, kind, control_points, seed, recipe, entry, options, settings, curriculum, plan, origin, progress)
+    points = _fit(
+        ends, task, kind, control_points, seed, recipe, entry, options, settings, curriculum, plan, origin, progress
     )
+    return Curve(kind, points)
 
 
 def _fit(ends, task, kind, control_points, seed, recipe, entry, options, settings, curriculum, plan, origin, progress):
@@ -218,7 +226,8 @@ def _fit(ends, task, kind, control_points, seed, recipe, entry, options, setting
 
     def network(t: float) -> Net:
         coefficients = CURVES[kind](count, t)
-        middle = [_copied(c, p) if recipe.gradient == "copied" else p for c, p in zip(coefficients[1:], controls, strict=False)]
+        inner = zip(coefficients[1:-1], controls, strict=True)
+        middle = [_copied(c, p) if recipe.gradient == "copied" else p for c, p in inner]
         return net.at(mix(coefficients, [fixed[0], *middle, fixed[1]]))
 
     def loss_at(item: tuple[float, Step]) -> torch.Tensor:
@@ -259,6 +268,7 @@ def points_of(t: int | Sequence[float]) -> tuple[float, ...]:
         values = tuple(float(v) for v in t)
     except (TypeError, ValueError):
         raise BadInput(f"t must be a number of points or increasing values in [0, 1], got {t!r}.") from None
-    if not values or any(not 0 <= v <= 1 for v in values) or any(b <= a for a, b in zip(values, values[1:], strict=False)):
+    increasing = all(a < b for a, b in zip(values, values[1:], strict=False))
+    if not values or not increasing or any(not 0 <= v <= 1 for v in values):
         raise BadInput(f"t must be increasing values in [0, 1], got {values}.")
     return values

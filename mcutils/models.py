@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import torch
@@ -26,7 +27,7 @@ def convnet(channels: int, classes: int, width: int = 16) -> nn.Module:
 
 def convnet_gn(channels: int, classes: int, width: int = 16) -> nn.Module:
     """The network of `convnet` with GroupNorm (8 groups) instead of BatchNorm: no running statistics to refresh."""
-    return _convnet(channels, classes, width, lambda size: nn.GroupNorm(min(8, size), size))
+    return _convnet(channels, classes, width, lambda size: nn.GroupNorm(math.gcd(8, size), size))
 
 
 def resnet18(channels: int, classes: int, width: int = 64) -> nn.Module:
@@ -69,6 +70,7 @@ def rebuild(net: nn.Module, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for layer in other.modules():
-            if hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()
+            reset = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
+            if reset:
+                reset()
     return other

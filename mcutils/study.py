@@ -211,6 +211,7 @@ def _serially(todo: Sequence[Spec], store: Store) -> dict[Spec, str]:
 
 
 def _together(todo: Sequence[Spec], store: Store, workers: int) -> dict[Spec, str]:
+    import dask
     from distributed import Client, LocalCluster, as_completed
 
     where = (str(store.folder.resolve()), tuple(str(p.resolve()) for p in store.layers))
@@ -219,7 +220,10 @@ def _together(todo: Sequence[Spec], store: Store, workers: int) -> dict[Spec, st
     failures: dict[Spec, str] = {}
     errors: dict[Spec, BaseException | None] = {}
     quiet = {"dashboard_address": ":0", "memory_limit": 0, "silence_logs": 40}
+    # Dask has its workers give freed pages back at once; a third of a training loop then goes into page faults.
+    keep_pages = dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**30})
     with (
+        keep_pages,
         LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **quiet) as cluster,
         Client(cluster) as client,
     ):

@@ -58,7 +58,7 @@ class Trace:
 
 
 def refresh_rows(task: Task, policy: str) -> torch.Tensor:
-    """Rows of the images that BatchNorm statistics are estimated on: ``retain`` data only, or the ``full`` training pool.
+    """Rows of the images that BatchNorm statistics are estimated on: ``retain`` data, or the ``full`` training pool.
 
     Both are as many; ``full`` takes evenly spaced rows of the pool, so that D_f has its natural share: with it, data to
     be forgotten re-enters every point of a curve.
@@ -92,7 +92,9 @@ def trace(
     if batch_size < 1:
         raise BadInput(f"the batch size must be at least 1, got {batch_size}.")
     if isinstance(model, Endpoint) and model.task != fingerprint(task):
-        raise BadInput(f"the endpoint was unlearned for the task {model.task}, but is evaluated on {fingerprint(task)}.")
+        raise BadInput(
+            f"the endpoint was unlearned for the task {model.task}, but is evaluated on {fingerprint(task)}."
+        )
     if isinstance(model, Curve):
         curve, points, kind = model, points_of(t), model.kind
     else:
@@ -117,8 +119,9 @@ def trace(
                 refresh_module(module, refresh)
             logits = torch.cat([module(b) for b in x.split(batch_size)])
             if logits.shape != found.shape[1:]:
+                shape = tuple(logits.shape[1:])
                 raise BadInput(
-                    f"a {start.model} gives outputs of shape {tuple(logits.shape[1:])}, but the task has {task.n_classes} classes."
+                    f"a {start.model} gives outputs of shape {shape}, but the task has {task.n_classes} classes."
                 )
             found[k] = logits.float().clamp(-65504, 65504).cpu().numpy().astype(np.float16)
     sizes = [len(rows) for rows in task.evaluation.values()]
@@ -128,8 +131,13 @@ def trace(
         pieces,
         {s: task.y[rows].cpu().numpy() for s, rows in task.evaluation.items()},
         {s: rows.cpu().numpy() for s, rows in task.evaluation.items()},
-        {"kind": kind, "batchnorm": batchnorm, "precision": precision, "batch_size": str(batch_size),
-         "checksum": task.checksum},
+        {
+            "kind": kind,
+            "batchnorm": batchnorm,
+            "precision": precision,
+            "batch_size": str(batch_size),
+            "checksum": task.checksum,
+        },
     )
 
 

@@ -177,6 +177,7 @@ def train(
         lambda s: weigh.total(retain_loss(net, s), s),
         plan,
         curvature_at=lambda s: resampled_loss(net, s),
+        seed=seed,
         progress=progress,
     )
     return finished(start, params, task)

@@ -249,17 +249,19 @@ def unlearn(
     *,
     seed: int,
     curriculum: str = "none",
-    optimizer: str = "adamw",
+    optimizer: str | None = None,
     settings: MethodSettings | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Endpoint:
     """Unlearn D_f from the original weights ``theta`` and return the endpoint; ``theta`` is left as it is.
 
     ``method``, ``curriculum`` and ``optimizer`` are names of the three tables and compose freely; ``settings`` default
-    to the tuned ones of the data set and architecture. ``seed`` draws batches, random labels and the bad teacher. With
-    SalUn, masked coordinates equal those of ``theta`` bit by bit. BatchNorm statistics are re-estimated on retain data.
+    to the tuned ones of the data set and architecture, ``optimizer`` to the settings' own (AdamW). ``seed`` draws
+    batches, random labels and the bad teacher. With SalUn, masked coordinates equal those of ``theta`` bit by bit.
+    BatchNorm statistics are re-estimated on retain data.
     """
     entry = METHODS[choose("method", method, METHODS)]
+    optimizer = optimizer or (settings.plan.optimizer if settings else "adamw")
     settings = settings or method_settings(settings_name(task.dataset, theta.model), method, curriculum, optimizer)
     options = method_options(entry, dict(settings.options))
     plan = replace(settings.plan, optimizer=optimizer)
@@ -282,6 +284,7 @@ def unlearn(
         lambda step: weigh.total(entry.objective(net, step, **given), step),
         plan,
         curvature_at=lambda step: resampled_loss(net, step),
+        seed=seed,
         mask=mask,
         progress=progress,
     )

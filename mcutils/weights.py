@@ -136,7 +136,8 @@ def flatten(weights: Weights) -> Tensor:
 def unflatten(vector: Tensor, like: Weights) -> Weights:
     """Inverse of `flatten`, with the buffers of ``like``."""
     if vector.shape != (count(like),):
-        raise BadInput(f"a vector of {count(like)} parameters is needed for {like.model}, got shape {tuple(vector.shape)}.")
+        shape = tuple(vector.shape)
+        raise BadInput(f"a vector of {count(like)} parameters is needed for {like.model}, got shape {shape}.")
     pieces = vector.split([v.numel() for v in like.params.values()])
     params = {k: p.view(v.shape) for (k, v), p in zip(like.params.items(), pieces, strict=True)}
     return replace(like, params=params)
@@ -207,9 +208,8 @@ def memory_format(weights: Weights, x: Tensor) -> torch.memory_format:
 
 def laid_out(tensors: Tensors, layout: torch.memory_format) -> dict[str, Tensor]:
     """Copy tensors, the 4-D ones in the given memory format."""
-    return {
-        k: v.detach().clone(memory_format=layout if v.ndim == 4 else torch.contiguous_format) for k, v in tensors.items()
-    }
+    plain = torch.contiguous_format
+    return {k: v.detach().clone(memory_format=layout if v.ndim == 4 else plain) for k, v in tensors.items()}
 
 
 def batchnorm_layers(module: nn.Module) -> list[nn.Module]:

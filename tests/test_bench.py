@@ -95,9 +95,7 @@ def test_deviation():
         "bfloat16": Trace(np.array([0.0, 1.0]), dict.fromkeys(SPLITS, other), labels, index, {}),
     }
     change = (np.log1p(np.e) - np.log(2)) / 4
-    assert bench.deviation(kept).startswith(
-        f"changes mean losses by {change:.1e} nats and accuracies by 25.00 points"
-    )
+    assert bench.deviation(kept).startswith(f"changes mean losses by {change:.1e} nats and accuracies by 25.00 points")
 
 
 @pytest.mark.parametrize(("load", "cores"), [(5.0, {0, 1}), (1.0, {0})])

@@ -88,9 +88,7 @@ def test_coefficients_are_a_partition_of_one(kind, t):
 def test_chain_passes_through_its_points(points):
     curve = curve_of("chain", points)
     for j, point in enumerate(curve.points):
-        torch.testing.assert_close(
-            flatten(curve.at(j / (points - 1))), flatten(point), rtol=1e-13, atol=1e-14
-        )
+        torch.testing.assert_close(flatten(curve.at(j / (points - 1))), flatten(point), rtol=1e-13, atol=1e-14)
 
 
 def test_quadratic_bezier_by_hand():
@@ -130,11 +128,7 @@ def test_bad_grids(bad):
 
 
 def test_grids():
-    assert (
-        points_of(3) == (0, 0.5, 1)
-        and points_of(np.int64(2)) == (0, 1)
-        and points_of(np.array([0.25])) == (0.25,)
-    )
+    assert points_of(3) == (0, 0.5, 1) and points_of(np.int64(2)) == (0, 1) and points_of(np.array([0.25])) == (0.25,)
     assert len(points_of(31)) == 31 and points_of(31)[15] == 0.5
 
 
@@ -172,10 +166,16 @@ def test_normal_t():
     assert 0 <= draws.min() and draws.max() <= 1 and kstest(draws, norm(0.5, 0.1).cdf).pvalue > 0.01
 
 
-@pytest.mark.parametrize(("z", "t"), [(-9.0, 0.0), (9.0, 1.0)])
-def test_normal_t_is_clamped(monkeypatch, z, t):
+@pytest.mark.parametrize("z", [-9.0, 9.0])
+@pytest.mark.parametrize("kind", ["bezier", "chain"])
+def test_normal_t_is_clamped_where_a_gradient_still_flows(monkeypatch, double, z, kind):
+    found, _ = captured(monkeypatch, double, recipe="authors", kind=kind)
+    step = next(iter(found["steps"]))[1]
     monkeypatch.setattr(torch, "randn", lambda *a, **k: torch.tensor(z))
-    assert draw_t("normal", torch.Generator()) == t
+    t = draw_t("normal", torch.Generator())
+    assert 0 <= t <= 1 and abs(t - (z > 0)) < 1e-8
+    gradients = torch.autograd.grad(found["loss_at"]((t, step)), list(found["variables"].values()))
+    assert all(torch.isfinite(g).all() for g in gradients) and any(g.any() for g in gradients)
 
 
 def test_recipes():
@@ -188,9 +188,7 @@ def test_recipes():
 # the gradient that reaches control points
 
 
-def captured(
-    monkeypatch, task, method="finetune", recipe="corrected", control_points=1, kind="bezier", name="convnet"
-):
+def captured(monkeypatch, task, method="finetune", recipe="corrected", control_points=1, kind="bezier", name="convnet"):
     """What a fit hands to the loop, by name, and the start, end and original model that it was given."""
     found = {}
 
@@ -323,9 +321,7 @@ def test_control_points_start_on_the_line_or_at_the_original(double, kind, contr
         origin=o,
     )
     middle = fit("corrected")
-    assert (
-        len(middle.points) == control_points + 2 and same(middle.points[0], a) and same(middle.points[-1], b)
-    )
+    assert len(middle.points) == control_points + 2 and same(middle.points[0], a) and same(middle.points[-1], b)
     for j, point in enumerate(middle.points):
         expected = flatten(interpolate(a, b, j / (control_points + 1)))
         torch.testing.assert_close(flatten(point), expected, rtol=1e-13, atol=1e-14)
@@ -340,9 +336,7 @@ def test_fit_equals_a_loop_by_hand(double):
     """NegGrad+ at phi(t), one t for both passes of a step, with AdamW: the same numbers as plain torch."""
     a, b = convnet(0), convnet(1)
     plan = Plan(lr=1e-2, steps=6, batch_size=32, forget_batch_size=8, weight_decay=0.1)
-    curve = fit_curve(
-        a, b, double, seed=5, method="gradient_difference", settings=MethodSettings(plan), plan=plan
-    )
+    curve = fit_curve(a, b, double, seed=5, method="gradient_difference", settings=MethodSettings(plan), plan=plan)
     control = ((flatten(a) + flatten(b)) / 2).requires_grad_(True)
     optimizer = torch.optim.AdamW([control], lr=1e-2, weight_decay=0.1)
     rng = generator(5, "t")
@@ -399,15 +393,11 @@ def test_salun_mask_holds_for_control_points(tiny, theta, recipe):
 
 
 def test_settings_default_to_those_of_the_start(tiny, theta):
-    chosen = MethodSettings(
-        Plan(lr=1e-3, steps=3, batch_size=16, forget_batch_size=8), options=(("beta", 0.3),)
-    )
+    chosen = MethodSettings(Plan(lr=1e-3, steps=3, batch_size=16, forget_batch_size=8), options=(("beta", 0.3),))
     a, b = (unlearn(theta, tiny, "npo", seed=s, settings=chosen) for s in (0, 1))
     plan = Plan(lr=1e-3, steps=3, batch_size=16, forget_batch_size=8)
     inherited = fit_curve(a, b, tiny, seed=0, plan=plan)
-    stated = fit_curve(
-        a.weights, b.weights, tiny, seed=0, plan=plan, method="npo", settings=chosen, origin=theta
-    )
+    stated = fit_curve(a.weights, b.weights, tiny, seed=0, plan=plan, method="npo", settings=chosen, origin=theta)
     other = fit_curve(a, b, tiny, seed=0, plan=plan, method="finetune", settings=MethodSettings(plan))
     assert same(inherited.points[1], stated.points[1]) and not same(inherited.points[1], other.points[1])
 
@@ -472,9 +462,7 @@ def test_any_module_is_unlearned_fitted_and_traced(tiny, name, method):
     curve = fit_curve(a, b, tiny, seed=0, plan=plan)
     assert not same(a.weights, b.weights) and not same(curve.points[1], line(a, b).at(0.5))
     found = trace(curve, tiny, 3)
-    assert found.logits["forget"].shape == (3, 22, 10) and all(
-        np.isfinite(v).all() for v in found.logits.values()
-    )
+    assert found.logits["forget"].shape == (3, 22, 10) and all(np.isfinite(v).all() for v in found.logits.values())
     if name == "flat":
         assert memory_format(original, tiny.x) == torch.contiguous_format
     if name == "tied":
@@ -486,13 +474,9 @@ def test_resnet18_is_unlearned_fitted_and_traced(tiny):
     few = replace(tiny, index={s: rows[:8] for s, rows in tiny.index.items()})
     plan = Plan(lr=1e-3, steps=1, batch_size=8, forget_batch_size=4)
     original = network("resnet18")
-    a, b = (
-        unlearn(original, few, "gradient_difference", seed=s, settings=MethodSettings(plan)) for s in (0, 1)
-    )
+    a, b = (unlearn(original, few, "gradient_difference", seed=s, settings=MethodSettings(plan)) for s in (0, 1))
     found = trace(fit_curve(a, b, few, seed=0, plan=plan), few, 2)
-    assert found.logits["test"].shape == (2, 8, 10) and all(
-        np.isfinite(v).all() for v in found.logits.values()
-    )
+    assert found.logits["test"].shape == (2, 8, 10) and all(np.isfinite(v).all() for v in found.logits.values())
 
 
 def snapshot(weights):

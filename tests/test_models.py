@@ -67,9 +67,7 @@ def test_rebuild_a_named_network():
     before = torch.get_rng_state()
     other = rebuild(net, 5)
     assert torch.equal(torch.get_rng_state(), before)
-    assert same(other, build("convnet", 1, 10, seed=5, width=3)) and same(
-        net, build("convnet", 1, 10, seed=0, width=3)
-    )
+    assert same(other, build("convnet", 1, 10, seed=5, width=3)) and same(net, build("convnet", 1, 10, seed=0, width=3))
 
 
 def test_rebuild_a_module_of_the_users_own():

@@ -258,7 +258,9 @@ def test_an_interrupt_stops_at_once_with_130_and_no_traceback(tmp_path):
     """As Ctrl-C does: the process gets SIGINT while a notebook runs."""
     folder = fake(tmp_path / "notebooks", nb00_good="import time\ntime.sleep(100)", nb01_other="x = 1")
     code = (
-        "import sys; from pathlib import Path; from mcutils import __main__ as m, reproduce as r\n"
+        "import signal, sys; from pathlib import Path; from mcutils import __main__ as m, reproduce as r\n"
+        # A shell starts background jobs with this signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"r.reproduce.__kwdefaults__['notebooks'] = Path({str(folder)!r})\n"
         "r.check_data = lambda preset: None\n"
         f"sys.exit(m.main(['reproduce', '--preset', 'smoke', '--store', {str(tmp_path / 's')!r},"

@@ -292,7 +292,7 @@ def test_computing_can_be_forbidden(specs, copy, monkeypatch, nothing):
     with pytest.raises(BadInput) as caught:
         run([specs["line"], specs["line profile"], other], copy)
     assert str(caught.value) == (
-        f"{key(other)} and 0 more are not in the store, and MCUTILS_COMPUTE=never forbids computing."
+        f"{key(other)} and 0 more are not in the store; MCUTILS_COMPUTE=never forbids computing."
     )
     lost = replace(specs["original"], seed=9)
     with pytest.raises(BadInput, match=f"^{key(lost)} and 1 more are not"):

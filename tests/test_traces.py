@@ -82,15 +82,10 @@ def test_an_endpoint_as_stored_is_what_a_trace_of_it_shows(tiny, theta):
 
 def test_policies_differ_only_where_there_are_statistics(tiny, ends):
     curve = line(ends[0], ends[2])
-    found = [
-        trace(curve, tiny, [0.5], batchnorm=policy).logits["test"] for policy in ("none", "retain", "full")
-    ]
+    found = [trace(curve, tiny, [0.5], batchnorm=policy).logits["test"] for policy in ("none", "retain", "full")]
     assert not any(np.array_equal(a, b) for a, b in zip(found, found[1:] + found[:1], strict=True))
     a, b = (weights_of(build("convnet_gn", 1, 10, seed, width=2)) for seed in (0, 1))
-    found = [
-        trace(line(a, b), tiny, [0.5], batchnorm=policy).logits["test"]
-        for policy in ("none", "retain", "full")
-    ]
+    found = [trace(line(a, b), tiny, [0.5], batchnorm=policy).logits["test"] for policy in ("none", "retain", "full")]
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
 
 

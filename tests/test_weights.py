@@ -289,9 +289,7 @@ def brute_force(w, batches):
     with torch.no_grad():
         for x in batches:
             module(x)
-    return {
-        name: [torch.stack(part).mean(0) for part in zip(*seen, strict=True)] for name, seen in found.items()
-    }
+    return {name: [torch.stack(part).mean(0) for part in zip(*seen, strict=True)] for name, seen in found.items()}
 
 
 def assert_statistics(refreshed, expected):
