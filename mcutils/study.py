@@ -221,7 +221,7 @@ def _together(todo: Sequence[Spec], store: Store, workers: int) -> dict[Spec, st
     errors: dict[Spec, BaseException | None] = {}
     quiet = {"dashboard_address": ":0", "memory_limit": 0, "silence_logs": 40}
     # Dask has its workers give freed pages back at once; a third of a training loop then goes into page faults.
-    keep_pages = dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**30})
+    keep_pages = dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None})
     with (
         keep_pages,
         LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **quiet) as cluster,
