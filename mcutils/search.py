@@ -268,7 +268,7 @@ def main(arguments: argparse.Namespace) -> int:
         else:
             starts = {m: method_settings(name, m) for m in methods}
             jobs = [
-                (m, "none", "adamw", replace(settings_of(starts[m], table)), seed)
+                (m, "none", "adamw", settings_of(starts[m], table), seed)
                 for m in methods
                 for table in candidates(m)
                 for seed in SEEDS

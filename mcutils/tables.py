@@ -10,7 +10,7 @@ import numpy as np
 from .claims import CLAIMS, TOLERANCE, Verdict
 from .connectivity import excess, fraction_interval
 from .data import Task
-from .metrics import gap_to_retrained, tow
+from .metrics import SCORES, gap_to_retrained, tow
 from .profiles import ProfileOf
 from .settings import BadInput, Plan
 from .study import Study
@@ -18,8 +18,6 @@ from .walks import Walk
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SCORES = ("UA", "RA", "TA")
 
 
 def splits_table(task: Task) -> pd.DataFrame:
