@@ -1,4 +1,4 @@
-"""The command line: ``python -m mcutils reproduce | list | search | bench``."""
+"""The command line: ``python -m mcutils reproduce | run | plan | store | show | list | search | bench``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ DETAILS = {
     "methods": ("source",),
     "metrics": ("direction", "unit", "source"),
     "claims": ("source", "statistic", "threshold", "direction", "notebook", "fixed"),
+}
+
+
+COMMANDS = {
+    "run": "compute what the notebooks need, without the notebooks: on all cores or on a cluster",
+    "plan": "say what there is to compute, how long it takes and how much it stores, without computing",
+    "store": "look after a store of results: status, verify, gc, export, import",
+    "show": "say where a result or a figure comes from",
 }
 
 
@@ -64,6 +72,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     one.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
     one.add_argument("--fresh", action="store_true", help="do without the results shipped in data/ (default: use them)")
     one.add_argument("--workers", type=int, metavar="N", help="processes that compute (default: one a core)")
+    one.add_argument("--engine", metavar="NAME", help="serial, local, slurm or a scheduler's address (default: local)")
     one.add_argument(
         "--out",
         metavar="PATH",
@@ -94,6 +103,14 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     two.add_argument("kind", choices=[*TABLES, "notebooks"], help="what to list")
     two.add_argument("--json", action="store_true", help="print a JSON list of objects (default: two columns)")
     two.set_defaults(run=_list)
+
+    for name, about in COMMANDS.items():
+        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        if list(argv[:1]) == [name]:
+            module = import_module("mcutils.commands")
+            getattr(module, f"add_{name}_arguments")(command)
+            if name != "store":
+                command.set_defaults(run=getattr(module, f"{name}_main"))
 
     three = commands.add_parser(
         "search",
@@ -156,6 +173,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         store=arguments.store,
         fresh=arguments.fresh,
         workers=arguments.workers,
+        engine=arguments.engine,
         write_notebooks=arguments.write_notebooks,
         parameters=[tuple(pair) for pair in arguments.parameters],
         out=arguments.out,

@@ -117,9 +117,13 @@ class Recipe:
         choose("BatchNorm policy", self.batchnorm, ("none", "retain", "full"))
 
 
+# The last three are the first with one of the authors' choices each.
 RECIPES: dict[str, Recipe] = {
     "corrected": Recipe(),
     "authors": Recipe(sampling="normal", start="original", gradient="copied", batchnorm="none"),
+    "normal_t": Recipe(sampling="normal"),
+    "original_start": Recipe(start="original"),
+    "copied_gradient": Recipe(gradient="copied"),
 }
 
 

@@ -242,6 +242,16 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
 }
 
 
+# Fingerprints that loading one would find, where they are the same everywhere: a spec can be written without loading.
+FINGERPRINTS = {"fashion-mnist-full": FASHION_FULL_SHA256, "digits": DIGITS_SHA256}
+# Training and test images of each, and the shape of one: for whoever must know without loading them.
+SHAPES: dict[str, tuple[int, int, tuple[int, int, int]]] = {
+    "fashion-mnist": (10_000, 2_000, (1, 28, 28)),
+    "fashion-mnist-full": (60_000, 10_000, (1, 28, 28)),
+    "digits": (1_438, 359, (1, 8, 8)),
+}
+
+
 def data_folder(path: str | Path | None = None) -> Path:
     """Return the folder of shipped files: ``path``, else ``$MCUTILS_DATA``, else data/ beside the package."""
     folder = Path(path or os.environ.get("MCUTILS_DATA") or Path(__file__).resolve().parent.parent / "data")

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .engines import check_engine
 from .settings import BadInput, preset
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = ROOT / "data" / "store"
+USED = "results.json"  # beside the figures: notebook -> keys of the results behind it
 DEFAULT = "laptop"  # the preset whose figures and executed notebooks are committed
 # Parameters that are set by an option of their own.
 HANDED_OVER = {"preset": "--preset", "store": "--store", "figures": "--out"}
@@ -51,6 +53,7 @@ def reproduce(
     store: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
+    engine: str | None = None,
     write_notebooks: bool = False,
     parameters: Sequence[tuple[str, str]] = (),
     out: str | Path | None = None,
@@ -67,6 +70,7 @@ def reproduce(
         store: folder of results; else ``$MCUTILS_STORE``, else build/store.
         fresh: leave the results shipped in data/ aside.
         workers: processes that compute; else a core each.
+        engine: as in `runs.run`; else the environment's ``MCUTILS_ENGINE``, else ``local``.
         write_notebooks: after a run without failure, put cleaned executed notebooks back into ``notebooks``, and,
             if all were run, exactly the results they used into data/store, so that the two always agree.
         parameters: (name, value as text) pairs for cells tagged ``parameters``.
@@ -94,6 +98,7 @@ def reproduce(
     check_folder(figures, "figures folder", "--out")
     check_folder(results, "store", "--store")
     check_data(preset_name)
+    check_engine(engine or os.environ.get("MCUTILS_ENGINE") or "local")
     variables = {
         # The code that runs is the code beside these notebooks, on the Python that runs this.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
@@ -105,6 +110,7 @@ def reproduce(
         "MCUTILS_FIGURES": str(figures),
         **({"MCUTILS_FRESH": "1"} if fresh else {}),
         **({"MCUTILS_WORKERS": str(workers)} if workers else {}),
+        **({"MCUTILS_ENGINE": engine} if engine else {}),
     }
     outcomes = []
     with environment(variables):
@@ -118,18 +124,39 @@ def reproduce(
             print(f"\n{outcome.name}: {outcome.error}", file=sys.stderr)
     if any(o.error for o in outcomes):
         return 2 if all(o.refused for o in outcomes if o.error) else 1
+    note_results(figures / USED, preset_name, outcomes)
     if write_notebooks:
         # All are cleaned before the first is written, so that a refusal leaves the folder as it was.
         for path, text in [(path, committed_form(target / "notebooks" / path.name, path)) for path in paths]:
             replace_text(path, text)
         print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(notebooks)}")
         if not names and notebooks == NOTEBOOKS:
-            from .store import export
+            from .experiments import shipped
+            from .planning import gathered, read_timings, updated, write_timings
+            from .specs import key
+            from .study import study
+            from .upkeep import export, notes
 
-            shipped = sorted({name for outcome in outcomes for name in outcome.keys})
-            size = export(shipped, results, SHIPPED)
-            print(f"wrote {_counted(len(shipped), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
+            bench = study(preset_name, store=str(results), fresh=fresh)
+            bench.run(shipped(bench), engine=engine, workers=workers, load=False)
+            kept = {name for outcome in outcomes for name in outcome.keys} | {key(s) for s in shipped(bench)}
+            size = export(kept, [results, SHIPPED], SHIPPED, exact=True)
+            write_timings(updated(read_timings(), gathered(notes([results]).values())))
+            print(f"wrote {_counted(len(kept), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
     return 0
+
+
+def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> None:
+    """Write, beside the figures, which results each notebook's figures were drawn from."""
+    found = {o.name: {"preset": preset_name, "results": sorted(o.keys)} for o in outcomes if o.keys}
+    if not found:
+        return
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        entries = {}
+    entries |= found
+    replace_text(path, json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
 
 def find(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
@@ -354,8 +381,9 @@ def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
-def table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+def table(rows: Sequence[Sequence[Any]], right: Iterable[int] = ()) -> str:
     """Rows of text as aligned columns; the last is not padded."""
+    rows = [[str(value) for value in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     right = set(right)
     lines = []

@@ -4,34 +4,66 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any
 
+from .cues import SETS, planted
 from .curves import CURVES, RECIPES
-from .data import Task, load_task
+from .data import DATASETS, FINGERPRINTS, Task, load_task
+from .models import MODELS
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
 from .settings import BadInput, MethodSettings, Plan, choose
 from .traces import POLICIES
 from .unlearning import METHODS
 
-# One number per kind of result, raised whenever the algorithm behind it gives other numbers.
+# One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
 VERSIONS = {"Original": 1, "Retrained": 1, "Untrained": 1, "Unlearned": 1, "Path": 1, "TraceOf": 1, "Profile": 1}
+
+
+# What a field of this name may hold: a whole number from here on, or, for None, a share between 0 and 1.
+LOWEST = {"seed": 0, "width": 1, "points": 1, "bootstrap": 1, "control_points": 0, "forget": None}
+
+
+class Checked:
+    """A spec whose fields of the names in `LOWEST` are checked when it is made."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            value, low = getattr(self, field.name), LOWEST.get(field.name)
+            if low is not None and (type(value) is not int or value < low):
+                raise BadInput(f"{field.name} must be a whole number of at least {low}, got {value!r}.")
+            if field.name == "init" and not (value is None or (type(value) is int and value >= 0)):
+                raise BadInput(f"init must be None or a whole number of at least 0, got {value!r}.")
+            if field.name == "forget" and not (isinstance(value, (int, float)) and 0 < value < 1):
+                raise BadInput(f"forget must be a share between 0 and 1, got {value!r}.")
+            if field.name == "model" and isinstance(value, str):
+                choose("model", value, MODELS)
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set and how much of it; ``checksum`` is that of the decoded images and labels (filled in if empty)."""
+    """A data set and how much of it; ``checksum`` is that of the decoded images and labels (filled in if empty).
+
+    ``cue``: the first images of the forget order, this share of the pool, carry a cue (`cues.planted`); 0 is none.
+    """
 
     dataset: str
     train_size: int = 0
     test_size: int = 0
     checksum: str = ""
+    cue: float = 0.0
 
     def __post_init__(self) -> None:
+        choose("data set", self.dataset, DATASETS)
+        if not (isinstance(self.cue, (int, float)) and 0 <= self.cue < 1):
+            raise BadInput(f"cue must be a share of the pool from 0 to below 1, got {self.cue!r}.")
         if not self.checksum:
-            object.__setattr__(self, "checksum", _task(self.dataset, 0.1, self.train_size, self.test_size).checksum)
+            known = FINGERPRINTS.get(self.dataset)
+            found = known or _task(self.dataset, 0.1, self.train_size, self.test_size).checksum
+            object.__setattr__(self, "checksum", found)
 
     def task(self, forget: float) -> Task:
         """The task with this share of the training pool to forget."""
@@ -40,7 +72,7 @@ class Data:
             raise BadInput(
                 f"the spec is of {self.dataset} with checksum {self.checksum}, but here it is {found.checksum}."
             )
-        return found
+        return _planted(found, float(self.cue)) if self.cue else found
 
 
 @lru_cache(maxsize=4)
@@ -48,8 +80,13 @@ def _task(dataset: str, forget: float, train_size: int, test_size: int) -> Task:
     return load_task(dataset, forget, train_size=train_size or None, test_size=test_size or None)
 
 
+@lru_cache(maxsize=4)
+def _planted(task: Task, cue: float) -> Task:
+    return planted(task, fraction=cue)
+
+
 @dataclass(frozen=True)
-class Original:
+class Original(Checked):
     """The model before unlearning, trained on all of the pool."""
 
     data: Data
@@ -60,8 +97,8 @@ class Original:
 
 
 @dataclass(frozen=True)
-class Retrained:
-    """A model trained on D_r only, with a seed of its own."""
+class Retrained(Checked):
+    """A model trained on D_r only, with a seed of its own; ``init``, where given, draws its initial weights instead."""
 
     data: Data
     forget: float
@@ -69,10 +106,11 @@ class Retrained:
     width: int
     seed: int
     plan: Plan
+    init: int | None = None
 
 
 @dataclass(frozen=True)
-class Untrained:
+class Untrained(Checked):
     """A random network of the architecture: the reference of ZRF."""
 
     data: Data
@@ -82,7 +120,7 @@ class Untrained:
 
 
 @dataclass(frozen=True)
-class Unlearned:
+class Unlearned(Checked):
     """An endpoint: a method, a curriculum and an optimiser applied to ``origin`` (an original or another endpoint)."""
 
     origin: Original | Unlearned | Retrained
@@ -94,6 +132,7 @@ class Unlearned:
     settings: MethodSettings
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         choose("method", self.method, METHODS)
         choose("curriculum", self.curriculum, CURRICULA)
         choose("optimizer", self.optimizer, OPTIMIZERS)
@@ -105,8 +144,12 @@ class Unlearned:
 
 
 @dataclass(frozen=True)
-class Path:
-    """A curve between two models; ``plan`` and ``method`` say how control points were fitted (linear: not at all)."""
+class Path(Checked):
+    """A curve between two models; a linear one is not fitted.
+
+    Control points are fitted by ``recipe`` and ``plan`` with the objective of the start, or, where ``method`` is named,
+    with that method's under its ``settings``.
+    """
 
     start: Unlearned | Original | Retrained
     end: Unlearned | Original | Retrained
@@ -116,8 +159,11 @@ class Path:
     recipe: str = ""
     seed: int = 0
     plan: Plan | None = None
+    method: str = ""
+    settings: MethodSettings | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         choose("curve", self.kind, CURVES)
         if self.kind != "linear":
             choose("recipe", self.recipe, RECIPES)
@@ -125,6 +171,10 @@ class Path:
                 raise BadInput(
                     f"a {self.kind} path needs a plan and at least 1 control point, got {self.control_points}."
                 )
+        if self.method:
+            choose("method", self.method, METHODS)
+        if bool(self.method) != (self.settings is not None):
+            raise BadInput(f"a fit with the objective of {self.method or 'no method'} needs that method's settings.")
         if self.start.data != self.end.data:
             raise BadInput(f"the ends of a path were trained on different data: {self.start.data} and {self.end.data}.")
 
@@ -135,15 +185,24 @@ class Path:
 
 
 @dataclass(frozen=True)
-class TraceOf:
-    """Logits of a model, or of a curve at ``points`` equally spaced t."""
+class TraceOf(Checked):
+    """Logits of a model, or of a curve at ``points`` equally spaced t.
+
+    ``shown``: forget and test images replaced by those of a counterfactual set of `cues.SETS`; empty is as they are.
+    """
 
     model: Original | Retrained | Untrained | Unlearned | Path
     forget: float
     points: int = 1
     batchnorm: str = "retain"
+    shown: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shown:
+            choose("counterfactual set", self.shown, SETS)
+            if not self.model.data.cue:
+                raise BadInput(f"the set {self.shown!r} is of data with a cue, but these carry none.")
         choose("BatchNorm policy", self.batchnorm, POLICIES)
         allowed = self.points > 1 if isinstance(self.model, Path) else self.points == 1
         if not allowed:
@@ -151,7 +210,7 @@ class TraceOf:
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Checked):
     """What figures and verdicts need of a trace: metrics along it, connectivity with its replicates."""
 
     trace: TraceOf
@@ -166,16 +225,7 @@ Spec = Any
 
 def plain(value: Any) -> Any:
     """A spec as nested dictionaries and lists, with the name and version of each kind."""
-    if is_dataclass(value):
-        name = kind_of(value)
-        # 1 and 1.0 are equal but not the same text: equal specs must have one key, in every process.
-        table = {
-            f.name: plain(float(v) if f.type == "float" else v) for f in fields(value) for v in [getattr(value, f.name)]
-        }
-        return {"kind": name, **({"version": VERSIONS[name]} if name in VERSIONS else {}), **table}
-    if isinstance(value, (tuple, list)):
-        return [plain(v) for v in value]
-    return value
+    return _described(value, plain)
 
 
 def kind_of(spec: Spec) -> str:
@@ -183,11 +233,51 @@ def kind_of(spec: Spec) -> str:
     return type(spec).__name__
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=200_000)
 def key(spec: Spec) -> str:
-    """Name of a spec's result: its kind and the hash of everything that determines it."""
-    text = json.dumps(plain(spec), sort_keys=True, separators=(",", ":"))
-    return f"{kind_of(spec).lower()}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+    """Name of a spec's result: its kind and the hash of its own settings and of its parents' keys."""
+    return _name(_described(spec, _or_key))
+
+
+def key_of(description: Mapping[str, Any]) -> str:
+    """The key of a spec written by `plain`, for example one read back from a result's provenance."""
+
+    def parent(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return key_of(value) if value.get("spec") in VERSIONS else {k: parent(v) for k, v in value.items()}
+        return [parent(v) for v in value] if isinstance(value, list) else value
+
+    return _name({name: parent(value) for name, value in description.items()})
+
+
+def _or_key(value: Any) -> Any:
+    return key(value) if is_dataclass(value) and kind_of(value) in VERSIONS else _described(value, _or_key)
+
+
+def _described(value: Any, inner: Callable[[Any], Any]) -> Any:
+    """One level of `plain`; ``inner`` describes the values of fields and the items of tuples."""
+    if is_dataclass(value):
+        name = kind_of(value)
+        version = {"version": VERSIONS[name]} if name in VERSIONS else {}
+        table = {f.name: inner(_number(v) if "int" not in f.type else v) for f, v in _values(value)}
+        return {"spec": name, **version, **table}
+    if isinstance(value, (tuple, list)):
+        return [inner(_number(v)) for v in value]
+    return value
+
+
+def _values(value: Any) -> list[tuple[Any, Any]]:
+    return [(f, getattr(value, f.name)) for f in fields(value)]
+
+
+def _number(value: Any) -> Any:
+    # 1 and 1.0 are equal but not the same text: equal specs must have one key, in every process.
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _name(description: Mapping[str, Any]) -> str:
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+    return f"{description['spec'].lower()}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
 def parents(spec: Spec) -> tuple[Spec, ...]:

@@ -153,16 +153,17 @@ def train(
     seed: int,
     plan: Plan | None = None,
     split: str = "train",
+    init: int | None = None,
     progress: Callable[[int, float], None] | None = None,
     **options: int,
 ) -> Weights:
     """Train a network with cross-entropy on ``split`` (``train``: the original model; ``retain``: the retrained one).
 
-    ``seed`` draws the initial weights and the order of batches; ``plan`` defaults to the settings of the data set and
-    model; ``options`` go to the architecture (``width``). BatchNorm statistics are those of the task's ``bn`` rows,
+    ``seed`` draws the initial weights and the order of batches (``init``, where given, the weights); ``plan`` defaults
+    to the settings of the data set and model; ``options`` go to the architecture (``width``). BatchNorm statistics are those of the task's ``bn`` rows,
     which are retain data. On one thread and one library version a rerun is bit-identical.
     """
-    start = network_for(task, model, seed, **options)
+    start = network_for(task, model, seed if init is None else init, **options)
     plan = plan or train_plan(settings_name(task.dataset, start.model))
     layout = memory_format(start, task.x)
     params = laid_out(start.params, layout)

@@ -10,9 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mcutils"
 ORDER = (
-    "settings data models weights objectives optimizers training unlearning curves traces metrics"
-    " connectivity specs profiles store study claims walks verdicts search tables plots bench"
-    " reproduce __main__"
+    "settings engines data models weights objectives optimizers training unlearning curves traces metrics cues"
+    " connectivity similarity planes specs profiles store upkeep runs conditions study claims walks verdicts"
+    " experiments planning search tables plots bench reproduce commands __main__"
 ).split()
 # Slow to import, or needed by few: imported inside the functions that use them.
 HEAVY = set(

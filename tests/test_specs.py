@@ -20,19 +20,20 @@ from mcutils.specs import (
     Untrained,
     is_line,
     key,
+    key_of,
     kind_of,
     parents,
     plain,
 )
 
-DATA = Data("digits", 240, 60, "0123456789abcdef")
+DATA = Data("digits", 240, 60, "0123456789abcdef", 0.1)
 PLAN = Plan(lr=0.01, steps=30, batch_size=64, options=(("betas", (0.9, 0.999)),))
 SETTINGS = MethodSettings(PLAN, (("beta", 0.1),), (("lam", 1.5),))
 ORIGINAL = Original(DATA, "convnet", 4, 0, PLAN)
 RETRAINED = Retrained(DATA, 0.1, "convnet", 4, 42, PLAN)
 UNTRAINED = Untrained(DATA, "convnet", 4, 0)
 UNLEARNED = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
-PATH = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN)
+PATH = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN, "scrub", SETTINGS)
 TRACE = TraceOf(PATH, 0.1, 5)
 PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (TraceOf(RETRAINED, 0.1),), TraceOf(UNTRAINED, 0.1), 50)
 RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE)
@@ -42,7 +43,7 @@ SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 SEED, FORGET, OTHER_PLAN = {"seed": 7}, {"forget": 0.2}, {"plan": replace(PLAN, lr=0.03)}
 NETWORK = {"data": replace(DATA, train_size=100), "model": "convnet_gn", "width": 8, **SEED}
 OTHER = {
-    "Data": {"dataset": "fashion-mnist", "train_size": 120, "test_size": 30, "checksum": "fedcba9876543210"},
+    "Data": {"dataset": "fashion-mnist", "train_size": 120, "test_size": 30, "checksum": "fedcba9876543210", "cue": 0.05},
     "Plan": {
         "optimizer": "sgd",
         "lr": 0.02,
@@ -56,7 +57,7 @@ OTHER = {
     },
     "MethodSettings": {**OTHER_PLAN, "options": (("beta", 0.2),), "curriculum_options": ()},
     "Original": {**NETWORK, **OTHER_PLAN},
-    "Retrained": {**NETWORK, **FORGET, **OTHER_PLAN},
+    "Retrained": {**NETWORK, **FORGET, **OTHER_PLAN, "init": 5},
     "Untrained": NETWORK,
     "Unlearned": {
         "origin": RETRAINED,
@@ -76,8 +77,10 @@ OTHER = {
         "recipe": "authors",
         **SEED,
         **OTHER_PLAN,
+        "method": "npo",
+        "settings": MethodSettings(PLAN),
     },
-    "TraceOf": {"model": replace(PATH, seed=8), **FORGET, "points": 7, "batchnorm": "none"},
+    "TraceOf": {"model": replace(PATH, seed=8), **FORGET, "points": 7, "batchnorm": "none", "shown": "own"},
     "Profile": {
         "trace": TraceOf(PATH, 0.1, 9),
         "original": TraceOf(ORIGINAL, 0.3),
@@ -153,7 +156,7 @@ def test_the_data_of_both_ends_are_part_of_a_path_s_key():
 
     assert on(DATA) == PATH
     keys = {key(on(replace(DATA, **{f: v}))) for f, v in OTHER["Data"].items()}
-    assert len(keys) == 4 and key(PATH) not in keys
+    assert len(keys) == len(OTHER["Data"]) and key(PATH) not in keys
 
 
 @pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
@@ -169,7 +172,7 @@ def test_equal_specs_have_one_key(sample, forgotten):
     ("whole", "same"),
     [
         (Plan(lr=1, weight_decay=0, clip=2), Plan(lr=1.0, weight_decay=0.0, clip=2.0)),
-        (TraceOf(ORIGINAL, 1), TraceOf(ORIGINAL, 1.0)),
+        (MethodSettings(PLAN, (("msteps", 4),)), MethodSettings(PLAN, (("msteps", 4.0),))),
     ],
 )
 def test_a_whole_number_and_the_equal_float_are_one_key(whole, same, forgotten):
@@ -183,13 +186,13 @@ def test_keys_are_these():
     # Shipped results are found by their keys, on every machine: a change of any of these orphans data/store,
     # and should be made by raising a version. They are SHA-256 of JSON text: no platform or library matters.
     assert [key(s) for s in RESULTS] == [
-        "original-e0d6947a3a16eb170a71",
-        "retrained-b1cad117fcd2b3352b4e",
-        "untrained-e335ee4efa584b4ccad7",
-        "unlearned-6db1ffdea6f16df4f384",
-        "path-d2164b3509bae858eee6",
-        "traceof-ada1bfcb00e3e4a8188d",
-        "profile-b8a861a369ac4ecc80b9",
+        "original-61a9fb80cfe1d8d797ce",
+        "retrained-6a882db61bf35ab5b630",
+        "untrained-0107122e2e68a7427586",
+        "unlearned-cb7049e8bf1beaa6fb71",
+        "path-37eb150b83c88d4b023c",
+        "traceof-57fdf1b395ec44c18d5d",
+        "profile-c94c51710d59a0be289a",
     ]
 
 
@@ -201,6 +204,15 @@ def test_a_new_version_renames_what_is_made_with_it_and_nothing_else(kind, forgo
     changed = {s for s in RESULTS if key(s) != before[s]}
     assert changed == {s for s in RESULTS if kind in kinds(s)}
     assert PROFILE in changed
+
+
+@pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
+def test_a_key_is_that_of_the_written_spec(sample):
+    assert key_of(json.loads(json.dumps(plain(sample)))) == key(sample)
+
+
+def test_no_setting_hides_the_kind_of_a_spec():
+    assert plain(PATH)["spec"] == "Path" and plain(PATH)["kind"] == "bezier"
 
 
 def test_a_spec_is_plain_json_and_frozen():
@@ -258,7 +270,23 @@ REFUSED = {
     ),
     "a curve at 1 point": (lambda: replace(TRACE, points=1), "2 points or more and a model at 1, got 1"),
     "a model at 5 points": (lambda: TraceOf(ORIGINAL, 0.1, 5), "2 points or more and a model at 1, got 5"),
-    "a model at no point": (lambda: TraceOf(ORIGINAL, 0.1, 0), "2 points or more and a model at 1, got 0"),
+    "a model at no point": (lambda: TraceOf(ORIGINAL, 0.1, 0), "points must be a whole number of at least 1, got 0"),
+    "nothing to forget": (lambda: replace(UNLEARNED, forget=0.0), "forget must be a share between 0 and 1, got 0.0"),
+    "everything to forget": (lambda: replace(RETRAINED, forget=1), "forget must be a share between 0 and 1, got 1"),
+    "a seed that is no number": (lambda: replace(UNLEARNED, seed="42"), "seed must be a whole number of at least 0"),
+    "a seed below 0": (lambda: replace(ORIGINAL, seed=-1), "seed must be a whole number of at least 0, got -1"),
+    "initial weights": (lambda: replace(RETRAINED, init=0.5), "init must be None or a whole number"),
+    "no width": (lambda: replace(ORIGINAL, width=0), "width must be a whole number of at least 1, got 0"),
+    "model": (lambda: replace(ORIGINAL, model="vgg"), "unknown model 'vgg': choose one of convnet, "),
+    "all cued": (lambda: replace(DATA, cue=1), "cue must be a share of the pool from 0 to below 1, got 1"),
+    "objective": (lambda: replace(PATH, method="wish"), "unknown method 'wish'"),
+    "objective without settings": (lambda: replace(PATH, settings=None), "the objective of scrub needs that method's"),
+    "settings without objective": (lambda: replace(PATH, method=""), "the objective of no method needs"),
+    "counterfactual set": (lambda: replace(TRACE, shown="all"), "unknown counterfactual set 'all': choose one of none"),
+    "a set without a cue": (
+        lambda: TraceOf(replace(ORIGINAL, data=replace(DATA, cue=0.0)), 0.1, shown="own"),
+        "the set 'own' is of data with a cue, but these carry none",
+    ),
     "ends on other data": (
         lambda: replace(PATH, end=replace(ORIGINAL, data=replace(DATA, train_size=120))),
         "the ends of a path were trained on different data",

@@ -307,6 +307,15 @@ def test_training_is_bit_identical_per_seed(tiny, quick):
     assert all(not torch.equal(a.params[k], c.params[k]) for k in a.params if a.params[k].ndim > 1)
 
 
+def test_initial_weights_can_have_a_seed_of_their_own(tiny):
+    still, moving = Plan(steps=0), Plan(steps=3, batch_size=16)
+    none, five, six = (train(tiny, "convnet", seed=5, init=i, plan=still, width=4).params for i in (None, 5, 6))
+    assert same(none, five) and not same(five, six)
+    # The order of batches stays that of the seed: from the same weights, another seed goes elsewhere.
+    one, other = (train(tiny, "convnet", seed=seed, init=6, plan=moving, width=4) for seed in (5, 7))
+    assert not same(one.params, other.params)
+
+
 def test_training_leaves_the_global_generator_alone(tiny, quick):
     state = torch.random.get_rng_state()
     train(tiny, "convnet", seed=0, plan=quick, width=2)

@@ -1,0 +1,268 @@
+"""Commands over stores and plans: ``store``, ``show``, ``plan`` and ``run``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .planning import plan, plan_text
+from .reproduce import DEFAULT, ROOT, SHIPPED, USED, check_folder, shown, table
+from .runs import cores
+from .settings import BadInput, choose
+from .specs import Spec
+from .study import RunFailed, Study, study
+from .upkeep import adopt, collect, export, matching, notes, parents_in, status, verify
+
+
+def store_folder(given: str | None) -> Path:
+    """The folder of results: as given, else the environment's ``MCUTILS_STORE``, else build/store."""
+    return Path(given or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store").expanduser()
+
+
+def layers(folder: Path, fresh: bool = False) -> list[Path]:
+    """A store's folder and the shipped results below it, those that exist."""
+    below = [] if fresh or os.environ.get("MCUTILS_FRESH") else [SHIPPED]
+    return [path for path in (folder, *below) if path.is_dir()]
+
+
+def planned(names: Sequence[str], bench: Study) -> list[Spec]:
+    """The specs of the notebooks named (``02`` or ``02_seeds``), of all if none is."""
+    from .experiments import EXPERIMENTS
+
+    chosen = []
+    for name in names or EXPERIMENTS:
+        matches = [full for full in EXPERIMENTS if Path(name).stem in (full, full.split("_")[0])]
+        chosen.append(choose("experiment", matches[0] if matches else name, EXPERIMENTS))
+    return [spec for name in dict.fromkeys(chosen) for spec in EXPERIMENTS[name](bench)]
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``run``."""
+    _add_study_arguments(parser)
+    parser.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="serial, local, slurm or a Dask scheduler's address (default: $MCUTILS_ENGINE, else local)",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that compute (default: one a core)")
+
+
+def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``plan``."""
+    _add_study_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON (default: a table)")
+
+
+def _add_study_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="00 or 00_quickstart (default: all)")
+    parser.add_argument("--preset", default=DEFAULT, help=f"smoke, laptop or paper (default: {DEFAULT})")
+    parser.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
+    parser.add_argument("--fresh", action="store_true", help="do without the results shipped in data/")
+
+
+def run_main(arguments: argparse.Namespace) -> int:
+    """Compute what the notebooks need, without the notebooks."""
+    folder = store_folder(arguments.store)
+    check_folder(folder, "store", "--store")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise BadInput(f"--workers must be at least 1, got {arguments.workers}.")
+    bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
+    try:
+        bench.run(planned(arguments.notebooks, bench), engine=arguments.engine, workers=arguments.workers, load=False)
+    except RunFailed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+def plan_main(arguments: argparse.Namespace) -> int:
+    """Print what the notebooks would compute."""
+    folder = store_folder(arguments.store)
+    bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
+    rows = plan(planned(arguments.notebooks, bench), bench.store)
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    words = [(r["kind"], r["stored"], r["to compute"], f"{r['CPU seconds']:,.0f}", f"{r['MB']:,.1f}") for r in rows]
+    print(table([("kind", "stored", "to compute", "CPU seconds", "MB"), *words]))
+    print(plan_text(rows, cores()))
+    return 0
+
+
+def add_store_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``store``."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    about = {
+        "status": "count results, megabytes and CPU seconds by kind",
+        "verify": "check every result; exit 1 and name what is damaged",
+        "gc": "remove what nothing will read: set-aside files, remains of killed runs, outdated results",
+        "export": "copy results into another folder, for a colleague or as a read-only layer",
+        "import": "copy the sound results of another store into this one",
+    }
+    for name, text in about.items():
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("--store", metavar="PATH", help="the store (default: $MCUTILS_STORE, else build/store)")
+        action.set_defaults(run=ACTIONS[name])
+        if name == "gc":
+            action.add_argument("--dry-run", action="store_true", help="only say what would go")
+        if name == "status":
+            action.add_argument("--json", action="store_true", help="print JSON (default: a table)")
+        if name == "export":
+            action.add_argument("target", metavar="TARGET", help="folder to copy into")
+            action.add_argument("keys", nargs="*", metavar="KEY", help="keys or their beginnings (default: all)")
+            action.add_argument("--used-by", metavar="FILE", help=f"take the keys that a {USED} beside figures lists")
+            action.add_argument("--exact", action="store_true", help="remove all other results from the target")
+        if name == "import":
+            action.add_argument("source", metavar="SOURCE", help="the other store's folder")
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    folder = store_folder(arguments.store)
+    rows = status(folder)
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    words = [(r["kind"], r["results"], f"{r['MB']:,.1f}", f"{r['CPU seconds']:,.0f}") for r in rows]
+    total = [sum(r[k] for r in rows) for k in ("results", "MB", "CPU seconds")]
+    words.append(("all", total[0], f"{total[1]:,.1f}", f"{total[2]:,.0f}"))
+    print(shown(folder))
+    print(table([("kind", "results", "MB", "CPU seconds"), *words]))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from .upkeep import results
+
+    folder = store_folder(arguments.store)
+    bad, count = verify(folder), len(results(folder))
+    for path, wrong in bad.items():
+        print(f"{path.name}: {wrong}")
+    print(f"{count - len(bad)} sound, {len(bad)} damaged in {shown(folder)}")
+    return 1 if bad else 0
+
+
+def _gc(arguments: argparse.Namespace) -> int:
+    folder = store_folder(arguments.store)
+    count, size = collect(folder, arguments.dry_run)
+    print(f"{'would remove' if arguments.dry_run else 'removed'} {count} files, {size / 1e6:.1f} MB")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    sources = layers(store_folder(arguments.store))
+    if not sources:
+        raise BadInput(f"there is no store in {store_folder(arguments.store)}: name one with --store.")
+    if arguments.used_by:
+        keys = used(Path(arguments.used_by))
+    elif arguments.keys:
+        keys = [key for prefix in arguments.keys for key in matching(prefix, sources)]
+    else:
+        keys = list(notes(sources[:1]))
+    size = export(keys, sources, Path(arguments.target).expanduser(), arguments.exact)
+    print(f"{len(set(keys))} results exported; {arguments.target} now holds {size / 1e6:.1f} MB")
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    folder = store_folder(arguments.store)
+    check_folder(folder, "store", "--store")
+    new, known, bad = adopt(Path(arguments.source).expanduser(), folder)
+    for path, wrong in bad.items():
+        print(f"left out {path.name}: {wrong}", file=sys.stderr)
+    print(f"{new} results imported, {known} were there, {len(bad)} damaged ones left out")
+    return 1 if bad else 0
+
+
+ACTIONS = {"status": _status, "verify": _verify, "gc": _gc, "export": _export, "import": _import}
+
+
+def used(path: Path) -> list[str]:
+    """Keys of all results that a reproduction's list names."""
+    try:
+        return sorted({key for entry in json.loads(path.read_text()).values() for key in entry["results"]})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(f"{path} is not a list of used results: name the {USED} beside the figures.") from None
+
+
+def add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``show``."""
+    parser.add_argument("key", metavar="KEY", help="a result's key or the beginning of one, or a figure's file name")
+    parser.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
+    parser.add_argument("--json", action="store_true", help="print the whole provenance as JSON")
+
+
+def show_main(arguments: argparse.Namespace) -> int:
+    """Print where a result, or a figure's results, come from."""
+    folders = layers(store_folder(arguments.store))
+    if arguments.key.endswith((".png", ".svg")):
+        return _show_figure(Path(arguments.key), folders)
+    found = matching(arguments.key, folders)
+    if arguments.json:
+        print(json.dumps([{**note, "folder": shown(note["folder"])} for note in found.values()], indent=1))
+    elif len(found) > 1:
+        print(table([("key", "seconds", "made")] + [(k, n["seconds"], n["created"]) for k, n in found.items()]))
+    else:
+        [(name, note)] = found.items()
+        print(provenance_text(name, note, notes(folders)))
+    return 0
+
+
+def provenance_text(name: str, note: dict[str, Any], known: dict[str, Any]) -> str:
+    """Provenance in words: where, when, how long, on what; the spec; all that it was made from, each once."""
+    versions = ", ".join(f"{k} {v}" for k, v in note["versions"].items())
+    lines = [
+        name,
+        f"  stored  {shown(note['folder'])}, {note['bytes'] / 1e3:.0f} kB, sha256 {note['sha256'][:16]}…",
+        f"  made    {note['created']}, {note['seconds']} CPU seconds, {versions}",
+        f"  {_settings(note['spec'])}",
+        "  made from" + ("" if parents_in(note["spec"]) else " nothing but its settings"),
+    ]
+    seen: set[str] = set()
+
+    def visit(spec: Any, depth: int) -> None:
+        for key, inner in parents_in(spec).items():
+            again = key in seen
+            seen.add(key)
+            pad = "  " * depth
+            lines.append(f"{pad}{key}, {'as above' if again else 'stored' if key in known else 'not stored'}")
+            if not again:
+                lines.append(f"{pad}    {_settings(inner)}")
+                visit(inner, depth + 1)
+
+    visit(note["spec"], 2)
+    return "\n".join(lines)
+
+
+def _settings(spec: Any) -> str:
+    """A spec's own settings in one line; results inside it are left out."""
+    if isinstance(spec, list):
+        return "[" + ", ".join(map(_settings, spec)) + "]"
+    if not isinstance(spec, dict):
+        return f"{spec:g}" if isinstance(spec, float) else str(spec)
+    parts = []
+    for name, value in spec.items():
+        if name != "spec" and not parents_in([value]) and value not in ("", None, []):
+            inner = f"({_settings(value)})" if isinstance(value, dict) else _settings(value)
+            parts.append(f"{name} {inner[:16] if name == 'checksum' else inner}")
+    return ", ".join(parts)
+
+
+def _show_figure(path: Path, folders: Sequence[Path]) -> int:
+    listing = path.parent / USED
+    try:
+        entries = json.loads(listing.read_text())
+    except (OSError, ValueError):
+        raise BadInput(f"{listing} does not say where {path.name} comes from: reproduce the notebook first.") from None
+    owner = next((name for name in sorted(entries, reverse=True) if path.stem.startswith(name)), None)
+    if owner is None:
+        raise BadInput(f"{path.name} belongs to none of {', '.join(entries)}.")
+    known, keys = notes(folders), entries[owner]["results"]
+    print(f"{path.name}: notebook {owner}, preset {entries[owner]['preset']}, {len(keys)} results")
+    rows = [(k, known[k]["created"] if k in known else "not stored here") for k in keys]
+    print(table([("key", "made"), *rows]))
+    return 0

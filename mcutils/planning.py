@@ -1,0 +1,187 @@
+"""Plans: what a preset would compute, how long it would take and how much it would store, without computing it."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .data import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION
+from .models import build
+from .runs import missing
+from .settings import BadInput
+from .specs import Spec, kind_of, plain
+from .store import Store
+from .upkeep import notes
+
+TIMINGS = Path(__file__).resolve().parent.parent / "data" / "timings.csv"
+COLUMNS = ("kind", "method", "optimizer", "model", "results", "seconds", "work")
+BACKWARD = 2  # forward passes that a backward pass is worth
+REPLICATES = 1e7  # floating-point operations that one bootstrap replicate at one point is worth, about
+
+
+def data_of(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data of a spec written by `plain`: its own, or that of what it is made from."""
+    for name in ("data", "origin", "start", "model", "trace"):
+        if isinstance(description.get(name), Mapping):
+            found = description[name]
+            return found if name == "data" else data_of(found)
+    raise BadInput(f"a {description.get('spec')} names no data.")
+
+
+def network_of(description: Mapping[str, Any]) -> tuple[str, int]:
+    """The architecture and width of a spec written by `plain`."""
+    if isinstance(description.get("model"), str):
+        return description["model"], int(description["width"])
+    for name in ("origin", "start", "model", "trace"):
+        if isinstance(description.get(name), Mapping):
+            return network_of(description[name])
+    raise BadInput(f"a {description.get('spec')} names no network.")
+
+
+@lru_cache(maxsize=64)
+def cost_of(model: str, width: int, dataset: str) -> tuple[float, int]:
+    """Floating-point operations of a forward pass of one image, and the number of a network's parameters."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    _, _, shape = SHAPES[dataset]
+    net = build(model, shape[0], 10, seed=0, width=width).to("meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        net(torch.empty(1, *shape, device="meta"))
+    return float(counter.get_total_flops()), sum(p.numel() for p in net.parameters())
+
+
+def evaluated(data: Mapping[str, Any], forget: float) -> int:
+    """Examples in a trace of a task: retain sample, forget set, validation and test."""
+    train, test, _ = SHAPES[data["dataset"]]
+    train, test = int(data["train_size"]) or train, int(data["test_size"]) or test
+    valid = round(VALID_FRACTION * train)
+    lost = round(forget * (train - valid))
+    return min(RETAIN_EVAL_SIZE, (train - valid - lost) // 2) + lost + valid + test
+
+
+def work(description: Mapping[str, Any]) -> float:
+    """Floating-point operations of a result, roughly: example passes times the network's cost."""
+    kind = description["spec"]
+    flops, _ = cost_of(*network_of(description), data_of(description)["dataset"])
+    if kind == "TraceOf":
+        return flops * description["points"] * (evaluated(data_of(description), description["forget"]) + BN_SIZE)
+    if kind == "Profile":
+        return REPLICATES * description["trace"]["points"] * description["bootstrap"]
+    plan = description.get("plan") or (description.get("settings") or {}).get("plan")
+    if not plan:
+        return flops * BN_SIZE
+    batch = plan["batch_size"] + (plan["forget_batch_size"] if kind in ("Unlearned", "Path") else 0)
+    return flops * plan["steps"] * batch * (1 + BACKWARD)
+
+
+def size(description: Mapping[str, Any]) -> float:
+    """Bytes of a result, roughly."""
+    kind, data = description["spec"], data_of(description)
+    if kind == "TraceOf":
+        return 2 * 10 * description["points"] * evaluated(data, description["forget"])
+    if kind == "Profile":
+        return 9000 + 1100 * description["trace"]["points"]
+    return 4 * cost_of(*network_of(description), data["dataset"])[1] * max(1, description.get("control_points", 1))
+
+
+def group(description: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """What recorded run times are gathered by: kind, method, optimiser, architecture."""
+    maker = description if description["spec"] == "Unlearned" else description.get("start") or {}
+    method = description.get("method") or maker.get("method", "")
+    kind = description["spec"] if description["spec"] != "Path" else description["kind"]
+    return kind, method, maker.get("optimizer", ""), network_of(description)[0]
+
+
+def gathered(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of recorded run times by `group`, from results' provenance."""
+    table: dict[tuple, list[tuple[float, float]]] = defaultdict(list)
+    for note in found:
+        table[group(note["spec"])].append((float(note["seconds"]), work(note["spec"])))
+    return [
+        {
+            **dict(zip(COLUMNS, name, strict=False)),
+            "results": len(table[name]),
+            "seconds": round(sum(s for s, _ in table[name]), 2),
+            "work": f"{sum(w for _, w in table[name]):.4g}",
+        }
+        for name in sorted(table)
+    ]
+
+
+def updated(old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows of recorded run times, those of a group replaced by newer ones."""
+    rows = {tuple(row[name] for name in COLUMNS[:4]): row for row in (*old, *new)}
+    return [rows[name] for name in sorted(rows)]
+
+
+def write_timings(rows: Iterable[Mapping[str, Any]], path: Path = TIMINGS) -> None:
+    """Write recorded run times as csv."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_timings(path: Path = TIMINGS) -> list[dict[str, Any]]:
+    """Read what `write_timings` wrote; empty where there is none."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def rate(name: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """CPU seconds per floating-point operation from the rows most like a group, or None where nothing is alike.
+
+    Alike is: the same kind, method, optimiser and architecture; else without the method; else without the
+    optimiser; else the kind alone.
+    """
+    for same in ((0, 1, 2, 3), (0, 2, 3), (0, 3), (0,)):
+        chosen = [r for r in rows if all(r[COLUMNS[i]] == name[i] for i in same)]
+        seconds, total = (sum(float(r[k]) for r in chosen) for k in ("seconds", "work"))
+        if total > 0:
+            return seconds / total
+    return None
+
+
+def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
+    """What computing these specs would take: rows of kind, stored, to compute, CPU seconds and megabytes.
+
+    Seconds come from recorded run times (the store's own, else those shipped), scaled by the work of each result; NaN
+    where no run of the kind was ever recorded.
+    """
+    if rows is None:
+        rows = gathered(notes([store.folder]).values()) + read_timings()
+    specs = list(dict.fromkeys(specs))
+    table: dict[str, dict[str, Any]] = {}
+
+    def row(spec: Spec) -> dict[str, Any]:
+        empty = {"kind": kind_of(spec), "stored": 0, "to compute": 0, "CPU seconds": 0.0, "MB": 0.0}
+        return table.setdefault(kind_of(spec), empty)
+
+    for spec in specs:
+        if spec in store:
+            row(spec)["stored"] += 1
+    rates: dict[tuple, float | None] = {}
+    for spec in missing(specs, store):
+        description, entry = plain(spec), row(spec)
+        name = group(description)
+        if name not in rates:
+            rates[name] = rate(name, rows)
+        entry["to compute"] += 1
+        entry["CPU seconds"] += float("nan") if rates[name] is None else rates[name] * work(description)
+        entry["MB"] += size(description) / 1e6
+    return list(table.values())
+
+
+def plan_text(rows: Sequence[Mapping[str, Any]], workers: int) -> str:
+    """One closing line: how much there is to do, and how long that is on so many workers."""
+    count, seconds, size = (sum(row[k] for row in rows) for k in ("to compute", "CPU seconds", "MB"))
+    minutes = f"about {seconds / workers / 60:,.0f} min on {workers} workers"
+    return f"{count} results to compute: {seconds:,.0f} CPU seconds, {minutes}, {size:,.0f} MB."

@@ -1,0 +1,350 @@
+"""Runs: compute what a store lacks, serially, on all cores or on a cluster, and load the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from .cues import counterfactual
+from .curves import Curve, fit_curve, geometry, weights_at
+from .data import Task
+from .engines import check_engine, connect, dashboard, resources
+from .profiles import ProfileOf, profile
+from .settings import BadInput
+from .specs import (
+    Original,
+    Path,
+    Profile,
+    Retrained,
+    Spec,
+    TraceOf,
+    Unlearned,
+    Untrained,
+    is_line,
+    key,
+    kind_of,
+    parents,
+)
+from .store import Damaged, Store
+from .traces import trace
+from .training import network_for, train
+from .unlearning import Endpoint, random_twin, unlearn
+from .weights import Weights
+
+ROUNDS = 3  # of computing again what turned out unreadable while it was used
+
+
+def device() -> str:
+    """Where results are computed: the GPU that this process sees, else the processor."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _task(data: Any, forget: float) -> Task:
+    found = data.task(forget)
+    return found if device() == "cpu" else found.to(device())
+
+
+def _loaded(store: Store, spec: Spec) -> Any:
+    """A parent's result, its weights on the device of the computation."""
+    found, where = store.get(spec), device()
+    if where == "cpu" or not isinstance(found, (Weights, Endpoint, Curve)):
+        return found
+    if isinstance(found, Curve):
+        return replace(found, points=tuple(p.to(where) for p in found.points))
+    if isinstance(found, Endpoint):
+        return replace(found, weights=found.weights.to(where), origin=found.origin.to(where))
+    return found.to(where)
+
+
+def compute(spec: Spec, store: Store) -> Any:
+    """Compute a spec whose parents are in the store."""
+    if isinstance(spec, Profile):
+        first, *others = (store.get(p) for p in parents(spec))
+        original, *retrained, random = others
+        made = profile(first, original, retrained, random, spec.bootstrap)
+        seconds = 0.0 if is_line(spec.trace.model) else store.seconds(spec.trace.model)
+        return ProfileOf({**made.arrays, "seconds": np.float64(seconds)})
+    if isinstance(spec, Original):
+        task = _task(spec.data, 0.1)  # the forget fraction plays no part: the pool and the bn rows are the same for all
+        return train(task, spec.model, seed=spec.seed, plan=spec.plan, width=spec.width)
+    if isinstance(spec, Retrained):
+        task = _task(spec.data, spec.forget)
+        return train(task, spec.model, seed=spec.seed, plan=spec.plan, split="retain", init=spec.init, width=spec.width)
+    if isinstance(spec, Untrained):
+        task = _task(spec.data, 0.1)
+        return random_twin(network_for(task, spec.model, spec.seed, width=spec.width), task, spec.seed)
+    if isinstance(spec, TraceOf):
+        task, model = _task(spec.model.data, spec.forget), _loaded(store, spec.model)
+        task = counterfactual(task, spec.shown) if spec.shown else task
+        found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm)
+        if not isinstance(spec.model, Path):
+            return found
+        ends = [_loaded(store, e) for e in (spec.model.start, spec.model.end)]
+        origin = ends[0].origin if isinstance(ends[0], Endpoint) else None
+        made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
+        return replace(found, meta={**found.meta, **made})
+    task = _task(spec.data, spec.forget)
+    if isinstance(spec, Unlearned):
+        made = {"curriculum": spec.curriculum, "optimizer": spec.optimizer, "settings": spec.settings}
+        return unlearn(weights_at(_loaded(store, spec.origin)), task, spec.method, seed=spec.seed, **made)
+    ends = [_loaded(store, spec.start), _loaded(store, spec.end)]
+    objective = {"method": spec.method, "settings": spec.settings} if spec.method else {}
+    origin = _origin(spec, store) if spec.method else None
+    made = {"kind": spec.kind, "control_points": spec.control_points, "recipe": spec.recipe, "plan": spec.plan}
+    return fit_curve(*ends, task, seed=spec.seed, origin=origin, **made, **objective)
+
+
+def _origin(spec: Path, store: Store) -> Any:
+    return weights_at(_loaded(store, spec.start.origin)) if isinstance(spec.start, Unlearned) else None
+
+
+def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any) -> str:  # noqa: ARG001
+    """Compute and keep one spec unless it is kept already; returns "computed" or "reused" (a worker's whole task)."""
+    store = Store(folder, layers)
+    if spec in store:
+        return "reused"
+    with store.lock(spec):
+        if spec in store:  # another process has computed it while this one waited
+            return "reused"
+        torch.set_num_threads(1)
+        began = time.process_time()
+        made = compute(spec, store)
+        store.put(spec, made, made.seconds if isinstance(made, Endpoint) else time.process_time() - began)
+    return "computed"
+
+
+def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
+    """What must be computed for ``specs``, parents first; nothing behind a kept result counts."""
+    order: dict[Spec, None] = {}
+    seen: set[Spec] = set()
+
+    def visit(spec: Spec) -> None:
+        if spec in seen:
+            return
+        seen.add(spec)
+        if spec in store:
+            return
+        for parent in needed(spec, store):
+            visit(parent)
+        if not is_line(spec):
+            order[spec] = None
+
+    for spec in specs:
+        visit(spec)
+    return list(order)
+
+
+def needed(spec: Spec, store: Store) -> Iterator[Spec]:
+    """All that must be loadable to compute a spec: its parents, and what loading those reads."""
+    read = parents(spec)
+    if isinstance(spec, Profile) and not is_line(spec.trace.model):
+        read = (*read, spec.trace.model)  # for the seconds that it took
+    for parent in read:
+        yield parent
+        if is_line(parent) or (isinstance(parent, (Unlearned, Path)) and parent in store):
+            yield from needed(parent, store)
+
+
+class RunFailed(RuntimeError):
+    """Some specs could not be computed; the message lists them."""
+
+
+def run(
+    specs: Iterable[Spec], store: Store, *, engine: str | None = None, workers: int | None = None, load: bool = True
+) -> list[Any]:
+    """Compute what is missing and load all specs (``load=False``: only compute).
+
+    Everything finished is kept at once, so an interrupted or killed run loses only what is in flight. Prints how many
+    results were reused, computed, failed and skipped.
+
+    Args:
+        specs: what is wanted; equal specs are computed once.
+        store: where results are found and kept.
+        engine: ``serial``; ``local``, a process of one thread for each of ``workers``; ``slurm``; or a Dask
+            scheduler's address. None takes the environment's ``MCUTILS_ENGINE``, else ``local``.
+        workers: processes; None takes the environment's ``MCUTILS_WORKERS``, else a core each.
+
+    Raises:
+        RunFailed: when a result could not be computed; what does not depend on it has been.
+    """
+    specs = list(specs)
+    engine = check_engine(engine or os.environ.get("MCUTILS_ENGINE") or "local")
+    workers = workers or _workers()
+    computed, tried = 0, set()
+    for attempt in range(ROUNDS):
+        todo = missing(specs, store)
+        reused = len({key(s) for s in specs if s in store} - tried)
+        tried |= {key(s) for s in todo}
+        _forbid(todo)
+        now, failures = _computed(todo, store, engine, workers)
+        computed += now
+        again = attempt + 1 < ROUNDS and any(why.startswith(Damaged.__name__) for why in failures.values())
+        if not again:
+            found, lost = _load(specs if load and not failures else (), store)
+            if lost is None:
+                break
+            if attempt + 1 == ROUNDS:
+                raise lost
+    skipped = sum(why.startswith(SKIPPED) for why in failures.values())
+    counts = {"failed": len(failures) - skipped, "skipped": skipped}
+    print(f"{reused} reused, {computed} computed" + "".join(f", {n} {word}" for word, n in counts.items() if n))
+    _report(reused=reused, computed=computed, failed=len(failures), keys=[key(s) for s in specs if not is_line(s)])
+    if failures:
+        raise RunFailed("\n".join(f"{describe(spec)}: {why}" for spec, why in failures.items()))
+    return found
+
+
+def _load(specs: Iterable[Spec], store: Store) -> tuple[list[Any], BadInput | None]:
+    """Load results; all are tried even if one is unreadable, so that a single round makes all of them again."""
+    found: list[Any] = []
+    first: BadInput | None = None
+    for spec in specs:
+        try:
+            found.append(store.get(spec))
+        except BadInput as error:  # unreadable, or read with one that was and is set aside
+            first = first or error
+    return found, first
+
+
+def _forbid(todo: Sequence[Spec]) -> None:
+    if todo and os.environ.get("MCUTILS_COMPUTE") == "never":
+        raise BadInput(
+            f"{key(todo[0])} and {len(todo) - 1} more are not in the store; MCUTILS_COMPUTE=never forbids computing."
+        )
+
+
+def _computed(todo: Sequence[Spec], store: Store, engine: str, workers: int) -> tuple[int, dict[Spec, str]]:
+    """Compute specs, parents first; returns how many were computed here, and why others were not."""
+    if not todo:
+        return 0, {}
+    store.check_writable()
+    many = min(workers, len(todo))
+    serial = engine == "serial" or (engine == "local" and many == 1)
+    with _progress(todo) as tick:
+        return _serially(todo, store, tick) if serial else _together(todo, store, engine, many, tick)
+
+
+def _workers() -> int:
+    given = os.environ.get("MCUTILS_WORKERS", "0")
+    if not given.isdigit():
+        raise BadInput(f"MCUTILS_WORKERS is a number of processes, 0 for a core each, got {given!r}.")
+    return int(given) or cores()
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _report(**row: Any) -> None:
+    """Append a line to the file that the environment names, for whoever runs this run."""
+    path = os.environ.get("MCUTILS_REPORT")
+    if path:
+        with open(path, "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+@contextmanager
+def _progress(todo: Sequence[Spec]) -> Iterator[Callable[..., None]]:
+    """A progress bar; the function it gives counts one result under a word, or shows a text beside the bar."""
+    from tqdm.auto import tqdm
+
+    counts = {"computed": 0, "reused": 0, "failed": 0}
+    with tqdm(total=len(todo), desc="results", unit="result", leave=False) as bar:
+
+        def tick(word: str = "", text: str = "") -> None:
+            if text:
+                bar.set_description_str(text)
+                return
+            counts[word] += 1
+            bar.set_postfix({name: n for name, n in counts.items() if n}, refresh=False)
+            bar.update()
+            _report(done=bar.n, total=bar.total)
+
+        yield tick
+
+
+SKIPPED = "skipped, since"
+
+
+def _blame(spec: Spec, needs: Iterable[Spec], failures: dict[Spec, str]) -> str:
+    """Why a spec cannot be computed: the first of its needs that failed; empty if none did."""
+    bad = next((p for p in needs if p in failures), None)
+    return "" if bad is None else f"{SKIPPED} {describe(bad)} failed"
+
+
+def _serially(todo: Sequence[Spec], store: Store, tick: Callable[..., None]) -> tuple[int, dict[Spec, str]]:
+    failures: dict[Spec, str] = {}
+    words, threads = [], torch.get_num_threads()
+    try:
+        for spec in todo:
+            why = _blame(spec, needed(spec, store), failures)
+            if not why:
+                try:
+                    words.append(ensure(spec, str(store.folder), tuple(map(str, store.layers))))
+                except Exception as error:  # whatever it is, what does not depend on it is still computed
+                    why = f"{type(error).__name__}: {error}"
+            if why:
+                failures[spec] = why
+            tick("failed" if why else words[-1])
+    finally:
+        torch.set_num_threads(threads)
+    return words.count("computed"), failures
+
+
+def _together(
+    todo: Sequence[Spec], store: Store, engine: str, workers: int, tick: Callable[..., None]
+) -> tuple[int, dict[Spec, str]]:
+    from distributed import as_completed
+
+    where = (str(store.folder.resolve()), tuple(str(p.resolve()) for p in store.layers))
+    # Asked before anything runs: what is computed meanwhile changes the answer.
+    needs = {spec: list(needed(spec, store)) for spec in todo}
+    failures: dict[Spec, str] = {}
+    errors: dict[Spec, Exception] = {}
+    words = []
+    with connect(engine, workers, store.folder) as client:
+        page = dashboard(client)
+        if page:
+            tick(text=f"results (dashboard {page})")
+        futures: dict[Spec, Any] = {}
+        asked = resources(client)
+        for rank, spec in enumerate(todo):
+            ready = [futures[p] for p in needs[spec] if p in futures]
+            made = {"key": key(spec), "pure": False, "retries": 0, "priority": -rank, "resources": asked}
+            futures[spec] = client.submit(ensure, spec, *where, *ready, **made)
+        of = {f.key: spec for spec, f in futures.items()}
+        # Not with_results: its gathering goes on while Ctrl-C closes the client, and what it meets then is lost.
+        for future in as_completed(list(futures.values())):
+            try:
+                words.append(future.result())
+                tick(words[-1])
+            except Exception as error:
+                errors[of[future.key]] = error
+                tick("failed")
+    for spec in todo:
+        why = _blame(spec, needs[spec], failures)
+        if not why and spec in errors:
+            why = f"{type(errors[spec]).__name__}: {errors[spec]}"
+        if why:
+            failures[spec] = why
+    return words.count("computed"), failures
+
+
+def describe(spec: Spec) -> str:
+    """A spec in a few words."""
+    if isinstance(spec, Unlearned):
+        return f"{spec.method} x {spec.curriculum} x {spec.optimizer}, seed {spec.seed} ({key(spec)})"
+    if isinstance(spec, Path):
+        return f"{spec.kind} path from {describe(spec.start)} to {describe(spec.end)}"
+    if isinstance(spec, (TraceOf, Profile)):
+        return f"{kind_of(spec)} of {describe(spec.model if isinstance(spec, TraceOf) else spec.trace)}"
+    return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"

@@ -1,0 +1,274 @@
+"""Similarities: how alike two models are in predictions, features or weights; and matrices of such numbers.
+
+None of these measures walks a path, so they check the reading that models without linear connectivity work by different
+mechanisms (Lubana et al. 2023): `mantel` says whether two matrices over the same methods agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import metrics
+from .curves import weights_at
+from .data import Task
+from .settings import BadInput, choose
+from .traces import BATCH, Trace, check_same_examples
+from .unlearning import Endpoint
+from .weights import Weights, check_same_shape, cosine, memory_format, module_of
+
+READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+FEATURES_LAST = (nn.Linear, nn.LayerNorm)  # layers whose inputs hold the features in the last axis, not the second
+
+
+def point_of(trace: Trace, t: float) -> Trace:
+    """The trace (T = 1) of one point of a curve; raises `BadInput` where ``t`` is not among the trace's."""
+    k = int(np.abs(trace.t - t).argmin())
+    if not abs(trace.t[k] - t) < 1e-9:
+        raise BadInput(f"the trace holds no t = {t}: the nearest is {trace.t[k]:g}.")
+    return replace(trace, t=trace.t[[k]], logits={s: v[[k]] for s, v in trace.logits.items()})
+
+
+def _check_pair(a: Trace, b: Trace, split: str) -> None:
+    for one in (a, b):
+        choose("split", split, one.index)
+        if len(one.t) != 1:
+            raise BadInput(f"a trace of {len(one.t)} points was given: two models are compared at one t each.")
+    check_same_examples(a, b)
+
+
+def agreement(a: Trace, b: Trace, split: str = "test") -> float:
+    """Share of examples that both models put in the same class; a prediction that is not finite agrees with none."""
+    _check_pair(a, b, split)
+    mine, theirs = metrics.predictions(a, split), metrics.predictions(b, split)
+    return float(((mine == theirs) & (mine >= 0)).mean())
+
+
+def shared_errors(a: Trace, b: Trace, split: str = "test") -> float:
+    """Of the examples that either model gets wrong, the share that both get wrong with the same label; nan if none."""
+    _check_pair(a, b, split)
+    mine, theirs = metrics.predictions(a, split), metrics.predictions(b, split)
+    either = ~(metrics.correct(a, split) & metrics.correct(b, split))
+    same = either & (mine == theirs) & (mine >= 0)
+    return float(same.sum() / either.sum()) if either.any() else np.nan
+
+
+def js(a: Trace, b: Trace, split: str = "test") -> float:
+    """Mean Jensen-Shannon divergence in bits, in [0, 1], between the class probabilities of two models."""
+    _check_pair(a, b, split)
+    return float(metrics.js_divergence(*(metrics.log_probabilities(one, split) for one in (a, b))).mean())
+
+
+def cka(x: Tensor, y: Tensor) -> float:
+    """Linear centred kernel alignment |X'Y|^2 / (|X'X| |Y'Y|) in [0, 1] of features (n, d1) and (n, d2).
+
+    The same n examples, columns centred; biased upwards where n is not much larger than d. nan where features do not
+    vary between examples. Source: Kornblith et al. 2019.
+    """
+    x, y = _centred(x, y, 2)
+    return float((x.T @ y).square().sum() / ((x.T @ x).norm() * (y.T @ y).norm()))
+
+
+def cka_unbiased(x: Tensor, y: Tensor) -> float:
+    """Linear CKA from unbiased estimates of HSIC: 0 on average for unrelated features of any width, so also below it.
+
+    n (n - 3) HSIC = tr KL + 1'K1 1'L1 / ((n - 1)(n - 2)) - 2 1'KL1 / (n - 2), K = XX' and L = YY' with zero diagonals.
+    Features (n, d1) and (n, d2), n at least 4. Source: Nguyen et al. 2021; HSIC of Song et al. 2012.
+    """
+    x, y = _centred(x, y, 4)
+    return float(_hsic(x, y) / (_hsic(x, x) * _hsic(y, y)).sqrt())
+
+
+def _hsic(x: Tensor, y: Tensor) -> Tensor:
+    """Unbiased HSIC times n (n - 3), of centred features: the rows of K without its diagonal k then sum to -k."""
+    n, k, m = len(x), x.square().sum(1), y.square().sum(1)
+    return (x.T @ y).square().sum() - n / (n - 2) * (k @ m) + k.sum() * m.sum() / ((n - 1) * (n - 2))
+
+
+def _centred(x: Tensor, y: Tensor, least: int) -> list[Tensor]:
+    both = [torch.as_tensor(v).double() for v in (x, y)]
+    if any(v.ndim != 2 for v in both) or len(both[0]) != len(both[1]) or len(both[0]) < least:
+        shapes = " and ".join(str(tuple(v.shape)) for v in both)
+        raise BadInput(f"features must be (n, d) of the same n >= {least} examples, got {shapes}.")
+    found = [(v - v.mean(0), v) for v in both]
+    # The mean's rounding must not pass for variation: constant features become exact zeros, and CKA nan.
+    return [c * (c.norm() > 1e-12 * v.norm()) for c, v in found]
+
+
+def task_vector_cosine(a: Weights | Endpoint, b: Weights | Endpoint, origin: Weights) -> float:
+    """Cosine of the angle between what two methods added to the original model; nan if one added nothing."""
+    a, b = weights_at(a), weights_at(b)
+    check_same_shape([a, b, origin])
+    return cosine(a, b, origin)
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """A named function of two models, symmetric in them.
+
+    ``needs`` says what it is called with: two ``traces`` of one t each and ``split=``, two tensors (n, d) of
+    ``features``, or two ``weights`` and ``origin=``. ``alike``: whether similar models give ``high`` or ``low`` values.
+    """
+
+    name: str
+    formula: str
+    source: str
+    unit: str
+    alike: str
+    needs: str
+    function: Callable[..., float]
+
+    def __call__(self, a, b, **given) -> float:
+        return float(self.function(a, b, **given))
+
+
+_AGREE, _COSINE = "mean [argmax p_a = argmax p_b]", "cos(theta_a - theta_o, theta_b - theta_o)"
+_SHARED = "#{argmax p_a = argmax p_b != y} / #{argmax p_a != y or argmax p_b != y}"
+_DEBIASED = "HSIC(X, Y) / sqrt(HSIC(X, X) HSIC(Y, Y)), unbiased HSIC of linear kernels"
+SIMILARITIES: dict[str, Similarity] = {
+    one.name: one
+    for one in (
+        Similarity("agreement", _AGREE, "Cao & Yang 2015", "fraction", "high", "traces", agreement),
+        Similarity("shared_errors", _SHARED, "this companion's", "fraction", "high", "traces", shared_errors),
+        Similarity("js", "mean JS(p_a, p_b)", "Golatkar et al. 2021", "bits", "low", "traces", js),
+        Similarity("cka", "|X'Y|^2 / (|X'X| |Y'Y|)", "Kornblith et al. 2019", "1", "high", "features", cka),
+        Similarity("cka_unbiased", _DEBIASED, "Nguyen et al. 2021", "1", "high", "features", cka_unbiased),
+        Similarity("task_vector_cosine", _COSINE, "Ilharco et al. 2023", "1", "high", "weights", task_vector_cosine),
+    )
+}
+
+
+@torch.no_grad()
+def features(
+    weights: Weights | Endpoint, task: Task, rows: Tensor, layers: Sequence[str] | None = None
+) -> dict[str, Tensor]:
+    """Activations (n, d) that enter the named layers, for the examples ``rows`` (n,) of ``task.x``.
+
+    ``layers`` are names as in ``named_modules``; by default every convolution and linear layer but the first one called
+    (what enters it is the example itself), so blocks are read after their activation and the last is the penultimate
+    layer. Of layers that read the very same tensor the first counts, of several calls of one layer the last. Feature
+    maps are averaged over positions: axes after the second, or for Linear and LayerNorm between the first and the last.
+    BatchNorm uses the statistics stored with the weights. Raises `BadInput` for unknown layers and uncalled ones.
+    """
+    weights = weights_at(weights)
+    check_same_shape([weights])
+    module, x = module_of(weights), task.x[rows]
+    known = {name: layer for name, layer in module.named_modules() if name}
+    layout = memory_format(weights, x)
+    module.to(memory_format=layout)
+    if layers is None:
+        # One example tells the order of the calls and who reads the same tensor.
+        readers = {name: layer for name, layer in known.items() if isinstance(layer, READERS)}
+        entered = list(_entering(module, readers, x[:1].to(memory_format=layout), lambda layer, value: value).items())
+        layers = [n for k, (n, v) in enumerate(entered) if k and not any(v is other for _, other in entered[:k])]
+        if not layers:
+            raise BadInput(f"a {weights.model} calls no convolution or linear layer after its first: name layers=.")
+    chosen = {choose("layer", name, known): known[name] for name in layers}
+    parts = [_entering(module, chosen, b.to(memory_format=layout), _pooled) for b in x.split(BATCH)]
+    for name in chosen:
+        if name not in parts[0]:
+            raise BadInput(f"a {weights.model} never calls its layer {name!r}: name layers that it calls.")
+    return {name: torch.cat([part[name] for part in parts]).cpu() for name in chosen}
+
+
+def _entering(module: nn.Module, layers: dict[str, nn.Module], x: Tensor, keep: Callable) -> dict[str, Tensor]:
+    """What ``keep(layer, input)`` makes of each layer's input while the module runs, in the order of the calls."""
+    found: dict[str, Tensor] = {}
+
+    def read(name: str, layer: nn.Module, inputs: tuple) -> None:
+        found[name] = keep(layer, inputs[0])
+
+    hooks = [layer.register_forward_pre_hook(partial(read, name)) for name, layer in layers.items()]
+    module(x)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _pooled(layer: nn.Module, value: Tensor) -> Tensor:
+    axes = tuple(range(1, value.ndim - 1) if isinstance(layer, FEATURES_LAST) else range(2, value.ndim))
+    return value.mean(axes) if axes else value.clone()  # a copy: the layer may work in place
+
+
+def matrix(names: Sequence[Hashable], pair_value: Callable[[Hashable, Hashable], float]) -> np.ndarray:
+    """Symmetric (n, n) of ``pair_value(a, b)``, called once a pair; also of a name with itself, such as two seeds."""
+    found = np.full((len(names), len(names)), np.nan)
+    for i, j in zip(*np.triu_indices(len(names)), strict=True):
+        found[i, j] = found[j, i] = pair_value(names[i], names[j])
+    return found
+
+
+def _symmetric(values: np.ndarray, least: int) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    square = values.ndim == 2 and values.shape[0] == values.shape[1] >= least
+    if not square or not np.allclose(values, values.T, equal_nan=True):
+        raise BadInput(f"a symmetric matrix of at least {least} rows is needed, got shape {values.shape}.")
+    return values
+
+
+def cluster_order(distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Order (n,) of rows that puts neighbours together, and the linkage (n - 1, 4) of the tree, as scipy writes it.
+
+    Average linkage (Sokal & Michener 1958), leaves in the order of least total distance between neighbours (Bar-Joseph
+    et al. 2001). ``distance`` (n, n) is symmetric and finite, at least 0; its diagonal is not read.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    distance = _symmetric(distance, 2)
+    pairs = distance[np.triu_indices(len(distance), 1)]
+    if not (np.isfinite(pairs) & (pairs > -1e-9)).all():
+        raise BadInput("distances between rows must be finite and at least 0: leave out rows without them.")
+    tree = linkage(np.maximum(pairs, 0), method="average", optimal_ordering=True)
+    return leaves_list(tree), tree
+
+
+def groups(distance: np.ndarray, threshold: float) -> np.ndarray:
+    """Group (n,) of each row, from 0 in order of appearance: the tree of `cluster_order`, cut at ``threshold``."""
+    from scipy.cluster.hierarchy import fcluster
+
+    labels = fcluster(cluster_order(distance)[1], threshold, criterion="distance")
+    _, first, number = np.unique(labels, return_index=True, return_inverse=True)
+    return first.argsort().argsort()[number]
+
+
+class Mantel(NamedTuple):
+    """Rank correlation of two matrices, and its permutation p-value."""
+
+    rho: float
+    p: float
+
+
+def mantel(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Mantel:
+    """Whether two symmetric matrices (n, n) over the same rows agree: Mantel's test (1967) with Spearman's rho.
+
+    rho correlates the ranks of the upper triangles; p = (1 + #{permuted rho >= rho}) / (1 + draws), rows and columns of
+    ``b`` permuted together. One-sided: turn a similarity's sign to compare it with a distance. A pair that is not
+    finite in either is left out, in each permutation anew; with fewer than three pairs or constant ones both are nan.
+    """
+    from scipy.stats import rankdata
+
+    a, b = _symmetric(a, 3), _symmetric(b, 3)
+    if a.shape != b.shape:
+        raise BadInput(f"two matrices over the same rows are needed, got shapes {a.shape} and {b.shape}.")
+    i, j = np.triu_indices(len(a), 1)
+
+    def rho(order: np.ndarray) -> float:
+        pairs = np.stack([a[i, j], b[order[i], order[j]]])
+        ranks = rankdata(pairs[:, np.isfinite(pairs).all(axis=0)], axis=1)
+        if ranks.shape[1] < 3 or (np.ptp(ranks, axis=1) == 0).any():
+            return np.nan
+        u, v = ranks - ranks.mean(axis=1, keepdims=True)
+        return float(u @ v / np.sqrt((u @ u) * (v @ v)))
+
+    observed, generator = rho(np.arange(len(a))), np.random.default_rng(seed)
+    if np.isnan(observed):
+        return Mantel(np.nan, np.nan)
+    # Rounding must not tell equal values apart, and a permutation without a value counts against agreement.
+    above = sum(not rho(generator.permutation(len(a))) < observed - 1e-12 for _ in range(draws))
+    return Mantel(observed, (1 + above) / (1 + draws))

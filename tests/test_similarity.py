@@ -1,0 +1,357 @@
+"""Similarities: brute-force references, laws of CKA, activations read by hand, matrices with known answers."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import jensenshannon
+from scipy.special import softmax
+from scipy.stats import spearmanr
+from synthetic import trace
+from torch import nn
+
+from mcutils.models import build
+from mcutils.settings import BadInput
+from mcutils.similarity import (
+    SIMILARITIES,
+    cka,
+    cka_unbiased,
+    cluster_order,
+    features,
+    groups,
+    mantel,
+    matrix,
+    point_of,
+)
+from mcutils.weights import weights_of
+
+BY_NEED = {n: [s for s in SIMILARITIES.values() if s.needs == n] for n in ("traces", "features", "weights")}
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def predicting(classes, labels, points=1):
+    """A trace of a model that predicts ``classes`` on a test split with such labels."""
+    logits = np.tile(4.0 * np.eye(4)[classes], (points, 1, 1)).astype(np.float16)
+    index = {"test": np.arange(len(labels))}
+    t = np.linspace(0, 1, points) if points > 1 else np.zeros(1)
+    return replace(trace(), t=t, logits={"test": logits}, labels={"test": np.array(labels)}, index=index)
+
+
+def test_predictions_counted_by_hand():
+    labels = [0, 0, 0, 0, 1, 1, 1, 1]
+    a = predicting([0, 0, 1, 1, 1, 1, 0, 2], labels)
+    b = predicting([0, 1, 1, 2, 1, 0, 0, 1], labels)
+    assert SIMILARITIES["agreement"](a, b) == 4 / 8
+    assert SIMILARITIES["shared_errors"](a, b) == 2 / 6  # the third and the seventh, of those from the second on
+    right = predicting(labels, labels)
+    assert np.isnan(SIMILARITIES["shared_errors"](right, right))
+    assert SIMILARITIES["shared_errors"](a, right) == 0
+    lost = replace(a, logits={"test": np.full_like(a.logits["test"], np.nan)})
+    assert SIMILARITIES["agreement"](lost, lost) == SIMILARITIES["shared_errors"](lost, lost) == 0
+
+
+@pytest.mark.parametrize("split", ["retain", "forget", "test"])
+def test_js_is_the_square_of_scipys_distance(split):
+    a, b = trace(seed=1), trace(seed=2, right=0.5)
+    p, q = (softmax(one.logits[split][0].astype(float), axis=1) for one in (a, b))
+    expected = (jensenshannon(p, q, base=2, axis=1) ** 2).mean()
+    assert SIMILARITIES["js"](a, b, split=split) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("one", BY_NEED["traces"], ids=lambda s: s.name)
+def test_two_traces(one):
+    a, b = trace(seed=1, right=0.8), trace(seed=2, right=0.5)
+    assert one(a, b, split="forget") == one(b, a, split="forget")
+    best = 1.0 if one.alike == "high" else 0.0
+    assert one(a, a, split="forget") == pytest.approx(best, abs=1e-12)
+    assert abs(one(a, b, split="forget") - best) > 0.01
+    for call, message in (
+        (lambda: one(a, trace(points=3)), "a trace of 3 points was given"),
+        (lambda: one(a, b, split="train"), "unknown split 'train': choose one of retain, forget, valid, test"),
+        (lambda: one(a, replace(b, index={**b.index, "test": b.index["test"] + 1})), "different test examples"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            call()
+
+
+def test_a_point_of_a_curve_is_compared_like_a_model():
+    curve = trace(points=5)
+    one = point_of(curve, 0.75)
+    assert one.t.tolist() == [0.75] and np.array_equal(one.logits["test"], curve.logits["test"][3:4])
+    assert 0 < SIMILARITIES["js"](point_of(curve, 0), one) < 1
+    with pytest.raises(BadInput, match="holds no t = 0.3: the nearest is 0.25"):
+        point_of(curve, 0.3)
+
+
+def gram_cka(x, y):
+    """Linear CKA from n x n Gram matrices and the centring matrix."""
+    x, y = x.numpy(), y.numpy()
+    h = np.eye(len(x)) - 1 / len(x)
+    hsic = lambda u, v: np.trace(u @ u.T @ h @ v @ v.T @ h)  # noqa: E731
+    return hsic(x, y) / np.sqrt(hsic(x, x) * hsic(y, y))
+
+
+def u_statistic(x, y):
+    """Unbiased HSIC as the mean of its kernel over all ordered quadruples of different examples."""
+    k, m = (x @ x.T).numpy(), (y @ y.T).numpy()
+    terms = [k[t, u] * (m[t, u] + m[v, w] - 2 * m[t, v]) for t, u, v, w in permutations(range(len(x)), 4)]
+    return np.mean(terms)
+
+
+def gram_cka_unbiased(x, y):
+    return u_statistic(x, y) / np.sqrt(u_statistic(x, x) * u_statistic(y, y))
+
+
+@pytest.mark.parametrize("n, d1, d2", [(4, 3, 5), (7, 4, 2), (8, 20, 30)])
+@pytest.mark.parametrize("ours, reference", [(cka, gram_cka), (cka_unbiased, gram_cka_unbiased)])
+def test_cka_by_brute_force(ours, reference, n, d1, d2):
+    x, y = draw(n, d1, seed=1) + 3, draw(n, d2, seed=2) - 1
+    y[:, 0] += x[:, 0] ** 2
+    assert ours(x, y) == pytest.approx(reference(x, y), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("one", BY_NEED["features"], ids=lambda s: s.name)
+@settings(deadline=None, max_examples=20)
+@given(st.integers(4, 30), st.integers(1, 8), st.integers(1, 8), st.integers(0, 10**6), st.floats(0.01, 100))
+def test_laws_of_cka(one, n, d1, d2, seed, scale):
+    x, y = draw(n, d1, seed=seed), draw(n, d2, seed=seed + 1)
+    turn = torch.linalg.qr(draw(d1, d1, seed=seed + 2))[0]
+    value = one(x, y)
+    assert value == pytest.approx(one(y, x), abs=1e-9) and value <= 1 + 1e-9
+    assert one(x, x) == pytest.approx(1)
+    assert one(scale * x @ turn + draw(1, d1, seed=seed + 3), y) == pytest.approx(value, abs=1e-7)
+
+
+def test_only_the_biased_cka_grows_with_the_width():
+    found = {name: [] for name in ("cka", "cka_unbiased")}
+    for k in range(40):
+        x, y = draw(20, 100, seed=2 * k), draw(20, 100, seed=2 * k + 1)
+        for name, values in found.items():
+            values.append(SIMILARITIES[name](x, y))
+    spread = np.std(found["cka_unbiased"]) / np.sqrt(40)
+    assert np.mean(found["cka"]) > 0.7 and abs(np.mean(found["cka_unbiased"])) < 4 * spread < 0.1
+
+
+@pytest.mark.parametrize("one", BY_NEED["features"], ids=lambda s: s.name)
+def test_features_that_do_not_vary_or_fit(one):
+    assert np.isnan(one(torch.full((49, 3), 0.3, dtype=torch.float64), draw(49, 2)))
+    for x, y in ((draw(5, 2), draw(6, 2)), (draw(5), draw(5)), (draw(1, 2), draw(1, 2))):
+        with pytest.raises(BadInput, match=r"features must be \(n, d\) of the same n >= \d examples"):
+            one(x, y)
+
+
+def test_task_vector_cosine(theta):
+    cosine = SIMILARITIES["task_vector_cosine"]
+    add = lambda c, w: replace(theta, params={k: v + c * w[k] for k, v in theta.params.items()})  # noqa: E731
+    zero = {k: torch.zeros_like(v) for k, v in theta.params.items()}
+    east, north = dict(zero), dict(zero)
+    east["0.weight"], north["1.bias"] = torch.ones_like(zero["0.weight"]), torch.ones_like(zero["1.bias"])
+    assert cosine(add(1, east), add(2, east), origin=theta) == pytest.approx(1)
+    assert cosine(add(1, east), add(-1, east), origin=theta) == pytest.approx(-1)
+    assert cosine(add(1, east), add(1, north), origin=theta) == pytest.approx(0, abs=1e-9)
+    assert np.isnan(cosine(theta, add(1, east), origin=theta))
+    with pytest.raises(BadInput, match="different architectures"):
+        cosine(theta, weights_of(build("convnet", 1, 10, 0, width=2)), origin=theta)
+
+
+def test_activations_read_by_hand(task, theta):
+    rows = task.index["train"][:300]  # more than two batches
+    shifted = replace(theta, buffers={k: v + 1 if v.is_floating_point() else v for k, v in theta.buffers.items()})
+    for weights in (theta, shifted):
+        found = features(weights, task, rows)
+        assert list(found) == ["3", "6", "9", "14"]
+        value = task.x[rows]
+        net = build("convnet", 1, 10, seed=0, width=4)
+        net.load_state_dict({**weights.params, **weights.buffers})
+        with torch.no_grad():
+            for name, layer in net.eval().named_children():
+                if name in found:
+                    pooled = value.mean((2, 3)) if value.ndim == 4 else value
+                    torch.testing.assert_close(found[name], pooled, rtol=1e-4, atol=1e-5)
+                value = layer(value)
+        assert found["14"].shape == (300, 16)
+    assert list(features(theta, task, rows[:5], ["9", "1"])) == ["9", "1"]
+    assert cka(features(theta, task, rows)["3"], features(shifted, task, rows)["3"]) < 0.999
+
+
+class Residual(nn.Module):
+    """Registered in another order than called; two layers read one tensor; the activations work in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.unused = nn.Linear(4, 10), nn.Linear(2, 2)
+        self.side, self.conv2, self.conv1 = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(1, 3, 3)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        x = self.relu(self.conv1(x))
+        x = self.conv2(x) + self.side(x)
+        return self.head(self.relu(x).mean((2, 3)))
+
+
+def summed(net, x):
+    """What the second call of the activation reads: its input before it works in place."""
+    x = net.conv1(x).relu()
+    return (net.conv2(x) + net.side(x)).mean((2, 3))
+
+
+def test_the_rule_follows_the_calls(tiny):
+    weights, rows = weights_of(Residual()), torch.arange(6)
+    found = features(weights, tiny, rows)
+    assert list(found) == ["conv2", "head"]
+    net = Residual()
+    net.load_state_dict(dict(weights.params))
+    with torch.no_grad():
+        torch.testing.assert_close(found["conv2"], net.conv1(tiny.x[rows]).relu().mean((2, 3)))
+        torch.testing.assert_close(features(weights, tiny, rows, ["relu"])["relu"], summed(net, tiny.x[rows]))
+    with pytest.raises(BadInput, match="a Residual never calls its layer 'unused'"):
+        features(weights, tiny, rows, ["unused"])
+    with pytest.raises(BadInput, match="unknown layer 'conv3': choose one of head, unused"):
+        features(weights, tiny, rows, ["conv3"])
+
+
+def test_a_layer_that_works_in_place_is_read_before_it(tiny):
+    weights = weights_of(nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(inplace=True), nn.Linear(8, 10)))
+    found = features(weights, tiny, torch.arange(6), ["2", "3"])
+    expected = tiny.x[:6].flatten(1) @ weights.params["1.weight"].T + weights.params["1.bias"]
+    torch.testing.assert_close(found["2"], expected)
+    torch.testing.assert_close(found["3"], expected.relu())
+
+
+class Tokens(nn.Module):
+    """Rows of an image as tokens: linear layers on (B, L, D)."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.norm, self.mix, self.head = nn.Linear(8, 6), nn.LayerNorm(6), nn.Linear(6, 6), nn.Linear(6, 10)
+
+    def forward(self, x):
+        return self.head(self.mix(self.norm(self.embed(x[:, 0]))).mean(1))
+
+
+def test_tokens_are_averaged(tiny):
+    weights, rows = weights_of(Tokens()), torch.arange(6)
+    found = features(weights, tiny, rows, ["norm", "mix", "head"])
+    assert list(features(weights, tiny, rows)) == ["mix", "head"]
+    assert {name: tuple(v.shape) for name, v in found.items()} == dict.fromkeys(found, (6, 6))
+    embedded = tiny.x[:6, 0] @ weights.params["embed.weight"].T + weights.params["embed.bias"]
+    torch.testing.assert_close(found["norm"], embedded.mean(1))
+    with pytest.raises(BadInput, match="a Sequential calls no convolution or linear layer after its first"):
+        features(weights_of(nn.Sequential(nn.Flatten(), nn.Linear(64, 10))), tiny, rows)
+
+
+def test_every_similarity_says_what_it_is():
+    for name, one in SIMILARITIES.items():
+        assert one.name == name and one.alike in ("high", "low") and one.needs in BY_NEED
+        assert one.formula and one.source and one.unit and one.function.__doc__
+
+
+def test_matrix_calls_each_pair_once():
+    calls = []
+    found = matrix("abc", lambda a, b: calls.append(a + b) or float(len(calls)))
+    assert calls == ["aa", "ab", "ac", "bb", "bc", "cc"]
+    assert found.tolist() == [[1, 2, 3], [2, 4, 5], [3, 5, 6]]
+
+
+def blocks(sizes, order, inside=0.1, across=1.0):
+    """Distances with groups of such sizes, rows shuffled to ``order``; and the group of each row."""
+    group = np.repeat(np.arange(len(sizes)), sizes)[order]
+    distance = np.where(group[:, None] == group, inside, across) * (1 - np.eye(len(group)))
+    return distance, group
+
+
+def test_clusters_of_constructed_groups():
+    order = np.random.default_rng(3).permutation(9)
+    distance, group = blocks((4, 3, 2), order)
+    leaves, tree = cluster_order(distance + np.diag(np.full(9, np.nan)))
+    assert sorted(leaves) == list(range(9)) and tree.shape == (8, 4)
+    assert (np.diff(group[leaves]) != 0).sum() == 2, "each group stands together"
+    np.testing.assert_allclose(np.sort(tree[:, 2]), [0.1] * 6 + [1.0] * 2)
+    found = groups(distance, 0.5)
+    assert found[0] == 0 and [v for k, v in enumerate(found) if v not in found[:k]] == [0, 1, 2]
+    assert np.array_equal(found[:, None] == found, group[:, None] == group)
+    assert groups(distance, 0.05).tolist() == list(range(9)) and groups(distance, 2).tolist() == [0] * 9
+
+
+def test_linkage_is_the_average():
+    distance = np.array([[0, 1, 4], [1, 0, 6], [4, 6, 0]])
+    assert cluster_order(distance)[1].tolist() == [[0, 1, 1, 2], [2, 3, 5, 3]]
+    assert groups(distance, 4.9).tolist() == [0, 0, 1] and groups(distance, 5).tolist() == [0, 0, 0]
+
+
+def test_places_on_a_line_come_in_their_order():
+    places = np.random.default_rng(0).permutation(12) ** 1.5
+    leaves, _ = cluster_order(np.abs(places[:, None] - places))
+    assert leaves.tolist() in (np.argsort(places).tolist(), np.argsort(-places).tolist())
+
+
+def symmetric(n, rng):
+    values = rng.normal(size=(n, n))
+    return values + values.T
+
+
+def test_mantel_of_equal_and_opposite_matrices():
+    a = symmetric(8, np.random.default_rng(0))
+    same, opposite = mantel(a, np.exp(a), draws=499), mantel(a, -a, draws=499)
+    assert same.rho == pytest.approx(1) and same.p == 1 / 500
+    assert opposite.rho == pytest.approx(-1) and opposite.p == 1
+    assert mantel(a, np.ones((8, 8))) == pytest.approx((np.nan, np.nan), nan_ok=True)
+
+
+def test_mantel_is_spearman_and_ignores_the_diagonal_and_missing_pairs():
+    rng = np.random.default_rng(1)
+    a, b = symmetric(7, rng), symmetric(7, rng)
+    b[0, 3] = b[3, 0] = a[2, 5] = a[5, 2] = np.nan
+    a[4, 6] = a[6, 4] = np.inf
+    upper = np.triu_indices(7, 1)
+    keep = np.isfinite(a[upper]) & np.isfinite(b[upper])
+    assert keep.sum() == 18
+    found = mantel(a, b, draws=50, seed=2)
+    assert found.rho == pytest.approx(spearmanr(a[upper][keep], b[upper][keep]).statistic)
+    assert found == mantel(a + np.diag(rng.normal(size=7)), b, draws=50, seed=2)
+    assert found.p != mantel(a, b, draws=50, seed=3).p
+
+
+def test_mantel_by_all_permutations():
+    """With four rows the share of all 24 permutations is known."""
+    rng = np.random.default_rng(5)
+    a, b = symmetric(4, rng), symmetric(4, rng)
+    upper = np.triu_indices(4, 1)
+    rho = lambda order: spearmanr(a[upper], b[np.ix_(order, order)][upper]).statistic  # noqa: E731
+    exact = np.mean([rho(order) >= rho(range(4)) - 1e-9 for order in permutations(range(4))])
+    assert mantel(a, b, draws=4000).p == pytest.approx(exact, abs=0.03)
+
+
+@pytest.mark.parametrize("missing", [0, 3])
+def test_p_is_uniform_for_independent_matrices(missing):
+    rng, p = np.random.default_rng(7), []
+    for k in range(150):
+        a, b = symmetric(6, rng), symmetric(6, rng)
+        for _ in range(missing):
+            i, j = rng.choice(6, 2, replace=False)
+            a[i, j] = a[j, i] = np.nan
+        p.append(mantel(a, b, draws=59, seed=k).p)
+    share = np.array([(np.array(p) <= level).mean() for level in (0.1, 0.25, 0.5, 0.75, 0.9)])
+    assert np.abs(share - [0.1, 0.25, 0.5, 0.75, 0.9]).max() < 0.11  # Kolmogorov's 5 % bound for 150 draws
+
+
+def test_refused_matrices():
+    ok = np.ones((3, 3))
+    lopsided = ok + np.triu(ok, 1)
+    for call, message in (
+        (lambda: mantel(ok, np.ones((4, 4))), r"over the same rows are needed, got shapes \(3, 3\) and \(4, 4\)"),
+        (lambda: mantel(ok, lopsided), r"a symmetric matrix of at least 3 rows is needed, got shape \(3, 3\)"),
+        (lambda: mantel(np.ones((2, 2)), np.ones((2, 2))), "at least 3 rows"),
+        (lambda: cluster_order(np.ones((3, 4))), r"got shape \(3, 4\)"),
+        (lambda: cluster_order(ok * np.nan), "finite and at least 0"),
+        (lambda: groups(-ok, 1.0), "finite and at least 0"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            call()
