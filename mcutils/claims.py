@@ -234,7 +234,7 @@ CLAIMS: dict[str, Claim] = _table(
         "C9",
         "Along a path of low loss, metrics fluctuate in different patterns.",
         "abstract 2025",
-        "mean rank correlation of two metrics' excesses over the chord along one MCU(0.1) path",
+        "mean |rank correlation| of two metrics' excesses over the chord along one MCU(0.1) path",
         0.5,
         "below",
         "07_metrics_along_the_path",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -27,10 +28,10 @@ REPLICATES = 1e7  # floating-point operations that one bootstrap replicate at on
 
 def data_of(description: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data of a spec written by `plain`: its own, or that of what it is made from."""
-    for name in ("data", "origin", "start", "model", "trace"):
-        if isinstance(description.get(name), Mapping):
-            found = description[name]
-            return found if name == "data" else data_of(found)
+    if isinstance(description.get("data"), Mapping):
+        return description["data"]
+    for part in _made_from(description):
+        return data_of(part)
     raise BadInput(f"a {description.get('spec')} names no data.")
 
 
@@ -38,10 +39,15 @@ def network_of(description: Mapping[str, Any]) -> tuple[str, int]:
     """The architecture and width of a spec written by `plain`."""
     if isinstance(description.get("model"), str):
         return description["model"], int(description["width"])
-    for name in ("origin", "start", "model", "trace"):
-        if isinstance(description.get(name), Mapping):
-            return network_of(description[name])
+    for part in _made_from(description):
+        return network_of(part)
     raise BadInput(f"a {description.get('spec')} names no network.")
+
+
+def _made_from(description: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The results that name a spec's data and network, most telling first."""
+    parts = [description.get(name) for name in ("origin", "start", "model", "trace")]
+    return [part for part in (*parts, *description.get("models", ())) if isinstance(part, Mapping)]
 
 
 @lru_cache(maxsize=64)
@@ -73,6 +79,12 @@ def work(description: Mapping[str, Any]) -> float:
         return flops * description["points"] * (evaluated(data_of(description), description["forget"]) + BN_SIZE)
     if kind == "Profile":
         return REPLICATES * description["trace"]["points"] * description["bootstrap"]
+    if kind == "PlaneOf":
+        return flops * description["resolution"] ** 2 * (3 * description["rows"] + BN_SIZE)
+    if kind == "Alike":
+        return flops * len(description["models"]) * description["rows"]
+    if kind == "CueUse":
+        return REPLICATES * description["points"]
     plan = description.get("plan") or (description.get("settings") or {}).get("plan")
     if not plan:
         return flops * BN_SIZE
@@ -85,6 +97,8 @@ def size(description: Mapping[str, Any]) -> float:
     kind, data = description["spec"], data_of(description)
     if kind == "TraceOf":
         return 2 * 10 * description["points"] * evaluated(data, description["forget"])
+    if kind in ("Alike", "CueUse", "PlaneOf"):
+        return 10_000
     if kind == "Profile":
         return 9000 + 1100 * description["trace"]["points"]
     return 4 * cost_of(*network_of(description), data["dataset"])[1] * max(1, description.get("control_points", 1))
@@ -153,11 +167,10 @@ def rate(name: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> float | None
 def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
     """What computing these specs would take: rows of kind, stored, to compute, CPU seconds and megabytes.
 
-    Seconds come from recorded run times (the store's own, else those shipped), scaled by the work of each result; NaN
-    where no run of the kind was ever recorded.
+    Seconds come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of
+    each result; NaN where no run of the kind was ever recorded.
     """
-    if rows is None:
-        rows = gathered(notes([store.folder]).values()) + read_timings()
+    known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
     specs = list(dict.fromkeys(specs))
     table: dict[str, dict[str, Any]] = {}
 
@@ -173,7 +186,7 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
         description, entry = plain(spec), row(spec)
         name = group(description)
         if name not in rates:
-            rates[name] = rate(name, rows)
+            rates[name] = next((found for one in known if (found := rate(name, one)) is not None), None)
         entry["to compute"] += 1
         entry["CPU seconds"] += float("nan") if rates[name] is None else rates[name] * work(description)
         entry["MB"] += size(description) / 1e6
@@ -183,5 +196,8 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
 def plan_text(rows: Sequence[Mapping[str, Any]], workers: int) -> str:
     """One closing line: how much there is to do, and how long that is on so many workers."""
     count, seconds, size = (sum(row[k] for row in rows) for k in ("to compute", "CPU seconds", "MB"))
+    if math.isnan(seconds):
+        unknown = ", ".join(row["kind"] for row in rows if math.isnan(row["CPU seconds"]))
+        return f"{count} results to compute: {size:,.0f} MB, in a time not known, since none ran yet of {unknown}."
     minutes = f"about {seconds / workers / 60:,.0f} min on {workers} workers"
     return f"{count} results to compute: {seconds:,.0f} CPU seconds, {minutes}, {size:,.0f} MB."

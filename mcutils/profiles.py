@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
-from .metrics import METRICS, measure
+from .metrics import METRICS, correct, measure
 from .settings import choose
 from .traces import Trace
 
@@ -66,6 +66,27 @@ class ProfileOf:
         )
 
 
+# Which examples a point of a path is chosen by, and which it is then tested on: (split, first, step) each.
+PARTS = {
+    "choose": (("forget", 0, 2), ("retain", 0, 2), ("valid", 0, 1)),
+    "test": (("forget", 1, 2), ("retain", 1, 2), ("test", 0, 1)),
+}
+
+
+def closeness(found: Trace, retrained: Sequence[Trace], part: str) -> np.ndarray:
+    """1 - mean over forget, retain and unseen data of |accuracy - retrained models' mean accuracy|, (T,).
+
+    ``part`` is ``choose`` or ``test``: disjoint halves of forget and retain examples, with validation or test images.
+    """
+    distances = []
+    for split, first, step in PARTS[choose("part", part, PARTS)]:
+        own, others = (
+            [correct(one, split)[:, first::step].mean(axis=1) for one in group] for group in ((found,), retrained)
+        )
+        distances.append(np.abs(own[0] - np.mean([one[0] for one in others])))
+    return 1 - np.mean(distances, axis=0)
+
+
 def profile(
     found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200
 ) -> ProfileOf:
@@ -78,6 +99,8 @@ def profile(
     arrays = {"t": found.t, "gap": np.float64(gap), "collapsed": np.array(collapsed(found), dtype=np.str_)}
     for name, values in measure(found, references=references).items():
         arrays[f"metric/{name}"] = values
+    if len(found.t) > 1:
+        arrays |= {f"score/{part}": closeness(found, retrained, part) for part in PARTS}
     for name, value in found.meta.items():
         if name.startswith("geometry/"):
             arrays[name] = np.float64(value)

@@ -8,20 +8,26 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from .cues import counterfactual
+from .cues import REPLACED, counterfactual, cue_use
 from .curves import Curve, fit_curve, geometry, weights_at
 from .data import Task
 from .engines import check_engine, connect, dashboard, resources
+from .planes import plane
 from .profiles import ProfileOf, profile
 from .settings import BadInput
+from .similarity import SIMILARITIES, Similarity, features, matrix
 from .specs import (
+    Alike,
+    CueUse,
     Original,
     Path,
+    PlaneOf,
     Profile,
     Retrained,
     Spec,
@@ -91,6 +97,15 @@ def compute(spec: Spec, store: Store) -> Any:
         origin = ends[0].origin if isinstance(ends[0], Endpoint) else None
         made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
         return replace(found, meta={**found.meta, **made})
+    if isinstance(spec, Alike):
+        return alike(spec, store)
+    if isinstance(spec, CueUse):
+        found = {name: store.get(one) for name, one in spec.traces.items()}
+        splits = {split: cue_use(found, split) for split in REPLACED}
+        return {f"{split}/{name}": values for split, one in splits.items() for name, values in one.items()}
+    if isinstance(spec, PlaneOf):
+        models = [_loaded(store, one) for one in spec.models]
+        return plane(models, _task(spec.models[0].data, spec.forget), spec.resolution, rows=spec.rows)
     task = _task(spec.data, spec.forget)
     if isinstance(spec, Unlearned):
         made = {"curriculum": spec.curriculum, "optimizer": spec.optimizer, "settings": spec.settings}
@@ -104,6 +119,23 @@ def compute(spec: Spec, store: Store) -> Any:
 
 def _origin(spec: Path, store: Store) -> Any:
     return weights_at(_loaded(store, spec.start.origin)) if isinstance(spec.start, Unlearned) else None
+
+
+def alike(spec: Alike, store: Store) -> dict[str, np.ndarray]:
+    """Matrices (n, n) of `similarity.SIMILARITIES` between n models; those of features are averaged over layers."""
+    task, origin = _task(spec.origin.data, spec.forget), _loaded(store, spec.origin)
+    models = [_loaded(store, one) for one in spec.models]
+    seen = [features(one, task, task.rows(spec.split)[: spec.rows]) for one in models]
+    inputs = {"traces": [store.get(one) for one in spec.traces], "weights": models, "features": seen}
+    given = {"traces": {"split": spec.split}, "weights": {"origin": origin}, "features": {}}
+
+    def value(measure: Similarity, i: int, j: int) -> float:
+        a, b = (inputs[measure.needs][k] for k in (i, j))
+        if measure.needs == "features":
+            return float(np.mean([measure(a[layer], b[layer]) for layer in a]))
+        return measure(a, b, **given[measure.needs])
+
+    return {name: matrix(range(len(models)), partial(value, measure)) for name, measure in SIMILARITIES.items()}
 
 
 def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any) -> str:  # noqa: ARG001

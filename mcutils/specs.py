@@ -16,15 +16,21 @@ from .models import MODELS
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
 from .settings import BadInput, MethodSettings, Plan, choose
-from .traces import POLICIES
+from .traces import POLICIES, SPLITS
 from .unlearning import METHODS
 
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
-VERSIONS = {"Original": 1, "Retrained": 1, "Untrained": 1, "Unlearned": 1, "Path": 1, "TraceOf": 1, "Profile": 1}
+VERSIONS = {
+    **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "TraceOf"), 1),
+    **{"Profile": 2, "Alike": 1, "CueUse": 1, "PlaneOf": 1},
+}
 
 
 # What a field of this name may hold: a whole number from here on, or, for None, a share between 0 and 1.
-LOWEST = {"seed": 0, "width": 1, "points": 1, "bootstrap": 1, "control_points": 0, "forget": None}
+LOWEST = {
+    **{"seed": 0, "width": 1, "points": 1, "bootstrap": 1, "control_points": 0, "resolution": 2, "rows": 1},
+    "forget": None,
+}
 
 
 class Checked:
@@ -220,6 +226,60 @@ class Profile(Checked):
     bootstrap: int = 200
 
 
+@dataclass(frozen=True)
+class Alike(Checked):
+    """How alike models of one original are: a matrix of each measure of `similarity.SIMILARITIES`.
+
+    Predictions are compared on ``split``, features on the first ``rows`` of its images.
+    """
+
+    models: tuple[Unlearned | Retrained | Original, ...]
+    origin: Original
+    forget: float
+    split: str = "test"
+    rows: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choose("split", self.split, SPLITS)
+        if len(self.models) < 2:
+            raise BadInput(f"models are compared two at least at a time, got {len(self.models)}.")
+
+    @property
+    def traces(self) -> tuple[TraceOf, ...]:
+        """The models' traces."""
+        return tuple(TraceOf(model, self.forget) for model in self.models)
+
+
+@dataclass(frozen=True)
+class CueUse(Checked):
+    """How far models along a path follow a planted cue: `cues.cue_use` of its traces on all of `cues.SETS`."""
+
+    model: Path
+    forget: float
+    points: int = 11
+
+    @property
+    def traces(self) -> dict[str, TraceOf]:
+        """The path's trace on each counterfactual set."""
+        return {name: TraceOf(self.model, self.forget, self.points, shown=name) for name in SETS}
+
+
+@dataclass(frozen=True)
+class PlaneOf(Checked):
+    """Losses and accuracies on the plane through three models, see `planes.plane`."""
+
+    models: tuple[Unlearned | Retrained | Original, ...]
+    forget: float
+    resolution: int = 15
+    rows: int = 500
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.models) != 3:
+            raise BadInput(f"a plane goes through three models, got {len(self.models)}.")
+
+
 Spec = Any
 
 
@@ -290,7 +350,18 @@ def parents(spec: Spec) -> tuple[Spec, ...]:
         return (spec.model,)
     if isinstance(spec, Profile):
         return (spec.trace, spec.original, *spec.retrained, spec.random)
+    if isinstance(spec, Alike):
+        return (*spec.models, *spec.traces, spec.origin)
+    if isinstance(spec, CueUse):
+        return tuple(spec.traces.values())
+    if isinstance(spec, PlaneOf):
+        return spec.models
     return ()
+
+
+def is_arrays(spec: Spec) -> bool:
+    """Whether a spec's result is a set of arrays (npz) and not weights."""
+    return isinstance(spec, (TraceOf, Profile, Alike, CueUse, PlaneOf))
 
 
 def is_line(spec: Spec) -> bool:

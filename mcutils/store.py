@@ -23,9 +23,10 @@ from safetensors import SafetensorError
 
 from . import weights as weights_module
 from .curves import Curve, line, weights_at
+from .planes import Plane
 from .profiles import ProfileOf
 from .settings import BadInput
-from .specs import Path, Profile, Spec, TraceOf, Unlearned, is_line, key, key_of, plain
+from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, key_of, plain
 from .traces import Trace
 from .unlearning import Endpoint, fingerprint
 
@@ -119,7 +120,7 @@ class Store:
         return float(self.provenance(spec)["seconds"])
 
     def get(self, spec: Spec) -> Any:
-        """Load a result: `Weights`, `Endpoint`, `Curve`, `Trace` or `ProfileOf`."""
+        """Load a result: `Weights`, `Endpoint`, `Curve`, `Trace`, `ProfileOf`, `Plane`, or arrays by name."""
         if is_line(spec):
             return line(self.get(spec.start), self.get(spec.end))
         path = self._find(spec)
@@ -145,11 +146,11 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         name, suffix = key(spec), suffix_of(spec)
         final, scratch = self.folder / f"{name}{suffix}", self.folder / f".{name}.{os.getpid()}{suffix}"
-        if isinstance(result, Trace):
+        if isinstance(result, (Trace, Plane)):
             result.save(scratch)
-        elif isinstance(result, ProfileOf):
+        elif isinstance(result, (ProfileOf, dict)):
             with open(scratch, "wb") as file:
-                np.savez_compressed(file, **result.arrays)
+                np.savez_compressed(file, **(result.arrays if isinstance(result, ProfileOf) else result))
         elif isinstance(result, Curve):
             weights_module.save(scratch, result.points[1:-1])
         else:
@@ -193,7 +194,7 @@ def _stamp(path: FilePath) -> tuple[int, ...] | None:
 
 def suffix_of(spec: Spec) -> str:
     """The ending of a result's file: arrays are npz, weights safetensors."""
-    return ".npz" if isinstance(spec, (TraceOf, Profile)) else ".safetensors"
+    return ".npz" if is_arrays(spec) else ".safetensors"
 
 
 def fault(path: FilePath) -> str:
@@ -216,12 +217,15 @@ def fault(path: FilePath) -> str:
 
 
 def _read(spec: Spec, path: FilePath) -> Any:
-    if isinstance(spec, (TraceOf, Profile)):
+    if is_arrays(spec):
         with open(path, "rb") as file:  # numpy leaves a file open that it opened and cannot read
             if isinstance(spec, TraceOf):
                 return Trace.load(file)
-            with np.load(file, allow_pickle=False) as arrays:
-                return ProfileOf({name: arrays[name] for name in arrays.files})
+            if isinstance(spec, PlaneOf):
+                return Plane.load(file)
+            with np.load(file, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in content.files}
+            return ProfileOf(arrays) if isinstance(spec, Profile) else arrays
     return weights_module.load(path)
 
 

@@ -213,9 +213,9 @@ def study(name: str = "laptop", store: str = "", *, fresh: bool | None = None, *
         store: folder of results; empty means the environment's ``MCUTILS_STORE`` or ``build/store``.
         fresh: leave aside the results shipped in ``data/store``, otherwise a read-only layer below the store; None
             takes the environment's ``MCUTILS_FRESH``.
-        changes: fields of the preset.
+        changes: fields of the preset; an empty one leaves the preset's.
     """
-    chosen = preset(name)
+    chosen, changes = preset(name), {name: value for name, value in changes.items() if value not in (None, "", [], ())}
     for change in changes:
         choose("preset field", change, [f.name for f in fields(Preset)])
     chosen = replace(chosen, **{k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()})

@@ -14,6 +14,8 @@ from .settings import BadInput
 from .specs import VERSIONS, key_of
 from .store import ASIDE, LOCKS, SUFFIXES, fault
 
+ARRAYS = ("traceof", "profile", "alike", "cueuse", "planeof")  # kinds whose results are npz
+
 
 def results(folder: Path) -> list[Path]:
     """Data files of a store, and those that are missing beside their provenance, in order of name."""
@@ -22,7 +24,7 @@ def results(folder: Path) -> list[Path]:
     found = {path for suffix in SUFFIXES for path in folder.glob(f"[!.]*{suffix}")}
     for note in folder.glob("[!.]*.json"):
         if not any(note.with_suffix(suffix) in found for suffix in SUFFIXES):
-            arrays = note.stem.split("-")[0] in ("traceof", "profile")
+            arrays = note.stem.split("-")[0] in ARRAYS
             found.add(note.with_suffix(SUFFIXES[0] if arrays else SUFFIXES[1]))
     return sorted(found)
 

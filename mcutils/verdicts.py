@@ -1,20 +1,39 @@
-"""The tests of the claims: from the paths of a study to an effect, its interval and a verdict."""
+"""The tests of the claims: from the paths of a study to an effect, its interval and a verdict.
+
+Each takes walks, of which it uses those that it is about, and the level of its interval. Pairs that share an endpoint
+are resampled by their endpoints; replicates over examples are shared by all walks of a draw.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
 from .claims import TOLERANCE, Verdict, judge
-from .connectivity import Interval, fraction_interval, percentile_interval, share_explained
+from .connectivity import (
+    LEVEL,
+    Interval,
+    bootstrap_mean,
+    excess,
+    fraction_interval,
+    percentile_interval,
+    share_explained,
+)
+from .metrics import METRICS
 from .settings import BadInput
 from .walks import Walk
 
+CHANGE = 0.05  # of the smallest eps, in units of G, that counts as help or harm (C7)
+FAILED = 0.1  # by which a fit's smallest eps exceeds the line's when it has failed (C12)
+COPIES = ("UA", "RA", "TA")  # other names of accuracies: they would count one pattern twice
 
-def sound(walks: Sequence[Walk]) -> list[Walk]:
-    """The walks of methods, without controls and without those whose ends collapsed."""
+
+def sound(walks: Sequence[Walk], **labels: str) -> list[Walk]:
+    """The walks of methods with these labels, without controls and without those whose ends collapsed."""
     kept = [w for w in walks if w.role == "method" and not w.profile.collapsed]
+    kept = [w for w in kept if all(getattr(w, name) == value for name, value in labels.items())]
     if not kept:
         raise BadInput("no walk between sound endpoints is left to judge.")
     return kept
@@ -22,7 +41,7 @@ def sound(walks: Sequence[Walk]) -> list[Walk]:
 
 def controls_hold(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
     """Whether every path between different initialisations has a retain barrier and every fine-tuned twin has none."""
-    controls = [w for w in walks if w.role == "control"]
+    controls = [w for w in walks if w.role == "control" and not w.profile.collapsed]
     apart = [w for w in controls if "initialisation" in w.method]
     twins = [w for w in controls if "twin" in w.method]
     if not apart or not twins:
@@ -30,58 +49,358 @@ def controls_hold(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
     return all(w.barrier > eps for w in apart) and all(w.connected(eps) for w in twins)
 
 
-def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE) -> tuple[Interval, int, int]:
+def nodes_of(walks: Iterable[Walk]) -> np.ndarray:
+    """Names of each walk's two random draws (n, 2): original model and unlearning seed."""
+    return np.array([w.nodes for w in walks])
+
+
+def worst(walk: Walk) -> np.ndarray:
+    """Replicates over examples (B,) of the smallest eps of MCU(eps)."""
+    return np.maximum(walk.replicates("barrier"), walk.replicates("deficit"))
+
+
+def pair_of(walk: Walk) -> tuple:
+    """What two walks of one pair of endpoints' draws have in common, whatever their condition and curve."""
+    return walk.method, walk.other, walk.original, walk.start, walk.end
+
+
+def _counts(walks: Sequence[Walk]) -> dict[str, int]:
+    return {"n_pairs": len(walks), "n_seeds": len(np.unique(nodes_of(walks)))}
+
+
+def _nothing(claim: str) -> Verdict:
+    """The verdict where no walk is of the kind that the claim is about."""
+    return judge(claim, *[float("nan")] * 3, n_pairs=0, n_seeds=0, controls_ok=False)
+
+
+def _share(claim: str, walks: Sequence[Walk], hits, replicates, level: float, ok: bool) -> Verdict:
+    """Judge a share of walks that hit."""
+    if not walks:
+        return _nothing(claim)
+    found = fraction_interval(hits, replicates, nodes=nodes_of(walks), level=level)
+    return judge(claim, *found, controls_ok=ok, **_counts(walks))
+
+
+def _rarer(found: Interval) -> Interval:
+    """The interval of min(p, 1 - p), the rarer of two outcomes, from that of a share p."""
+    ends = [min(v, 1 - v) for v in (found.low, found.high)]
+    high = 0.5 if found.low <= 0.5 <= found.high else max(ends)
+    return Interval(min(found[0], 1 - found[0]), min(ends), high)
+
+
+def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float = LEVEL) -> tuple[Interval, int, int]:
     """Share of (method, seed pair) connected at eps by the better of its curves; interval over seeds and examples."""
     pairs: dict[tuple, list[Walk]] = {}
     for w in walks:
-        pairs.setdefault((w.method, w.original, w.start, w.end), []).append(w)
+        pairs.setdefault(pair_of(w), []).append(w)
     hits = [any(w.connected(eps) for w in group) for group in pairs.values()]
-    replicates = [
-        np.any([np.maximum(w.replicates("barrier"), w.replicates("deficit")) <= eps for w in group], axis=0)
-        for group in pairs.values()
-    ]
-    nodes = np.array([(start, end) for _, _, start, end in pairs])
-    found = fraction_interval(hits, np.array(replicates, dtype=float), nodes=nodes)
+    replicates = [np.any([worst(w) <= eps for w in group], axis=0) for group in pairs.values()]
+    nodes = nodes_of(group[0] for group in pairs.values())
+    found = fraction_interval(hits, np.array(replicates, dtype=float), nodes=nodes, level=level)
     return found, len(hits), len(np.unique(nodes))
 
 
-def c1(walks: Sequence[Walk]) -> Verdict:
+def c1(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C1: share of (method, seed pair) that some curve connects at MCU(0.1)."""
-    found, pairs, seeds = connected_share(sound(walks))
+    found, pairs, seeds = connected_share(sound(walks, condition="random"), level=level)
     return judge("C1", *found, n_pairs=pairs, n_seeds=seeds, controls_ok=controls_hold(walks))
 
 
-def c2(walks: Sequence[Walk], draws: int = 2000, seed: int = 0) -> Verdict:
+def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Verdict:
     """C2: share of variance of the linear forget deficit that the method explains, with a permutation test."""
-    lines = [w for w in sound(walks) if w.kind == "linear"]
+    lines = [w for w in sound(walks, condition="random") if w.kind == "linear"]
     if not lines:
         raise BadInput("C2 is judged on straight paths: there is none between sound endpoints.")
     values = np.array([w.deficit for w in lines])
     methods = np.array([w.method for w in lines])
-    nodes = np.array([(w.start, w.end) for w in lines])
-    share = share_explained(values, methods, nodes=nodes)
+    share = share_explained(values, methods, nodes=nodes_of(lines))
     rng = np.random.default_rng(seed)
     groups = [np.flatnonzero(methods == m) for m in dict.fromkeys(methods)]
     redrawn = []
     for _ in range(draws):
         rows = np.concatenate([rng.choice(g, len(g)) for g in groups])
         redrawn.append(share_explained(values[rows], methods[rows], n_perm=1).eta2)
-    found = percentile_interval(share.eta2, np.array(redrawn))
-    counts = {"n_pairs": len(lines), "n_seeds": len(np.unique(nodes))}
-    return judge("C2", *found, p=share.p, controls_ok=controls_hold(walks), **counts)
+    found = percentile_interval(share.eta2, np.array(redrawn), level)
+    return judge("C2", *found, p=share.p, controls_ok=controls_hold(walks), **_counts(lines))
 
 
-def c21(walks: Sequence[Walk]) -> Verdict:
+def c21(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(0.1)."""
-    flat = [w for w in sound(walks) if w.barrier <= TOLERANCE]
-    if not flat:
-        return judge("C21", *[float("nan")] * 3, n_pairs=0, n_seeds=0, controls_ok=False)
+    flat = [w for w in sound(walks, condition="random") if w.barrier <= TOLERANCE]
     hits = [not w.connected(TOLERANCE) for w in flat]
     replicates = np.array([~(w.replicates("deficit") <= TOLERANCE) for w in flat], dtype=float)
-    nodes = np.array([(w.start, w.end) for w in flat])
-    found = fraction_interval(hits, replicates, nodes=nodes)
-    controls = controls_hold(walks)
-    return judge("C21", *found, n_pairs=len(flat), n_seeds=len(np.unique(nodes)), controls_ok=controls)
+    return _share("C21", flat, hits, replicates, level, controls_hold(walks))
 
 
-TESTS: dict[str, Callable[[Sequence[Walk]], Verdict]] = {"C1": c1, "C2": c2, "C21": c21}
+def c4(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C4: change of the linear forget deficit from 2 % to 10 % forgetting by a straight fit, per method and pair."""
+    lines = [w for w in sound(walks) if w.kind == "linear" and w.variant]
+    groups: dict[tuple, list[Walk]] = {}
+    for w in lines:
+        groups.setdefault(pair_of(w), []).append(w)
+    slopes, replicates, kept = [], [], []
+    for group in groups.values():
+        sizes = np.array([float(w.variant) for w in group])
+        if len(np.unique(sizes)) > 1:
+            weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * 0.08
+            slopes.append(float(weights @ [w.deficit for w in group]))
+            replicates.append(weights @ np.array([w.replicates("deficit") for w in group]))
+            kept.append(group[0])
+    if not kept:
+        return _nothing("C4")
+    found = bootstrap_mean(slopes, np.array(replicates), nodes=nodes_of(kept), level=level)
+    return judge("C4", *found, controls_ok=controls_hold(walks), **_counts(kept))
+
+
+def changes(walks: Sequence[Walk], condition: str) -> list[tuple[Walk, float, np.ndarray]]:
+    """For each pair and curve of a condition: the walk, its smallest eps minus that of ``random``, and replicates."""
+    base = {(pair_of(w), w.kind): w for w in sound(walks, condition="random", variant="")}
+    found = []
+    for w in sound(walks, condition=condition, variant=""):
+        same = base.get((pair_of(w), w.kind))
+        if same is not None:
+            found.append((w, w.eps - same.eps, worst(w) - worst(same)))
+    return found
+
+
+def _shift(claim: str, walks: Sequence[Walk], condition: str, level: float) -> Verdict:
+    found = changes(walks, condition)
+    kept = [w for w, _, _ in found]
+    values, replicates = [v for _, v, _ in found], np.array([r for _, _, r in found])
+    if not kept:
+        return _nothing(claim)
+    interval = bootstrap_mean(values, replicates, nodes=nodes_of(kept), level=level)
+    return judge(claim, *interval, controls_ok=controls_hold(walks), **_counts(kept))
+
+
+def c5(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C5: smallest eps between curriculum and none, minus that of the same two seeds without, mean."""
+    return _shift("C5", walks, "cl-non_cl", level)
+
+
+def c6(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C6: smallest eps between first and second order, minus that of the same two first-order seeds, mean."""
+    return _shift("C6", walks, "fo-so", level)
+
+
+def c7(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C7: the smaller of the shares of contexts (condition, method, curve) whose smallest eps falls, or rises."""
+    contexts: dict[tuple, list[tuple[Walk, float, np.ndarray]]] = {}
+    for condition in ("cl-non_cl", "fo-so"):
+        for one in changes(walks, condition):
+            contexts.setdefault((condition, one[0].method, one[0].kind), []).append(one)
+    if not contexts:
+        return _nothing("C7")
+    means = np.array([np.mean([v for _, v, _ in group]) for group in contexts.values()])
+    redrawn = np.array([_redrawn(group) for group in contexts.values()])
+    shares = {sign: (sign * means >= CHANGE, sign * redrawn >= CHANGE) for sign in (-1, 1)}
+    hits, replicates = min(shares.values(), key=lambda one: one[0].mean())
+    found = fraction_interval(hits, replicates.astype(float), level=level)
+    kept = [group[0][0] for group in contexts.values()]
+    counts = {"n_pairs": sum(map(len, contexts.values())), "n_seeds": _counts(kept)["n_seeds"]}
+    return judge("C7", *found, controls_ok=controls_hold(walks), **counts)
+
+
+def _redrawn(group: Sequence[tuple[Walk, float, np.ndarray]], seed: int = 0) -> np.ndarray:
+    """Replicates of a context's mean change: its pairs redrawn, one resample of the examples each time."""
+    values = np.array([r for _, _, r in group])
+    rows = np.random.default_rng(seed).integers(0, len(group), (values.shape[1], len(group)))
+    return values[rows, np.arange(values.shape[1])[:, None]].mean(axis=1)
+
+
+def c8(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C8: the smaller of the shares of method pairs (lines) that satisfy MCU(0.1) and that do not."""
+    lines = [w for w in sound(walks, condition="method", variant="") if w.kind == "linear"]
+    replicates = np.array([worst(w) <= TOLERANCE for w in lines], dtype=float)
+    # An endpoint is a method run with a seed: the pairs of one method share its endpoints.
+    nodes = np.array([(f"{w.nodes[0]}/{w.method}", f"{w.nodes[1]}/{w.other}") for w in lines])
+    found = fraction_interval([w.connected(TOLERANCE) for w in lines], replicates, nodes=nodes, level=level)
+    return judge("C8", *_rarer(found), controls_ok=controls_hold(walks), **_counts(lines))
+
+
+def joined(walks: Sequence[Walk]) -> list[Walk]:
+    """The sound walks that satisfy MCU(0.1) and were traced finely enough to compare metrics along them."""
+    once = {(pair_of(w), w.condition, w.kind, w.variant): w for w in sound(walks)}.values()
+    found = [w for w in once if w.connected(TOLERANCE) and "score/test" in w.profile.arrays]
+    full = max((len(w.profile.t) for w in found), default=0)
+    return [w for w in found if len(w.profile.t) == full]
+
+
+def pattern_correlation(walk: Walk) -> float:
+    """Mean |Spearman rho| between the excesses over the chord of every two metrics that vary on a path; nan if none."""
+    from scipy.stats import rankdata
+
+    curves = [excess(walk.profile.metric(n), walk.profile.t)[1:-1] for n in METRICS if n not in COPIES]
+    varying = [rankdata(np.round(c, 9)) for c in curves if np.isfinite(c).all() and np.ptp(np.round(c, 9)) > 0]
+    pairs = [abs(np.corrcoef(a, b)[0, 1]) for a, b in combinations(varying, 2)]
+    return float(np.mean(pairs)) if pairs else np.nan
+
+
+def c9(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C9: mean |rank correlation| of two metrics' excesses over the chord along one MCU(0.1) path."""
+    kept = joined(walks)
+    if not kept:
+        return _nothing("C9")
+    found = bootstrap_mean([pattern_correlation(w) for w in kept], nodes=nodes_of(kept), level=level)
+    return judge("C9", *found, controls_ok=controls_hold(walks), **_counts(kept))
+
+
+def telling_gaps(original: Mapping[str, float], retrained: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Metrics whose original-to-retrained gap exceeds twice the retrained models' spread, with that gap."""
+    found = {}
+    for name in METRICS:
+        values = np.array([one[name] for one in retrained])
+        gap = abs(original[name] - values.mean())
+        if name not in (*COPIES, "loss_retain", "loss_forget") and gap > 2 * values.std(ddof=1) > 0:
+            found[name] = float(gap)
+    return found
+
+
+def widest_range(walk: Walk, gaps: Mapping[str, float]) -> float:
+    """Widest range of a metric along a path, in units of its original-to-retrained gap."""
+    return max(float(np.ptp(walk.profile.metric(name))) / gap for name, gap in gaps.items())
+
+
+def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL) -> Verdict:
+    """C10: median over MCU(0.1) paths of the widest metric range, in units of its original-to-retrained gap."""
+    kept = joined(walks)
+    if not kept or not gaps:
+        return _nothing("C10")
+    values = np.array([widest_range(w, gaps) for w in kept])
+    nodes, rng = nodes_of(kept), np.random.default_rng(0)
+    names = np.unique(nodes)
+    redrawn = []
+    while len(redrawn) < 2000:
+        times = dict(zip(*np.unique(rng.choice(names, len(names)), return_counts=True), strict=True))
+        weights = [times.get(a, 0) * times.get(b, 0) for a, b in nodes]
+        if sum(weights):
+            redrawn.append(np.median(np.repeat(values, weights)))
+    found = percentile_interval(float(np.median(values)), np.array(redrawn), level)
+    return judge("C10", *found, controls_ok=controls_hold(walks), **_counts(kept))
+
+
+def best_inner(walk: Walk) -> tuple[float, float]:
+    """The inner t that is closest to retraining on the examples to choose by, and how much closer it is than the better
+    end on the examples to test on."""
+    choose, test = (walk.profile.arrays[f"score/{part}"] for part in ("choose", "test"))
+    k = 1 + int(np.argmax(choose[1:-1]))
+    return float(walk.profile.t[k]), float(test[k] - max(test[0], test[-1]))
+
+
+def c11(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C11: share of MCU(0.1) paths whose inner point, chosen on validation, beats both ends on test."""
+    kept = joined(walks)
+    return _share("C11", kept, [best_inner(w)[1] > 0 for w in kept], None, level, controls_hold(walks))
+
+
+def _beside(walks: Sequence[Walk], first: tuple[str, str], second: tuple[str, str]) -> list[tuple[Walk, Walk]]:
+    """Walks of one pair by two curves, each given as (variant, kind)."""
+    found = {}
+    for w in sound(walks):
+        found[pair_of(w), w.variant, w.kind] = w
+    pairs = dict.fromkeys(pair for pair, _, _ in found)
+    both = [tuple(found.get((pair, *which)) for which in (first, second)) for pair in pairs]
+    return [(a, b) for a, b in both if a is not None and b is not None]
+
+
+def c12(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C12: share of bad-teacher fits by the authors' recipe whose smallest eps exceeds that of the line by 0.1."""
+    both = [(a, b) for a, b in _beside(walks, ("authors", "bezier"), ("own", "linear")) if a.method == "bad_teacher"]
+    hits = [a.eps > b.eps + FAILED for a, b in both]
+    replicates = np.array([worst(a) > worst(b) + FAILED for a, b in both], dtype=float)
+    return _share("C12", [a for a, _ in both], hits, replicates, level, controls_hold(walks))
+
+
+def c13(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C13: the smaller of the shares of pairs with MCU(0.1) on the line only and on the quadratic curve only."""
+    both = _beside(walks, ("own", "linear"), ("own", "bezier"))
+    sides = []
+    for first, second in ((0, 1), (1, 0)):
+        hits = [p[first].connected(TOLERANCE) and not p[second].connected(TOLERANCE) for p in both]
+        again = [(worst(p[first]) <= TOLERANCE) & ~(worst(p[second]) <= TOLERANCE) for p in both]
+        sides.append((hits, np.array(again, dtype=float)))
+    hits, replicates = min(sides, key=lambda one: sum(one[0]))
+    return _share("C13", [a for a, _ in both], hits, replicates, level, controls_hold(walks))
+
+
+def _differ(claim: str, both: Sequence[tuple[Walk, Walk]], level: float, ok: bool) -> Verdict:
+    """Judge the share of pairs on which two curves give different verdicts."""
+    hits = [a.connected(TOLERANCE) != b.connected(TOLERANCE) for a, b in both]
+    replicates = np.array([(worst(a) <= TOLERANCE) != (worst(b) <= TOLERANCE) for a, b in both], dtype=float)
+    return _share(claim, [a for a, _ in both], hits, replicates, level, ok)
+
+
+def c23(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C23: share of pairs whose verdict differs between a fit with the method's objective and with retain loss only."""
+    both = _beside(walks, ("own", "bezier"), ("retain only", "bezier"))
+    return _differ("C23", both, level, controls_hold(walks))
+
+
+def c24(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C24: share of pairs whose verdict differs between the authors' recipe and the corrected one."""
+    both = _beside(walks, ("own", "bezier"), ("authors", "bezier"))
+    return _differ("C24", both, level, controls_hold(walks))
+
+
+def nonlinearity(walk: Walk) -> float:
+    """Largest distance of the forget loss from its chord, in units of its change along the line."""
+    values = walk.profile.metric("loss_forget")
+    return float(np.abs(excess(values, walk.profile.t)).max() / abs(values[-1] - values[0]))
+
+
+def c15(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C15: mean distance of the forget loss from its chord between original and unlearned model."""
+    lines = sound(walks, condition="forgetting")
+    seeds = np.array([w.nodes[1] for w in lines])
+    found = bootstrap_mean([nonlinearity(w) for w in lines], clusters=seeds, level=level)
+    counts = {"n_pairs": len(lines), "n_seeds": len(np.unique(seeds))}
+    return judge("C15", *found, controls_ok=retraining_control(walks), **counts)
+
+
+def retraining_control(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
+    """Whether retrained models of different initialisations have a retain barrier between them, as they must."""
+    apart = [w for w in walks if w.condition == "retrained" and w.variant == "other init"]
+    return bool(apart) and all(w.barrier > eps for w in apart)
+
+
+def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C16: share of methods whose retain barrier to a retrained model exceeds that of two retrained models by 0.1 G.
+
+    All start from the initial weights of the original model, without which nothing is connected to anything.
+    """
+    base = [w for w in walks if w.condition == "retrained" and w.variant == "same init"]
+    if not base:
+        raise BadInput("C16 needs the barrier between two retrained models, which are not among the walks.")
+    ours, level_of = sound(walks, condition="retraining", variant="same init"), np.mean([w.barrier for w in base])
+    again = np.mean([w.replicates("barrier") for w in base], axis=0)
+    methods = list(dict.fromkeys(w.method for w in ours))
+    hits, replicates = [], []
+    for method in methods:
+        group = [w for w in ours if w.method == method]
+        hits.append(np.mean([w.barrier for w in group]) > level_of + FAILED)
+        replicates.append(np.mean([w.replicates("barrier") for w in group], axis=0) > again + FAILED)
+    found = fraction_interval(hits, np.array(replicates, dtype=float), level=level)
+    return judge("C16", *found, controls_ok=retraining_control(walks), **_counts(ours))
+
+
+Test = Callable[..., Verdict]
+# claim -> the experiments (`experiments.ROUTES`) whose walks it is judged on, and its test
+TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
+    "C1": (("02_seeds",), c1),
+    "C2": (("02_seeds",), c2),
+    "C4": (("06_forget_size",), c4),
+    "C5": (("03_curriculum",), c5),
+    "C6": (("04_second_order",), c6),
+    "C7": (("03_curriculum", "04_second_order"), c7),
+    "C8": (("05_methods",), c8),
+    "C9": (("02_seeds", "03_curriculum", "04_second_order"), c9),
+    "C10": (("02_seeds", "03_curriculum", "04_second_order"), c10),
+    "C11": (("02_seeds", "03_curriculum", "04_second_order"), c11),
+    "C12": (("08_curve_fitting",), c12),
+    "C13": (("08_curve_fitting",), c13),
+    "C15": (("09_progress_and_retraining",), c15),
+    "C16": (("09_progress_and_retraining",), c16),
+    "C21": (("02_seeds",), c21),
+    "C23": (("08_curve_fitting",), c23),
+    "C24": (("08_curve_fitting",), c24),
+}
