@@ -20,11 +20,11 @@ TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 class Route:
     """A path to walk and what it is an example of.
 
-    ``method`` is that of the start, ``other`` that of the end where it is another; ``start`` and ``end`` are seeds,
-    ``original`` is that of the original model; ``condition`` is the paper's name of how the ends differ; ``variant`` tells
-    fits of one pair apart; ``role`` is ``method`` for an experiment, ``control`` for a control. Of the trace:
-    ``points`` (0: the preset's), ``batchnorm`` (empty: the recipe's policy), ``retrained``, the seeds of the models that
-    G is taken from (None: the preset's).
+    ``method`` is that of the start, ``other`` that of the end where it is another; ``start`` and ``end`` are seeds and
+    ``original`` that of the original model. ``condition`` is the paper's name of how the ends differ, and ``variant``
+    tells fits of one pair apart. ``role``: ``method`` for an experiment, ``control`` for a control. Of the trace:
+    ``points`` (0: the preset's), ``batchnorm`` (empty: the recipe's policy), and ``retrained``, the seeds of the models
+    that G is taken from (None: the preset's).
     """
 
     path: Path
