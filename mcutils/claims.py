@@ -138,17 +138,67 @@ def ledger(verdicts: Iterable[Verdict] = ()) -> list[dict]:
 
 
 def write_ledger(rows: Iterable[dict], folder: str | Path) -> None:
-    """Write claims.csv and claims.md; the same rows give the same bytes."""
+    """Write claims.csv and claims.md, in a folder that is made if need be; the same rows give the same bytes."""
     texts = [[_cell(row[name]) for name in COLUMNS] for row in rows]
+    Path(folder).mkdir(parents=True, exist_ok=True)
     with open(Path(folder) / "claims.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *texts])
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *([t.replace("|", "\\|") for t in row] for row in texts)]
-    markdown = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    (Path(folder) / "claims.md").write_text(markdown, encoding="utf-8")
+    (Path(folder) / "claims.md").write_text(_markdown([COLUMNS, *texts]), encoding="utf-8")
+
+
+NUMBERS = {"threshold": float, "effect": float, "low": float, "high": float, "n_pairs": int, "n_seeds": int}
+
+
+def read_ledger(path: str | Path) -> list[dict]:
+    """The rows of a claims.csv as `ledger` makes them, to the digits that were written; an empty cell is None."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        found = [{name: NUMBERS.get(name, str)(text) if text else None for name, text in row.items()} for row in rows]
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{path} is not a ledger of claims that can be read: {error}.") from error
+    if not found or list(found[0]) != COLUMNS:
+        raise BadInput(f"{path} is not a ledger of claims: its columns must be {', '.join(COLUMNS)}.")
+    return found
+
+
+SHOWN = "id claim verdict effect n_pairs n_seeds notebook".split()
+
+
+def markdown_table(rows: Iterable[dict]) -> str:
+    """The rows of a ledger as a short Markdown table: id, claim, verdict, effect [low, high], counts, notebook."""
+    texts = [["id", "claim", "verdict", "effect [95 %]", "pairs", "seeds", "notebook"]]
+    for row in rows:
+        values = [row[name] for name in ("effect", "low", "high")]
+        known = all(v is not None and not math.isnan(v) for v in values)
+        effect = "{:.2f} [{:.2f}, {:.2f}]".format(*values) if known else ""
+        texts.append([effect if name == "effect" else _cell(row[name]) for name in SHOWN])
+    return _markdown(texts)
+
+
+def update_between(text: str, table: str, name: str = "claims") -> str:
+    """The text with what stands between ``<!-- name -->`` and ``<!-- /name -->`` replaced by a table.
+
+    Raises `BadInput` unless each mark stands there once, in this order.
+    """
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = text.partition(first)
+    _, closed, after = rest.partition(last)
+    if not found or not closed or first in rest or last in before + after:
+        raise BadInput(f"the text must hold {first} and, after it, {last}, each once.")
+    return f"{before}{first}\n{table.strip()}\n{last}{after}"
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    """A Markdown table, the first row being its head."""
+    lines = [rows[0], ["---"] * len(rows[0]), *([text.replace("|", "\\|") for text in row] for row in rows[1:])]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _table(*claims: Claim) -> dict[str, Claim]:

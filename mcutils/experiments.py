@@ -127,7 +127,7 @@ def sizes(study: Study) -> list[Route]:
     routes = []
     for forget in SIZES:
         smaller = replace(study, preset=replace(study.preset, forget=forget))
-        contexts = alone(study.preset.methods[-4:-1])
+        contexts = alone(study.preset.methods[-4:-1] or study.preset.methods)
         made = condition_routes(smaller, "random", contexts, independent(study.seeds), points=coarse(study))
         routes += [replace(r, variant=f"{forget:g}", retrained=study.seeds[:2]) for r in made]
     return routes + controls(study)
@@ -180,7 +180,7 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneOf]:
     retrained = study.retrained(seed, init=0)
     return {
         name: PlaneOf((study.original(), study.unlearned(name, seed), retrained), study.preset.forget, size)
-        for name in study.preset.methods[2 : 2 + count]
+        for name in study.preset.methods[2 : 2 + count] or study.preset.methods[:count]
     }
 
 
@@ -222,7 +222,7 @@ EXPERIMENTS: dict[str, Callable[[Study], list[Spec]]] = {
     "01_endpoints": endpoints,
     "02_seeds": lambda study: profiles(study, seeds(study)),
     "03_curriculum": lambda study: profiles(study, curriculum(study)),
-    "04_second_order": lambda study: profiles(study, second_order(study)),
+    "04_second_order": lambda study: profiles(study, [*second_order(study), *curriculum(study)]),  # C7 takes both
     "05_methods": lambda study: [*profiles(study, methods(study)), alike(study), *cued(study).values()],
     "06_forget_size": lambda study: profiles(study, sizes(study)),
     "07_metrics_along_the_path": lambda study: [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,6 +23,20 @@ class ProfileOf:
     """
 
     arrays: Mapping[str, np.ndarray]
+
+    def save(self, path: str | Path) -> None:
+        """Write the arrays as a compressed npz without pickle, arrays of one group and shape as one.
+
+        An entry of an archive costs some 300 bytes whatever it holds, and a profile has a hundred small arrays.
+        """
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **_packed(self.arrays))
+
+    @staticmethod
+    def load(path: str | Path | BinaryIO) -> ProfileOf:
+        """Read a profile written by `save`; nothing is unpickled."""
+        with np.load(path, allow_pickle=False) as file:
+            return ProfileOf(_unpacked({name: file[name] for name in file.files}))
 
     @property
     def t(self) -> np.ndarray:
@@ -85,6 +101,24 @@ def closeness(found: Trace, retrained: Sequence[Trace], part: str) -> np.ndarray
         )
         distances.append(np.abs(own[0] - np.mean([one[0] for one in others])))
     return 1 - np.mean(distances, axis=0)
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    groups: dict[tuple, list[str]] = {}
+    for name, values in arrays.items():
+        group = name.partition("/")[0] if "/" in name else name
+        groups.setdefault((group, np.shape(values), np.asarray(values).dtype.str), []).append(name)
+    found = {}
+    for k, names in enumerate(groups.values()):
+        found[f"{k}/names"] = np.array(names, dtype=np.str_)
+        found[f"{k}/values"] = np.stack([arrays[name] for name in names])
+    return found
+
+
+def _unpacked(packed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = (name for name in packed if name.endswith("/names"))
+    pairs = ((packed[name], packed[name.replace("/names", "/values")]) for name in names)
+    return {str(name): values for group, stacked in pairs for name, values in zip(group, stacked, strict=True)}
 
 
 def profile(

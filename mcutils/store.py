@@ -146,11 +146,11 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         name, suffix = key(spec), suffix_of(spec)
         final, scratch = self.folder / f"{name}{suffix}", self.folder / f".{name}.{os.getpid()}{suffix}"
-        if isinstance(result, (Trace, Plane)):
+        if isinstance(result, (Trace, Plane, ProfileOf)):
             result.save(scratch)
-        elif isinstance(result, (ProfileOf, dict)):
+        elif isinstance(result, dict):
             with open(scratch, "wb") as file:
-                np.savez_compressed(file, **(result.arrays if isinstance(result, ProfileOf) else result))
+                np.savez_compressed(file, **result)
         elif isinstance(result, Curve):
             weights_module.save(scratch, result.points[1:-1])
         else:
@@ -223,9 +223,10 @@ def _read(spec: Spec, path: FilePath) -> Any:
                 return Trace.load(file)
             if isinstance(spec, PlaneOf):
                 return Plane.load(file)
+            if isinstance(spec, Profile):
+                return ProfileOf.load(file)
             with np.load(file, allow_pickle=False) as content:
-                arrays = {name: content[name] for name in content.files}
-            return ProfileOf(arrays) if isinstance(spec, Profile) else arrays
+                return {name: content[name] for name in content.files}
     return weights_module.load(path)
 
 

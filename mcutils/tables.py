@@ -117,6 +117,12 @@ def settings_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns).set_index("method").round(2)
 
 
+def pair_name(walk: Walk) -> str:
+    """The seeds of a walk's ends, after that of their original model where it is not 0: ``42-87``, ``1: 42-87``."""
+    seeds = f"{walk.start}-{walk.end}"
+    return f"{walk.original}: {seeds}" if walk.original else seeds
+
+
 def paths_table(walks: Sequence[Walk]) -> pd.DataFrame:
     """One row per walk: barrier and deficit in units of G, whether MCU(0.1) holds, and how far apart the ends are."""
     import pandas as pd
@@ -124,7 +130,7 @@ def paths_table(walks: Sequence[Walk]) -> pd.DataFrame:
     rows = []
     for w in walks:
         row = {"method": w.method, "curve": w.kind, "original": w.original, "start": w.start, "end": w.end}
-        row |= {"pair": f"{w.start}-{w.end}", "role": w.role, "barrier": w.barrier, "deficit": w.deficit}
+        row |= {"pair": pair_name(w), "role": w.role, "barrier": w.barrier, "deficit": w.deficit}
         row |= {"connected": w.connected(TOLERANCE), "collapsed": bool(w.profile.collapsed)}
         row |= {"test_barrier": w.profile.connectivity["barrier_test"] / w.profile.gap}
         row |= {name: w.profile.geometry.get(name, np.nan) for name in ("distance", "cosine", "moved_start", "length")}
@@ -154,7 +160,7 @@ def excess_table(walks: Sequence[Walk]) -> pd.DataFrame:
     for w in walks:
         t, curves = w.profile.t, w.profile.connectivity.curves
         over = {f"{s}_excess": excess(curves[f"loss_{s}"], t) / w.profile.gap for s in ("retain", "forget")}
-        parts.append(pd.DataFrame({"method": w.method, "pair": f"{w.start}-{w.end}", "curve": w.kind, "t": t, **over}))
+        parts.append(pd.DataFrame({"method": w.method, "pair": pair_name(w), "curve": w.kind, "t": t, **over}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -167,7 +173,7 @@ def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
         groups.setdefault((w.method, w.kind), []).append(w)
     rows = []
     for (method, curve), part in groups.items():
-        nodes = np.array([(w.start, w.end) for w in part])
+        nodes = np.array([w.nodes for w in part])
         worst = np.array([np.maximum(w.replicates("barrier"), w.replicates("deficit")) for w in part])
         for e in eps:
             hits, redrawn = [w.connected(e) for w in part], (worst <= e).astype(float)

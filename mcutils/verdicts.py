@@ -1,7 +1,8 @@
 """The tests of the claims: from the paths of a study to an effect, its interval and a verdict.
 
 Each takes walks, of which it uses those that it is about, and the level of its interval. Pairs that share an endpoint
-are resampled by their endpoints; replicates over examples are shared by all walks of a draw.
+are resampled by their endpoints; replicates over examples are shared by all walks of a draw. Every interval is at least
+as wide as Student's over pairs of seeds, so that one pair never decides a claim.
 """
 
 from __future__ import annotations
@@ -22,21 +23,23 @@ from .connectivity import (
     share_explained,
 )
 from .metrics import METRICS
-from .settings import BadInput
 from .walks import Walk
 
 CHANGE = 0.05  # of the smallest eps, in units of G, that counts as help or harm (C7)
 FAILED = 0.1  # by which a fit's smallest eps exceeds the line's when it has failed (C12)
+ROUNDING = 1e-9  # width up to which an interval has none
 COPIES = ("UA", "RA", "TA")  # other names of accuracies: they would count one pattern twice
 
 
-def sound(walks: Sequence[Walk], **labels: str) -> list[Walk]:
-    """The walks of methods with these labels, without controls and without those whose ends collapsed."""
+def usable(walks: Sequence[Walk], **labels: str) -> list[Walk]:
+    """The walks of methods with these labels, without controls and without those whose ends collapsed; maybe none."""
     kept = [w for w in walks if w.role == "method" and not w.profile.collapsed]
-    kept = [w for w in kept if all(getattr(w, name) == value for name, value in labels.items())]
-    if not kept:
-        raise BadInput("no walk between sound endpoints is left to judge.")
-    return kept
+    return [w for w in kept if all(getattr(w, name) == value for name, value in labels.items())]
+
+
+def sound(walks: Sequence[Walk], **labels: str) -> list[Walk]:
+    """As `usable`, but a walk that several experiments hold comes once."""
+    return list({(pair_of(w), w.condition, w.kind, w.variant): w for w in usable(walks, **labels)}.values())
 
 
 def controls_hold(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
@@ -70,15 +73,74 @@ def _counts(walks: Sequence[Walk]) -> dict[str, int]:
 
 def _nothing(claim: str) -> Verdict:
     """The verdict where no walk is of the kind that the claim is about."""
-    return judge(claim, *[float("nan")] * 3, n_pairs=0, n_seeds=0, controls_ok=False)
+    return judge(claim, *[float("nan")] * 3, p=float("nan"), n_pairs=0, n_seeds=0, controls_ok=False)
+
+
+def widened(
+    found: Interval,
+    walks: Sequence[Walk],
+    values: Sequence[float],
+    level: float = LEVEL,
+    within: tuple[float, float] = (-np.inf, np.inf),
+    middle: Callable[..., float] = np.mean,
+) -> Interval:
+    """An interval joined with Student's over pairs of seeds, m +- t s / sqrt(n), inside the range of what can be.
+
+    A percentile interval of few units ends at the most extreme of them: two cover their mean half the time only. One
+    pair, or several without the least difference, say nothing of others: then the interval is the whole range.
+
+    Args:
+        found: the interval, whose estimate is kept.
+        walks, values: what the estimate is of, and the number that each contributes.
+        level: of Student's interval.
+        within: smallest and largest possible value.
+        middle: of the values of one pair of seeds, for instance of several methods.
+    """
+    from scipy.stats import t
+
+    if not np.isfinite(found.estimate):
+        return found
+    pairs: dict[tuple, list[float]] = {}
+    for w, value in zip(walks, values, strict=True):
+        pairs.setdefault((w.original, w.start, w.end), []).append(value)
+    each, half = [middle(group) for group in pairs.values()], np.inf
+    if len(each) > 1:
+        half = t.ppf((1 + level) / 2, len(each) - 1) * np.std(each, ddof=1) / np.sqrt(len(each))
+    low, high = min(found.low, found.estimate - half), max(found.high, found.estimate + half)
+    low, high = (low, high) if high - low > ROUNDING else within
+    return Interval(found.estimate, float(max(low, within[0])), float(min(high, within[1])))
+
+
+def _fraction(walks: Sequence[Walk], hits, replicates, level: float, **drawn) -> Interval:
+    """The interval of a share of walks; their endpoints are resampled unless other units are given."""
+    drawn = drawn or {"nodes": nodes_of(walks)}
+    return widened(fraction_interval(hits, replicates, level=level, **drawn), walks, hits, level, (0.0, 1.0))
 
 
 def _share(claim: str, walks: Sequence[Walk], hits, replicates, level: float, ok: bool) -> Verdict:
     """Judge a share of walks that hit."""
     if not walks:
         return _nothing(claim)
-    found = fraction_interval(hits, replicates, nodes=nodes_of(walks), level=level)
-    return judge(claim, *found, controls_ok=ok, **_counts(walks))
+    return judge(claim, *_fraction(walks, hits, replicates, level), controls_ok=ok, **_counts(walks))
+
+
+def _mean(claim: str, walks: Sequence[Walk], values, replicates, level: float, ok: bool, **drawn) -> Verdict:
+    """Judge the mean over walks of a number, where it is finite."""
+    values = np.array(values, dtype=np.float64)
+    kept = np.flatnonzero(np.isfinite(values))
+    walks, values = [walks[k] for k in kept], values[kept]
+    if not walks:
+        return _nothing(claim)
+    again = None if replicates is None else np.array(replicates)[kept]
+    drawn = {name: labels[kept] for name, labels in drawn.items()} or {"nodes": nodes_of(walks)}
+    found = bootstrap_mean(values, again, level=level, **drawn)
+    return judge(claim, *widened(found, walks, values, level), controls_ok=ok, **_counts(walks))
+
+
+def _smaller(*found: Interval) -> Interval:
+    """The interval of the smallest of several numbers, from theirs."""
+    least = min(one.estimate for one in found)
+    return Interval(least, min(one.low for one in found), max(one.high for one in found if one.estimate == least))
 
 
 def _rarer(found: Interval) -> Interval:
@@ -95,22 +157,25 @@ def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float 
         pairs.setdefault(pair_of(w), []).append(w)
     hits = [any(w.connected(eps) for w in group) for group in pairs.values()]
     replicates = [np.any([worst(w) <= eps for w in group], axis=0) for group in pairs.values()]
-    nodes = nodes_of(group[0] for group in pairs.values())
-    found = fraction_interval(hits, np.array(replicates, dtype=float), nodes=nodes, level=level)
-    return found, len(hits), len(np.unique(nodes))
+    first = [group[0] for group in pairs.values()]
+    found = _fraction(first, hits, np.array(replicates, dtype=float), level)
+    return found, len(hits), _counts(first)["n_seeds"]
 
 
 def c1(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C1: share of (method, seed pair) that some curve connects at MCU(0.1)."""
-    found, pairs, seeds = connected_share(sound(walks, condition="random"), level=level)
+    kept = sound(walks, condition="random")
+    if not kept:
+        return _nothing("C1")
+    found, pairs, seeds = connected_share(kept, level=level)
     return judge("C1", *found, n_pairs=pairs, n_seeds=seeds, controls_ok=controls_hold(walks))
 
 
 def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Verdict:
     """C2: share of variance of the linear forget deficit that the method explains, with a permutation test."""
-    lines = [w for w in sound(walks, condition="random") if w.kind == "linear"]
+    lines = [w for w in sound(walks, condition="random", kind="linear") if np.isfinite(w.deficit)]
     if not lines:
-        raise BadInput("C2 is judged on straight paths: there is none between sound endpoints.")
+        return _nothing("C2")
     values = np.array([w.deficit for w in lines])
     methods = np.array([w.method for w in lines])
     share = share_explained(values, methods, nodes=nodes_of(lines))
@@ -121,6 +186,8 @@ def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int
         rows = np.concatenate([rng.choice(g, len(g)) for g in groups])
         redrawn.append(share_explained(values[rows], methods[rows], n_perm=1).eta2)
     found = percentile_interval(share.eta2, np.array(redrawn), level)
+    if not found.high - found.low > ROUNDING:  # one method, one pair each, or no difference at all: any share may be true
+        found = Interval(share.eta2, 0.0, 1.0)
     return judge("C2", *found, p=share.p, controls_ok=controls_hold(walks), **_counts(lines))
 
 
@@ -134,27 +201,25 @@ def c21(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
 
 def c4(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C4: change of the linear forget deficit from 2 % to 10 % forgetting by a straight fit, per method and pair."""
-    lines = [w for w in sound(walks) if w.kind == "linear" and w.variant]
+    lines = [w for w in sound(walks, condition="random", kind="linear") if w.variant]
     groups: dict[tuple, list[Walk]] = {}
     for w in lines:
         groups.setdefault(pair_of(w), []).append(w)
+    every = [float(w.variant) for w in lines]
     slopes, replicates, kept = [], [], []
     for group in groups.values():
         sizes = np.array([float(w.variant) for w in group])
-        if len(np.unique(sizes)) > 1:
+        if min(every) == sizes.min() < sizes.max() == max(every):  # a fit to fewer would be an extrapolation
             weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * 0.08
             slopes.append(float(weights @ [w.deficit for w in group]))
             replicates.append(weights @ np.array([w.replicates("deficit") for w in group]))
             kept.append(group[0])
-    if not kept:
-        return _nothing("C4")
-    found = bootstrap_mean(slopes, np.array(replicates), nodes=nodes_of(kept), level=level)
-    return judge("C4", *found, controls_ok=controls_hold(walks), **_counts(kept))
+    return _mean("C4", kept, slopes, replicates, level, controls_hold(walks))
 
 
 def changes(walks: Sequence[Walk], condition: str) -> list[tuple[Walk, float, np.ndarray]]:
     """For each pair and curve of a condition: the walk, its smallest eps minus that of ``random``, and replicates."""
-    base = {(pair_of(w), w.kind): w for w in sound(walks, condition="random", variant="")}
+    base = {(pair_of(w), w.kind): w for w in usable(walks, condition="random", variant="")}
     found = []
     for w in sound(walks, condition=condition, variant=""):
         same = base.get((pair_of(w), w.kind))
@@ -165,12 +230,8 @@ def changes(walks: Sequence[Walk], condition: str) -> list[tuple[Walk, float, np
 
 def _shift(claim: str, walks: Sequence[Walk], condition: str, level: float) -> Verdict:
     found = changes(walks, condition)
-    kept = [w for w, _, _ in found]
-    values, replicates = [v for _, v, _ in found], np.array([r for _, _, r in found])
-    if not kept:
-        return _nothing(claim)
-    interval = bootstrap_mean(values, replicates, nodes=nodes_of(kept), level=level)
-    return judge(claim, *interval, controls_ok=controls_hold(walks), **_counts(kept))
+    kept, values, replicates = ([one[k] for one in found] for k in range(3))
+    return _mean(claim, kept, values, replicates, level, controls_hold(walks))
 
 
 def c5(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
@@ -191,14 +252,16 @@ def c7(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
             contexts.setdefault((condition, one[0].method, one[0].kind), []).append(one)
     if not contexts:
         return _nothing("C7")
-    means = np.array([np.mean([v for _, v, _ in group]) for group in contexts.values()])
-    redrawn = np.array([_redrawn(group) for group in contexts.values()])
-    shares = {sign: (sign * means >= CHANGE, sign * redrawn >= CHANGE) for sign in (-1, 1)}
-    hits, replicates = min(shares.values(), key=lambda one: one[0].mean())
-    found = fraction_interval(hits, replicates.astype(float), level=level)
-    kept = [group[0][0] for group in contexts.values()]
-    counts = {"n_pairs": sum(map(len, contexts.values())), "n_seeds": _counts(kept)["n_seeds"]}
-    return judge("C7", *found, controls_ok=controls_hold(walks), **counts)
+    groups = contexts.values()
+    means = np.array([np.mean([v for _, v, _ in group]) for group in groups])
+    redrawn = np.array([_redrawn(group) for group in groups])
+    methods = np.array([method for _, method, _ in contexts])  # whose contexts have endpoints in common
+    kept, sides = [w for group in groups for w, _, _ in group], []
+    for sign in (-1, 1):
+        hits, replicates = sign * means >= CHANGE, (sign * redrawn >= CHANGE).astype(float)
+        found = fraction_interval(hits, replicates, clusters=methods, level=level)
+        sides.append(widened(found, kept, np.repeat(hits, [len(group) for group in groups]), level, (0.0, 1.0)))
+    return judge("C7", *_smaller(*sides), controls_ok=controls_hold(walks), **_counts(kept))
 
 
 def _redrawn(group: Sequence[tuple[Walk, float, np.ndarray]], seed: int = 0) -> np.ndarray:
@@ -210,20 +273,21 @@ def _redrawn(group: Sequence[tuple[Walk, float, np.ndarray]], seed: int = 0) -> 
 
 def c8(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C8: the smaller of the shares of method pairs (lines) that satisfy MCU(0.1) and that do not."""
-    lines = [w for w in sound(walks, condition="method", variant="") if w.kind == "linear"]
+    lines = sound(walks, condition="method", variant="", kind="linear")
+    if not lines:
+        return _nothing("C8")
     replicates = np.array([worst(w) <= TOLERANCE for w in lines], dtype=float)
     # An endpoint is a method run with a seed: the pairs of one method share its endpoints.
     nodes = np.array([(f"{w.nodes[0]}/{w.method}", f"{w.nodes[1]}/{w.other}") for w in lines])
-    found = fraction_interval([w.connected(TOLERANCE) for w in lines], replicates, nodes=nodes, level=level)
+    found = _fraction(lines, [w.connected(TOLERANCE) for w in lines], replicates, level, nodes=nodes)
     return judge("C8", *_rarer(found), controls_ok=controls_hold(walks), **_counts(lines))
 
 
 def joined(walks: Sequence[Walk]) -> list[Walk]:
     """The sound walks that satisfy MCU(0.1) and were traced finely enough to compare metrics along them."""
-    once = {(pair_of(w), w.condition, w.kind, w.variant): w for w in sound(walks)}.values()
-    found = [w for w in once if w.connected(TOLERANCE) and "score/test" in w.profile.arrays]
+    found = [w for w in sound(walks) if "score/test" in w.profile.arrays]
     full = max((len(w.profile.t) for w in found), default=0)
-    return [w for w in found if len(w.profile.t) == full]
+    return [w for w in found if len(w.profile.t) == full and w.connected(TOLERANCE)]
 
 
 def pattern_correlation(walk: Walk) -> float:
@@ -239,10 +303,7 @@ def pattern_correlation(walk: Walk) -> float:
 def c9(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C9: mean |rank correlation| of two metrics' excesses over the chord along one MCU(0.1) path."""
     kept = joined(walks)
-    if not kept:
-        return _nothing("C9")
-    found = bootstrap_mean([pattern_correlation(w) for w in kept], nodes=nodes_of(kept), level=level)
-    return judge("C9", *found, controls_ok=controls_hold(walks), **_counts(kept))
+    return _mean("C9", kept, [pattern_correlation(w) for w in kept], None, level, controls_hold(walks))
 
 
 def telling_gaps(original: Mapping[str, float], retrained: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -276,6 +337,7 @@ def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL) 
         if sum(weights):
             redrawn.append(np.median(np.repeat(values, weights)))
     found = percentile_interval(float(np.median(values)), np.array(redrawn), level)
+    found = widened(found, kept, values, level, (0.0, np.inf), np.median)
     return judge("C10", *found, controls_ok=controls_hold(walks), **_counts(kept))
 
 
@@ -293,10 +355,10 @@ def c11(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     return _share("C11", kept, [best_inner(w)[1] > 0 for w in kept], None, level, controls_hold(walks))
 
 
-def _beside(walks: Sequence[Walk], first: tuple[str, str], second: tuple[str, str]) -> list[tuple[Walk, Walk]]:
-    """Walks of one pair by two curves, each given as (variant, kind)."""
+def beside(walks: Sequence[Walk], first: tuple[str, str], second: tuple[str, str]) -> list[tuple[Walk, Walk]]:
+    """Sound walks of one pair by two curves, each given as (variant, kind); pairs that lack one are left out."""
     found = {}
-    for w in sound(walks):
+    for w in usable(walks):
         found[pair_of(w), w.variant, w.kind] = w
     pairs = dict.fromkeys(pair for pair, _, _ in found)
     both = [tuple(found.get((pair, *which)) for which in (first, second)) for pair in pairs]
@@ -305,7 +367,7 @@ def _beside(walks: Sequence[Walk], first: tuple[str, str], second: tuple[str, st
 
 def c12(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C12: share of bad-teacher fits by the authors' recipe whose smallest eps exceeds that of the line by 0.1."""
-    both = [(a, b) for a, b in _beside(walks, ("authors", "bezier"), ("own", "linear")) if a.method == "bad_teacher"]
+    both = [(a, b) for a, b in beside(walks, ("authors", "bezier"), ("own", "linear")) if a.method == "bad_teacher"]
     hits = [a.eps > b.eps + FAILED for a, b in both]
     replicates = np.array([worst(a) > worst(b) + FAILED for a, b in both], dtype=float)
     return _share("C12", [a for a, _ in both], hits, replicates, level, controls_hold(walks))
@@ -313,14 +375,15 @@ def c12(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
 
 def c13(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C13: the smaller of the shares of pairs with MCU(0.1) on the line only and on the quadratic curve only."""
-    both = _beside(walks, ("own", "linear"), ("own", "bezier"))
-    sides = []
+    both = beside(walks, ("own", "linear"), ("own", "bezier"))
+    if not both:
+        return _nothing("C13")
+    kept, sides = [a for a, _ in both], []
     for first, second in ((0, 1), (1, 0)):
         hits = [p[first].connected(TOLERANCE) and not p[second].connected(TOLERANCE) for p in both]
         again = [(worst(p[first]) <= TOLERANCE) & ~(worst(p[second]) <= TOLERANCE) for p in both]
-        sides.append((hits, np.array(again, dtype=float)))
-    hits, replicates = min(sides, key=lambda one: sum(one[0]))
-    return _share("C13", [a for a, _ in both], hits, replicates, level, controls_hold(walks))
+        sides.append(_fraction(kept, hits, np.array(again, dtype=float), level))
+    return judge("C13", *_smaller(*sides), controls_ok=controls_hold(walks), **_counts(kept))
 
 
 def _differ(claim: str, both: Sequence[tuple[Walk, Walk]], level: float, ok: bool) -> Verdict:
@@ -332,34 +395,33 @@ def _differ(claim: str, both: Sequence[tuple[Walk, Walk]], level: float, ok: boo
 
 def c23(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C23: share of pairs whose verdict differs between a fit with the method's objective and with retain loss only."""
-    both = _beside(walks, ("own", "bezier"), ("retain only", "bezier"))
+    both = beside(walks, ("own", "bezier"), ("retain only", "bezier"))
     return _differ("C23", both, level, controls_hold(walks))
 
 
 def c24(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C24: share of pairs whose verdict differs between the authors' recipe and the corrected one."""
-    both = _beside(walks, ("own", "bezier"), ("authors", "bezier"))
+    both = beside(walks, ("own", "bezier"), ("authors", "bezier"))
     return _differ("C24", both, level, controls_hold(walks))
 
 
 def nonlinearity(walk: Walk) -> float:
-    """Largest distance of the forget loss from its chord, in units of its change along the line."""
+    """Largest distance of the forget loss from its chord, in units of its change along the line; nan if it has none."""
     values = walk.profile.metric("loss_forget")
-    return float(np.abs(excess(values, walk.profile.t)).max() / abs(values[-1] - values[0]))
+    change = abs(values[-1] - values[0])
+    return float(np.abs(excess(values, walk.profile.t)).max() / change) if change else np.nan
 
 
 def c15(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C15: mean distance of the forget loss from its chord between original and unlearned model."""
     lines = sound(walks, condition="forgetting")
-    seeds = np.array([w.nodes[1] for w in lines])
-    found = bootstrap_mean([nonlinearity(w) for w in lines], clusters=seeds, level=level)
-    counts = {"n_pairs": len(lines), "n_seeds": len(np.unique(seeds))}
-    return judge("C15", *found, controls_ok=retraining_control(walks), **counts)
+    seeds, ok = np.array([w.nodes[1] for w in lines]), retraining_control(walks)
+    return _mean("C15", lines, [nonlinearity(w) for w in lines], None, level, ok, clusters=seeds)
 
 
 def retraining_control(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
     """Whether retrained models of different initialisations have a retain barrier between them, as they must."""
-    apart = [w for w in walks if w.condition == "retrained" and w.variant == "other init"]
+    apart = [w for w in walks if w.condition == "retrained" and w.variant == "other init" and not w.profile.collapsed]
     return bool(apart) and all(w.barrier > eps for w in apart)
 
 
@@ -368,18 +430,18 @@ def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
 
     All start from the initial weights of the original model, without which nothing is connected to anything.
     """
-    base = [w for w in walks if w.condition == "retrained" and w.variant == "same init"]
-    if not base:
-        raise BadInput("C16 needs the barrier between two retrained models, which are not among the walks.")
-    ours, level_of = sound(walks, condition="retraining", variant="same init"), np.mean([w.barrier for w in base])
-    again = np.mean([w.replicates("barrier") for w in base], axis=0)
-    methods = list(dict.fromkeys(w.method for w in ours))
-    hits, replicates = [], []
-    for method in methods:
-        group = [w for w in ours if w.method == method]
-        hits.append(np.mean([w.barrier for w in group]) > level_of + FAILED)
-        replicates.append(np.mean([w.replicates("barrier") for w in group], axis=0) > again + FAILED)
-    found = fraction_interval(hits, np.array(replicates, dtype=float), level=level)
+    base = [w for w in walks if w.condition == "retrained" and w.variant == "same init" and not w.profile.collapsed]
+    ours = sound(walks, condition="retraining", variant="same init")
+    if not base or not ours:
+        return _nothing("C16")
+    methods = dict.fromkeys(w.method for w in ours)
+    groups = [[(w, w.barrier, w.replicates("barrier")) for w in ours if w.method == method] for method in methods]
+    level_of = np.mean([w.barrier for w in base]) + FAILED
+    again = _redrawn([(w, w.barrier, w.replicates("barrier")) for w in base], seed=1) + FAILED
+    hits = {group[0][0].method: bool(np.mean([v for _, v, _ in group]) > level_of) for group in groups}
+    replicates = np.array([_redrawn(group) > again for group in groups], dtype=float)
+    found = fraction_interval(list(hits.values()), replicates, level=level)
+    found = widened(found, ours, [hits[w.method] for w in ours], level, (0.0, 1.0))
     return judge("C16", *found, controls_ok=retraining_control(walks), **_counts(ours))
 
 

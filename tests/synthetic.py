@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mcutils.profiles import ProfileOf
+from mcutils.profiles import PARTS, ProfileOf
 from mcutils.traces import SPLITS, Trace
 from mcutils.walks import Walk
 
@@ -43,16 +43,24 @@ def walk(
     noise=0.001,
     collapsed=(),
     seed=0,
+    t=T,
+    metrics=None,
+    scores=None,
+    **labels,
 ):
-    """A walk with a retain barrier and a forget deficit of so many G at t = 0.5, and their replicates."""
+    """A walk with a retain barrier and a forget deficit of so many G at t = 0.5, and their replicates.
+
+    ``metrics`` are curves along it by name, ``scores`` those of closeness to retraining, to choose by and to test on;
+    ``labels`` are ``condition``, ``other`` and ``variant``.
+    """
     rng = np.random.default_rng([seed, *pair])
-    bump = 1 - 2 * np.abs(T - 0.5)
+    bump = 1 - 2 * np.abs(t - 0.5)
     heights = {"retain": barrier * gap, "forget": -deficit * gap, "valid": 0.0, "test": barrier * gap / 2}
-    arrays = {"t": T, "gap": np.float64(gap), "seconds": np.float64(1.5)}
+    arrays = {"t": t, "gap": np.float64(gap), "seconds": np.float64(1.5)}
     arrays["collapsed"] = np.array(collapsed, dtype=np.str_)
     for split, height in heights.items():
-        arrays[f"curve/loss_{split}"] = 0.2 + 0.1 * T + height * bump
-        arrays[f"curve/accuracy_{split}"] = 0.9 - 0.05 * T - height * bump / 100
+        arrays[f"curve/loss_{split}"] = 0.2 + 0.1 * t + height * bump
+        arrays[f"curve/accuracy_{split}"] = 0.9 - 0.05 * t - height * bump / 100
     known = {
         "barrier_retain": barrier * gap,
         "deficit_forget": deficit * gap,
@@ -63,7 +71,10 @@ def walk(
         arrays[f"replicates/{name}"] = (value + gap * noise * rng.normal(size=60)).astype(np.float32)
     apart = {"distance": 3.0, "length": 3.5, "moved_start": 2.0, "moved_end": 2.5, "cosine": 0.25}
     arrays |= {f"geometry/{name}": np.float64(value) for name, value in apart.items()}
-    return Walk(method, kind, *pair, ProfileOf(arrays), role, original)
+    arrays |= {f"metric/{name}": np.asarray(values, float) for name, values in (metrics or {}).items()}
+    if scores is not None:
+        arrays |= {f"score/{part}": np.asarray(values, float) for part, values in zip(PARTS, scores, strict=True)}
+    return Walk(method, kind, *pair, ProfileOf(arrays), role, original, **labels)
 
 
 def controls(apart=4.0, twin=0.0):

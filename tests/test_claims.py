@@ -6,7 +6,18 @@ import re
 
 import pytest
 
-from mcutils.claims import CLAIMS, COLUMNS, VERDICTS, Verdict, judge, ledger, write_ledger
+from mcutils.claims import (
+    CLAIMS,
+    COLUMNS,
+    VERDICTS,
+    Verdict,
+    judge,
+    ledger,
+    markdown_table,
+    read_ledger,
+    update_between,
+    write_ledger,
+)
 from mcutils.settings import BadInput
 
 COUNTS = {"n_pairs": 60, "n_seeds": 5}
@@ -136,3 +147,67 @@ def test_the_ledger_is_written_the_same_each_time(tmp_path):
     assert table[0]["effect"] == "0.6667" and table[0]["n_pairs"] == "60" and table[1]["effect"] == ""
     lines = (tmp_path / "a" / "claims.md").read_text().splitlines()
     assert len(lines) == 26 and {line.replace("\\|", "").count("|") for line in lines} == {len(COLUMNS) + 1}
+
+
+def test_what_was_not_measured_is_an_empty_cell(tmp_path):
+    nan = math.nan
+    rows = ledger([judge("C12", nan, nan, nan, n_pairs=0, n_seeds=0)])
+    write_ledger(rows, tmp_path / "new" / "folder")
+    text = (tmp_path / "new" / "folder" / "claims.csv").read_text()
+    assert "nan" not in text and ",0.5,,,,0,0,undecided,08_curve_fitting" in text
+
+
+def test_a_written_ledger_is_read_back(tmp_path):
+    rows = ledger([judge("C1", 0.8, 0.625, 0.9375, **COUNTS), judge("C2", 0.5, 0.25, 0.75, p=0.001, **COUNTS)])
+    write_ledger(rows, tmp_path)
+    found = read_ledger(tmp_path / "claims.csv")
+    assert found == rows
+    write_ledger(found, tmp_path / "again")
+    assert (tmp_path / "again" / "claims.csv").read_bytes() == (tmp_path / "claims.csv").read_bytes()
+
+
+@pytest.mark.parametrize("content", [None, "", "id,claim\nC1,x\n", ",".join(COLUMNS) + "\nC1,a,b,c,much,,,,,,,\n"])
+def test_a_file_that_is_no_ledger_is_refused(content, tmp_path):
+    path = tmp_path / "claims.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BadInput, match="is not a ledger of claims") as error:
+        read_ledger(path)
+    assert str(error.value).count("is not a ledger") == 1
+
+
+def test_the_short_table_has_a_line_for_every_claim():
+    rows = ledger([judge("C1", 0.8, 0.6, 0.95, **COUNTS), judge("C12", *[math.nan] * 3, n_pairs=0, n_seeds=0)])
+    lines = markdown_table(rows).splitlines()
+    assert lines[0] == "| id | claim | verdict | effect [95 %] | pairs | seeds | notebook |" and len(lines) == 26
+    assert lines[1] == "| --- " * 7 + "|"
+    assert lines[2] == f"| C1 | {CLAIMS['C1'].statement} | supported | 0.80 [0.60, 0.95] | 60 | 5 | 02_seeds |"
+    assert lines[4].endswith("| not run |  |  |  | 13_datasets_and_architectures |")
+    assert "| undecided |  | 0 | 0 |" in lines[13]
+    assert {line.count("|") for line in lines} == {8}
+
+
+def test_a_table_is_put_between_its_marks():
+    text = "before\n<!-- claims -->\nold\n<!-- /claims -->\nafter\n"
+    new = update_between(text, "| a |\n| b |\n")
+    assert new == "before\n<!-- claims -->\n| a |\n| b |\n<!-- /claims -->\nafter\n"
+    assert update_between(new, "| a |\n| b |\n") == new
+    assert update_between("<!-- x --><!-- /x -->", "t", name="x") == "<!-- x -->\nt\n<!-- /x -->"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no marks",
+        "<!-- claims -->",
+        "<!-- /claims -->",
+        "<!-- /claims --> <!-- claims -->",
+        "<!-- claims --> <!-- claims --> <!-- /claims -->",
+        "<!-- claims --> <!-- /claims --> <!-- claims -->",
+        "<!-- claims --> <!-- /claims --> <!-- /claims -->",
+        "<!-- /claims --> <!-- claims --> <!-- /claims -->",
+    ],
+)
+def test_marks_must_stand_there_once_and_in_order(text):
+    with pytest.raises(BadInput, match="must hold <!-- claims --> and, after it, <!-- /claims -->"):
+        update_between(text, "table")

@@ -1,12 +1,14 @@
 """Profiles: what figures need of a trace, equal to what is measured directly, before and after storage."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from synthetic import trace
 
 from mcutils.connectivity import SUMMARY, connectivity, forget_gap
-from mcutils.metrics import METRICS, measure
-from mcutils.profiles import ProfileOf, profile
+from mcutils.metrics import METRICS, correct, measure
+from mcutils.profiles import PARTS, ProfileOf, closeness, profile
 from mcutils.settings import BadInput, Plan
 from mcutils.specs import Data, Original, Path, Profile, TraceOf, Untrained
 from mcutils.store import Store
@@ -69,6 +71,60 @@ def test_what_walks_and_tables_read_is_there(curve):
     assert {"loss_retain", "loss_forget"} <= set(found.curves)
 
 
+# Closeness to retraining
+
+
+HALVES = {"choose": (0, "valid"), "test": (1, "test")}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_closeness_is_one_minus_the_mean_distance_of_three_accuracies(part, curve):
+    odd, unseen = HALVES[part]
+    expected = []
+    for k in range(len(CURVE.t)):
+        distances = []
+        for split, rows in (("forget", range(odd, 40, 2)), ("retain", range(odd, 40, 2)), (unseen, range(40))):
+            goal = np.mean([np.mean([correct(r, split)[0, i] for i in rows]) for r in RETRAINED])
+            distances.append(abs(np.mean([correct(CURVE, split)[k, i] for i in rows]) - goal))
+        expected.append(1 - sum(distances) / 3)
+    np.testing.assert_allclose(closeness(CURVE, RETRAINED, part), expected, rtol=1e-12)
+    np.testing.assert_array_equal(curve.arrays[f"score/{part}"], closeness(CURVE, RETRAINED, part))
+
+
+def test_nothing_is_closer_to_a_retrained_model_than_itself():
+    for one in RETRAINED:
+        for part in PARTS:
+            np.testing.assert_array_equal(closeness(one, [one], part), [1.0])
+            assert closeness(one, RETRAINED, part)[0] < 1
+
+
+def flipped(split, rows):
+    """The curve with every one of these predictions changed from right to wrong, or the other way round."""
+    logits = {s: v.copy() for s, v in CURVE.logits.items()}
+    shown = logits[split]
+    for i in rows:
+        label = CURVE.labels[split][i]
+        right = shown[:, i].argmax(axis=-1) == label
+        shown[:, i] = 0
+        shown[np.arange(len(shown)), i, np.where(right, (label + 1) % 4, label)] = 5
+    return replace(CURVE, logits=logits)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_a_point_is_chosen_by_is_not_what_it_is_tested_on(part):
+    """Every example moves one of the two scores and none moves the other."""
+    (odd, unseen), (other,) = HALVES[part], set(PARTS) - {part}
+    for split, rows in (("forget", range(odd, 40, 2)), ("retain", range(odd, 40, 2)), (unseen, range(40))):
+        for changed in (flipped(split, rows), *(flipped(split, [i]) for i in (rows[0], rows[-1]))):
+            assert not np.isclose(closeness(changed, RETRAINED, part), closeness(CURVE, RETRAINED, part)).any()
+            np.testing.assert_array_equal(closeness(changed, RETRAINED, other), closeness(CURVE, RETRAINED, other))
+
+
+def test_an_unknown_part_is_named():
+    with pytest.raises(BadInput, match="unknown part 'valid': choose one of choose, test"):
+        closeness(CURVE, RETRAINED, "valid")
+
+
 def test_geometry_comes_from_the_trace(curve, model):
     assert curve.geometry == {"distance": 3.25, "cosine": 0.5}
     assert model.geometry == {}
@@ -78,6 +134,7 @@ def test_a_single_model_has_metrics_but_no_path(model):
     np.testing.assert_array_equal(model.t, [0.0])
     assert model.metric("RA").shape == (1,)
     assert not model.connectivity.curves and not model.connectivity.measures
+    assert not [name for name in model.arrays if name.startswith("score/")]
 
 
 def test_a_collapsed_model_says_so(curve):
@@ -116,6 +173,23 @@ def test_a_stored_profile_reads_as_before(curve, tmp_path):
             np.testing.assert_array_equal(getattr(one, group)[name], values)
     # A layer holds hundreds of these: its limit is 10 MB.
     assert next(tmp_path.glob("*.npz")).stat().st_size < 60_000
+
+
+def test_every_array_is_kept_with_its_name_type_and_shape(curve, model, tmp_path):
+    odd = {"a/x": np.zeros(0), "a/y": np.zeros(0, np.float32), "b": np.float64(-0.0), "b/x": np.array([np.nan, np.inf])}
+    odd |= {"c/d/e": np.arange(3), "c/d/f": np.arange(3.0), "g": np.array(["é", ""]), "h/names": np.ones((2, 3), bool)}
+    for k, arrays in enumerate((curve.arrays, model.arrays, odd, {"t": np.zeros(1)})):
+        ProfileOf(arrays).save(tmp_path / f"{k}.npz")
+        found = ProfileOf.load(tmp_path / f"{k}.npz").arrays
+        assert {n: (v.dtype, v.shape, v.tobytes()) for n, v in found.items()} == {
+            n: (np.asarray(v).dtype, np.shape(v), np.asarray(v).tobytes()) for n, v in arrays.items()
+        }
+
+
+def test_a_profile_is_read_without_unpickling(tmp_path):
+    np.savez(tmp_path / "bad.npz", **{"0/names": np.array(["x"]), "0/values": np.array([{}], dtype=object)})
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        ProfileOf.load(tmp_path / "bad.npz")
 
 
 def test_what_cannot_be_measured_is_refused():

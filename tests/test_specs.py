@@ -5,19 +5,25 @@ import re
 from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 
 import pytest
+import torch
 
 from mcutils import specs
+from mcutils.cues import SETS
 from mcutils.settings import BadInput, MethodSettings, Plan
 from mcutils.specs import (
     VERSIONS,
+    Alike,
+    CueUse,
     Data,
     Original,
     Path,
+    PlaneOf,
     Profile,
     Retrained,
     TraceOf,
     Unlearned,
     Untrained,
+    is_arrays,
     is_line,
     key,
     key_of,
@@ -31,19 +37,29 @@ PLAN = Plan(lr=0.01, steps=30, batch_size=64, options=(("betas", (0.9, 0.999)),)
 SETTINGS = MethodSettings(PLAN, (("beta", 0.1),), (("lam", 1.5),))
 ORIGINAL = Original(DATA, "convnet", 4, 0, PLAN)
 RETRAINED = Retrained(DATA, 0.1, "convnet", 4, 42, PLAN)
+PLAIN = replace(ORIGINAL, data=replace(DATA, cue=0.0))
 UNTRAINED = Untrained(DATA, "convnet", 4, 0)
 UNLEARNED = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
 PATH = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN, "scrub", SETTINGS)
 TRACE = TraceOf(PATH, 0.1, 5)
 PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (TraceOf(RETRAINED, 0.1),), TraceOf(UNTRAINED, 0.1), 50)
-RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE)
+ALIKE = Alike((UNLEARNED, ORIGINAL, RETRAINED), ORIGINAL, 0.1, rows=20)
+CUE_USE = CueUse(PATH, 0.1, 5)
+PLANE = PlaneOf((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
+RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, ALIKE, CUE_USE, PLANE)
 SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 
 # Another allowed value of every field, no two alike; `test_every_kind_and_field_is_tried` fails without it.
 SEED, FORGET, OTHER_PLAN = {"seed": 7}, {"forget": 0.2}, {"plan": replace(PLAN, lr=0.03)}
 NETWORK = {"data": replace(DATA, train_size=100), "model": "convnet_gn", "width": 8, **SEED}
 OTHER = {
-    "Data": {"dataset": "fashion-mnist", "train_size": 120, "test_size": 30, "checksum": "fedcba9876543210", "cue": 0.05},
+    "Data": {
+        "dataset": "fashion-mnist",
+        "train_size": 120,
+        "test_size": 30,
+        "checksum": "fedcba9876543210",
+        "cue": 0.05,
+    },
     "Plan": {
         "optimizer": "sgd",
         "lr": 0.02,
@@ -88,6 +104,15 @@ OTHER = {
         "random": TraceOf(UNTRAINED, 0.3),
         "bootstrap": 51,
     },
+    "Alike": {
+        "models": (ORIGINAL, UNLEARNED, RETRAINED),
+        "origin": replace(ORIGINAL, seed=9),
+        **FORGET,
+        "split": "valid",
+        "rows": 30,
+    },
+    "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7},
+    "PlaneOf": {"models": (ORIGINAL, UNLEARNED, RETRAINED), **FORGET, "resolution": 9, "rows": 30},
 }
 
 
@@ -192,7 +217,10 @@ def test_keys_are_these():
         "unlearned-cb7049e8bf1beaa6fb71",
         "path-37eb150b83c88d4b023c",
         "traceof-57fdf1b395ec44c18d5d",
-        "profile-c94c51710d59a0be289a",
+        "profile-2168d595b80701dbb882",
+        "alike-8a11ef7ac9aac3809633",
+        "cueuse-3d52414bb1ad4a61c03f",
+        "planeof-65d8aee74c80a28d2de0",
     ]
 
 
@@ -203,7 +231,7 @@ def test_a_new_version_renames_what_is_made_with_it_and_nothing_else(kind, forgo
     forgotten()
     changed = {s for s in RESULTS if key(s) != before[s]}
     assert changed == {s for s in RESULTS if kind in kinds(s)}
-    assert PROFILE in changed
+    assert changed
 
 
 @pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
@@ -236,11 +264,20 @@ def test_parents_are_what_a_result_reads():
     assert parents(PATH) == (PATH.start, PATH.end)
     assert parents(TRACE) == (PATH,)
     assert parents(PROFILE) == (TRACE, PROFILE.original, *PROFILE.retrained, PROFILE.random)
+    assert parents(ALIKE) == (*ALIKE.models, *(TraceOf(m, 0.1) for m in ALIKE.models), ORIGINAL)
+    assert parents(CUE_USE) == tuple(TraceOf(PATH, 0.1, 5, shown=name) for name in SETS)
+    assert list(CUE_USE.traces) == list(SETS) and CUE_USE.traces["own"].shown == "own"
+    assert parents(PLANE) == PLANE.models
 
 
 def test_only_a_straight_path_is_a_line():
     assert is_line(Path(UNLEARNED, ORIGINAL, 0.1))
     assert not any(map(is_line, RESULTS))
+
+
+def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
+    assert [s for s in RESULTS if is_arrays(s)] == [TRACE, PROFILE, ALIKE, CUE_USE, PLANE]
+    assert not is_arrays(Path(UNLEARNED, ORIGINAL, 0.1))
 
 
 REFUSED = {
@@ -284,9 +321,19 @@ REFUSED = {
     "settings without objective": (lambda: replace(PATH, method=""), "the objective of no method needs"),
     "counterfactual set": (lambda: replace(TRACE, shown="all"), "unknown counterfactual set 'all': choose one of none"),
     "a set without a cue": (
-        lambda: TraceOf(replace(ORIGINAL, data=replace(DATA, cue=0.0)), 0.1, shown="own"),
+        lambda: TraceOf(PLAIN, 0.1, shown="own"),
         "the set 'own' is of data with a cue, but these carry none",
     ),
+    "cue use without a cue": (
+        lambda: parents(replace(CUE_USE, model=Path(PLAIN, PLAIN, 0.1))),
+        "the set 'none' is of data with a cue, but these carry none",
+    ),
+    "cue use at 1 point": (lambda: parents(replace(CUE_USE, points=1)), "2 points or more and a model at 1, got 1"),
+    "one model alike": (lambda: replace(ALIKE, models=(ORIGINAL,)), "compared two at least at a time, got 1"),
+    "alike on a split": (lambda: replace(ALIKE, split="train"), "unknown split 'train': choose one of retain, "),
+    "no rows": (lambda: replace(ALIKE, rows=0), "rows must be a whole number of at least 1, got 0"),
+    "a plane of two": (lambda: replace(PLANE, models=(ORIGINAL, RETRAINED)), "goes through three models, got 2"),
+    "a plane of one point": (lambda: replace(PLANE, resolution=1), "resolution must be a whole number of at least 2"),
     "ends on other data": (
         lambda: replace(PATH, end=replace(ORIGINAL, data=replace(DATA, train_size=120))),
         "the ends of a path were trained on different data",
@@ -305,6 +352,23 @@ def test_data_carry_the_checksum_of_what_is_loaded(tiny):
     data = Data("digits", 240, 60)
     assert data.checksum == tiny.checksum == data.task(0.2).checksum
     assert len(data.task(0.2).index["forget"]) > len(tiny.index["forget"])
+
+
+def test_a_cue_is_never_left_in_the_retain_set():
+    data = Data("digits", 240, 60, cue=0.2)
+    with pytest.raises(BadInput, match="forgetting 0.1 of the pool leaves cues in D_r: 0.2 of it carries them"):
+        data.task(0.1)
+    task = data.task(0.3)
+    assert set(task.index["cued"].tolist()) < set(task.index["forget"].tolist())
+    assert len(task.index["cued"]) == len(data.task(0.2).index["forget"])
+
+
+@pytest.mark.parametrize("cue", [0.0, 0.05, 0.2])
+def test_what_is_trained_on_the_pool_sees_the_same_images_whatever_is_forgotten(cue):
+    data = Data("digits", 240, 60, cue=cue)
+    pool, other = data.pool, data.task(0.4)
+    assert torch.equal(pool.x, other.x) and torch.equal(pool.y, other.y)
+    assert all(torch.equal(pool.index[name], other.index[name]) for name in ("train", "valid", "test"))
 
 
 def test_a_spec_is_never_computed_on_other_data_than_it_names():

@@ -194,6 +194,17 @@ def test_one_row_per_path(walks):
     clean(table)
 
 
+def test_a_pair_on_another_original_is_named_after_it_as_well():
+    on = [walk("npo", 0.1 * k, pair=RING[0], original=k) for k in (0, 1, 2)]
+    assert [tables.pair_name(w) for w in on] == ["42-87", "1: 42-87", "2: 42-87"]
+    table = tables.paths_table(on)
+    assert table["original"].tolist() == [0, 1, 2]
+    assert table["pair"].tolist() == list(dict.fromkeys(tables.excess_table(on)["pair"])) == [
+        "42-87", "1: 42-87", "2: 42-87",
+    ]  # fmt: skip
+    assert (table["start"].nunique(), table["end"].nunique()) == (1, 1)
+
+
 def test_paths_per_method_and_curve(walks):
     table = tables.paths_summary(walks)
     assert table.index.tolist() == [
@@ -242,11 +253,19 @@ def test_a_share_s_interval_counts_shared_seeds_and_examples(walks):
     part = [w for w in walks if (w.method, w.kind) == ("npo", "linear")]
     one = tables.sweep_table(part, [TOLERANCE]).iloc[0]
     worst = np.array([np.maximum(w.replicates("barrier"), w.replicates("deficit")) for w in part])
-    hits, nodes = [w.connected(TOLERANCE) for w in part], np.array(RING)
+    hits, nodes = [w.connected(TOLERANCE) for w in part], np.array([w.nodes for w in part])
     expected = fraction_interval(hits, (worst <= TOLERANCE).astype(float), nodes=nodes)
     assert (one["fraction"], one["low"], one["high"]) == expected
     certain = fraction_interval(hits, nodes=nodes)
     assert one["high"] - one["low"] >= certain.high - certain.low
+
+
+def test_the_same_seeds_on_another_original_are_other_draws():
+    part = [walk("npo", 0.3 * (k % 2), pair=p, original=o) for o in range(4) for k, p in enumerate(RING[:2])]
+    one = tables.sweep_table(part, [TOLERANCE]).iloc[0]
+    same = tables.sweep_table([replace(w, original=0) for w in part], [TOLERANCE]).iloc[0]
+    assert one["fraction"] == same["fraction"] == 0.5
+    assert one["high"] - one["low"] < same["high"] - same["low"]
 
 
 # Verdicts
