@@ -160,8 +160,9 @@ def train(
     """Train a network with cross-entropy on ``split`` (``train``: the original model; ``retain``: the retrained one).
 
     ``seed`` draws the initial weights and the order of batches (``init``, where given, the weights); ``plan`` defaults
-    to the settings of the data set and model; ``options`` go to the architecture (``width``). BatchNorm statistics are those of the task's ``bn`` rows,
-    which are retain data. On one thread and one library version a rerun is bit-identical.
+    to the settings of the data set and model; ``options`` go to the architecture (``width``). BatchNorm statistics are
+    those of the task's ``bn`` rows, which are retain data. On one thread and one library version a rerun is
+    bit-identical.
     """
     start = network_for(task, model, seed if init is None else init, **options)
     plan = plan or train_plan(settings_name(task.dataset, start.model))

@@ -43,7 +43,13 @@ SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 SEED, FORGET, OTHER_PLAN = {"seed": 7}, {"forget": 0.2}, {"plan": replace(PLAN, lr=0.03)}
 NETWORK = {"data": replace(DATA, train_size=100), "model": "convnet_gn", "width": 8, **SEED}
 OTHER = {
-    "Data": {"dataset": "fashion-mnist", "train_size": 120, "test_size": 30, "checksum": "fedcba9876543210", "cue": 0.05},
+    "Data": {
+        "dataset": "fashion-mnist",
+        "train_size": 120,
+        "test_size": 30,
+        "checksum": "fedcba9876543210",
+        "cue": 0.05,
+    },
     "Plan": {
         "optimizer": "sgd",
         "lr": 0.02,

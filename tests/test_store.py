@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -12,13 +13,14 @@ from pathlib import Path as FilePath
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
+from filelock import FileLock, Timeout
 
+from mcutils import store as module
 from mcutils.curves import Curve, line
 from mcutils.profiles import ProfileOf
 from mcutils.settings import BadInput, MethodSettings, Plan
 from mcutils.specs import Data, Original, Path, Profile, TraceOf, Unlearned, Untrained, key, kind_of, plain
-from mcutils.store import Store, export
+from mcutils.store import ASIDE, LOCKS, Damaged, Store, fault
 from mcutils.traces import Trace
 from mcutils.training import network_for
 from mcutils.unlearning import Endpoint, fingerprint
@@ -82,7 +84,6 @@ def of(made, kind):
 
 
 KINDS = ("Original", "Unlearned", "Path", "Untrained", "TraceOf", "Profile")
-TRAINED = ("Original", "Unlearned", "Path")
 
 
 def file_of(store, spec):
@@ -96,6 +97,21 @@ def note_of(store, spec):
 def touched(path):
     """Make a change visible whatever the resolution of the file system's clock."""
     os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 10**9))
+
+
+def listing(folder):
+    """Every file of a folder, the hidden ones too."""
+    return {
+        str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()
+    }
+
+
+def forge(path):
+    """Make the provenance agree with whatever is in the file: who can write the one can write the other."""
+    note = path.with_suffix(".json")
+    table = {**json.loads(note.read_text()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    note.write_text(json.dumps(table))
+    touched(path)
 
 
 def content(result):
@@ -170,7 +186,7 @@ def test_every_result_says_where_it_comes_from(kind, store, made, tmp_path):
     assert note["spec"] == plain(spec)
     assert note["sha256"] == hashlib.sha256(file_of(store, spec).read_bytes()).hexdigest()
     assert note["seconds"] == store.seconds(spec) == 1.25
-    assert set(note["versions"]) == {"python", "torch", "numpy", "machine"}
+    assert set(note["versions"]) == {"python", "torch", "numpy", "machine", "processor"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", note["created"])
 
 
@@ -179,7 +195,9 @@ def test_no_result_holds_an_absolute_path(kind, store, made):
     for path in (file_of(store, of(made, kind)), note_of(store, of(made, kind))):
         found = path.read_bytes()
         assert not any(str(p).encode() in found for p in (store.folder, FilePath.cwd(), FilePath.home()))
-    assert "/" not in note_of(store, of(made, kind)).read_text()
+    note = store.provenance(of(made, kind))
+    note["versions"].pop("processor")  # some makers write "w/" into its name
+    assert "/" not in json.dumps(note)
 
 
 # Damage
@@ -208,12 +226,20 @@ def swap_with_note(path, note, other):
     note.write_bytes(other.with_suffix(".json").read_bytes())
 
 
+def swap_with_forged_key(path, note, other):
+    swap_with_note(path, note, other)
+    note.write_text(json.dumps({**json.loads(note.read_text()), "key": path.stem}))
+
+
+def swap_with_forged_sum(path, note, other):
+    path.write_bytes(other.read_bytes())
+    table = json.loads(note.read_text())
+    table |= {name: json.loads(other.with_suffix(".json").read_text())[name] for name in ("sha256", "spec")}
+    note.write_text(json.dumps(table))
+
+
 def lose_note(path, note, other):
     note.unlink()
-
-
-def lose_result(path, note, other):
-    path.unlink()
 
 
 def empty_note(path, note, other):
@@ -228,16 +254,34 @@ def list_note(path, note, other):
     note.write_text("[1, 2]")
 
 
-def note_without_sum(path, note, other):
-    table = json.loads(note.read_text())
-    del table["sha256"]
-    note.write_text(json.dumps(table))
+def note_without(name):
+    def way(path, note, other):
+        table = json.loads(note.read_text())
+        del table[name]
+        note.write_text(json.dumps(table))
+
+    way.__name__ = f"note_without_{name}"
+    return way
 
 
-WAYS = (
-    truncate, flip, empty, swap, swap_with_note, lose_note, lose_result, empty_note, binary_note, list_note,
-    note_without_sum,
-)  # fmt: skip
+def note_of_no_seconds(path, note, other):
+    note.write_text(json.dumps({**json.loads(note.read_text()), "seconds": "few"}))
+
+
+def note_of_no_spec(path, note, other):
+    note.write_text(json.dumps({**json.loads(note.read_text()), "spec": "Original"}))
+
+
+# What is done to a result, and what is then said of it.
+SUM, OTHER = "its checksum differs", "its provenance is of another result"
+LOST, UNREADABLE = "its provenance is missing", "its provenance cannot be read"
+WAYS = {
+    **dict.fromkeys((truncate, flip, empty, swap), SUM),
+    **dict.fromkeys((swap_with_note, swap_with_forged_key, swap_with_forged_sum), OTHER),
+    lose_note: LOST,
+    **dict.fromkeys((empty_note, binary_note, list_note, note_of_no_seconds, note_of_no_spec), UNREADABLE),
+    **{note_without(name): UNREADABLE for name in ("key", "spec", "sha256", "seconds")},
+}
 
 
 def damage(way, store, spec, made):
@@ -259,11 +303,12 @@ def test_a_damaged_result_is_set_aside_and_never_believed(kind, way, known, stor
     reader = store if known else Store(store.folder)
     assert not known or spec in reader
     path = damage(way, store, spec, made)
+    assert fault(path) == WAYS[way]
     left = {p.name: p.read_bytes() for p in store.folder.glob(f"{key(spec)}*")}
     assert spec not in reader
     assert f"damaged result {path.name}" in capsys.readouterr().err
     assert {p.name: p.read_bytes() for p in store.folder.glob(f"{key(spec)}*")} == {
-        f"{name}.damaged": found for name, found in left.items()
+        f"{name}{ASIDE}": found for name, found in left.items()
     }
     with pytest.raises(BadInput, match="is not in the store"):
         reader.get(spec)
@@ -289,11 +334,199 @@ def test_a_result_damaged_twice_is_set_aside_twice(store, made):
     assert spec in Store(store.folder)
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["new store", "same store"])
+@pytest.mark.parametrize("kind", ["Original", "TraceOf"])
+def test_provenance_without_its_data_is_no_result_and_no_damage(kind, known, store, made, capsys):
+    spec = of(made, kind)
+    reader = store if known else Store(store.folder)
+    assert not known or spec in reader
+    path = file_of(store, spec)
+    path.unlink()
+    assert fault(path) == "its data are missing"
+    assert spec not in reader
+    with pytest.raises(BadInput, match="is not in the store"):
+        reader.get(spec)
+    assert capsys.readouterr().err == "" and note_of(store, spec).is_file()
+    reader.put(spec, made[spec], 2)
+    assert content(Store(store.folder).get(spec)) == content(made[spec])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sound_result_has_no_fault(kind, store, made):
+    assert fault(file_of(store, of(made, kind))) == ""
+
+
 def test_a_damaged_end_takes_the_curve_with_it(store, made):
     spec = of(made, "Path")
     damage(flip, store, spec.end, made)
     with pytest.raises(BadInput, match=f"{key(spec.end)} is not in the store"):
         Store(store.folder).get(spec)
+
+
+# Unreadable: what the checksum vouches for is not of its format
+
+
+def in_the_archive(path, offset, value):
+    """Change a byte of the first entry of an npz's list of files."""
+    found = bytearray(path.read_bytes())
+    found[found.index(b"PK\x01\x02") + offset] = value
+    path.write_bytes(found)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def nonsense(path):
+    path.write_text("nonsense")
+
+
+def other_method(path):
+    in_the_archive(path, 10, 97)
+
+
+def encrypted(path):
+    in_the_archive(path, 8, 1)
+
+
+def garbled(path):
+    found = bytearray(path.read_bytes())
+    data = 30 + int.from_bytes(found[26:28], "little") + int.from_bytes(found[28:30], "little")
+    found[data] = 0x07  # a kind of block that deflate does not have
+    path.write_bytes(found)
+
+
+SPOILT = [(kind, way) for kind in ("Original", "Unlearned", "Path") for way in (cut, nonsense, empty)]
+SPOILT += [(kind, way) for kind in ("TraceOf", "Profile") for way in (cut, nonsense, other_method, encrypted, garbled)]
+
+
+@pytest.mark.parametrize(("kind", "way"), SPOILT, ids=lambda v: getattr(v, "__name__", v))
+def test_what_passes_its_checksum_but_cannot_be_read_is_set_aside(kind, way, store, made, capsys):
+    spec = of(made, kind)
+    path = file_of(store, spec)
+    way(path) if way is not empty else path.write_bytes(b"")
+    forge(path)
+    reader = Store(store.folder)
+    assert spec in reader
+    with pytest.raises(
+        Damaged, match=rf"^{path.name} cannot be read \(.*\): it is left out; compute it again\.$"
+    ) as caught:
+        reader.get(spec)
+    assert isinstance(caught.value, BadInput)
+    assert f"damaged result {path.name}" in capsys.readouterr().err
+    assert {p.name for p in store.folder.glob(f"{key(spec)}*")} == {
+        f"{key(spec)}{e}{ASIDE}" for e in (path.suffix, ".json")
+    }
+    assert spec not in reader and spec not in store
+    reader.put(spec, made[spec], 1.25)
+    assert content(store.get(spec)) == content(made[spec])
+
+
+def test_an_unreadable_end_is_named_not_its_curve(store, made):
+    spec = of(made, "Path")
+    cut(file_of(store, spec.end))
+    forge(file_of(store, spec.end))
+    with pytest.raises(Damaged, match=key(spec.end)):
+        store.get(spec)
+    assert spec in store and spec.start in store and spec.end not in store
+
+
+def test_an_unreadable_result_of_a_layer_is_left_as_it_is(tmp_path, store, made):
+    spec = of(made, "TraceOf")
+    cut(file_of(store, spec))
+    forge(file_of(store, spec))
+    before = listing(store.folder)
+    upper = Store(tmp_path / "new", [store.folder])
+    with pytest.raises(Damaged, match=key(spec)):
+        upper.get(spec)
+    assert listing(store.folder) == before
+    upper.put(spec, made[spec], 0)
+    assert content(upper.get(spec)) == content(made[spec])
+
+
+# Several processes
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """What another process does while this one waits for its next lock."""
+
+    def arrange(act):
+        wait, left = module.FileLock, [act]
+
+        def waiting(*arguments, **options):
+            if left:
+                left.pop()()
+            return wait(*arguments, **options)
+
+        monkeypatch.setattr(module, "FileLock", waiting)
+
+    return arrange
+
+
+def test_a_sound_result_written_meanwhile_is_not_set_aside(store, made, meanwhile, capsys):
+    spec = of(made, "Original")
+    damage(flip, store, spec, made)
+    meanwhile(lambda: Store(store.folder).put(spec, made[spec], 3))
+    reader = Store(store.folder)
+    assert spec in reader
+    assert reader.seconds(spec) == 3 and content(reader.get(spec)) == content(made[spec])
+    assert capsys.readouterr().err == "" and not list(store.folder.glob(f"*{ASIDE}"))
+
+
+def test_what_another_process_has_set_aside_is_simply_gone(store, made, meanwhile, capsys):
+    spec = of(made, "Original")
+    damage(flip, store, spec, made)
+    meanwhile(lambda: Store(store.folder).__contains__(spec))
+    assert spec not in Store(store.folder)
+    assert capsys.readouterr().err.count("damaged result") == 1
+    assert len(list(store.folder.glob(f"*{ASIDE}"))) == 2
+
+
+@pytest.mark.parametrize("kind", ["Original", "TraceOf"])
+def test_a_readable_result_written_meanwhile_is_not_set_aside(kind, store, made, meanwhile):
+    spec = of(made, kind)
+    cut(file_of(store, spec))
+    forge(file_of(store, spec))
+    meanwhile(lambda: Store(store.folder).put(spec, made[spec], 3))
+    with pytest.raises(Damaged, match="cannot be read"):
+        store.get(spec)
+    assert content(store.get(spec)) == content(Store(store.folder).get(spec)) == content(made[spec])
+    assert not list(store.folder.glob(f"*{ASIDE}"))
+
+
+def test_nobody_sets_aside_what_is_just_being_replaced(store, made, monkeypatch):
+    """Between the two renames of `put`, the old damaged data lie beside the provenance of the new."""
+    spec, replacing, asking = of(made, "TraceOf"), os.replace, []
+    path = damage(flip, store, spec, made)
+
+    def slow(source, target):
+        replacing(source, target)
+        if FilePath(target) == path.with_suffix(".json") and not asking:
+            asking.append(threading.Thread(target=lambda: Store(store.folder).__contains__(spec)))
+            asking[0].start()
+            asking[0].join(0.3)  # long enough to do the harm, were it not waiting
+
+    monkeypatch.setattr(os, "replace", slow)
+    Store(store.folder).put(spec, made[spec], 3)
+    asking[0].join()
+    assert content(Store(store.folder).get(spec)) == content(made[spec])
+    assert not list(store.folder.glob(f"*{ASIDE}"))
+
+
+def test_a_lock_is_of_one_result_and_given_back(store, made):
+    first, second = of(made, "Original"), of(made, "TraceOf")
+    lock = FileLock(store.folder / LOCKS / f"{key(first)}.lock", timeout=0)
+    with store.lock(first), store.lock(second):
+        with pytest.raises(Timeout):
+            lock.acquire()
+        assert first in store  # reading waits for nobody
+    with lock, store.lock(second):
+        pass
+    with pytest.raises(ZeroDivisionError), store.lock(first):
+        raise ZeroDivisionError
+    with lock:
+        pass
 
 
 # Nothing is unpickled
@@ -327,16 +560,14 @@ def saved_by_numpy(bomb, spec, path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_unpickled(kind, write, forged, store, made, tmp_path):
     spec = of(made, kind)
-    path, note, mark = file_of(store, spec), note_of(store, spec), tmp_path / "unpickled"
+    path, mark = file_of(store, spec), tmp_path / "unpickled"
     write(Bomb(mark), spec, path)
     touched(path)
-    if forged:  # whoever can write the result can write its checksum too
-        table = json.loads(note.read_text())
-        table["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-        note.write_text(json.dumps(table))
+    if forged:
+        forge(path)
     reader = Store(store.folder)
     assert (spec in reader) == forged
-    with suppress(ValueError, KeyError, SafetensorError):
+    with suppress(BadInput):
         reader.get(spec)
     assert not mark.exists()
 
@@ -344,11 +575,9 @@ def test_nothing_is_unpickled(kind, write, forged, store, made, tmp_path):
 @pytest.mark.parametrize("kind", ["TraceOf", "Profile"])
 def test_an_object_array_is_refused(kind, store, made, tmp_path):
     spec = of(made, kind)
-    path, note = file_of(store, spec), note_of(store, spec)
-    saved_by_numpy(Bomb(tmp_path / "unpickled"), spec, path)
-    table = {**json.loads(note.read_text()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    note.write_text(json.dumps(table))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    saved_by_numpy(Bomb(tmp_path / "unpickled"), spec, file_of(store, spec))
+    forge(file_of(store, spec))
+    with pytest.raises(Damaged, match="allow_pickle=False"):
         Store(store.folder).get(spec)
 
 
@@ -358,10 +587,6 @@ def test_the_bomb_would_go_off(tmp_path):
 
 
 # Layers
-
-
-def listing(folder):
-    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.iterdir()}
 
 
 def test_layers_are_found_in_order_and_left_as_they_are(tmp_path, store, made):
@@ -430,7 +655,7 @@ def test_a_writable_folder_is_made_and_left_empty(tmp_path):
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
-@pytest.mark.parametrize("after", [0, 1], ids=["before it is renamed", "before its provenance is"])
+@pytest.mark.parametrize("after", [0, 1], ids=["before its provenance is renamed", "before it is"])
 @pytest.mark.parametrize("kind", ["Original", "TraceOf"])
 def test_an_interrupted_write_is_no_result(kind, after, tmp_path, made, monkeypatch):
     spec, count, replacing = of(made, kind), [], os.replace
@@ -445,8 +670,8 @@ def test_an_interrupted_write_is_no_result(kind, after, tmp_path, made, monkeypa
         patch.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             Store(tmp_path).put(spec, made[spec], 1)
-    left = {p.name for p in tmp_path.iterdir()}
-    assert left
+    assert [p for p in tmp_path.iterdir() if p.name.startswith(f".{key(spec)}.")]
+    assert {p.suffix for p in tmp_path.glob(f"{key(spec)}.*")} == ({".json"} if after else set())
     assert spec not in Store(tmp_path)
     with pytest.raises(BadInput, match="is not in the store"):
         Store(tmp_path).get(spec)
@@ -457,64 +682,5 @@ def test_an_interrupted_write_is_no_result(kind, after, tmp_path, made, monkeypa
 def test_nothing_but_the_result_and_its_provenance_is_left(store, made):
     expected = {key(s): "npz" if kind_of(s) in ("TraceOf", "Profile") else "safetensors" for s in made}
     names = {f"{name}.{suffix}" for name, kind in expected.items() for suffix in (kind, "json")}
-    assert {p.name for p in store.folder.iterdir()} == names
-
-
-# Export
-
-
-def test_export_makes_a_layer_of_just_these(tmp_path, store, made):
-    target = tmp_path / "layer"
-    target.mkdir()
-    (target / "profile-0123.npz").write_text("from another day")
-    (target / "notes.txt").write_text("stray")
-    wanted = [of(made, "Profile"), of(made, "Original")]
-    before = listing(store.folder)
-    size = export([key(s) for s in wanted], store.folder, target)
-    files = [p for s in wanted for p in (file_of(store, s), note_of(store, s))]
-    assert {p.name: p.read_bytes() for p in target.iterdir()} == {p.name: p.read_bytes() for p in files}
-    assert size == sum(p.stat().st_size for p in files)
-    assert listing(store.folder) == before
-    reader = Store(tmp_path / "empty", [target])
-    assert [spec in reader for spec in wanted] == [True, True]
-    assert sum(spec in reader for spec in made) == 2
-
-
-def test_export_keeps_what_only_the_layer_has(tmp_path, store, made):
-    first, second = of(made, "Profile"), of(made, "TraceOf")
-    target = tmp_path / "layer"
-    export([key(first)], store.folder, target)
-    for path in (file_of(store, first), note_of(store, first)):
-        path.unlink()
-    export([key(second), key(first), key(first)], store.folder, target)
-    assert {p.stem for p in target.iterdir()} == {key(first), key(second)}
-    export([key(second)], store.folder, target)
-    assert {p.stem for p in target.iterdir()} == {key(second)}
-
-
-def test_export_is_not_confused_by_what_was_set_aside(tmp_path, store, made):
-    spec = of(made, "Profile")
-    damage(flip, store, spec, made)
-    assert spec not in store
-    store.put(spec, made[spec], 1)
-    export([key(spec)], store.folder, tmp_path / "layer")
-    assert {p.name for p in (tmp_path / "layer").iterdir()} == {f"{key(spec)}.npz", f"{key(spec)}.json"}
-
-
-@pytest.mark.parametrize("way", [flip, lose_note, lose_result], ids=lambda w: w.__name__)
-def test_a_damaged_or_missing_result_is_not_exported_and_nothing_changes(way, tmp_path, store, made):
-    good, bad = of(made, "Original"), of(made, "Profile")
-    target = tmp_path / "layer"
-    export([key(good)], store.folder, target)
-    before = listing(target)
-    damage(way, store, bad, made)
-    with pytest.raises(BadInput, match=f"{key(bad)} is neither in .* nor in .*: run the notebooks"):
-        export([key(bad)], store.folder, target)
-    assert listing(target) == before
-
-
-def test_a_store_is_not_exported_onto_itself(store, made):
-    before = listing(store.folder)
-    with pytest.raises(BadInput, match="choose another folder"):
-        export([key(of(made, "Profile"))], store.folder, store.folder / ".." / "store")
-    assert listing(store.folder) == before
+    assert {p.name for p in store.folder.iterdir()} == names | {LOCKS}
+    assert all(p.stat().st_size == 0 for p in (store.folder / LOCKS).iterdir())
