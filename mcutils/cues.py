@@ -137,7 +137,8 @@ def cue_effects(traces: Mapping[str, Trace], split: str = "test", seed: int = 0)
     predicted than any other that is not the image's; mean 1 if the cue alone decides, 0 if it plays no part;
     ``pull`` = m(swapped) - m(d's image without a cue), m = z_y - mean of z_k over k not in {y, y_d}, in nats: how far
     the cue moves the log-odds of its label, whether or not it moves the prediction.
-    The labels that neither cue nor image stand for measure what the square does by covering a part of the image.
+    The labels that neither cue nor image stand for measure what the square does by covering a part of the image. What
+    is left in a model that never saw a cue is small; the retrained model's value is the one to compare with.
 
     ``traces`` are of one model or path on each of `SETS`, ``split`` is ``forget`` or ``test``, ``seed`` that of the
     sets. Raises `BadInput` if a set is missing or the traces differ in their examples or in t.

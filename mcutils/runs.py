@@ -20,6 +20,7 @@ from .engines import check_engine, connect, dashboard, resources
 from .profiles import ProfileOf, profile
 from .settings import BadInput
 from .specs import (
+    Data,
     Original,
     Path,
     Profile,
@@ -47,8 +48,9 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _task(data: Any, forget: float) -> Task:
-    found = data.task(forget)
+def _task(data: Data, forget: float | None = None) -> Task:
+    """The task on the device of the computation; without ``forget``, any with the data's pool and BatchNorm rows."""
+    found = data.pool if forget is None else data.task(forget)
     return found if device() == "cpu" else found.to(device())
 
 
@@ -73,13 +75,13 @@ def compute(spec: Spec, store: Store) -> Any:
         seconds = 0.0 if is_line(spec.trace.model) else store.seconds(spec.trace.model)
         return ProfileOf({**made.arrays, "seconds": np.float64(seconds)})
     if isinstance(spec, Original):
-        task = _task(spec.data, 0.1)  # the forget fraction plays no part: the pool and the bn rows are the same for all
+        task = _task(spec.data)
         return train(task, spec.model, seed=spec.seed, plan=spec.plan, width=spec.width)
     if isinstance(spec, Retrained):
         task = _task(spec.data, spec.forget)
         return train(task, spec.model, seed=spec.seed, plan=spec.plan, split="retain", init=spec.init, width=spec.width)
     if isinstance(spec, Untrained):
-        task = _task(spec.data, 0.1)
+        task = _task(spec.data)
         return random_twin(network_for(task, spec.model, spec.seed, width=spec.width), task, spec.seed)
     if isinstance(spec, TraceOf):
         task, model = _task(spec.model.data, spec.forget), _loaded(store, spec.model)

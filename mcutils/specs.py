@@ -72,7 +72,14 @@ class Data:
             raise BadInput(
                 f"the spec is of {self.dataset} with checksum {self.checksum}, but here it is {found.checksum}."
             )
+        if self.cue and forget < self.cue:
+            raise BadInput(f"forgetting {forget:g} of the pool leaves cues in D_r: {self.cue:g} of it carries them.")
         return _planted(found, float(self.cue)) if self.cue else found
+
+    @property
+    def pool(self) -> Task:
+        """A task with the data's pool, for what is trained on all of it: that does not depend on what is forgotten."""
+        return self.task(max(0.1, self.cue))
 
 
 @lru_cache(maxsize=4)

@@ -5,6 +5,7 @@ import re
 from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 
 import pytest
+import torch
 
 from mcutils import specs
 from mcutils.settings import BadInput, MethodSettings, Plan
@@ -311,6 +312,15 @@ def test_data_carry_the_checksum_of_what_is_loaded(tiny):
     data = Data("digits", 240, 60)
     assert data.checksum == tiny.checksum == data.task(0.2).checksum
     assert len(data.task(0.2).index["forget"]) > len(tiny.index["forget"])
+
+
+def test_a_cue_is_never_left_in_the_retain_set():
+    data = Data("digits", 240, 60, cue=0.2)
+    with pytest.raises(BadInput, match="forgetting 0.1 of the pool leaves cues in D_r: 0.2 of it carries them"):
+        data.task(0.1)
+    task, pool = data.task(0.3), data.pool
+    assert set(task.index["cued"].tolist()) < set(task.index["forget"].tolist())
+    assert torch.equal(task.x, pool.x) and torch.equal(task.index["train"], pool.index["train"])
 
 
 def test_a_spec_is_never_computed_on_other_data_than_it_names():
