@@ -259,10 +259,9 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _close(client: Client, cluster: Any) -> None:
+def _close(what: Client | SpecCluster) -> None:
     with _undisturbed():
-        client.close()
-        cluster.close()
+        what.close()
 
 
 # This machine
@@ -279,8 +278,9 @@ def _local(stack: ExitStack, specs: dict[int, dict[str, Any]]) -> Client:
             cluster = SpecCluster(
                 workers=specs, scheduler={"cls": Scheduler, "options": here}, silence_logs=ERRORS_ONLY
             )
+        stack.callback(_close, cluster)
         client = Client(cluster)
-        stack.callback(_close, client, cluster)
+        stack.callback(_close, client)
     return client
 
 
@@ -304,8 +304,8 @@ def _running(stack: ExitStack, address: str) -> Client:
         client = Client(address, timeout=ANSWER)
     except Exception as error:
         why = str(error) or f"no answer within {ANSWER} seconds"
-        raise BadInput(f"no Dask scheduler answers at {address}: {why}.") from error
-    stack.callback(client.close)
+        raise BadInput(f"no Dask scheduler answers at {address} ({why}).") from error
+    stack.callback(_close, client)
     return client
 
 
@@ -362,15 +362,16 @@ def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Pa
     here = {"scheduler_options": {"dashboard_address": DASHBOARD}, "silence_logs": ERRORS_ONLY}
     with _undisturbed():
         cluster = SLURMCluster(job_cls=ClosingJob, **_job(settings, folder), **here)
+        stack.callback(_close, cluster)
         client = Client(cluster)
-        stack.callback(_close, client, cluster)
+        stack.callback(_close, client)
         # Not cluster.scale, which would only log that SLURM refuses a job.
         for _ in range(math.ceil(workers / (1 if settings.gpus else settings.cores))):
             cluster.worker_spec.update(cluster.new_worker_spec())
         try:
             cluster.sync(_settled, cluster)
         except RuntimeError as error:
-            raise BadInput(f"SLURM refuses the job ({_reason(error)}).") from error
+            raise BadInput(f"SLURM refuses the job ({_reason(error)}).") from None
     _wait(client, cluster, logs)
     over = threading.Event()
     watch = threading.Thread(target=_watch, args=(cluster, over), daemon=True)

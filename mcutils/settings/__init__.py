@@ -101,7 +101,7 @@ class Preset:
 def _read(name: str) -> dict[str, Any]:
     path = FOLDER / f"{name}.toml"
     if not path.is_file():
-        known = sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem != "presets")
+        known = sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem not in ("presets", "cluster"))
         raise BadInput(f"no settings named {name!r}: there are {', '.join(known)}.")
     with open(path, "rb") as file:
         table = tomllib.load(file)
