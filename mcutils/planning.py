@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -153,11 +154,10 @@ def rate(name: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> float | None
 def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
     """What computing these specs would take: rows of kind, stored, to compute, CPU seconds and megabytes.
 
-    Seconds come from recorded run times (the store's own, else those shipped), scaled by the work of each result; NaN
-    where no run of the kind was ever recorded.
+    Seconds come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of
+    each result; NaN where no run of the kind was ever recorded.
     """
-    if rows is None:
-        rows = gathered(notes([store.folder]).values()) + read_timings()
+    known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
     specs = list(dict.fromkeys(specs))
     table: dict[str, dict[str, Any]] = {}
 
@@ -173,7 +173,7 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
         description, entry = plain(spec), row(spec)
         name = group(description)
         if name not in rates:
-            rates[name] = rate(name, rows)
+            rates[name] = next((found for one in known if (found := rate(name, one)) is not None), None)
         entry["to compute"] += 1
         entry["CPU seconds"] += float("nan") if rates[name] is None else rates[name] * work(description)
         entry["MB"] += size(description) / 1e6
@@ -183,5 +183,8 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
 def plan_text(rows: Sequence[Mapping[str, Any]], workers: int) -> str:
     """One closing line: how much there is to do, and how long that is on so many workers."""
     count, seconds, size = (sum(row[k] for row in rows) for k in ("to compute", "CPU seconds", "MB"))
+    if math.isnan(seconds):
+        unknown = ", ".join(row["kind"] for row in rows if math.isnan(row["CPU seconds"]))
+        return f"{count} results to compute: {size:,.0f} MB, in a time not known, since none ran yet of {unknown}."
     minutes = f"about {seconds / workers / 60:,.0f} min on {workers} workers"
     return f"{count} results to compute: {seconds:,.0f} CPU seconds, {minutes}, {size:,.0f} MB."

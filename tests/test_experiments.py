@@ -6,10 +6,11 @@ from pathlib import Path as FilePath
 import pytest
 
 from mcutils import experiments, specs
+from mcutils.data import FASHION_FULL_SHA256
 from mcutils.experiments import EXPERIMENTS
 from mcutils.settings import BadInput
-from mcutils.specs import Original, Path, Profile, Retrained, Unlearned, key
-from mcutils.study import UNREAD, study
+from mcutils.specs import Original, Path, Profile, Retrained, TraceOf, Unlearned, key
+from mcutils.study import study
 
 ROOT = FilePath(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -33,16 +34,14 @@ def test_an_experiment_is_a_list_of_profiles_or_models_the_same_every_time(name,
     assert [key(spec) for spec in EXPERIMENTS[name](again)] == [key(spec) for spec in found]
 
 
-@pytest.mark.parametrize("preset", ["smoke", "laptop", "paper"])
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_preset_has_its_specs_even_without_its_data(name, preset, tmp_path, monkeypatch):
+def test_the_paper_s_sizes_can_be_planned_without_their_data(name, tmp_path, monkeypatch):
     monkeypatch.setenv("MCUTILS_DATA", str(tmp_path))
     specs._task.cache_clear()  # what an earlier test has read
-    bench = study(preset, store=str(tmp_path / "store"), fresh=True, load=False)
-    assert (bench.data.checksum == UNREAD) == (preset != "smoke")  # digits come with scikit-learn
+    bench = study("paper", store=str(tmp_path / "store"), fresh=True)
     found = EXPERIMENTS[name](bench)
-    assert found and len(found) == len(EXPERIMENTS[name](study(preset, store=str(tmp_path / "store"), load=False)))
-    assert not (tmp_path / "store").exists()
+    assert found and {one.trace.model.data.checksum for one in found} == {FASHION_FULL_SHA256}
+    assert list(tmp_path.iterdir()) == []
 
 
 def models(profiles):
@@ -78,26 +77,38 @@ def test_seeds_have_a_line_and_a_curve_for_each_pair_and_two_controls_for_three_
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return {path.stem for path in (ROOT / "data" / "store").glob("*.npz")}
+def laptop(tmp_path_factory):
+    return study("laptop", store=str(tmp_path_factory.mktemp("none")))
 
 
 @pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    bench = study("laptop", store=str(tmp_path_factory.mktemp("none")))
-    return {name: {key(spec) for spec in made(bench)} for name, made in EXPERIMENTS.items()}
+def asked(laptop):
+    return {name: {key(spec) for spec in made(laptop)} for name, made in EXPERIMENTS.items()}
 
 
-def test_the_shipped_results_are_exactly_those_of_the_experiments(laptop, shipped):
-    assert set().union(*laptop.values()) == shipped
+def test_the_shipped_profiles_are_exactly_those_of_the_experiments(asked):
+    shipped = {path.stem for path in (ROOT / "data" / "store").glob("profile-*.npz")}
+    assert shipped == set().union(*asked.values())
 
 
-def test_the_figures_were_drawn_from_exactly_the_results_of_their_experiments(laptop):
+def test_the_shipped_models_and_traces_are_exactly_those_of_the_quickstart(laptop):
+    files = [p for end in ("npz", "safetensors") for p in (ROOT / "data" / "store").glob(f"*.{end}")]
+    assert {p.stem for p in files if not p.stem.startswith("profile-")} == set(map(key, experiments.shipped(laptop)))
+
+
+def test_what_ships_of_the_quickstart_is_enough_to_load_and_walk_it(laptop):
+    """Every model that a shipped curve or endpoint is read with ships as well."""
+    kept = set(experiments.shipped(laptop))
+    for spec in kept:
+        if not isinstance(spec, TraceOf):
+            assert set(specs.parents(spec)) <= kept
+
+
+def test_the_figures_were_drawn_from_exactly_the_results_of_their_experiments(asked):
     listing = ROOT / "figures" / "results.json"
     if not listing.is_file():
         pytest.skip("no list of results lies beside the figures")
-    drawn = {name: set(entry["results"]) for name, entry in json.loads(listing.read_text()).items()}
-    assert drawn == laptop
+    assert {name: set(entry["results"]) for name, entry in json.loads(listing.read_text()).items()} == asked
 
 
 def test_an_unknown_method_is_refused(smoke):
