@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
-from .metrics import METRICS, measure
+from .metrics import METRICS, correct, measure
 from .settings import choose
 from .traces import Trace
 
@@ -21,6 +23,20 @@ class ProfileOf:
     """
 
     arrays: Mapping[str, np.ndarray]
+
+    def save(self, path: str | Path) -> None:
+        """Write the arrays as a compressed npz without pickle, arrays of one group and shape as one.
+
+        An entry of an archive costs some 300 bytes whatever it holds, and a profile has a hundred small arrays.
+        """
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **_packed(self.arrays))
+
+    @staticmethod
+    def load(path: str | Path | BinaryIO) -> ProfileOf:
+        """Read a profile written by `save`; nothing is unpickled."""
+        with np.load(path, allow_pickle=False) as file:
+            return ProfileOf(_unpacked({name: file[name] for name in file.files}))
 
     @property
     def t(self) -> np.ndarray:
@@ -66,6 +82,45 @@ class ProfileOf:
         )
 
 
+# Which examples a point of a path is chosen by, and which it is then tested on: (split, first, step) each.
+PARTS = {
+    "choose": (("forget", 0, 2), ("retain", 0, 2), ("valid", 0, 1)),
+    "test": (("forget", 1, 2), ("retain", 1, 2), ("test", 0, 1)),
+}
+
+
+def closeness(found: Trace, retrained: Sequence[Trace], part: str) -> np.ndarray:
+    """1 - mean over forget, retain and unseen data of |accuracy - retrained models' mean accuracy|, (T,).
+
+    ``part`` is ``choose`` or ``test``: disjoint halves of forget and retain examples, with validation or test images.
+    """
+    distances = []
+    for split, first, step in PARTS[choose("part", part, PARTS)]:
+        own, others = (
+            [correct(one, split)[:, first::step].mean(axis=1) for one in group] for group in ((found,), retrained)
+        )
+        distances.append(np.abs(own[0] - np.mean([one[0] for one in others])))
+    return 1 - np.mean(distances, axis=0)
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    groups: dict[tuple, list[str]] = {}
+    for name, values in arrays.items():
+        group = name.partition("/")[0] if "/" in name else name
+        groups.setdefault((group, np.shape(values), np.asarray(values).dtype.str), []).append(name)
+    found = {}
+    for k, names in enumerate(groups.values()):
+        found[f"{k}/names"] = np.array(names, dtype=np.str_)
+        found[f"{k}/values"] = np.stack([arrays[name] for name in names])
+    return found
+
+
+def _unpacked(packed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = (name for name in packed if name.endswith("/names"))
+    pairs = ((packed[name], packed[name.replace("/names", "/values")]) for name in names)
+    return {str(name): values for group, stacked in pairs for name, values in zip(group, stacked, strict=True)}
+
+
 def profile(
     found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200
 ) -> ProfileOf:
@@ -78,6 +133,8 @@ def profile(
     arrays = {"t": found.t, "gap": np.float64(gap), "collapsed": np.array(collapsed(found), dtype=np.str_)}
     for name, values in measure(found, references=references).items():
         arrays[f"metric/{name}"] = values
+    if len(found.t) > 1:
+        arrays |= {f"score/{part}": closeness(found, retrained, part) for part in PARTS}
     for name, value in found.meta.items():
         if name.startswith("geometry/"):
             arrays[name] = np.float64(value)

@@ -20,7 +20,7 @@ from .traces import POLICIES
 from .unlearning import METHODS
 
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
-VERSIONS = {"Original": 1, "Retrained": 1, "Untrained": 1, "Unlearned": 1, "Path": 1, "TraceOf": 1, "Profile": 1}
+VERSIONS = {"Original": 1, "Retrained": 1, "Untrained": 1, "Unlearned": 1, "Path": 1, "TraceOf": 1, "Profile": 2}
 
 
 # What a field of this name may hold: a whole number from here on, or, for None, a share between 0 and 1.

@@ -145,11 +145,8 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         name, suffix = key(spec), suffix_of(spec)
         final, scratch = self.folder / f"{name}{suffix}", self.folder / f".{name}.{os.getpid()}{suffix}"
-        if isinstance(result, Trace):
+        if isinstance(result, (Trace, ProfileOf)):
             result.save(scratch)
-        elif isinstance(result, ProfileOf):
-            with open(scratch, "wb") as file:
-                np.savez_compressed(file, **result.arrays)
         elif isinstance(result, Curve):
             weights_module.save(scratch, result.points[1:-1])
         else:
@@ -218,10 +215,7 @@ def fault(path: FilePath) -> str:
 def _read(spec: Spec, path: FilePath) -> Any:
     if isinstance(spec, (TraceOf, Profile)):
         with open(path, "rb") as file:  # numpy leaves a file open that it opened and cannot read
-            if isinstance(spec, TraceOf):
-                return Trace.load(file)
-            with np.load(file, allow_pickle=False) as arrays:
-                return ProfileOf({name: arrays[name] for name in arrays.files})
+            return Trace.load(file) if isinstance(spec, TraceOf) else ProfileOf.load(file)
     return weights_module.load(path)
 
 

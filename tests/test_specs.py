@@ -199,7 +199,7 @@ def test_keys_are_these():
         "unlearned-cb7049e8bf1beaa6fb71",
         "path-37eb150b83c88d4b023c",
         "traceof-57fdf1b395ec44c18d5d",
-        "profile-c94c51710d59a0be289a",
+        "profile-2168d595b80701dbb882",
     ]
 
 

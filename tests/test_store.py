@@ -87,7 +87,7 @@ KINDS = ("Original", "Unlearned", "Path", "Untrained", "TraceOf", "Profile")
 
 
 def file_of(store, spec):
-    return next(p for p in store.folder.glob(f"{key(spec)}.*") if p.suffix != ".json")
+    return next(p for p in store.folder.glob(f"{key(spec)}.*") if p.suffix in (".npz", ".safetensors"))
 
 
 def note_of(store, spec):
