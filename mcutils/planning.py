@@ -87,7 +87,7 @@ def size(description: Mapping[str, Any]) -> float:
     if kind == "TraceOf":
         return 2 * 10 * description["points"] * evaluated(data, description["forget"])
     if kind == "Profile":
-        return 9000 + 1100 * description["trace"]["points"]
+        return 1900 + 500 * description["trace"]["points"]
     return 4 * cost_of(*network_of(description), data["dataset"])[1] * max(1, description.get("control_points", 1))
 
 

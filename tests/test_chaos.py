@@ -20,6 +20,7 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
+from mcutils.profiles import ProfileOf
 from mcutils.runs import missing, run
 from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key
@@ -119,10 +120,12 @@ def arrays(path):
     """All arrays of a result as bytes, except for the seconds, which no two computations share."""
     if path.suffix == ".safetensors":
         found = load_file(path)
+    elif path.stem.startswith("profile-"):
+        found = {name: value for name, value in ProfileOf.load(path).arrays.items() if name != "seconds"}
     else:
         with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files if name != "seconds"}
-    return {name: (value.dtype.str, value.shape, value.tobytes()) for name, value in found.items()}
+            found = dict(file)
+    return {name: (v.dtype.str, v.shape, v.tobytes()) for name, v in ((n, np.asarray(v)) for n, v in found.items())}
 
 
 def check_same(folder, every, reference):

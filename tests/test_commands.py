@@ -160,11 +160,12 @@ def test_gc_removes_what_nothing_will_read(ask, folder, monkeypatch):
     assert BEND not in Store(folder)  # which sets it aside, two files
     monkeypatch.setitem(specs.VERSIONS, "Untrained", 99)  # so that it, its trace and both profiles are outdated
     before = sorted(one.name for one in folder.iterdir())
-    assert ask("store", "gc", "--dry-run", "--store", "store")[:2] == (0, "would remove 10 files, 0.1 MB\n")
+    assert ask("store", "gc", "--dry-run", "--store", "store")[1].startswith("would remove 10 files, ")
     assert sorted(one.name for one in folder.iterdir()) == before
     row = strict(ask("store", "status", "--store", "store", "--json")[1])[-1]
     assert (row["kind"], row["results"]) == ("can go (gc)", 10)
-    assert ask("store", "gc", "--store", "store")[:2] == (0, "removed 10 files, 0.1 MB\n")
+    code, out, _ = ask("store", "gc", "--store", "store")
+    assert code == 0 and out.startswith("removed 10 files, ")
     assert path.stem not in names(folder)
     left = [spec for spec in EVERY if key(spec) in names(folder)]
     assert {type(spec).__name__ for spec in left} == {"Original", "Retrained", "Unlearned", "TraceOf"}
@@ -488,8 +489,6 @@ def test_verify_as_a_program(folder):
 def test_plan_as_a_program():
     code, out, err = program("plan", "00", "--preset", "paper", "--store", "none", "--json")
     assert (code, err) == (0, "") and {row["kind"] for row in strict(out)} >= {"Original", "Unlearned"}
-    code, out, err = program("plan", "--preset", "huge")
-    assert (code, out) == (2, "") and err.count("\n") == 1
 
 
 def test_the_names_of_experiments_are_told():

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
@@ -44,6 +45,7 @@ from mcutils.store import Store
 from mcutils.study import study
 from mcutils.upkeep import notes, results
 
+ROOT = FilePath(__file__).resolve().parent.parent
 DATA = Data("digits", 240, 60)
 TRAIN, STEPS = Plan(steps=5, batch_size=64), Plan(steps=3, batch_size=32, forget_batch_size=16)
 ORIGINAL = Original(DATA, "convnet", 4, 0, TRAIN)
@@ -165,6 +167,13 @@ def test_sizes_are_roughly_those_of_files(tmp_path):
     found = {path.name.split("-")[0]: path.stat().st_size for path in results(tmp_path)}
     assert size(plain(big)) == pytest.approx(found["original"], rel=0.1)
     assert size(plain(trace)) == pytest.approx(found["traceof"], rel=0.5)  # labels and rows, and it is compressed
+
+
+def test_sizes_of_profiles_are_roughly_those_shipped():
+    shipped = [note for note in notes([ROOT / "data" / "store"]).values() if note["spec"]["spec"] == "Profile"]
+    assert {note["spec"]["trace"]["points"] for note in shipped} == {1, 31}
+    for note in shipped:
+        assert size(note["spec"]) == pytest.approx(note["bytes"], rel=0.3), note["key"]
 
 
 def test_every_spec_names_its_data_and_its_network():
