@@ -142,6 +142,11 @@ def check_same(folder, every, reference):
 # Processes
 
 
+def hear():
+    """Let a new process hear Ctrl-C, which a shell's background jobs and what they start ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Start programs in sessions of their own, their output in files; whatever is left of them ends with the test."""
@@ -150,7 +155,9 @@ def start(tmp_path):
     def begin(*command):
         out, err = (tmp_path / f"{len(begun)}.{name}" for name in ("out", "err"))
         with open(out, "wb") as one, open(err, "wb") as two:
-            process = subprocess.Popen([sys.executable, *command], stdout=one, stderr=two, start_new_session=True)
+            process = subprocess.Popen(
+                [sys.executable, *command], stdout=one, stderr=two, start_new_session=True, preexec_fn=hear
+            )
         process.out, process.err = out, err
         begun.append(process)
         return process

@@ -329,8 +329,10 @@ def test_export_makes_a_layer_of_just_these(tmp_path, store):
     before = listing(store.folder)
     size = export([key(PROFILE), key(ORIGINAL)], [store.folder], target, exact=True)
     files = [p for s in (PROFILE, ORIGINAL) for p in (file_of(store, s), note_of(store, s))]
+    assert (target / "notes.txt").read_text() == "stray", "only results are replaced, never a user's own files"
+    (target / "notes.txt").unlink()
     assert {p.name: p.read_bytes() for p in target.iterdir()} == {p.name: p.read_bytes() for p in files}
-    assert size == sum(p.stat().st_size for p in files)
+    assert size == sum(p.stat().st_size for p in files) + len("stray")
     assert listing(store.folder) == before
     reader = Store(tmp_path / "empty", [target])
     assert {spec for spec in SECONDS if spec in reader} == {PROFILE, ORIGINAL}
@@ -345,7 +347,7 @@ def test_export_adds_to_what_is_there_unless_exact(tmp_path, store):
     assert names(target) == {"notes.txt"} | pair(store, PROFILE, TRACE)
     assert size == sum(p.stat().st_size for p in target.iterdir())
     export([key(TRACE)], [store.folder], target, exact=True)
-    assert names(target) == pair(store, TRACE)
+    assert names(target) == {"notes.txt"} | pair(store, TRACE)
 
 
 @pytest.mark.parametrize("exact", [False, True])
