@@ -12,7 +12,7 @@ from typing import Any
 
 from .planning import plan, plan_text
 from .reproduce import DEFAULT, ROOT, SHIPPED, USED, check_folder, shown, table
-from .runs import cores
+from .runs import cores, missing
 from .settings import BadInput, choose
 from .specs import Spec
 from .study import RunFailed, Study, study
@@ -72,8 +72,11 @@ def run_main(arguments: argparse.Namespace) -> int:
     if arguments.workers is not None and arguments.workers < 1:
         raise BadInput(f"--workers must be at least 1, got {arguments.workers}.")
     bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
+    specs = planned(arguments.notebooks, bench)
+    if missing(specs, bench.store):
+        _ = bench.task  # data that are not there stop the run before each result fails for lack of them
     try:
-        bench.run(planned(arguments.notebooks, bench), engine=arguments.engine, workers=arguments.workers, load=False)
+        bench.run(specs, engine=arguments.engine, workers=arguments.workers, load=False)
     except RunFailed as failure:
         print(failure, file=sys.stderr)
         return 1
@@ -85,8 +88,8 @@ def plan_main(arguments: argparse.Namespace) -> int:
     folder = store_folder(arguments.store)
     bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
     rows = plan(planned(arguments.notebooks, bench), bench.store)
-    if arguments.json:
-        print(json.dumps(rows, indent=1))
+    if arguments.json:  # which knows no nan
+        print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
         return 0
     words = [(r["kind"], r["stored"], r["to compute"], f"{r['CPU seconds']:,.0f}", f"{r['MB']:,.1f}") for r in rows]
     print(table([("kind", "stored", "to compute", "CPU seconds", "MB"), *words]))
@@ -154,9 +157,12 @@ def _gc(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    sources = layers(store_folder(arguments.store))
-    if not sources:
-        raise BadInput(f"there is no store in {store_folder(arguments.store)}: name one with --store.")
+    folder = store_folder(arguments.store)
+    sources = layers(folder)
+    if not sources or (arguments.store and not folder.is_dir()):
+        raise BadInput(f"there is no store in {folder}: name one with --store.")
+    if arguments.used_by and arguments.keys:
+        raise BadInput("--used-by takes the keys that its file lists: give that or keys, not both.")
     if arguments.used_by:
         keys = used(Path(arguments.used_by))
     elif arguments.keys:
@@ -183,8 +189,14 @@ ACTIONS = {"status": _status, "verify": _verify, "gc": _gc, "export": _export, "
 
 def used(path: Path) -> list[str]:
     """Keys of all results that a reproduction's list names."""
+    return sorted({key for _, keys in _used(path).values() for key in keys})
+
+
+def _used(path: Path) -> dict[str, tuple[str, list[str]]]:
+    """Preset and keys by notebook, from a reproduction's list."""
     try:
-        return sorted({key for entry in json.loads(path.read_text()).values() for key in entry["results"]})
+        entries = json.loads(path.read_text())
+        return {name: (str(entry["preset"]), list(map(str, entry["results"]))) for name, entry in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise BadInput(f"{path} is not a list of used results: name the {USED} beside the figures.") from None
 
@@ -199,13 +211,16 @@ def add_show_arguments(parser: argparse.ArgumentParser) -> None:
 def show_main(arguments: argparse.Namespace) -> int:
     """Print where a result, or a figure's results, come from."""
     folders = layers(store_folder(arguments.store))
+    if not folders:
+        raise BadInput(f"there is no store in {store_folder(arguments.store)}: name one with --store.")
     if arguments.key.endswith((".png", ".svg")):
         return _show_figure(Path(arguments.key), folders)
     found = matching(arguments.key, folders)
     if arguments.json:
         print(json.dumps([{**note, "folder": shown(note["folder"])} for note in found.values()], indent=1))
     elif len(found) > 1:
-        print(table([("key", "seconds", "made")] + [(k, n["seconds"], n["created"]) for k, n in found.items()]))
+        words = [(k, n["seconds"], n.get("created", "?")) for k, n in found.items()]
+        print(table([("key", "seconds", "made"), *words]))
     else:
         [(name, note)] = found.items()
         print(provenance_text(name, note, notes(folders)))
@@ -214,11 +229,11 @@ def show_main(arguments: argparse.Namespace) -> int:
 
 def provenance_text(name: str, note: dict[str, Any], known: dict[str, Any]) -> str:
     """Provenance in words: where, when, how long, on what; the spec; all that it was made from, each once."""
-    versions = ", ".join(f"{k} {v}" for k, v in note["versions"].items())
+    versions = ", ".join(f"{k} {v}" for k, v in note.get("versions", {}).items())
     lines = [
         name,
         f"  stored  {shown(note['folder'])}, {note['bytes'] / 1e3:.0f} kB, sha256 {note['sha256'][:16]}…",
-        f"  made    {note['created']}, {note['seconds']} CPU seconds, {versions}",
+        f"  made    {note.get('created', '?')}, {note['seconds']} CPU seconds, {versions}",
         f"  {_settings(note['spec'])}",
         "  made from" + ("" if parents_in(note["spec"]) else " nothing but its settings"),
     ]
@@ -254,15 +269,14 @@ def _settings(spec: Any) -> str:
 
 def _show_figure(path: Path, folders: Sequence[Path]) -> int:
     listing = path.parent / USED
-    try:
-        entries = json.loads(listing.read_text())
-    except (OSError, ValueError):
-        raise BadInput(f"{listing} does not say where {path.name} comes from: reproduce the notebook first.") from None
+    if not listing.is_file():
+        raise BadInput(f"{listing} does not say where {path.name} comes from: reproduce the notebook first.")
+    entries = _used(listing)
     owner = next((name for name in sorted(entries, reverse=True) if path.stem.startswith(name)), None)
     if owner is None:
         raise BadInput(f"{path.name} belongs to none of {', '.join(entries)}.")
-    known, keys = notes(folders), entries[owner]["results"]
-    print(f"{path.name}: notebook {owner}, preset {entries[owner]['preset']}, {len(keys)} results")
-    rows = [(k, known[k]["created"] if k in known else "not stored here") for k in keys]
+    known, (preset, keys) = notes(folders), entries[owner]
+    print(f"{path.name}: notebook {owner}, preset {preset}, {len(keys)} results")
+    rows = [(k, known[k].get("created", "?") if k in known else "not stored here") for k in keys]
     print(table([("key", "made"), *rows]))
     return 0

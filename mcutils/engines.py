@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("serial", "local", "slurm")
 ANSWER = 10  # seconds that a scheduler at an address has to answer
+STARTS = 3  # times that a cluster on this machine is started, if a worker is lost meanwhile
 CHECK = 30  # seconds between two looks at whether SLURM still knows our jobs
 # Dask has its workers give freed pages back at once; a third of a training loop then goes into page faults.
 KEEP_PAGES = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
@@ -224,8 +225,14 @@ def _table(path: Path) -> dict[str, Any]:
 def _undisturbed() -> Iterator[None]:
     """Hold a Ctrl-C back until the block is done; it comes then, and a second one comes at once."""
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    if threading.current_thread() is not threading.main_thread() or before is None:
         yield
+        return
+    if not callable(before):  # ignored already, as in a shell's background jobs: so it stays
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
         return
     came: list[tuple[Any, ...]] = []
 
@@ -259,10 +266,9 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _close(client: Client, cluster: Any) -> None:
+def _close(what: Client | SpecCluster) -> None:
     with _undisturbed():
-        client.close()
-        cluster.close()
+        what.close()
 
 
 # This machine
@@ -275,12 +281,19 @@ def _local(stack: ExitStack, specs: dict[int, dict[str, Any]]) -> Client:
     here = {"host": "127.0.0.1", "dashboard": True, "dashboard_address": DASHBOARD}
     stack.enter_context(dask.config.set(KEEP_PAGES))
     with _undisturbed():
-        with _deaf_children():
-            cluster = SpecCluster(
-                workers=specs, scheduler={"cls": Scheduler, "options": here}, silence_logs=ERRORS_ONLY
-            )
+        for left in reversed(range(STARTS)):
+            try:
+                with _deaf_children():
+                    cluster = SpecCluster(
+                        workers=specs, scheduler={"cls": Scheduler, "options": here}, silence_logs=ERRORS_ONLY
+                    )
+                break
+            except RuntimeError:  # a worker was lost before it had started
+                if not left:
+                    raise
+        stack.callback(_close, cluster)
         client = Client(cluster)
-        stack.callback(_close, client, cluster)
+        stack.callback(_close, client)
     return client
 
 
@@ -304,8 +317,8 @@ def _running(stack: ExitStack, address: str) -> Client:
         client = Client(address, timeout=ANSWER)
     except Exception as error:
         why = str(error) or f"no answer within {ANSWER} seconds"
-        raise BadInput(f"no Dask scheduler answers at {address}: {why}.") from error
-    stack.callback(client.close)
+        raise BadInput(f"no Dask scheduler answers at {address} ({why}).") from error
+    stack.callback(_close, client)
     return client
 
 
@@ -362,15 +375,16 @@ def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Pa
     here = {"scheduler_options": {"dashboard_address": DASHBOARD}, "silence_logs": ERRORS_ONLY}
     with _undisturbed():
         cluster = SLURMCluster(job_cls=ClosingJob, **_job(settings, folder), **here)
+        stack.callback(_close, cluster)
         client = Client(cluster)
-        stack.callback(_close, client, cluster)
+        stack.callback(_close, client)
         # Not cluster.scale, which would only log that SLURM refuses a job.
         for _ in range(math.ceil(workers / (1 if settings.gpus else settings.cores))):
             cluster.worker_spec.update(cluster.new_worker_spec())
         try:
             cluster.sync(_settled, cluster)
         except RuntimeError as error:
-            raise BadInput(f"SLURM refuses the job ({_reason(error)}).") from error
+            raise BadInput(f"SLURM refuses the job ({_reason(error)}).") from None
     _wait(client, cluster, logs)
     over = threading.Event()
     watch = threading.Thread(target=_watch, args=(cluster, over), daemon=True)

@@ -100,7 +100,7 @@ def size(description: Mapping[str, Any]) -> float:
     if kind in ("Alike", "CueUse", "PlaneOf"):
         return 10_000
     if kind == "Profile":
-        return 5000 + 300 * description["trace"]["points"]
+        return 1900 + 500 * description["trace"]["points"]
     return 4 * cost_of(*network_of(description), data["dataset"])[1] * max(1, description.get("control_points", 1))
 
 

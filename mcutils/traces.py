@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Trace:
             np.savez_compressed(file, **arrays)
 
     @staticmethod
-    def load(path: str | Path) -> Trace:
+    def load(path: str | Path | BinaryIO) -> Trace:
         """Read a trace written by `save`; nothing is unpickled."""
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

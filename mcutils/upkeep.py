@@ -119,7 +119,7 @@ def _drop_locks(folder: Path) -> None:
 def export(keys: Iterable[str], sources: Sequence[Path], target: Path, exact: bool = False) -> int:
     """Copy these sound results from the first source that has each; returns the target's size in bytes.
 
-    ``exact`` makes the target hold nothing else. Nothing is written unless all are found.
+    ``exact`` makes the target hold no other result. Nothing is written unless all are found.
     """
     sources = [Path(source) for source in sources]
     if target.resolve() == sources[0].resolve():
@@ -133,9 +133,10 @@ def export(keys: Iterable[str], sources: Sequence[Path], target: Path, exact: bo
         found += [path.with_suffix(".json"), path]  # provenance first, as `Store.put` does
     target.mkdir(parents=True, exist_ok=True)
     if exact:
-        kept = {path.name for path in found}
+        kept, kinds = {path.name for path in found}, {kind.lower() for kind in VERSIONS}
         for path in target.iterdir():
-            if path.is_file() and path.name not in kept:
+            ours = path.is_file() and path.name.lstrip(".").split("-")[0] in kinds
+            if ours and path.name not in kept:
                 path.unlink()
     for path in found:
         if path.parent.resolve() != target.resolve():

@@ -104,12 +104,13 @@ def test_reproduce_passes_its_options_on(monkeypatch):
         return 0
 
     monkeypatch.setattr(module, "reproduce", note)
-    options = "--preset smoke --store s --fresh --workers 2 --out o -p a 1 -p b -2 --write-notebooks"
+    options = "--preset smoke --store s --fresh --workers 2 --engine serial --out o -p a 1 -p b -2 --write-notebooks"
     assert cli.main(["reproduce", *options.split(), "00", "02"]) == 0
     assert seen == {
         "names": ["00", "02"],
         "preset_name": "smoke",
         "store": "s",
+        "engine": "serial",
         "fresh": True,
         "workers": 2,
         "out": "o",

@@ -216,11 +216,25 @@ def test_workers_of_a_job_keep_their_pages(tmp_path):
     assert "'MALLOC_TRIM_THRESHOLD_': None" in done.stdout and "'OMP_NUM_THREADS': 1" in done.stdout
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C interrupts in this test, also where the tests run as a shell's background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @needs_jobqueue
-def test_ctrl_c_means_the_same_after_a_job_script(tmp_path):
-    before = signal.getsignal(signal.SIGINT)
+def test_ctrl_c_still_interrupts_after_a_job_script(tmp_path, heard):
     script(tmp_path)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_ignored_ctrl_c_stays_ignored(heard):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with engines._undisturbed():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @needs_jobqueue
@@ -270,7 +284,7 @@ def test_workers_do_not_hear_ctrl_c(client):
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
-def test_ctrl_c_waits_for_the_end_of_what_must_not_be_disturbed():
+def test_ctrl_c_waits_for_the_end_of_what_must_not_be_disturbed(heard):
     done = []
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

@@ -28,7 +28,7 @@ from mcutils.settings import (
 from mcutils.training import SCHEDULES
 from mcutils.unlearning import METHODS, method_options
 
-FILES = sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem != "presets")
+FILES = sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem not in ("presets", "cluster"))
 
 
 @pytest.fixture

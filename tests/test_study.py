@@ -1,418 +1,37 @@
-"""Runs and studies: what is kept is not computed again, failures are named, a rerun is bit-identical."""
+"""Studies: a preset's specs with its settings, where their results are, and what is said of them."""
 
-import json
+import hashlib
 import shutil
+import subprocess
 from dataclasses import fields, replace
 from importlib import import_module
-from pathlib import Path as FilePath
+from itertools import combinations
 
-import numpy as np
 import pytest
 import torch
+from torchvision.datasets import FashionMNIST
 
 import mcutils as mc
-from mcutils.curves import Curve
-from mcutils.profiles import ProfileOf
-from mcutils.settings import BadInput, MethodSettings, Plan, Preset, curve_plan, method_settings, train_plan
-from mcutils.specs import (
-    Data,
-    Original,
-    Path,
-    Profile,
-    Retrained,
-    TraceOf,
-    Unlearned,
-    Untrained,
-    is_line,
-    key,
-    kind_of,
-    parents,
-)
+from mcutils.data import FINGERPRINTS
+from mcutils.runs import RunFailed, describe, run
+from mcutils.settings import BadInput, Preset, curve_plan, method_settings, train_plan
+from mcutils.specs import Data, Original, Path, Retrained, TraceOf, Untrained, key
 from mcutils.store import Store
-from mcutils.study import RunFailed, describe, missing, run
 
 module = import_module("mcutils.study")  # the package gives this name to its function `study`
-
-TRAIN = Plan(lr=1e-2, steps=25, batch_size=64)
-STEPS = Plan(lr=1e-3, steps=4, batch_size=32, forget_batch_size=16)
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """None of the reader's own settings, and one process unless a test asks for more."""
-    for name in ("COMPUTE", "FRESH", "REPORT", "STORE", "FIGURES"):
+    """None of the reader's own settings, and one process."""
+    for name in ("COMPUTE", "ENGINE", "FRESH", "REPORT", "STORE", "FIGURES"):
         monkeypatch.delenv(f"MCUTILS_{name}", raising=False)
     monkeypatch.setenv("MCUTILS_WORKERS", "1")
-
-
-@pytest.fixture(scope="module")
-def specs():
-    """A small study by name: two endpoints of NPO, a line and a curve between them, and their profiles."""
-    data = Data("digits", 240, 60)
-    original = Original(data, "convnet", 4, 0, TRAIN)
-    retrained = Retrained(data, 0.1, "convnet", 4, 42, TRAIN)
-    start = Unlearned(original, 0.1, "npo", "none", "adamw", 42, MethodSettings(STEPS))
-    end = replace(start, seed=87)
-    line = Path(start, end, 0.1)
-    bend = Path(start, end, 0.1, "bezier", 1, "corrected", 0, STEPS)
-    single = [TraceOf(model, 0.1) for model in (original, retrained, Untrained(data, "convnet", 4, 0))]
-    found = {
-        "original": original,
-        "retrained": retrained,
-        "start": start,
-        "end": end,
-        "line": line,
-        "bend": bend,
-    }
-    for name in ("line", "bend"):
-        found[f"{name} trace"] = TraceOf(found[name], 0.1, 3)
-        found[f"{name} profile"] = Profile(found[f"{name} trace"], single[0], (single[1],), single[2], 10)
-    return found | {"start trace": TraceOf(start, 0.1)}
-
-
-@pytest.fixture(scope="module")
-def full(specs, tmp_path_factory):
-    """A store in which everything was computed, in this process. Read only: tests copy it."""
-    folder = tmp_path_factory.mktemp("full") / "store"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MCUTILS_WORKERS", "1")
-        run(specs.values(), Store(folder))
-    return folder
-
-
-@pytest.fixture
-def copy(full, tmp_path):
-    """A copy of the full store."""
-    return Store(shutil.copytree(full, tmp_path / "copy"))
-
-
-@pytest.fixture
-def nothing(monkeypatch):
-    """Computing is an error."""
-
-    def refuse(spec, *_):
-        raise AssertionError(f"{key(spec)} was computed")
-
-    monkeypatch.setattr(module, "compute", refuse)
-
-
-def tensors(weights):
-    return {n: v.contiguous().numpy().tobytes() for n, v in {**weights.params, **weights.buffers}.items()}
-
-
-def bits(spec, store):
-    """A result bit by bit, but for the seconds that it took."""
-    found = store.get(spec)
-    if isinstance(spec, TraceOf):
-        parts = {"t": found.t} | {f"logits/{s}": v for s, v in found.logits.items()}
-        parts |= {f"index/{s}": v for s, v in found.index.items()}
-        return {n: v.tobytes() for n, v in parts.items()} | found.meta
-    if isinstance(spec, Profile):
-        return {n: v.tobytes() for n, v in found.arrays.items() if n != "seconds"}
-    if isinstance(spec, Path):
-        return [tensors(point) for point in found.points]
-    return tensors(found.weights if isinstance(spec, Unlearned) else found)
-
-
-def everything(specs):
-    """The specs and all that they are made from, straight lines left out."""
-    found = {}
-
-    def visit(spec):
-        for parent in parents(spec):
-            visit(parent)
-        if not is_line(spec):
-            found[spec] = None
-
-    for spec in specs:
-        visit(spec)
-    return list(found)
 
 
 def summary(capsys):
     """The last line that was printed."""
     return capsys.readouterr().out.strip().split("\n")[-1]
-
-
-def drop(store, *gone):
-    for spec in gone:
-        for path in store.folder.glob(f"{key(spec)}.*"):
-            path.unlink()
-
-
-# Computing what is missing
-
-
-def test_everything_is_computed_once_and_kept(specs, full):
-    wanted = everything(specs.values())
-    assert {p.stem for p in full.iterdir()} == {key(s) for s in wanted}
-    store = Store(full)
-    for spec in wanted:
-        assert store.seconds(spec) >= 0
-    assert missing(specs.values(), store) == []
-
-
-def test_a_rerun_computes_nothing_and_says_so(specs, copy, capsys, nothing, monkeypatch, tmp_path):
-    report = tmp_path / "report.jsonl"
-    monkeypatch.setenv("MCUTILS_REPORT", str(report))
-    before = {p.name: p.stat().st_mtime_ns for p in copy.folder.iterdir()}
-    wanted = [specs["line profile"], specs["bend profile"], specs["line"], specs["line profile"]]
-    first, second, line, again = run(wanted, copy)
-    assert summary(capsys) == "2 reused, 0 computed"
-    assert isinstance(first, ProfileOf) and isinstance(line, Curve) and line.kind == "linear"
-    assert first.arrays["t"].tolist() == second.t.tolist() == [0, 0.5, 1]
-    rows = [json.loads(row) for row in report.read_text().splitlines()]
-    assert rows == [{"reused": 2, "computed": 0, "failed": 0, "keys": [key(s) for s in wanted if s != specs["line"]]}]
-    assert {p.name: p.stat().st_mtime_ns for p in copy.folder.iterdir()} == before
-
-
-def test_a_report_counts_what_was_computed(specs, copy, capsys, monkeypatch, tmp_path):
-    report = tmp_path / "report.jsonl"
-    monkeypatch.setenv("MCUTILS_REPORT", str(report))
-    drop(copy, specs["line profile"], specs["line trace"])
-    run([specs["line profile"], specs["bend profile"]], copy)
-    run([specs["line profile"]], copy)
-    rows = [row for row in map(json.loads, report.read_text().splitlines()) if "reused" in row]
-    assert [(row["reused"], row["computed"], row["failed"]) for row in rows] == [(1, 2, 0), (1, 0, 0)]
-    assert rows[1]["keys"] == [key(specs["line profile"])]
-
-
-def test_results_are_of_their_kinds_and_in_order(specs, copy, nothing):
-    wanted = [specs[n] for n in ("start trace", "bend", "original", "start", "line profile")]
-    trace, bend, original, start, profile = run(wanted, copy)
-    assert trace.t.tolist() == [0] and len(bend.points) == 3 and bend.kind == "bezier"
-    assert tensors(bend.points[0]) == tensors(start.weights)
-    assert tensors(start.origin) == tensors(original)
-    assert (start.method, start.seed, start.settings) == ("npo", 42, MethodSettings(STEPS))
-    assert profile.seconds == 0 and profile.geometry.keys() >= {"distance", "cosine", "moved_start", "length"}
-    assert run([specs["bend profile"]], copy)[0].seconds == copy.seconds(specs["bend"])
-
-
-def test_the_same_spec_in_a_fresh_store_gives_the_same_bits(specs, full, tmp_path):
-    fresh = Store(tmp_path / "fresh")
-    run([specs["start trace"]], fresh)
-    for spec in (specs["original"], specs["start"], specs["start trace"]):
-        assert bits(spec, fresh) == bits(spec, Store(full))
-    other = replace(specs["start"], seed=1)
-    run([other], fresh)
-    assert bits(other, fresh) != bits(specs["start"], fresh)
-
-
-def test_parents_come_first_and_nothing_twice(specs, tmp_path):
-    order = missing([*specs.values(), *specs.values()], Store(tmp_path))
-    assert sorted(map(key, order)) == sorted(map(key, everything(specs.values())))
-    for place, spec in enumerate(order):
-        assert all(p in order[:place] for p in everything([spec])[:-1])
-
-
-def test_a_profile_alone_is_enough(specs, full, tmp_path, capsys, nothing):
-    wanted = specs["bend profile"]
-    (tmp_path / "alone").mkdir()
-    for path in full.glob(f"{key(wanted)}.*"):
-        shutil.copy(path, tmp_path / "alone")
-    store = Store(tmp_path / "alone")
-    assert missing([wanted], store) == []
-    (found,) = run([wanted], store)
-    assert summary(capsys) == "1 reused, 0 computed"
-    assert found.connectivity["barrier_retain"] >= 0
-
-
-def test_what_lies_behind_a_kept_result_is_computed_only_if_it_is_read(specs, copy):
-    gone = [specs[n] for n in ("original", "retrained", "end")]
-    drop(copy, *gone, specs["bend profile"])
-    # Loading the curve's time reads no weights, and the traces are kept.
-    assert missing([specs["bend profile"]], copy) == [specs["original"], specs["end"], specs["bend profile"]]
-    assert missing([specs["line profile"]], copy) == []
-
-
-def test_a_profile_whose_trace_is_kept_but_not_its_model(specs, copy, capsys):
-    drop(copy, specs["bend profile"], specs["bend"])
-    assert missing([specs["bend profile"]], copy) == [specs["bend"], specs["bend profile"]]
-    (found,) = run([specs["bend profile"]], copy)
-    assert found.seconds == copy.seconds(specs["bend"])
-
-
-def test_a_damaged_result_is_computed_again(specs, copy, full, capsys):
-    for name in ("start", "line trace"):
-        path = next(p for p in copy.folder.glob(f"{key(specs[name])}.*") if p.suffix != ".json")
-        path.write_bytes(path.read_bytes()[:-1])
-    drop(copy, specs["line profile"])
-    (found,) = run([specs["line profile"]], copy)
-    captured = capsys.readouterr()
-    assert captured.out.strip().endswith("0 reused, 3 computed")
-    assert captured.err.count("damaged result") >= 2
-    for name in ("start", "line trace", "line profile"):
-        assert bits(specs[name], copy) == bits(specs[name], Store(full))
-    assert len(list(copy.folder.glob("*.damaged"))) == 4
-
-
-def test_layers_are_read_and_only_the_rest_is_computed(specs, full, tmp_path, capsys):
-    upper = Store(tmp_path / "upper", [full])
-    new = replace(specs["line trace"], points=2)
-    run([new, specs["bend profile"]], upper)
-    assert summary(capsys) == "1 reused, 1 computed"
-    assert {p.stem for p in upper.folder.iterdir()} == {key(new)}
-
-
-def test_an_interrupted_run_keeps_what_was_finished(specs, tmp_path, monkeypatch, capsys):
-    store, computed = Store(tmp_path / "store"), []
-    compute = module.compute
-
-    def interrupted(spec, where):
-        if len(computed) == 2:
-            raise KeyboardInterrupt
-        computed.append(spec)
-        return compute(spec, where)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "compute", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run([specs["start trace"]], store)
-    assert computed == [specs["original"], specs["start"]]
-    run([specs["start trace"]], store)
-    assert summary(capsys) == "0 reused, 1 computed"
-
-
-def test_threads_are_as_before(specs, tmp_path):
-    torch.set_num_threads(2)
-    try:
-        run([Untrained(specs["original"].data, "convnet", 4, 1)], Store(tmp_path))
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(1)
-
-
-# Refusing
-
-
-def test_computing_can_be_forbidden(specs, copy, monkeypatch, nothing):
-    monkeypatch.setenv("MCUTILS_COMPUTE", "never")
-    run([specs["line profile"]], copy)
-    other = replace(specs["line trace"], points=2)
-    with pytest.raises(BadInput) as caught:
-        run([specs["line"], specs["line profile"], other], copy)
-    assert str(caught.value) == (
-        f"{key(other)} and 0 more are not in the store; MCUTILS_COMPUTE=never forbids computing."
-    )
-    lost = replace(specs["original"], seed=9)
-    with pytest.raises(BadInput, match=f"^{key(lost)} and 1 more are not"):
-        run([TraceOf(lost, 0.1)], copy)
-
-
-def test_a_store_that_cannot_be_written_is_one_sentence_before_any_work(specs, tmp_path, nothing):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="the store .* cannot be written"):
-        run([specs["original"]], Store(tmp_path / "file" / "store"))
-
-
-def test_a_full_store_need_not_be_writable(specs, copy, monkeypatch, nothing):
-    def refuse():
-        raise AssertionError("it asked for a writable folder")
-
-    monkeypatch.setattr(copy, "check_writable", refuse)
-    run([specs["line profile"]], copy)
-
-
-# Failing
-
-
-@pytest.fixture(scope="module")
-def failing(specs):
-    """Specs of which one cannot be computed: gradient ascent at an absurd rate, with what depends on it."""
-    settings = MethodSettings(Plan(lr=1e30, steps=6, forget_batch_size=16))
-    lost = Unlearned(specs["original"], 0.1, "gradient_ascent", "none", "adamw", 42, settings)
-    line, other = Path(specs["start"], lost, 0.1), specs["line profile"]
-    bend = replace(specs["bend"], end=lost)
-    dependents = [TraceOf(lost, 0.1), bend, TraceOf(bend, 0.1, 3), TraceOf(line, 0.1, 3)]
-    return lost, [*dependents, replace(other, trace=dependents[-1])], other
-
-
-def failure(failing, store, **options):
-    lost, dependents, other = failing
-    with pytest.raises(RunFailed) as caught:
-        run([*dependents, other], store, **options)
-    return str(caught.value).split("\n")
-
-
-def check_failure(failing, lines):
-    lost, dependents, _ = failing
-    assert len(lines) == 1 + len(dependents)
-    assert lines[0].startswith(f"{describe(lost)}: Diverged: ") and "lr 1e+30" in lines[0]
-    assert f"gradient_ascent x none x adamw, seed 42 ({key(lost)})" in lines[0]
-    skipped = {line.split(": skipped, since ")[0]: line for line in lines[1:]}
-    assert set(skipped) == {describe(spec) for spec in dependents}
-    for spec in dependents[:2] + dependents[3:4]:
-        assert skipped[describe(spec)].endswith(f"skipped, since {describe(lost)} failed")
-    assert skipped[describe(dependents[4])].endswith(f"skipped, since {describe(dependents[3])} failed")
-
-
-def test_a_failure_is_named_its_dependents_skipped_and_the_rest_computed(failing, copy, capsys, monkeypatch, tmp_path):
-    report = tmp_path / "report.jsonl"
-    monkeypatch.setenv("MCUTILS_REPORT", str(report))
-    drop(copy, failing[2], failing[2].trace)
-    lines = failure(failing, copy)
-    check_failure(failing, lines)
-    assert summary(capsys) == "0 reused, 2 computed, 6 failed"
-    row = json.loads(report.read_text().splitlines()[-1])
-    assert (row["reused"], row["computed"], row["failed"]) == (0, 2, 6)
-    assert failing[2] in Store(copy.folder)
-    assert not any(spec in Store(copy.folder) for spec in (failing[0], *failing[1]))
-
-
-def test_a_bug_in_one_result_does_not_stop_the_others(specs, copy, monkeypatch):
-    compute = module.compute
-    broken = replace(specs["line trace"], points=4)
-
-    def bug(spec, store):
-        if spec == broken:
-            raise KeyError("no such thing")
-        return compute(spec, store)
-
-    monkeypatch.setattr(module, "compute", bug)
-    good = replace(specs["line trace"], points=2)
-    with pytest.raises(RunFailed, match="^TraceOf of linear path from npo .*: KeyError: 'no such thing'$"):
-        run([broken, good], copy)
-    assert good in copy and broken not in copy
-
-
-# Processes
-
-
-def test_two_processes_give_the_same_bits_and_the_same_failures(specs, failing, full, tmp_path, capsys):
-    store = Store(tmp_path / "together")
-    wanted = everything(specs.values())
-    with pytest.raises(RunFailed) as caught:
-        run([*specs.values(), *failing[1]], store, workers=2)
-    check_failure(failing, sorted(str(caught.value).split("\n"), key=lambda line: "skipped" in line))
-    assert summary(capsys) == f"0 reused, {len(wanted)} computed, 6 failed"
-    for spec in wanted:
-        assert bits(spec, store) == bits(spec, Store(full)), describe(spec)
-        assert store.provenance(spec)["spec"] == Store(full).provenance(spec)["spec"]
-    assert not list(store.folder.glob("*.damaged"))
-
-
-def test_workers_come_from_the_environment_and_never_exceed_the_work(specs, tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(module, "_together", lambda todo, store, workers: asked.append(workers) or {})
-    monkeypatch.setattr(module, "_serially", lambda todo, store: asked.append(1) or {})
-    store = Store(tmp_path)
-    monkeypatch.setattr(store, "get", lambda spec: None)
-    for value, workers, expected in (
-        ("3", None, 2),
-        ("2", None, 2),
-        ("1", None, 1),
-        ("1", 2, 2),
-        ("2", 1, 1),
-    ):
-        monkeypatch.setenv("MCUTILS_WORKERS", value)
-        run([specs["original"], specs["retrained"]], store, workers=workers)
-        assert asked.pop() == expected
-    monkeypatch.setenv("MCUTILS_WORKERS", "8")
-    run([specs["original"]], store)
-    assert asked == [1]
-
-
-# Studies
 
 
 @pytest.fixture
@@ -455,24 +74,57 @@ def test_where_results_and_figures_go(tmp_path, monkeypatch):
     assert mc.study("smoke", store=str(tmp_path / "given")).store.folder == tmp_path / "given"
 
 
-def test_fresh_ignores_what_is_shipped(specs, full, tmp_path, monkeypatch, capsys):
-    shutil.copytree(full, tmp_path / "data" / "store")
+def test_fresh_leaves_aside_what_is_shipped(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "ROOT", tmp_path)
-    found = mc.study("smoke", store=str(tmp_path / "mine"))
-    assert found.store.layers == (tmp_path / "data" / "store",)
-    assert specs["bend profile"] in found.store
+    random = Untrained(Data("digits"), "convnet", 4, 0)
+    run([random], Store(tmp_path / "data" / "store"))
+
+    def opened(**options):
+        return mc.study("smoke", store=str(tmp_path / "mine"), **options).store
+
+    shipped = (tmp_path / "data" / "store",)
+    assert opened().layers == opened(fresh=False).layers == shipped and random in opened()
+    assert opened(fresh=True).layers == () and random not in opened(fresh=True)
     monkeypatch.setenv("MCUTILS_FRESH", "1")
-    fresh = mc.study("smoke", store=str(tmp_path / "mine"))
-    assert fresh.store.layers == ()
-    assert specs["bend profile"] not in fresh.store
-    (random,) = fresh.run([Untrained(specs["original"].data, "convnet", 4, 0)])
+    assert opened().layers == opened(fresh=True).layers == ()
+    assert opened(fresh=False).layers == shipped
+    mc.study("smoke", store=str(tmp_path / "mine")).run([random])
     assert summary(capsys) == "0 reused, 1 computed"
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """A machine without the full Fashion-MNIST and without a network."""
+
+    def refuse(self):
+        raise OSError("no network")
+
+    monkeypatch.setenv("MCUTILS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(FashionMNIST, "download", refuse)
+
+
+def test_a_study_can_be_planned_where_its_data_are_missing(offline, tmp_path, capsys):
+    study = mc.study("paper", store=str(tmp_path / "store"), fresh=True)
+    assert study.data.checksum == FINGERPRINTS["fashion-mnist-full"]
+    original, line = study.original(), study.path(study.unlearned("npo", 42), study.unlearned("npo", 87))
+    assert key(original) == key(study.original()) and study.profile(line) not in study.store
+    with pytest.raises(BadInput, match="could not be downloaded into .*cache .no network"):
+        _ = study.task
+    trace = study.trace(original)
+    with pytest.raises(RunFailed) as caught:
+        study.run([trace])
+    first, second = str(caught.value).split("\n")
+    assert first.startswith(f"{describe(original)}: BadInput: The full Fashion-MNIST could not be downloaded")
+    assert second == f"{describe(trace)}: skipped, since {describe(original)} failed"
+    assert summary(capsys) == "0 reused, 0 computed, 1 failed, 1 skipped"
+    assert study.used == {}
 
 
 def test_models_have_the_settings_of_the_file(smoke):
     original, retrained = smoke.original(), smoke.retrained(42)
     assert original == Original(smoke.data, "convnet", 4, 0, train_plan("digits.convnet"))
     assert retrained == Retrained(smoke.data, 0.1, "convnet", 4, 42, original.plan)
+    assert smoke.retrained(42, 0.2, init=7) == Retrained(smoke.data, 0.2, "convnet", 4, 42, original.plan, 7)
     one = smoke.unlearned("scrub", 87, "superloss", "soul")
     assert one.settings == method_settings("digits.convnet", "scrub", "superloss", "soul")
     assert (one.origin, one.forget, one.seed) == (original, 0.1, 87)
@@ -498,6 +150,96 @@ def test_paths_and_traces_follow_their_recipe(smoke):
     assert smoke.trace(authors, "full").batchnorm == "full"
     with pytest.raises(BadInput, match="its start must be an unlearned model"):
         smoke.path(smoke.original(), end, "bezier")
+
+
+def test_a_curve_is_fitted_with_the_objective_named(smoke):
+    start, end = smoke.unlearned("npo", 42, optimizer="soul"), smoke.unlearned("npo", 87, optimizer="soul")
+    settings = method_settings("digits.convnet", "scrub", "none", "soul")
+    found = smoke.path(start, end, "bezier", objective="scrub")
+    assert found == Path(
+        *(start, end, 0.1, "bezier", 1, "corrected", 0, curve_plan("digits.convnet", settings), "scrub", settings)
+    )
+    assert smoke.path(start, end, "bezier").method == ""
+    assert smoke.path(start, end, objective="scrub") == smoke.path(start, end)  # a line has nothing to fit
+    with pytest.raises(BadInput, match="no method 'wish'"):
+        smoke.path(start, end, "bezier", objective="wish")
+
+
+def test_the_number_of_points_can_be_given_for_a_curve(smoke):
+    start, end = smoke.unlearned("npo", 42), smoke.unlearned("npo", 87)
+    line = smoke.path(start, end)
+    assert smoke.trace(line, points=7) == TraceOf(line, 0.1, 7)
+    assert smoke.profile(line, points=7) == replace(smoke.profile(line), trace=TraceOf(line, 0.1, 7))
+    assert smoke.trace(start, points=7) == smoke.trace(start) and smoke.trace(start).points == 1
+
+
+# Grids and conditions
+
+
+def test_a_grid_is_the_product_of_its_axes_the_last_fastest(smoke):
+    axes = ("npo", "scrub"), (42, 87), ("none", "superloss"), ("adamw", "soul"), (0, 1), (None, 0.2)
+    expected = [
+        smoke.unlearned(method, seed, curriculum, optimizer, smoke.original(original), forget)
+        for method in axes[0]
+        for seed in axes[1]
+        for curriculum in axes[2]
+        for optimizer in axes[3]
+        for original in axes[4]
+        for forget in axes[5]
+    ]
+    assert smoke.grid(*axes) == expected
+    assert len(set(map(key, expected))) == 64
+    assert expected[1].forget == 0.2 and expected[2].origin.seed == 1 and expected[4].optimizer == "soul"
+
+
+def test_a_grid_defaults_to_the_preset_s_methods_and_seeds(tmp_path):
+    study = mc.study("smoke", store=str(tmp_path), methods=["npo", "scrub"], seeds=[42, 87])
+    plain = [study.unlearned(method, seed) for method in ("npo", "scrub") for seed in (42, 87)]
+    assert study.grid() == plain
+    assert study.grid(seed=[87]) == plain[1::2]
+    assert study.grid(method=["salun"]) == [study.unlearned("salun", seed) for seed in (42, 87)]
+    with pytest.raises(BadInput, match="unknown method 'wish'"):
+        study.grid(method=["wish"])
+
+
+# Condition -> (method, curriculum, optimiser) of start and end; the seeds are 42 and 87 throughout.
+A, B, CL, SO = "npo", "scrub", "superloss", "sophia_g"
+ENDS = {
+    "random": ((A, "none", "adamw"), (A, "none", "adamw")),
+    "random_in_cl": ((A, CL, "adamw"), (A, CL, "adamw")),
+    "random_in_so": ((A, "none", SO), (A, "none", SO)),
+    "cl-non_cl": ((A, CL, "adamw"), (A, "none", "adamw")),
+    "fo-so": ((A, "none", "adamw"), (A, "none", SO)),
+    "method": ((A, "none", "adamw"), (B, "none", "adamw")),
+    "method_in_cl": ((A, CL, "adamw"), (B, CL, "adamw")),
+    "method_in_so": ((A, "none", SO), (B, "none", SO)),
+    "method_cl-non_cl": ((A, CL, "adamw"), (B, "none", "adamw")),
+    "method_fo-so": ((A, "none", "adamw"), (B, "none", SO)),
+}
+
+
+@pytest.mark.parametrize("condition", ENDS)
+def test_the_ends_of_each_condition(condition, smoke):
+    methods = (A, B) if condition.startswith("method") else (A,)
+    found = smoke.ends(condition, methods, (42, 87))
+    expected = tuple(smoke.unlearned(m, s, c, o) for (m, c, o), s in zip(ENDS[condition], (42, 87), strict=True))
+    assert found == expected
+    assert all(end.origin == smoke.original() for end in found)
+    others = smoke.ends(condition, methods, (87, 42), curriculum="superloss_authors", optimizer="soul", original=1)
+    swap = {CL: "superloss_authors", SO: "soul"}
+    assert others == tuple(
+        smoke.unlearned(m, s, swap.get(c, c), swap.get(o, o), smoke.original(1))
+        for (m, c, o), s in zip(ENDS[condition], (87, 42), strict=True)
+    )
+    wrong = (A,) if len(methods) == 2 else (A, B)
+    for given in ((wrong, (42, 87)), (methods, (42,)), (methods, (42, 87, 21))):
+        with pytest.raises(BadInput, match=rf"^{condition} takes {len(methods)} method\(s\) and 2 seeds, got"):
+            smoke.ends(condition, *given)
+
+
+def test_every_condition_is_tried_and_another_refused(smoke):
+    with pytest.raises(BadInput, match=f"^unknown condition 'chance': choose one of {', '.join(ENDS)}"):
+        smoke.ends("chance", ("npo",), (42, 87))
 
 
 def test_a_profile_names_all_that_it_is_measured_against(smoke):
@@ -537,19 +279,67 @@ def kept(study):
     return {f.name: getattr(study.preset, f.name) for f in fields(Preset) if f.name != "name"}
 
 
-def test_descriptions_say_method_and_seed_and_name_the_result(specs):
-    for spec in everything(specs.values()):
-        text = describe(spec)
-        assert "\n" not in text and len(text) < 300
-        assert any(key(s) in text for s in everything([spec]) if kind_of(s) not in ("TraceOf", "Profile", "Path"))
-    assert describe(specs["start"]).startswith("npo x none x adamw, seed 42 (unlearned-")
-    assert describe(specs["line profile"]).startswith(
-        "Profile of TraceOf of linear path from npo x none x adamw, seed 42"
-    )
+# What is said of results
 
 
-def test_provenance_of_a_whole_study_holds_no_path(full):
-    for path in full.glob("*.json"):
-        text = path.read_text()
-        assert not any(str(p) in text for p in (full, FilePath.cwd(), FilePath.home()))
-        assert np.isfinite(json.loads(text)["seconds"])
+def test_a_study_remembers_the_results_that_it_used(smoke, tmp_path):
+    first, second = (Untrained(smoke.data, "convnet", 2, seed) for seed in (0, 1))
+    traces = [smoke.trace(first), smoke.trace(second)]
+    smoke.run([second, traces[0]])
+    smoke.run([first, second], load=False)
+    assert list(smoke.used) == [key(second), key(traces[0]), key(first)]
+    assert key(traces[1]) not in smoke.used
+    other = mc.study("smoke", store=str(smoke.store.folder))
+    assert other.used == {}
+    with pytest.raises(BadInput, match="unknown engine"):
+        smoke.run([traces[1]], engine="cloud")
+    assert key(traces[1]) not in smoke.used
+
+
+def test_a_line_is_no_result_of_its_own(smoke, monkeypatch):
+    monkeypatch.setattr(module, "run", lambda specs, store, **options: [None] * len(specs))
+    line = smoke.path(smoke.unlearned("npo", 42), smoke.unlearned("npo", 87))
+    smoke.run([line, smoke.trace(line)])
+    assert list(smoke.used) == [key(smoke.trace(line))]
+
+
+def test_the_stamp_says_where_numbers_come_from(smoke, monkeypatch):
+    monkeypatch.setattr(module, "commit", lambda: "abc0123456-dirty")
+    keys = ["traceof-b", "traceof-a", "profile-c"]
+    smoke.used.update(dict.fromkeys(keys))
+    together = hashlib.sha256(b"profile-c traceof-a traceof-b").hexdigest()[:12]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    text = smoke.stamp()
+    assert text.startswith(f"Preset smoke; 3 results, together {together} (")
+    assert "; code abc0123456-dirty; " in text and text.endswith(f"; device {device}.")
+    assert f"torch {torch.__version__}" in text and "python 3." in text
+    assert "\n" not in text and str(smoke.store.folder) not in text
+
+
+def test_the_stamp_goes_by_which_results_not_by_their_order(tmp_path):
+    def together(*keys):
+        study = mc.study("smoke", store=str(tmp_path))
+        study.used.update(dict.fromkeys(keys))
+        return study.stamp()
+
+    assert together("a", "b", "c") == together("c", "a", "b", "a")
+    seen = [together(*keys) for count in range(3) for keys in combinations("abc", count)]
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_commit_is_that_of_the_code_and_marked_where_files_differ(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert module.commit() == "unknown"
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
+    (tmp_path / "code.py").write_text("1")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "code.py"], ["commit", "-qm", "first"], ["tag", "v1"]):
+        subprocess.run([*git, *command], check=True)
+    full = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert module.commit() == full[:10]
+    (tmp_path / "code.py").write_text("2")
+    assert module.commit() == f"{full[:10]}-dirty"
+    monkeypatch.setenv("PATH", "")
+    assert module.commit() == "unknown"

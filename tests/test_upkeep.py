@@ -1,0 +1,495 @@
+"""Upkeep: what is damaged is named, what can go is known, and copies hold what is sound and nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from filelock import FileLock, Timeout
+
+from mcutils import specs as kinds
+from mcutils.profiles import ProfileOf
+from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.specs import (
+    Data,
+    Original,
+    Path,
+    Profile,
+    Retrained,
+    TraceOf,
+    Unlearned,
+    Untrained,
+    key,
+    kind_of,
+    parents,
+    plain,
+)
+from mcutils.store import ASIDE, LOCKS, Store
+from mcutils.traces import Trace
+from mcutils.training import network_for
+from mcutils.unlearning import Endpoint, fingerprint
+from mcutils.upkeep import (
+    adopt,
+    collect,
+    export,
+    garbage,
+    matching,
+    notes,
+    outdated,
+    parents_in,
+    results,
+    status,
+    verify,
+)
+
+PLAN = Plan(steps=1)
+DATA = Data("digits", 240, 60)
+ORIGINAL = Original(DATA, "convnet", 2, 0, PLAN)
+RANDOM = Untrained(DATA, "convnet", 2, 0)
+START = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, MethodSettings(PLAN, (("beta", 0.1),)))
+TRACE, OF_RANDOM = TraceOf(START, 0.1), TraceOf(RANDOM, 0.1)
+PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (), OF_RANDOM, 5)
+SECONDS = {ORIGINAL: 4, RANDOM: 0.5, START: 2, TRACE: 0.25, OF_RANDOM: 0.125, PROFILE: 1}
+
+
+@pytest.fixture(scope="module")
+def made(tiny):
+    """spec -> an invented result. Read only."""
+    nets = [network_for(tiny, "convnet", seed, width=2) for seed in range(3)]
+    end = Endpoint(nets[2], nets[0], fingerprint(tiny), "npo", "none", "adamw", 42, START.settings, 2.0)
+    rows = {split: np.arange(4) for split in ("retain", "forget", "valid", "test")}
+    logits = {split: np.random.default_rng(0).normal(size=(1, 4, 10)).astype(np.float16) for split in rows}
+    traces = [Trace(np.array([0.0]), logits, rows, rows, {"kind": kind}) for kind in ("unlearned", "untrained")]
+    return dict(zip(SECONDS, (nets[0], nets[1], end, *traces, ProfileOf({"t": np.array([0.0])})), strict=True))
+
+
+@pytest.fixture
+def store(tmp_path, made):
+    """A store that holds all of `made`."""
+    return filled(tmp_path / "store", made)
+
+
+def filled(folder, made, *chosen):
+    store = Store(folder)
+    for spec in chosen or made:
+        store.put(spec, made[spec], SECONDS[spec])
+    return store
+
+
+def file_of(store, spec):
+    return next(p for p in store.folder.glob(f"{key(spec)}.*") if p.suffix in (".npz", ".safetensors"))
+
+
+def note_of(store, spec):
+    return store.folder / f"{key(spec)}.json"
+
+
+def spoil(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def listing(folder):
+    """Every file of a folder, the hidden ones too."""
+    return {
+        str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()
+    }
+
+
+def names(folder):
+    """Names of a folder's files."""
+    return {path.name for path in folder.iterdir() if path.is_file()}
+
+
+def pair(store, *chosen):
+    """Names of the two files of each of these results."""
+    return {path.name for spec in chosen for path in (file_of(store, spec), note_of(store, spec))}
+
+
+@pytest.fixture
+def newer(monkeypatch):
+    """A kind's results are of an older version from now on."""
+
+    def later(*changed):
+        for kind in changed:
+            monkeypatch.setitem(kinds.VERSIONS, kind, kinds.VERSIONS[kind] + 1)
+        key.cache_clear()
+
+    yield later
+    monkeypatch.undo()
+    key.cache_clear()
+
+
+# What a store holds
+
+
+def test_results_are_the_data_files_and_those_that_are_missing(store):
+    expected = sorted(file_of(store, spec) for spec in SECONDS)
+    assert results(store.folder) == expected
+    for spec in (START, TRACE):
+        file_of(store, spec).unlink()
+    (store.folder / ".scratch.1.npz").write_text("")
+    (store.folder / f"{key(TRACE)}.npz{ASIDE}").write_text("")
+    assert results(store.folder) == expected
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
+    for ask in (results, verify, status, garbage, collect):
+        with pytest.raises(BadInput, match="^there is no store in .*nowhere: name a folder that a run has filled.$"):
+            ask(tmp_path / "nowhere")
+    assert notes([tmp_path / "nowhere"]) == {}
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_sound_store_has_nothing_to_verify_or_collect(store):
+    assert verify(store.folder) == {}
+    assert garbage(store.folder) == []
+
+
+def test_verify_names_each_fault_and_changes_nothing(store):
+    note_of(store, ORIGINAL).unlink()
+    file_of(store, RANDOM).unlink()
+    spoil(file_of(store, START))
+    # A sound result under the name of another; then also with that other's key.
+    for path, name in ((file_of(store, TRACE), "key"), (file_of(store, PROFILE), "")):
+        path.write_bytes(file_of(store, OF_RANDOM).read_bytes())
+        note = json.loads(note_of(store, OF_RANDOM).read_text())
+        path.with_suffix(".json").write_text(json.dumps({**note, "key": path.stem} if name else note))
+    before = listing(store.folder)
+    assert verify(store.folder) == {
+        file_of(store, ORIGINAL): "its provenance is missing",
+        store.folder / f"{key(RANDOM)}.safetensors": "its data are missing",
+        file_of(store, START): "its checksum differs",
+        file_of(store, TRACE): "its provenance is of another result",
+        file_of(store, PROFILE): "its provenance is of another result",
+    }
+    assert listing(store.folder) == before
+
+
+def test_a_note_without_its_arrays_is_missed_as_arrays(store):
+    for spec in (TRACE, PROFILE, START):
+        file_of(store, spec).unlink()
+    found = {path.stem: path.suffix for path in verify(store.folder)}
+    assert found == {key(TRACE): ".npz", key(PROFILE): ".npz", key(START): ".safetensors"}
+
+
+def test_notes_are_provenance_with_bytes_and_folder(store, tmp_path, made):
+    other = filled(tmp_path / "other", made, START)
+    other.put(RANDOM, made[RANDOM], 77)
+    found = notes([other.folder, tmp_path / "nowhere", store.folder])
+    assert set(found) == set(map(key, SECONDS))
+    for spec in SECONDS:
+        first = other if spec in (START, RANDOM) else store
+        size = file_of(first, spec).stat().st_size
+        assert found[key(spec)] == {**first.provenance(spec), "bytes": size, "folder": first.folder}
+    assert found[key(RANDOM)]["seconds"] == 77
+
+
+def test_what_has_no_provenance_of_its_own_is_not_noted(store):
+    note_of(store, ORIGINAL).write_text("")
+    note_of(store, RANDOM).write_text("[1]")
+    note_of(store, START).write_bytes(note_of(store, TRACE).read_bytes())
+    note_of(store, OF_RANDOM).write_text(json.dumps({**store.provenance(OF_RANDOM), "seconds": "few"}))
+    (store.folder / "stray.json").write_text('{"key": "stray", "spec": {"spec": "Stray"}, "seconds": 1}')
+    assert set(notes([store.folder])) == {key(TRACE), key(PROFILE)}
+    assert {row["kind"] for row in status(store.folder)} == {"traceof", "profile"}
+    assert garbage(store.folder) == []
+
+
+def test_status_counts_by_kind(store):
+    rows = status(store.folder)
+    assert [(row["kind"], row["results"], row["CPU seconds"]) for row in rows] == [
+        ("original", 1, 4),
+        ("profile", 1, 1),
+        ("traceof", 2, 0.375),
+        ("unlearned", 1, 2),
+        ("untrained", 1, 0.5),
+    ]
+    size = sum(file_of(store, spec).stat().st_size for spec in (TRACE, OF_RANDOM))
+    assert rows[2]["MB"] == pytest.approx(size / 1e6)
+
+
+def test_status_says_what_can_go(store):
+    spoil(file_of(store, START))
+    assert START not in Store(store.folder)
+    waste = [path.stat().st_size for path in store.folder.glob(f"*{ASIDE}")]
+    row = status(store.folder)[-1]
+    assert row == {"kind": "can go (gc)", "results": 2, "MB": pytest.approx(sum(waste) / 1e6), "CPU seconds": 0}
+    assert "unlearned" not in [row["kind"] for row in status(store.folder)]
+
+
+# What can go
+
+
+@pytest.mark.parametrize(
+    ("kind", "old"),
+    [
+        ("Profile", {PROFILE}),
+        ("TraceOf", {TRACE, OF_RANDOM, PROFILE}),
+        ("Unlearned", {START, TRACE, PROFILE}),
+        ("Untrained", {RANDOM, OF_RANDOM, PROFILE}),
+        ("Original", {ORIGINAL, START, TRACE, PROFILE}),
+        ("Path", set()),
+    ],
+)
+def test_a_new_version_makes_what_is_built_on_it_outdated(kind, old, store, newer):
+    files = {spec: pair(store, spec) for spec in SECONDS}
+    descriptions = {spec: store.provenance(spec)["spec"] for spec in SECONDS}
+    newer(kind)
+    assert {spec for spec, description in descriptions.items() if outdated(description)} == old
+    waste = {name for spec in old for name in files[spec]}
+    assert {path.name for path in garbage(store.folder)} == waste
+    size = sum((store.folder / name).stat().st_size for name in waste)
+    assert collect(store.folder) == (len(waste), size)
+    assert names(store.folder) == {name for spec in set(SECONDS) - old for name in files[spec]}
+
+
+def test_a_kind_that_this_code_does_not_know_is_outdated():
+    assert not outdated(plain(PROFILE)) and not outdated(plain(DATA))
+    assert outdated({"spec": "Merged", "version": 1})
+    assert outdated({"spec": "Profile", "version": 0})
+    assert outdated([1, {"deep": [{"spec": "Original", "version": 2}]}])
+
+
+def scratch(store, number, hours=0):
+    """What a writer of this process number leaves if it is killed; written so long ago."""
+    path = store.folder / f".{key(TRACE)}.{number}.npz"
+    path.write_text("half a tr")
+    os.utime(path, (time.time() - 3600 * hours,) * 2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """The number of a process that has ended."""
+    done = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def test_remains_of_killed_writers_go_those_of_live_ones_stay(store, dead):
+    ours = scratch(store, os.getpid(), hours=48)
+    recent = scratch(store, dead)
+    assert garbage(store.folder) == []  # it may be written on another machine
+    old = [scratch(store, dead, hours=2), store.folder / f".probe.{dead}"]
+    old[1].write_text("")
+    os.utime(old[1], (0, 0))
+    for name in (".gitignore", ".a.b.c", f".{dead}", f".{key(TRACE)}.{2**80}.npz"):
+        (store.folder / name).write_text("")
+        os.utime(store.folder / name, (0, 0))
+    assert recent == old[0] and garbage(store.folder) == sorted(old)
+    assert collect(store.folder) == (2, len("half a tr"))
+    assert ours.exists() and (store.folder / ".gitignore").exists()
+    assert verify(store.folder) == {} and len(results(store.folder)) == len(SECONDS)
+
+
+def test_collect_removes_what_was_set_aside_and_a_dry_run_only_says_so(store):
+    spoil(file_of(store, START))
+    assert START not in Store(store.folder)
+    waste = [path.stat().st_size for path in store.folder.glob(f"*{ASIDE}")]
+    before = listing(store.folder)
+    assert collect(store.folder, dry_run=True) == (2, sum(waste))
+    assert listing(store.folder) == before
+    assert collect(store.folder) == (2, sum(waste))
+    assert set(before) - set(listing(store.folder)) >= {
+        f"{key(START)}{end}{ASIDE}" for end in (".safetensors", ".json")
+    }
+    assert collect(store.folder) == (0, 0)
+    assert all(spec in Store(store.folder) for spec in set(SECONDS) - {START})
+
+
+def test_locks_in_use_are_kept(store):
+    with store.lock(START), store.lock(TRACE):
+        pass
+    locks = store.folder / LOCKS
+    assert {f"{key(START)}.lock", f"{key(TRACE)}.lock"} <= names(locks)
+    with store.lock(START):
+        collect(store.folder)
+        assert names(locks) == {f"{key(START)}.lock"}
+    collect(store.folder)
+    assert names(locks) == set()
+    with store.lock(START), pytest.raises(Timeout):  # one that was removed is made again
+        FileLock(locks / f"{key(START)}.lock", timeout=0).acquire()
+    collect(store.folder)
+    locks.rmdir()
+    assert collect(store.folder) == (0, 0)
+
+
+# Copies
+
+
+def test_export_makes_a_layer_of_just_these(tmp_path, store):
+    target = tmp_path / "layer"
+    target.mkdir()
+    (target / "profile-0123.npz").write_text("from another day")
+    (target / "notes.txt").write_text("stray")
+    before = listing(store.folder)
+    size = export([key(PROFILE), key(ORIGINAL)], [store.folder], target, exact=True)
+    files = [p for s in (PROFILE, ORIGINAL) for p in (file_of(store, s), note_of(store, s))]
+    assert (target / "notes.txt").read_text() == "stray", "only results are replaced, never a user's own files"
+    (target / "notes.txt").unlink()
+    assert {p.name: p.read_bytes() for p in target.iterdir()} == {p.name: p.read_bytes() for p in files}
+    assert size == sum(p.stat().st_size for p in files) + len("stray")
+    assert listing(store.folder) == before
+    reader = Store(tmp_path / "empty", [target])
+    assert {spec for spec in SECONDS if spec in reader} == {PROFILE, ORIGINAL}
+
+
+def test_export_adds_to_what_is_there_unless_exact(tmp_path, store):
+    target = tmp_path / "layer"
+    target.mkdir()
+    (target / "notes.txt").write_text("stray")
+    export([key(PROFILE)], [store.folder], target)
+    size = export([key(TRACE), key(TRACE)], [store.folder], target)
+    assert names(target) == {"notes.txt"} | pair(store, PROFILE, TRACE)
+    assert size == sum(p.stat().st_size for p in target.iterdir())
+    export([key(TRACE)], [store.folder], target, exact=True)
+    assert names(target) == {"notes.txt"} | pair(store, TRACE)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_export_keeps_what_only_the_layer_has(exact, tmp_path, store):
+    target = tmp_path / "layer"
+    export([key(PROFILE)], [store.folder], target)
+    for path in (file_of(store, PROFILE), note_of(store, PROFILE)):
+        path.unlink()
+    export([key(TRACE), key(PROFILE), key(PROFILE)], [store.folder], target, exact)
+    assert {p.stem for p in target.iterdir()} == {key(PROFILE), key(TRACE)}
+    assert verify(target) == {}
+
+
+def test_export_takes_each_result_from_the_first_source_that_has_it_sound(tmp_path, store, made):
+    first, second = filled(tmp_path / "first", made, TRACE, START), Store(tmp_path / "second")
+    for spec in (TRACE, START, RANDOM):
+        second.put(spec, made[spec], 88)
+    spoil(file_of(first, START))
+    target = Store(tmp_path / "layer")
+    export(map(key, (TRACE, START, RANDOM, PROFILE)), [first.folder, second.folder, store.folder], target.folder)
+    assert [target.seconds(s) for s in (TRACE, START, RANDOM, PROFILE)] == [SECONDS[TRACE], 88, 88, SECONDS[PROFILE]]
+
+
+def test_export_replaces_a_damaged_copy(tmp_path, store):
+    target = Store(tmp_path / "layer")
+    export([key(TRACE)], [store.folder], target.folder)
+    spoil(file_of(target, TRACE))
+    export([key(TRACE)], [store.folder], target.folder)
+    assert verify(target.folder) == {} and names(target.folder) == pair(store, TRACE)
+
+
+def test_export_is_not_confused_by_what_was_set_aside(tmp_path, store, made):
+    spoil(file_of(store, PROFILE))
+    assert PROFILE not in Store(store.folder)
+    store.put(PROFILE, made[PROFILE], 1)
+    export([key(PROFILE)], [store.folder], tmp_path / "layer")
+    assert names(tmp_path / "layer") == {f"{key(PROFILE)}.npz", f"{key(PROFILE)}.json"}
+
+
+@pytest.mark.parametrize("lost", ["its last byte", "data", "provenance", "both"])
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_damaged_or_missing_result_is_not_exported_and_nothing_changes(exact, lost, tmp_path, store):
+    target = tmp_path / "layer"
+    export([key(ORIGINAL)], [store.folder], target)
+    before = listing(target)
+    data, note = file_of(store, PROFILE), note_of(store, PROFILE)
+    if lost == "its last byte":
+        spoil(data)
+    for path in [data] * (lost in ("data", "both")) + [note] * (lost in ("provenance", "both")):
+        path.unlink()
+    with pytest.raises(BadInput, match=f"^{key(PROFILE)} is not sound in .*store or .*other: run what makes it first"):
+        export([key(TRACE), key(PROFILE)], [store.folder, tmp_path / "other"], target, exact)
+    assert listing(target) == before
+
+
+def test_a_store_is_not_exported_onto_itself(store):
+    before = listing(store.folder)
+    for exact in (False, True):
+        with pytest.raises(BadInput, match="choose another folder"):
+            export([key(PROFILE)], [store.folder], store.folder / ".." / "store", exact)
+    assert listing(store.folder) == before
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_an_interrupted_export_leaves_no_data_without_provenance(after, tmp_path, store, monkeypatch):
+    target, count, replacing = tmp_path / "layer", [], os.replace
+
+    def killed(*paths):
+        count.append(paths)
+        if len(count) > after:
+            raise KeyboardInterrupt
+        replacing(*paths)
+
+    wanted = [key(PROFILE), key(TRACE)]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export(wanted, [store.folder], target)
+    assert set(verify(target).values()) <= {"its data are missing"}
+    reader = Store(target)
+    assert sum(spec in reader for spec in (PROFILE, TRACE)) == after // 2
+    assert not list(target.glob(f"*{ASIDE}"))
+    export(wanted, [store.folder], target)
+    assert verify(target) == {} and len(results(target)) == 2
+
+
+def test_adopt_copies_what_is_sound_and_lacking(tmp_path, store, made):
+    mine = filled(tmp_path / "mine", made, RANDOM, PROFILE)
+    spoil(file_of(mine, PROFILE))
+    spoil(file_of(store, START))
+    note_of(store, OF_RANDOM).unlink()
+    before = listing(store.folder)
+    new, known, bad = adopt(store.folder, mine.folder)
+    assert (new, known) == (3, 1)  # the original, the trace, and the profile that was damaged here
+    assert bad == {
+        file_of(store, START): "its checksum differs",
+        file_of(store, OF_RANDOM): "its provenance is missing",
+    }
+    assert listing(store.folder) == before
+    assert verify(mine.folder) == {}
+    assert {path.stem for path in results(mine.folder)} == set(map(key, (ORIGINAL, RANDOM, TRACE, PROFILE)))
+    again = listing(mine.folder)
+    assert adopt(store.folder, mine.folder) == (0, 4, bad)
+    assert listing(mine.folder) == again
+
+
+def test_adopt_makes_a_new_store_and_refuses_no_store(tmp_path, store):
+    assert adopt(store.folder, tmp_path / "new" / "store") == (len(SECONDS), 0, {})
+    assert names(tmp_path / "new" / "store") == pair(store, *SECONDS)
+    with pytest.raises(BadInput, match="there is no store in"):
+        adopt(tmp_path / "nowhere", tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+# Finding
+
+
+def test_matching_goes_by_the_beginning_of_a_key(store, tmp_path):
+    folders = [tmp_path / "nowhere", store.folder]
+    assert set(matching("traceof-", folders)) == {key(TRACE), key(OF_RANDOM)}
+    assert set(matching(key(TRACE)[:15], folders)) == {key(TRACE)}
+    assert matching(key(START), folders) == {key(START): notes([store.folder])[key(START)]}
+    assert set(matching("", folders)) == set(map(key, SECONDS))
+    for prefix in ("path-", key(START)[1:], key(START) + "0", key(START).upper(), "*"):
+        with pytest.raises(BadInput) as caught:
+            matching(prefix, folders)
+        assert str(caught.value).startswith(f"no result's key begins with {prefix!r} in {folders[0]}, {folders[1]}: ")
+
+
+RETRAINED = Retrained(DATA, 0.1, "convnet", 2, 42, PLAN)
+BEND = Path(START, replace(START, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN)
+REFERENCES = tuple(TraceOf(replace(RETRAINED, seed=seed), 0.1) for seed in (42, 87))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [ORIGINAL, RETRAINED, START, BEND, TraceOf(BEND, 0.1, 3), replace(PROFILE, retrained=REFERENCES), DATA],
+    ids=kind_of,
+)
+def test_parents_in_a_description_are_those_of_the_spec(spec):
+    expected = {key(parent): plain(parent) for parent in parents(spec)}
+    assert parents_in(plain(spec)) == expected
+    assert list(parents_in(plain(spec))) == list(expected)
+    assert parents_in(json.loads(json.dumps(plain(spec), sort_keys=True))) == expected
+    assert parents_in([1, "text", None]) == {}
