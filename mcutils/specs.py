@@ -287,6 +287,7 @@ class PlaneOf(Checked):
             raise BadInput(f"a plane goes through three models, got {len(self.models)}.")
 
 
+TRACED = (Alike, CueUse)  # read traces that their fields imply but do not hold
 Spec = Any
 
 
@@ -326,6 +327,8 @@ def _described(value: Any, inner: Callable[[Any], Any]) -> Any:
     if is_dataclass(value):
         name = kind_of(value)
         version = {"version": VERSIONS[name]} if name in VERSIONS else {}
+        if isinstance(value, TRACED):
+            version["traces"] = VERSIONS["TraceOf"]
         table = {f.name: inner(_number(v) if "int" not in f.type else v) for f, v in _values(value)}
         return {"spec": name, **version, **table}
     if isinstance(value, (tuple, list)):

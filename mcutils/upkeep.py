@@ -67,7 +67,9 @@ def outdated(description: Any) -> bool:
     """Whether a spec written by `plain` names a version that this code no longer makes, at any depth."""
     if isinstance(description, Mapping):
         version = VERSIONS.get(str(description.get("spec")))
-        return description.get("version") != version or any(map(outdated, description.values()))
+        traces = VERSIONS["TraceOf"]
+        old = description.get("version") != version or description.get("traces", traces) != traces
+        return old or any(map(outdated, description.values()))
     return isinstance(description, list) and any(map(outdated, description))
 
 

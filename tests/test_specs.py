@@ -218,8 +218,8 @@ def test_keys_are_these():
         "path-37eb150b83c88d4b023c",
         "traceof-57fdf1b395ec44c18d5d",
         "profile-2168d595b80701dbb882",
-        "alike-8a11ef7ac9aac3809633",
-        "cueuse-3d52414bb1ad4a61c03f",
+        "alike-b9034b34278f91521924",
+        "cueuse-a9398981760894d79622",
         "planeof-65d8aee74c80a28d2de0",
     ]
 
