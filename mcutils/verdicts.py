@@ -186,7 +186,7 @@ def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int
         rows = np.concatenate([rng.choice(g, len(g)) for g in groups])
         redrawn.append(share_explained(values[rows], methods[rows], n_perm=1).eta2)
     found = percentile_interval(share.eta2, np.array(redrawn), level)
-    if not found.high - found.low > ROUNDING:  # one method, one pair each, or no difference at all: any share may be true
+    if not found.high - found.low > ROUNDING:  # one method, one pair each, or no difference: any share may be true
         found = Interval(share.eta2, 0.0, 1.0)
     return judge("C2", *found, p=share.p, controls_ok=controls_hold(walks), **_counts(lines))
 
