@@ -379,6 +379,8 @@ def describe(spec: Spec) -> str:
         return f"{spec.method} x {spec.curriculum} x {spec.optimizer}, seed {spec.seed} ({key(spec)})"
     if isinstance(spec, Path):
         return f"{spec.kind} path from {describe(spec.start)} to {describe(spec.end)}"
-    if isinstance(spec, (TraceOf, Profile)):
-        return f"{kind_of(spec)} of {describe(spec.model if isinstance(spec, TraceOf) else spec.trace)}"
+    if isinstance(spec, (Alike, PlaneOf)):
+        return f"{kind_of(spec)} of {len(spec.models)} models from {describe(spec.models[0])} on"
+    if isinstance(spec, (TraceOf, CueUse, Profile)):
+        return f"{kind_of(spec)} of {describe(spec.trace if isinstance(spec, Profile) else spec.model)}"
     return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"

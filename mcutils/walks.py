@@ -74,7 +74,7 @@ class Walk:
     @property
     def eps(self) -> float:
         """The smallest eps of MCU(eps): the larger of barrier and deficit, in units of the gap G."""
-        return max(self.barrier, self.deficit)
+        return float(np.maximum(self.barrier, self.deficit))  # unlike max, nan if either is
 
     @property
     def barrier(self) -> float:
