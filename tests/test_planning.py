@@ -171,7 +171,7 @@ def test_sizes_are_roughly_those_of_files(tmp_path):
 
 def test_sizes_of_profiles_are_roughly_those_shipped():
     shipped = [note for note in notes([ROOT / "data" / "store"]).values() if note["spec"]["spec"] == "Profile"]
-    assert {note["spec"]["trace"]["points"] for note in shipped} == {1, 31}
+    assert {note["spec"]["trace"]["points"] for note in shipped} >= {1, 31}
     for note in shipped:
         assert size(note["spec"]) == pytest.approx(note["bytes"], rel=0.3), note["key"]
 
