@@ -80,8 +80,20 @@ def style():
     """Draw in the companion's style, ``with style(): ...``; the caller's own comes back afterwards."""
     import matplotlib.pyplot as plt
 
+    _own_fonts()
     with plt.style.context(["default", STYLE]):
         yield
+
+
+def _own_fonts() -> None:
+    """Let matplotlib find its own DejaVu Sans before a system's, whose glyphs may have other names in an svg."""
+    from matplotlib import font_manager, get_data_path
+
+    known, own = font_manager.fontManager.ttflist, str(Path(get_data_path()) / "fonts" / "ttf")
+    if not known[0].fname.startswith(own):
+        for path in sorted(Path(own).glob("DejaVuSans*.ttf")):
+            font_manager.fontManager.addfont(path)
+        known.sort(key=lambda font: not font.fname.startswith(own))
 
 
 def save(fig, name: str, folder: str | Path) -> tuple[Path, Path]:
