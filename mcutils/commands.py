@@ -11,17 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from .planning import plan, plan_text
-from .reproduce import DEFAULT, ROOT, SHIPPED, USED, check_folder, shown, table
+from .reproduce import DEFAULT, SHIPPED, USED, check_folder, check_workers, shown, table
 from .runs import cores, missing
 from .settings import BadInput, choose
 from .specs import Spec
-from .study import RunFailed, Study, study
-from .upkeep import adopt, collect, export, matching, notes, parents_in, status, verify
-
-
-def store_folder(given: str | None) -> Path:
-    """The folder of results: as given, else the environment's ``MCUTILS_STORE``, else build/store."""
-    return Path(given or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store").expanduser()
+from .study import RunFailed, Study, store_folder, study
+from .upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
 
 
 def layers(folder: Path, fresh: bool = False) -> list[Path]:
@@ -69,8 +64,7 @@ def run_main(arguments: argparse.Namespace) -> int:
     """Compute what the notebooks need, without the notebooks."""
     folder = store_folder(arguments.store)
     check_folder(folder, "store", "--store")
-    if arguments.workers is not None and arguments.workers < 1:
-        raise BadInput(f"--workers must be at least 1, got {arguments.workers}.")
+    check_workers(arguments.workers)
     bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
     specs = planned(arguments.notebooks, bench)
     if missing(specs, bench.store):
@@ -139,8 +133,6 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from .upkeep import results
-
     folder = store_folder(arguments.store)
     bad, count = verify(folder), len(results(folder))
     for path, wrong in bad.items():

@@ -74,15 +74,17 @@ class ClusterSettings:
             raise BadInput("walltime of the cluster is a time such as '04:00:00', got nothing.")
 
 
-def check_engine(name: str) -> str:
+def check_engine(name: str | None) -> str:
     """Return the name of an engine, or the address of a scheduler, that can be used here.
 
     Args:
-        name: ``serial``, ``local``, ``slurm``, or an address such as ``tcp://host:8786``.
+        name: ``serial``, ``local``, ``slurm``, or an address such as ``tcp://host:8786``; None takes the
+            environment's ``MCUTILS_ENGINE``, else ``local``.
 
     Raises:
         BadInput: the name is none of these, or ``slurm`` lacks the package that it needs.
     """
+    name = os.environ.get("MCUTILS_ENGINE") or "local" if name is None else name
     if name not in ENGINES and not re.fullmatch(r"[a-z]+://\S+", name):
         raise BadInput(
             f"unknown engine {name!r}: choose one of {', '.join(ENGINES)} or an address such as tcp://host:8786."

@@ -18,6 +18,7 @@ from typing import Any
 
 from .engines import check_engine
 from .settings import BadInput, preset
+from .study import store_folder, study
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -88,17 +89,16 @@ def reproduce(
     given = {path: check_parameters(path, parameters) for path in paths}
     if write_notebooks and (preset_name != DEFAULT or parameters or out):
         raise BadInput(f"--write-notebooks takes a plain run of the preset {DEFAULT}: leave out -p and --out.")
-    if workers is not None and workers < 1:
-        raise BadInput(f"--workers must be at least 1, got {workers}.")
+    check_workers(workers)
     plain = preset_name == DEFAULT and not parameters and not out
     target = Path(out or ROOT / "build").expanduser().resolve()
     figures = ROOT / "figures" if plain else target / "figures"
-    results = Path(store or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store").expanduser().resolve()
+    results = store_folder(store).resolve()
     check_folder(target / "notebooks", "output folder", "--out")
     check_folder(figures, "figures folder", "--out")
     check_folder(results, "store", "--store")
     check_data(preset_name)
-    check_engine(engine or os.environ.get("MCUTILS_ENGINE") or "local")
+    check_engine(engine or None)
     variables = {
         # The code that runs is the code beside these notebooks, on the Python that runs this.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
@@ -134,12 +134,12 @@ def reproduce(
             from .experiments import shipped
             from .planning import gathered, read_timings, updated, write_timings
             from .specs import key
-            from .study import study
             from .upkeep import export, notes
 
             bench = study(preset_name, store=str(results), fresh=fresh)
-            bench.run(shipped(bench), engine=engine, workers=workers, load=False)
-            kept = {name for outcome in outcomes for name in outcome.keys} | {key(s) for s in shipped(bench)}
+            more = shipped(bench)
+            bench.run(more, engine=engine, workers=workers, load=False)
+            kept = {name for outcome in outcomes for name in outcome.keys} | set(map(key, more))
             size = export(kept, [results, SHIPPED], SHIPPED, exact=True)
             write_timings(updated(read_timings(), gathered(notes([results]).values())))
             print(f"wrote {_counted(len(kept), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
@@ -222,6 +222,12 @@ def _typed(name: str, text: str, default: Any) -> Any:
     if default is not None and type(value) is not kind:
         raise BadInput(f"the parameter {name!r} takes a value like {default!r} ({kind.__name__}), got {text!r}.")
     return value
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise `BadInput` unless this is a number of processes, or None."""
+    if workers is not None and workers < 1:
+        raise BadInput(f"--workers must be at least 1, got {workers}.")
 
 
 def check_folder(folder: Path, what: str, option: str) -> None:

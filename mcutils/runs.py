@@ -95,8 +95,8 @@ def compute(spec: Spec, store: Store) -> Any:
         found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm)
         if not isinstance(spec.model, Path):
             return found
-        ends = [_loaded(store, e) for e in (spec.model.start, spec.model.end)]
-        origin = ends[0].origin if isinstance(ends[0], Endpoint) else None
+        start = spec.model.start
+        origin = weights_at(_loaded(store, start.origin)) if isinstance(start, Unlearned) else None
         made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
         return replace(found, meta={**found.meta, **made})
     if isinstance(spec, Alike):
@@ -114,13 +114,8 @@ def compute(spec: Spec, store: Store) -> Any:
         return unlearn(weights_at(_loaded(store, spec.origin)), task, spec.method, seed=spec.seed, **made)
     ends = [_loaded(store, spec.start), _loaded(store, spec.end)]
     objective = {"method": spec.method, "settings": spec.settings} if spec.method else {}
-    origin = _origin(spec, store) if spec.method else None
     made = {"kind": spec.kind, "control_points": spec.control_points, "recipe": spec.recipe, "plan": spec.plan}
-    return fit_curve(*ends, task, seed=spec.seed, origin=origin, **made, **objective)
-
-
-def _origin(spec: Path, store: Store) -> Any:
-    return weights_at(_loaded(store, spec.start.origin)) if isinstance(spec.start, Unlearned) else None
+    return fit_curve(*ends, task, seed=spec.seed, **made, **objective)
 
 
 def alike(spec: Alike, store: Store) -> dict[str, np.ndarray]:
@@ -210,7 +205,7 @@ def run(
         RunFailed: when a result could not be computed; what does not depend on it has been.
     """
     specs = list(specs)
-    engine = check_engine(engine or os.environ.get("MCUTILS_ENGINE") or "local")
+    engine = check_engine(engine or None)
     workers = workers or _workers()
     computed, tried = 0, set()
     for attempt in range(ROUNDS):

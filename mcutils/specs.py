@@ -287,6 +287,7 @@ class PlaneOf(Checked):
             raise BadInput(f"a plane goes through three models, got {len(self.models)}.")
 
 
+ARRAYS = (TraceOf, Profile, Alike, CueUse, PlaneOf)  # their results are arrays (npz), the others' weights
 TRACED = (Alike, CueUse)  # read traces that their fields imply but do not hold
 Spec = Any
 
@@ -371,7 +372,7 @@ def parents(spec: Spec) -> tuple[Spec, ...]:
 
 def is_arrays(spec: Spec) -> bool:
     """Whether a spec's result is a set of arrays (npz) and not weights."""
-    return isinstance(spec, (TraceOf, Profile, Alike, CueUse, PlaneOf))
+    return isinstance(spec, ARRAYS)
 
 
 def is_line(spec: Spec) -> bool:

@@ -195,6 +195,11 @@ class Study:
         )
 
 
+def store_folder(given: str | FilePath | None = None) -> FilePath:
+    """The folder of results: as given, else the environment's ``MCUTILS_STORE``, else ``build/store``."""
+    return FilePath(given or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store").expanduser()
+
+
 def commit() -> str:
     """The commit of the code that runs, marked where files differ from it; "unknown" outside a repository."""
     asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=10"]
@@ -221,10 +226,9 @@ def study(name: str = "laptop", store: str = "", *, fresh: bool | None = None, *
     chosen = replace(chosen, **{k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()})
     for method in (*chosen.methods, chosen.quickstart_method):
         choose("method", method, METHODS)
-    folder = store or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store"
     fresh = bool(os.environ.get("MCUTILS_FRESH")) if fresh is None else fresh
     return Study(
         chosen,
-        Store(folder, [] if fresh else [ROOT / "data" / "store"]),
+        Store(store_folder(store), [] if fresh else [ROOT / "data" / "store"]),
         Data(chosen.dataset, chosen.train_size, chosen.test_size),
     )

@@ -14,6 +14,7 @@ from .metrics import SCORES, gap_to_retrained, tow
 from .profiles import ProfileOf
 from .settings import BadInput, Plan
 from .study import Study
+from .verdicts import nodes_of, worst
 from .walks import Walk
 
 if TYPE_CHECKING:
@@ -173,10 +174,9 @@ def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
         groups.setdefault((w.method, w.kind), []).append(w)
     rows = []
     for (method, curve), part in groups.items():
-        nodes = np.array([w.nodes for w in part])
-        worst = np.array([np.maximum(w.replicates("barrier"), w.replicates("deficit")) for w in part])
+        nodes, replicates = nodes_of(part), np.array([worst(w) for w in part])
         for e in eps:
-            hits, redrawn = [w.connected(e) for w in part], (worst <= e).astype(float)
+            hits, redrawn = [w.connected(e) for w in part], (replicates <= e).astype(float)
             share, low, high = fraction_interval(hits, redrawn, nodes=nodes)
             rows.append({"method": method, "curve": curve, "eps": e, "fraction": share, "low": low, "high": high})
     return pd.DataFrame(rows)

@@ -11,21 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from .settings import BadInput
-from .specs import VERSIONS, key_of
+from .specs import ARRAYS, VERSIONS, key_of
 from .store import ASIDE, LOCKS, SUFFIXES, fault
-
-ARRAYS = ("traceof", "profile", "alike", "cueuse", "planeof")  # kinds whose results are npz
 
 
 def results(folder: Path) -> list[Path]:
     """Data files of a store, and those that are missing beside their provenance, in order of name."""
     if not folder.is_dir():
         raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
+    kinds = {kind.__name__.lower() for kind in ARRAYS}
     found = {path for suffix in SUFFIXES for path in folder.glob(f"[!.]*{suffix}")}
     for note in folder.glob("[!.]*.json"):
         if not any(note.with_suffix(suffix) in found for suffix in SUFFIXES):
-            arrays = note.stem.split("-")[0] in ARRAYS
-            found.add(note.with_suffix(SUFFIXES[0] if arrays else SUFFIXES[1]))
+            found.add(note.with_suffix(SUFFIXES[0] if note.stem.split("-")[0] in kinds else SUFFIXES[1]))
     return sorted(found)
 
 
