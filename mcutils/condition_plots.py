@@ -20,8 +20,11 @@ from .plots import (
     ORANGE,
     PURPLE,
     VERMILLION,
+    _chord_and_tolerance,
     _colour,
+    _excess_panels,
     _finish,
+    _finish_excess,
     _grid,
     _key,
     _kinds,
@@ -146,28 +149,13 @@ def crossing_figure(table, across: str, *, eps: float = TOLERANCE, columns: int 
     ours, base = _part(table, condition=across), _part(table, condition="random")
     check_some(ours, f"walks of {across}")
     methods = list(dict.fromkeys(ours["method"]))
-    columns = min(columns, len(methods))
-    blocks = -(-len(methods) // columns)
     with style():
-        fig, axes = _grid(2 * blocks, columns, 1.0 + 2.6 * blocks, sharex=True)
-        for row, split in enumerate(("forget", "retain")):
-            for k, ax in enumerate(axes[row::2].flat):
-                if k >= len(methods):
-                    ax.set_axis_off()
-                    continue
-                here = {"method": methods[k]}
-                _along_panel(ax, _part(ours, **here), _part(base, **here), f"{split}_excess", eps)
-                if split == "forget":
-                    ax.set_title(label(methods[k]))
-                else:
-                    ax.set_xlabel("t")
-                    ax.tick_params(labelbottom=True)
-                if k % columns == 0:
-                    ax.set_ylabel(f"{split} loss\nminus chord (G)", fontsize=8.5)
-        axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        fig, panels = _excess_panels(methods, columns)
+        for ax, method, split, _ in panels:
+            _along_panel(ax, _part(ours, method=method), _part(base, method=method), f"{split}_excess", eps)
         dotted = _key("", GREY, "two seeds, mean", ls=DOTTED)
         keys = [_key(_marker(kind), _colour(kind), label(kind), ls="-") for kind in _kinds(ours)]
-        _finish(fig, axes[0, 0], title, [*keys, dotted])
+        _finish_excess(fig, title, [*keys, dotted])
     return fig
 
 
@@ -180,9 +168,7 @@ def _along_panel(ax, ours, base, column: str, eps: float) -> None:
         ax.plot(two.index, two, color=colour, lw=1.6, ls=DOTTED, zorder=2.5)
         mean = rows.groupby("t")[column].mean()
         ax.plot(mean.index, mean, color=colour, lw=2.2, zorder=2.4, **_marks(kind, len(mean), 4))
-    ax.axhline(0, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
-    ax.axhspan(-eps, eps, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({eps:g} G)")
-    ax.axhline(eps if column == "retain_excess" else -eps, color=BLACK, lw=0.8, zorder=1)
+    _chord_and_tolerance(ax, column, eps)
 
 
 def _spread_row(ax, height: float, pairs, found, colour: str, marker: str) -> None:

@@ -260,29 +260,50 @@ def seeds_figure(table, *, eps: float | None = None, share: bool = True, columns
     """
     check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
     methods = list(dict.fromkeys(table["method"]))
+    with style():
+        fig, panels = _excess_panels(methods, columns)
+        for ax, method, split, first in panels:
+            _excess_panel(ax, _part(table, method=method), f"{split}_excess", eps)
+            if share:
+                ax.set_ylim(_limits(table[f"{split}_excess"], eps))
+                ax.tick_params(labelleft=first)
+        _finish_excess(fig, title)
+    return fig
+
+
+def _excess_panels(methods: Sequence[str], columns: int):
+    """A figure with a forget panel over a retain panel per method; (axes, method, split, first in its row) of each."""
     columns = min(columns, len(methods))
     blocks = -(-len(methods) // columns)
-    with style():
-        fig, axes = _grid(2 * blocks, columns, 1.0 + 2.6 * blocks, sharex=True)
-        for row, split in enumerate(("forget", "retain")):
-            for k, ax in enumerate(axes[row::2].flat):
-                if k >= len(methods):
-                    ax.set_axis_off()
-                    continue
-                _excess_panel(ax, _part(table, method=methods[k]), f"{split}_excess", eps)
-                if split == "forget":
-                    ax.set_title(label(methods[k]))
-                else:
-                    ax.set_xlabel("t")
-                    ax.tick_params(labelbottom=True)
-                if k % columns == 0:
-                    ax.set_ylabel(f"{split} loss\nminus chord (G)", fontsize=8.5)
-                if share:
-                    ax.set_ylim(_limits(table[f"{split}_excess"], eps))
-                    ax.tick_params(labelleft=k % columns == 0)
-        axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        _finish(fig, axes[0, 0], title)
-    return fig
+    fig, axes = _grid(2 * blocks, columns, 1.0 + 2.6 * blocks, sharex=True)
+    panels = []
+    for row, split in enumerate(("forget", "retain")):
+        for k, ax in enumerate(axes[row::2].flat):
+            if k >= len(methods):
+                ax.set_axis_off()
+                continue
+            if split == "forget":
+                ax.set_title(label(methods[k]))
+            else:
+                ax.set_xlabel("t")
+                ax.tick_params(labelbottom=True)
+            if k % columns == 0:
+                ax.set_ylabel(f"{split} loss\nminus chord (G)", fontsize=8.5)
+            panels.append((ax, methods[k], split, k % columns == 0))
+    return fig, panels
+
+
+def _finish_excess(fig, title: str, first: Sequence = ()) -> None:
+    fig.axes[0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    _finish(fig, fig.axes[0], title, first)
+
+
+def _chord_and_tolerance(ax, column: str, eps: float | None) -> None:
+    """The chord, and the tolerance with the edge that MCU(eps) asks this split's loss not to cross."""
+    ax.axhline(0, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
+    if eps is not None:
+        ax.axhspan(-eps, eps, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({eps:g} G)")
+        ax.axhline(eps if column == "retain_excess" else -eps, color=BLACK, lw=0.8, zorder=1)
 
 
 def _excess_panel(ax, part, column: str, eps: float | None) -> None:
@@ -292,10 +313,7 @@ def _excess_panel(ax, part, column: str, eps: float | None) -> None:
             ax.plot(one["t"], one[column], color=_colour(kind), lw=0.7, alpha=0.45)
         mean, text = rows.groupby("t")[column].mean(), f"{label(kind)}: mean, pairs thin"
         ax.plot(mean.index, mean, color=_colour(kind), lw=2.2, label=text, **_marks(kind, len(mean), 4))
-    ax.axhline(0, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
-    if eps is not None:
-        ax.axhspan(-eps, eps, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({eps:g} G)")
-        ax.axhline(eps if column == "retain_excess" else -eps, color=BLACK, lw=0.8, zorder=1)
+    _chord_and_tolerance(ax, column, eps)
 
 
 def _limits(values, eps: float | None) -> tuple[float, float]:
