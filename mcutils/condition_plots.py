@@ -6,6 +6,7 @@ One function per figure, tables of `condition_tables` in, a matplotlib Figure ou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from .plots import (
     _finish,
     _finish_excess,
     _grid,
+    _interval_row,
     _key,
     _kinds,
     _marker,
@@ -63,6 +65,8 @@ NUMBERS = 9  # methods up to which a cell has room for its number
 COOL, WARM = ("#08306B", "#2A6FB0", "#9CC7E6", "#EAF3FA"), ("#FDEBD6", "#F5A65B", "#C4500A", "#6B2100")
 EMPTY = "#ECECEC"
 DOTTED = (0, (1, 1.2))
+# Rows of several markers each: slighter than those of one.
+_spread_row = partial(_interval_row, below=0.09, dot=2.6, faint=0.55, line=1.4, mark=5, edge=0.6, over=3)
 LEAST = 0.01  # G: an axis that is linear to the tolerance shows no more than this of nothing
 
 
@@ -169,14 +173,6 @@ def _along_panel(ax, ours, base, column: str, eps: float) -> None:
         mean = rows.groupby("t")[column].mean()
         ax.plot(mean.index, mean, color=colour, lw=2.2, zorder=2.4, **_marks(kind, len(mean), 4))
     _chord_and_tolerance(ax, column, eps)
-
-
-def _spread_row(ax, height: float, pairs, found, colour: str, marker: str) -> None:
-    """Pairs as faint dots just below the line of their mean and interval."""
-    ax.plot(pairs, np.full(len(pairs), height + 0.09), "o", color=colour, ms=2.6, alpha=0.55, mew=0, zorder=2)
-    for one in found.itertuples():
-        ax.plot([one.low, one.high], [height, height], color=colour, lw=1.4, solid_capstyle="butt", zorder=3)
-        ax.plot(one.estimate, height, marker, color=colour, ms=5, mec="white", mew=0.6, zorder=4)
 
 
 def _bands(ax, rows: int) -> None:

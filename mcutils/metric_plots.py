@@ -27,6 +27,7 @@ from .plots import (
     VERMILLION,
     _finish,
     _grid,
+    _interval_row,
     _key,
     _part,
     _percent,
@@ -658,15 +659,9 @@ def _hollow():
 
 
 def _dots(ax, height: float, values, found, colour: str, marker: str, below: float = 0.22) -> None:
-    """Single values as small dots at or just below a row, and their mean with its interval."""
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    ax.plot(values, np.full(len(values), height + below), "o", color=colour, ms=3, alpha=0.45, mew=0)
-    for one in found.itertuples():
-        if np.isfinite(one.estimate):
-            ax.plot([one.low, one.high], [height, height], color=colour, lw=1.6, solid_capstyle="butt")
-            size = 5 if marker in "osD" else 7.5  # the others are slighter
-            ax.plot(one.estimate, height, marker, color=colour, ms=size, mec="white", mew=0.6, zorder=4)
+    """A row of `plots._interval_row` with larger markers where these are slight."""
+    size = 5 if marker in "osD" else 7.5
+    _interval_row(ax, height, values, found, colour, marker, below=below, faint=0.45, mark=size, edge=0.6)
 
 
 def _decades(ax, values: np.ndarray, linear: float, least: float = 1.3, inner: Sequence[float] = ()) -> None:

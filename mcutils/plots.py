@@ -354,7 +354,7 @@ def barrier_figure(table, summary=None, *, threshold: float | None = None, title
                     height = y - 0.05 + 0.4 * (j - (len(present) - 1) / 2)
                     values = _part(table, method=method, curve=kind)[measure]
                     found = _part(summary, method=method, curve=kind, measure=measure)
-                    _interval_row(ax, height, values, found, kind)
+                    _interval_row(ax, height, values, found, _colour(kind), _marker(kind))
             ax.axhline(len(methods) - len(controls) - 0.5, color=GREY, lw=0.8 if controls else 0)
             if threshold is not None:
                 ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
@@ -376,13 +376,38 @@ def barrier_summary(table):
     return pd.concat(parts, ignore_index=True)
 
 
-def _interval_row(ax, height: float, values, found, kind: str) -> None:
-    """Pairs as small dots just below their mean and interval."""
-    colour = _colour(kind)
-    ax.plot(values, np.full(len(values), height + 0.12), "o", color=colour, ms=3, alpha=0.5, mew=0)
+def _interval_row(
+    ax,
+    height: float,
+    values,
+    found,
+    colour: str,
+    marker: str,
+    *,
+    below=0.12,
+    dot=3.0,
+    faint=0.5,
+    line=1.6,
+    mark=5.5,
+    edge=0.7,
+    over=2.0,
+) -> None:
+    """Single values as small dots just below a row, and over them their mean with its interval.
+
+    Args:
+        values: the dots; those that are not finite are left out.
+        found: rows with estimate, low and high; those without an estimate are left out.
+        below, dot, faint: how far down the dots are, their size and opacity.
+        line, mark, edge, over: width of the interval, size and edge of the mean's marker, and where in depth they lie.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    ax.plot(values, np.full(len(values), height + below), "o", color=colour, ms=dot, alpha=faint, mew=0)
     for one in found.itertuples():
-        ax.plot([one.low, one.high], [height, height], color=colour, lw=1.6, solid_capstyle="butt")
-        ax.plot(one.estimate, height, _marker(kind), color=colour, ms=5.5, mec="white", mew=0.7, zorder=4)
+        if np.isfinite(one.estimate):
+            ends = [one.low, one.high]
+            ax.plot(ends, [height, height], color=colour, lw=line, solid_capstyle="butt", zorder=over)
+            ax.plot(one.estimate, height, marker, color=colour, ms=mark, mec="white", mew=edge, zorder=4)
 
 
 def _symlog(ax, values: np.ndarray, linear: float) -> None:
