@@ -85,10 +85,15 @@ def method_pairs(study: Study) -> list[tuple[str, str]]:
 
 
 def sampled(study: Study, count: int = 6) -> list[tuple[str, str]]:
-    """A fixed sample of method pairs in which every method has about the same share."""
-    pairs, methods = method_pairs(study), study.preset.methods
-    apart = sorted(pairs, key=lambda p: (methods.index(p[1]) - methods.index(p[0])) % (len(methods) // 2 or 1))
-    return apart[: min(count, len(pairs))]
+    """A fixed sample of method pairs: each next one is the first whose methods were taken least often so far."""
+    left, taken = method_pairs(study), dict.fromkeys(study.preset.methods, 0)
+    found = []
+    while left and len(found) < count:
+        pair = min(left, key=lambda p: (max(taken[m] for m in p), sum(taken[m] for m in p)))
+        left.remove(pair)
+        found.append(pair)
+        taken |= {m: taken[m] + 1 for m in pair}
+    return found
 
 
 def methods(study: Study) -> list[Route]:
@@ -134,18 +139,29 @@ def sizes(study: Study) -> list[Route]:
 
 
 def fits(study: Study) -> list[Route]:
-    """Ways to fit a Bezier curve between the same pairs: objective, recipe, single choices of the recipe, BatchNorm."""
+    """Ways to fit a Bezier curve between the same pairs: objective, recipe, single choices of the recipe, BatchNorm.
+
+    Another seed of the corrected fit says how much of a change is chance. Bad teaching has more pairs, by the authors'
+    recipe only, since three cannot tell a share above one half (C12).
+    """
     routes, some = [], set(study.preset.methods[-4:-1])
-    contexts, pairs = alone(study.preset.methods), independent(study.seeds)
-    for route in condition_routes(study, "random", contexts, pairs, points=coarse(study)):
+    contexts, pairs, points = alone(study.preset.methods), independent(study.seeds), coarse(study)
+    for route in condition_routes(study, "random", contexts, pairs, points=points):
         routes += [replace(route, variant="own"), replace(route, variant="no BatchNorm refresh", batchnorm="none")]
         if route.kind == "linear":
             continue
         ends = route.path.start, route.path.end
+        routes.append(replace(route, path=study.path(*ends, "bezier", seed=1), variant="refit"))
         for variant, objective in OBJECTIVES.items():
             routes.append(replace(route, path=study.path(*ends, "bezier", objective=objective), variant=variant))
         for recipe in ("authors", *(VARIANTS if route.method in some else ())):
             routes.append(replace(route, path=study.path(*ends, "bezier", recipe), variant=recipe))
+    more = [pair for pair in ring_pairs(study) if pair not in pairs]
+    taught = alone([name for name in study.preset.methods if name == "bad_teacher"])
+    for route in condition_routes(study, "random", taught, more, points=points):
+        ends, variant = (route.path.start, route.path.end), "own" if route.kind == "linear" else "authors"
+        path = route.path if route.kind == "linear" else study.path(*ends, "bezier", "authors")
+        routes.append(replace(route, path=path, variant=variant))
     return routes + controls(study)
 
 

@@ -315,6 +315,7 @@ FITS = {
     ("own", "linear"): "line",
     ("no BatchNorm refresh", "linear"): "line, BatchNorm kept",
     ("own", "bezier"): "corrected",
+    ("refit", "bezier"): "corrected, another seed",
     ("no BatchNorm refresh", "bezier"): "BatchNorm kept",
     ("retain only", "bezier"): "retain only",
     ("retain - forget", "bezier"): "retain - forget",
