@@ -10,6 +10,7 @@ from .traces import Trace, trace
 from .training import train
 from .unlearning import Endpoint, retrain, unlearn
 from .weights import Weights
+from .widgets import explore
 
 __all__ = [
     "BadInput",
@@ -19,6 +20,7 @@ __all__ = [
     "Trace",
     "Weights",
     "connectivity",
+    "explore",
     "fit_curve",
     "line",
     "load_task",

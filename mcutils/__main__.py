@@ -1,4 +1,4 @@
-"""The command line: ``python -m mcutils reproduce | run | plan | store | show | list | search | bench``."""
+"""The command line: ``python -m mcutils reproduce | run | plan | store | show | explore | list | search | bench``."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ COMMANDS = {
     "plan": "say what there is to compute, how long it takes and how much it stores, without computing",
     "store": "look after a store of results: status, verify, gc, export, import",
     "show": "say where a result or a figure comes from",
+    "explore": "open the curve explorer in a browser, on this machine only",
 }
 
 

@@ -1,17 +1,19 @@
-"""Commands over stores and plans: ``store``, ``show``, ``plan`` and ``run``."""
+"""Commands over stores and plans: ``store``, ``show``, ``plan``, ``run`` and ``explore``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .planning import plan, plan_text
-from .reproduce import DEFAULT, SHIPPED, USED, check_folder, check_workers, shown, table
+from .reproduce import DEFAULT, NOTEBOOKS, ROOT, SHIPPED, USED, check_folder, check_workers, shown, table
 from .runs import cores, missing
 from .settings import BadInput, choose
 from .specs import Spec
@@ -272,3 +274,40 @@ def _show_figure(path: Path, folders: Sequence[Path]) -> int:
     rows = [(k, known[k].get("created", "?") if k in known else "not stored here") for k in keys]
     print(table([("key", "made"), *rows]))
     return 0
+
+
+EXPLORER = "14_explorer.ipynb"
+
+
+def add_explore_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``explore``."""
+    parser.add_argument("--app", action="store_true", help="a page without code, by Voila (default: JupyterLab)")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address (default: open a browser)")
+    parser.add_argument("--port", type=int, default=8888, metavar="N", help="port on 127.0.0.1 (default: 8888)")
+    parser.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
+
+
+def explore_main(arguments: argparse.Namespace) -> int:
+    """Open the explorer's notebook, or the app, and serve it until it is interrupted."""
+    if arguments.store and not store_folder(arguments.store).is_dir():
+        raise BadInput(f"there is no store in {arguments.store}: name a folder that a run has filled.")
+    variables = {
+        "MCUTILS_STORE": str(store_folder(arguments.store).resolve()),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+    command = explore_command(arguments.app, arguments.port, not arguments.no_browser)
+    return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
+
+
+def explore_command(app: bool, port: int, browser: bool) -> list[str]:
+    """The command that serves the explorer on 127.0.0.1; raises `BadInput` for what is not there."""
+    path = NOTEBOOKS / EXPLORER
+    if not 1 <= port <= 65535:
+        raise BadInput(f"--port must be from 1 to 65535, got {port}.")
+    if not path.is_file():
+        raise BadInput(f"there is no {EXPLORER} in {NOTEBOOKS}: run this from a clone of the repository.")
+    if app and find_spec("voila") is None:
+        raise BadInput("--app needs Voila: pip install -e '.[demo]', or leave out --app for JupyterLab.")
+    module = ["voila", "--Voila.ip=127.0.0.1", "--theme=light"] if app else ["jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    quiet = [] if browser else ["--no-browser"]
+    return [sys.executable, "-m", *module, f"--port={port}", *quiet, str(path)]

@@ -200,6 +200,14 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneOf]:
     }
 
 
+def explorer(study: Study) -> list[Spec]:
+    """The quickstart's line and curve, and the plane that holds both: through the ends and the control point."""
+    ends = [study.unlearned(study.preset.quickstart_method, seed) for seed in (42, 87)]
+    line, curve = (study.path(*ends, kind=kind) for kind in ("linear", "bezier"))
+    plane = PlaneOf((ends[0], curve, ends[1]), study.preset.forget, 21 if study.preset.points > COARSE else 5)
+    return [*(study.profile(one, retrained=study.seeds[:3]) for one in (line, curve)), plane]
+
+
 def shipped(study: Study) -> list[Spec]:
     """What ships beside the notebooks' profiles: the quickstart's models, its curve and all its traces."""
     ends = [study.unlearned(study.preset.quickstart_method, seed) for seed in (42, 87)]
@@ -247,5 +255,6 @@ EXPERIMENTS: dict[str, Callable[[Study], list[Spec]]] = {
     ],
     "08_curve_fitting": lambda study: profiles(study, fits(study)),
     "09_progress_and_retraining": lambda study: [*profiles(study, progress(study)), *planes(study).values()],
+    "14_explorer": explorer,
     "15_claims": everything,
 }

@@ -106,7 +106,8 @@ def compute(spec: Spec, store: Store) -> Any:
         splits = {split: cue_use(found, split) for split in REPLACED}
         return {f"{split}/{name}": values for split, one in splits.items() for name, values in one.items()}
     if isinstance(spec, PlaneOf):
-        models = [_loaded(store, one) for one in spec.models]
+        loaded = (_loaded(store, one) for one in spec.models)
+        models = [one.points[1] if isinstance(one, Curve) else one for one in loaded]
         return plane(models, _task(spec.models[0].data, spec.forget), spec.resolution, rows=spec.rows)
     task = _task(spec.data, spec.forget)
     if isinstance(spec, Unlearned):

@@ -274,9 +274,12 @@ class CueUse(Checked):
 
 @dataclass(frozen=True)
 class PlaneOf(Checked):
-    """Losses and accuracies on the plane through three models, see `planes.plane`."""
+    """Losses and accuracies on the plane through three models, see `planes.plane`.
 
-    models: tuple[Unlearned | Retrained | Original, ...]
+    A fitted path with one control point stands for that control point: the plane of a quadratic curve and its ends.
+    """
+
+    models: tuple[Unlearned | Retrained | Original | Path, ...]
     forget: float
     resolution: int = 15
     rows: int = 500
@@ -285,6 +288,8 @@ class PlaneOf(Checked):
         super().__post_init__()
         if len(self.models) != 3:
             raise BadInput(f"a plane goes through three models, got {len(self.models)}.")
+        if any(isinstance(one, Path) and one.control_points != 1 for one in self.models):
+            raise BadInput("a path in a plane stands for its control point: it needs exactly one.")
 
 
 ARRAYS = (TraceOf, Profile, Alike, CueUse, PlaneOf)  # their results are arrays (npz), the others' weights

@@ -1,0 +1,666 @@
+"""The explorer's views: numbers along paths in, strings of SVG and HTML out; no widget, no network.
+
+A scene is drawn once for a choice of path, metrics and tolerance (its backdrop), and a small frame for each t: where
+the markers are, what the table reads, what is predicted. The widget and the exported page show the same strings, so
+that their values cannot differ.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from html import escape
+from importlib.resources import files
+from numbers import Integral, Real
+
+import numpy as np
+
+from .connectivity import chord
+from .metrics import METRICS
+from .planes import Plane
+from .settings import BadInput, choose
+from .sources import NO_IMAGES, Numbers, Source
+from .traces import SPLITS
+
+PAGE = 24  # images that are shown at once
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 196, 46, 12, 24, 30  # of a panel, in its own units
+STRIP, PLANE = 15, 236  # heights of a row of the strip and of the plane
+COLUMNS = ("t", "start", "end", "chord", "excess", "retrained")
+ALWAYS = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")
+OFF = -999.0  # where a marker waits that has no value
+
+
+@dataclass(frozen=True)
+class View:
+    """What is looked at: names of sources, the number k of a point t_k, quantity and splits, tolerance, page of images.
+
+    ``eps`` is in units of G. ``beside`` puts the panels of the compared path next to each other, else they share them.
+    """
+
+    path: str
+    k: int = 0
+    metric: str = "loss"
+    splits: tuple[str, ...] = ("retain", "forget")
+    eps: float = 0.1
+    compare: str = ""
+    beside: bool = False
+    page: int = 0
+
+
+def quantities() -> dict[str, tuple[str, ...]]:
+    """Quantity -> the splits it exists for; none for a metric of its own name."""
+    found: dict[str, list[str]] = {}
+    for name in METRICS:
+        base, _, split = name.rpartition("_")
+        if base and split in SPLITS:
+            found.setdefault(base, []).append(split)
+        else:
+            found.setdefault(name, [])
+    return {name: tuple(splits) for name, splits in found.items()}
+
+
+def check_view(view: View) -> View:
+    """Return the view, or raise `BadInput` for a metric, split or tolerance that is none."""
+    choose("metric", view.metric, quantities())
+    for split in view.splits:
+        choose("split", split, SPLITS)
+    if isinstance(view.eps, bool) or not isinstance(view.eps, Real) or not 0 <= view.eps < np.inf:
+        raise BadInput(f"eps must be a number of at least 0, in units of G, got {view.eps!r}.")
+    for name, value in (("k", view.k), ("page", view.page)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+            raise BadInput(f"{name} must be a whole number of at least 0, got {value!r}.")
+    return view
+
+
+def nearest(t: np.ndarray, value: float) -> int:
+    """Number of the point of t (T,) nearest to a value in [0, 1]; raises `BadInput` outside."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
+        raise BadInput(f"t must be a number from 0 to 1, got {value!r}.")
+    return int(np.abs(np.asarray(t) - value).argmin())
+
+
+def metrics_of(view: View) -> tuple[str, ...]:
+    """Names of the metrics in the view's panels, one per split where the quantity has any."""
+    there = quantities()[view.metric]
+    if not there:
+        return (view.metric,)
+    return tuple(f"{view.metric}_{split}" for split in there if split in view.splits) or (f"{view.metric}_{there[0]}",)
+
+
+def unit_of(name: str) -> tuple[str, float]:
+    """Unit in which a metric is shown, and the factor to it: fractions are shown in %."""
+    unit = METRICS[name].unit
+    return ("%", 100.0) if unit == "fraction" else (unit, 1.0)
+
+
+def shown(name: str, value: float, sign: bool = False) -> str:
+    """A value of a metric in text; a dash for what is not finite."""
+    if not np.isfinite(value):
+        return "not finite"
+    unit, factor = unit_of(name)
+    text = f"{factor * value:{'+' if sign else ''}.{1 if unit == '%' else 3}f}"
+    return text.replace("-0.0", "0.0") if float(text) == 0 else text
+
+
+def title_of(name: str) -> str:
+    """A metric's name in words, ``retain loss``."""
+    base, _, split = name.rpartition("_")
+    return f"{split} {base.replace('_', ' ')}" if base and split in SPLITS else name.replace("_", " ")
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A view of one path or of two, drawn: `backdrop` once, `frame` for every point.
+
+    ``scope`` is a class name of its own, so that several may stand in one document.
+    """
+
+    view: View
+    sources: tuple[Source, ...]
+    numbers: tuple[Numbers, ...]
+    plane: tuple[Plane, tuple[int, ...]] | str = "no plane is stored"
+    scope: str = "mcx0"
+    _frames: dict[int, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def t(self) -> np.ndarray:
+        """Points of the first path, (T,), which the slider moves on."""
+        return np.asarray(self.numbers[0].t)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the panels that the first path has."""
+        return tuple(name for name in metrics_of(self.view) if not self.numbers[0].lacking(name))
+
+    @cached_property
+    def rows(self) -> tuple[str, ...]:
+        """The metrics of the read-out table."""
+        there = (name for name in ALWAYS if not self.numbers[0].lacking(name))
+        return tuple(dict.fromkeys([*self.metrics, *there]))
+
+    @cached_property
+    def pages(self) -> int:
+        """How many pages of images there are, at least 1."""
+        found = self.numbers[0].forgotten
+        return 1 if found is None else max(1, -(-found.p.shape[1] // PAGE))
+
+    @cached_property
+    def places(self) -> range:
+        """Places of the images on the view's page, in the order of the forget set."""
+        found = self.numbers[0].forgotten
+        n = 0 if found is None else found.p.shape[1]
+        first = min(self.view.page, self.pages - 1) * PAGE
+        return range(first, min(first + PAGE, n))
+
+    def beside(self, k: int) -> tuple[int, ...]:
+        """For each path the number of its point nearest to t_k of the first."""
+        return (k, *(nearest(one.t, float(self.t[k])) for one in self.numbers[1:]))
+
+    @cached_property
+    def style(self) -> str:
+        """Style sheet: the look of all scenes, and the images of this one's page."""
+        return f"<style>{look()}\n{self._images()}</style>"
+
+    def _images(self) -> str:
+        pictures = self.numbers[0].pictures(self.places) if len(self.places) else None
+        if pictures is None:
+            return ""
+        data = (base64.b64encode(png(picture)).decode() for picture in pictures)
+        return "\n".join(
+            f".{self.scope} i.i{k}{{background-image:url(data:image/png;base64,{one})}}" for k, one in enumerate(data)
+        )
+
+    @cached_property
+    def backdrop(self) -> str:
+        """All that does not move: panels of metrics, where MCU(eps) breaks, and the plane."""
+        panels = []
+        groups = [[k] for k in range(len(self.numbers))] if self.view.beside else [list(range(len(self.numbers)))]
+        for row, name in enumerate(self.metrics):
+            panels += [self._panel(row, name, group) for group in groups]
+        panels += [*self._planes(), self._strip()]
+        missing = [name for name in metrics_of(self.view) if name not in self.metrics]
+        words = "".join(
+            f"<p class='note'>No {escape(title_of(name))}: {escape(self.numbers[0].lacking(name))}.</p>"
+            for name in missing
+        )
+        if len(self.sources) > 1:
+            words += f"<p class='note'>{self._legend()}</p>"
+        return (
+            f"<div class='mcx {self.scope}'><h3>{escape(self.sources[0].label)}</h3>{words}"
+            f"<div class='panels'>{''.join(panels)}</div>"
+            "<p class='note'>Dashed: the chord between the ends. Grey band: retrained models. Tinted band: 95 % over"
+            " examples. Hatched: where MCU(ε) breaks.</p></div>"
+        )
+
+    def _legend(self) -> str:
+        parts = ("<b class='ca'>● solid</b>", "<b class='cb'>■ dashed</b>")
+        return " &nbsp; ".join(f"{mark} {escape(s.label)}" for mark, s in zip(parts, self.sources, strict=True))
+
+    @cached_property
+    def _ranges(self) -> dict[str, tuple[float, float]]:
+        found = {}
+        for name in self.metrics:
+            parts = [self.numbers[0].levels(name)]
+            for one in self.numbers:
+                if not one.lacking(name):
+                    parts += [one.values(name), *([] if one.band(name) is None else one.band(name))]
+            values = np.concatenate([np.ravel(part) for part in parts]).astype(np.float64)
+            values = values[np.isfinite(values)]
+            low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+            pad = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
+            found[name] = (float(low - pad), float(high + pad))
+        return found
+
+    def _y(self, name: str, value: float) -> float:
+        low, high = self._ranges[name]
+        return _clip(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM))
+
+    def _panel(self, row: int, name: str, group: Sequence[int]) -> str:
+        """One metric along one path or along both."""
+        unit, factor = unit_of(name)
+        low, high = self._ranges[name]
+        parts = [_axes(HEIGHT)]
+        for tick in ticks(low * factor, high * factor):
+            y = self._y(name, tick / factor)
+            parts.append(f"<path class='grid' d='M{LEFT} {y:.1f}H{WIDTH - RIGHT}'/>")
+            parts.append(_text(LEFT - 5, y + 3.5, f"{tick:g}", "end"))
+        levels = self.numbers[0].levels(name)
+        if len(levels):
+            top, bottom = self._y(name, levels.max()), self._y(name, levels.min())
+            parts.append(
+                f"<rect class='retrained' x='{LEFT}' y='{top - 1:.1f}' width='{WIDTH - LEFT - RIGHT}'"
+                f" height='{bottom - top + 2:.1f}'/>"
+            )
+        words, marks = [], []
+        for k in group:
+            one, letter = self.numbers[k], "ab"[k]
+            if one.lacking(name):
+                continue
+            drawn, says = self._curve(name, one, letter, first=k == group[0])
+            parts += drawn
+            words.append(says)
+            marks.append(f"<path class='now n{letter}' d='M0 {TOP}V{HEIGHT - BOTTOM}'/>")
+            shape = "<circle r='5'/>" if letter == "a" else "<rect x='-4.5' y='-4.5' width='9' height='9'/>"
+            marks.append(f"<g class='dot c{letter}' style='--y:var(--{letter}{row})'>{shape}</g>")
+        of = f" · {self.sources[group[0]].picks.get('curve', self.sources[group[0]].name)}" if self.view.beside else ""
+        heading = f"{title_of(name)} ({unit}){of}"
+        return _svg(HEIGHT, heading, f"{heading} along the path. {' '.join(words)}", "".join(parts + marks))
+
+    def _curve(self, name: str, one: Numbers, letter: str, first: bool) -> tuple[list[str], str]:
+        """Band, chord, curve, ends, broken stretches and the mark of the barrier or deficit of one path."""
+        values, t, parts = one.values(name), np.asarray(one.t), []
+        ends = self._y(name, values[0]), self._y(name, values[-1])
+        split = name.removeprefix("loss_")
+        if name in ("loss_retain", "loss_forget") and first:
+            for a, b in spans(one.breaks(self.view.eps).get(split, np.zeros(len(t), bool)), t):
+                parts.append(
+                    f"<rect class='broken' x='{_x(a):.1f}' y='{TOP}' width='{_x(b) - _x(a):.1f}'"
+                    f" height='{HEIGHT - TOP - BOTTOM}'/>"
+                )
+        band = one.band(name)
+        if band is not None:
+            points = [(_x(u), self._y(name, v)) for u, v in zip(t, band[0], strict=True) if np.isfinite(v)]
+            points += [(_x(u), self._y(name, v)) for u, v in zip(t[::-1], band[1][::-1], strict=True) if np.isfinite(v)]
+            parts.append(f"<path class='band c{letter}' d='{_line(points)}Z'/>" if len(points) > 2 else "")
+        if all(map(np.isfinite, values[[0, -1]])):
+            parts.append(f"<path class='chord c{letter}' d='M{LEFT} {ends[0]:.1f}L{WIDTH - RIGHT} {ends[1]:.1f}'/>")
+        finite = np.isfinite(values)
+        runs = np.split(np.arange(len(t)), np.flatnonzero(np.diff(finite.astype(int))) + 1)
+        for run in runs:
+            if finite[run[0]]:
+                points = [(_x(t[k]), self._y(name, values[k])) for k in run]
+                parts.append(f"<path class='curve c{letter}' d='{_line(points)}'/>")
+                parts += [f"<circle class='point c{letter}' cx='{x:.1f}' cy='{y:.1f}' r='1.7'/>" for x, y in points]
+        for x, y, end in zip((LEFT, WIDTH - RIGHT), ends, (0, -1), strict=True):
+            if np.isfinite(values[end]):
+                parts.append(f"<circle class='end c{letter}' cx='{x}' cy='{y:.1f}' r='4'/>")
+        says = f"From {shown(name, values[0])} to {shown(name, values[-1])}."
+        if not finite.all():
+            says += f" {int((~finite).sum())} values are not finite."
+        mark = extreme(one, split) if name in ("loss_retain", "loss_forget") else None
+        if mark is not None:
+            k, size, text = mark
+            says += f" Largest {text}, at t = {t[k]:.3g}."
+            if size > 0:
+                x, y, line = _x(t[k]), self._y(name, values[k]), self._y(name, chord(values, t)[k])
+                side = "end" if t[k] > 0.5 else "start"
+                dx = -5 if side == "end" else 5
+                below = (y + line) / 2 + 3.5
+                parts.append(f"<path class='mark c{letter}' d='M{x:.1f} {line:.1f}V{y:.1f}'/>")
+                parts.append(_text(x + dx, below, escape(text), side, "marked"))
+        return parts, says
+
+    def _strip(self) -> str:
+        """Where along the path each of the two inequalities of MCU(eps) breaks."""
+        rows = [(k, *row) for k, one in enumerate(self.numbers) for row in one.breaks(self.view.eps).items()]
+        height, words = TOP + BOTTOM + STRIP * max(1, len(rows)), []
+        parts = [_axes(height)]
+        for row, (k, split, broken) in enumerate(rows):
+            y, t, h = TOP + row * STRIP, np.asarray(self.numbers[k].t), STRIP - 3
+            place = f"x='{LEFT}' y='{y}' width='{WIDTH - LEFT - RIGHT}' height='{h}'"
+            parts.append(f"<rect class='holds c{'ab'[k]}' {place}/>")
+            for a, b in spans(broken, t):
+                place = f"x='{_x(a):.1f}' y='{y}' width='{_x(b) - _x(a):.1f}' height='{h}'"
+                parts.append(f"<rect class='breaks' {place}/><rect class='broken' {place}/>")
+            parts.append(_text(LEFT - 5, y + 10, split, "end"))
+            words.append(f"{split} {_where(broken, t)}{' of the second path' if k else ''}")
+        parts.append(f"<path class='now na' d='M0 {TOP}V{height - BOTTOM}'/>")
+        unit = "" if self.numbers[0].gap is not None else " nats"
+        marks = ("● ", "■ ") if len(self.numbers) > 1 else ("",)
+        heading = ", ".join(f"{mark}{self.verdict(k)}" for k, mark in enumerate(marks))
+        heading = f"MCU({self.view.eps:g}{unit}): {heading}"
+        return _svg(height, heading, f"{heading}. {'; '.join(words)}.", "".join(parts))
+
+    def verdict(self, k: int) -> str:
+        """Whether MCU(eps) holds along the k-th path, in a few words."""
+        broken = self.numbers[k].breaks(self.view.eps)
+        if len(broken) < 2:
+            return "cannot be told without retain and forget loss"
+        bad = [split for split, where in broken.items() if where.any()]
+        return f"breaks for {' and '.join(bad)}" if bad else "holds"
+
+    def _planes(self) -> list[str]:
+        if isinstance(self.plane, str):
+            return [f"<div class='empty'><h4>Loss plane</h4><p>{escape(self.plane)}.</p></div>"]
+        return [self._map(split) for split in ("retain", "forget")]
+
+    @cached_property
+    def _scale(self) -> tuple[float, float, float, float]:
+        x, y = self.plane[0].x, self.plane[0].y
+        return float(x[0]), float(x[-1]), float(y[0]), float(y[-1])
+
+    def _at(self, x: float, y: float) -> tuple[float, float]:
+        x0, x1, y0, y1 = self._scale
+        px = LEFT + (x - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
+        return px, TOP + (y1 - y) / (y1 - y0) * (PLANE - TOP - BOTTOM)
+
+    def _on_plane(self, source: Source, t: np.ndarray) -> np.ndarray | None:
+        """Places (T, 2) on the plane of a path's points; None for a path that does not lie in it."""
+        found = self.plane if source is self.sources[0] else source.plane()
+        if isinstance(found, str) or not np.array_equal(found[0].models, self.plane[0].models):
+            return None
+        nodes, t = found[0].models[list(found[1])], np.asarray(t)[:, None]
+        if len(nodes) == 2:
+            return (1 - t) * nodes[0] + t * nodes[1]
+        if source.picks.get("curve") == "bezier":
+            return (1 - t) ** 2 * nodes[0] + 2 * t * (1 - t) * nodes[1] + t**2 * nodes[2]
+        first, second = (1 - 2 * t) * nodes[0] + 2 * t * nodes[1], (2 - 2 * t) * nodes[1] + (2 * t - 1) * nodes[2]
+        return np.where(t < 0.5, first, second)
+
+    def _map(self, split: str) -> str:
+        """Contours of one loss on the plane, with the paths that lie in it."""
+        plane, name = self.plane[0], f"loss_{split}"
+        z = np.asarray(plane.values[name], dtype=np.float64)
+        parts = []
+        for level, polygons in contours(plane.x, plane.y, z):
+            for ring in polygons:
+                d = "".join(_line([self._at(*point) for point in loop]) + "Z" for loop in ring)
+                parts.append(f"<path class='level' fill-rule='evenodd' d='{d}'><title>{level:.3g} nats</title></path>")
+        marks = []
+        for k, source in enumerate(self.sources):
+            where, letter = self._on_plane(source, np.linspace(0, 1, 41)), "ab"[k]
+            if where is None:
+                continue
+            points = [self._at(*p) for p in where]
+            d = _line(points)
+            marks.append(f"<path class='halo' d='{d}'/><path class='curve c{letter}' d='{d}'/>")
+            for end, (x, y) in (("start", points[0]), ("end", points[-1])) if k == 0 else ():
+                marks.append(f"<circle class='end ca' cx='{x:.1f}' cy='{y:.1f}' r='4.5'/>")
+                marks.append(_text(x, y + 16, end, "middle", "name"))
+            shape = "<circle r='5.5'/>" if k == 0 else "<rect x='-5' y='-5' width='10' height='10'/>"
+            marks.append(f"<g class='spot c{letter}' style='--x:var(--p{letter});--y:var(--q{letter})'>{shape}</g>")
+        x0, x1, y0, y1 = self._scale
+        frame = f"<path class='axis' d='M{LEFT} {TOP}H{WIDTH - RIGHT}V{PLANE - BOTTOM}H{LEFT}Z'/>"
+        frame += "".join(_text(self._at(x, y0)[0], PLANE - BOTTOM + 13, f"{x:g}") for x in ticks(x0, x1))
+        frame += "".join(_text(LEFT - 5, self._at(x0, y)[1] + 3.5, f"{y:g}", "end") for y in ticks(y0, y1))
+        frame += _text((LEFT + WIDTH - RIGHT) / 2, PLANE - 4, "distance in weight space")
+        low, high = np.nanmin(z), np.nanmax(z)
+        heading = f"{split} loss, {low:.2g} to {high:.2g} nats (tint: high)"
+        words = f"Plane of weights: {heading}, with the path from start to end."
+        return _svg(PLANE, heading, words, "".join([*parts, frame, *marks]))
+
+    def frame(self, k: int) -> str:
+        """All that depends on t_k: places of the markers as a style sheet, the read-out, the grid of predictions."""
+        if k not in self._frames:
+            at = self.beside(k)
+            self._frames[k] = self._places(at) + self._readout(at) + self._grid(at)
+        return self._frames[k]
+
+    def _places(self, at: Sequence[int]) -> str:
+        found = {}
+        for j, (one, k, letter) in enumerate(zip(self.numbers, at, "ab", strict=False)):
+            t = float(one.t[k])
+            found[f"x{letter}"] = _x(t)
+            for row, name in enumerate(self.metrics):
+                value = np.nan if one.lacking(name) else one.values(name)[k]
+                found[f"{letter}{row}"] = self._y(name, value) if np.isfinite(value) else OFF
+            if not isinstance(self.plane, str):
+                where = self._on_plane(self.sources[j], np.array([t]))
+                found[f"p{letter}"], found[f"q{letter}"] = (OFF, OFF) if where is None else self._at(*where[0])
+        css = "".join(f"--{name}:{value:.1f}px;" for name, value in found.items())
+        # The text beside the slider, too, changes without a message of its own.
+        text = f".{self.scope}.at::after{{content:'t = {float(self.t[at[0]]):.3f}'}}"
+        return f"<style>.{self.scope}{{{css}}}{text}</style>"
+
+    def _readout(self, at: Sequence[int]) -> str:
+        """The table of values at t, at both ends, of the chord and of the retrained models."""
+        body = []
+        for k, (source, one, i) in enumerate(zip(self.sources, self.numbers, at, strict=True)):
+            t = float(one.t[i])
+            if len(self.numbers) > 1:
+                body.append(
+                    f"<tr class='of'><th scope='rowgroup' colspan='7'><b class='c{'ab'[k]}'>{'●■'[k]}</b>"
+                    f" {escape(source.label)}, t = {t:.3f}</th></tr>"
+                )
+            for name in self.rows:
+                body.append(self._row(name, one, i) if not one.lacking(name) else "")
+            body.append(self._summary(one))
+        heads = ("at t", "start", "end", "chord at t", "t − chord", "retrained")
+        heading = "".join(f"<th scope='col'>{h}</th>" for h in ("", *heads))
+        k = at[0]
+        return (
+            f"<div class='mcx {self.scope}'><div class='scroll'><table class='readout' data-k='{k}'"
+            f" data-t='{float(self.t[k])!r}'><caption>t = <b>{float(self.t[k]):.3f}</b>,"
+            f" point {k + 1} of {len(self.t)}</caption><thead><tr>{heading}</tr></thead>"
+            f"<tbody>{''.join(body)}</tbody></table></div></div>"
+        )
+
+    def _row(self, name: str, one: Numbers, i: int) -> str:
+        values, levels = one.values(name), one.levels(name)
+        line = chord(values, one.t)[i]
+        found = dict(zip(COLUMNS, (values[i], values[0], values[-1], line, values[i] - line, np.nan), strict=True))
+        found["retrained"] = levels.mean() if len(levels) else np.nan
+        cells = "".join(
+            f"<td data-metric='{name}' data-at='{at}' data-value='{float(value)!r}'>"
+            f"{'–' if at == 'retrained' and not len(levels) else shown(name, value, at == 'excess')}</td>"
+            for at, value in found.items()
+        )
+        return f"<tr><th scope='row'>{escape(title_of(name))} ({unit_of(name)[0]})</th>{cells}</tr>"
+
+    def _summary(self, one: Numbers) -> str:
+        parts = []
+        for split, mark in ((split, extreme(one, split)) for split in ("retain", "forget")):
+            if mark is not None:
+                k, size, text = mark
+                where = f" at t = {float(one.t[k]):.3f}" if size > 0 else ""
+                parts.append(f"{split} {escape(text)}{where}")
+        gap = f"G = {one.gap:.3f} nats" if one.gap is not None else "G is not known, so eps is in nats"
+        words = "; ".join([*parts, gap])
+        return f"<tr class='sum'><td colspan='7'>{words[0].upper()}{words[1:]}.</td></tr>"
+
+    def _grid(self, at: Sequence[int]) -> str:
+        """The page's forget images, each with label, prediction and confidence at t."""
+        first, scope = self.numbers[0], f"mcx {self.scope}"
+        found = first.forgotten
+        if found is None:
+            why = first.why or "the trace holds no forget split"
+            return f"<div class='{scope}'><div class='empty'><h4>Forget images</h4><p>{escape(why)}.</p></div></div>"
+        k, names = at[0], first.classes
+        know = found.remembered
+        inside = know.any(axis=0) & ~know[0] & ~know[-1]
+        n = know.shape[1]
+        words = (
+            f"At t = {float(self.t[k]):.3f} <b>{int(know[k].sum())}</b> of {n} forget images are remembered"
+            f" ({int(know[0].sum())} at the start, {int(know[-1].sum())} at the end);"
+            f" {int(inside.sum())} are remembered only inside the path. Those that come back most are first."
+        )
+        note = "" if first._task is not None else f"<p class='note'>Numbers for pictures: {escape(NO_IMAGES)}.</p>"
+        order = self._other_places()
+        cells = "".join(self._cell(j, place, at, names, order) for j, place in enumerate(self.places))
+        page = f"images {self.places.start + 1} to {self.places.stop} of {n}"
+        return (
+            f"<div class='{scope}'><p class='note'>{words}</p>{note}"
+            f"<ul class='cells' aria-label='Forget set, {page}'>{cells}</ul></div>"
+        )
+
+    def _other_places(self) -> list[dict[int, int]]:
+        """For each further path with a trace: row of the data set -> place in that path's order."""
+        return [
+            {} if one.forgotten is None else {int(row): j for j, row in enumerate(one.forgotten.rows)}
+            for one in self.numbers[1:]
+        ]
+
+    def _cell(self, j: int, place: int, at: Sequence[int], names: Sequence[str], order: list[dict[int, int]]) -> str:
+        first = self.numbers[0].forgotten
+        row, truth = int(first.rows[place]), names[int(first.labels[place])]
+        says = [self._says(self.numbers[0], at[0], place, names, "a" if order else "")]
+        for one, i, places, letter in zip(self.numbers[1:], at[1:], order, "b", strict=False):
+            if row in places:
+                says.append(self._says(one, i, places[row], names, letter))
+        known = first.predicted[at[0], place] == first.labels[place]
+        picture = f"<i class='i{j}' role='img' aria-label='forget image {row}, {escape(truth)}'></i>"
+        text = "".join(says)
+        return f"<li class='{'in' if known else 'out'}' data-row='{row}'>{picture}<b>{escape(truth)}</b>{text}</li>"
+
+    def _says(self, one: Numbers, i: int, place: int, names: Sequence[str], letter: str) -> str:
+        found = one.forgotten
+        predicted, sure = int(found.predicted[i, place]), float(found.confidence[i, place])
+        known = predicted == int(found.labels[place])
+        word = "✓ remembered" if known else "✗ forgotten"
+        said = "no prediction" if predicted < 0 else f"{escape(names[predicted])} {100 * sure:.0f}&nbsp;%"
+        mark = f"<b class='c{letter}'>{'●' if letter == 'a' else '■'}</b> " if letter else ""
+        return f"<span class='said' data-predicted='{predicted}'>{mark}{said}</span><span class='word'>{word}</span>"
+
+    def alt(self, k: int) -> str:
+        """The view in a sentence or two, for whoever does not see it."""
+        one = self.numbers[0]
+        values = ", ".join(f"{title_of(n)} {shown(n, one.values(n)[k])} {unit_of(n)[0]}" for n in self.metrics)
+        end = f" MCU({self.view.eps:g}) {self.verdict(0)}."
+        return f"{self.sources[0].label}; at t = {float(self.t[k]):.3f}: {values or 'no values'}.{end}"
+
+
+def scene(
+    view: View, found: Mapping[str, Source], scope: str = "mcx0", kept: dict[str, Numbers] | None = None
+) -> Scene:
+    """Draw a view of these sources, by name; ``kept`` holds the numbers read so far, and gets what is read here.
+
+    Raises `BadInput` for a name that is none, a metric that is none, or results that are gone or damaged.
+    """
+    check_view(view)
+    kept = {} if kept is None else kept
+    chosen = []
+    for name in dict.fromkeys([view.path, *([view.compare] if view.compare else [])]):
+        chosen.append(found[choose("path", name, found)])
+        if name not in kept:
+            kept[name] = found[name].read()
+    numbers = tuple(kept[one.name] for one in chosen)
+    plane = chosen[0].plane()
+    made = Scene(replace(view, k=min(view.k, len(numbers[0].t) - 1)), tuple(chosen), numbers, plane, scope)
+    return replace(made, view=replace(made.view, page=min(view.page, made.pages - 1)))
+
+
+def extreme(one: Numbers, split: str) -> tuple[int, float, str] | None:
+    """Where a path's retain barrier or forget deficit is: number of the point, its size in nats, and words for it."""
+    over = one.excess(split)
+    if over is None or not np.isfinite(over).all():
+        return None
+    sign, word = (1, "barrier") if split == "retain" else (-1, "deficit")
+    k = int((sign * over).argmax())
+    size = max(0.0, float(sign * over[k]))
+    amount = f"{size / one.gap:.3f} G" if one.gap is not None else f"{size:.3f} nats"
+    return k, size, f"{word} {amount}"
+
+
+def spans(broken: np.ndarray, t: np.ndarray) -> list[tuple[float, float]]:
+    """Stretches (from, to) of t around the points where something is broken, up to half way to their neighbours."""
+    t, found = np.asarray(t), []
+    edges = np.concatenate([t[:1], (t[1:] + t[:-1]) / 2, t[-1:]])
+    for k in np.flatnonzero(broken):
+        if found and found[-1][1] == edges[k]:
+            found[-1] = (found[-1][0], float(edges[k + 1]))
+        else:
+            found.append((float(edges[k]), float(edges[k + 1])))
+    return found
+
+
+def _where(broken: np.ndarray, t: np.ndarray) -> str:
+    if not broken.any():
+        return "holds at every point"
+    places = t[np.flatnonzero(broken)]
+    return f"breaks at {len(places)} of {len(t)} points, from t = {places[0]:.3g} to {places[-1]:.3g}"
+
+
+def ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """Round numbers inside a range, about ``count`` of them."""
+    raw = (high - low) / count
+    if not np.isfinite(raw) or raw <= 0:
+        return []
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = power * next(m for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+    return [round(k * step, 12) for k in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
+
+
+def contours(x: np.ndarray, y: np.ndarray, z: np.ndarray, count: int = 9):
+    """Areas above logarithmic levels of z (Y, X): (level, polygons), a polygon being an outline and its holes."""
+    from contourpy import contour_generator
+
+    finite = z[np.isfinite(z)]
+    low = max(1e-4, finite.min(initial=1.0))
+    levels = np.geomspace(low, max(1.1 * low, finite.max(initial=low)), count + 1)[:-1]
+    made = contour_generator(x, y, np.ma.masked_invalid(z), fill_type="OuterOffset")
+    for level in levels:
+        polygons, offsets = made.filled(level * 0.999, np.inf)
+        rings = [[p[a:b] for a, b in zip(o, o[1:], strict=False)] for p, o in zip(polygons, offsets, strict=True)]
+        yield float(level), rings
+
+
+def png(image: np.ndarray) -> bytes:
+    """An image (C, H, W) uint8 of one or three channels as a PNG."""
+    channels, height, width = image.shape
+    if channels not in (1, 3):
+        image, channels = image[:1], 1
+    lines = b"".join(b"\x00" + np.ascontiguousarray(line).tobytes() for line in image.transpose(1, 2, 0))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def _x(t: float) -> float:
+    return LEFT + float(t) * (WIDTH - LEFT - RIGHT)
+
+
+def _clip(y: float) -> float:
+    return float(min(max(y, -1e4), 1e4))  # nan becomes the lower bound, which no picture shows
+
+
+def _line(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def _text(x: float, y: float, words: str, anchor: str = "middle", kind: str = "tick") -> str:
+    return f"<text class='{kind}' x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}'>{words}</text>"
+
+
+def _axes(height: float) -> str:
+    bottom = height - BOTTOM
+    parts = [f"<path class='axis' d='M{LEFT} {bottom}H{WIDTH - RIGHT}'/>"]
+    for t, text in ((0, "0 start"), (0.25, "0.25"), (0.5, "t"), (0.75, "0.75"), (1, "end 1")):
+        anchor = "start" if t == 0 else "end" if t == 1 else "middle"
+        x = _x(t) - 4 * (t == 0) + 4 * (t == 1)
+        parts.append(_text(x, bottom + 14, text, anchor))
+    return "".join(parts)
+
+
+def _svg(height: float, heading: str, words: str, inside: str) -> str:
+    hatch = (
+        "<defs><pattern id='mcx-hatch' width='6' height='6' patternUnits='userSpaceOnUse'"
+        " patternTransform='rotate(45)'><path class='hatch' d='M0 0V6'/></pattern></defs>"
+    )
+    return (
+        f"<svg viewBox='0 0 {WIDTH} {height}' role='img' aria-label='{escape(words, quote=True)}'>{hatch}"
+        f"<text class='heading' x='6' y='14'>{escape(heading)}</text>{inside}</svg>"
+    )
+
+
+def look() -> str:
+    """The style sheet of all scenes."""
+    return files("mcutils").joinpath("settings", "explorer.css").read_text(encoding="utf-8")
+
+
+def page(made: Scene, code: str = "") -> str:
+    """A scene as one HTML file that needs nothing else: all frames, a slider, play and pause."""
+    script = files("mcutils").joinpath("settings", "explorer.html").read_text(encoding="utf-8")
+    frames = [made.frame(k) for k in range(len(made.t))]
+    data = json.dumps({"frames": frames, "t": made.t.tolist(), "alt": [made.alt(k) for k in range(len(made.t))]})
+    parts = {
+        "title": escape(f"mcutils explorer: {made.sources[0].label}"),
+        "style": made.style,
+        "backdrop": made.backdrop,
+        "frame": made.frame(made.view.k),
+        "last": str(len(made.t) - 1),
+        "k": str(made.view.k),
+        "code": f"<details><summary>Code</summary><pre>{escape(code)}</pre></details>" if code else "",
+        "data": data.replace("<", "\\u003c"),
+    }
+    for name, text in parts.items():
+        script = script.replace(f"@{name}@", text, 1)
+    return script

@@ -1,0 +1,114 @@
+"""The explorer's view as a matplotlib figure: what a repository's viewer shows, and what is saved as png and svg."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .connectivity import chord
+from .explorer import Scene, extreme, spans, title_of, unit_of
+from .plots import BLACK, BLUE, DPI, GREY, LIGHT, VERMILLION, WIDTH, style
+
+LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"))
+IMAGES = 8
+
+
+def view_figure(made: Scene):
+    """The panels of a scene at its t, its plane where there is one, and the first images of its page.
+
+    Args:
+        made: an `explorer.scene`.
+
+    Returns:
+        A matplotlib Figure.
+    """
+    import matplotlib.pyplot as plt
+
+    panels = [*made.metrics, *([] if isinstance(made.plane, str) else ["plane/retain", "plane/forget"])]
+    rows, images = max(1, -(-len(panels) // 2)), len(made.places) > 0
+    with style():
+        size = (WIDTH, 2.3 * rows + (1.9 if images else 0) + 0.5)
+        fig = plt.figure(figsize=size, layout="constrained", dpi=110)
+        plt.close(fig)  # a notebook shows what a cell returns, not what pyplot holds
+        grid = fig.add_gridspec(rows + images, 2, height_ratios=[2.3] * rows + [1.9] * images)
+        for k, name in enumerate(panels):
+            ax = fig.add_subplot(grid[k // 2, k % 2])
+            _plane(ax, made, name.split("/")[1]) if "/" in name else _curves(ax, made, name)
+        if images:
+            _images(fig, grid[rows, :], made)
+        fig.suptitle(f"{made.sources[0].label}: t = {float(made.t[made.view.k]):.3f}", fontsize=10)
+        # As in `plots`: the layout is settled once, so that every later drawing is the same.
+        shown, fig.dpi = fig.dpi, DPI
+        for _ in range(3):
+            fig.draw_without_rendering()
+        fig.set_layout_engine("none")
+        fig.dpi = shown
+    return fig
+
+
+def _curves(ax, made: Scene, name: str) -> None:
+    unit, factor = unit_of(name)
+    levels = made.numbers[0].levels(name)
+    if len(levels):
+        ax.axhspan(factor * levels.min(), factor * levels.max(), color=LIGHT, zorder=0, label="retrained")
+    split = name.removeprefix("loss_")
+    for one, source, at, (colour, line, marker) in zip(
+        made.numbers, made.sources, made.beside(made.view.k), LINES, strict=False
+    ):
+        if one.lacking(name):
+            continue
+        t, values, band = np.asarray(one.t), factor * one.values(name), one.band(name)
+        if band is not None:
+            ax.fill_between(t, *(factor * band), color=colour, alpha=0.18, lw=0)
+        ax.plot(t, values, line, color=colour, marker=marker, ms=2.5, label=source.picks.get("curve", source.name))
+        ax.plot(t, chord(values, t), ":", color=colour, lw=1.0)
+        ax.plot(t[at], values[at], marker, color=colour, mec=BLACK, ms=7, zorder=5)
+        mark = extreme(one, split) if name in ("loss_retain", "loss_forget") else None
+        if mark is not None and mark[1] > 0:
+            ax.vlines(t[mark[0]], chord(values, t)[mark[0]], values[mark[0]], color=colour, lw=2.5)
+        if name in ("loss_retain", "loss_forget") and one is made.numbers[0]:
+            for a, b in spans(one.breaks(made.view.eps).get(split, np.zeros(len(t), bool)), t):
+                ax.axvspan(a, b, facecolor="none", edgecolor=GREY, hatch="////", lw=0, alpha=0.5, zorder=0)
+    ax.axvline(float(made.t[made.view.k]), color=BLACK, lw=0.7)
+    ax.set_title(f"{title_of(name)} ({unit})")
+    ax.set_xlabel("t")
+    ax.set_xlim(0, 1)
+    ax.legend(loc="best", fontsize=7)
+
+
+def _plane(ax, made: Scene, split: str) -> None:
+    from matplotlib.colors import LogNorm
+
+    plane = made.plane[0]
+    z = np.maximum(np.asarray(plane.values[f"loss_{split}"], dtype=np.float64), 1e-4)
+    levels = np.geomspace(np.nanmin(z), max(1.1 * np.nanmin(z), np.nanmax(z)), 11)
+    ax.contourf(plane.x, plane.y, z, levels=levels, norm=LogNorm(levels[0], levels[-1]), cmap="cividis")
+    for k, (source, one, at) in enumerate(zip(made.sources, made.numbers, made.beside(made.view.k), strict=True)):
+        where = made._on_plane(source, np.asarray(one.t))
+        if where is not None:
+            ax.plot(*where.T, color="white", lw=3.0)
+            ax.plot(*where.T, LINES[k][1], color=BLACK, lw=1.2)
+            ax.plot(*where[at], LINES[k][2], color=LINES[k][0], mec="white", ms=8, zorder=5)
+    ax.set_title(f"{split} loss on the plane (nats, yellow: high)")
+    ax.set_xlabel("distance in weight space")
+    ax.grid(False)
+
+
+def _images(fig, place, made: Scene) -> None:
+    found, k, first = made.numbers[0].forgotten, made.view.k, made.numbers[0]
+    pictures = first.pictures(made.places)
+    inner = place.subgridspec(1, IMAGES)
+    for j, spot in enumerate(list(made.places)[:IMAGES]):
+        ax = fig.add_subplot(inner[0, j])
+        if pictures is not None:
+            one = pictures[j]
+            ax.imshow(one[0] if len(one) != 3 else one.transpose(1, 2, 0), cmap="gray")
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.grid(False)
+        predicted, known = int(found.predicted[k, spot]), bool(found.remembered[k, spot])
+        said = first.classes[predicted] if predicted >= 0 else "no prediction"
+        ax.set_title(first.classes[int(found.labels[spot])], fontsize=7)
+        words = f"{said}\n{100 * found.confidence[k, spot]:.0f} %\n{'remembered' if known else 'forgotten'}"
+        ax.set_xlabel(words, fontsize=6.5)
+        for spine in ax.spines.values():
+            spine.set(visible=True, color=BLUE if known else VERMILLION, lw=1.8, ls="-" if known else "--")
