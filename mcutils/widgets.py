@@ -216,6 +216,10 @@ class Explorer:
             kind: w.Button(description=f"save {kind}", tooltip=f"save this view as {kind}", layout=narrow)
             for kind in ("png", "svg", "html")
         }
+        named = {**self.picks, "metric": self.metric, "eps": self.eps, "compare": self.mode, "with": self.other}
+        named |= {"t": self.slider, "play": self.play}
+        for name, one in named.items():  # for style sheets and tests in a browser
+            one.add_class(f"mcutils-{name.replace(' ', '-')}")
         rows = []
         for end in ("start ", "end "):
             found = [one for axis, one in self.picks.items() if axis.startswith(end)]
