@@ -38,7 +38,7 @@ class Forgotten:
 
     ``p`` (T, N) probability of the true class, ``predicted`` (T, N) class, -1 where a logit is nan, ``confidence``
     (T, N) probability of the predicted class, ``labels`` and ``rows`` (N,), ``rise`` (N,) largest rise of p above its
-    chord, by which the examples are ordered.
+    chord between the ends, by which the examples are ordered.
     """
 
     p: np.ndarray
@@ -60,7 +60,7 @@ def forgotten(trace: Trace) -> Forgotten:
     p = np.take_along_axis(found, labels[None, :, None], axis=-1)[..., 0]
     bad = np.isnan(found).any(axis=-1)
     predicted = np.where(bad, -1, np.where(bad[..., None], 0, found).argmax(axis=-1))
-    rise = excess(p, trace.t).max(axis=0)
+    rise = excess(p, trace.t)[1:-1].max(axis=0) if len(p) > 2 else np.zeros(p.shape[1])
     order = np.argsort(-np.where(np.isfinite(rise), rise, -np.inf), kind="stable")
     parts = (p, predicted, np.where(bad, np.nan, found.max(axis=-1)))
     rows = np.asarray(trace.index["forget"])
@@ -199,9 +199,10 @@ class Numbers:
         for split, sign in (("retain", 1), ("forget", -1)):
             over = self.excess(split)
             if over is not None:
+                # Rounding of a straight curve is forgiven, as in `connectivity.mcu_literal`.
+                slack = 1e-12 * np.abs(self.values(f"loss_{split}")[np.isfinite(over)]).max(initial=0.0)
                 with np.errstate(invalid="ignore"):
-                    # Rounding of a straight curve is forgiven, as in `connectivity.mcu_literal`.
-                    found[split] = ~(sign * over <= eps * (self.gap or 1.0) + 1e-12 * np.abs(over).max())
+                    found[split] = ~(sign * over <= eps * (self.gap or 1.0) + slack)
         return found
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from .curves import CURVES, RECIPES
 from .data import Task
-from .explorer import Scene, View, check_view, nearest, page, quantities, scene
+from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .explorer_plots import view_figure
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
@@ -170,6 +170,7 @@ class Explorer:
         self.view = self.scene.view
         self._build()
         self._show()
+        problems += filter(None, [_missing(self.scene)])
 
     def _read(self, name: str) -> Numbers:
         if name not in self._kept:
@@ -304,7 +305,8 @@ class Explorer:
         values |= dict.fromkeys(NAMES.get(axis, ()))
         found = []
         for value in values:
-            same = [s for s in self.sources.values() if s.picks == {**here, axis: value}]
+            wanted = {a: v for a, v in {**here, axis: value}.items() if a not in _loose(axis)}
+            same = [s for s in self.sources.values() if all(s.picks.get(a) == v for a, v in wanted.items())]
             word = "" if any(s.traced for s in same) else ": no trace, curves only" if same else ": changes others too"
             word = word if value in stored else ": nothing stored"
             found.append((f"{label(value)}{word}", value))
@@ -323,11 +325,10 @@ class Explorer:
             return
         best = min(there, key=lambda one: (-_shared(here, one.picks), not one.traced, one.name))
         moved = [a for a in best.picks if a != axis and best.picks[a] != here.get(a)]
-        moved = [a for a in moved if (axis, a) != ("curve", "recipe")]  # a line has no recipe
+        moved = [a for a in moved if a not in _loose(axis)]
         words = ", ".join(f"{a} {best.picks[a]}" for a in moved)
-        k = nearest(self._read(best.name).t, float(self.scene.t[self.view.k]))
         compare = "" if self.view.compare == best.name else self.view.compare
-        self._go(replace(self.view, path=best.name, k=k, compare=compare, page=0))
+        self._go(replace(self.view, path=best.name, compare=compare, page=0))
         if words:
             self.say(f"No path is stored with these choices; the nearest has {words}.")
 
@@ -365,15 +366,16 @@ class Explorer:
         self.say(f"Saved {shown}.")
 
     def _go(self, view: View) -> None:
+        """Show another view, at the t of this one; if it cannot be drawn the controls go back and the error goes on."""
         try:
-            made = self._drawn(view)
+            t = float(self.scene.t[self.view.k])
+            made = self._drawn(replace(view, k=nearest(self._read(view.path).t, t)))
         except Exception:
             self._back("")
             raise
         self.scene, self.view = made, made.view
         self._show()
-        missing = made.numbers[0].lacking(made.metrics[0]) if made.metrics else "no metric of it is known for this path"
-        self.say(missing if not made.metrics else "")
+        self.say(_missing(made))
 
     def _back(self, words: str) -> None:
         """Set the controls to the view that is still shown, and say why."""
@@ -452,6 +454,14 @@ class Explorer:
         return {**data, "text/plain": words, "image/png": _png(self.figure())}, {"image/png": {"alt": words}}
 
 
+def _missing(made: Scene) -> str:
+    """Why a view has no panel of its quantity; empty if it has one."""
+    name = metrics_of(made.view)[0]
+    if made.metrics:
+        return ""
+    return f"There is no {title_of(name)} of this path: {made.numbers[0].lacking(name)}."
+
+
 def _png(figure: Any) -> str:
     import base64
     import io
@@ -462,6 +472,11 @@ def _png(figure: Any) -> str:
     with style():
         figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _loose(axis: str) -> tuple[str, ...]:
+    """Picks that may change with another without a word: details, and the recipe with the curve (a line has none)."""
+    return () if axis == "details" else ("details", "recipe") if axis == "curve" else ("details",)
 
 
 def _shared(a: Mapping[str, str], b: Mapping[str, str]) -> float:

@@ -1,0 +1,44 @@
+"""The view as a figure: the same values as the strings."""
+
+import numpy as np
+import pytest
+import synthetic
+
+from mcutils.explorer import View, scene
+from mcutils.explorer_plots import view_figure
+from mcutils.metrics import measure
+from mcutils.sources import sources
+
+
+@pytest.fixture(scope="module")
+def found():
+    return {one.name: one for one in sources({"one": synthetic.trace(5), "two": synthetic.trace(3, seed=2)})}
+
+
+@pytest.mark.parametrize("compare", ["", "two"])
+def test_panels_hold_the_curves_of_the_view(found, compare):
+    one = scene(View("one", k=3, compare=compare), found)
+    fig = view_figure(one)
+    values = measure(one.numbers[0].trace, ["loss_retain", "loss_forget"])
+    for ax, name in zip(fig.axes, values, strict=False):
+        line = next(line for line in ax.lines if line.get_label() == "one")
+        assert np.allclose(line.get_ydata(), values[name])
+        dots = [line for line in ax.lines if len(line.get_xdata()) == 1]
+        assert len(dots) == 1 + bool(compare) and dots[0].get_ydata()[0] == pytest.approx(values[name][3])
+    assert len(fig.axes) == 2 + 8 and "t = 0.750" in fig.get_suptitle()
+
+
+def test_images_say_what_is_predicted(found):
+    one = scene(View("one", k=2), found)
+    forgotten = one.numbers[0].forgotten
+    for place, ax in enumerate(view_figure(one).axes[2:]):
+        said = ax.get_xlabel().split("\n")
+        assert said[0] == str(forgotten.predicted[2, place])
+        assert said[2] == ("remembered" if forgotten.remembered[2, place] else "forgotten")
+
+
+def test_a_trace_with_nan_is_drawn():
+    trace = synthetic.trace(5)
+    trace.logits["retain"][2] = np.nan
+    (source,) = sources(trace)
+    assert view_figure(scene(View("bezier"), {"bezier": source})).axes

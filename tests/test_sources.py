@@ -1,0 +1,238 @@
+"""Sources: what can be explored in traces, profiles, studies and stores, and the numbers behind it."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import synthetic
+
+import mcutils as mc
+from mcutils import experiments
+from mcutils.connectivity import excess
+from mcutils.metrics import METRICS, measure, predictions, probabilities
+from mcutils.profiles import ProfileOf
+from mcutils.reproduce import SHIPPED
+from mcutils.settings import BadInput
+from mcutils.sources import Numbers, forgotten, from_store, remembered, sources
+from mcutils.specs import key
+from mcutils.store import Store
+from mcutils.traces import Trace
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return mc.study("laptop", store=str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="module")
+def stored(study):
+    return {one.name: one for one in sources(study)}
+
+
+@pytest.fixture(scope="module")
+def line(study):
+    return experiments.explorer(study)[0]
+
+
+def test_a_trace_is_one_source_with_the_metrics_that_it_can_have():
+    (one,) = sources(synthetic.trace(5))
+    numbers = one.read()
+    for name in METRICS:
+        needs = METRICS[name].references
+        assert bool(numbers.lacking(name)) == bool(needs)
+        if needs:
+            with pytest.raises(BadInput, match=f"no values of {name}.*needs the"):
+                numbers.values(name)
+    assert np.array_equal(numbers.values("loss_forget"), measure(one.read().trace, "loss_forget")["loss_forget"])
+
+
+def test_references_give_metrics_levels_and_the_gap():
+    trace = synthetic.trace(5)
+    retrained = [
+        synthetic.trace(right={s: 0.5 if s == "forget" else 0.9 for s in trace.logits}, seed=s) for s in (1, 2)
+    ]
+    original = synthetic.trace(right=1.0)
+    (one,) = sources(trace, retrained=retrained, original=original)
+    numbers = one.read()
+    assert numbers.lacking("js_retrained_forget") == "" and numbers.lacking("zrf") == "needs the random model"
+    expected = [measure(r, "loss_forget")["loss_forget"][0] for r in retrained]
+    assert numbers.levels("loss_forget") == pytest.approx(expected)
+    assert numbers.gap == pytest.approx(np.mean(expected) - measure(original, "loss_forget")["loss_forget"][0])
+    assert numbers.connectivity["mcu_eps"] == pytest.approx(numbers.connectivity["mcu_nats"] / numbers.gap)
+
+
+def test_lists_and_dictionaries_keep_their_order_and_names():
+    a, b = synthetic.trace(5), synthetic.walk("npo").profile
+    assert [one.name for one in sources([a, b])] == ["path 1", "path 2"]
+    found = sources({"line": a, "known": b})
+    assert [(one.name, one.traced) for one in found] == [("line", True), ("known", False)]
+    assert "give the trace" in found[1].read().why and found[1].read().forgotten is None
+
+
+def test_forget_images_that_come_back_inside_are_first():
+    """Three examples: one rises in the middle, one stays, one falls there."""
+    t = np.linspace(0, 1, 3)
+    lead = np.array([[0.0, 4.0, 0.0], [2.0, 2.0, 2.0], [3.0, -3.0, 3.0]])  # example, t
+    logits = np.zeros((3, 3, 2), dtype=np.float16)
+    logits[:, :, 1] = lead.T
+    labels = np.ones(3, dtype=np.int64)
+    trace = Trace(t, {"forget": logits}, {"forget": labels}, {"forget": np.array([30, 10, 20])}, {})
+    shuffled = np.array([2, 0, 1])
+    parts = logits[:, shuffled], labels, trace.index["forget"][shuffled]
+    found = forgotten(Trace(t, *({"forget": part} for part in parts), {}))
+    assert found.rows.tolist() == [30, 10, 20]
+    p = 1 / (1 + np.exp(-lead.T))
+    assert found.p == pytest.approx(p) and found.rise == pytest.approx(excess(p, t)[1])
+    assert found.confidence == pytest.approx(np.maximum(p, 1 - p))
+    assert remembered(trace) == {"of": 3, "start": 2, "middle": 2, "end": 2, "come back": 1, "lost": 1}
+
+
+def test_an_image_with_a_nan_is_last_and_forgotten():
+    trace = synthetic.trace(5)
+    trace.logits["forget"][2, 3] = np.nan
+    found = forgotten(trace)
+    assert found.rows[-1] == trace.index["forget"][3]
+    assert found.predicted[2, -1] == -1 and not found.remembered[2, -1] and np.isnan(found.confidence[2, -1])
+
+
+@pytest.mark.parametrize("eps", [0.0, 0.05, 0.1, 0.2, 0.3])
+def test_where_mcu_breaks_is_where_a_loss_leaves_its_chord_by_more_than_eps_g(eps):
+    profile = synthetic.walk("npo", barrier=0.1, deficit=0.2).profile
+    numbers = Numbers(profile.t, profile=ProfileOf({**profile.arrays, **as_metrics(profile)}))
+    found = numbers.breaks(eps)
+    bump = 1 - 2 * np.abs(profile.t - 0.5)
+    assert found["retain"].tolist() == (0.1 * bump > eps + 1e-9).tolist()
+    assert found["forget"].tolist() == (0.2 * bump > eps + 1e-9).tolist()
+
+
+def as_metrics(profile):
+    return {f"metric/{n.split('/')[1]}": v for n, v in profile.arrays.items() if n.startswith("curve/")}
+
+
+def test_a_loss_that_is_not_finite_breaks_mcu():
+    trace = synthetic.trace(5)
+    trace.logits["retain"][2] = np.nan
+    (one,) = sources(trace)
+    found = one.read().breaks(10.0)
+    assert found["retain"].tolist() == [False, False, True, False, False]
+    assert not found["forget"].any()
+
+
+# Stores
+
+
+def test_a_store_lists_its_paths_by_what_their_ends_are(stored, line):
+    one = stored[key(line)]
+    assert one.label == "linear, NPO 42 to NPO 87" and one.traced
+    assert {name: one.picks[name] for name in ("start method", "end seed", "curve")} == {
+        "start method": "npo", "end seed": "87", "curve": "linear",
+    }  # fmt: skip
+    assert len({tuple(s.picks.values()) for s in stored.values()}) == len(stored) > 100
+    assert {s.picks["curve"] for s in stored.values()} == {"linear", "bezier"}
+    assert next(iter(stored.values())).traced, "what has a trace is first"
+
+
+def test_stored_numbers_are_those_of_profile_and_trace(study, stored, line):
+    numbers, trace = stored[key(line)].read(), study.store.get(line.trace)
+    profile = study.store.get(line)
+    assert np.array_equal(numbers.values("loss_forget"), profile.metric("loss_forget"))
+    assert numbers.values("loss_forget") == pytest.approx(measure(trace, "loss_forget")["loss_forget"], rel=1e-6)
+    assert numbers.gap == profile.gap and len(numbers.levels("loss_forget")) == 3
+    place = int(np.flatnonzero(trace.index["forget"] == numbers.forgotten.rows[0])[0])
+    assert np.array_equal(numbers.forgotten.predicted[:, 0], predictions(trace, "forget")[:, place])
+    label = trace.labels["forget"][place]
+    assert numbers.forgotten.p[:, 0] == pytest.approx(probabilities(trace, "forget")[:, place, label])
+
+
+def test_pictures_are_those_of_the_rows(study, stored, line):
+    numbers, task = stored[key(line)].read(), study.task
+    pictures = numbers.pictures(range(5))
+    assert pictures.shape == (5, 1, 28, 28) and pictures.dtype == np.uint8 and numbers.classes == task.classes
+    x = task.x[numbers.forgotten.rows[:5]].numpy()
+    assert np.corrcoef(pictures.ravel(), x.ravel())[0, 1] > 0.9999
+    assert np.array_equal(task.y[numbers.forgotten.rows[:5]].numpy(), numbers.forgotten.labels[:5])
+
+
+def test_a_bare_trace_of_a_shipped_data_set_finds_its_images(study, line):
+    (one,) = sources(study.store.get(line.trace))
+    assert one.read().pictures([0]).shape == (1, 1, 28, 28) and "Sneaker" in one.read().classes
+
+
+def test_a_path_without_a_trace_says_which_command_makes_it(stored):
+    numbers = next(s for s in stored.values() if not s.traced).read()
+    assert "no trace of this path is stored" in numbers.why and "study.trace" in numbers.why
+    assert numbers.forgotten is None and np.isfinite(numbers.values("loss_retain")).all()
+
+
+def test_a_trace_without_a_profile_finds_its_references(study, line, tmp_path):
+    wanted = [line.trace, *line.retrained, line.original, line.random]
+    for spec in wanted:
+        for suffix in (".npz", ".json"):
+            shutil.copy(SHIPPED / f"{key(spec)}{suffix}", tmp_path)
+    (one,) = sources(tmp_path)
+    profile = study.store.get(line)
+    assert one.name == key(line.trace) and one.read().gap == pytest.approx(profile.gap)
+    assert one.read().values("zrf") == pytest.approx(profile.metric("zrf"), abs=1e-6)
+
+
+def test_the_plane_of_line_and_curve_ships(study, stored, line):
+    curve, plane = experiments.explorer(study)[1:]
+    expected = study.store.get(plane)
+    for spec, places in ((line, (0, 2)), (curve, (0, 1, 2))):
+        found, at = stored[key(spec)].plane()
+        assert at == places and np.array_equal(found.x, expected.x)
+    scrub = next(s for s in stored.values() if s.picks["start method"] == "scrub" and s.picks["curve"] == "bezier")
+    assert scrub.plane().startswith("no plane through its ends and its control point is stored")
+
+
+def test_results_of_other_data_do_not_belong_to_a_study(study):
+    with pytest.raises(BadInput, match="no path is stored"):
+        from_store([SHIPPED], {"spec": "Data", "dataset": "other"})
+    assert len(sources(Store(SHIPPED))) == len(sources(SHIPPED)) >= len(sources(study))
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed", "cut"])
+def test_a_store_that_changes_underneath_is_told(line, tmp_path, damage):
+    for spec in (line, line.trace):
+        for suffix in (".npz", ".json"):
+            shutil.copy(SHIPPED / f"{key(spec)}{suffix}", tmp_path)
+    (one,) = sources(tmp_path)
+    path = tmp_path / f"{key(line)}.npz"
+    if damage == "gone":
+        path.unlink()
+    elif damage == "changed":
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    else:  # sound by its checksum, and no archive
+        path.write_bytes(b"nothing")
+        note = json.loads(path.with_suffix(".json").read_text())
+        note["sha256"] = hashlib.sha256(b"nothing").hexdigest()
+        path.with_suffix(".json").write_text(json.dumps(note))
+    with pytest.raises(BadInput, match="cannot be (shown|read)"):
+        one.read()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (None, "got NoneType"),
+        (3, "got int"),
+        ([], "nothing to explore"),
+        ({}, "nothing to explore"),
+        ("no/such/folder", "there is no store"),
+        ([3], "neither a trace nor a profile"),
+        (synthetic.trace(1), "no path"),
+        (synthetic.walk("npo", t=np.array([0.0, 0.5])).profile, "from t = 0 to t = 1"),
+    ],
+)
+def test_what_cannot_be_explored_is_refused_in_a_sentence(given, says):
+    with pytest.raises(BadInput, match=says):
+        sources(given)
+
+
+def test_references_must_be_single_models():
+    with pytest.raises(BadInput, match="trace of one model"):
+        sources(synthetic.trace(5), original=synthetic.trace(5))
+    with pytest.raises(BadInput, match="gap"):
+        sources(synthetic.trace(5), gap=-1)
