@@ -7,7 +7,7 @@ trace is kept. Shapes: T points on a path, N forget examples, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,7 @@ class Source:
     """A path to explore: its unique name, what it is in words, what it is picked by, and how its numbers are read.
 
     ``plane`` reads the stored plane through its ends with the place of each of its models in it, or says why there is
-    none.
+    none. ``keys`` are those of the specs behind it: profile, trace and path.
     """
 
     name: str
@@ -226,6 +226,7 @@ class Source:
     read: Callable[[], Numbers]
     traced: bool = True
     plane: Callable[[], tuple[Plane, tuple[int, ...]] | str] = lambda: "no plane is stored for a path given by itself"
+    keys: tuple[str, ...] = ()
 
 
 def sources(
@@ -358,7 +359,7 @@ def _distinct(found: Sequence[Source]) -> list[Source]:
     for one in found:
         if seen[tuple(one.picks.values())] > 1:
             details = f"{one.picks['details']}, {one.name.split('-')[-1][:6]}"
-            one = Source(one.name, one.label, {**one.picks, "details": details}, one.read, one.traced, one.plane)
+            one = replace(one, picks={**one.picks, "details": details})
         kept.append(one)
     return kept
 
@@ -379,6 +380,7 @@ def _stored(name, note, trace, known, single, planes) -> Source:
         partial(_numbers, note, trace, known, single),
         traced,
         partial(_plane, path, planes),
+        (name, key_of(trace), key_of(path)),
     )
 
 

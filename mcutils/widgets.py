@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from functools import wraps
 from html import escape
 from itertools import count
@@ -23,6 +23,7 @@ from .optimizers import OPTIMIZERS
 from .plots import label, save
 from .settings import BadInput
 from .sources import Numbers, Source, sources
+from .specs import VERSIONS, Spec, key, kind_of
 from .study import ROOT, Study
 from .traces import SPLITS, Trace
 from .unlearning import METHODS
@@ -42,12 +43,12 @@ _numbers = count(1)
 def explore(
     given: Any,
     *,
-    path: str = "",
+    path: str | Spec = "",
     t: float | None = None,
     metric: str = "loss",
     splits: Sequence[str] = ("retain", "forget"),
     eps: float = 0.1,
-    compare: str = "",
+    compare: str | Spec = "",
     beside: bool = False,
     page: int = 0,
     retrained: Trace | Sequence[Trace] = (),
@@ -65,7 +66,8 @@ def explore(
     Args:
         given, retrained, original, random, gap, task: what to explore and what it is measured against, see
             `sources.sources`: a trace, a profile, a list or dictionary of them, a study, a store or its folder.
-        path: name of the path to begin with (a key in a store, a dictionary's key); empty is the first.
+        path: name of the path to begin with (a key in a store, a dictionary's key), or the spec of a stored path, its
+            trace or profile; empty is the first.
         t: where to begin, in [0, 1]; None is the middle.
         metric, splits: quantity and splits of the panels, as ``python -m mcutils list metrics`` has them.
         eps: tolerance of MCU(eps), in units of G.
@@ -146,6 +148,10 @@ class Explorer:
                 self._middle = False
                 self.view = replace(self.view, k=nearest(self._read(self.view.path).t, value))
         elif name in ("path", "compare"):
+            if is_dataclass(value) and kind_of(value) in VERSIONS:
+                name_of, value = key(value), next((s.name for s in self.sources.values() if key(value) in s.keys), "")
+                if not value:
+                    raise BadInput(f"{name_of} is not stored: study.run([study.profile(path)]) computes a path.")
             if value and value not in self.sources:
                 raise BadInput(f"no path is named {value!r}: there are {_some(self.sources)}.")
             self.view = replace(self.view, **{name: value or getattr(self.view, name)})

@@ -470,6 +470,54 @@ def test_a_full_store_needs_no_data(ask, small, folder, monkeypatch):
     assert ask(*words)[:2] == (0, "2 reused, 0 computed\n")
 
 
+# Explore
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What would be started, instead of a server."""
+    seen = []
+
+    def note(command, env, check):
+        seen.append((command, env))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(commands.subprocess, "run", note)
+    return seen
+
+
+def test_explore_opens_the_notebook_on_this_machine_only(ask, served, folder):
+    assert ask("explore", "--store", "store", "--port", "9001", "--no-browser") == (0, "", "")
+    [(command, environment)] = served
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"] and command[-1].endswith("14_explorer.ipynb")
+    assert {"--ServerApp.ip=127.0.0.1", "--port=9001", "--no-browser"} < set(command)
+    assert environment["MCUTILS_STORE"] == str(folder) and environment["PYTHONPATH"].startswith(str(ROOT))
+    assert ask("explore")[0] == 0 and "--no-browser" not in served[1][0]
+
+
+def test_explore_as_an_app_needs_voila(ask, served, monkeypatch):
+    monkeypatch.setattr(commands, "find_spec", lambda name: None)
+    code, out, err = ask("explore", "--app")
+    assert (code, out) == (2, "") and "pip install -e '.[demo]'" in err and not served
+    monkeypatch.setattr(commands, "find_spec", lambda name: object())
+    assert ask("explore", "--app")[0] == 0
+    assert served[0][0][:3] == [sys.executable, "-m", "voila"] and "--Voila.ip=127.0.0.1" in served[0][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["--port", "0"], "--port must be from 1 to 65535"), (["--store", "nowhere"], "there is no store in nowhere")],
+)
+def test_explore_refuses(ask, served, words, says):
+    code, out, err = ask("explore", *words)
+    assert (code, out) == (2, "") and says in err and not served
+
+
+def test_explore_needs_its_notebook(ask, served, monkeypatch, tmp_path):
+    monkeypatch.setattr(commands, "NOTEBOOKS", tmp_path)
+    assert "run this from a clone" in ask("explore")[2] and not served
+
+
 # As a program
 
 

@@ -381,6 +381,13 @@ def test_the_figures_were_drawn_from_exactly_the_results_of_their_experiments(as
     assert {name: set(entry["results"]) for name, entry in json.loads(listing.read_text()).items()} == asked
 
 
+def test_the_explorer_s_plane_holds_the_quickstart_s_line_and_curve(laptop):
+    line, curve, plane = experiments.explorer(laptop)
+    assert [key(one) for one in (line, curve)] == [key(one) for one in experiments.quickstart(laptop)[-2:]]
+    assert plane.models == (line.trace.model.start, curve.trace.model, line.trace.model.end)
+    assert curve.trace.model.control_points == 1
+
+
 def test_an_unknown_method_is_refused(smoke):
     with pytest.raises(BadInput, match="unknown method 'wish'"):
         experiments.quickstart(smoke, "wish")

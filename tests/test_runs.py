@@ -18,7 +18,7 @@ import torch
 from mcutils import runs as module
 from mcutils.cues import SETS, counterfactual, cue_use
 from mcutils.curves import Curve, fit_curve, line
-from mcutils.planes import plane
+from mcutils.planes import basis, plane, project
 from mcutils.profiles import ProfileOf
 from mcutils.runs import RunFailed, describe, ensure, missing, needed, run
 from mcutils.settings import BadInput, MethodSettings, Plan
@@ -454,6 +454,7 @@ def compared(specs, full, tmp_path_factory):
         "alike": Alike(models, specs["original"], 0.1, "valid", 17),
         "cue use": CueUse(Path(first, second, 0.1), 0.1, 3),
         "plane": PlaneOf((models[3], models[0], models[2]), 0.1, 3, 12),
+        "plane of a curve": PlaneOf((models[0], specs["bend"], models[1]), 0.1, 2, 5),
     }
     store = Store(tmp_path_factory.mktemp("compared") / "store", [full])
     with pytest.MonkeyPatch.context() as patch:
@@ -513,7 +514,17 @@ def test_a_plane_is_that_through_its_models(specs, compared):
     assert found.meta == direct.meta and found.values["loss_forget"].shape == (3, 3)
 
 
-@pytest.mark.parametrize("name", ["alike", "cue use", "plane"])
+def test_the_plane_of_a_curve_goes_through_its_control_point(specs, compared):
+    spec, store = compared[0]["plane of a curve"], compared[1]
+    bend, found = store.get(specs["bend"]), store.get(spec)
+    direct = plane(bend.points, specs["original"].data.task(0.1), 2, rows=5)
+    np.testing.assert_array_equal(found.models, direct.models)
+    np.testing.assert_array_equal(found.values["loss_retain"], direct.values["loss_retain"])
+    half = project(basis(bend.points), bend, [0.5])[0]
+    assert half[:2] == pytest.approx([0.25, 0.5, 0.25] @ found.models, abs=1e-4) and abs(half[2]) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["alike", "cue use", "plane", "plane of a curve"])
 def test_what_is_compared_reads_only_what_it_is_made_from(name, compared, full, tmp_path):
     (spec, store), alone = (compared[0][name], compared[1]), tmp_path / "alone"
     assert missing([spec], store) == [] and store.seconds(spec) >= 0

@@ -45,6 +45,7 @@ TRACE = TraceOf(PATH, 0.1, 5)
 PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (TraceOf(RETRAINED, 0.1),), TraceOf(UNTRAINED, 0.1), 50)
 ALIKE = Alike((UNLEARNED, ORIGINAL, RETRAINED), ORIGINAL, 0.1, rows=20)
 CUE_USE = CueUse(PATH, 0.1, 5)
+LINE = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1)
 PLANE = PlaneOf((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
 RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, ALIKE, CUE_USE, PLANE)
 SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
@@ -333,6 +334,7 @@ REFUSED = {
     "alike on a split": (lambda: replace(ALIKE, split="train"), "unknown split 'train': choose one of retain, "),
     "no rows": (lambda: replace(ALIKE, rows=0), "rows must be a whole number of at least 1, got 0"),
     "a plane of two": (lambda: replace(PLANE, models=(ORIGINAL, RETRAINED)), "goes through three models, got 2"),
+    "a plane of a line": (lambda: replace(PLANE, models=(UNLEARNED, LINE, RETRAINED)), "needs exactly one"),
     "a plane of one point": (lambda: replace(PLANE, resolution=1), "resolution must be a whole number of at least 2"),
     "ends on other data": (
         lambda: replace(PATH, end=replace(ORIGINAL, data=replace(DATA, train_size=120))),

@@ -136,6 +136,14 @@ def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs):
     assert alive(one)
 
 
+def test_a_path_is_named_by_its_specs_too(study, specs):
+    line, curve, _ = specs
+    one = mc.explore(study, path=line.trace.model, compare=curve.trace)
+    assert one.message == "" and (one.view.path, one.view.compare) == (key(line), key(curve))
+    gone = mc.explore(study, path=study.path(*study.ends("random", ["npo"], (1, 2))))
+    assert "is not stored" in gone.message and gone.scene is not None
+
+
 def test_choices_without_a_path_or_a_trace_say_so(study, specs):
     one = mc.explore(study, path=key(specs[0]))
     curves = {value: text for text, value in one.picks["curve"].options}
