@@ -23,6 +23,7 @@ import numpy as np
 from .connectivity import chord
 from .metrics import METRICS
 from .planes import Plane
+from .plots import label
 from .settings import BadInput, choose
 from .sources import NO_IMAGES, Numbers, Source
 from .traces import SPLITS
@@ -131,6 +132,11 @@ class Scene:
     def t(self) -> np.ndarray:
         """Points of the first path, (T,), which the slider moves on."""
         return np.asarray(self.numbers[0].t)
+
+    def short(self, k: int) -> str:
+        """The k-th path in a word, its kind of curve; in all its words where that does not tell two apart."""
+        kinds = [one.picks.get("curve", one.label) for one in self.sources]
+        return label(kinds[k]) if len(set(kinds)) == len(kinds) else self.sources[k].label
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -247,7 +253,7 @@ class Scene:
             marks.append(f"<path class='now n{letter}' d='M0 {TOP}V{HEIGHT - BOTTOM}'/>")
             shape = "<circle r='5'/>" if letter == "a" else "<rect x='-4.5' y='-4.5' width='9' height='9'/>"
             marks.append(f"<g class='dot c{letter}' style='--y:var(--{letter}{row})'>{shape}</g>")
-        of = f" · {self.sources[group[0]].picks.get('curve', self.sources[group[0]].name)}" if self.view.beside else ""
+        of = f" · {self.short(group[0])}" if self.view.beside else ""
         heading = f"{title_of(name)} ({unit}){of}"
         return _svg(HEIGHT, heading, f"{heading} along the path. {' '.join(words)}", "".join(parts + marks))
 
@@ -635,6 +641,7 @@ def _svg(height: float, heading: str, words: str, inside: str) -> str:
         "<defs><pattern id='mcx-hatch' width='6' height='6' patternUnits='userSpaceOnUse'"
         " patternTransform='rotate(45)'><path class='hatch' d='M0 0V6'/></pattern></defs>"
     )
+    heading = heading if len(heading) < 58 else f"{heading[:56]}…"  # as much as fits; the label has all of it
     return (
         f"<svg viewBox='0 0 {WIDTH} {height}' role='img' aria-label='{escape(words, quote=True)}'>{hatch}"
         f"<text class='heading' x='6' y='14'>{escape(heading)}</text>{inside}</svg>"

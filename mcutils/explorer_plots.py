@@ -51,15 +51,14 @@ def _curves(ax, made: Scene, name: str) -> None:
     if len(levels):
         ax.axhspan(factor * levels.min(), factor * levels.max(), color=LIGHT, zorder=0, label="retrained")
     split = name.removeprefix("loss_")
-    for one, source, at, (colour, line, marker) in zip(
-        made.numbers, made.sources, made.beside(made.view.k), LINES, strict=False
-    ):
+    for k, (one, at) in enumerate(zip(made.numbers, made.beside(made.view.k), strict=True)):
+        colour, line, marker = LINES[k]
         if one.lacking(name):
             continue
         t, values, band = np.asarray(one.t), factor * one.values(name), one.band(name)
         if band is not None:
             ax.fill_between(t, *(factor * band), color=colour, alpha=0.18, lw=0)
-        ax.plot(t, values, line, color=colour, marker=marker, ms=2.5, label=source.picks.get("curve", source.name))
+        ax.plot(t, values, line, color=colour, marker=marker, ms=2.5, label=made.short(k))
         ax.plot(t, chord(values, t), ":", color=colour, lw=1.0)
         ax.plot(t[at], values[at], marker, color=colour, mec=BLACK, ms=7, zorder=5)
         mark = extreme(one, split) if name in ("loss_retain", "loss_forget") else None
