@@ -96,6 +96,7 @@ class Numbers:
     why: str = ""
     given_gap: float | None = None
     _values: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    _levels: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def lacking(self, name: str) -> str:
         """Why there are no values of a metric, in a few words; empty if there are."""
@@ -119,13 +120,16 @@ class Numbers:
 
     def levels(self, name: str) -> np.ndarray:
         """Values of a metric of the retrained models (R,); empty where none is known."""
+        if name in self._levels:
+            return self._levels[name]
         found = []
         for one in self.retrained:
             if isinstance(one, Trace) and not Numbers(one.t, one, references=self.references).lacking(name):
                 found.append(measure(one, name, references=self.references)[name][0])
             elif isinstance(one, ProfileOf) and f"metric/{name}" in one.arrays:
                 found.append(one.metric(name)[0])
-        return np.asarray(found, dtype=np.float64)
+        self._levels[name] = np.asarray(found, dtype=np.float64)
+        return self._levels[name]
 
     def band(self, name: str) -> np.ndarray | None:
         """Band (2, T) of a metric over examples, where there is one."""

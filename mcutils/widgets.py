@@ -266,7 +266,8 @@ class Explorer:
                 if tuple(options) != tuple(one.options):
                     one.options = options
                 one.value = here.get(axis)
-            self.metric.value, self.eps.value = view.metric, float(min(view.eps, self.eps.max))
+            self.metric.value, self.eps.max = view.metric, max(1.0, float(view.eps))
+            self.eps.value = float(view.eps)
             there = quantities()[view.metric]
             for split, one in self.splits.items():
                 one.value, one.disabled = split in view.splits and split in there, split not in there

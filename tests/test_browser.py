@@ -306,6 +306,14 @@ def test_other_pair_and_metric(page, study, traces):
     page.wait_for_selector(".mcutils-explorer svg text:has-text('forget loss (nats)')")
 
 
+def test_one_click_copies_the_code(page, names):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="copy the code").click()
+    page.wait_for_selector(".mcutils-explorer button:has-text('copied')")
+    code = page.evaluate("navigator.clipboard.readText()")
+    assert code.startswith('import mcutils as mc\n\nmc.explore(mc.study("laptop")') and "path=" in code
+
+
 def test_the_exported_page_moves_from_disk(page, browser, traces, names):
     page.get_by_role("button", name="save html").click()
     page.wait_for_selector(".mcutils-explorer [role=status]:has-text('Saved')")

@@ -112,6 +112,12 @@ def test_controls_change_the_view():
     assert one.view.page == 1 and one.after.disabled and not one.before.disabled
 
 
+def test_a_wide_tolerance_stays_when_something_else_changes():
+    one = mc.explore(PAIR, path="line", eps=2.5)
+    one.metric.value = "accuracy"
+    assert one.view.eps == one.eps.value == 2.5
+
+
 def test_another_path_keeps_t_where_it_was():
     one = mc.explore(PAIR, path="line", t=1.0)
     one.picks["path"].value = "curve"
