@@ -299,15 +299,39 @@ def explore_main(arguments: argparse.Namespace) -> int:
     return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
 
 
-def explore_command(app: bool, port: int, browser: bool) -> list[str]:
-    """The command that serves the explorer on 127.0.0.1; raises `BadInput` for what is not there."""
+def explore_command(app: bool, port: int, browser: bool, folder: Path = ROOT / "build" / "explorer") -> list[str]:
+    """The command that serves the explorer on 127.0.0.1; raises `BadInput` for what is not there.
+
+    The notebook of an app, which holds nothing but the explorer, is written into ``folder``.
+    """
     path = NOTEBOOKS / EXPLORER
     if not 1 <= port <= 65535:
         raise BadInput(f"--port must be from 1 to 65535, got {port}.")
-    if not path.is_file():
-        raise BadInput(f"there is no {EXPLORER} in {NOTEBOOKS}: run this from a clone of the repository.")
     if app and find_spec("voila") is None:
         raise BadInput("--app needs Voila: pip install -e '.[demo]', or leave out --app for JupyterLab.")
-    module = ["voila", "--Voila.ip=127.0.0.1", "--theme=light"] if app else ["jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    if app:
+        check_folder(folder, "folder", "the rights of this user")
+        path = folder / "app.ipynb"
+        path.write_text(json.dumps(APP), encoding="utf-8")
+    if not path.is_file():
+        raise BadInput(f"there is no {EXPLORER} in {NOTEBOOKS}: run this from a clone of the repository.")
+    module = ["voila", "--Voila.ip=127.0.0.1"] if app else ["jupyterlab", "--ServerApp.ip=127.0.0.1"]
     quiet = [] if browser else ["--no-browser"]
     return [sys.executable, "-m", *module, f"--port={port}", *quiet, str(path)]
+
+
+APP = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "id": "explorer",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": "import mcutils as mc\n\nmc.explore(mc.study())",
+        }
+    ],
+    "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}

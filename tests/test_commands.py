@@ -501,7 +501,10 @@ def test_explore_as_an_app_needs_voila(ask, served, monkeypatch):
     assert (code, out) == (2, "") and "pip install -e '.[demo]'" in err and not served
     monkeypatch.setattr(commands, "find_spec", lambda name: object())
     assert ask("explore", "--app")[0] == 0
-    assert served[0][0][:3] == [sys.executable, "-m", "voila"] and "--Voila.ip=127.0.0.1" in served[0][0]
+    [(command, _)] = served
+    assert command[:3] == [sys.executable, "-m", "voila"] and "--Voila.ip=127.0.0.1" in command
+    [cell] = json.loads(FilePath(command[-1]).read_text())["cells"]
+    assert cell["source"].endswith("mc.explore(mc.study())")
 
 
 @pytest.mark.parametrize(
