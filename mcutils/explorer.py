@@ -294,11 +294,12 @@ class Scene:
             says += f" Largest {text}, at t = {t[k]:.3g}."
             if size > 0:
                 x, y, line = _x(t[k]), self._y(name, values[k]), self._y(name, chord(values, t)[k])
-                side = "end" if t[k] > 0.5 else "start"
-                dx = -5 if side == "end" else 5
-                below = (y + line) / 2 + 3.5
+                side = "start" if t[k] < 0.2 else "end" if t[k] > 0.8 else "middle"
+                # Beyond the curve, where no marker covers it: a barrier rises, a deficit dips.
+                place = min(y, line) - 10 if split == "retain" else max(y, line) + 17
+                place = min(max(place, TOP + 9), HEIGHT - BOTTOM - 4)
                 parts.append(f"<path class='mark c{letter}' d='M{x:.1f} {line:.1f}V{y:.1f}'/>")
-                parts.append(_text(x + dx, below, escape(text), side, "marked"))
+                parts.append(_text(x, place, escape(text), side, "marked"))
         return parts, says
 
     def _strip(self) -> str:
@@ -345,9 +346,14 @@ class Scene:
         px = LEFT + (x - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
         return px, TOP + (y1 - y) / (y1 - y0) * (PLANE - TOP - BOTTOM)
 
-    def _on_plane(self, source: Source, t: np.ndarray) -> np.ndarray | None:
+    @cached_property
+    def _found(self) -> tuple[tuple[Plane, tuple[int, ...]] | str, ...]:
+        """The plane of each path, read once: a store may change while a path is walked."""
+        return (self.plane, *(_plane_of(one) for one in self.sources[1:]))
+
+    def on_plane(self, source: Source, t: np.ndarray) -> np.ndarray | None:
         """Places (T, 2) on the plane of a path's points; None for a path that does not lie in it."""
-        found = self.plane if source is self.sources[0] else source.plane()
+        found = self._found[self.sources.index(source)]
         if isinstance(found, str) or not np.array_equal(found[0].models, self.plane[0].models):
             return None
         nodes, t = found[0].models[list(found[1])], np.asarray(t)[:, None]
@@ -369,7 +375,7 @@ class Scene:
                 parts.append(f"<path class='level' fill-rule='evenodd' d='{d}'><title>{level:.3g} nats</title></path>")
         marks = []
         for k, source in enumerate(self.sources):
-            where, letter = self._on_plane(source, np.linspace(0, 1, 41)), "ab"[k]
+            where, letter = self.on_plane(source, np.linspace(0, 1, 41)), "ab"[k]
             if where is None:
                 continue
             points = [self._at(*p) for p in where]
@@ -406,7 +412,7 @@ class Scene:
                 value = np.nan if one.lacking(name) else one.values(name)[k]
                 found[f"{letter}{row}"] = self._y(name, value) if np.isfinite(value) else OFF
             if not isinstance(self.plane, str):
-                where = self._on_plane(self.sources[j], np.array([t]))
+                where = self.on_plane(self.sources[j], np.array([t]))
                 found[f"p{letter}"], found[f"q{letter}"] = (OFF, OFF) if where is None else self._at(*where[0])
         css = "".join(f"--{name}:{value:.1f}px;" for name, value in found.items())
         # The text beside the slider, too, changes without a message of its own.
@@ -535,9 +541,16 @@ def scene(
         if name not in kept:
             kept[name] = found[name].read()
     numbers = tuple(kept[one.name] for one in chosen)
-    plane = chosen[0].plane()
-    made = Scene(replace(view, k=min(view.k, len(numbers[0].t) - 1)), tuple(chosen), numbers, plane, scope)
+    first = replace(view, k=min(view.k, len(numbers[0].t) - 1))
+    made = Scene(first, tuple(chosen), numbers, _plane_of(chosen[0]), scope)
     return replace(made, view=replace(made.view, page=min(view.page, made.pages - 1)))
+
+
+def _plane_of(source: Source) -> tuple[Plane, tuple[int, ...]] | str:
+    try:
+        return source.plane()
+    except BadInput as error:  # a damaged plane leaves curves and images as they are
+        return str(error).rstrip(".")
 
 
 def extreme(one: Numbers, split: str) -> tuple[int, float, str] | None:

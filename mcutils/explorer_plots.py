@@ -82,11 +82,12 @@ def _plane(ax, made: Scene, split: str) -> None:
     levels = np.geomspace(np.nanmin(z), max(1.1 * np.nanmin(z), np.nanmax(z)), 11)
     ax.contourf(plane.x, plane.y, z, levels=levels, norm=LogNorm(levels[0], levels[-1]), cmap="cividis")
     for k, (source, one, at) in enumerate(zip(made.sources, made.numbers, made.beside(made.view.k), strict=True)):
-        where = made._on_plane(source, np.asarray(one.t))
+        where = made.on_plane(source, np.linspace(0, 1, 41))
         if where is not None:
+            spot = made.on_plane(source, np.asarray(one.t)[[at]])[0]
             ax.plot(*where.T, color="white", lw=3.0)
             ax.plot(*where.T, LINES[k][1], color=BLACK, lw=1.2)
-            ax.plot(*where[at], LINES[k][2], color=LINES[k][0], mec="white", ms=8, zorder=5)
+            ax.plot(*spot, LINES[k][2], color=LINES[k][0], mec="white", ms=8, zorder=5)
     ax.set_title(f"{split} loss on the plane (nats, yellow: high)")
     ax.set_xlabel("distance in weight space")
     ax.grid(False)

@@ -446,7 +446,11 @@ def _numbers(note, trace, known, single) -> Numbers:
         profile = _load(note, ProfileOf.load)
         check_path(note["key"], profile)
         keys = [key_of(one) for one in spec["retrained"]]
-        levels = [_load(single[one], ProfileOf.load) for one in keys if one in single]
+        levels = [
+            _load(single[one], ProfileOf.load) if one in single else _load(known[one], Trace.load)
+            for one in keys
+            if one in single or one in known
+        ]
         why = "" if kept else f"no trace of this path is stored; {MAKE_TRACE} makes it, python -m mcutils run it all"
         return Numbers(profile.t, kept, profile, retrained=levels, task=task, why=why)
     others = _references(trace, known)

@@ -5,6 +5,7 @@ import html
 import json
 import re
 import zlib
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -179,11 +180,35 @@ def test_the_curve_on_the_plane_is_the_curve_of_its_points():
     }
     for kind, places in expected.items():
         one = scene(View(kind), found)
-        assert one._on_plane(found[kind], t) == pytest.approx(np.array(places, float))
+        assert one.on_plane(found[kind], t) == pytest.approx(np.array(places, float))
     both = scene(View("bezier", compare="linear", k=2), found)
     assert both.backdrop.count("class='halo'") == 4
     x, y = both._at(1, 0.5)
     assert f"--pa:{x:.1f}px;--qa:{y:.1f}px" in both.frame(2)
+
+
+def test_a_plane_is_read_once_and_a_damaged_one_is_told():
+    asked = []
+
+    def counted(places):
+        asked.append(places)
+        return plane_of(), places
+
+    (one,), (two,) = (sources({kind: synthetic.trace(T)}) for kind in ("linear", "other"))
+    found = {
+        "linear": replace(one, plane=lambda: counted((0, 2))),
+        "other": replace(two, plane=lambda: counted((0, 2))),
+    }
+    drawn = scene(View("linear", compare="other"), found)
+    for k in range(T):
+        drawn.frame(k)
+    assert len(asked) == 2 and drawn.backdrop
+
+    def damaged():
+        raise BadInput("planeof-0 cannot be shown, its checksum differs.")
+
+    drawn = scene(View("linear"), {"linear": replace(one, plane=damaged)})
+    assert "its checksum differs" in drawn.backdrop and "class='curve ca'" in drawn.backdrop
 
 
 def test_a_plane_with_a_value_that_is_not_finite_is_drawn():

@@ -166,6 +166,17 @@ def test_a_path_without_a_trace_says_which_command_makes_it(stored):
     assert numbers.forgotten is None and np.isfinite(numbers.values("loss_retain")).all()
 
 
+def test_retrained_models_without_a_profile_are_read_from_their_traces(study, stored, line, tmp_path):
+    for spec in (line, *line.retrained):
+        for suffix in (".npz", ".json"):
+            shutil.copy(SHIPPED / f"{key(spec)}{suffix}", tmp_path)
+    (one,) = sources(tmp_path)
+    expected = stored[key(line)].read()
+    for name in ("loss_forget", "accuracy_retain"):
+        assert one.read().levels(name) == pytest.approx(expected.levels(name), abs=1e-6)
+    assert len(one.read().levels("zrf")) == 0
+
+
 def test_a_trace_without_a_profile_finds_its_references(study, line, tmp_path):
     wanted = [line.trace, *line.retrained, line.original, line.random]
     for spec in wanted:
