@@ -143,7 +143,16 @@ def reproduce(
             size = export(kept, [results, SHIPPED], SHIPPED, exact=True)
             write_timings(updated(read_timings(), gathered(notes([results]).values())))
             print(f"wrote {_counted(len(kept), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
+            write_ledger_into(ROOT / "README.md", figures / "claims.csv")
     return 0
+
+
+def write_ledger_into(readme: Path, ledger: Path) -> None:
+    """Put the table of a claims.csv between the marks of a README; nothing happens where there is no claims.csv."""
+    from .claims import markdown_table, read_ledger, update_between
+
+    if ledger.is_file():
+        replace_text(readme, update_between(readme.read_text(encoding="utf-8"), markdown_table(read_ledger(ledger))))
 
 
 def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> None:

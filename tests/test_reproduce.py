@@ -15,6 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils import reproduce as module
+from mcutils.claims import ledger, markdown_table, write_ledger
 from mcutils.reproduce import (
     NOTEBOOKS,
     ROOT,
@@ -280,6 +281,16 @@ def test_an_interrupt_stops_at_once_with_130_and_no_traceback(tmp_path):
     assert process.returncode == 130
     assert "interrupted; finished results are kept" in err and "Traceback" not in err
     assert not (tmp_path / "b" / "notebooks" / "01_other.ipynb").exists()
+
+
+def test_the_ledger_goes_into_the_readme_where_there_is_one(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- claims -->\n<!-- /claims -->\nb\n")
+    module.write_ledger_into(readme, tmp_path / "claims.csv")
+    assert readme.read_text() == "a\n<!-- claims -->\n<!-- /claims -->\nb\n"
+    write_ledger(ledger(), tmp_path)
+    module.write_ledger_into(readme, tmp_path / "claims.csv")
+    assert readme.read_text() == f"a\n<!-- claims -->\n{markdown_table(ledger())}<!-- /claims -->\nb\n"
 
 
 def test_report_lines_up_and_counts():
