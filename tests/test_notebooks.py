@@ -12,10 +12,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from mcutils.experiments import EXPERIMENTS
 from mcutils.reproduce import NOTEBOOKS, ROOT, clean_notebook, find, machine_traces, read, read_parameters
 
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-EXPECTED = {"00_quickstart", "01_endpoints", "02_seeds"}
+EXPECTED = set(EXPERIMENTS)
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_CELLS, MAX_LINES, MAX_DEF = 24, 10, 5
 
@@ -48,7 +49,7 @@ def code(cells):
 
 
 def test_all_notebooks_are_there():
-    assert set(PATHS) >= EXPECTED and find([]) == list(PATHS.values())
+    assert set(PATHS) == EXPECTED and find([]) == list(PATHS.values())
 
 
 def test_it_is_short(cells, code):
