@@ -435,8 +435,8 @@ def replace_text(path: Path, text: str) -> None:
 def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
     """Return an executed notebook as it is committed: nothing of machine, moment or progress is left.
 
-    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go. The code of a cell
-    tagged ``hide-input`` is folded.
+    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go. The code of
+    a cell tagged ``hide-input`` is folded.
     Cleaning a clean notebook changes nothing.
 
     Raises:
