@@ -403,7 +403,7 @@ def play(
     landscape, control = landscape or Landscape(), check_places(control)
 
     def slider(name: str, value: float, low: float, high: float, step: float, tip: str):
-        value, look = check_number(name, value, low, high), {"description_width": "8.5em"}
+        value, look = check_number(name, value, low, high), {"description_width": "9em"}
         options = {"value": value, "min": low, "max": high, "step": step, "tooltip": tip, "readout_format": ".2f"}
         return widgets.FloatSlider(description=name, style=look, layout={"width": "26em"}, **options)
 
@@ -411,13 +411,13 @@ def play(
         "x": slider("control point, x", control[0], *ACROSS, 0.05, "first weight of the control point"),
         "y": slider("control point, y", control[1], *UP, 0.05, "second weight of the control point"),
         "t": slider("t", t, 0, 1, 0.02, "where on the path the ring stands"),
-        "bend": slider("bend of the valley", landscape.bend, *BENDS, 0.02, "0: the valley is straight"),
+        "bend": slider("bend of valley", landscape.bend, *BENDS, 0.02, "0: the valley is straight"),
         "depth": slider("depth of original", landscape.depth, *DEPTHS, 0.05, "how far below the line it lies"),
         "eps": widgets.Text(
             value=f"{check_number('the tolerance ε', eps, 0, 10):g}",
             description="tolerance ε",
             tooltip="in units of G",
-            style={"description_width": "8.5em"},
+            style={"description_width": "9em"},
             layout={"width": "16em"},
         ),
         "line": widgets.Button(description="Straight line", tooltip="put the control point on the midpoint"),
@@ -473,9 +473,10 @@ def play(
     parts["line"].on_click(lambda _: put(0, 0))
     parts["fit"].on_click(fitted)
     say()
-    rows = [[parts["x"], parts["bend"]], [parts["y"], parts["depth"]], [parts["t"], parts["eps"]]]
-    lines = [widgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in (*rows, [parts["line"], parts["fit"]])]
-    return Panel(widgets.VBox([*lines, parts["text"], parts["picture"]]), parts, words(), draw())
+    columns = [[parts[name] for name in names] for names in (("x", "y", "t"), ("bend", "depth", "eps"))]
+    sliders = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
+    buttons = widgets.HBox([parts["line"], parts["fit"]])
+    return Panel(widgets.VBox([sliders, buttons, parts["text"], parts["picture"]]), parts, words(), draw())
 
 
 def _png(fig) -> bytes:

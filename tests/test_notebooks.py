@@ -173,9 +173,18 @@ def test_no_solution_types_its_numbers(lesson):
 def test_every_word_of_the_glossary_is_used_in_the_documentation_or_the_package(lesson):
     words = re.findall(r"\*\*([^*]+)\*\*", text(lesson["glossary"]))
     files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "mcutils").glob("*.py")]
-    used = "\n".join(path.read_text(encoding="utf-8") for path in files).lower()
+    used = re.sub(r"[\s_]+", " ", "\n".join(path.read_text(encoding="utf-8") for path in files).lower())
     assert len(words) >= 25
     assert [word for word in words if word.lower() not in used] == []
+
+
+def test_the_page_for_teachers_states_what_the_lesson_found(lesson):
+    page = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    table = page[page.index("## What to expect at each exercise") : page.index("**Other misconceptions.**")]
+    assert re.findall(r"^\| (\d) \|", table, re.MULTILINE) == [str(k) for k in range(1, 9)]
+    found = "\n".join(shown(cell) for cell in lesson.values() if cell["cell_type"] == "code")
+    stated = set(re.findall(r"\d+\.\d+", table)) - {"0.1"}  # the tolerance
+    assert len(stated) >= 10 and [number for number in stated if number not in found] == []
 
 
 def test_the_panel_leaves_a_picture_where_no_kernel_runs(lesson):
