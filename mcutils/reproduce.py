@@ -444,7 +444,8 @@ def replace_text(path: Path, text: str) -> None:
 def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
     """Return an executed notebook as it is committed: nothing of machine, moment or progress is left.
 
-    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go.
+    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go. The code of
+    a cell tagged ``hide-input`` is folded.
     Cleaning a clean notebook changes nothing.
 
     Raises:
@@ -484,7 +485,7 @@ def _clean_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
     clean = {
         "cell_type": cell["cell_type"],
         "id": cell["id"],
-        "metadata": {"tags": list(tags)} if tags else {},
+        "metadata": {"tags": list(tags), **(HIDDEN if "hide-input" in tags else {})} if tags else {},
         "source": _text(cell["source"]),
     }
     if cell["cell_type"] == "code":
@@ -512,6 +513,7 @@ def _add_output(outputs: list[dict[str, Any]], output: Mapping[str, Any]) -> Non
     outputs.append({**output, "data": data})
 
 
+HIDDEN = {"jupyter": {"source_hidden": True}}  # how JupyterLab folds the code of a cell tagged hide-input
 WIDGET = "application/vnd.jupyter.widget"
 STRAY = re.compile(
     r"""(?:^|(?<=[\s"'`(\[=,>]))/[\w.+-]+/[\w.+-]*  # an absolute path of two parts or more

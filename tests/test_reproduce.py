@@ -346,6 +346,14 @@ def cleaned(*outputs, parameters=""):
     return clean_notebook(nb)["cells"][-1]["outputs"]
 
 
+def test_the_code_of_a_cell_tagged_hide_input_is_folded():
+    nb = notebook("x", parameters="")
+    nb.cells[-1].update(execution_count=1, metadata={"tags": ["hide-input"], "papermill": {"duration": 1}})
+    clean = clean_notebook(nb)
+    assert clean["cells"][-1]["metadata"] == {"tags": ["hide-input"], "jupyter": {"source_hidden": True}}
+    assert clean_notebook(clean) == clean
+
+
 def test_widgets_go_and_their_still_pictures_stay():
     view = {
         "application/vnd.jupyter.widget-view+json": {"model_id": "abc"},
