@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -50,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mcutils: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        # A notebook's cut-off cell would be reported, traceback and all, when Python collects its task.
+        logging.getLogger("asyncio").disabled = True
         print(
             "\nmcutils: interrupted; finished results are kept, so the same command goes on from here.",
             file=sys.stderr,

@@ -34,7 +34,7 @@ STARTS = 3  # times that a cluster on this machine is started, if a worker is lo
 CHECK = 30  # seconds between two looks at whether SLURM still knows our jobs
 # Dask has its workers give freed pages back at once; a third of a training loop then goes into page faults.
 KEEP_PAGES = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
-ERRORS_ONLY = 40
+ERRORS_ONLY, SILENT = 40, 50  # levels of logging
 # Reachable from this machine alone: the page shows, and lets change, more than other users should see.
 DASHBOARD = "127.0.0.1:0"
 
@@ -149,7 +149,8 @@ def worker_specs(workers: int, gpus: Sequence[str] = ()) -> dict[int, dict[str, 
     """
     from distributed import Nanny
 
-    common = {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "silence_logs": ERRORS_ONLY}
+    # What a result fails of comes back with it; a worker's own log tells only of a driver that left before it.
+    common = {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "silence_logs": SILENT}
     own: Sequence[dict[str, Any]] = [{"env": {"CUDA_VISIBLE_DEVICES": g}, "resources": {"GPU": 1}} for g in gpus]
     own = own[:workers] or [{}] * workers
     return {i: {"cls": Nanny, "options": {**common, **extra}} for i, extra in enumerate(own)}

@@ -60,6 +60,11 @@ def seeds(study: Study) -> list[Route]:
     return condition_routes(study, "random", alone(study.preset.methods), ring_pairs(study)) + controls(study)
 
 
+def first_pair(study: Study) -> list[Route]:
+    """The first pair of `seeds` for every method, without controls: an exercise of the quickstart."""
+    return condition_routes(study, "random", alone(study.preset.methods), ring_pairs(study)[:1])
+
+
 def curriculum(study: Study) -> list[Route]:
     """``cl-non_cl`` and ``random_in_cl`` beside ``random``, over independent pairs; once with the authors' form."""
     return _changed(study, "cl-non_cl", "random_in_cl", curriculum="superloss_authors")
@@ -242,7 +247,7 @@ def everything(study: Study) -> list[Spec]:
 
 
 EXPERIMENTS: dict[str, Callable[[Study], list[Spec]]] = {
-    "00_quickstart": quickstart,
+    "00_quickstart": lambda study: [*quickstart(study), *profiles(study, first_pair(study))],
     "01_endpoints": endpoints,
     "02_seeds": lambda study: profiles(study, seeds(study)),
     "03_curriculum": lambda study: profiles(study, curriculum(study)),

@@ -191,7 +191,9 @@ def shapes_figure(table, summary, *, threshold: float | None = None, title: str 
                 found = _part(summary, metric=name, measure=measure)
                 _dots(ax, y, values, found, BLUE, "o")
             ends = np.r_[table[measure].to_numpy(float), _part(summary, measure=measure)["high"].to_numpy(float)]
-            _decades(ax, ends, {"range": 1.0, "variation": 1.0, "roughness": 10.0}[measure], inner=(0.5,))
+            linear = {"range": 1.0, "variation": 1.0, "roughness": 10.0}[measure]
+            _decades(ax, ends, linear, inner=(0.5,))
+            ax.set_xlabel(f"linear to {linear:g}, then log")
             for y in range(1, len(names)):
                 ax.axhline(y - 0.5, color=GREY, lw=0.6 if kinds[names[y]] != kinds[names[y - 1]] else 0, zorder=0)
             ax.set_title(heading)
@@ -364,15 +366,15 @@ def outcomes_figure(table, *, threshold: float = 0.1, title: str = ""):
             ax.set_title(f"Curve: {fit}")
             for word, right, above in zip(OUTCOMES, (0, 0, 1, 1), (0, 1, 0, 1), strict=True):
                 text = f"{word}: {int((part['outcome'] == word).sum())}"
-                place = {"xy": (0.98, threshold) if right else (0.02, threshold), "ha": "right" if right else "left"}
-                place |= {"xytext": (0, 4 if above else -5), "va": "bottom" if above else "top"}
-                place |= {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
+                place = {"xy": (0.98 if right else 0.02, 0.98 if above else 0.02), "ha": "right" if right else "left"}
+                place |= {"va": "top" if above else "bottom", "xycoords": "axes fraction"}
                 ax.annotate(text, fontsize=8.5, color=GREY, fontweight="bold", zorder=1, **place)
         axes[0, 0].set_ylabel("smallest eps of the curve (G)")
         values = np.r_[table["line"], table["curve"]]
         _decades(axes[0, 0], values, threshold, least=3)
         axes[0, 0].set_yscale("symlog", linthresh=threshold, linscale=1.0)
-        axes[0, 0].set_ylim(axes[0, 0].get_xlim())
+        low, high = axes[0, 0].get_xlim()
+        axes[0, 0].set_ylim(low - 0.3 * threshold, 2.5 * high)  # room for the words in the corners
         axes[0, 0].set_yticks(axes[0, 0].get_xticks(), [t.get_text() for t in axes[0, 0].get_xticklabels()])
         axes[0, 0].minorticks_off()
         keys = [_key(m, c, label(name)) for name, (c, m) in zip(methods, _cycled(len(methods)), strict=True)]
@@ -677,6 +679,8 @@ def _decades(ax, values: np.ndarray, linear: float, least: float = 1.3, inner: S
         linear,
         *(k for k in 10.0 ** np.arange(-4, 6) if 1.01 * linear < k <= top),
     ]
+    if ticks[-1] == linear:  # no decade in sight
+        ticks += [k * linear for k in (2, 5) if k * linear <= top]
     ax.set_xscale("symlog", linthresh=linear, linscale=1.0)
     ax.set_xlim(-0.1 * linear, top)
     ax.set_xticks(ticks, [f"{k:.3g}" for k in ticks])

@@ -102,7 +102,7 @@ def size(description: Mapping[str, Any]) -> float:
     if kind == "Profile":
         # A curve's holds bootstrap replicates of its measures beside the values along it.
         points = description["trace"]["points"]
-        return 2_400 if points == 1 else 11_300 + 215 * points
+        return 2_400 if points == 1 else 9_840 + 260 * points
     return 4 * cost_of(*network_of(description), data["dataset"])[1] * max(1, description.get("control_points", 1))
 
 

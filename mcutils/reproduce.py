@@ -143,7 +143,16 @@ def reproduce(
             size = export(kept, [results, SHIPPED], SHIPPED, exact=True)
             write_timings(updated(read_timings(), gathered(notes([results]).values())))
             print(f"wrote {_counted(len(kept), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
+            write_ledger_into(ROOT / "README.md", figures / "claims.csv")
     return 0
+
+
+def write_ledger_into(readme: Path, ledger: Path) -> None:
+    """Put the table of a claims.csv between the marks of a README; nothing happens where there is no claims.csv."""
+    from .claims import markdown_table, read_ledger, update_between
+
+    if ledger.is_file():
+        replace_text(readme, update_between(readme.read_text(encoding="utf-8"), markdown_table(read_ledger(ledger))))
 
 
 def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> None:
@@ -435,7 +444,8 @@ def replace_text(path: Path, text: str) -> None:
 def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
     """Return an executed notebook as it is committed: nothing of machine, moment or progress is left.
 
-    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go.
+    Cells are numbered from 1; injected parameters, stderr, widgets, timings and papermill's notes go. The code of
+    a cell tagged ``hide-input`` is folded.
     Cleaning a clean notebook changes nothing.
 
     Raises:
@@ -475,7 +485,7 @@ def _clean_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
     clean = {
         "cell_type": cell["cell_type"],
         "id": cell["id"],
-        "metadata": {"tags": list(tags)} if tags else {},
+        "metadata": {"tags": list(tags), **(HIDDEN if "hide-input" in tags else {})} if tags else {},
         "source": _text(cell["source"]),
     }
     if cell["cell_type"] == "code":
@@ -503,6 +513,7 @@ def _add_output(outputs: list[dict[str, Any]], output: Mapping[str, Any]) -> Non
     outputs.append({**output, "data": data})
 
 
+HIDDEN = {"jupyter": {"source_hidden": True}}  # how JupyterLab folds the code of a cell tagged hide-input
 WIDGET = "application/vnd.jupyter.widget"
 STRAY = re.compile(
     r"""(?:^|(?<=[\s"'`(\[=,>]))/[\w.+-]+/[\w.+-]*  # an absolute path of two parts or more

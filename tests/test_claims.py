@@ -18,6 +18,7 @@ from mcutils.claims import (
     update_between,
     write_ledger,
 )
+from mcutils.reproduce import ROOT
 from mcutils.settings import BadInput
 
 COUNTS = {"n_pairs": 60, "n_seeds": 5}
@@ -211,3 +212,14 @@ def test_a_table_is_put_between_its_marks():
 def test_marks_must_stand_there_once_and_in_order(text):
     with pytest.raises(BadInput, match="must hold <!-- claims --> and, after it, <!-- /claims -->"):
         update_between(text, "table")
+
+
+def test_the_committed_ledger_is_that_of_the_claims_and_stands_in_the_readme():
+    rows = read_ledger(ROOT / "figures" / "claims.csv")
+    for row, claim in zip(rows, CLAIMS.values(), strict=True):
+        fixed = {"id": claim.id, "claim": claim.statement, "source": claim.source, "statistic": claim.statistic}
+        assert {name: row[name] for name in fixed} == fixed and row["threshold"] == claim.threshold
+    there = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert not [row["id"] for row in rows if row["verdict"] == "not run" and row["notebook"] in there]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert update_between(readme, markdown_table(rows)) == readme

@@ -37,8 +37,7 @@ def laptop(tmp_path_factory):
 
 
 def test_every_notebook_has_its_experiment_under_its_name():
-    drafts = [path.stem for path in (ROOT / "notebooks" / "drafts").glob("*.ipynb")]
-    assert sorted(EXPERIMENTS) == sorted(NOTEBOOKS + drafts)
+    assert sorted(EXPERIMENTS) == sorted(NOTEBOOKS)
     assert set(ROUTES) < set(EXPERIMENTS)
 
 

@@ -292,7 +292,12 @@ def test_each_quadrant_says_how_many_pairs_it_holds():
     for ax, (_, part) in zip(fig.axes, outcomes.groupby("fit", sort=False), strict=True):
         counts = {text.get_text() for text in ax.texts}
         assert counts == {f"{word}: {(part['outcome'] == word).sum()}" for word in tables.OUTCOMES}
-        assert ax.get_xlim() == ax.get_ylim()
+        assert ax.get_xscale() == ax.get_yscale() == "symlog"
+        (low, high), boxes = ax.get_ylim(), [text.get_window_extent() for text in ax.texts]
+        for line in (one for one in ax.get_lines() if len(one.get_xdata()) and one.get_marker() != "None"):
+            places = ax.transData.transform(line.get_xydata())
+            assert all(low < y < high for y in line.get_ydata())
+            assert not any(box.contains(*place) for box in boxes for place in places), "a word over a pair"
 
 
 def test_surplus_has_three_rows_per_method_and_marks_a_tenth_of_the_gap():

@@ -12,12 +12,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from mcutils.experiments import EXPERIMENTS
 from mcutils.reproduce import NOTEBOOKS, ROOT, clean_notebook, find, machine_traces, read, read_parameters
 
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-EXPECTED = {"00_quickstart", "01_endpoints", "02_seeds"}
+EXPECTED = set(EXPERIMENTS)
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_CELLS, MAX_LINES, MAX_DEF = 24, 10, 5
+LESSON, MAX_LESSON = "00_quickstart", 33  # a lesson has exercises and a glossary too
 
 
 def text(cell):
@@ -48,11 +50,11 @@ def code(cells):
 
 
 def test_all_notebooks_are_there():
-    assert set(PATHS) >= EXPECTED and find([]) == list(PATHS.values())
+    assert set(PATHS) == EXPECTED and find([]) == list(PATHS.values())
 
 
-def test_it_is_short(cells, code):
-    assert len(cells) <= MAX_CELLS
+def test_it_is_short(name, cells, code):
+    assert len(cells) <= (MAX_LESSON if name == LESSON else MAX_CELLS)
     assert not [text(cell) for cell in code if len(lines(cell)) > MAX_LINES]
     assert all(lines(cell) for cell in cells), "no empty cells"
 
@@ -126,6 +128,70 @@ def test_it_has_figures_in_the_repository(name):
 
 def test_the_repository_keeps_no_figure_without_a_notebook():
     assert [p.name for p in (ROOT / "figures").glob("*.png") if not p.name.startswith(tuple(PATHS))] == []
+
+
+# The lesson
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    return {cell["id"]: cell for cell in read(PATHS[LESSON])["cells"]}
+
+
+def shown(cell):
+    """The Markdown that a cell displays."""
+    return "\n".join(text({"source": o["data"].get("text/markdown", "")}) for o in cell["outputs"] if "data" in o)
+
+
+def test_its_minutes_add_up(lesson):
+    planned = [int(n) for n in re.findall(r"^\| (\d+) \|", text(lesson["cell-00"]), re.MULTILINE)]
+    assert sum(planned) == 45
+    headings = [line for cell in lesson.values() for line in text(cell).splitlines() if re.match(r"## .*min\)", line)]
+    assert sum(int(re.search(r"(\d+) min", line).group(1)) for line in headings) == 45
+
+
+def test_every_exercise_has_its_solution_folded_and_computed(lesson):
+    asked, solved = [], []
+    for cell in lesson.values():
+        if "Exercises" in text(cell) and cell["cell_type"] == "markdown":
+            asked += re.findall(r"^(\d+)\. ", text(cell), re.MULTILINE)
+        if "hide-input" in tags(cell):
+            assert cell["metadata"]["jupyter"] == {"source_hidden": True} and "nbval-check-output" in tags(cell)
+            first, last = shown(cell).strip().splitlines()[0], shown(cell).strip().splitlines()[-1]
+            assert re.fullmatch(r"<details><summary>Solutions? \d.*</summary>", first) and last == "</details>"
+            solved += re.findall(r"^(\d+)\. ", shown(cell), re.MULTILINE) or re.findall(r"\d+", first)
+    assert asked == solved == [str(k) for k in range(1, 9)]
+
+
+def test_no_solution_types_its_numbers(lesson):
+    """Of decimals a solution's text holds tolerances only; a cell computes the others, in braces."""
+    for cell in lesson.values():
+        if "hide-input" in tags(cell):
+            typed = re.sub(r"\{[^{}]*\}", "", text(cell)[text(cell).index("<details>") :])
+            assert set(re.findall(r"\d+\.\d+", typed)) <= {"0.1", "0.2"}, typed
+
+
+def test_every_word_of_the_glossary_is_used_in_the_documentation_or_the_package(lesson):
+    words = re.findall(r"\*\*([^*]+)\*\*", text(lesson["glossary"]))
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "mcutils").glob("*.py")]
+    used = re.sub(r"[\s_]+", " ", "\n".join(path.read_text(encoding="utf-8") for path in files).lower())
+    assert len(words) >= 25
+    assert [word for word in words if word.lower() not in used] == []
+
+
+def test_the_page_for_teachers_states_what_the_lesson_found(lesson):
+    page = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    table = page[page.index("## What to expect at each exercise") : page.index("**Other misconceptions.**")]
+    assert re.findall(r"^\| (\d) \|", table, re.MULTILINE) == [str(k) for k in range(1, 9)]
+    found = "\n".join(shown(cell) for cell in lesson.values() if cell["cell_type"] == "code")
+    stated = set(re.findall(r"\d+\.\d+", table)) - {"0.1"}  # the tolerance
+    assert len(stated) >= 10 and [number for number in stated if number not in found] == []
+
+
+def test_the_panel_leaves_a_picture_where_no_kernel_runs(lesson):
+    (output,) = lesson["toy-play"]["outputs"]
+    assert set(output["data"]) == {"image/png", "text/plain"}
+    assert "".join(output["data"]["text/plain"]).startswith("MCU(0.1) ")
 
 
 def smoke(out, *options):

@@ -15,6 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils import reproduce as module
+from mcutils.claims import ledger, markdown_table, write_ledger
 from mcutils.reproduce import (
     NOTEBOOKS,
     ROOT,
@@ -282,6 +283,16 @@ def test_an_interrupt_stops_at_once_with_130_and_no_traceback(tmp_path):
     assert not (tmp_path / "b" / "notebooks" / "01_other.ipynb").exists()
 
 
+def test_the_ledger_goes_into_the_readme_where_there_is_one(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- claims -->\n<!-- /claims -->\nb\n")
+    module.write_ledger_into(readme, tmp_path / "claims.csv")
+    assert readme.read_text() == "a\n<!-- claims -->\n<!-- /claims -->\nb\n"
+    write_ledger(ledger(), tmp_path)
+    module.write_ledger_into(readme, tmp_path / "claims.csv")
+    assert readme.read_text() == f"a\n<!-- claims -->\n{markdown_table(ledger())}<!-- /claims -->\nb\n"
+
+
 def test_report_lines_up_and_counts():
     done = module.Outcome("00_a", 1.26, reused=3, computed=0, figures=(Path("/x/00_a.png"), Path("/x/00_b.png")))
     lines = report([done, module.Outcome("01_long_name", 100.0, error="x")]).splitlines()
@@ -333,6 +344,14 @@ def cleaned(*outputs, parameters=""):
     nb = notebook("x", parameters=parameters)
     nb.cells[-1].update(execution_count=7, outputs=list(outputs))
     return clean_notebook(nb)["cells"][-1]["outputs"]
+
+
+def test_the_code_of_a_cell_tagged_hide_input_is_folded():
+    nb = notebook("x", parameters="")
+    nb.cells[-1].update(execution_count=1, metadata={"tags": ["hide-input"], "papermill": {"duration": 1}})
+    clean = clean_notebook(nb)
+    assert clean["cells"][-1]["metadata"] == {"tags": ["hide-input"], "jupyter": {"source_hidden": True}}
+    assert clean_notebook(clean) == clean
 
 
 def test_widgets_go_and_their_still_pictures_stay():

@@ -63,10 +63,10 @@ def test_shipped_profiles_follow_from_shipped_traces(study, layer):
     for spec in profiles:
         kept, found = layer.get(spec).arrays, compute(spec, layer).arrays
         assert kept.keys() == found.keys()
+        # Sums may differ in their last bits even between processors of one name.
+        near = {"rtol": 1e-12, "atol": 1e-13} if same_machine(layer, spec) else {"rtol": 1e-4, "atol": 1e-6}
         for name in kept.keys() - {"seconds", "collapsed"}:
-            if same_machine(layer, spec):
-                assert np.array_equal(found[name], kept[name], equal_nan=True), name
-            np.testing.assert_allclose(found[name], kept[name], rtol=1e-4, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(found[name], kept[name], **near, err_msg=name)
 
 
 @pytest.mark.parametrize("which", ["original", "unlearned"])

@@ -1,0 +1,512 @@
+"""A landscape of two weights in which mode connectivity in unlearning can be seen whole: losses, paths, a fit, a panel.
+
+The shape is this companion's, chosen to show what the real models show; every number on it is exact. Losses are in
+nats, places are rows (x, y), and what a path is judged by comes from `connectivity`, in units of the gap G.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from .claims import TOLERANCE
+from .connectivity import barrier, check_gap, chord, excess, forget_deficit, mcu
+from .curves import CURVES
+from .plots import BLACK, GREY, LIGHT, VERMILLION, WIDTH, _colour, _key, _marks, _widen, check_some, style
+from .settings import BadInput
+
+START, END = np.array([-1.0, 0.0]), np.array([1.0, 0.0])  # the two unlearned models
+KEPT, COST = 0.03, 0.1  # retain loss of the original model, and what unlearning added to it
+KNOWN, UNSEEN = 0.03, 0.43  # forget loss of the original model, and of models that never saw the forget set
+REACH = 0.9  # how far from the original model the forget set is known
+BENDS, DEPTHS = (0.0, 0.8), (0.8, 2.0)
+ACROSS, UP = (-1.5, 1.5), (-1.5, 2.0)  # where a control point may be put
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Two losses over the plane, and three models in it.
+
+    The bottom of the retain valley is the closed curve u = 0 through both unlearned models (-1, 0) and (1, 0), through
+    (0, bend) and through the original model (0, -depth):
+
+        u = bend (x^2 - 1) + (1 - bend / depth) y + y^2 / depth,   L_r = KEPT + u^2 + COST x^2.
+
+    The forget set is known around the original model and nowhere else, d being the distance to it:
+
+        L_f = KNOWN + (UNSEEN - KNOWN) (1 - exp(-d^2 / (2 REACH^2))).
+
+    Args:
+        bend: how far the valley's arch rises over the straight line between the unlearned models; 0 is straight.
+        depth: how far below that line the original model lies, and with it the basin of the forget loss.
+
+    Raises:
+        BadInput: outside `BENDS` or `DEPTHS`.
+    """
+
+    bend: float = 0.5
+    depth: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in {"bend": BENDS, "depth": DEPTHS}.items():
+            check_number(name, getattr(self, name), low, high)
+
+    @property
+    def original(self) -> np.ndarray:
+        """Place (2,) of the original model, where both losses are lowest."""
+        return np.array([0.0, -self.depth])
+
+
+def check_number(name: str, value: Any, low: float, high: float) -> float:
+    """Return a value, a number or its text, as a float, or raise BadInput unless it lies between low and high."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not low <= number <= high:
+        raise BadInput(f"{name} must be a number from {low:g} to {high:g}; given {value!r}.")
+    return number
+
+
+def check_places(places) -> np.ndarray:
+    """Return places as float64 (..., 2), or raise BadInput unless they are finite pairs (x, y)."""
+    try:
+        found = np.asarray(places, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.shape[-1:] != (2,) or not np.isfinite(found).all():
+        raise BadInput(f"a place is a pair of finite numbers (x, y); given {places!r}.")
+    return found
+
+
+def _height(landscape: Landscape, x, y):
+    """u: how far off the valley's bottom a place is, 0 on it."""
+    return landscape.bend * (x**2 - 1) + (1 - landscape.bend / landscape.depth) * y + y**2 / landscape.depth
+
+
+def retain_loss(landscape: Landscape, places) -> np.ndarray:
+    """Retain loss (...) in nats, KEPT + u^2 + COST x^2, at places (..., 2)."""
+    places = check_places(places)
+    return KEPT + _height(landscape, places[..., 0], places[..., 1]) ** 2 + COST * places[..., 0] ** 2
+
+
+def forget_loss(landscape: Landscape, places) -> np.ndarray:
+    """Forget loss (...) in nats, KNOWN + (UNSEEN - KNOWN) (1 - exp(-d^2 / (2 REACH^2))), at places (..., 2)."""
+    squared = ((check_places(places) - landscape.original) ** 2).sum(axis=-1)
+    return KNOWN - (UNSEEN - KNOWN) * np.expm1(-squared / (2 * REACH**2))
+
+
+def retain_gradient(landscape: Landscape, places) -> np.ndarray:
+    """Gradient (..., 2) of the retain loss, 2 u (du/dx, du/dy) + (2 COST x, 0)."""
+    places = check_places(places)
+    x, y = places[..., 0], places[..., 1]
+    down = (1 - landscape.bend / landscape.depth) + 2 * y / landscape.depth
+    u = _height(landscape, x, y)
+    return 2 * np.stack([u * 2 * landscape.bend * x + COST * x, u * down], axis=-1)
+
+
+def forget_gradient(landscape: Landscape, places) -> np.ndarray:
+    """Gradient (..., 2) of the forget loss, (UNSEEN - L_f) (place - original) / REACH^2."""
+    left = UNSEEN - forget_loss(landscape, places)
+    return left[..., None] * (check_places(places) - landscape.original) / REACH**2
+
+
+def gap(landscape: Landscape) -> float:
+    """The unit G in nats: forget loss of a retrained model, which has the loss of unseen data, minus the original's."""
+    return float(check_gap(UNSEEN - forget_loss(landscape, landscape.original)))
+
+
+@dataclass(frozen=True, eq=False)
+class ToyWalk:
+    """A path that was walked: places (T, 2), both losses (T,) in nats at t (T,), and G; as `walks.Walk` for models."""
+
+    kind: str
+    control: np.ndarray | None
+    t: np.ndarray
+    places: np.ndarray
+    retain: np.ndarray
+    forget: np.ndarray
+    gap: float
+
+    @property
+    def barrier(self) -> float:
+        """Retain barrier in units of G."""
+        return float(barrier(self.retain, self.t)) / self.gap
+
+    @property
+    def deficit(self) -> float:
+        """Forget deficit in units of G."""
+        return float(forget_deficit(self.forget, self.t)) / self.gap
+
+    @property
+    def eps(self) -> float:
+        """The smallest eps of MCU(eps): the larger of barrier and deficit, in units of G."""
+        return float(np.maximum(self.barrier, self.deficit))
+
+    def connected(self, eps: float) -> bool:
+        """Whether MCU(eps) holds: barrier and deficit both at most eps G."""
+        return bool(mcu(self.barrier, self.deficit, eps, eps))
+
+
+def path(control, t) -> np.ndarray:
+    """phi(t) (T, ..., 2) between the unlearned models: the line, or quadratic Bezier curves by control (..., 2)."""
+    control = None if control is None else check_places(control)
+    points = [START, END] if control is None else [START, control, END]
+    rows = [CURVES["linear" if control is None else "bezier"](len(points), float(one)) for one in np.atleast_1d(t)]
+    return np.stack([sum(c * point for c, point in zip(row, points, strict=True)) for row in rows])
+
+
+def walk(landscape: Landscape, control=None, points: int = 101) -> ToyWalk:
+    """Walk from one unlearned model to the other at ``points`` equally spaced t.
+
+    Args:
+        landscape: what is walked through.
+        control: the control point (2,) of a quadratic Bezier curve; None walks the straight line.
+        points: T, at least 2.
+    """
+    if points < 2:
+        raise BadInput(f"a path is walked at 2 points or more, got {points}.")
+    t = np.linspace(0, 1, points)
+    places = path(control, t)
+    losses = retain_loss(landscape, places), forget_loss(landscape, places)
+    kind = "linear" if control is None else "bezier"
+    return ToyWalk(kind, None if control is None else check_places(control), t, places, *losses, gap(landscape))
+
+
+def fit(
+    landscape: Landscape, *, seed: int, forget: float = 1.0, steps: int = 600, lr: float = 0.5, start=(0.0, 0.0)
+) -> np.ndarray:
+    """Fit the control point of a Bezier curve by stochastic gradient descent, as `curves.fit_curve` does for models.
+
+    Each step draws one t uniformly and descends L_r(phi(t)) - forget L_f(phi(t)), whose gradient reaches the control
+    point by the chain rule, times 2 t (1 - t). The learning rate falls linearly to 0.
+
+    Args:
+        landscape: where.
+        seed: of the draws of t.
+        forget: weight of the forget loss; 0 fits on the retain loss alone.
+        steps, lr: how long, and the first learning rate.
+        start: the first control point; (0, 0), the midpoint of the ends, starts from the straight line.
+
+    Returns:
+        The control point after each step, (steps + 1, 2).
+
+    Raises:
+        BadInput: a bad number, or a fit that ran away.
+    """
+    if steps < 1:
+        raise BadInput(f"a fit takes at least 1 step, got {steps}.")
+    weight, rate = check_number("forget", forget, 0, 100), check_number("lr", lr, 1e-9, 100)
+    rng, trail = np.random.default_rng(seed), [check_places(start)]
+    for step in range(steps):
+        t = rng.uniform()
+        place = path(trail[-1], t)[0]
+        slope = retain_gradient(landscape, place) - weight * forget_gradient(landscape, place)
+        moved = trail[-1] - rate * (1 - step / steps) * 2 * t * (1 - t) * slope
+        if not np.abs(moved).max() < 100:
+            raise BadInput(f"the fit ran away at step {step + 1}: take a smaller lr than {lr:g}, or start nearer.")
+        trail.append(moved)
+    return np.stack(trail)
+
+
+def best_control(landscape: Landscape, step: float = 0.05) -> ToyWalk:
+    """The Bezier curve of smallest eps among all control points of a grid over `ACROSS` and `UP`, by trying each."""
+    check_number("step", step, 0.01, 1)
+    x, y = (low + step * np.arange(round((high - low) / step) + 1) for low, high in (ACROSS, UP))
+    controls, t = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2), np.linspace(0, 1, 51)
+    places = path(controls, t)
+    worst = np.maximum(barrier(retain_loss(landscape, places), t), forget_deficit(forget_loss(landscape, places), t))
+    return walk(landscape, controls[worst.argmin()].round(6))
+
+
+def sentence(walked: ToyWalk, eps: float = TOLERANCE) -> str:
+    """One sentence on a walk: whether MCU(eps) holds, and the barrier and deficit that decide it."""
+    eps = check_number("the tolerance ε", eps, 0, 10)
+    up, down = f"{walked.barrier:.3f} G above its chord", f"{walked.deficit:.3f} G below its chord"
+    if walked.connected(eps):
+        return (
+            f"MCU({eps:g}) holds because the retain loss never rises more than {up} "
+            f"and the forget loss never dips more than {down}."
+        )
+    # The t of the largest excess: above the chord for the retain loss, below it for the forget loss.
+    at = [walked.t[one.argmax()] for one in (excess(walked.retain, walked.t), -excess(walked.forget, walked.t))]
+    broken = [f"the retain loss rises {up} (at t = {at[0]:.2f})"] if walked.barrier > eps else []
+    broken += [f"the forget loss dips {down} (at t = {at[1]:.2f})"] if walked.deficit > eps else []
+    return f"MCU({eps:g}) breaks because {' and '.join(broken)}."
+
+
+def table(walks: Mapping[str, ToyWalk], eps: float = TOLERANCE):
+    """One row per named walk: barrier, deficit and smallest eps in units of G, and whether MCU(eps) holds."""
+    import pandas as pd
+
+    check_some(walks, "walks")
+    rows = [(name, w.barrier, w.deficit, w.eps, w.connected(eps)) for name, w in walks.items()]
+    columns = ["path", "barrier (G)", "deficit (G)", "smallest ε", f"MCU({eps:g})"]
+    return pd.DataFrame(rows, columns=columns).set_index("path").round(3)
+
+
+def figure(
+    landscape: Landscape,
+    walks: Mapping[str, ToyWalk],
+    *,
+    eps: float = TOLERANCE,
+    t: float | None = None,
+    trail: np.ndarray | None = None,
+    title: str = "",
+):
+    """Both losses over the plane with the paths on them, and below each the loss along t with chord and tolerance.
+
+    The dashed white contour is the tolerance: both ends have the same losses, so their chords are flat, and a path
+    satisfies MCU(eps) if it stays inside that contour on the left and outside it on the right.
+
+    Args:
+        landscape: what is drawn.
+        walks: name -> a walk in this landscape.
+        eps: the tolerance in units of G.
+        t: a place to mark on every path.
+        trail: control points (S, 2) of a fit, drawn as a dotted line.
+        title: over the figure.
+    """
+    import matplotlib.pyplot as plt
+
+    check_some(walks, "walks")
+    eps = check_number("the tolerance ε", eps, 0, 10)
+    t = None if t is None else check_number("t", t, 0, 1)
+    with style():
+        # A layout of fixed places: the panel redraws this many times, and a solved one would take most of that time.
+        sides = {"left": 0.085, "right": 0.915, "bottom": 0.155, "top": 0.95 - 0.035 * bool(title), "wspace": 0.42}
+        ratios = {"height_ratios": [1.45, 1], "hspace": 0.26}
+        fig, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.2), gridspec_kw={**sides, **ratios})
+        plt.close(fig)
+        for column, (split, loss) in enumerate((("retain", retain_loss), ("forget", forget_loss))):
+            _map(fig, axes[0, column], landscape, split, loss, eps)
+            for one in walks.values():
+                _draw_path(axes[0, column], one, t)
+            if trail is not None:
+                axes[0, column].plot(*trail.T, color="white", lw=1.4, ls=":", zorder=4)
+            _along(axes[1, column], walks, split, eps, t)
+        axes[0, 0].set_ylabel("second weight")
+        handles, texts = axes[1, 0].get_legend_handles_labels()
+        keys = [_key("*", BLACK, "original model", ms=9), _key("o", GREY, "unlearned models", ms=6)]
+        keys += [_key("D", VERMILLION, "control point")] if any(w.control is not None for w in walks.values()) else []
+        fig.legend([*handles, *keys], [*texts, *(k.get_label() for k in keys)], loc="lower center", ncols=4)
+        if title:
+            fig.suptitle(title, fontsize=10.5, fontweight="bold")
+    return fig
+
+
+def _map(fig, ax, landscape: Landscape, split: str, loss: Callable, eps: float) -> None:
+    """One loss as filled contours, with its tolerance, the three models and a scale."""
+    from matplotlib.colors import LogNorm
+
+    low, high = -landscape.depth - 0.6, 1.6
+    x, y = np.meshgrid(np.linspace(-1.6, 1.6, 121), np.linspace(low, high, 121))
+    values = loss(landscape, np.stack([x, y], axis=-1))
+    if split == "retain":
+        levels = np.geomspace(KEPT, 3, 13)
+        norm, ticks, edge = LogNorm(KEPT, 3), [0.03, 0.1, 0.3, 1, 3], float(retain_loss(landscape, START))
+        edge += eps * gap(landscape)
+    else:
+        levels = np.linspace(KNOWN, UNSEEN, 13)
+        norm, ticks, edge = None, [0.03, 0.13, 0.23, 0.33, 0.43], float(forget_loss(landscape, START))
+        edge -= eps * gap(landscape)
+    shown = np.clip(values, levels[0], levels[-1])
+    filled = ax.contourf(x, y, shown, levels=levels, norm=norm, cmap="cividis")
+    if levels[0] < edge < levels[-1]:
+        ax.contour(x, y, shown, levels=[edge], colors="white", linewidths=1.3, linestyles="--")
+    bar = fig.colorbar(filled, cax=ax.inset_axes([1.03, 0, 0.045, 1]))
+    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    bar.ax.minorticks_off()
+    ax.plot(*landscape.original, "*", color=BLACK, mec="white", ms=13, zorder=6)
+    for end in (START, END):
+        ax.plot(*end, "o", color=GREY, mec="white", mew=1.2, ms=8, zorder=6)
+    ax.set(xlim=(-1.6, 1.6), ylim=(low, high), xlabel="first weight")
+    ax.set_title(f"{split} loss (nats)" + (f"; dashed: tolerance ({eps:g} G)" if levels[0] < edge < levels[-1] else ""))
+    ax.grid(False)
+
+
+def _draw_path(ax, walked: ToyWalk, t: float | None) -> None:
+    colour = _colour(walked.kind)
+    ax.plot(*walked.places.T, color="white", lw=3.6, zorder=4)
+    ax.plot(*walked.places.T, color=colour, lw=2.0, zorder=5)
+    if walked.control is not None:
+        ax.plot(*walked.control, "D", color=colour, mec="white", mew=1.2, ms=7, zorder=6, clip_on=False)
+    if t is not None:
+        here = path(walked.control, t)[0]
+        ax.plot(*here, "o", color="white", mec=colour, mew=2.0, ms=8, zorder=7)
+
+
+def _along(ax, walks: Mapping[str, ToyWalk], split: str, eps: float, t: float | None) -> None:
+    for name, one in walks.items():
+        values = getattr(one, split)
+        straight, edge = chord(values, one.t), eps * one.gap * (1 if split == "retain" else -1)
+        ax.plot(one.t, values, color=_colour(one.kind), zorder=3, label=name, **_marks(one.kind, len(one.t), 6))
+        if t is not None:
+            here = np.interp(t, one.t, values)
+            ax.plot(t, here, "o", color="white", mec=_colour(one.kind), mew=2.0, ms=7, zorder=4)
+    # All walks of a landscape share their ends, and so their chord.
+    ax.fill_between(one.t, straight, straight + edge, color=LIGHT, lw=0, label=f"tolerance ({eps:g} G)")
+    ax.plot(one.t, straight + edge, color=BLACK, lw=0.8)
+    ax.plot(one.t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), label="chord")
+    _widen(ax, 0.3 * one.gap)
+    ax.set(xlim=(-0.02, 1.02), xlabel="t", ylabel=f"{split} loss (nats)")
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Controls over a landscape, shown by Jupyter; ``parts`` are its widgets by name.
+
+    Where no kernel runs, a reader sees the picture of its first state.
+    """
+
+    box: Any
+    parts: Mapping[str, Any]
+    words: str
+    picture: bytes
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        shown = dict(self.box._repr_mimebundle_(**options))
+        return {**shown, "text/plain": self.words, "image/png": base64.b64encode(self.picture).decode()}
+
+
+def play(
+    landscape: Landscape | None = None,
+    control: Sequence[float] = (0.0, 0.0),
+    *,
+    t: float = 0.5,
+    eps: float = TOLERANCE,
+    later: Callable[[Callable[[], None]], None] | None = None,
+) -> Panel:
+    """Move in the landscape: sliders for the control point, t, bend and depth, a field for the tolerance, a fit.
+
+    The sentence and the numbers follow every move; the picture follows as fast as it can be drawn, leaving out what
+    was moved past in the meantime. A control point at (0, 0) gives the straight line.
+
+    Args:
+        landscape: the first one.
+        control: the first control point (x, y).
+        t: the first place marked on the path.
+        eps: the first tolerance, in units of G.
+        later: takes the function that redraws and calls it soon; by default the kernel's event loop, or at once where
+            none runs.
+    """
+    import ipywidgets as widgets
+
+    landscape, control = landscape or Landscape(), check_places(control)
+
+    def slider(name: str, value: float, low: float, high: float, step: float, tip: str):
+        value, look = check_number(name, value, low, high), {"description_width": "9em"}
+        options = {"value": value, "min": low, "max": high, "step": step, "tooltip": tip, "readout_format": ".2f"}
+        return widgets.FloatSlider(description=name, style=look, layout={"width": "26em"}, **options)
+
+    parts = {
+        "x": slider("control point, x", control[0], *ACROSS, 0.05, "first weight of the control point"),
+        "y": slider("control point, y", control[1], *UP, 0.05, "second weight of the control point"),
+        "t": slider("t", t, 0, 1, 0.02, "where on the path the ring stands"),
+        "bend": slider("bend of valley", landscape.bend, *BENDS, 0.02, "0: the valley is straight"),
+        "depth": slider("depth of original", landscape.depth, *DEPTHS, 0.05, "how far below the line it lies"),
+        "eps": widgets.Text(
+            value=f"{check_number('the tolerance ε', eps, 0, 10):g}",
+            description="tolerance ε",
+            tooltip="in units of G",
+            style={"description_width": "9em"},
+            layout={"width": "16em"},
+        ),
+        "line": widgets.Button(description="Straight line", tooltip="put the control point on the midpoint"),
+        "fit": widgets.Button(description="Fit", tooltip="descend retain loss minus forget loss from here"),
+        "text": widgets.HTML(),
+        "picture": widgets.HTML(),
+    }
+
+    def state() -> tuple[Landscape, ToyWalk, float]:
+        here = Landscape(parts["bend"].value, parts["depth"].value)
+        eps = check_number("the tolerance ε", parts["eps"].value, 0, 10)
+        return here, walk(here, (parts["x"].value, parts["y"].value)), eps
+
+    def words() -> str:
+        try:
+            _, walked, eps = state()
+        except BadInput as error:
+            return f"{str(error)[0].upper()}{str(error)[1:]}"
+        k = np.abs(walked.t - parts["t"].value).argmin()
+        return (
+            f"{sentence(walked, eps)} Smallest ε: {walked.eps:.3f}. At t = {walked.t[k]:.2f} the retain loss is "
+            f"{walked.retain[k]:.3f} and the forget loss {walked.forget[k]:.3f} nats."
+        )
+
+    def draw() -> bytes | None:
+        try:
+            here, walked, eps = state()
+        except BadInput:
+            return None  # the sentence says why, and the last picture stays
+        png = _png(figure(here, {"straight line": walk(here), "path": walked}, eps=eps, t=parts["t"].value))
+        source, alt = base64.b64encode(png).decode(), escape(words(), quote=True)
+        parts["picture"].value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{source}">'
+        return png
+
+    redraw = _soon(draw, later or _event_loop)
+
+    def say() -> None:
+        parts["text"].value = f'<span role="status" aria-live="polite">{escape(words())}</span>'
+
+    def moved(*_: Any) -> None:
+        say()
+        redraw()
+
+    def put(x: float, y: float) -> None:
+        parts["x"].value, parts["y"].value = (float(np.clip(v, *ends)) for v, ends in ((x, ACROSS), (y, UP)))
+
+    def fitted(*_: Any) -> None:
+        here, start = Landscape(parts["bend"].value, parts["depth"].value), (parts["x"].value, parts["y"].value)
+        put(*fit(here, seed=0, start=start)[-1])
+
+    for name in ("x", "y", "t", "bend", "depth", "eps"):
+        parts[name].observe(moved, names="value")
+    parts["line"].on_click(lambda _: put(0, 0))
+    parts["fit"].on_click(fitted)
+    say()
+    columns = [[parts[name] for name in names] for names in (("x", "y", "t"), ("bend", "depth", "eps"))]
+    sliders = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
+    buttons = widgets.HBox([parts["line"], parts["fit"]])
+    return Panel(widgets.VBox([sliders, buttons, parts["text"], parts["picture"]]), parts, words(), draw())
+
+
+def _png(fig) -> bytes:
+    buffer = io.BytesIO()
+    with style():
+        fig.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _soon(draw: Callable[[], Any], later: Callable[[Callable[[], None]], None]) -> Callable[[], None]:
+    """A function that has ``draw`` called later, once for all calls until then."""
+    waiting: list[bool] = []
+
+    def run() -> None:
+        waiting.clear()
+        draw()
+
+    def ask() -> None:
+        if not waiting:
+            waiting.append(True)
+            later(run)
+
+    return ask
+
+
+def _event_loop(function: Callable[[], None]) -> None:
+    """Call a function when the kernel has read what the reader moved meanwhile; at once where no loop runs."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop().call_later(0.05, function)
+    except RuntimeError:
+        function()
