@@ -488,8 +488,10 @@ def _loose(axis: str) -> tuple[str, ...]:
 
 def _shared(a: Mapping[str, str], b: Mapping[str, str]) -> float:
     """How many picks two paths share; the ends' methods count most, then what else names the ends."""
+    # Two ends of one method stay so, and two methods two, where a choice leaves it open.
+    alike = [one.get("start method") == one.get("end method") for one in (a, b)]
     weight = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "curve": 2, "details": 0.5}
-    return sum(weight.get(axis, 2) for axis in a if a[axis] == b.get(axis))
+    return sum(weight.get(axis, 2) for axis in a if a[axis] == b.get(axis)) + (alike[0] == alike[1])
 
 
 def _some(names: Mapping[str, Any], most: int = 6) -> str:

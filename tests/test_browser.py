@@ -300,10 +300,15 @@ def test_other_pair_and_metric(page, study, traces):
     page.locator(".mcutils-curve select").select_option(label="chain: nothing stored")
     page.wait_for_selector(".mcutils-explorer [role=status]:has-text('chain')")
     assert page.locator(".mcutils-explorer h3").inner_text() == title
-    page.locator(".mcutils-start-method select").select_option(label="NPO: changes others too")
-    page.wait_for_selector(".mcutils-explorer h3:has-text('NPO')")
-    page.locator(".mcutils-metric select").select_option(label="loss")
-    page.wait_for_selector(".mcutils-explorer svg text:has-text('forget loss (nats)')")
+
+
+def test_running_it_again_begins_anew(page, traces):
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_selector(".mcutils-explorer h3:text-is('linear, NPO 42 to NPO 87')")
+    idle = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+    page.wait_for_function(idle)
+    assert page.locator(".mcutils-explorer").count() == 1 and point(page) == 15
+    check_cells(cells(page), traces["linear"], 15)
 
 
 def test_one_click_copies_the_code(page, names):
