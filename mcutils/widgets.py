@@ -5,6 +5,7 @@ A move of the slider sends one small frame and redraws nothing. Whatever goes wr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
@@ -132,6 +133,7 @@ class Explorer:
         import ipywidgets as w
 
         self.sources: dict[str, Source] = {one.name: one for one in found}
+        self._labels = Counter(one.label for one in found)
         self.folder, self.message, self.scene = folder, "", None
         self.view = View(next(iter(self.sources), ""))
         self._given, self._scope, self._kept = code, f"mcx{next(_numbers)}", {}
@@ -301,7 +303,7 @@ class Explorer:
 
     def _told(self, source: Source) -> str:
         """A source in words, with its details where another has the same words."""
-        same = sum(one.label == source.label for one in self.sources.values()) > 1
+        same = self._labels[source.label] > 1
         return f"{source.label} ({source.picks['details']})" if same and "details" in source.picks else source.label
 
     def _options(self, axis: str) -> list[tuple[str, str]]:
@@ -330,7 +332,7 @@ class Explorer:
         if not there:
             self._back(f"no path with {axis} {value} is stored; mcutils.study(...).run computes one.")
             return
-        best = min(there, key=lambda one: (-_shared(here, one.picks), not one.traced, one.name))
+        best = min(there, key=lambda one: (-_shared(here, one.picks) - _welcome(one), one.name))
         moved = [a for a in best.picks if a != axis and best.picks[a] != here.get(a)]
         moved = [a for a in moved if a not in _loose(axis)]
         words = ", ".join(f"{a} {best.picks[a]}" for a in moved)
@@ -484,6 +486,11 @@ def _png(figure: Any) -> str:
 def _loose(axis: str) -> tuple[str, ...]:
     """Picks that may change with another without a word: details, and the recipe with the curve (a line has none)."""
     return () if axis == "details" else ("details", "recipe") if axis == "curve" else ("details",)
+
+
+def _welcome(one: Source) -> float:
+    """What speaks for a path where choices leave it open: a trace more than equal details, and the corrected recipe."""
+    return 0.7 * one.traced + 0.6 * (one.picks.get("recipe") in ("corrected", "not fitted"))
 
 
 def _shared(a: Mapping[str, str], b: Mapping[str, str]) -> float:
