@@ -440,6 +440,24 @@ def disagreements_table(walks: Sequence[Walk]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index(["method", "pair"])
 
 
+def recipes_table(walks: Sequence[Walk], claims: Sequence[str] = ("C1", "C13", "C21")) -> pd.DataFrame:
+    """Claims about two seeds, each judged twice on the same pairs and lines: with the curves of either recipe.
+
+    Only pairs that have the line and both curves count. Rows: claims; columns: statistic, then verdict and effect with
+    the curves of the corrected and of the authors' recipe.
+    """
+    import pandas as pd
+
+    rows = beside(walks, ("own", "linear"), ("own", "bezier"), ("authors", "bezier"))
+    controls = [w for w in walks if w.role == "control"]
+    given = [controls + [w for row in rows for w in (row[0], replace(row[k], variant="own"))] for k in (1, 2)]
+    found = []
+    for claim in claims:
+        judged = [TESTS[claim][1](one) for one in given]
+        found.append((claim, CLAIMS[claim].statistic, *map(_found, judged)))
+    return pd.DataFrame(found, columns=["claim", "statistic", "corrected", "authors"]).set_index("claim")
+
+
 PATHS = ("line", "corrected", "better of the two")
 
 
@@ -655,7 +673,7 @@ def shuffled_table(judged: Sequence[Verdict], again: Sequence[Verdict]) -> pd.Da
     rows = []
     for one, other in zip(judged, again, strict=True):
         if one.claim in SHUFFLED_AWAY:
-            rows.append((one.claim, *(f"{v.verdict}, {effect_text(v.effect, v.low, v.high, 2)}" for v in (one, other))))
+            rows.append((one.claim, *map(_found, (one, other))))
     return pd.DataFrame(rows, columns=["claim", "as walked", "shuffled"]).set_index("claim")
 
 
@@ -663,6 +681,10 @@ def ledger_rows(study: Study) -> list[dict]:
     """The ledger of a study, computed: a row for each of the 24 claims (`claims.ledger`)."""
     original, retrained = levels(study)
     return ledger(judge_all(gather(study), telling_gaps(original, retrained)))
+
+
+def _found(one: Verdict) -> str:
+    return f"{one.verdict}, {effect_text(one.effect, one.low, one.high, 2)}"
 
 
 def effect_text(effect: float | None, low: float | None, high: float | None, digits: int = 3, none: str = "-") -> str:

@@ -289,6 +289,20 @@ def test_disagreements_name_the_recipe_that_connects():
     assert len(tables.disagreements_table(walks[:3])) == 0
 
 
+def test_claims_are_judged_by_either_recipe_on_the_pairs_that_have_both():
+    walks = [fitted("own", "linear", e, pair=p) for e, p in zip((0.3, 0.3, 0.05, 0.3), RING, strict=False)]
+    walks += [fitted("own", "bezier", e, pair=p) for e, p in zip((0.0, 0.0, 0.5, 0.0), RING, strict=False)]
+    walks += [fitted("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.0, 0.5), RING, strict=False)]
+    table = tables.recipes_table(walks + controls())
+    assert table.columns.to_list() == ["statistic", "corrected", "authors"]
+    found = {claim: [row[name].split(", ")[1].split(" [")[0] for name in ("corrected", "authors")]
+             for claim, row in table.iterrows()}  # fmt: skip
+    # Of three pairs: joined by line or curve 3 and 2, line only 1 and 1, curve only 2 and 1.
+    assert found["C1"] == ["1.00", "0.67"] and found["C13"] == ["0.33", "0.33"]
+    assert [CLAIMS[c].statistic for c in table.index] == table["statistic"].to_list()
+    assert set(tables.recipes_table(walks[:4] + controls())["authors"]) == {"undecided, -"}
+
+
 def test_the_better_path_is_the_one_that_costs_less():
     table = tables.surplus_table(tables.fits_table([*quadrants(), fitted("own", "linear", 9.0, pair=RING[4])]))
     cost = table.pivot(index="pair", columns="path", values="nats")
