@@ -6,7 +6,7 @@ import numpy as np
 
 from .connectivity import chord
 from .explorer import Scene, extreme, spans, title_of, unit_of
-from .plots import BLACK, BLUE, DPI, GREY, LIGHT, VERMILLION, WIDTH, style
+from .plots import BLACK, BLUE, GREY, LIGHT, VERMILLION, WIDTH, settle, style
 
 LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"))
 IMAGES = 8
@@ -26,7 +26,7 @@ def view_figure(made: Scene):
     panels = [*made.metrics, *([] if isinstance(made.plane, str) else ["plane/retain", "plane/forget"])]
     rows, images = max(1, -(-len(panels) // 2)), len(made.places) > 0
     with style():
-        size = (WIDTH, 2.3 * rows + (1.9 if images else 0) + 0.5)
+        size = (WIDTH, 2.3 * rows + (1.9 if images else 0) + 0.8)
         fig = plt.figure(figsize=size, layout="constrained", dpi=110)
         plt.close(fig)  # a notebook shows what a cell returns, not what pyplot holds
         grid = fig.add_gridspec(rows + images, 2, height_ratios=[2.3] * rows + [1.9] * images)
@@ -36,12 +36,10 @@ def view_figure(made: Scene):
         if images:
             _images(fig, grid[rows, :], made)
         fig.suptitle(f"{made.sources[0].label}: t = {float(made.t[made.view.k]):.3f}", fontsize=10)
-        # As in `plots`: the layout is settled once, so that every later drawing is the same.
-        shown, fig.dpi = fig.dpi, DPI
-        for _ in range(3):
-            fig.draw_without_rendering()
-        fig.set_layout_engine("none")
-        fig.dpi = shown
+        keys = {text: h for ax in fig.axes for h, text in zip(*ax.get_legend_handles_labels(), strict=True)}
+        columns = 1 if sum(map(len, keys)) > 80 else max(1, len(keys))
+        fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns)
+        settle(fig)
     return fig
 
 
@@ -59,7 +57,7 @@ def _curves(ax, made: Scene, name: str) -> None:
         if band is not None:
             ax.fill_between(t, *(factor * band), color=colour, alpha=0.18, lw=0)
         ax.plot(t, values, line, color=colour, marker=marker, ms=2.5, label=made.short(k))
-        ax.plot(t, chord(values, t), ":", color=colour, lw=1.0)
+        ax.plot(t, chord(values, t), ":", color=colour, lw=1.0, label="" if k else "chord")
         ax.plot(t[at], values[at], marker, color=colour, mec=BLACK, ms=7, zorder=5)
         mark = extreme(one, split) if name in ("loss_retain", "loss_forget") else None
         if mark is not None and mark[1] > 0:
@@ -71,7 +69,6 @@ def _curves(ax, made: Scene, name: str) -> None:
     ax.set_title(f"{title_of(name)} ({unit})")
     ax.set_xlabel("t")
     ax.set_xlim(0, 1)
-    ax.legend(loc="best", fontsize=7)
 
 
 def _plane(ax, made: Scene, split: str) -> None:

@@ -17,7 +17,6 @@ from .plots import (
     BAND,
     BLACK,
     BLUE,
-    DPI,
     GREEN,
     GREY,
     LIGHT,
@@ -36,6 +35,7 @@ from .plots import (
     check_columns,
     check_some,
     label,
+    settle,
     style,
 )
 from .settings import BadInput
@@ -704,8 +704,4 @@ def _settle(fig, title: str, words: str = "") -> None:
         fig.supxlabel(words, fontsize=8.5)
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")
-    shown, fig.dpi = fig.dpi, DPI
-    for _ in range(3):
-        fig.draw_without_rendering()
-    fig.set_layout_engine("none")
-    fig.dpi = shown
+    settle(fig)

@@ -494,8 +494,15 @@ def _finish(fig, ax, title: str, first: Sequence = ()) -> None:
     fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns)
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")
-    # The layout moves a little each time it is solved. Settle it here, at the resolution of the file (text is
-    # not quite as wide as on screen), so that every later drawing is the same.
+    settle(fig)
+
+
+def settle(fig) -> None:
+    """Lay out a figure once and for all, so that every later drawing is the same.
+
+    The layout moves a little each time it is solved, and depends on the resolution: text is not quite as wide in a file
+    as on screen. The file's is taken.
+    """
     shown, fig.dpi = fig.dpi, DPI
     for _ in range(3):
         fig.draw_without_rendering()
