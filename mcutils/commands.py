@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .planning import plan, plan_text
-from .reproduce import DEFAULT, NOTEBOOKS, ROOT, SHIPPED, USED, check_folder, check_workers, shown, table
+from .reproduce import DEFAULT, NOTEBOOKS, ROOT, SHIPPED, USED, check_folder, check_workers, python_path, shown, table
 from .runs import cores, missing
 from .settings import BadInput, choose
 from .specs import Spec
@@ -293,7 +293,7 @@ def explore_main(arguments: argparse.Namespace) -> int:
         raise BadInput(f"there is no store in {arguments.store}: name a folder that a run has filled.")
     variables = {
         "MCUTILS_STORE": str(store_folder(arguments.store).resolve()),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": python_path(),
     }
     command = explore_command(arguments.app, arguments.port, not arguments.no_browser)
     return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode

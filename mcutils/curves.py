@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 
+import numpy as np
 import torch
 
 from .data import Task
@@ -42,6 +43,12 @@ def linear(points: int, t: float) -> tuple[float, ...]:
 
 
 CURVES: dict[str, Coefficients] = {"linear": linear, "bezier": bezier, "chain": chain}
+
+
+def points_at(kind: str, points: Sequence[np.ndarray], t: Sequence[float]) -> np.ndarray:
+    """phi(t) (T, ...) for points that are arrays (...), such as places in a plane: sum_j c_j(t) point_j."""
+    rows = (CURVES[kind](len(points), float(one)) for one in t)
+    return np.stack([sum(c * point for c, point in zip(row, points, strict=True)) for row in rows])
 
 
 @dataclass(frozen=True, eq=False)

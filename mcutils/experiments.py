@@ -207,17 +207,17 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneOf]:
 
 def explorer(study: Study) -> list[Spec]:
     """The quickstart's line and curve, and the plane that holds both: through the ends and the control point."""
-    ends = [study.unlearned(study.preset.quickstart_method, seed) for seed in (42, 87)]
-    line, curve = (study.path(*ends, kind=kind) for kind in ("linear", "bezier"))
-    plane = PlaneOf((ends[0], curve, ends[1]), study.preset.forget, 21 if study.preset.points > COARSE else 5)
-    return [*(study.profile(one, retrained=study.seeds[:3]) for one in (line, curve)), plane]
+    *_, line, curve = quickstart(study)
+    path, size = curve.trace.model, 21 if study.preset.points > COARSE else 5
+    return [line, curve, PlaneOf((path.start, path, path.end), study.preset.forget, size)]
 
 
 def shipped(study: Study) -> list[Spec]:
     """What ships beside the notebooks' profiles: the quickstart's models, its curve and all its traces."""
-    ends = [study.unlearned(study.preset.quickstart_method, seed) for seed in (42, 87)]
-    models = [study.original(), study.retrained(42), *ends, study.path(*ends, kind="bezier")]
-    return [*models, *dict.fromkeys(trace for one in quickstart(study) for trace in parents(one))]
+    shown = quickstart(study)
+    curve = shown[-1].trace.model
+    models = [study.original(), study.retrained(42), curve.start, curve.end, curve]
+    return [*models, *dict.fromkeys(trace for one in shown for trace in parents(one))]
 
 
 def profiles(study: Study, routes: Sequence[Route]) -> list[Spec]:

@@ -21,6 +21,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from .connectivity import chord
+from .curves import points_at
 from .metrics import METRICS
 from .planes import Plane
 from .plots import label
@@ -356,13 +357,8 @@ class Scene:
         found = self._found[self.sources.index(source)]
         if isinstance(found, str) or not np.array_equal(found[0].models, self.plane[0].models):
             return None
-        nodes, t = found[0].models[list(found[1])], np.asarray(t)[:, None]
-        if len(nodes) == 2:
-            return (1 - t) * nodes[0] + t * nodes[1]
-        if source.picks.get("curve") == "bezier":
-            return (1 - t) ** 2 * nodes[0] + 2 * t * (1 - t) * nodes[1] + t**2 * nodes[2]
-        first, second = (1 - 2 * t) * nodes[0] + 2 * t * nodes[1], (2 - 2 * t) * nodes[1] + (2 * t - 1) * nodes[2]
-        return np.where(t < 0.5, first, second)
+        nodes = found[0].models[list(found[1])]
+        return points_at("linear" if len(nodes) == 2 else source.picks["curve"], nodes, t)
 
     def _map(self, split: str) -> str:
         """Contours of one loss on the plane, with the paths that lie in it."""

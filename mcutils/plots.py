@@ -101,23 +101,31 @@ def save(fig, name: str, folder: str | Path) -> tuple[Path, Path]:
 
     Raises BadInput if the folder cannot be written.
     """
-    folder = Path(folder)
+    png, svg = Path(folder) / f"{name}.png", Path(folder) / f"{name}.svg"
+    for path, kind in ((png, "png"), (svg, "svg")):
+        write(path, encoded(fig, kind))
+    return png, svg
+
+
+def encoded(fig, kind: str = "png", dpi: int = DPI) -> bytes:
+    """A figure as the bytes of a png or svg file: the same for the same figure."""
     # No date, program or version in the files; the style fixes the svg's ids.
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
-    paths = []
-    for kind, entries in metadata.items():
-        buffer, path = io.BytesIO(), folder / f"{name}.{kind}"
-        with style():
-            fig.savefig(buffer, format=kind, dpi=DPI, metadata=entries)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{path.name}.part")
-            partial.write_bytes(buffer.getvalue())
-            os.replace(partial, path)
-        except OSError as error:
-            raise BadInput(f"cannot write {path.name} in the folder {folder}: {error.strerror}.") from error
-        paths.append(path)
-    return tuple(paths)
+    buffer = io.BytesIO()
+    with style():
+        fig.savefig(buffer, format=kind, dpi=dpi, metadata=metadata[kind])
+    return buffer.getvalue()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file at once or not at all, into a folder that is made if need be; raises BadInput if it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.part")
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except OSError as error:
+        raise BadInput(f"cannot write {path.name} in the folder {path.parent}: {error.strerror}.") from error
 
 
 def label(name: str) -> str:

@@ -101,7 +101,7 @@ def reproduce(
     check_engine(engine or None)
     variables = {
         # The code that runs is the code beside these notebooks, on the Python that runs this.
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": python_path(),
         "JUPYTER_PREFER_ENV_PATH": "1",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -262,6 +262,11 @@ def check_data(preset_name: str) -> None:
     for name in names:
         read_shipped(name)
     DATASETS[choose("data set", preset(preset_name).dataset, DATASETS)]()
+
+
+def python_path() -> str:
+    """``PYTHONPATH`` with which a kernel runs the code beside these notebooks."""
+    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ nats, places are rows (x, y), and what a path is judged by comes from `connectiv
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ import numpy as np
 
 from .claims import TOLERANCE
 from .connectivity import barrier, check_gap, chord, excess, forget_deficit, mcu
-from .curves import CURVES
-from .plots import BLACK, GREY, LIGHT, VERMILLION, WIDTH, _colour, _key, _marks, _widen, check_some, style
+from .curves import points_at
+from .plots import BLACK, GREY, LIGHT, VERMILLION, WIDTH, _colour, _key, _marks, _widen, check_some, encoded, style
 from .settings import BadInput
 
 START, END = np.array([-1.0, 0.0]), np.array([1.0, 0.0])  # the two unlearned models
@@ -158,9 +157,8 @@ class ToyWalk:
 def path(control, t) -> np.ndarray:
     """phi(t) (T, ..., 2) between the unlearned models: the line, or quadratic Bezier curves by control (..., 2)."""
     control = None if control is None else check_places(control)
-    points = [START, END] if control is None else [START, control, END]
-    rows = [CURVES["linear" if control is None else "bezier"](len(points), float(one)) for one in np.atleast_1d(t)]
-    return np.stack([sum(c * point for c, point in zip(row, points, strict=True)) for row in rows])
+    kind, points = ("linear", [START, END]) if control is None else ("bezier", [START, control, END])
+    return points_at(kind, points, np.atleast_1d(t))
 
 
 def walk(landscape: Landscape, control=None, points: int = 101) -> ToyWalk:
@@ -447,7 +445,7 @@ def play(
             here, walked, eps = state()
         except BadInput:
             return None  # the sentence says why, and the last picture stays
-        png = _png(figure(here, {"straight line": walk(here), "path": walked}, eps=eps, t=parts["t"].value))
+        png = encoded(figure(here, {"straight line": walk(here), "path": walked}, eps=eps, t=parts["t"].value), dpi=100)
         source, alt = base64.b64encode(png).decode(), escape(words(), quote=True)
         parts["picture"].value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{source}">'
         return png
@@ -477,13 +475,6 @@ def play(
     sliders = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
     buttons = widgets.HBox([parts["line"], parts["fit"]])
     return Panel(widgets.VBox([sliders, buttons, parts["text"], parts["picture"]]), parts, words(), draw())
-
-
-def _png(fig) -> bytes:
-    buffer = io.BytesIO()
-    with style():
-        fig.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _soon(draw: Callable[[], Any], later: Callable[[Callable[[], None]], None]) -> Callable[[], None]:

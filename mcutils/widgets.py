@@ -5,6 +5,7 @@ A move of the slider sends one small frame and redraws nothing. Whatever goes wr
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from .explorer import Scene, View, check_view, metrics_of, nearest, page, quanti
 from .explorer_plots import view_figure
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
-from .plots import label, save
+from .plots import encoded, label, save, write
 from .settings import BadInput
 from .sources import Numbers, Source, sources
 from .specs import VERSIONS, Spec, key, kind_of
@@ -442,12 +443,8 @@ class Explorer:
             return found[kind]
         if kind != "html":
             raise BadInput(f"a view is saved as png, svg or html, not as {kind!r}.")
-        text, path = self.page(), self.folder / f"{name}.html"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise BadInput(f"cannot write {path.name} in {self.folder}: {error.strerror}.") from error
+        path = self.folder / f"{name}.html"
+        write(path, self.page().encode("utf-8"))
         return path
 
     def close(self) -> None:
@@ -459,8 +456,8 @@ class Explorer:
         data = dict(self.widget._repr_mimebundle_() or {})
         if self.scene is None:
             return {**data, "text/plain": self.message}
-        words = self.scene.alt(self.view.k)
-        return {**data, "text/plain": words, "image/png": _png(self.figure())}, {"image/png": {"alt": words}}
+        words, picture = self.scene.alt(self.view.k), base64.b64encode(encoded(self.figure(), dpi=110)).decode()
+        return {**data, "text/plain": words, "image/png": picture}, {"image/png": {"alt": words}}
 
 
 def _missing(made: Scene) -> str:
@@ -469,18 +466,6 @@ def _missing(made: Scene) -> str:
     if made.metrics:
         return ""
     return f"There is no {title_of(name)} of this path: {made.numbers[0].lacking(name)}."
-
-
-def _png(figure: Any) -> str:
-    import base64
-    import io
-
-    from .plots import style
-
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _loose(axis: str) -> tuple[str, ...]:

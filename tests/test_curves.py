@@ -13,7 +13,18 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from mcutils import curves
-from mcutils.curves import CURVES, RECIPES, Curve, Recipe, draw_t, fit_curve, geometry, line, points_of
+from mcutils.curves import (
+    CURVES,
+    RECIPES,
+    Curve,
+    Recipe,
+    draw_t,
+    fit_curve,
+    geometry,
+    line,
+    points_at,
+    points_of,
+)
 from mcutils.models import build
 from mcutils.objectives import Step
 from mcutils.settings import BadInput, MethodSettings, Plan
@@ -551,3 +562,12 @@ def test_bad_input_to_a_fit(tiny, task, theta):
         with pytest.raises(BadInput, match=message) as caught:
             call()
         assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "n"), [("linear", 2), ("bezier", 3), ("bezier", 4), ("chain", 3)])
+def test_points_that_are_arrays_are_mixed_as_weights_are(kind, n):
+    points, t = np.random.default_rng(0).normal(size=(n, 2)), np.linspace(0, 1, 7)
+    expected = [np.array(CURVES[kind](n, float(one))) @ points for one in t]
+    assert points_at(kind, points, t) == pytest.approx(np.array(expected))
+    stacked = points_at(kind, [np.stack([p, 2 * p]) for p in points], t)
+    assert stacked == pytest.approx(np.stack([expected, 2 * np.array(expected)], axis=1))
