@@ -204,7 +204,7 @@ class Explorer:
         for axis in axes:
             words = axis.removeprefix("start ").removeprefix("end ")
             width = "auto" if axis in ("details", "path") else "205px"
-            self.picks[axis] = w.Dropdown(description=words, style=wide, layout=w.Layout(width=width, max_width="100%"))
+            self.picks[axis] = w.Dropdown(description=words, style=wide, layout=w.Layout(width=width, max_width="calc(100% - 4px)"))
         self.metric = w.Dropdown(options=[(label(n), n) for n in quantities()], description="metric", style=wide)
         self.metric.layout = w.Layout(width="230px")
         self.splits = {s: w.ToggleButton(description=s, layout=w.Layout(width="70px")) for s in SPLITS}
@@ -212,7 +212,7 @@ class Explorer:
         self.eps.layout = w.Layout(width="260px")
         self.mode = w.Dropdown(options=list(COMPARES), description="compare", style=wide)
         self.mode.layout = w.Layout(width="190px")
-        self.other = w.Dropdown(description="with", style=wide, layout=w.Layout(width="330px", max_width="100%"))
+        self.other = w.Dropdown(description="with", style=wide, layout=w.Layout(width="auto", max_width="calc(100% - 4px)"))
         self.play = w.Play(interval=INTERVAL, min=0, max=1, description="play along the path")
         self.slider = w.IntSlider(min=0, max=1, readout=False, description="t", style=wide)
         self.slider.layout = w.Layout(flex="1 1 200px", width="auto", min_width="120px")
