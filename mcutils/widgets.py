@@ -37,6 +37,7 @@ NAMES = {  # what could be stored, for picks of a study or store
     "recipe": tuple(RECIPES),
 }  # fmt: skip
 KEPT = 8  # paths whose numbers stay in memory
+WHOLE = "calc(100% - 4px)"  # of a row: a list as wide as it would lose its right edge
 INTERVAL = 250  # milliseconds between two points while playing
 COMPARES = {"no": "", "overlaid": "overlaid", "side by side": "beside"}
 _numbers = count(1)
@@ -204,7 +205,7 @@ class Explorer:
         for axis in axes:
             words = axis.removeprefix("start ").removeprefix("end ")
             width = "auto" if axis in ("details", "path") else "205px"
-            self.picks[axis] = w.Dropdown(description=words, style=wide, layout=w.Layout(width=width, max_width="calc(100% - 4px)"))
+            self.picks[axis] = w.Dropdown(description=words, style=wide, layout=w.Layout(width=width, max_width=WHOLE))
         self.metric = w.Dropdown(options=[(label(n), n) for n in quantities()], description="metric", style=wide)
         self.metric.layout = w.Layout(width="230px")
         self.splits = {s: w.ToggleButton(description=s, layout=w.Layout(width="70px")) for s in SPLITS}
@@ -212,7 +213,7 @@ class Explorer:
         self.eps.layout = w.Layout(width="260px")
         self.mode = w.Dropdown(options=list(COMPARES), description="compare", style=wide)
         self.mode.layout = w.Layout(width="190px")
-        self.other = w.Dropdown(description="with", style=wide, layout=w.Layout(width="auto", max_width="calc(100% - 4px)"))
+        self.other = w.Dropdown(description="with", style=wide, layout=w.Layout(width="auto", max_width=WHOLE))
         self.play = w.Play(interval=INTERVAL, min=0, max=1, description="play along the path")
         self.slider = w.IntSlider(min=0, max=1, readout=False, description="t", style=wide)
         self.slider.layout = w.Layout(flex="1 1 200px", width="auto", min_width="120px")
