@@ -21,24 +21,24 @@ from .plots import (
     ORANGE,
     PURPLE,
     VERMILLION,
-    _chord_and_tolerance,
-    _colour,
-    _excess_panels,
-    _finish,
-    _finish_excess,
-    _grid,
-    _interval_row,
-    _key,
-    _kinds,
-    _marker,
-    _marks,
-    _part,
-    _rows,
-    _widen,
     check_columns,
     check_some,
+    chord_and_tolerance,
+    colour_of,
+    entry,
+    excess_panels,
+    finish,
+    finish_excess,
+    interval_row,
+    kinds_of,
     label,
+    marker_of,
+    marks_of,
+    name_rows,
+    panel_grid,
     style,
+    where,
+    widen,
 )
 from .similarity import SIMILARITIES
 from .verdicts import CHANGE
@@ -66,7 +66,7 @@ COOL, WARM = ("#08306B", "#2A6FB0", "#9CC7E6", "#EAF3FA"), ("#FDEBD6", "#F5A65B"
 EMPTY = "#ECECEC"
 DOTTED = (0, (1, 1.2))
 # Rows of several markers each: slighter than those of one.
-_spread_row = partial(_interval_row, below=0.09, dot=2.6, faint=0.55, line=1.4, mark=5, edge=0.6, over=3)
+_spread_row = partial(interval_row, below=0.09, dot=2.6, faint=0.55, line=1.4, mark=5, edge=0.6, over=3)
 LEAST = 0.01  # G: an axis that is linear to the tolerance shows no more than this of nothing
 
 
@@ -81,27 +81,27 @@ def conditions_figure(table, summary, conditions: Sequence[str], *, threshold: f
         title: over the figure.
     """
     check_columns(table, ("condition", "method", "curve", "barrier", "deficit"))
-    methods, kinds = list(dict.fromkeys(table["method"])), _kinds(table)
+    methods, kinds = list(dict.fromkeys(table["method"])), kinds_of(table)
     with style():
-        fig, axes = _grid(len(kinds), 2, 1.0 + len(kinds) * (0.5 + 0.4 * len(methods)), sharey=True, sharex="col")
+        fig, axes = panel_grid(len(kinds), 2, 1.0 + len(kinds) * (0.5 + 0.4 * len(methods)), sharey=True, sharex="col")
         for row, kind in zip(axes, kinds, strict=True):
             for ax, measure in zip(row, ("barrier", "deficit"), strict=True):
                 for y, method in enumerate(methods):
                     for k, condition in enumerate(conditions):
                         height = y + 0.26 * (k - (len(conditions) - 1) / 2)
                         here = {"condition": condition, "method": method, "curve": kind}
-                        pairs, found = _part(table, **here)[measure], _part(summary, **here, measure=measure)
+                        pairs, found = where(table, **here)[measure], where(summary, **here, measure=measure)
                         _spread_row(ax, height, pairs, found, *PLACES[k])
                 _bands(ax, len(methods))
                 ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
                 ax.set_title(f"{label(kind)}: {HEADINGS[measure]}")
                 ax.grid(axis="y", visible=False)
         for ax, measure in zip(axes[-1], ("barrier", "deficit"), strict=True):
-            _signed_log(ax, np.r_[table[measure], _part(summary, measure=measure)["high"]], threshold)
+            _signed_log(ax, np.r_[table[measure], where(summary, measure=measure)["high"]], threshold)
             ax.set_xlabel(f"{HEADINGS[measure]} (G): linear to {threshold:g}, then log")
-        _rows(axes[0, 0], methods)
-        keys = [_key(m, c, SHOWN.get(n, n), ls="-") for n, (c, m) in zip(conditions, PLACES, strict=False)]
-        _finish(fig, axes[0, 0], title, [*keys, _key("o", GREY, "one pair", ms=3)])
+        name_rows(axes[0, 0], methods)
+        keys = [entry(m, c, SHOWN.get(n, n), ls="-") for n, (c, m) in zip(conditions, PLACES, strict=False)]
+        finish(fig, axes[0, 0], title, [*keys, entry("o", GREY, "one pair", ms=3)])
     return fig
 
 
@@ -116,16 +116,16 @@ def changes_figure(table, *, edge: float = CHANGE, linear: float = TOLERANCE, ti
     """
     check_columns(table, ("condition", "method", "curve", "change", "low", "high"))
     methods, conditions, kinds = (list(dict.fromkeys(table[c])) for c in ("method", "condition", "curve"))
-    kinds = _kinds(table)
+    kinds = kinds_of(table)
     with style():
-        fig, axes = _grid(1, len(conditions), 1.3 + 0.34 * len(methods), sharey=True, sharex=True)
+        fig, axes = panel_grid(1, len(conditions), 1.3 + 0.34 * len(methods), sharey=True, sharex=True)
         for ax, condition in zip(axes[0], conditions, strict=True):
             for y, method in enumerate(methods):
                 for j, kind in enumerate(kinds):
-                    found = _part(table, condition=condition, method=method, curve=kind)
+                    found = where(table, condition=condition, method=method, curve=kind)
                     found = found.rename(columns={"change": "estimate"})
                     height = y + 0.34 * (j - (len(kinds) - 1) / 2)
-                    _spread_row(ax, height, (), found, _colour(kind), _marker(kind))
+                    _spread_row(ax, height, (), found, colour_of(kind), marker_of(kind))
             _bands(ax, len(methods))
             ax.axvspan(-edge, edge, color=LIGHT, lw=0, zorder=0.5, label=f"neither (within {edge:g} G)")
             ax.axvline(0, color=BLACK, lw=0.8)
@@ -133,9 +133,9 @@ def changes_figure(table, *, edge: float = CHANGE, linear: float = TOLERANCE, ti
             ax.set_xlabel("← helps      change of smallest eps (G)      harms →", fontsize=8)
             ax.grid(axis="y", visible=False)
         _signed_log(axes[0, 0], table[["change", "low", "high"]].to_numpy(float), linear)
-        _rows(axes[0, 0], methods)
-        keys = [_key(_marker(k), _colour(k), f"{label(k)}: mean, 95 % interval", ls="-") for k in kinds]
-        _finish(fig, axes[0, 0], title, keys)
+        name_rows(axes[0, 0], methods)
+        keys = [entry(marker_of(k), colour_of(k), f"{label(k)}: mean, 95 % interval", ls="-") for k in kinds]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 
@@ -150,29 +150,29 @@ def crossing_figure(table, across: str, *, eps: float = TOLERANCE, columns: int 
         title: over the figure.
     """
     check_columns(table, ("condition", "method", "pair", "curve", "t", "retain_excess", "forget_excess"))
-    ours, base = _part(table, condition=across), _part(table, condition="random")
+    ours, base = where(table, condition=across), where(table, condition="random")
     check_some(ours, f"walks of {across}")
     methods = list(dict.fromkeys(ours["method"]))
     with style():
-        fig, panels = _excess_panels(methods, columns)
+        fig, panels = excess_panels(methods, columns)
         for ax, method, split, _ in panels:
-            _along_panel(ax, _part(ours, method=method), _part(base, method=method), f"{split}_excess", eps)
-        dotted = _key("", GREY, "two seeds, mean", ls=DOTTED)
-        keys = [_key(_marker(kind), _colour(kind), label(kind), ls="-") for kind in _kinds(ours)]
-        _finish_excess(fig, title, [*keys, dotted])
+            _along_panel(ax, where(ours, method=method), where(base, method=method), f"{split}_excess", eps)
+        dotted = entry("", GREY, "two seeds, mean", ls=DOTTED)
+        keys = [entry(marker_of(kind), colour_of(kind), label(kind), ls="-") for kind in kinds_of(ours)]
+        finish_excess(fig, title, [*keys, dotted])
     return fig
 
 
 def _along_panel(ax, ours, base, column: str, eps: float) -> None:
-    for kind in _kinds(ours):
-        colour, rows = _colour(kind), _part(ours, curve=kind)
+    for kind in kinds_of(ours):
+        colour, rows = colour_of(kind), where(ours, curve=kind)
         for _, one in rows.groupby("pair", sort=False):
             ax.plot(one["t"], one[column], color=colour, lw=0.7, alpha=0.45)
-        two = _part(base, curve=kind).groupby("t")[column].mean()
+        two = where(base, curve=kind).groupby("t")[column].mean()
         ax.plot(two.index, two, color=colour, lw=1.6, ls=DOTTED, zorder=2.5)
         mean = rows.groupby("t")[column].mean()
-        ax.plot(mean.index, mean, color=colour, lw=2.2, zorder=2.4, **_marks(kind, len(mean), 4))
-    _chord_and_tolerance(ax, column, eps)
+        ax.plot(mean.index, mean, color=colour, lw=2.2, zorder=2.4, **marks_of(kind, len(mean), 4))
+    chord_and_tolerance(ax, column, eps)
 
 
 def _bands(ax, rows: int) -> None:
@@ -246,7 +246,7 @@ def matrix_figure(pairs, methods: Sequence[str], tree, *, threshold: float = TOL
     top = _top(pairs)
     with style():
         ratios = {"width_ratios": [1, 1, 0.5]}
-        fig, axes = _grid(1, 3, 2.1 + 0.32 * len(methods), gridspec_kw=ratios)
+        fig, axes = panel_grid(1, 3, 2.1 + 0.32 * len(methods), gridspec_kw=ratios)
         for ax, measure in zip(axes[0], ("barrier", "deficit"), strict=False):
             image = _heat(ax, pair_matrix(pairs, measure, methods), top, threshold)
             if len(methods) <= NUMBERS:
@@ -255,8 +255,8 @@ def matrix_figure(pairs, methods: Sequence[str], tree, *, threshold: float = TOL
             _names(ax, methods, first=measure == "barrier")
         _dendrogram(axes[0, 2], tree, len(methods), threshold)
         _colour_bar(fig, image, axes[0, :2], top, threshold)
-        numbers = [_key("$?$", BLACK, "its 95 % interval crosses the tolerance")] if len(methods) <= NUMBERS else []
-        _finish(fig, axes[0, 0], title, [*numbers, _empty("not walked")])
+        numbers = [entry("$?$", BLACK, "its 95 % interval crosses the tolerance")] if len(methods) <= NUMBERS else []
+        finish(fig, axes[0, 0], title, [*numbers, _empty("not walked")])
     return fig
 
 
@@ -276,7 +276,7 @@ def matrices_figure(
     top = _top(pairs)
     joined = pairs.assign(joined=(pairs["connected"] == pairs["n"]).astype(float))
     with style():
-        fig, axes = _grid(2, len(conditions), 2.6 + 0.27 * len(methods), sharex=True, sharey=True)
+        fig, axes = panel_grid(2, len(conditions), 2.6 + 0.27 * len(methods), sharex=True, sharey=True)
         fig.get_layout_engine().set(w_pad=0.03)
         for row, measure in zip(axes, ("barrier", "deficit"), strict=True):
             for ax, condition in zip(row, conditions, strict=True):
@@ -292,7 +292,7 @@ def matrices_figure(
                 _names(ax, methods, first=ax is row[0], below=measure == "deficit")
             row[0].set_ylabel(HEADINGS[measure])
         _colour_bar(fig, image, axes, top, threshold)
-        _finish(fig, axes[0, 0], title, [_empty("not walked")])
+        finish(fig, axes[0, 0], title, [_empty("not walked")])
     return fig
 
 
@@ -390,25 +390,25 @@ def curves_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
         title: over the figure.
     """
     check_columns(table, ("condition", "method", "other", "curve", "eps", "low", "high"))
-    conditions, kinds = list(dict.fromkeys(table["condition"])), _kinds(table)
+    conditions, kinds = list(dict.fromkeys(table["condition"])), kinds_of(table)
     pairs = list(dict.fromkeys(zip(table["method"], table["other"], strict=True)))
     with style():
-        fig, axes = _grid(1, len(conditions), 1.7 + 0.4 * len(pairs), sharey=True, sharex=True)
+        fig, axes = panel_grid(1, len(conditions), 1.7 + 0.4 * len(pairs), sharey=True, sharex=True)
         for ax, condition in zip(axes[0], conditions, strict=True):
             for y, (method, other) in enumerate(pairs):
-                here = _part(table, condition=condition, method=method, other=other)
+                here = where(table, condition=condition, method=method, other=other)
                 for j, kind in enumerate(kinds):
-                    found = _part(here, curve=kind).rename(columns={"eps": "estimate"})
-                    _spread_row(ax, y + 0.26 * (j - (len(kinds) - 1) / 2), (), found, _colour(kind), _marker(kind))
+                    found = where(here, curve=kind).rename(columns={"eps": "estimate"})
+                    _spread_row(ax, y + 0.26 * (j - (len(kinds) - 1) / 2), (), found, colour_of(kind), marker_of(kind))
             _bands(ax, len(pairs))
             ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
             ax.set_title(PLAIN.get(condition, SHOWN.get(condition, condition)), fontsize=8.5)
             ax.set_xlabel("smallest eps (G)", fontsize=8)
             ax.grid(axis="y", visible=False)
         _signed_log(axes[0, 0], table[["eps", "high"]].to_numpy(float), threshold, few=True)
-        _rows(axes[0, 0], [f"{label(a)} –\n{label(b)}" for a, b in pairs])
-        keys = [_key(_marker(k), _colour(k), f"{label(k)}, 95 % interval", ls="-") for k in kinds]
-        _finish(fig, axes[0, 0], title, keys)
+        name_rows(axes[0, 0], [f"{label(a)} –\n{label(b)}" for a, b in pairs])
+        keys = [entry(marker_of(k), colour_of(k), f"{label(k)}, 95 % interval", ls="-") for k in kinds]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 
@@ -430,9 +430,9 @@ def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, titl
     looks = {"barrier": (BLUE, "o"), "deficit": (VERMILLION, "s")}
     seeds = next(column for column in levels if column.startswith("two seeds"))
     with style():
-        fig, axes = _grid(-(-len(names) // 3), 3, 1.0 + 2.4 * -(-len(names) // 3), sharey=True)
+        fig, axes = panel_grid(-(-len(names) // 3), 3, 1.0 + 2.4 * -(-len(names) // 3), sharey=True)
         for ax, name in zip(axes.flat, names, strict=False):
-            here = _part(table, similarity=name)
+            here = where(table, similarity=name)
             for target, (colour, marker) in looks.items():
                 ax.plot(
                     here["value"], here[target], marker, color=colour, ms=4, alpha=0.7, mew=0, label=HEADINGS[target]
@@ -441,7 +441,7 @@ def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, titl
             ax.axvline(levels.loc[name, seeds], color=GREY, lw=1.2, ls="-", label="two seeds")
             far = levels.loc[name, "method and retrained, mean"]
             ax.axvline(far, color=GREY, lw=1.2, ls=":", label="to retrained")
-            found = [_tested(row) for row in _part(tests, similarity=name).itertuples()]
+            found = [_tested(row) for row in where(tests, similarity=name).itertuples()]
             ax.set_title("\n".join([ALIKE.get(name, label(name)), *found]), fontsize=8)
             high = SIMILARITIES[name].alike == "high"
             ax.set_xlabel("more alike →" if high else "← more alike", fontsize=8)
@@ -450,7 +450,7 @@ def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, titl
         _signed_log(axes[0, 0], table[["barrier", "deficit"]].to_numpy(float), threshold, "y")
         for ax in list(axes.flat)[len(names) :]:
             ax.set_axis_off()
-        _finish(fig, axes[0, 0], title)
+        finish(fig, axes[0, 0], title)
     return fig
 
 
@@ -473,13 +473,13 @@ def reliance_figure(table, *, columns: int = 4, title: str = ""):
     rows = -(-len(methods) // columns)
     looks = {"forget": (VERMILLION, "o", "-"), "test": (BLUE, "s", (0, (4, 1.5)))}
     with style():
-        fig, axes = _grid(rows, columns, 1.1 + 1.75 * rows, sharex=True, sharey=True)
+        fig, axes = panel_grid(rows, columns, 1.1 + 1.75 * rows, sharex=True, sharey=True)
         for k, ax in enumerate(axes.flat):
             if k >= len(methods):
                 ax.set_axis_off()
                 continue
             for split, (colour, marker, line) in looks.items():
-                one = _part(table, method=methods[k], split=split).sort_values("x", kind="stable")
+                one = where(table, method=methods[k], split=split).sort_values("x", kind="stable")
                 steps = {"marker": marker, "ms": 3.4, "markevery": max(1, (len(one) - 1) // 8)}
                 ax.fill_between(one["x"], one["low"], one["high"], color=colour, alpha=0.18, lw=0)
                 ax.plot(one["x"], one["reliance"], color=colour, ls=line, label=f"{split} images, 95 % band", **steps)
@@ -489,10 +489,10 @@ def reliance_figure(table, *, columns: int = 4, title: str = ""):
             ax.tick_params(labelbottom=k + columns >= len(methods))
             if k % columns == 0:
                 ax.set_ylabel("reliance")
-        _widen(axes[0, 0], 0.3)
+        widen(axes[0, 0], 0.3)
         axes[0, 0].set_xlim(-0.08, 2.08)
         axes[0, 0].set_xticks([0, 1, 2], ["original", "unlearned", "retrained"], fontsize=8, rotation=30, ha="right")
-        _finish(fig, axes[0, 0], title)
+        finish(fig, axes[0, 0], title)
     return fig
 
 
@@ -510,21 +510,21 @@ def sizes_figure(pairs, summary, fits, *, threshold: float = TOLERANCE, title: s
         title: over the figure.
     """
     check_columns(pairs, ("method", "curve", "size", *MEASURES))
-    methods, kinds = list(dict.fromkeys(pairs["method"])), _kinds(pairs)
+    methods, kinds = list(dict.fromkeys(pairs["method"])), kinds_of(pairs)
     with style():
-        fig, axes = _grid(3, len(methods), 6.4, sharex=True)
+        fig, axes = panel_grid(3, len(methods), 6.4, sharex=True)
         for row, measure in zip(axes, ("deficit", "barrier", "eps"), strict=True):
             for ax, method in zip(row, methods, strict=True):
                 for j, kind in enumerate(kinds):
-                    here, colour = {"method": method, "curve": kind}, _colour(kind)
+                    here, colour = {"method": method, "curve": kind}, colour_of(kind)
                     shift = 0.12 * (2 * j - len(kinds) + 1)
-                    one, dots = _part(summary, **here, measure=measure).sort_values("size"), _part(pairs, **here)
+                    one, dots = where(summary, **here, measure=measure).sort_values("size"), where(pairs, **here)
                     x = 100 * one["size"] + shift
                     ax.plot(100 * dots["size"] + shift, dots[measure], "o", color=colour, ms=3, alpha=0.4, mew=0)
                     ax.vlines(x, one["low"], one["high"], color=colour, lw=1.4)
                     look = {"color": colour, "ms": 5, "mec": "white", "mew": 0.6}
-                    ax.plot(x, one["estimate"], _marker(kind), label=f"{label(kind)}, 95 %", **look)
-                    for fit in _part(fits, **here, measure=measure).itertuples():
+                    ax.plot(x, one["estimate"], marker_of(kind), label=f"{label(kind)}, 95 %", **look)
+                    for fit in where(fits, **here, measure=measure).itertuples():
                         ends = [100 * v for v in SPAN]
                         ax.plot(ends, [fit.at_low, fit.at_high], color=colour, lw=1.2, ls=(0, (4, 2)), zorder=1.5)
                 ax.axhspan(0, threshold, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({threshold:g} G)")
@@ -537,7 +537,10 @@ def sizes_figure(pairs, summary, fits, *, threshold: float = TOLERANCE, title: s
                     ax.set_xlabel("forgotten (% of the pool)")
             row[0].set_ylabel(f"{HEADINGS[measure]} (G)")
         axes[0, 0].set_xticks(sorted({100 * v for v in pairs["size"]}))
-        _finish(
-            fig, axes[0, 0], title, [_key("", GREY, "straight fit", ls="--", lw=1.2), _key("o", GREY, "one pair", ms=3)]
+        finish(
+            fig,
+            axes[0, 0],
+            title,
+            [entry("", GREY, "straight fit", ls="--", lw=1.2), entry("o", GREY, "one pair", ms=3)],
         )
     return fig

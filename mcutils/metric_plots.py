@@ -24,19 +24,19 @@ from .plots import (
     PURPLE,
     SKY,
     VERMILLION,
-    _finish,
-    _grid,
-    _interval_row,
-    _key,
-    _part,
-    _percent,
-    _rows,
-    _widen,
     check_columns,
     check_some,
+    entry,
+    finish,
+    interval_row,
     label,
+    name_rows,
+    panel_grid,
+    percent_ticks,
     settle,
     style,
+    where,
+    widen,
 )
 from .settings import BadInput
 
@@ -82,12 +82,12 @@ def metrics_figure(table, losses, *, eps: float | None = None, title: str = ""):
     check_columns(losses, ("t", "retain_excess", "forget_excess"))
     names = list(dict.fromkeys(table["kind"]))
     with style():
-        fig, axes = _grid(-(-(len(names) + 1) // 2), 2, 1.0 + 1.75 * -(-(len(names) + 1) // 2), sharex=True)
+        fig, axes = panel_grid(-(-(len(names) + 1) // 2), 2, 1.0 + 1.75 * -(-(len(names) + 1) // 2), sharex=True)
         _joined_panel(axes.flat[0], losses, eps)
         for ax, kind in zip(list(axes.flat)[1:], names, strict=False):
-            part = _part(table, kind=kind)
+            part = where(table, kind=kind)
             for (colour, marker), metric in zip(SERIES, dict.fromkeys(part["metric"]), strict=False):
-                one = _part(part, metric=metric)
+                one = where(part, metric=metric)
                 text = (
                     metric_label(metric)
                     .removeprefix(f"{SINGULAR.get(kind, kind)}, ")
@@ -123,7 +123,7 @@ def _joined_panel(ax, losses, eps: float | None) -> None:
             limit, word = (eps, "at most") if split == "retain" else (-eps, "at least")
             ax.axhline(limit, color=colour, lw=1.0, ls=":", zorder=1, label=f"{word} {limit:+g}")
     ax.axhline(0, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
-    _widen(ax, 2.6 * (eps or 0.1))
+    widen(ax, 2.6 * (eps or 0.1))
     ax.set_title("The two losses of MCU")
     ax.set_ylabel("excess (G)")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.4, borderaxespad=0.3)
@@ -146,7 +146,7 @@ def correlation_figure(names: Sequence[str], signed: np.ndarray, strength: np.nd
     shown = np.where(np.tri(count, k=-1, dtype=bool), signed, strength)
     np.fill_diagonal(shown, np.nan)
     with style():
-        fig, axes = _grid(1, 1, 1.9 + 0.27 * count)
+        fig, axes = panel_grid(1, 1, 1.9 + 0.27 * count)
         ax = axes[0, 0]
         colours = plt.get_cmap("RdBu_r").with_extremes(bad=LIGHT)
         image = ax.imshow(np.ma.masked_invalid(shown), cmap=colours, vmin=-1, vmax=1, aspect="auto")
@@ -184,13 +184,13 @@ def shapes_figure(table, summary, *, threshold: float | None = None, title: str 
     kinds = dict(zip(table["metric"], table["kind"], strict=True))
     names = list(kinds)
     with style():
-        fig, axes = _grid(1, 3, 1.5 + 0.24 * len(names), sharey=True)
+        fig, axes = panel_grid(1, 3, 1.5 + 0.24 * len(names), sharey=True)
         for ax, (measure, heading) in zip(axes[0], SHAPE_TITLES.items(), strict=True):
             for y, name in enumerate(names):
-                values = _part(table, metric=name)[measure].to_numpy(float)
-                found = _part(summary, metric=name, measure=measure)
+                values = where(table, metric=name)[measure].to_numpy(float)
+                found = where(summary, metric=name, measure=measure)
                 _dots(ax, y, values, found, BLUE, "o")
-            ends = np.r_[table[measure].to_numpy(float), _part(summary, measure=measure)["high"].to_numpy(float)]
+            ends = np.r_[table[measure].to_numpy(float), where(summary, measure=measure)["high"].to_numpy(float)]
             linear = {"range": 1.0, "variation": 1.0, "roughness": 10.0}[measure]
             _decades(ax, ends, linear, inner=(0.5,))
             ax.set_xlabel(f"linear to {linear:g}, then log")
@@ -203,8 +203,8 @@ def shapes_figure(table, summary, *, threshold: float | None = None, title: str 
             axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
         axes[0, 0].set_yticks(range(len(names)), [metric_label(n) for n in names])
         axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
-        keys = [_key("o", BLUE, "mean over paths, 95 % interval", ls="-"), _dot(BLUE, "one path")]
-        _finish(fig, axes[0, 0], title, keys)
+        keys = [entry("o", BLUE, "mean over paths, 95 % interval", ls="-"), _dot(BLUE, "one path")]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 
@@ -220,10 +220,10 @@ def best_figure(table, summary, *, title: str = ""):
     check_columns(summary, ("method", "gain", "low", "high"))
     methods = list(summary["method"])
     with style():
-        fig, axes = _grid(1, 2, max(3.4, 1.4 + 0.32 * len(methods)))
+        fig, axes = panel_grid(1, 2, max(3.4, 1.4 + 0.32 * len(methods)))
         left, right = axes[0]
         for k, method in enumerate(methods):
-            one, (colour, marker) = _part(table, method=method), SERIES[k % len(SERIES)]
+            one, (colour, marker) = where(table, method=method), SERIES[k % len(SERIES)]
             left.plot(one["end"], one["inner"], marker, color=colour, ms=5, alpha=0.8, mew=0, label=label(method))
         values = np.r_[table["end"], table["inner"]]
         edge = values.min() - 0.05 * (np.ptp(values) or 0.02), values.max() + 0.05 * (np.ptp(values) or 0.02)
@@ -232,18 +232,18 @@ def best_figure(table, summary, *, title: str = ""):
         left.set_ylabel("at the chosen inner point (%)")
         left.set_title("Test examples; above the line the inner point wins", fontsize=8.5)
         for axis in (left.xaxis, left.yaxis):
-            _percent(axis)
+            percent_ticks(axis)
         for y, method in enumerate(methods):
-            found = _part(summary, method=method).rename(columns={"gain": "estimate"})
+            found = where(summary, method=method).rename(columns={"gain": "estimate"})
             found = found.assign(**{c: 100 * found[c] for c in ("estimate", "low", "high")})
             colour, marker = SERIES[y % len(SERIES)]
-            _dots(right, y, 100 * _part(table, method=method)["gain"].to_numpy(float), found, colour, marker)
+            _dots(right, y, 100 * where(table, method=method)["gain"].to_numpy(float), found, colour, marker)
         right.axvline(0, color=BLACK, lw=1.0)
         right.set_title("Gain over the better end")
         right.set_xlabel("points of %; mean, 95 % interval, paths")
         right.grid(axis="y", visible=False)
-        _rows(right, methods)
-        _finish(fig, left, title)
+        name_rows(right, methods)
+        finish(fig, left, title)
     return fig
 
 
@@ -267,15 +267,15 @@ def fits_figure(table, summary, *, fits: Sequence[str], threshold: float = 0.1, 
     fits, columns = [f for f in fits if f in present], min(columns, len(methods))
     rows = -(-len(methods) // columns)
     with style():
-        fig, axes = _grid(rows, columns, 1.0 + rows * (0.6 + 0.2 * len(fits)), sharex=True, sharey=True)
+        fig, axes = panel_grid(rows, columns, 1.0 + rows * (0.6 + 0.2 * len(fits)), sharex=True, sharey=True)
         for k, ax in enumerate(axes.flat):
             if k >= len(methods):
                 ax.set_axis_off()
                 continue
             for y, fit in enumerate(fits):
-                found = _part(summary, method=methods[k], fit=fit)
+                found = where(summary, method=methods[k], fit=fit)
                 colour, marker = FIT_STYLES.get(fit, (VERMILLION, "s"))
-                _dots(ax, y, _part(table, method=methods[k], fit=fit)["eps"].to_numpy(float), found, colour, marker)
+                _dots(ax, y, where(table, method=methods[k], fit=fit)["eps"].to_numpy(float), found, colour, marker)
             ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
             ax.axhline(sum(f.startswith("line") for f in fits) - 0.5, color=GREY, lw=0.6)
             ax.set_title(label(methods[k]))
@@ -286,9 +286,9 @@ def fits_figure(table, summary, *, fits: Sequence[str], threshold: float = 0.1, 
         _decades(axes[0, 0], np.r_[table["eps"], summary["high"]], threshold, least=3)
         axes[0, 0].set_yticks(range(len(fits)), fits)
         axes[0, 0].set_ylim(len(fits) - 0.5, -0.5)
-        keys = [_key("o", BLUE, "line", ls="-"), _key("s", VERMILLION, "curve: mean, 95 % interval", ls="-")]
-        keys += [_key("D", PURPLE, "authors' recipe", ls="-"), _dot(GREY, "one pair")]
-        _finish(fig, axes[0, 0], title, keys)
+        keys = [entry("o", BLUE, "line", ls="-"), entry("s", VERMILLION, "curve: mean, 95 % interval", ls="-")]
+        keys += [entry("D", PURPLE, "authors' recipe", ls="-"), _dot(GREY, "one pair")]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 
@@ -307,7 +307,7 @@ def failures_figure(cells, totals, *, methods: Sequence[str], title: str = ""):
     with style():
         heights = [0.3 * len(methods), 1.5]
         options = {"sharex": True, "gridspec_kw": {"height_ratios": heights}}
-        fig, axes = _grid(2, 1, 1.6 + sum(heights), **options)
+        fig, axes = panel_grid(2, 1, 1.6 + sum(heights), **options)
         top, bottom = axes[:, 0]
         for one in cells.itertuples():
             if one.method in methods:
@@ -325,7 +325,7 @@ def failures_figure(cells, totals, *, methods: Sequence[str], title: str = ""):
             edgecolors="white",
             lw=1,
         )
-        _rows(top, list(methods))
+        name_rows(top, list(methods))
         top.grid(False)
         top.spines[:].set_visible(False)
         top.tick_params(length=0, labelbottom=False)
@@ -339,7 +339,7 @@ def failures_figure(cells, totals, *, methods: Sequence[str], title: str = ""):
         bottom.set_xticks(range(len(fits)), [f.replace(" ", "\n", 1) for f in fits])
         bottom.set_xlim(-0.5, len(fits) - 0.5)
         bottom.grid(axis="x", visible=False)
-        _finish(fig, bottom, title, [_key("s", VERMILLION, "share of all pairs, 95 % interval", ls="-")])
+        finish(fig, bottom, title, [entry("s", VERMILLION, "share of all pairs, 95 % interval", ls="-")])
     return fig
 
 
@@ -354,11 +354,11 @@ def outcomes_figure(table, *, threshold: float = 0.1, title: str = ""):
     check_columns(table, ("fit", "method", "line", "curve", "outcome"))
     fits, methods = list(dict.fromkeys(table["fit"])), list(dict.fromkeys(table["method"]))
     with style():
-        fig, axes = _grid(1, len(fits), 4.3, sharex=True, sharey=True)
+        fig, axes = panel_grid(1, len(fits), 4.3, sharex=True, sharey=True)
         for ax, fit in zip(axes[0], fits, strict=True):
-            part = _part(table, fit=fit)
+            part = where(table, fit=fit)
             for k, method in enumerate(methods):
-                one, (colour, marker) = _part(part, method=method), SERIES[k % len(SERIES)]
+                one, (colour, marker) = where(part, method=method), SERIES[k % len(SERIES)]
                 ax.plot(one["line"], one["curve"], marker, color=colour, ms=6, alpha=0.85, mec="white", mew=0.5)
             ax.axhline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
             ax.axvline(threshold, color=BLACK, lw=1.0, ls="--")
@@ -377,8 +377,8 @@ def outcomes_figure(table, *, threshold: float = 0.1, title: str = ""):
         axes[0, 0].set_ylim(low - 0.3 * threshold, 2.5 * high)  # room for the words in the corners
         axes[0, 0].set_yticks(axes[0, 0].get_xticks(), [t.get_text() for t in axes[0, 0].get_xticklabels()])
         axes[0, 0].minorticks_off()
-        keys = [_key(m, c, label(name)) for name, (c, m) in zip(methods, _cycled(len(methods)), strict=True)]
-        _finish(fig, axes[0, 0], title, keys)
+        keys = [entry(m, c, label(name)) for name, (c, m) in zip(methods, _cycled(len(methods)), strict=True)]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 
@@ -396,23 +396,23 @@ def surplus_figure(table, summary, *, unit: float | None = None, title: str = ""
     methods = list(dict.fromkeys(table["method"]))
     styles = dict(zip(PATHS, ((BLUE, "o"), (VERMILLION, "s"), (BLACK, "D")), strict=True))
     with style():
-        fig, axes = _grid(1, 1, 1.3 + 0.48 * len(methods))
+        fig, axes = panel_grid(1, 1, 1.3 + 0.48 * len(methods))
         ax = axes[0, 0]
         for y, method in enumerate(methods):
             for j, (path, (colour, marker)) in enumerate(styles.items()):
-                values = _part(table, method=method, path=path)["nats"].to_numpy(float)
-                _dots(ax, y + 0.27 * (j - 1), values, _part(summary, method=method, path=path), colour, marker, 0.1)
+                values = where(table, method=method, path=path)["nats"].to_numpy(float)
+                _dots(ax, y + 0.27 * (j - 1), values, where(summary, method=method, path=path), colour, marker, 0.1)
         if unit is not None:
             ax.axvline(0.1 * unit, color=BLACK, lw=1.0, ls="--", label="0.1 G")
         linear = 10.0 ** np.floor(np.log10(0.1 * (unit or 1)))
         _decades(ax, np.r_[table["nats"], summary["high"]], linear)
         ax.set_xlabel("smallest tolerance at which MCU holds (nats): mean, 95 % interval, pairs")
         ax.grid(axis="y", visible=False)
-        _rows(ax, methods)
+        name_rows(ax, methods)
         for y in range(1, len(methods)):
             ax.axhline(y - 0.5, color=LIGHT, lw=0.8, zorder=0)
-        keys = [_key(m, c, "curve" if path == "corrected" else path, ls="-") for path, (c, m) in styles.items()]
-        _finish(fig, ax, title, keys)
+        keys = [entry(m, c, "curve" if path == "corrected" else path, ls="-") for path, (c, m) in styles.items()]
+        finish(fig, ax, title, keys)
     return fig
 
 
@@ -432,12 +432,12 @@ def progress_figure(table, *, columns: int = 4, title: str = ""):
     columns = min(columns, len(methods))
     rows = -(-len(methods) // columns)
     with style():
-        fig, axes = _grid(rows, columns, 1.0 + 1.75 * rows, sharex=True, sharey=True)
+        fig, axes = panel_grid(rows, columns, 1.0 + 1.75 * rows, sharex=True, sharey=True)
         for k, ax in enumerate(axes.flat):
             if k >= len(methods):
                 ax.set_axis_off()
                 continue
-            part = _part(table, method=methods[k])
+            part = where(table, method=methods[k])
             for quantity, (colour, marker) in zip(QUANTITIES, SERIES, strict=False):
                 for _, one in part.groupby("seed", sort=False):
                     ax.plot(one["t"], one[quantity], color=colour, lw=0.7, alpha=0.5)
@@ -457,7 +457,7 @@ def progress_figure(table, *, columns: int = 4, title: str = ""):
         values = table[list(QUANTITIES)].to_numpy(float)
         low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=1)
         axes[0, 0].set_ylim(max(low, -1.0) - 0.08, min(high, 2.0) + 0.08)
-        _finish(fig, axes[0, 0], title)
+        finish(fig, axes[0, 0], title)
     return fig
 
 
@@ -474,25 +474,25 @@ def bends_figure(table, summary, *, threshold: float | None = None, title: str =
     methods = list(dict.fromkeys(table["method"]))
     titles = {"deviation": "Largest distance from the chord", "steepest": "Where the steepest step is"}
     with style():
-        fig, axes = _grid(1, 2, 1.4 + 0.4 * len(methods), sharey=True)
+        fig, axes = panel_grid(1, 2, 1.4 + 0.4 * len(methods), sharey=True)
         for ax, (measure, heading) in zip(axes[0], titles.items(), strict=True):
             for y, method in enumerate(methods):
                 for j, (quantity, (colour, marker)) in enumerate(zip(QUANTITIES, SERIES, strict=False)):
-                    values = _part(table, method=method, quantity=quantity)[measure].to_numpy(float)
-                    found = _part(summary, method=method, quantity=quantity, measure=measure)
+                    values = where(table, method=method, quantity=quantity)[measure].to_numpy(float)
+                    found = where(summary, method=method, quantity=quantity, measure=measure)
                     _dots(ax, y + 0.36 * (j - 0.5), values, found, colour, marker, 0.13)
             ax.set_title(heading)
             ax.grid(axis="y", visible=False)
-        ends = np.r_[table["deviation"], _part(summary, measure="deviation")["high"]]
+        ends = np.r_[table["deviation"], where(summary, measure="deviation")["high"]]
         _decades(axes[0, 0], ends, 1.0, inner=(0.25, 0.5, 0.75))
         if threshold is not None:
             text = f"threshold of C15, loss ({threshold:g})"
             axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
         axes[0, 0].set_xlabel("in units of the change: mean, 95 % interval")
         axes[0, 1].set(xlim=(-0.03, 1.03), xlabel="t: mean, 95 % interval")
-        _rows(axes[0, 0], methods)
-        keys = [_key(m, c, f"forget {q}", ls="-") for q, (c, m) in zip(QUANTITIES, SERIES)]  # noqa: B905
-        _finish(fig, axes[0, 0], title, [*keys, _dot(GREY, "one seed")])
+        name_rows(axes[0, 0], methods)
+        keys = [entry(m, c, f"forget {q}", ls="-") for q, (c, m) in zip(QUANTITIES, SERIES)]  # noqa: B905
+        finish(fig, axes[0, 0], title, [*keys, _dot(GREY, "one seed")])
     return fig
 
 
@@ -517,14 +517,14 @@ def retraining_figure(table, summary, *, margin: float | None = None, title: str
         "other init": "Retrained from other\ninitial weights",
     }
     with style():
-        fig, axes = _grid(1, 2, 1.5 + 0.33 * len(methods), sharey=True)
+        fig, axes = panel_grid(1, 2, 1.5 + 0.33 * len(methods), sharey=True)
         for ax, (init, heading) in zip(axes[0], titles.items(), strict=True):
-            part, found = _part(table, init=init), _part(summary, init=init)
+            part, found = where(table, init=init), where(summary, init=init)
             for y, method in enumerate(methods):
                 colour, marker = (BLACK, "D") if method == RETRAINED else (BLUE, "o")
-                values = _part(part, method=method)["barrier"].to_numpy(float)
-                _dots(ax, y, values, _part(found, method=method), colour, marker)
-            base, asked = _part(part, method=RETRAINED)["barrier"], np.nan
+                values = where(part, method=method)["barrier"].to_numpy(float)
+                _dots(ax, y, values, where(found, method=method), colour, marker)
+            base, asked = where(part, method=RETRAINED)["barrier"], np.nan
             if len(base):
                 text = "two retrained models (range)"
                 ax.axvspan(base.min(), base.max(), label=text, **BAND)
@@ -536,9 +536,9 @@ def retraining_figure(table, summary, *, margin: float | None = None, title: str
             ax.set_title(heading)
             ax.set_xlabel("retain barrier (G): linear to 0.1, then log")
             ax.grid(axis="y", visible=False)
-        _rows(axes[0, 0], methods)
-        keys = [_key("o", BLUE, "mean, 95 % interval", ls="-"), _dot(BLUE, "one line")]
-        _finish(fig, axes[0, 0], title, keys)
+        name_rows(axes[0, 0], methods)
+        keys = [entry("o", BLUE, "mean, 95 % interval", ls="-"), _dot(BLUE, "one line")]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 
@@ -553,7 +553,7 @@ def planes_figure(planes: Mapping[str, Plane], *, title: str = ""):
     """
     check_some(planes, "planes")
     with style():
-        fig, axes = _grid(len(planes), 2, 0.9 + 2.35 * len(planes))
+        fig, axes = panel_grid(len(planes), 2, 0.9 + 2.35 * len(planes))
         for column, split in enumerate(("retain", "forget")):
             name = f"loss_{split}"
             levels = _levels([one.values[name] for one in planes.values()])
@@ -578,8 +578,8 @@ def planes_figure(planes: Mapping[str, Plane], *, title: str = ""):
             bar.set_ticks(levels[::2], labels=[f"{float(f'{v:.2g}'):g}" for v in levels[::2]])
             bar.ax.minorticks_off()
             bar.set_label(f"{split} loss (nats)")
-        keys = [_key("", GREY, "loss of the retrained model", ls="--", lw=1.0)]
-        _finish(fig, axes[0, 0], title, keys)
+        keys = [entry("", GREY, "loss of the retrained model", ls="--", lw=1.0)]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 
@@ -609,7 +609,7 @@ def forest_figure(table, *, level: float | None = None, title: str = ""):
     """
     check_columns(table, ("claim", "statement", "verdict", "x", "low", "high", "effect", "threshold"))
     with style():
-        fig, axes = _grid(1, 1, 1.5 + 0.42 * len(table))
+        fig, axes = panel_grid(1, 1, 1.5 + 0.42 * len(table))
         ax = axes[0, 0]
         for y, one in enumerate(table.itertuples()):
             colour, marker = VERDICT_STYLES[one.verdict]
@@ -635,9 +635,9 @@ def forest_figure(table, *, level: float | None = None, title: str = ""):
         ax.grid(axis="y", visible=False)
         heading = "effect [95 %]\n(threshold)"
         ax.text(1.02, -0.7, heading, transform=ax.get_yaxis_transform(), fontsize=8, va="bottom", fontweight="bold")
-        keys = [_key(VERDICT_STYLES[v][1], VERDICT_STYLES[v][0], v, ls="-", lw=3) for v in VERDICTS if v != "not run"]
+        keys = [entry(VERDICT_STYLES[v][1], VERDICT_STYLES[v][0], v, ls="-", lw=3) for v in VERDICTS if v != "not run"]
         thin = "thin: corrected" + ("" if level is None else f" ({100 * level:.1f} %)")
-        keys.append(_key("", GREY, thin, ls="-", lw=0.8))
+        keys.append(entry("", GREY, thin, ls="-", lw=0.8))
         if (~table["survives"] & table["verdict"].isin(("supported", "contradicted"))).any():
             keys.append(_hollow())
         fig.legend(handles=keys, loc="outside lower center", ncols=3)
@@ -661,9 +661,9 @@ def _hollow():
 
 
 def _dots(ax, height: float, values, found, colour: str, marker: str, below: float = 0.22) -> None:
-    """A row of `plots._interval_row` with larger markers where these are slight."""
+    """A row of `plots.interval_row` with larger markers where these are slight."""
     size = 5 if marker in "osD" else 7.5
-    _interval_row(ax, height, values, found, colour, marker, below=below, faint=0.45, mark=size, edge=0.6)
+    interval_row(ax, height, values, found, colour, marker, below=below, faint=0.45, mark=size, edge=0.6)
 
 
 def _decades(ax, values: np.ndarray, linear: float, least: float = 1.3, inner: Sequence[float] = ()) -> None:
@@ -689,7 +689,7 @@ def _decades(ax, values: np.ndarray, linear: float, least: float = 1.3, inner: S
 
 def _dot(colour: str, text: str):
     """A legend entry for single values."""
-    key = _key("o", colour, text, ms=3)
+    key = entry("o", colour, text, ms=3)
     key.set(alpha=0.45, markeredgewidth=0)
     return key
 
@@ -699,7 +699,7 @@ def _cycled(count: int) -> list[tuple[str, str]]:
 
 
 def _settle(fig, title: str, words: str = "") -> None:
-    """As `plots._finish`, for a figure with a line of words, or nothing, in place of a common legend."""
+    """As `plots.finish`, for a figure with a line of words, or nothing, in place of a common legend."""
     if words:
         fig.supxlabel(words, fontsize=8.5)
     if title:

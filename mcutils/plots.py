@@ -156,7 +156,7 @@ def path_figure(
     check_some(curves, "curves")
     retrained, original = retrained or {}, original or {}
     with style():
-        fig, axes = _grid(len(splits), 2, 0.9 + 1.75 * len(splits), sharex=True)
+        fig, axes = panel_grid(len(splits), 2, 0.9 + 1.75 * len(splits), sharex=True)
         for row, split in zip(axes, splits, strict=True):
             for ax, quantity, unit in zip(row, ("loss", "accuracy"), ("nats", "%"), strict=True):
                 name = f"{quantity}_{split}"
@@ -166,15 +166,15 @@ def path_figure(
             ax.set_xlim(-0.02, 1.02)
             names = [f"0\n{ends[0]}", "0.25", "0.5\nt", "0.75", f"1\n{ends[1]}"]
             ax.set_xticks([0, 0.25, 0.5, 0.75, 1], names)
-        _finish(fig, axes[0, 0], title)
+        finish(fig, axes[0, 0], title)
     return fig
 
 
 def _path_panel(ax, name: str, curves: Mapping[str, Any], retrained, original) -> None:
     chords: list[np.ndarray] = []
     for kind, one in curves.items():
-        t, values, colour = np.asarray(one.t), np.asarray(one.curves[name]), _colour(kind)
-        text, marks = f"{label(kind)}, 95 % band", _marks(kind, len(t), 6)
+        t, values, colour = np.asarray(one.t), np.asarray(one.curves[name]), colour_of(kind)
+        text, marks = f"{label(kind)}, 95 % band", marks_of(kind, len(t), 6)
         ax.fill_between(t, *one.bands[name], color=colour, alpha=0.18, lw=0)
         ax.plot(t, values, color=colour, zorder=3, label=text, **marks)
         straight = values - excess(values, t)
@@ -189,11 +189,11 @@ def _path_panel(ax, name: str, curves: Mapping[str, Any], retrained, original) -
     if original is not None:
         ax.axhline(original, color=BLACK, lw=1.0, ls=":", zorder=1, label="original model")
     if name.startswith("accuracy"):
-        _widen(ax, 0.02)
-        _percent(ax.yaxis)
+        widen(ax, 0.02)
+        percent_ticks(ax.yaxis)
         ax.set_ylim(top=min(ax.get_ylim()[1], 1.004))
     else:
-        _widen(ax, 0.04)
+        widen(ax, 0.04)
 
 
 def endpoints_figure(
@@ -215,7 +215,7 @@ def endpoints_figure(
         title: over the figure.
     """
     check_columns(table, ("method", *scores, "seconds"))
-    goal = _part(table, method=reference)
+    goal = where(table, method=reference)
     if len(goal) == 0:
         raise BadInput(f"the table has no rows of {reference!r}, with which the other methods are compared.")
     found = {name: table[name].to_numpy(float) for name in scores}
@@ -225,10 +225,10 @@ def endpoints_figure(
     methods = sorted(ranked, key=lambda m: place.get(m, 0))
     columns = (*scores, "gap", "seconds")
     with style():
-        fig, axes = _grid(1, len(columns), 1.1 + 0.3 * len(methods), sharey=True)
+        fig, axes = panel_grid(1, len(columns), 1.1 + 0.3 * len(methods), sharey=True)
         for ax, column in zip(axes[0], columns, strict=True):
             for y, method in enumerate(methods):
-                values = _part(table, method=method)[column].to_numpy(float)
+                values = where(table, method=method)[column].to_numpy(float)
                 values = values[np.isfinite(values)]
                 colour = BLACK if method == reference else GREY if method in last else BLUE
                 if len(values):
@@ -242,15 +242,15 @@ def endpoints_figure(
                 ax.set_xscale("log")
                 _log_ticks(ax.xaxis)
             else:
-                _widen(ax, 0.02, "x")
-                _percent(ax.xaxis, 3)
+                widen(ax, 0.02, "x")
+                percent_ticks(ax.xaxis, 3)
             if column == "gap":
                 ax.set_xlim(left=0)
             ax.set_title(HEADINGS.get(column, column), fontsize=8.5)
             ax.grid(axis="y", visible=False)
-        _rows(axes[0, 0], methods)
-        seeds = _key("|", BLUE, "seeds and their range", ls="-", lw=1.0, ms=9)
-        _finish(fig, axes[0, 0], title, [_key("o", BLUE, "mean"), seeds])
+        name_rows(axes[0, 0], methods)
+        seeds = entry("|", BLUE, "seeds and their range", ls="-", lw=1.0, ms=9)
+        finish(fig, axes[0, 0], title, [entry("o", BLUE, "mean"), seeds])
     return fig
 
 
@@ -269,21 +269,21 @@ def seeds_figure(table, *, eps: float | None = None, share: bool = True, columns
     check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
     methods = list(dict.fromkeys(table["method"]))
     with style():
-        fig, panels = _excess_panels(methods, columns)
+        fig, panels = excess_panels(methods, columns)
         for ax, method, split, first in panels:
-            _excess_panel(ax, _part(table, method=method), f"{split}_excess", eps)
+            _excess_panel(ax, where(table, method=method), f"{split}_excess", eps)
             if share:
                 ax.set_ylim(_limits(table[f"{split}_excess"], eps))
                 ax.tick_params(labelleft=first)
-        _finish_excess(fig, title)
+        finish_excess(fig, title)
     return fig
 
 
-def _excess_panels(methods: Sequence[str], columns: int):
+def excess_panels(methods: Sequence[str], columns: int):
     """A figure with a forget panel over a retain panel per method; (axes, method, split, first in its row) of each."""
     columns = min(columns, len(methods))
     blocks = -(-len(methods) // columns)
-    fig, axes = _grid(2 * blocks, columns, 1.0 + 2.6 * blocks, sharex=True)
+    fig, axes = panel_grid(2 * blocks, columns, 1.0 + 2.6 * blocks, sharex=True)
     panels = []
     for row, split in enumerate(("forget", "retain")):
         for k, ax in enumerate(axes[row::2].flat):
@@ -301,12 +301,13 @@ def _excess_panels(methods: Sequence[str], columns: int):
     return fig, panels
 
 
-def _finish_excess(fig, title: str, first: Sequence = ()) -> None:
+def finish_excess(fig, title: str, first: Sequence = ()) -> None:
+    """As `finish`, for panels over t from `excess_panels`."""
     fig.axes[0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    _finish(fig, fig.axes[0], title, first)
+    finish(fig, fig.axes[0], title, first)
 
 
-def _chord_and_tolerance(ax, column: str, eps: float | None) -> None:
+def chord_and_tolerance(ax, column: str, eps: float | None) -> None:
     """The chord, and the tolerance with the edge that MCU(eps) asks this split's loss not to cross."""
     ax.axhline(0, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
     if eps is not None:
@@ -315,13 +316,13 @@ def _chord_and_tolerance(ax, column: str, eps: float | None) -> None:
 
 
 def _excess_panel(ax, part, column: str, eps: float | None) -> None:
-    for kind in _kinds(part):
-        rows = _part(part, curve=kind)
+    for kind in kinds_of(part):
+        rows = where(part, curve=kind)
         for _, one in rows.groupby("pair", sort=False):
-            ax.plot(one["t"], one[column], color=_colour(kind), lw=0.7, alpha=0.45)
+            ax.plot(one["t"], one[column], color=colour_of(kind), lw=0.7, alpha=0.45)
         mean, text = rows.groupby("t")[column].mean(), f"{label(kind)}: mean, pairs thin"
-        ax.plot(mean.index, mean, color=_colour(kind), lw=2.2, label=text, **_marks(kind, len(mean), 4))
-    _chord_and_tolerance(ax, column, eps)
+        ax.plot(mean.index, mean, color=colour_of(kind), lw=2.2, label=text, **marks_of(kind, len(mean), 4))
+    chord_and_tolerance(ax, column, eps)
 
 
 def _limits(values, eps: float | None) -> tuple[float, float]:
@@ -346,33 +347,33 @@ def barrier_figure(table, summary=None, *, threshold: float | None = None, title
     check_columns(table, ("method", "curve", "barrier", "deficit"))
     summary = barrier_summary(table) if summary is None else summary
     check_columns(summary, ("method", "curve", "measure", "estimate", "low", "high"))
-    controls = set(_part(table, role="control")["method"]) if "role" in table else set()
+    controls = set(where(table, role="control")["method"]) if "role" in table else set()
     methods = sorted(dict.fromkeys(table["method"]), key=lambda m: m in controls)
-    kinds, linear = _kinds(table), threshold or 0.1
+    kinds, linear = kinds_of(table), threshold or 0.1
     headings = {
         "barrier": "Retain barrier: rise of the retain loss",
         "deficit": "Forget deficit: dip of the forget loss",
     }
     with style():
-        fig, axes = _grid(1, 2, 1.3 + 0.4 * len(methods), sharey=True)
+        fig, axes = panel_grid(1, 2, 1.3 + 0.4 * len(methods), sharey=True)
         for ax, (measure, heading) in zip(axes[0], headings.items(), strict=True):
             for y, method in enumerate(methods):
-                present = [kind for kind in kinds if len(_part(table, method=method, curve=kind))]
+                present = [kind for kind in kinds if len(where(table, method=method, curve=kind))]
                 for j, kind in enumerate(present):
                     height = y - 0.05 + 0.4 * (j - (len(present) - 1) / 2)
-                    values = _part(table, method=method, curve=kind)[measure]
-                    found = _part(summary, method=method, curve=kind, measure=measure)
-                    _interval_row(ax, height, values, found, _colour(kind), _marker(kind))
+                    values = where(table, method=method, curve=kind)[measure]
+                    found = where(summary, method=method, curve=kind, measure=measure)
+                    interval_row(ax, height, values, found, colour_of(kind), marker_of(kind))
             ax.axhline(len(methods) - len(controls) - 0.5, color=GREY, lw=0.8 if controls else 0)
             if threshold is not None:
                 ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
-            _symlog(ax, np.r_[table[measure], _part(summary, measure=measure)["high"]], linear)
+            _symlog(ax, np.r_[table[measure], where(summary, measure=measure)["high"]], linear)
             ax.set_title(heading)
             ax.set_xlabel(f"units of G: linear to {linear:g}, then log")
             ax.grid(axis="y", visible=False)
-        _rows(axes[0, 0], methods)
-        keys = [_key(_marker(k), _colour(k), f"{label(k)}: mean, 95 % interval", ls="-") for k in kinds]
-        _finish(fig, axes[0, 0], title, [*keys, _key("o", GREY, "one pair", ms=3)])
+        name_rows(axes[0, 0], methods)
+        keys = [entry(marker_of(k), colour_of(k), f"{label(k)}: mean, 95 % interval", ls="-") for k in kinds]
+        finish(fig, axes[0, 0], title, [*keys, entry("o", GREY, "one pair", ms=3)])
     return fig
 
 
@@ -384,7 +385,7 @@ def barrier_summary(table):
     return pd.concat(parts, ignore_index=True)
 
 
-def _interval_row(
+def interval_row(
     ax,
     height: float,
     values,
@@ -444,14 +445,14 @@ def mcu_sweep_figure(table, *, threshold: float | None = None, columns: int = 4,
     columns = min(columns, len(methods))
     rows = -(-len(methods) // columns)
     with style():
-        fig, axes = _grid(rows, columns, 1.0 + 1.5 * rows, sharex=True, sharey=True)
+        fig, axes = panel_grid(rows, columns, 1.0 + 1.5 * rows, sharex=True, sharey=True)
         for k, ax in enumerate(axes.flat):
             if k >= len(methods):
                 ax.set_axis_off()
                 continue
-            for kind in _kinds(_part(table, method=methods[k])):
-                one, colour = _part(table, method=methods[k], curve=kind).sort_values("eps"), _colour(kind)
-                eps, text, marks = one["eps"], f"{label(kind)}, 95 % interval", _marks(kind, len(one), 5)
+            for kind in kinds_of(where(table, method=methods[k])):
+                one, colour = where(table, method=methods[k], curve=kind).sort_values("eps"), colour_of(kind)
+                eps, text, marks = one["eps"], f"{label(kind)}, 95 % interval", marks_of(kind, len(one), 5)
                 ax.fill_between(eps, one["low"], one["high"], step="post", color=colour, alpha=0.14, lw=0)
                 ax.step(eps, one["fraction"], where="post", color=colour, label=text, zorder=3, **marks)
             if threshold is not None:
@@ -465,7 +466,7 @@ def mcu_sweep_figure(table, *, threshold: float | None = None, columns: int = 4,
                 ax.tick_params(labelbottom=True)
             if k % columns == 0:
                 ax.set_ylabel("connected pairs (%)")
-        _finish(fig, axes[0, 0], title)
+        finish(fig, axes[0, 0], title)
     return fig
 
 
@@ -483,7 +484,8 @@ def check_some(items, what: str) -> None:
         raise BadInput(f"there are no {what} to draw.")
 
 
-def _grid(rows: int, columns: int, height: float, **options):
+def panel_grid(rows: int, columns: int, height: float, **options):
+    """A figure of notebook width with rows x columns of panels: (figure, axes)."""
     import matplotlib.pyplot as plt
 
     # Made by pyplot, so that notebooks know how to show it; closed, so that they do not show it twice.
@@ -494,7 +496,7 @@ def _grid(rows: int, columns: int, height: float, **options):
     return fig, axes
 
 
-def _finish(fig, ax, title: str, first: Sequence = ()) -> None:
+def finish(fig, ax, title: str, first: Sequence = ()) -> None:
     """Add one legend below the panels, from ``first`` and what ``ax`` has labelled, and a title; lay out."""
     handles, texts = ax.get_legend_handles_labels()
     keys = {h.get_label(): h for h in first} | dict(zip(texts, handles, strict=True))
@@ -518,14 +520,14 @@ def settle(fig) -> None:
     fig.dpi = shown
 
 
-def _key(marker: str, colour: str, text: str, *, ls: str = "", lw: float = 1.6, ms: float = 5.5):
+def entry(marker: str, colour: str, text: str, *, ls: str = "", lw: float = 1.6, ms: float = 5.5):
     """A legend entry."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], color=colour, marker=marker, ls=ls, lw=lw, ms=ms, label=text)
 
 
-def _part(table, **equal):
+def where(table, **equal):
     """Rows of a table whose columns have these values."""
     keep = np.ones(len(table), dtype=bool)
     for column, value in equal.items():
@@ -533,32 +535,34 @@ def _part(table, **equal):
     return table[keep]
 
 
-def _kinds(table) -> list[str]:
+def kinds_of(table) -> list[str]:
     """Kinds of curve in a table, the known ones first and in their usual order."""
     present = list(dict.fromkeys(table["curve"]))
     return [kind for kind in COLOURS if kind in present] + [kind for kind in present if kind not in COLOURS]
 
 
-def _colour(kind: str) -> str:
+def colour_of(kind: str) -> str:
+    """Colour of a kind of curve, the same in every figure."""
     return COLOURS.get(kind, PURPLE)
 
 
-def _marker(kind: str) -> str:
+def marker_of(kind: str) -> str:
+    """Marker of a kind of curve, the same in every figure."""
     return MARKERS.get(kind, "D")
 
 
-def _marks(kind: str, points: int, steps: int) -> dict:
+def marks_of(kind: str, points: int, steps: int) -> dict:
     """Markers on every so many points of a line, both ends included where the numbers allow."""
-    return {"marker": _marker(kind), "markersize": 3.4, "markevery": max(1, (points - 1) // steps)}
+    return {"marker": marker_of(kind), "markersize": 3.4, "markevery": max(1, (points - 1) // steps)}
 
 
-def _rows(ax, methods: Sequence[str]) -> None:
+def name_rows(ax, methods: Sequence[str]) -> None:
     """Name the rows, the first on top."""
     ax.set_yticks(range(len(methods)), [label(m) for m in methods])
     ax.set_ylim(len(methods) - 0.5, -0.5)
 
 
-def _widen(ax, least: float, axis: str = "y") -> None:
+def widen(ax, least: float, axis: str = "y") -> None:
     """Keep an axis from magnifying noise: at least ``least`` from end to end."""
     low, high = getattr(ax, f"get_{axis}lim")()
     if high - low < least:
@@ -566,7 +570,7 @@ def _widen(ax, least: float, axis: str = "y") -> None:
         getattr(ax, f"set_{axis}lim")(middle - least / 2, middle + least / 2)
 
 
-def _percent(axis, bins: int = 4) -> None:
+def percent_ticks(axis, bins: int = 4) -> None:
     """Tick labels of fractions in %, the unit standing in the axis label."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 

@@ -18,7 +18,7 @@ import numpy as np
 from .claims import TOLERANCE
 from .connectivity import barrier, check_gap, chord, excess, forget_deficit, mcu
 from .curves import points_at
-from .plots import BLACK, GREY, LIGHT, VERMILLION, WIDTH, _colour, _key, _marks, _widen, check_some, encoded, style
+from .plots import BLACK, GREY, LIGHT, VERMILLION, WIDTH, check_some, colour_of, encoded, entry, marks_of, style, widen
 from .settings import BadInput
 
 START, END = np.array([-1.0, 0.0]), np.array([1.0, 0.0])  # the two unlearned models
@@ -292,8 +292,8 @@ def figure(
             _along(axes[1, column], walks, split, eps, t)
         axes[0, 0].set_ylabel("second weight")
         handles, texts = axes[1, 0].get_legend_handles_labels()
-        keys = [_key("*", BLACK, "original model", ms=9), _key("o", GREY, "unlearned models", ms=6)]
-        keys += [_key("D", VERMILLION, "control point")] if any(w.control is not None for w in walks.values()) else []
+        keys = [entry("*", BLACK, "original model", ms=9), entry("o", GREY, "unlearned models", ms=6)]
+        keys += [entry("D", VERMILLION, "control point")] if any(w.control is not None for w in walks.values()) else []
         fig.legend([*handles, *keys], [*texts, *(k.get_label() for k in keys)], loc="lower center", ncols=4)
         if title:
             fig.suptitle(title, fontsize=10.5, fontweight="bold")
@@ -331,7 +331,7 @@ def _map(fig, ax, landscape: Landscape, split: str, loss: Callable, eps: float) 
 
 
 def _draw_path(ax, walked: ToyWalk, t: float | None) -> None:
-    colour = _colour(walked.kind)
+    colour = colour_of(walked.kind)
     ax.plot(*walked.places.T, color="white", lw=3.6, zorder=4)
     ax.plot(*walked.places.T, color=colour, lw=2.0, zorder=5)
     if walked.control is not None:
@@ -345,15 +345,15 @@ def _along(ax, walks: Mapping[str, ToyWalk], split: str, eps: float, t: float | 
     for name, one in walks.items():
         values = getattr(one, split)
         straight, edge = chord(values, one.t), eps * one.gap * (1 if split == "retain" else -1)
-        ax.plot(one.t, values, color=_colour(one.kind), zorder=3, label=name, **_marks(one.kind, len(one.t), 6))
+        ax.plot(one.t, values, color=colour_of(one.kind), zorder=3, label=name, **marks_of(one.kind, len(one.t), 6))
         if t is not None:
             here = np.interp(t, one.t, values)
-            ax.plot(t, here, "o", color="white", mec=_colour(one.kind), mew=2.0, ms=7, zorder=4)
+            ax.plot(t, here, "o", color="white", mec=colour_of(one.kind), mew=2.0, ms=7, zorder=4)
     # All walks of a landscape share their ends, and so their chord.
     ax.fill_between(one.t, straight, straight + edge, color=LIGHT, lw=0, label=f"tolerance ({eps:g} G)")
     ax.plot(one.t, straight + edge, color=BLACK, lw=0.8)
     ax.plot(one.t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), label="chord")
-    _widen(ax, 0.3 * one.gap)
+    widen(ax, 0.3 * one.gap)
     ax.set(xlim=(-0.02, 1.02), xlabel="t", ylabel=f"{split} loss (nats)")
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
