@@ -1,5 +1,6 @@
 """environment.yml gives the packages of pyproject.toml, range by range, and the floors agree."""
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
+MODULES = {"PIL": "pillow", "sklearn": "scikit-learn", "dask_jobqueue": "dask-jobqueue", "yaml": "pyyaml"}
 ONLY_CONDA = {"python", "pip"}
 
 
@@ -39,6 +41,26 @@ def test_same_packages_and_ranges(project, conda):
     expected = {CONDA_NAMES.get(name, name): specifier for name, specifier in pip.items()}
     found = ranges([line for line in conda["dependencies"] if isinstance(line, str)])
     assert {name: specifier for name, specifier in found.items() if name not in ONLY_CONDA} == expected
+
+
+def imported(folder):
+    """Top-level modules that the files of a folder import, but for the standard library's and their own."""
+    files = sorted((ROOT / folder).rglob("*.py"))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    own = {"mcutils", *(file.stem for file in files)}
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - own
+
+
+@pytest.mark.parametrize("folder,extras", [("mcutils", ["cluster"]), ("tests", ["dev"])])
+def test_whatever_is_imported_is_declared(project, folder, extras):
+    """A package that only comes along with another one may stop coming."""
+    lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
+    declared = {Requirement(line).name for line in lines}
+    found = imported(folder)
+    assert "numpy" in found
+    assert {MODULES.get(name, name) for name in found} <= declared
 
 
 def test_conda_file_is_complete(conda):

@@ -2,12 +2,13 @@
 
 import base64
 import html
+import io
 import json
 import re
-import zlib
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import matplotlib.image
 import numpy as np
 import pytest
 import synthetic
@@ -228,15 +229,13 @@ def test_contours_enclose_what_is_above_their_level():
         assert low == pytest.approx(max(0, level - 1), abs=0.005)
 
 
-def test_images_are_pngs_of_their_pixels():
-    for channels in (1, 3):
-        image = np.random.default_rng(0).integers(0, 256, (channels, 4, 5)).astype(np.uint8)
-        data = png(image)
-        assert data.startswith(b"\x89PNG\r\n\x1a\n")
-        start = data.index(b"IDAT") + 4
-        raw = zlib.decompress(data[start:])
-        lines = np.frombuffer(raw, np.uint8).reshape(4, 1 + 5 * channels)
-        assert not lines[:, 0].any() and np.array_equal(lines[:, 1:].reshape(4, 5, channels), image.transpose(1, 2, 0))
+@pytest.mark.parametrize("channels,shown", [(1, 1), (3, 3), (2, 1)])
+def test_images_are_pngs_of_their_pixels(channels, shown):
+    image = np.random.default_rng(0).integers(0, 256, (channels, 4, 5)).astype(np.uint8)
+    data = png(image)
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    pixels = matplotlib.image.imread(io.BytesIO(data))  # as fractions of 255
+    assert np.array_equal(np.rint(255 * pixels).reshape(4, 5, shown), image[:shown].transpose(1, 2, 0))
 
 
 def test_a_page_needs_nothing_else_and_holds_every_frame():
