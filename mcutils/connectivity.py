@@ -55,14 +55,18 @@ def surplus(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     return np.tensordot(np.diff(t), (above[1:] + above[:-1]) / 2, axes=1)
 
 
+def rounding(values: np.ndarray) -> np.ndarray:
+    """What rounding may add to a difference between a curve (T, ...) and its chord: 1e-12 of its largest value."""
+    return 1e-12 * np.abs(values).max(axis=0, initial=0.0)
+
+
 def mcu_literal(retain: np.ndarray, forget: np.ndarray, t: np.ndarray, tol: float = 0.0) -> np.ndarray:
     """Whether the paper's two inequalities hold at every t: L_r <= c_r + tol and L_f >= c_f - tol (...).
 
-    Rounding, 1e-12 times the largest value, is always forgiven, so that an exactly straight curve passes; a
-    curve that is not finite never does.
+    `rounding` is always forgiven, so that an exactly straight curve passes; a curve that is not finite never does.
     """
     retain, forget = np.asarray(retain, dtype=np.float64), np.asarray(forget, dtype=np.float64)
-    slack_retain, slack_forget = (tol + 1e-12 * np.abs(values).max(axis=0) for values in (retain, forget))
+    slack_retain, slack_forget = tol + rounding(retain), tol + rounding(forget)
     holds = mcu(barrier(retain, t), forget_deficit(forget, t), slack_retain, slack_forget)
     return holds & np.isfinite(slack_retain) & np.isfinite(slack_forget)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .connectivity import Connectivity, check_gap, connectivity, excess, forget_gap
+from .connectivity import Connectivity, check_gap, connectivity, excess, forget_gap, rounding
 from .data import Task, load_task
 from .metrics import METRICS, measure, probabilities
 from .planes import Plane
@@ -203,8 +203,7 @@ class Numbers:
         for split, sign in (("retain", 1), ("forget", -1)):
             over = self.excess(split)
             if over is not None:
-                # Rounding of a straight curve is forgiven, as in `connectivity.mcu_literal`.
-                slack = 1e-12 * np.abs(self.values(f"loss_{split}")[np.isfinite(over)]).max(initial=0.0)
+                slack = rounding(self.values(f"loss_{split}")[np.isfinite(over)])
                 with np.errstate(invalid="ignore"):
                     found[split] = ~(sign * over <= eps * (self.gap or 1.0) + slack)
         return found
