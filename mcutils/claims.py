@@ -17,6 +17,7 @@ from .settings import BadInput, choose
 
 VERDICTS = ("supported", "contradicted", "undecided", "not run")
 TOLERANCE = 0.1  # eps of MCU(eps), in units of G
+REPLICATIONS = Path(__file__).resolve().parent.parent / "data" / "replications"
 PER_NOTEBOOK = 3  # claims judged together in 02_seeds; its permutation test is held to 0.05 / 3
 
 
@@ -162,6 +163,22 @@ def read_ledger(path: str | Path) -> list[dict]:
     return found
 
 
+def replications(preset: str, folder: str | Path = REPLICATIONS) -> dict[str, list[dict]]:
+    """Ledgers of a preset that were computed from nothing on other processors: name of the file -> its rows."""
+    return {path.stem: read_ledger(path) for path in sorted(Path(folder, preset).glob("*.csv"))}
+
+
+def changes(before: Iterable[dict], after: Iterable[dict]) -> list[str]:
+    """Where the verdicts of one ledger differ from those of another, in words, a sentence for each claim."""
+    old = {row["id"]: row for row in before}
+    pairs = [(old[row["id"]], row) for row in after if row["id"] in old]
+    return [f"{b['id']}: {_found(a)} before, {_found(b)} now" for a, b in pairs if a["verdict"] != b["verdict"]]
+
+
+def _found(row: dict) -> str:
+    return " ".join(filter(None, [row["verdict"], _effect(row)]))
+
+
 SHOWN = "id claim verdict effect n_pairs n_seeds notebook".split()
 
 
@@ -169,11 +186,14 @@ def markdown_table(rows: Iterable[dict]) -> str:
     """The rows of a ledger as a short Markdown table: id, claim, verdict, effect [low, high], counts, notebook."""
     texts = [["id", "claim", "verdict", "effect [95 %]", "pairs", "seeds", "notebook"]]
     for row in rows:
-        values = [row[name] for name in ("effect", "low", "high")]
-        known = all(v is not None and not math.isnan(v) for v in values)
-        effect = "{:.2f} [{:.2f}, {:.2f}]".format(*values) if known else ""
-        texts.append([effect if name == "effect" else _cell(row[name]) for name in SHOWN])
+        texts.append([_effect(row) if name == "effect" else _cell(row[name]) for name in SHOWN])
     return _markdown(texts)
+
+
+def _effect(row: dict) -> str:
+    values = [row[name] for name in ("effect", "low", "high")]
+    known = all(v is not None and not math.isnan(v) for v in values)
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*values) if known else ""
 
 
 def update_between(text: str, table: str, name: str = "claims") -> str:

@@ -755,6 +755,26 @@ def _least(values: Sequence[float], pick) -> str:
     return f"{pick(values):.3f}" if values else "-"
 
 
+def replication_table(rows: Sequence[Mapping], other: Sequence[Mapping]) -> pd.DataFrame:
+    """The claims that two ledgers judged: effect and verdict in each, whether the verdicts are the same.
+
+    ``inside`` says whether the other's effect lies in this ledger's interval.
+    """
+    import pandas as pd
+
+    there, shown = {row["id"]: row for row in other if row["verdict"] != "not run"}, []
+    for row in rows:
+        if row["verdict"] != "not run" and row["id"] in there:
+            again = there[row["id"]]
+            texts = [effect_text(one["effect"], one["low"], one["high"]) for one in (row, again)]
+            known = "-" not in texts
+            inside = ("yes" if row["low"] <= again["effect"] <= row["high"] else "no") if known else "-"
+            same = "yes" if row["verdict"] == again["verdict"] else "NO"
+            shown.append((row["id"], texts[0], texts[1], inside, row["verdict"], again["verdict"], same))
+    columns = ["id", "effect here", "effect there", "inside", "verdict here", "verdict there", "same"]
+    return pd.DataFrame(shown, columns=columns).set_index("id")
+
+
 def not_run_table(rows: Sequence[Mapping]) -> pd.DataFrame:
     """The claims that were not run, and why: their notebook is not among the experiments, or no test is registered."""
     import pandas as pd

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .claims import changes, markdown_table, read_ledger, update_between
 from .engines import check_engine
 from .settings import BadInput, preset
 from .study import store_folder, study
@@ -113,6 +114,7 @@ def reproduce(
         **({"MCUTILS_ENGINE": engine} if engine else {}),
     }
     outcomes = []
+    before, written = ledger_of(figures)
     with environment(variables):
         for number, path in enumerate(paths, 1):
             label = f"[{number}/{len(paths)}] {path.stem}"
@@ -125,6 +127,10 @@ def reproduce(
     if any(o.error for o in outcomes):
         return 2 if all(o.refused for o in outcomes if o.error) else 1
     note_results(figures / USED, preset_name, outcomes)
+    after, rewritten = ledger_of(figures)
+    if before and after and rewritten != written:
+        differ = changes(before, after)
+        print("\n".join(["verdicts that differ from the ledger before:", *differ]) if differ else "no verdict changed")
     if write_notebooks:
         # All are cleaned before the first is written, so that a refusal leaves the folder as it was.
         for path, text in [(path, committed_form(target / "notebooks" / path.name, path)) for path in paths]:
@@ -147,10 +153,17 @@ def reproduce(
     return 0
 
 
+def ledger_of(figures: Path) -> tuple[list[dict], int]:
+    """The claims.csv beside the figures and when it was written (ns); none where there is none that can be read."""
+    path = figures / "claims.csv"
+    try:
+        return read_ledger(path), path.stat().st_mtime_ns
+    except (BadInput, OSError):
+        return [], 0
+
+
 def write_ledger_into(readme: Path, ledger: Path) -> None:
     """Put the table of a claims.csv between the marks of a README; nothing happens where there is no claims.csv."""
-    from .claims import markdown_table, read_ledger, update_between
-
     if ledger.is_file():
         replace_text(readme, update_between(readme.read_text(encoding="utf-8"), markdown_table(read_ledger(ledger))))
 

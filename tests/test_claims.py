@@ -11,10 +11,12 @@ from mcutils.claims import (
     COLUMNS,
     VERDICTS,
     Verdict,
+    changes,
     judge,
     ledger,
     markdown_table,
     read_ledger,
+    replications,
     update_between,
     write_ledger,
 )
@@ -175,6 +177,42 @@ def test_a_file_that_is_no_ledger_is_refused(content, tmp_path):
     with pytest.raises(BadInput, match="is not a ledger of claims") as error:
         read_ledger(path)
     assert str(error.value).count("is not a ledger") == 1
+
+
+def judged(**effects):
+    return ledger(judge(name, v, v - 0.05, v + 0.05, n_pairs=3, n_seeds=3) for name, v in effects.items())
+
+
+def test_changed_verdicts_are_said_and_nothing_else():
+    before = judged(C1=0.9, C4=-0.5, C5=0.12)
+    assert changes(before, before) == []
+    assert changes(before, judged(C1=0.8, C4=-0.9, C5=0.2)) == [
+        "C5: undecided 0.12 [0.07, 0.17] before, supported 0.20 [0.15, 0.25] now"
+    ]
+    assert changes(before, judged(C1=0.9, C4=-0.5)) == ["C5: undecided 0.12 [0.07, 0.17] before, not run now"]
+
+
+def test_replications_are_read_by_preset(tmp_path):
+    for name in ("b", "a"):
+        write_ledger(judged(C1=0.9), tmp_path)
+        (tmp_path / "laptop").mkdir(exist_ok=True)
+        (tmp_path / "claims.csv").rename(tmp_path / "laptop" / f"{name}.csv")
+    found = replications("laptop", tmp_path)
+    assert list(found) == ["a", "b"] and changes(judged(C1=0.9), found["a"]) == []
+    assert replications("smoke", tmp_path) == {}
+    (tmp_path / "laptop" / "c.csv").write_text("id\nC1\n")
+    with pytest.raises(BadInput, match="c.csv is not a ledger"):
+        replications("laptop", tmp_path)
+
+
+def test_shipped_replications_judge_what_the_committed_ledger_judges():
+    """Statement, statistic and threshold too: a replication by an older test is none."""
+    ours = read_ledger(ROOT / "figures" / "claims.csv")
+    found = replications("laptop")
+    assert found
+    fixed = ("id", "claim", "statistic", "threshold", "n_seeds", "notebook")
+    for rows in found.values():
+        assert [[row[name] for name in fixed] for row in rows] == [[row[name] for name in fixed] for row in ours]
 
 
 def test_the_short_table_has_a_line_for_every_claim():

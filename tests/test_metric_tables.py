@@ -578,6 +578,22 @@ def test_controls_are_shown_for_every_experiment():
     ]
 
 
+def test_a_replication_is_laid_beside_the_ledger():
+    here = ledger([verdict("C1", 0.6, 0.9), verdict("C5", 0.05, 0.2), verdict("C8", 0, 0.2), verdict("C4", -1, -0.5)])
+    there = ledger([verdict("C1", 0.7, 1.0), verdict("C5", 0.11, 0.14), verdict("C8", 0.2, 0.4), Verdict("C10")])
+    table = tables.replication_table(here, there)
+    assert table.index.to_list() == ["C1", "C5", "C8"]
+    assert table["inside"].to_list() == ["yes", "yes", "no"] and table["same"].to_list() == ["yes", "NO", "NO"]
+    assert table.loc["C5", ["verdict here", "verdict there"]].to_list() == ["undecided", "supported"]
+    assert table.loc["C1", ["effect here", "effect there"]].to_list() == [
+        "0.750 [0.600, 0.900]",
+        "0.850 [0.700, 1.000]",
+    ]
+    nothing = ledger([replace(verdict("C1", 0.6, 0.9), effect=None, low=None, high=None)])
+    assert tables.replication_table(nothing, there).loc["C1", "inside"] == "-"
+    assert len(tables.replication_table(ledger(), there)) == 0
+
+
 def test_claims_that_were_not_run_say_why():
     table = tables.not_run_table(ledger([verdict("C1", 0.6, 0.9)]))
     assert "C1" not in table.index and len(table) == 23

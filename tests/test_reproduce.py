@@ -15,7 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils import reproduce as module
-from mcutils.claims import ledger, markdown_table, write_ledger
+from mcutils.claims import judge, ledger, markdown_table, write_ledger
 from mcutils.reproduce import (
     NOTEBOOKS,
     ROOT,
@@ -291,6 +291,39 @@ def test_the_ledger_goes_into_the_readme_where_there_is_one(tmp_path):
     write_ledger(ledger(), tmp_path)
     module.write_ledger_into(readme, tmp_path / "claims.csv")
     assert readme.read_text() == f"a\n<!-- claims -->\n{markdown_table(ledger())}<!-- /claims -->\nb\n"
+
+
+@pytest.mark.parametrize(
+    "before,after,said",
+    [
+        (0.9, 0.9, "no verdict changed"),
+        (
+            0.9,
+            0.1,
+            "the ledger before:\nC1: supported 0.90 [0.80, 1.00] before, contradicted",
+        ),
+        (None, 0.9, ""),
+        (0.9, None, ""),
+    ],
+)
+def test_a_run_says_which_verdicts_changed(run, tmp_path, monkeypatch, capsys, before, after, said):
+    """``before`` and ``after`` are effects of C1; None is a ledger that is not there, or not written again."""
+
+    def write(effect):
+        numbers = (effect, effect - 0.1, effect + 0.1)
+        write_ledger(ledger([judge("C1", *numbers, n_pairs=3, n_seeds=3)]), tmp_path / "build" / "figures")
+
+    def execute(path, *rest):
+        if after is not None:
+            write(after)
+        return module.Outcome(path.stem, 0.0)
+
+    if before is not None:
+        write(before)
+    monkeypatch.setattr(module, "execute", execute)
+    assert run("00") == 0
+    out = capsys.readouterr().out
+    assert said in out if said else "verdict" not in out
 
 
 def test_report_lines_up_and_counts():
