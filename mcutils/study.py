@@ -201,13 +201,22 @@ def store_folder(given: str | FilePath | None = None) -> FilePath:
 
 
 def commit() -> str:
-    """The commit of the code that runs, marked where files differ from it; "unknown" outside a repository."""
-    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=10"]
+    """The commit of the code that runs, marked where files differ from it; "unknown" outside a repository.
+
+    Figures do not count: a run that draws some is still a run of the same code.
+    """
+    questions = (
+        ["rev-parse", "--short=10", "HEAD"],
+        ["status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)figures"],
+    )
     try:
-        found = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+        name, differing = (
+            subprocess.run(["git", "-C", str(ROOT), *asked], capture_output=True, text=True, timeout=10, check=True)
+            for asked in questions
+        )
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return found.stdout.strip()
+    return name.stdout.strip() + ("-dirty" if differing.stdout else "")
 
 
 def study(name: str = "laptop", store: str = "", *, fresh: bool | None = None, **changes: Any) -> Study:

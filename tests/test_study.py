@@ -334,10 +334,15 @@ def test_the_commit_is_that_of_the_code_and_marked_where_files_differ(tmp_path, 
     if not shutil.which("git"):
         pytest.skip("git is not installed")
     (tmp_path / "code.py").write_text("1")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "a.svg").write_text("1")
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
-    for command in (["init", "-q"], ["add", "code.py"], ["commit", "-qm", "first"], ["tag", "v1"]):
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"], ["tag", "v1"]):
         subprocess.run([*git, *command], check=True)
     full = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert module.commit() == full[:10]
+    (tmp_path / "figures" / "a.svg").write_text("2")
+    (tmp_path / "note.txt").write_text("not in the repository")
     assert module.commit() == full[:10]
     (tmp_path / "code.py").write_text("2")
     assert module.commit() == f"{full[:10]}-dirty"
