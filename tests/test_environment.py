@@ -17,6 +17,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
 MODULES = {"PIL": "pillow", "sklearn": "scikit-learn", "dask_jobqueue": "dask-jobqueue", "yaml": "pyyaml"}
+STANDARD = sys.stdlib_module_names | {"tomllib"}  # which Python 3.10 lacks
 ONLY_CONDA = {"python", "pip"}
 
 
@@ -50,7 +51,7 @@ def imported(folder):
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
     own = {"mcutils", *(file.stem for file in files)}
-    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - own
+    return {name.split(".")[0] for name in names} - STANDARD - own
 
 
 @pytest.mark.parametrize("folder,extras", [("mcutils", ["cluster"]), ("tests", ["dev"])])
