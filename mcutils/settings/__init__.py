@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -10,24 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..errors import BadInput, choose, number, whole
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
 FOLDER = Path(__file__).parent
-
-
-class BadInput(ValueError):
-    """What was given is not allowed; the message is one sentence saying what is."""
-
-
-def choose(kind: str, name: str, allowed: Iterable[str]) -> str:
-    """Return ``name`` if it is allowed, else raise `BadInput` listing what is."""
-    allowed = list(allowed)
-    if name not in allowed:
-        raise BadInput(f"unknown {kind} {name!r}: choose one of {', '.join(allowed)}.")
-    return name
 
 
 Options = tuple[tuple[str, Any], ...]
@@ -52,14 +41,10 @@ class Plan:
     options: Options = ()
 
     def __post_init__(self) -> None:
-        for name, low in (("lr", 0), ("weight_decay", 0), ("clip", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value < math.inf:
-                raise BadInput(f"{name} must be a finite number of at least {low}, got {value!r}.")
+        for name in ("lr", "weight_decay", "clip"):
+            number(name, getattr(self, name), 0)
         for name, low in (("steps", 0), ("batch_size", 1), ("forget_batch_size", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise BadInput(f"{name} must be a whole number of at least {low}, got {value!r}.")
+            object.__setattr__(self, name, whole(name, getattr(self, name), low))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""Bad input, said in one sentence, and the checks that every public function shares."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+LARGEST_SEED = 2**63 - 1
+
+
+class BadInput(ValueError):
+    """What was given is not allowed; the message is one sentence saying what is."""
+
+
+def shown(value: Any, limit: int = 80) -> str:
+    """A value as a message shows it: its repr on one line, cut to ``limit`` characters."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a repr of somebody else's class may fail in any way
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def choose(kind: str, name: Any, allowed: Iterable[str]) -> str:
+    """Return ``name`` if it is allowed, else raise `BadInput` listing what is.
+
+    >>> choose("fruit", "fig", ["fig", "pear"])
+    'fig'
+    """
+    allowed = list(allowed)
+    if not isinstance(name, str) or name not in allowed:
+        raise BadInput(f"unknown {kind} {shown(name)}: choose one of {', '.join(allowed)}.")
+    return name
+
+
+def whole(name: str, value: Any, low: int = 0, high: int | None = None) -> int:
+    """Return a whole number from ``low`` to ``high`` as an int, or raise `BadInput`; True and 1.0 are none.
+
+    >>> whole("steps", 3)
+    3
+    """
+    if isinstance(value, Integral) and not isinstance(value, bool) and low <= value and (high is None or value <= high):
+        return int(value)
+    allowed = f"of at least {low:,}" if high is None else f"from {low:,} to {high:,}"
+    raise BadInput(f"{name} must be a whole number {allowed}, got {shown(value)}.")
+
+
+def seed_of(value: Any, name: str = "seed") -> int:
+    """Return a seed, a whole number from 0 to 2^63 - 1, as an int, or raise `BadInput`.
+
+    >>> seed_of(42)
+    42
+    """
+    return whole(name, value, 0, LARGEST_SEED)
+
+
+def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return a finite number from ``low`` to ``high`` as a float, or raise `BadInput`; True is none.
+
+    >>> number("lr", 1)
+    1.0
+    """
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            found = float(value)
+        except OverflowError:
+            found = math.inf
+        if math.isfinite(found) and low <= found <= high:
+            return found
+    bounds = [f"at least {low:g}"] * math.isfinite(low) + [f"at most {high:g}"] * math.isfinite(high)
+    of = f" of {' and '.join(bounds)}" if bounds else ""
+    raise BadInput(f"{name} must be a finite number{of}, got {shown(value)}.")
+
+
+def share(name: str, value: Any, *, zero: bool = False, one: bool = False) -> float:
+    """Return a share between 0 and 1 as a float, or raise `BadInput`; the ends count where ``zero`` and ``one`` say so.
+
+    >>> share("forget", 0.1)
+    0.1
+    """
+    if isinstance(value, Real) and not isinstance(value, bool):
+        found = float(value)
+        if 0 < found < 1 or (zero and found == 0) or (one and found == 1):
+            return found
+    ends = {(True, True): ", both allowed", (True, False): ", 0 allowed", (False, True): ", 1 allowed"}
+    raise BadInput(f"{name} must be a share between 0 and 1{ends.get((zero, one), '')}, got {shown(value)}.")
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return True or False as given, or raise `BadInput` for anything else.
+
+    >>> flag("fresh", True)
+    True
+    """
+    if isinstance(value, bool):
+        return value
+    raise BadInput(f"{name} must be True or False, got {shown(value)}.")
+
+
+def path_of(value: Any, name: str = "path") -> Path:
+    """Return a path with ``~`` expanded, or raise `BadInput` for what names no path.
+
+    >>> path_of("a/b").parts
+    ('a', 'b')
+    """
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise BadInput(f"{name} must name a file or folder, got {shown(value)}.")
+    text = os.fspath(value)
+    if not isinstance(text, str) or "\0" in text:
+        raise BadInput(f"{name} must name a file or folder, got {shown(text)}.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise BadInput(f"{name} {shown(text)} begins with the home folder of a user who is not known here.") from None
