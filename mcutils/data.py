@@ -10,10 +10,11 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from .settings import BadInput
 VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
 RETAIN_EVAL_SIZE = 1_000
 BN_SIZE = 1_024
+Inputs = Tensor | Mapping[str, Tensor]  # examples: rows of one tensor, or of several by name ("input_ids", ...)
 RESTORE = "restore data/ from the repository (git checkout -- data)"
 
 FASHION_CLASSES = tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(","))
@@ -34,6 +36,45 @@ DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3760  # of all 1,797 images, pixels in [0, 1
 # order.
 FASHION_FULL_SHA256 = "ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f"
 DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
+
+
+def take(x: Inputs, rows: Tensor | slice) -> Inputs:
+    """Examples ``rows`` of ``x``: of a tensor, or of every tensor of a dictionary.
+
+    >>> take({"input_ids": torch.arange(6).view(3, 2)}, torch.tensor([2]))
+    {'input_ids': tensor([[4, 5]])}
+    """
+    return {name: part[rows] for name, part in x.items()} if isinstance(x, Mapping) else x[rows]
+
+
+def count(x: Inputs) -> int:
+    """Number of examples in ``x``.
+
+    >>> count(torch.zeros(3, 2))
+    3
+    """
+    return len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
+
+
+def to(x: Inputs, *where: Any, **how: Any) -> Inputs:
+    """``x`` on a device, in a type or a memory format; arguments as of `torch.Tensor.to`.
+
+    >>> to({"a": torch.zeros(1)}, torch.float64)["a"].dtype
+    torch.float64
+    """
+    return {name: part.to(*where, **how) for name, part in x.items()} if isinstance(x, Mapping) else x.to(*where, **how)
+
+
+def joined(parts: Sequence[Inputs]) -> Inputs:
+    """Examples of several ``x`` of one form, one after the other.
+
+    >>> joined([torch.zeros(1, 2), torch.ones(2, 2)]).shape
+    torch.Size([3, 2])
+    """
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {name: torch.cat([part[name] for part in parts]) for name in first}
+    return torch.cat(list(parts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +100,8 @@ class Dataset:
 class Task:
     """A data set and its disjoint splits, as rows of one tensor.
 
-    ``x`` (M, C, H, W) holds the training images and then the test images, ``y`` (M,) their labels. ``index``
+    ``x`` (M, C, H, W) holds the training images and then the test images, or is a dictionary of tensors of M rows each;
+    ``y`` (M,) are their labels. ``index``
     maps a split to its rows: ``train`` (the pool that the original model learns) = ``forget`` + ``retain``;
     ``valid`` and ``test``, which no model ever learns; ``retain_eval`` and ``bn``, two disjoint parts of
     ``retain`` kept for evaluation and for BatchNorm statistics. ``forget`` is the forgotten fraction of the
@@ -68,7 +110,7 @@ class Task:
 
     dataset: str
     forget: float
-    x: Tensor
+    x: Inputs
     y: Tensor
     index: Mapping[str, Tensor]
     classes: tuple[str, ...]
@@ -83,7 +125,7 @@ class Task:
 
     @property
     def device(self) -> torch.device:
-        return self.x.device
+        return self.y.device
 
     @property
     def evaluation(self) -> dict[str, Tensor]:
@@ -99,9 +141,9 @@ class Task:
             raise BadInput(f"There is no split {split!r}; choose from {', '.join(self.index)}.")
         return self.index[split]
 
-    def inputs(self, split: str) -> Tensor:
-        """Images of a split, (N, C, H, W)."""
-        return self.x[self.rows(split)]
+    def inputs(self, split: str) -> Inputs:
+        """Examples of a split: images (N, C, H, W), or a dictionary of tensors (N, ...)."""
+        return take(self.x, self.rows(split))
 
     def labels(self, split: str) -> Tensor:
         """Labels of a split, (N,)."""
@@ -110,7 +152,7 @@ class Task:
     def to(self, device: str | torch.device) -> Task:
         """Return the same task with its tensors on ``device``."""
         try:
-            x, y = self.x.to(device), self.y.to(device)
+            x, y = to(self.x, device), self.y.to(device)
             index = {split: rows.to(device) for split, rows in self.index.items()}
         except (RuntimeError, AssertionError, TypeError) as error:
             reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcutils import data
-from mcutils.data import DATASETS, fingerprint, load_task, shuffled
+from mcutils.data import DATASETS, count, fingerprint, joined, load_task, shuffled, take, to
 from mcutils.settings import BadInput
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -396,3 +397,21 @@ def test_subset_script_refuses_other_files_and_reads_its_own(make_subset, monkey
     assert torch.bincount(fashion.y_train).tolist() == [3] * 10 and len(fashion.x_test) == 20
     make_subset.main(tmp_path, tmp_path)
     assert (tmp_path / "fashion-mnist.npz").read_bytes() == first
+
+
+# Examples of one tensor or of several
+
+
+def test_examples_of_a_dictionary_are_taken_counted_joined_and_moved_together(cached):
+    x = {"input_ids": torch.arange(12).view(4, 3), "attention_mask": torch.ones(4, 3)}
+    rows = torch.tensor([2, 0])
+    assert {k: v.tolist() for k, v in take(x, rows).items()} == {k: v[rows].tolist() for k, v in x.items()}
+    assert take(x["input_ids"], rows).tolist() == x["input_ids"][rows].tolist()
+    assert count(x) == count(x["input_ids"]) == 4
+    both = joined([x, take(x, rows)])
+    assert count(both) == 6 and torch.equal(both["input_ids"][4:], x["input_ids"][rows])
+    assert {v.dtype for v in to(x, torch.float64).values()} == {torch.float64}
+    task = replace(load_task("digits"), x=x, y=torch.zeros(4, dtype=torch.int64), index={"test": rows})
+    assert task.inputs("test")["input_ids"].tolist() == x["input_ids"][rows].tolist()
+    moved = task.to("meta")
+    assert {v.device.type for v in moved.x.values()} == {"meta"} and moved.device.type == "meta"
