@@ -196,7 +196,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from .reproduce import ROOT, check_folder
+    from .files import ROOT
+    from .reproduce import check_folder
 
     out = arguments.out or ROOT / "build" / "bench.json"
     check_folder(out.parent, "output folder", "--out")

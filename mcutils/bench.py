@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from .curves import Curve, fit_curve
 from .data import Task, load_task
+from .files import write_file
 from .metrics import correct, per_example_loss
 from .settings import MethodSettings, Plan
 from .traces import BATCH, SPLITS, Trace, trace
@@ -75,10 +76,7 @@ def main(out: Path, quick: bool = False) -> int:
             for measured in measure(case, 1 if quick else 5):
                 rows.append(measured)
                 print(line_of(measured), flush=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(out.name + ".new")
-    unfinished.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(out)
+    write_file(out, json.dumps(rows, indent=1) + "\n")
     return 0
 
 

@@ -12,8 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .files import ROOT, switched
 from .planning import plan, plan_text
-from .reproduce import DEFAULT, NOTEBOOKS, ROOT, SHIPPED, USED, check_folder, check_workers, python_path, shown, table
+from .reproduce import DEFAULT, NOTEBOOKS, SHIPPED, USED, check_folder, check_workers, python_path, shown, table
 from .runs import cores, missing
 from .settings import BadInput, choose
 from .specs import Spec
@@ -23,7 +24,7 @@ from .upkeep import adopt, collect, export, matching, notes, parents_in, results
 
 def layers(folder: Path, fresh: bool = False) -> list[Path]:
     """A store's folder and the shipped results below it, those that exist."""
-    below = [] if fresh or os.environ.get("MCUTILS_FRESH") else [SHIPPED]
+    below = [] if fresh or switched("MCUTILS_FRESH") else [SHIPPED]
     return [path for path in (folder, *below) if path.is_dir()]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .files import ROOT, place
 from .settings import BadInput
 
 VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
@@ -296,8 +296,7 @@ SHAPES: dict[str, tuple[int, int, tuple[int, int, int]]] = {
 
 def data_folder(path: str | Path | None = None) -> Path:
     """Return the folder of shipped files: ``path``, else ``$MCUTILS_DATA``, else data/ beside the package."""
-    folder = Path(path or os.environ.get("MCUTILS_DATA") or Path(__file__).resolve().parent.parent / "data")
-    folder = folder.expanduser()
+    folder = place(path, "MCUTILS_DATA", ROOT / "data", "path")
     if not folder.is_dir():
         raise BadInput(
             f"There is no data folder {folder}; set MCUTILS_DATA or path= to the data/ folder of a clone "
@@ -308,9 +307,8 @@ def data_folder(path: str | Path | None = None) -> Path:
 
 def cache_folder() -> Path:
     """Return the folder for downloads: ``$MCUTILS_CACHE``, else mcutils in the user's cache folder."""
-    if own := os.environ.get("MCUTILS_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcutils"
+    home = place(None, "XDG_CACHE_HOME", Path("~/.cache"))
+    return place(None, "MCUTILS_CACHE", home / "mcutils")
 
 
 def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict]:

@@ -8,7 +8,6 @@ Beyond means and ranges nothing is computed here: intervals come from `connectiv
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .connectivity import excess, summarise
+from .files import write_file
 from .metrics import SCORES, gap_to_retrained
 from .settings import BadInput
 
@@ -103,7 +103,7 @@ def save(fig, name: str, folder: str | Path) -> tuple[Path, Path]:
     """
     png, svg = Path(folder) / f"{name}.png", Path(folder) / f"{name}.svg"
     for path, kind in ((png, "png"), (svg, "svg")):
-        write(path, encoded(fig, kind))
+        write_file(path, encoded(fig, kind))
     return png, svg
 
 
@@ -115,17 +115,6 @@ def encoded(fig, kind: str = "png", dpi: int = DPI) -> bytes:
     with style():
         fig.savefig(buffer, format=kind, dpi=dpi, metadata=metadata[kind])
     return buffer.getvalue()
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file at once or not at all, into a folder that is made if need be; raises BadInput if it cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        raise BadInput(f"cannot write {path.name} in the folder {path.parent}: {error.strerror}.") from error
 
 
 def label(name: str) -> str:

@@ -18,10 +18,10 @@ from typing import Any
 
 from .claims import changes, markdown_table, read_ledger, update_between
 from .engines import check_engine
+from .files import ROOT, write_file
 from .settings import BadInput, preset
 from .study import store_folder, study
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = ROOT / "data" / "store"
 USED = "results.json"  # beside the figures: notebook -> keys of the results behind it
@@ -134,7 +134,7 @@ def reproduce(
     if write_notebooks:
         # All are cleaned before the first is written, so that a refusal leaves the folder as it was.
         for path, text in [(path, committed_form(target / "notebooks" / path.name, path)) for path in paths]:
-            replace_text(path, text)
+            write_file(path, text)
         print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(notebooks)}")
         if not names and notebooks == NOTEBOOKS:
             from .experiments import shipped
@@ -165,7 +165,7 @@ def ledger_of(figures: Path) -> tuple[list[dict], int]:
 def write_ledger_into(readme: Path, ledger: Path) -> None:
     """Put the table of a claims.csv between the marks of a README; nothing happens where there is no claims.csv."""
     if ledger.is_file():
-        replace_text(readme, update_between(readme.read_text(encoding="utf-8"), markdown_table(read_ledger(ledger))))
+        write_file(readme, update_between(readme.read_text(encoding="utf-8"), markdown_table(read_ledger(ledger))))
 
 
 def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> None:
@@ -178,7 +178,7 @@ def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> N
     except (OSError, ValueError):
         entries = {}
     entries |= found
-    replace_text(path, json.dumps(entries, indent=1, sort_keys=True) + "\n")
+    write_file(path, json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
 
 def find(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
@@ -450,13 +450,6 @@ def committed_form(executed: Path, source: Path) -> str:
     if [cell["source"] for cell in nb["cells"]] != [_text(cell["source"]) for cell in read(source)["cells"]]:
         raise BadInput(f"{source.name} is not written: it was edited while it was running, run it again.")
     return nbformat.writes(nbformat.from_dict(nb)) + "\n"
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it."""
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
 
 
 def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .files import ROOT
 from .settings import FOLDER, BadInput, MethodSettings, Plan, choose, method_settings
-from .study import ROOT, Study, Unlearned, study
+from .study import Study, Unlearned, study
 
 SEEDS = (7, 8)  # never those of the studies
 BASE = {"steps": 100}

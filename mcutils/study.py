@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -14,6 +13,8 @@ from typing import Any
 from .conditions import CONDITIONS
 from .curves import RECIPES
 from .data import Task
+from .errors import flag
+from .files import ROOT, place, switched
 from .runs import RunFailed, compute, describe, device, ensure, missing, needed, run
 from .settings import BadInput, Preset, choose, curve_plan, method_settings, preset, settings_name, train_plan
 from .specs import Data, Original, Path, Profile, Retrained, Spec, TraceOf, Unlearned, Untrained, is_line, key
@@ -21,7 +22,6 @@ from .store import Store, versions
 from .unlearning import METHODS
 
 __all__ = ["RunFailed", "Study", "compute", "describe", "ensure", "missing", "needed", "run", "study"]
-ROOT = FilePath(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Study:
     @property
     def figures(self) -> FilePath:
         """Folder of figures: the environment's ``MCUTILS_FIGURES``, else ``build/figures``."""
-        return FilePath(os.environ.get("MCUTILS_FIGURES") or ROOT / "build" / "figures")
+        return place(None, "MCUTILS_FIGURES", ROOT / "build" / "figures")
 
     @property
     def settings(self) -> str:
@@ -197,7 +197,7 @@ class Study:
 
 def store_folder(given: str | FilePath | None = None) -> FilePath:
     """The folder of results: as given, else the environment's ``MCUTILS_STORE``, else ``build/store``."""
-    return FilePath(given or os.environ.get("MCUTILS_STORE") or ROOT / "build" / "store").expanduser()
+    return place(given, "MCUTILS_STORE", ROOT / "build" / "store", "store")
 
 
 def commit() -> str:
@@ -235,7 +235,7 @@ def study(name: str = "laptop", store: str = "", *, fresh: bool | None = None, *
     chosen = replace(chosen, **{k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()})
     for method in (*chosen.methods, chosen.quickstart_method):
         choose("method", method, METHODS)
-    fresh = bool(os.environ.get("MCUTILS_FRESH")) if fresh is None else fresh
+    fresh = switched("MCUTILS_FRESH") if fresh is None else flag("fresh", fresh)
     return Study(
         chosen,
         Store(store_folder(store), [] if fresh else [ROOT / "data" / "store"]),

@@ -20,13 +20,14 @@ from .curves import CURVES, RECIPES
 from .data import Task
 from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .explorer_plots import view_figure
+from .files import ROOT, write_file
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
-from .plots import encoded, label, save, write
+from .plots import encoded, label, save
 from .settings import BadInput
 from .sources import Numbers, Source, sources
 from .specs import VERSIONS, Spec, key, kind_of
-from .study import ROOT, Study
+from .study import Study
 from .traces import SPLITS, Trace
 from .unlearning import METHODS
 
@@ -445,7 +446,7 @@ class Explorer:
         if kind != "html":
             raise BadInput(f"a view is saved as png, svg or html, not as {kind!r}.")
         path = self.folder / f"{name}.html"
-        write(path, self.page().encode("utf-8"))
+        write_file(path, self.page().encode("utf-8"))
         return path
 
     def close(self) -> None:

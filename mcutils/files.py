@@ -1,0 +1,54 @@
+"""Files: where the repository is, what the environment says of folders and switches, and writing at once or not."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .errors import BadInput, path_of, shown
+
+ROOT = Path(__file__).resolve().parent.parent
+SWITCHES = {"": False, "0": False, "no": False, "false": False, "off": False} | dict.fromkeys(
+    ("1", "yes", "true", "on"), True
+)
+
+
+def switched(name: str) -> bool:
+    """Whether an environment variable says yes (1, yes, true, on) or no (empty, 0, no, false, off); else `BadInput`."""
+    given = os.environ.get(name, "")
+    if given.strip().lower() not in SWITCHES:
+        raise BadInput(f"{name} must be 1, yes, true or on, or else 0, no, false, off or empty, got {shown(given)}.")
+    return SWITCHES[given.strip().lower()]
+
+
+def place(given: Any, variable: str, default: Path, name: str = "") -> Path:
+    """A path as given, else as an environment variable says, else the default; `BadInput` for what names none.
+
+    None and "" count as not given.
+    """
+    if given is None or given == "":
+        given, name = os.environ.get(variable) or default, variable
+    return path_of(given, name or variable)
+
+
+def write_file(path: Path, data: str | bytes) -> None:
+    """Write a file at once or not at all, into a folder that is made if need be; `BadInput` if it cannot be.
+
+    The scratch file beside it is opened exclusively, so that no link is followed, and goes if anything fails.
+    """
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(scratch, "xb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+            os.replace(scratch, path)
+        except BaseException:
+            with suppress(OSError):
+                scratch.unlink()
+            raise
+    except OSError as error:
+        raise BadInput(f"cannot write {path.name} in the folder {path.parent}: {error.strerror or error}.") from error
