@@ -1,0 +1,139 @@
+"""The digest of a function is equal for equal code, in every process, and differs with all that it reads."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcutils.errors import BadInput
+from mcutils.identity import identity_of
+
+
+def made(tmp_path, text, name="f", **environment):
+    """A function of a user's own file; each call is a file of its own, as in a rewritten module."""
+    path = tmp_path / f"user_{len(list(tmp_path.iterdir()))}.py"
+    path.write_text(textwrap.dedent(text))
+    space = {"__name__": "user_module", **environment}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    return space[name]
+
+
+BASE = "def f(x):\n    return 2 * x\n"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "# a comment\n\n\ndef f(x):\n    return 2 * x\n",
+        'def f(x):\n    """What it does."""\n    return 2*x  # twice\n',
+        "def f(x: float) -> float:\n    return 2 * x\n",
+    ],
+)
+def test_comments_docstrings_layout_and_types_do_not_count(tmp_path, other):
+    assert identity_of(made(tmp_path, BASE)) == identity_of(made(tmp_path, other))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def f(x):\n    return 3 * x\n",
+        "def f(x):\n    return 2 + x\n",
+        "def f(x, y=1):\n    return 2 * x\n",
+        "def f(x):\n    y = 2 * x\n    return y\n",
+    ],
+)
+def test_other_code_is_another_function(tmp_path, other):
+    assert identity_of(made(tmp_path, BASE)) != identity_of(made(tmp_path, other))
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "second"),
+    [
+        ("def f(x, *, k=K):\n    return x", {"K": 1}, {"K": 2}),
+        ("def f(x):\n    return x + K", {"K": 1}, {"K": 1.0}),
+        ("def f(x):\n    return x + K", {"K": 1}, {"K": True}),
+        ("def f(x):\n    return x + K[0]", {"K": [1, 2]}, {"K": [1, 3]}),
+        ("def f(x):\n    return x + K", {"K": np.ones(3)}, {"K": np.zeros(3)}),
+        ("def f(x):\n    return x + K", {"K": torch.ones(3)}, {"K": torch.ones(3, 1)}),
+        ("def f(x):\n    return K(x)", {"K": torch.relu}, {"K": torch.sigmoid}),
+        ("def f(x):\n    return [K for _ in range(3)]", {"K": "a"}, {"K": "b"}),
+        ("def outer(k):\n    def g(x):\n        return x + k\n    return g\nf = outer(K)", {"K": 1}, {"K": 2}),
+        ("def g(x):\n    return x + K\ndef f(x):\n    return g(x)", {"K": 1}, {"K": 2}),
+        ("class C:\n    k = K\ndef f(x):\n    return C.k", {"K": 1}, {"K": 2}),
+        ("from functools import partial\ndef g(x, k):\n    return k\nf = partial(g, k=K)", {"K": 1}, {"K": 2}),
+        ("f = (lambda k: lambda x: x + k)(K)", {"K": 1}, {"K": 2}),
+    ],
+)
+def test_all_that_a_function_reads_counts(tmp_path, text, first, second):
+    again = identity_of(made(tmp_path, text, **first))
+    assert identity_of(made(tmp_path, text, **first)) == again
+    assert identity_of(made(tmp_path, text, **second)) != again
+
+
+def test_a_helper_in_another_file_of_ones_own_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = []
+    for value in (1, 2):
+        (tmp_path / f"helper_{value}.py").write_text(f"def g(x):\n    return x + {value}\n")
+        helper = __import__(f"helper_{value}").g
+        helper.__qualname__ = "g"
+        found.append(identity_of(made(tmp_path, "def f(x):\n    return g(x)", g=helper)))
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("value", [object(), torch.nn.Linear(1, 1), (n for n in range(3)), [object()]])
+def test_what_has_no_stable_value_is_refused_in_a_sentence(tmp_path, value):
+    with pytest.raises(BadInput, match="without a stable value"):
+        identity_of(made(tmp_path, "def f(x):\n    return K", K=value))
+
+
+def test_what_holds_itself_is_refused(tmp_path):
+    ring: list = []
+    ring.append(ring)
+    with pytest.raises(BadInput, match="holds itself"):
+        identity_of(made(tmp_path, "def f(x):\n    return K", K=ring))
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(BadInput, match="only a function"):
+        identity_of(3)
+
+
+def test_functions_that_call_each_other_or_themselves_end(tmp_path):
+    text = "def f(x):\n    return g(x)\ndef g(x):\n    return f(x) if x else {}\n"
+    first, second = (identity_of(made(tmp_path, text.format(k))) for k in (1, 2))
+    assert first != second
+
+
+def test_another_process_finds_the_same(tmp_path):
+    (tmp_path / "own.py").write_text("SET = {'a', 'b', 'c'}\ndef f(x, *, k=0.5):\n    return x in SET, k\n")
+    code = "import own; from mcutils.identity import identity_of; print(identity_of(own.f))"
+    seeds = [{"PYTHONHASHSEED": s} for s in ("1", "2")]
+    runs = [
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**_path(), **e}, capture_output=True, text=True)
+        for e in seeds
+    ]
+    assert runs[0].stdout == runs[1].stdout != "", runs[0].stderr
+
+
+def _path():
+    import os
+
+    import mcutils
+
+    root = os.path.dirname(os.path.dirname(mcutils.__file__))
+    return {**os.environ, "PYTHONPATH": root}
+
+
+@given(st.one_of(st.integers(), st.floats(allow_nan=False), st.text(), st.lists(st.integers())))
+def test_options_count(value):
+    def f(x):
+        return x
+
+    assert identity_of(f, {"k": value}) == identity_of(f, {"k": value})
+    assert identity_of(f, {"k": value}) != identity_of(f, {"k": [value]})
