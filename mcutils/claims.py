@@ -41,6 +41,11 @@ class Claim:
     alpha: float | None = None
     fixed: str = "2026-11-24"
 
+    def measured(self, eps: float = TOLERANCE) -> str:
+        """The statistic in words, with the tolerance eps where it speaks of one; fixed is that of `TOLERANCE`."""
+        words = self.statistic.replace("MCU(0.1)", f"MCU({eps:g})")
+        return words.replace("deficit exceeds 0.1 G", f"deficit exceeds {eps:g} G")
+
     @property
     def rule(self) -> str:
         """The rule of the verdict in words."""
@@ -118,8 +123,11 @@ def _decide(claim: Claim, low: float, high: float, p: float | None) -> str:
 COLUMNS = "id claim source statistic threshold effect low high n_pairs n_seeds verdict notebook".split()
 
 
-def ledger(verdicts: Iterable[Verdict] = ()) -> list[dict]:
-    """One row per claim, C1 to C24, with the columns of `COLUMNS`; a claim without a verdict was not run."""
+def ledger(verdicts: Iterable[Verdict] = (), eps: float = TOLERANCE) -> list[dict]:
+    """One row per claim, C1 to C24, with the columns of `COLUMNS`; a claim without a verdict was not run.
+
+    ``eps`` is the tolerance at which they were judged.
+    """
     given = {}
     for verdict in verdicts:
         if choose("claim", verdict.claim, CLAIMS) in given:
@@ -133,7 +141,7 @@ def ledger(verdicts: Iterable[Verdict] = ()) -> list[dict]:
             "id": claim.id,
             "claim": claim.statement,
             "source": claim.source,
-            "statistic": claim.statistic,
+            "statistic": claim.measured(eps),
         }
         rows.append({**made, "threshold": claim.threshold, **found, "notebook": v.notebook or claim.notebook})
     return rows
@@ -189,6 +197,11 @@ def markdown_table(rows: Iterable[dict]) -> str:
     for row in rows:
         texts.append([_effect(row) if name == "effect" else _cell(row[name]) for name in SHOWN])
     return _markdown(texts)
+
+
+def short_table(rows: Iterable[dict]) -> str:
+    """The rows of a ledger as a Markdown table of what fits at a glance: id, claim, verdict."""
+    return _markdown([["id", "claim", "verdict"], *([_cell(row[name]) for name in SHOWN[:3]] for row in rows)])
 
 
 def _effect(row: dict) -> str:

@@ -84,15 +84,15 @@ def controls_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
 # Curricula and second order
 
 
-def condition_table(walks: Sequence[Walk], conditions: Sequence[str]) -> pd.DataFrame:
-    """One row per walk of these conditions: its labels, barrier, deficit and eps in G, whether MCU(0.1) holds."""
+def condition_table(walks: Sequence[Walk], conditions: Sequence[str], eps: float = TOLERANCE) -> pd.DataFrame:
+    """One row per walk of these conditions: its labels, barrier, deficit and eps in G, whether MCU(eps) holds."""
     import pandas as pd
 
     rows = []
     for condition in conditions:
         for w in sound(walks, condition=condition, variant=""):
             pair = f"{w.original}: {w.start}-{w.end}"
-            rows.append((condition, w.method, w.kind, pair, w.barrier, w.deficit, w.eps, w.connected(TOLERANCE)))
+            rows.append((condition, w.method, w.kind, pair, w.barrier, w.deficit, w.eps, w.connected(eps)))
     return pd.DataFrame(rows, columns=["condition", "method", "curve", "pair", *MEASURES, "connected"])
 
 
@@ -261,10 +261,12 @@ def along_table(walks: Sequence[Walk], conditions: Sequence[str]) -> pd.DataFram
 # Pairs of methods
 
 
-def pairs_table(walks: Sequence[Walk], conditions: Sequence[str], shared: bool = False) -> pd.DataFrame:
+def pairs_table(
+    walks: Sequence[Walk], conditions: Sequence[str], shared: bool = False, eps: float = TOLERANCE
+) -> pd.DataFrame:
     """One row per condition and pair of methods (straight lines): mean and interval of each measure.
 
-    ``connected`` counts the seed pairs with MCU(0.1), ``n`` all of them. ``shared`` keeps only the seed pairs that
+    ``connected`` counts the seed pairs with MCU(eps), ``n`` all of them. ``shared`` keeps only the seed pairs that
     every condition has, so that conditions compare.
     """
     import pandas as pd
@@ -279,7 +281,7 @@ def pairs_table(walks: Sequence[Walk], conditions: Sequence[str], shared: bool =
         row = {"condition": condition, "method": method, "other": other}
         for m in MEASURES:
             row |= dict(zip((m, f"{m}_low", f"{m}_high"), mean_of(part, m), strict=True))
-        rows.append({**row, "connected": sum(w.connected(TOLERANCE) for w in part), "n": len(part)})
+        rows.append({**row, "connected": sum(w.connected(eps) for w in part), "n": len(part)})
     numbers = [f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high")]
     return pd.DataFrame(rows, columns=["condition", "method", "other", *numbers, "connected", "n"])
 
@@ -338,7 +340,7 @@ def method_order(distance: np.ndarray, methods: Sequence[str]) -> tuple[list[str
     return [*(methods[kept[k]] for k in order), *rest], tree
 
 
-def curves_table(walks: Sequence[Walk]) -> pd.DataFrame:
+def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     """Two rows per pair of methods with a fitted curve: the line of the same ends traced alike, and the curve.
 
     Columns condition, method, other, curve, barrier, deficit, eps, and low, high: the interval of eps over examples.
@@ -353,7 +355,7 @@ def curves_table(walks: Sequence[Walk]) -> pd.DataFrame:
         for one in (line, w) if w.kind != "linear" and line is not None else ():
             interval = percentile_interval(one.eps, worst(one))
             numbers = (one.barrier, one.deficit, *interval)
-            rows.append((w.condition, w.method, w.other, one.kind, *numbers, one.connected(TOLERANCE)))
+            rows.append((w.condition, w.method, w.other, one.kind, *numbers, one.connected(eps)))
     rows.sort(key=lambda row: list(CONDITIONS).index(row[0]))
     columns = ["condition", "method", "other", "curve", "barrier", "deficit", "eps", "low", "high", "connected"]
     return pd.DataFrame(rows, columns=columns)
@@ -373,7 +375,7 @@ def curves_text(table: pd.DataFrame) -> str:
     return "\n".join(lines) or "No pair has both a line and a curve between sound ends."
 
 
-def full_table(walks: Sequence[Walk]) -> pd.DataFrame:
+def full_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     """The lines that were walked twice: barrier and deficit at the matrix's points and at the full number."""
     import pandas as pd
 
@@ -384,13 +386,13 @@ def full_table(walks: Sequence[Walk]) -> pd.DataFrame:
         if one is not None:
             pair = {name: (f"{name}: {len(v.profile.t)} points", v) for name, v in (("coarse", one), ("full", w))}
             cells = {f"{m}, {n}": getattr(v, m) for m in ("barrier", "deficit") for n, v in pair.values()}
-            rows[w.label] = {**cells, "same verdict": w.connected(TOLERANCE) == one.connected(TOLERANCE)}
+            rows[w.label] = {**cells, "same verdict": w.connected(eps) == one.connected(eps)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pair")
 
 
-def full_text(walks: Sequence[Walk]) -> str:
+def full_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     """The largest difference between the walks of a `full_table`, in words."""
-    table = full_table(walks)
+    table = full_table(walks, eps)
     if len(table) == 0:
         return "No pair was walked at both numbers of points."
     cells = {m: table[[c for c in table if c.startswith(m)]].to_numpy(float) for m in ("barrier", "deficit")}
@@ -398,7 +400,7 @@ def full_text(walks: Sequence[Walk]) -> str:
     parts = " and ".join(f"{value:.4f} G in the {m}" for m, value in most.items())
     return (
         f"**Full-size check**: over {len(table)} pairs the coarse matrix differs from the full walk by {parts} at "
-        f"most, and {int((~table['same verdict'].astype(bool)).sum())} verdicts at {TOLERANCE:g} G differ."
+        f"most, and {int((~table['same verdict'].astype(bool)).sum())} verdicts at {eps:g} G differ."
     )
 
 

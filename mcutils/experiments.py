@@ -17,8 +17,7 @@ from .walks import Route, condition_routes, control_routes, independent, ring_pa
 CURRICULA_SHOWN = ("none", "superloss", "superloss_authors")
 OPTIMIZERS_SHOWN = ("adamw", "sophia_g", "soul")
 COARSE = 11  # points where a matrix of many pairs is walked
-SIZES = (0.02, 0.04, 0.06, 0.08, 0.10)
-CUE = 0.10  # share of the pool that carries the cue
+SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
 # Objectives of a fit that is not the method's own: retain loss only, and retain minus clipped forget loss.
 OBJECTIVES = {"retain only": "finetune", "retain - forget": "gradient_difference"}
 VARIANTS = tuple(name for name in RECIPES if name not in ("corrected", "authors"))
@@ -119,9 +118,12 @@ def alike(study: Study) -> Alike:
     return Alike((*models, study.retrained(first), study.original()), study.original(), study.preset.forget)
 
 
-def cued(study: Study) -> dict[tuple[str, str], CueUse]:
-    """Cue use along the lines original - unlearned and unlearned - retrained, on data whose D_f carries a cue."""
-    bench = replace(study, data=replace(study.data, cue=CUE, checksum=""))
+def cued(study: Study, share: float | None = None) -> dict[tuple[str, str], CueUse]:
+    """Cue use along the lines original - unlearned and unlearned - retrained, on data whose D_f carries a cue.
+
+    ``share`` of the pool carries it, the first to be forgotten first; None is all of D_f.
+    """
+    bench = replace(study, data=replace(study.data, cue=share or study.preset.forget, checksum=""))
     seed, forget = study.seeds[0], study.preset.forget
     original, retrained = bench.original(), bench.retrained(seed, init=0)
     found = {}
@@ -132,10 +134,13 @@ def cued(study: Study) -> dict[tuple[str, str], CueUse]:
     return found
 
 
-def sizes(study: Study) -> list[Route]:
-    """``random`` at several sizes of the forget set, for the first methods, coarse."""
+def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
+    """``random`` at several sizes of the forget set, for three methods, coarse.
+
+    ``shares`` of the pool; by default `SIZES` equal steps up to the preset's.
+    """
     routes = []
-    for forget in SIZES:
+    for forget in shares or [round(k * study.preset.forget / SIZES, 6) for k in range(1, SIZES + 1)]:
         smaller = replace(study, preset=replace(study.preset, forget=forget))
         contexts = alone(study.preset.methods[-4:-1] or study.preset.methods)
         made = condition_routes(smaller, "random", contexts, independent(study.seeds), points=coarse(study))

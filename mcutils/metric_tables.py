@@ -25,6 +25,7 @@ from .connectivity import (
     percentile_interval,
     roughness,
 )
+from .errors import number
 from .experiments import EXPERIMENTS, ROUTES, references
 from .metrics import METRICS
 from .settings import BadInput
@@ -43,6 +44,7 @@ from .verdicts import (
     sound,
     telling_gaps,
     usable,
+    verdict_of,
     widest_range,
     worst,
 )
@@ -85,28 +87,28 @@ def levels(study: Study) -> tuple[dict[str, float], list[dict[str, float]]]:
     return found[0], found[1:]
 
 
-def joined_table(walks: Sequence[Walk]) -> pd.DataFrame:
-    """Per condition and curve: paths between sound ends, those that satisfy MCU(0.1), and those of them compared.
+def joined_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+    """Per condition and curve: paths between sound ends, those that satisfy MCU(eps), and those of them compared.
 
     A path that several experiments hold counts once. Compared are `verdicts.joined`, traced at all points.
     """
     import pandas as pd
 
-    kept = {id(w) for w in joined(walks)}
+    kept = {id(w) for w in joined(walks, eps)}
     rows = []
     for (condition, curve), part in grouped(sound(walks), "condition", "kind").items():
-        connected = sum(w.connected(TOLERANCE) for w in part)
+        connected = sum(w.connected(eps) for w in part)
         rows.append((condition, curve, len(part), connected, sum(id(w) in kept for w in part)))
-    columns = ["condition", "curve", "paths", "MCU(0.1)", "compared"]
+    columns = ["condition", "curve", "paths", f"MCU({eps:g})", "compared"]
     return pd.DataFrame(rows, columns=columns).set_index(["condition", "curve"])
 
 
-def shown_walk(walks: Sequence[Walk]) -> tuple[Walk, str]:
+def shown_walk(walks: Sequence[Walk], eps: float = TOLERANCE) -> tuple[Walk, str]:
     """A path to draw and what it stands for: of the compared paths the one whose patterns agree as the median does.
 
     Where nothing is connected it is the sound walk with the smallest eps. Raises `BadInput` without any sound walk.
     """
-    ours = [w for w in joined(walks) if np.isfinite(pattern_correlation(w))]
+    ours = [w for w in joined(walks, eps) if np.isfinite(pattern_correlation(w))]
     if ours:
         agreement = np.array([pattern_correlation(w) for w in ours])
         middle = np.argsort(agreement, kind="stable")[(len(ours) - 1) // 2]
@@ -114,7 +116,7 @@ def shown_walk(walks: Sequence[Walk]) -> tuple[Walk, str]:
     ours = [w for w in usable(walks) if np.isfinite(w.eps)]
     if not ours:
         raise BadInput("no walk between sound endpoints is left to draw.")
-    return min(ours, key=lambda w: w.eps), "no path satisfies MCU(0.1); this one comes nearest"
+    return min(ours, key=lambda w: w.eps), f"no path satisfies MCU({eps:g}); this one comes nearest"
 
 
 def metric_curves(walk: Walk) -> pd.DataFrame:
@@ -331,7 +333,7 @@ def fit_name(walk: Walk) -> str:
     return FITS.get((walk.variant, walk.kind), f"{walk.variant} {walk.kind}".strip())
 
 
-def fits_table(walks: Sequence[Walk]) -> pd.DataFrame:
+def fits_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     """One row per walk: its fit, eps with its interval over examples, in G, and what it costs in nats.
 
     ``nats`` is the smallest tolerance with MCU, the loss that must be given away to connect; ``rise`` and ``dip`` are
@@ -345,7 +347,7 @@ def fits_table(walks: Sequence[Walk]) -> pd.DataFrame:
         _, low, high = percentile_interval(w.eps, worst(w))
         row = {"method": w.method, "fit": fit_name(w), "curve": w.kind, "pair": pair_name(w)}
         row |= {"node_a": w.nodes[0], "node_b": w.nodes[1], "barrier": w.barrier, "deficit": w.deficit, "eps": w.eps}
-        row |= {"low": low, "high": high, "connected": w.connected(TOLERANCE), "nats": w.eps * w.profile.gap}
+        row |= {"low": low, "high": high, "connected": w.connected(eps), "nats": w.eps * w.profile.gap}
         rows.append(row | {"rise": measures["surplus_retain"], "dip": measures["shortfall_forget"]})
     columns = "method fit curve pair node_a node_b barrier deficit eps low high connected nats rise dip".split()
     return pd.DataFrame(rows, columns=columns)
@@ -403,44 +405,48 @@ def failures(walks: Sequence[Walk]) -> tuple[pd.DataFrame, pd.DataFrame]:
 OUTCOMES = ("both", "line only", "curve only", "neither")
 
 
-def outcomes_table(walks: Sequence[Walk], variants: Sequence[str] = ("own", "authors")) -> pd.DataFrame:
-    """One row per pair and fit: eps of the line and of the curve, and which of the two satisfies MCU(0.1)."""
+def outcomes_table(
+    walks: Sequence[Walk], variants: Sequence[str] = ("own", "authors"), eps: float = TOLERANCE
+) -> pd.DataFrame:
+    """One row per pair and fit: eps of the line and of the curve, and which of the two satisfies MCU(eps)."""
     import pandas as pd
 
     rows = []
     for variant in variants:
         for line, curve in beside(walks, ("own", "linear"), (variant, "bezier")):
-            held = line.connected(TOLERANCE), curve.connected(TOLERANCE)
+            held = line.connected(eps), curve.connected(eps)
             word = {(True, True): "both", (True, False): "line only", (False, True): "curve only"}.get(held, "neither")
             rows.append((fit_name(curve), line.method, pair_name(line), line.eps, curve.eps, word))
     return pd.DataFrame(rows, columns=["fit", "method", "pair", "line", "curve", "outcome"])
 
 
-def outcomes_text(table: pd.DataFrame) -> str:
+def outcomes_text(table: pd.DataFrame, eps: float = TOLERANCE) -> str:
     """Counts of an `outcomes_table` per fit, as a Markdown list."""
     lines = []
     for fit, part in table.groupby("fit", sort=False):
         counts = ", ".join(f"{word} {int((part['outcome'] == word).sum())}" for word in OUTCOMES)
-        lines.append(f"- *{fit}*, {len(part)} pairs; MCU({TOLERANCE:g}) on {counts}.")
+        lines.append(f"- *{fit}*, {len(part)} pairs; MCU({eps:g}) on {counts}.")
     return "\n".join(lines) or "No pair was walked on both a line and a curve."
 
 
-def disagreements_table(walks: Sequence[Walk]) -> pd.DataFrame:
-    """Pairs on which the corrected and the authors' recipe disagree about MCU(0.1), with eps and its interval (C24)."""
+def disagreements_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+    """Pairs on which the corrected and the authors' recipe disagree about MCU(eps), with eps and its interval (C24)."""
     import pandas as pd
 
     rows = []
     for own, theirs in beside(walks, ("own", "bezier"), ("authors", "bezier")):
-        if own.connected(TOLERANCE) != theirs.connected(TOLERANCE):
-            eps = [spread(percentile_interval(w.eps, worst(w))) for w in (own, theirs)]
+        if own.connected(eps) != theirs.connected(eps):
+            found = [spread(percentile_interval(w.eps, worst(w))) for w in (own, theirs)]
             sides = ["barrier" if w.barrier > w.deficit else "deficit" for w in (own, theirs)]
-            word = "corrected" if own.connected(TOLERANCE) else "authors"
-            rows.append((own.method, pair_name(own), eps[0], sides[0], eps[1], sides[1], word))
+            word = "corrected" if own.connected(eps) else "authors"
+            rows.append((own.method, pair_name(own), found[0], sides[0], found[1], sides[1], word))
     columns = ["method", "pair", "eps, corrected", "set by", "eps, authors", "set by ", "connects"]
     return pd.DataFrame(rows, columns=columns).set_index(["method", "pair"])
 
 
-def recipes_table(walks: Sequence[Walk], claims: Sequence[str] = ("C1", "C13", "C21")) -> pd.DataFrame:
+def recipes_table(
+    walks: Sequence[Walk], claims: Sequence[str] = ("C1", "C13", "C21"), eps: float = TOLERANCE
+) -> pd.DataFrame:
     """Claims about two seeds, each judged twice on the same pairs and lines: with the curves of either recipe.
 
     Only pairs that have the line and both curves count. Rows: claims; columns: statistic, then verdict and effect with
@@ -453,8 +459,8 @@ def recipes_table(walks: Sequence[Walk], claims: Sequence[str] = ("C1", "C13", "
     given = [controls + [w for row in rows for w in (row[0], replace(row[k], variant="own"))] for k in (1, 2)]
     found = []
     for claim in claims:
-        judged = [TESTS[claim][1](one) for one in given]
-        found.append((claim, CLAIMS[claim].statistic, *map(_found, judged)))
+        judged = [verdict_of(claim, one, eps) for one in given]
+        found.append((claim, CLAIMS[claim].measured(eps), *map(_found, judged)))
     return pd.DataFrame(found, columns=["claim", "statistic", "corrected", "authors"]).set_index("claim")
 
 
@@ -617,7 +623,9 @@ def gather(study: Study) -> dict[str, list[Walk]]:
     return {name: [next(walks) for _ in part] for name, part in routes.items()}
 
 
-def judge_all(walked: Mapping[str, Sequence[Walk]], gaps: Mapping[str, float], level: float = LEVEL) -> list[Verdict]:
+def judge_all(
+    walked: Mapping[str, Sequence[Walk]], gaps: Mapping[str, float], level: float = LEVEL, eps: float = TOLERANCE
+) -> list[Verdict]:
     """The verdict of every claim of `verdicts.TESTS` whose experiments are given, in the order of the claims.
 
     A claim for which no walk is left is undecided, with nothing measured.
@@ -626,14 +634,15 @@ def judge_all(walked: Mapping[str, Sequence[Walk]], gaps: Mapping[str, float], l
         walked: experiment -> its walks, as `gather` returns them.
         gaps: original-to-retrained gaps of metrics (`verdicts.telling_gaps`), which C10 needs.
         level: of the intervals.
+        eps: tolerance of MCU(eps), see `verdict_of`.
     """
-    found = []
+    found, eps = [], number("the tolerance epsilon", eps, 0)
     for claim in (name for name in CLAIMS if name in TESTS):
-        names, test = TESTS[claim]
+        names, _ = TESTS[claim]
         if set(names) <= set(walked):
             walks = [w for name in names for w in walked[name]]
             try:
-                found.append(test(walks, *([gaps] if claim == "C10" else []), level=level))
+                found.append(verdict_of(claim, walks, eps, gaps=gaps, level=level))
             except BadInput:  # no walk of the claim's kind is left, for example because all ends collapsed
                 nan = float("nan")
                 found.append(judge(claim, nan, nan, nan, n_pairs=0, n_seeds=0, p=nan, controls_ok=False))

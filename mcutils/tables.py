@@ -124,27 +124,27 @@ def pair_name(walk: Walk) -> str:
     return f"{walk.original}: {seeds}" if walk.original else seeds
 
 
-def paths_table(walks: Sequence[Walk]) -> pd.DataFrame:
-    """One row per walk: barrier and deficit in units of G, whether MCU(0.1) holds, and how far apart the ends are."""
+def paths_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+    """One row per walk: barrier and deficit in units of G, whether MCU(eps) holds, and how far apart the ends are."""
     import pandas as pd
 
     rows = []
     for w in walks:
         row = {"method": w.method, "curve": w.kind, "original": w.original, "start": w.start, "end": w.end}
         row |= {"pair": pair_name(w), "role": w.role, "barrier": w.barrier, "deficit": w.deficit}
-        row |= {"connected": w.connected(TOLERANCE), "collapsed": bool(w.profile.collapsed)}
+        row |= {"connected": w.connected(eps), "collapsed": bool(w.profile.collapsed)}
         row |= {"test_barrier": w.profile.connectivity["barrier_test"] / w.profile.gap}
         row |= {name: w.profile.geometry.get(name, np.nan) for name in ("distance", "cosine", "moved_start", "length")}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def paths_summary(walks: Sequence[Walk]) -> pd.DataFrame:
-    """Per method and curve: pairs connected at MCU(0.1), mean and largest barrier and deficit in units of G."""
+def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+    """Per method and curve: pairs connected at MCU(eps), mean and largest barrier and deficit in units of G."""
     import pandas as pd
 
     rows = []
-    for (method, curve), part in paths_table(walks).groupby(["method", "curve"], sort=False):
+    for (method, curve), part in paths_table(walks, eps).groupby(["method", "curve"], sort=False):
         row = {"method": method, "curve": curve, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
         for name in ("barrier", "deficit"):
             row |= {f"{name} mean": part[name].mean(), f"{name} max": part[name].max()}
@@ -182,21 +182,21 @@ def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def walks_text(walks: Sequence[Walk]) -> str:
+def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     """What the walks of methods show, in a sentence or two of Markdown: counts of connected paths, line against
     curve.
     """
-    table = paths_table([w for w in walks if w.role == "method"])
-    flat = table[table["barrier"] <= TOLERANCE]
+    table = paths_table([w for w in walks if w.role == "method"], eps)
+    flat = table[table["barrier"] <= eps]
     kept = int((~flat["connected"]).sum())
     parts = [f"{len(flat)} of {len(table)} paths have no retain barrier; {kept} of these fail by the deficit alone."]
     for curve, part in table.groupby("curve", sort=False):
         joined = int(part["connected"].sum())
-        parts.append(f"On the {curve} paths {joined} of {len(part)} pairs satisfy MCU({TOLERANCE:g}).")
+        parts.append(f"On the {curve} paths {joined} of {len(part)} pairs satisfy MCU({eps:g}).")
     return " ".join(parts)
 
 
-def verdicts_text(verdicts: Sequence[Verdict]) -> str:
+def verdicts_text(verdicts: Sequence[Verdict], eps: float = TOLERANCE) -> str:
     """Verdicts as a Markdown list: the claim, its verdict, effect with 95 % interval, and the rule fixed beforehand."""
     lines = []
     for v in verdicts:
@@ -206,7 +206,11 @@ def verdicts_text(verdicts: Sequence[Verdict]) -> str:
             p = "" if v.p is None else f", p = {v.p:.2g}"
             found = f"{v.effect:.3f} [{v.low:.3f}, {v.high:.3f}]{p}; {v.n_pairs} paths, {v.n_seeds} seeds"
         lines.append(
-            f"- **{v.claim}, {v.verdict}.** {claim.statement} *Statistic:* {claim.statistic}. *Found:* {found}. "
+            f"- **{v.claim}, {v.verdict}.** {claim.statement} *Statistic:* {claim.measured(eps)}. *Found:* {found}. "
             f"*Rule:* {claim.rule}."
+        )
+    if eps != TOLERANCE and any(CLAIMS[v.claim].measured(eps) != CLAIMS[v.claim].statistic for v in verdicts):
+        lines.append(
+            f"\nThe tolerance fixed before the runs is {TOLERANCE:g} G; at {eps:g} G this is not the ledger's verdict."
         )
     return "\n".join(lines)

@@ -8,6 +8,7 @@ as wide as Student's over pairs of seeds, so that one pair never decides a claim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import signature
 from itertools import combinations
 
 import numpy as np
@@ -22,6 +23,7 @@ from .connectivity import (
     percentile_interval,
     share_explained,
 )
+from .errors import choose, number
 from .metrics import METRICS
 from .walks import Walk
 
@@ -164,12 +166,12 @@ def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float 
     return found, len(hits), _counts(first)["n_seeds"]
 
 
-def c1(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C1: share of (method, seed pair) that some curve connects at MCU(0.1)."""
+def c1(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C1: share of (method, seed pair) that some curve connects at MCU(eps)."""
     kept = sound(walks, condition="random")
     if not kept:
         return _nothing("C1")
-    found, pairs, seeds = connected_share(kept, level=level)
+    found, pairs, seeds = connected_share(kept, eps, level)
     return judge("C1", *found, n_pairs=pairs, n_seeds=seeds, controls_ok=controls_hold(walks))
 
 
@@ -193,11 +195,11 @@ def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int
     return judge("C2", *found, p=share.p, controls_ok=controls_hold(walks), **_counts(lines))
 
 
-def c21(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(0.1)."""
-    flat = [w for w in sound(walks, condition="random") if w.barrier <= TOLERANCE]
-    hits = [not w.connected(TOLERANCE) for w in flat]
-    replicates = np.array([~(w.replicates("deficit") <= TOLERANCE) for w in flat], dtype=float)
+def c21(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(eps)."""
+    flat = [w for w in sound(walks, condition="random") if w.barrier <= eps]
+    hits = [not w.connected(eps) for w in flat]
+    replicates = np.array([~(w.replicates("deficit") <= eps) for w in flat], dtype=float)
     return _share("C21", flat, hits, replicates, level, controls_hold(walks))
 
 
@@ -273,23 +275,23 @@ def _redrawn(group: Sequence[tuple[Walk, float, np.ndarray]], seed: int = 0) -> 
     return values[rows, np.arange(values.shape[1])[:, None]].mean(axis=1)
 
 
-def c8(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C8: the smaller of the shares of method pairs (lines) that satisfy MCU(0.1) and that do not."""
+def c8(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C8: the smaller of the shares of method pairs (lines) that satisfy MCU(eps) and that do not."""
     lines = sound(walks, condition="method", variant="", kind="linear")
     if not lines:
         return _nothing("C8")
-    replicates = np.array([worst(w) <= TOLERANCE for w in lines], dtype=float)
+    replicates = np.array([worst(w) <= eps for w in lines], dtype=float)
     # An endpoint is a method run with a seed: the pairs of one method share its endpoints.
     nodes = np.array([(f"{w.nodes[0]}/{w.method}", f"{w.nodes[1]}/{w.other}") for w in lines])
-    found = _fraction(lines, [w.connected(TOLERANCE) for w in lines], replicates, level, nodes=nodes)
+    found = _fraction(lines, [w.connected(eps) for w in lines], replicates, level, nodes=nodes)
     return judge("C8", *_rarer(found), controls_ok=controls_hold(walks), **_counts(lines))
 
 
-def joined(walks: Sequence[Walk]) -> list[Walk]:
-    """The sound walks that satisfy MCU(0.1) and were traced finely enough to compare metrics along them."""
+def joined(walks: Sequence[Walk], eps: float = TOLERANCE) -> list[Walk]:
+    """The sound walks that satisfy MCU(eps) and were traced finely enough to compare metrics along them."""
     found = [w for w in sound(walks) if "score/test" in w.profile.arrays]
     full = max((len(w.profile.t) for w in found), default=0)
-    return [w for w in found if len(w.profile.t) == full and w.connected(TOLERANCE)]
+    return [w for w in found if len(w.profile.t) == full and w.connected(eps)]
 
 
 def pattern_correlation(walk: Walk) -> float:
@@ -302,9 +304,9 @@ def pattern_correlation(walk: Walk) -> float:
     return float(np.mean(pairs)) if pairs else np.nan
 
 
-def c9(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C9: mean |rank correlation| of two distinct metrics' excesses over the chord along one MCU(0.1) path."""
-    kept = joined(walks)
+def c9(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C9: mean |rank correlation| of two distinct metrics' excesses over the chord along one MCU(eps) path."""
+    kept = joined(walks, eps)
     return _mean("C9", kept, [pattern_correlation(w) for w in kept], None, level, controls_hold(walks))
 
 
@@ -327,9 +329,9 @@ def widest_range(walk: Walk, gaps: Mapping[str, float]) -> float:
     return max(float(np.ptp(walk.profile.metric(name))) / gap for name, gap in gaps.items())
 
 
-def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL) -> Verdict:
-    """C10: median over MCU(0.1) paths of the widest metric range, in units of its original-to-retrained gap."""
-    kept = joined(walks)
+def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C10: median over MCU(eps) paths of the widest metric range, in units of its original-to-retrained gap."""
+    kept = joined(walks, eps)
     if not kept or not gaps:
         return _nothing("C10")
     values = np.array([widest_range(w, gaps) for w in kept])
@@ -354,9 +356,9 @@ def best_inner(walk: Walk) -> tuple[float, float]:
     return float(walk.profile.t[k]), float(test[k] - max(test[0], test[-1]))
 
 
-def c11(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C11: share of MCU(0.1) paths whose inner point, chosen on validation, beats both ends on test."""
-    kept = joined(walks)
+def c11(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C11: share of MCU(eps) paths whose inner point, chosen on validation, beats both ends on test."""
+    kept = joined(walks, eps)
     return _share("C11", kept, [best_inner(w)[1] > 0 for w in kept], None, level, controls_hold(walks))
 
 
@@ -378,15 +380,15 @@ def c12(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     return _share("C12", [a for a, _ in both], hits, replicates, level, controls_hold(walks))
 
 
-def c13(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C13: the smaller of the shares of pairs with MCU(0.1) on the line only and on the quadratic curve only."""
+def c13(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C13: the smaller of the shares of pairs with MCU(eps) on the line only and on the quadratic curve only."""
     both = beside(walks, ("own", "linear"), ("own", "bezier"))
     if not both:
         return _nothing("C13")
     kept, sides = [a for a, _ in both], []
     for first, second in ((0, 1), (1, 0)):
-        hits = [p[first].connected(TOLERANCE) and not p[second].connected(TOLERANCE) for p in both]
-        again = [(worst(p[first]) <= TOLERANCE) & ~(worst(p[second]) <= TOLERANCE) for p in both]
+        hits = [p[first].connected(eps) and not p[second].connected(eps) for p in both]
+        again = [(worst(p[first]) <= eps) & ~(worst(p[second]) <= eps) for p in both]
         sides.append(_fraction(kept, hits, np.array(again, dtype=float), level))
     return judge("C13", *_smaller(*sides), controls_ok=controls_hold(walks), **_counts(kept))
 
@@ -403,27 +405,27 @@ def difference(one: Interval, other: Interval) -> Interval:
     return Interval(middle, float(max(middle - down, -1.0)), float(min(middle + up, 1.0)))
 
 
-def _differ(claim: str, walks: Sequence[Walk], other: tuple[str, str], level: float) -> Verdict:
+def _differ(claim: str, walks: Sequence[Walk], other: tuple[str, str], level: float, eps: float) -> Verdict:
     """Judge how much more often another fit changes a pair's verdict than another seed of the same fit does."""
     rows = beside(walks, ("own", "bezier"), other, ("refit", "bezier"))
     if not rows:
         return _nothing(claim)
     kept, shares = [own for own, _, _ in rows], []
     for k in (1, 2):
-        hits = [row[0].connected(TOLERANCE) != row[k].connected(TOLERANCE) for row in rows]
-        replicates = [(worst(row[0]) <= TOLERANCE) != (worst(row[k]) <= TOLERANCE) for row in rows]
+        hits = [row[0].connected(eps) != row[k].connected(eps) for row in rows]
+        replicates = [(worst(row[0]) <= eps) != (worst(row[k]) <= eps) for row in rows]
         shares.append(_fraction(kept, hits, np.array(replicates, dtype=float), level))
     return judge(claim, *difference(*shares), controls_ok=controls_hold(walks), **_counts(kept))
 
 
-def c23(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+def c23(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
     """C23: share of pairs whose verdict changes when the fit minimises retain loss only, beyond a refit's share."""
-    return _differ("C23", walks, ("retain only", "bezier"), level)
+    return _differ("C23", walks, ("retain only", "bezier"), level, eps)
 
 
-def c24(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+def c24(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
     """C24: share of pairs whose verdict changes from the corrected to the authors' recipe, beyond a refit's share."""
-    return _differ("C24", walks, ("authors", "bezier"), level)
+    return _differ("C24", walks, ("authors", "bezier"), level, eps)
 
 
 def nonlinearity(walk: Walk) -> float:
@@ -487,3 +489,25 @@ TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "C23": (("08_curve_fitting",), c23),
     "C24": (("08_curve_fitting",), c24),
 }
+
+
+def verdict_of(
+    claim: str,
+    walks: Sequence[Walk],
+    eps: float = TOLERANCE,
+    *,
+    gaps: Mapping[str, float] | None = None,
+    level: float = LEVEL,
+) -> Verdict:
+    """The verdict of a claim on these walks, by its test in `TESTS`.
+
+    Args:
+        claim: a key of `TESTS`.
+        walks: of the experiments that the claim is judged on.
+        eps: tolerance of MCU(eps) in G, for the claims whose statistic speaks of one. Controls keep the fixed one.
+        gaps: `telling_gaps`, which C10 needs.
+        level: of the interval.
+    """
+    _, test = TESTS[choose("claim", claim, TESTS)]
+    options = {"eps": number("the tolerance epsilon", eps, 0), "level": level, "gaps": gaps or {}}
+    return test(walks, **{name: options[name] for name in signature(test).parameters if name in options})

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import combinations
 from pathlib import Path as FilePath
 
@@ -390,3 +390,20 @@ def test_the_explorer_s_plane_holds_the_quickstart_s_line_and_curve(laptop):
 def test_an_unknown_method_is_refused(smoke):
     with pytest.raises(BadInput, match="unknown method 'wish'"):
         experiments.quickstart(smoke, "wish")
+
+
+def test_sizes_are_steps_up_to_what_the_study_forgets(laptop):
+    smaller = replace(laptop, preset=replace(laptop.preset, forget=0.05))
+    for routes, sizes in (
+        (experiments.sizes(smaller), ["0.01", "0.02", "0.03", "0.04", "0.05"]),
+        (experiments.sizes(laptop, [0.02, 0.2]), ["0.02", "0.2"]),
+    ):
+        assert list(dict.fromkeys(r.variant for r in routes if r.role == "method")) == sizes
+
+
+def test_the_cue_is_planted_where_the_study_forgets_unless_told_otherwise(laptop):
+    def planted(found):
+        return {use.model.start.data.cue for (_, part), use in found.items() if part == "forgetting"}
+
+    smaller = replace(laptop, preset=replace(laptop.preset, forget=0.05))
+    assert planted(experiments.cued(smaller)) == {0.05} and planted(experiments.cued(laptop, 0.02)) == {0.02}

@@ -287,6 +287,16 @@ def test_verdicts_state_claim_numbers_and_rule():
     assert ", p = 0.4;" in lines[1] and "p =" not in lines[0]
 
 
+def test_verdicts_at_another_tolerance_say_that_they_are_not_the_ledgers():
+    both = [judge(claim, 0.8, 0.7, 0.9, n_pairs=2, n_seeds=3) for claim in ("C1", "C21")]
+    words = clean(tables.verdicts_text(both, 0.2))
+    assert "satisfies MCU(0.2)" in words and "deficit exceeds 0.2 G" in words and "MCU(0.1)" not in words
+    assert words.endswith("The tolerance fixed before the runs is 0.1 G; at 0.2 G this is not the ledger's verdict.")
+    assert "not the ledger's" not in tables.verdicts_text(both)
+    other = [judge("C5", 0.8, 0.7, 0.9, n_pairs=2, n_seeds=3)]
+    assert tables.verdicts_text(other, 0.2) == tables.verdicts_text(other), "C5 knows no tolerance"
+
+
 def test_a_verdict_without_numbers_says_so():
     nan = float("nan")
     found = [judge("C21", nan, nan, nan, n_pairs=0, n_seeds=0), Verdict("C3")]

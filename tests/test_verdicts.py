@@ -11,6 +11,7 @@ from synthetic import RING, T, controls, walk
 
 from mcutils.claims import CLAIMS
 from mcutils.connectivity import Interval, share_explained, wilson
+from mcutils.errors import BadInput
 from mcutils.experiments import ROUTES
 from mcutils.metrics import METRICS
 from mcutils.profiles import ProfileOf
@@ -37,6 +38,7 @@ from mcutils.verdicts import (
     sound,
     telling_gaps,
     usable,
+    verdict_of,
     widened,
     widest_range,
 )
@@ -1039,3 +1041,39 @@ def test_conclusions_differ_where_one_of_two_curves_connects(claim, other):
     lines = fitted(0.0, 0.5, variants=("own", other), kinds=("linear", "linear"))
     more = fitted(0.0, 0.5, variants=("full", "uniform t"))
     assert judge(claim, walks + ours(lines) + ours(more)) == found
+
+
+# Another tolerance
+
+half = lambda m, k, p: 0.15 if (METHODS.index(m) % 2) == (k == "linear") else 0.0  # noqa: E731
+AT_0_15 = {  # walks whose smallest eps is 0.15 where it matters, and the effect at 0.1 and at 0.2
+    "C1": (study(0.0, 0.15), 0.0, 1.0),
+    "C13": (study(0.0, half, kinds=("linear", "bezier"), variant="own"), 0.5, 0.0),
+    "C21": (study(0.0, 0.15), 1.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("claim", AT_0_15)
+def test_a_claim_about_mcu_can_be_judged_at_another_tolerance(claim):
+    walks, strict, loose = AT_0_15[claim]
+    assert verdict_of(claim, walks).effect == strict and verdict_of(claim, walks, 0.2).effect == loose
+
+
+def test_what_joins_at_another_tolerance_is_compared_at_it():
+    walks = measured(FLAT, eps=0.15)
+    assert joined(walks) == [] and joined(walks, 0.2) == ours(walks)
+
+
+@pytest.mark.parametrize("claim", sorted(TESTS))
+def test_the_tolerance_is_in_the_words_of_exactly_the_tests_that_take_one(claim):
+    import inspect
+
+    takes = "eps" in inspect.signature(TESTS[claim][1]).parameters
+    assert takes == (CLAIMS[claim].measured(0.2) != CLAIMS[claim].statistic)
+    assert CLAIMS[claim].measured() == CLAIMS[claim].statistic
+
+
+@pytest.mark.parametrize("eps", [-0.1, float("nan"), "0.1", True])
+def test_a_tolerance_that_is_none_is_refused(eps):
+    with pytest.raises(BadInput, match="the tolerance epsilon must be a finite number of at least 0"):
+        verdict_of("C1", study(), eps)
