@@ -4,7 +4,9 @@ from .connectivity import connectivity
 from .curves import Curve, fit_curve, line
 from .data import Task, load_task
 from .metrics import measure
+from .plugins import load_plugins, register
 from .settings import BadInput
+from .shipped import load
 from .study import study
 from .traces import Trace, trace
 from .training import train
@@ -23,8 +25,10 @@ __all__ = [
     "explore",
     "fit_curve",
     "line",
+    "load",
     "load_task",
     "measure",
+    "register",
     "retrain",
     "study",
     "trace",
@@ -32,3 +36,5 @@ __all__ = [
     "unlearn",
 ]
 __version__ = "0.1.0"
+
+load_plugins()

@@ -196,10 +196,10 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from .files import ROOT
+    from .files import BUILD
     from .reproduce import check_folder
 
-    out = arguments.out or ROOT / "build" / "bench.json"
+    out = arguments.out or BUILD / "bench.json"
     check_folder(out.parent, "output folder", "--out")
     from .bench import main as bench
 

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import ROOT
+from .files import DATA
 from .settings import BadInput, choose
 
 VERDICTS = ("supported", "contradicted", "undecided", "not run")
 TOLERANCE = 0.1  # eps of MCU(eps), in units of G
-REPLICATIONS = ROOT / "data" / "replications"
+REPLICATIONS = DATA / "replications"
 PER_NOTEBOOK = 3  # claims judged together in 02_seeds; its permutation test is held to 0.05 / 3
 
 

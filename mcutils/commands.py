@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .files import ROOT, switched
+from .files import BUILD, switched
 from .planning import plan, plan_text
 from .reproduce import DEFAULT, NOTEBOOKS, SHIPPED, USED, check_folder, check_workers, python_path, shown, table
 from .runs import cores, missing
@@ -300,7 +300,7 @@ def explore_main(arguments: argparse.Namespace) -> int:
     return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
 
 
-def explore_command(app: bool, port: int, browser: bool, folder: Path = ROOT / "build" / "explorer") -> list[str]:
+def explore_command(app: bool, port: int, browser: bool, folder: Path = BUILD / "explorer") -> list[str]:
     """The command that serves the explorer on 127.0.0.1; raises `BadInput` for what is not there.
 
     The notebook of an app, which holds nothing but the explorer, is written into ``folder``.

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .files import ROOT, place
+from .files import DATA, place
 from .settings import BadInput
 
 VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
@@ -296,7 +296,7 @@ SHAPES: dict[str, tuple[int, int, tuple[int, int, int]]] = {
 
 def data_folder(path: str | Path | None = None) -> Path:
     """Return the folder of shipped files: ``path``, else ``$MCUTILS_DATA``, else data/ beside the package."""
-    folder = place(path, "MCUTILS_DATA", ROOT / "data", "path")
+    folder = place(path, "MCUTILS_DATA", DATA, "path")
     if not folder.is_dir():
         raise BadInput(
             f"There is no data folder {folder}; set MCUTILS_DATA or path= to the data/ folder of a clone "

@@ -1,4 +1,4 @@
-"""Files: where the repository is, what the environment says of folders and switches, and writing at once or not."""
+"""Files: where the repository and what ships with it are, switches of the environment, writing at once or not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from typing import Any
 
 from .errors import BadInput, path_of, shown
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent  # of the repository, if the package lies in one
+CLONE = (ROOT / "pyproject.toml").is_file() and (ROOT / "data" / "checksums.json").is_file()
+# What ships: in a clone beside the package, in an installed package (see pyproject.toml) inside it.
+DATA = ROOT / "data" if CLONE else PACKAGE / "_data"
+# Where results go by default: into the clone, else into the folder one works in.
+BUILD = ROOT / "build" if CLONE else Path("build")
 SWITCHES = {"": False, "0": False, "no": False, "false": False, "off": False} | dict.fromkeys(
     ("1", "yes", "true", "on"), True
 )

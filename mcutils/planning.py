@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from .data import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION
-from .files import ROOT
+from .files import DATA
 from .models import build
 from .runs import missing
 from .settings import BadInput
@@ -21,7 +21,7 @@ from .specs import Spec, kind_of, plain
 from .store import Store
 from .upkeep import notes
 
-TIMINGS = ROOT / "data" / "timings.csv"
+TIMINGS = DATA / "timings.csv"
 COLUMNS = ("kind", "method", "optimizer", "model", "results", "seconds", "work")
 BACKWARD = 2  # forward passes that a backward pass is worth
 REPLICATES = 1e7  # floating-point operations that one bootstrap replicate at one point is worth, about

@@ -18,12 +18,12 @@ from typing import Any
 
 from .claims import changes, markdown_table, read_ledger, update_between
 from .engines import check_engine
-from .files import ROOT, write_file
+from .files import BUILD, DATA, ROOT, write_file
 from .settings import BadInput, preset
 from .study import store_folder, study
 
 NOTEBOOKS = ROOT / "notebooks"
-SHIPPED = ROOT / "data" / "store"
+SHIPPED = DATA / "store"
 USED = "results.json"  # beside the figures: notebook -> keys of the results behind it
 DEFAULT = "laptop"  # the preset whose figures and executed notebooks are committed
 # Parameters that are set by an option of their own.
@@ -92,7 +92,7 @@ def reproduce(
         raise BadInput(f"--write-notebooks takes a plain run of the preset {DEFAULT}: leave out -p and --out.")
     check_workers(workers)
     plain = preset_name == DEFAULT and not parameters and not out
-    target = Path(out or ROOT / "build").expanduser().resolve()
+    target = Path(out or BUILD).expanduser().resolve()
     figures = ROOT / "figures" if plain else target / "figures"
     results = store_folder(store).resolve()
     check_folder(target / "notebooks", "output folder", "--out")

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .files import ROOT
+from .files import DATA
 from .settings import FOLDER, BadInput, MethodSettings, Plan, choose, method_settings
 from .study import Study, Unlearned, study
 
@@ -153,7 +153,7 @@ def rows_for(bench: Study, jobs: list[tuple[str, str, str, MethodSettings, int]]
 
 def table_path(settings: str) -> Path:
     """Where the search of a settings file keeps its rows."""
-    return ROOT / "data" / "search" / f"{settings}.csv"
+    return DATA / "search" / f"{settings}.csv"
 
 
 def read_rows(settings: str) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from .conditions import CONDITIONS
 from .curves import RECIPES
 from .data import Task
 from .errors import flag
-from .files import ROOT, place, switched
+from .files import BUILD, DATA, ROOT, place, switched
 from .runs import RunFailed, compute, describe, device, ensure, missing, needed, run
 from .settings import BadInput, Preset, choose, curve_plan, method_settings, preset, settings_name, train_plan
 from .specs import Data, Original, Path, Profile, Retrained, Spec, TraceOf, Unlearned, Untrained, is_line, key
@@ -49,7 +49,7 @@ class Study:
     @property
     def figures(self) -> FilePath:
         """Folder of figures: the environment's ``MCUTILS_FIGURES``, else ``build/figures``."""
-        return place(None, "MCUTILS_FIGURES", ROOT / "build" / "figures")
+        return place(None, "MCUTILS_FIGURES", BUILD / "figures")
 
     @property
     def settings(self) -> str:
@@ -197,7 +197,7 @@ class Study:
 
 def store_folder(given: str | FilePath | None = None) -> FilePath:
     """The folder of results: as given, else the environment's ``MCUTILS_STORE``, else ``build/store``."""
-    return place(given, "MCUTILS_STORE", ROOT / "build" / "store", "store")
+    return place(given, "MCUTILS_STORE", BUILD / "store", "store")
 
 
 def commit() -> str:
@@ -238,6 +238,6 @@ def study(name: str = "laptop", store: str = "", *, fresh: bool | None = None, *
     fresh = switched("MCUTILS_FRESH") if fresh is None else flag("fresh", fresh)
     return Study(
         chosen,
-        Store(store_folder(store), [] if fresh else [ROOT / "data" / "store"]),
+        Store(store_folder(store), [] if fresh else [DATA / "store"]),
         Data(chosen.dataset, chosen.train_size, chosen.test_size),
     )

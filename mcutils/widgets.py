@@ -20,7 +20,7 @@ from .curves import CURVES, RECIPES
 from .data import Task
 from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .explorer_plots import view_figure
-from .files import ROOT, write_file
+from .files import BUILD, ROOT, write_file
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
 from .plots import encoded, label, save
@@ -88,7 +88,7 @@ def explore(
     except Exception as error:  # whatever was given, the notebook goes on
         problems.append(f"what was given cannot be explored ({type(error).__name__}: {error}).")
     wanted = {"metric": metric, "splits": splits, "eps": eps, "compare": compare, "beside": bool(beside), "page": page}
-    made = Explorer(found, _code_of(given), Path(folder) if folder else ROOT / "build" / "explorer")
+    made = Explorer(found, _code_of(given), Path(folder) if folder else BUILD / "explorer")
     for name, value in {"path": path, **wanted, "t": t}.items() if found else ():
         try:
             made._begin(name, value)

@@ -1,0 +1,132 @@
+"""Shipped endpoints: a few trained and unlearned models in half precision, to walk, attack or relearn at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import weights as weights_module
+from .curves import weights_at
+from .data import data_folder
+from .errors import BadInput, choose, seed_of, shown
+from .files import write_file
+from .settings import MethodSettings, Plan
+from .specs import Original, Retrained, Unlearned, key, plain
+from .store import Store
+from .unlearning import Endpoint, fingerprint
+from .weights import Weights
+
+FOLDER, INDEX = "endpoints", "index.json"
+LIMIT = 100e6  # bytes of one model, beyond which a file is not read
+
+
+def load(name: str = "npo", *, seed: int = 42, original: int = 0, path: str | Path | None = None) -> Endpoint | Weights:
+    """Load a shipped model: an `Endpoint` of a method, or the `Weights` of ``original`` or ``retrained``.
+
+    The weights were rounded to float16 and come back as float32, so they are close to the exact results of a study
+    (accuracies agree to a tenth of a point) and never taken for them.
+
+    Args:
+        name: a method, ``original`` or ``retrained``.
+        seed: the seed of unlearning or training.
+        original: the original model's seed; it says nothing of ``original`` and ``retrained`` themselves.
+        path: the folder of shipped files; None takes ``$MCUTILS_DATA``, else what came with the package.
+
+    Raises:
+        BadInput: no such model ships (the message lists those that do), or its file is damaged.
+    """
+    folder = data_folder(path) / FOLDER
+    entries = {(e["name"], e["seed"], e["original"]): e for e in _index(folder)}
+    choose("shipped model", name, dict.fromkeys(e[0] for e in entries))
+    seed_of(seed), seed_of(original, "original")
+    asked = (name, seed, seed if name in ("original", "retrained") else original)
+    if asked not in entries:
+        listed = ", ".join(f"{n} {s} (original {o})" for n, s, o in entries if n == name)
+        raise BadInput(f"no {name} of seed {seed} on original {original} ships: there are {listed}.")
+    entry = entries[asked]
+    found = _read(folder, entry)
+    if "settings" not in entry:
+        return found
+    origin = _read(folder, entries["original", original, original])
+    made = (entry[part] for part in ("task", "name", "curriculum", "optimizer", "seed"))
+    return Endpoint(found, origin, *made, _settings(entry["settings"]), float(entry["seconds"]))
+
+
+def shipped_models(path: str | Path | None = None) -> list[dict[str, Any]]:
+    """What `load` can give: rows of name, seed, original, accuracies and the key of the exact result."""
+    columns = ("name", "seed", "original", "retain", "forget", "test", "exact")
+    return [{column: entry[column] for column in columns} for entry in _index(data_folder(path) / FOLDER)]
+
+
+def write_endpoints(store: Store, specs: Iterable[Original | Retrained | Unlearned], folder: Path) -> None:
+    """Write models of a store in half precision beside an index, which says what each is and its accuracies."""
+    entries = []
+    for spec in specs:
+        origin = spec.origin if isinstance(spec, Unlearned) else spec
+        name = spec.method if isinstance(spec, Unlearned) else type(spec).__name__.lower()
+        entry = {"name": name, "seed": spec.seed, "original": origin.seed, "exact": key(spec)}
+        file = folder / f"{name}-{spec.seed}-{origin.seed}.safetensors"
+        half = weights_at(store.get(spec)).to(torch.float16)
+        weights_module.check_same_shape([half])
+        folder.mkdir(parents=True, exist_ok=True)
+        weights_module.save(file, [half])
+        task = spec.data.task(getattr(spec, "forget", 0.1))
+        entry |= {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        entry |= {split: _accuracy(half, task, split) for split in ("retain", "forget", "test")}
+        if isinstance(spec, Unlearned):
+            entry |= {"task": fingerprint(task), "seconds": store.seconds(spec), "settings": plain(spec.settings)}
+            entry |= {"curriculum": spec.curriculum, "optimizer": spec.optimizer}
+        entries.append(entry)
+    write_file(folder / INDEX, json.dumps(entries, indent=1, sort_keys=True) + "\n")
+
+
+def _accuracy(weights: Weights, task: Any, split: str) -> float:
+    module = weights_module.module_of(weights.to(torch.float32))
+    with torch.no_grad():
+        right = [module(x).argmax(1) == y for x, y in _batches(task, split)]
+    return round(float(torch.cat(right).float().mean()), 4)
+
+
+def _batches(task: Any, split: str) -> Iterable[tuple[Any, Any]]:
+    return zip(task.inputs(split).split(500), task.labels(split).split(500), strict=True)
+
+
+def _index(folder: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        for one in found:
+            if not (isinstance(one["name"], str) and isinstance(one["file"], str)):
+                raise TypeError(f"an entry is {shown(one)}")
+        return found
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or shown(error)
+        raise BadInput(f"the shipped models in {folder} have no index that can be read ({why}).") from None
+
+
+def _read(folder: Path, entry: Mapping[str, Any]) -> Weights:
+    file = folder / Path(entry["file"]).name
+    remedy = "take it anew from the repository, or compute the exact model with mc.study"
+    try:
+        sound = file.is_file() and file.stat().st_size < LIMIT
+        sound = sound and hashlib.sha256(file.read_bytes()).hexdigest() == entry["sha256"]
+    except OSError as error:
+        raise BadInput(f"the shipped model {file} cannot be read ({error.strerror}): {remedy}.") from None
+    if not sound:
+        raise BadInput(f"the shipped model {file} is missing or differs from its checksum: {remedy}.")
+    return weights_module.load(file)[0].to(torch.float32)
+
+
+def _settings(description: Mapping[str, Any]) -> MethodSettings:
+    """Settings written by `specs.plain`, whose whole numbers in fields that may hold a fraction are floats there."""
+
+    def pairs(items: Iterable[Iterable[Any]]) -> tuple[tuple[str, Any], ...]:
+        return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in items)
+
+    plan = {name: value for name, value in description["plan"].items() if name != "spec"}
+    plan["options"] = pairs(plan["options"])
+    return MethodSettings(Plan(**plan), pairs(description["options"]), pairs(description["curriculum_options"]))

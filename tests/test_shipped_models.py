@@ -1,0 +1,125 @@
+"""Shipped endpoints: loaded at once, close to the exact results, never taken for them, damage noticed."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+import mcutils as mc
+from mcutils import weights as weights_module
+from mcutils.errors import BadInput
+from mcutils.files import DATA
+from mcutils.shipped import FOLDER, INDEX, load, shipped_models, write_endpoints
+from mcutils.specs import key
+from mcutils.store import Store
+from mcutils.study import study
+from mcutils.unlearning import fingerprint
+
+
+@pytest.fixture(scope="module")
+def laptop():
+    return study("laptop", fresh=False)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the shipped folder, to be damaged."""
+    (tmp_path / "data").mkdir()
+    shutil.copytree(DATA / FOLDER, tmp_path / "data" / FOLDER)
+    return tmp_path / "data"
+
+
+def test_what_ships_are_the_models_of_the_laptop_study(laptop):
+    expected = {("original", 0), ("retrained", 42), ("npo", 42), ("npo", 87)}
+    found = {(one["name"], one["seed"]): one for one in shipped_models()}
+    assert set(found) >= expected
+    assert found["npo", 42]["exact"] == key(laptop.unlearned("npo", 42))
+    assert found["original", 0]["exact"] == key(laptop.original(0))
+    assert found["retrained", 42]["exact"] == key(laptop.retrained(42))
+
+
+@pytest.mark.parametrize("seed", [42, 87])
+def test_a_shipped_endpoint_is_close_to_the_exact_one_and_is_not_it(laptop, seed):
+    exact, found = laptop.store.get(laptop.unlearned("npo", seed)), mc.load("npo", seed=seed)
+    assert (found.method, found.curriculum, found.optimizer, found.seed) == ("npo", "none", "adamw", seed)
+    assert found.settings == exact.settings and found.task == exact.task
+    for a, b in ((found.weights, exact.weights), (found.origin, exact.origin)):
+        apart = weights_module.distance(a, b)
+        assert 0 < apart < 1e-3 * float(weights_module.flatten(b).norm())
+        assert all(v.dtype == torch.float32 for v in a.params.values())
+
+
+def test_its_accuracies_are_those_of_the_index_and_its_task_is_the_shipped_one():
+    task, found = mc.load_task("fashion-mnist", 0.1), load("npo", seed=42)
+    row = next(one for one in shipped_models() if (one["name"], one["seed"]) == ("npo", 42))
+    module = weights_module.module_of(found.weights)
+    with torch.no_grad():
+        right = module(task.inputs("forget")).argmax(1) == task.labels("forget")
+    assert float(right.float().mean()) == pytest.approx(row["forget"], abs=2e-3)
+    assert found.task == fingerprint(task)
+
+
+def test_two_of_them_make_a_path_at_once():
+    curve = mc.line(mc.load("npo", seed=42), mc.load("npo", seed=87))
+    assert curve.at(0.5).model == "convnet"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": "scrubb"}, "unknown shipped model 'scrubb': choose one of"),
+        ({"name": None}, "unknown shipped model None"),
+        ({"seed": 43}, "no npo of seed 43 on original 0 ships: there are npo 42"),
+        ({"seed": True}, "seed must be a whole number"),
+        ({"seed": 42.0}, "seed must be a whole number"),
+        ({"original": 7}, "on original 7 ships"),
+        ({"path": "/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"path": 3}, "must name a file or folder"),
+    ],
+)
+def test_what_does_not_ship_is_refused_with_what_does(given, words):
+    with pytest.raises(BadInput, match=words):
+        load(**given)
+
+
+def test_a_damaged_or_missing_file_is_noticed(copy):
+    file = copy / FOLDER / "npo-42-0.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(BadInput, match="differs from its checksum"):
+        load("npo", seed=42, path=copy)
+    load("npo", seed=87, path=copy)
+    file.unlink()
+    with pytest.raises(BadInput, match="is missing"):
+        load("npo", seed=42, path=copy)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"name": 1}]', "[" * 5000])
+def test_an_odd_index_is_one_sentence(copy, text):
+    (copy / FOLDER / INDEX).write_text(text)
+    with pytest.raises(BadInput, match="no index that can be read"):
+        load("npo", seed=42, path=copy)
+
+
+def test_an_entry_cannot_lead_out_of_the_folder(copy):
+    index = copy / FOLDER / INDEX
+    entries = json.loads(index.read_text())
+    for entry in entries:
+        entry["file"] = f"../../{entry['file']}"
+    index.write_text(json.dumps(entries))
+    load("npo", seed=42, path=copy)
+
+
+def test_writing_again_writes_the_same(laptop, tmp_path):
+    specs = [laptop.original(0), laptop.unlearned("npo", 42)]
+    write_endpoints(laptop.store, specs, tmp_path)
+    for name in ("original-0-0.safetensors", "npo-42-0.safetensors"):
+        mine, ours = (weights_module.load(folder / name)[0] for folder in (tmp_path, DATA / FOLDER))
+        assert all(torch.equal(mine.params[n], ours.params[n]) for n in ours.params)
+        assert all(torch.equal(mine.buffers[n], ours.buffers[n]) for n in ours.buffers)
+
+
+def test_no_store_takes_a_shipped_endpoint_for_a_result(laptop, tmp_path):
+    assert laptop.unlearned("npo", 42) not in Store(DATA / FOLDER)
