@@ -4,6 +4,7 @@ from .connectivity import connectivity
 from .curves import Curve, fit_curve, line
 from .data import Task, load_task
 from .metrics import measure
+from .own_data import task
 from .plugins import load_plugins, register
 from .settings import BadInput
 from .shipped import load
@@ -31,6 +32,7 @@ __all__ = [
     "register",
     "retrain",
     "study",
+    "task",
     "trace",
     "train",
     "unlearn",

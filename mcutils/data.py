@@ -11,7 +11,6 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .errors import BadInput, choose, path_of, seed_of, share, shown, whole
 from .files import DATA, place
-from .settings import BadInput
 
 VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
 RETAIN_EVAL_SIZE = 1_000
@@ -81,8 +80,9 @@ def joined(parts: Sequence[Inputs]) -> Inputs:
 class Dataset:
     """A data set in memory: images (N, C, H, W) float32, normalised; labels (N,) int64; where they came from.
 
-    ``checksum`` is the `fingerprint` of the raw images and labels that were loaded; ``mean`` and ``std`` undo
-    the normalisation (pixel in [0, 1] = x * std + mean).
+    ``checksum`` is the recorded `fingerprint` of the raw images and labels of a built-in data set; of any other,
+    `load_task` takes the `content_hash` of what is here. ``mean`` and ``std``, one number a channel, undo the normalisation
+    (pixel in [0, 1] = x * std + mean).
     """
 
     name: str
@@ -91,9 +91,9 @@ class Dataset:
     x_test: Tensor
     y_test: Tensor
     classes: tuple[str, ...]
-    checksum: str
-    mean: float
-    std: float
+    checksum: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,8 @@ class Task:
     maps a split to its rows: ``train`` (the pool that the original model learns) = ``forget`` + ``retain``;
     ``valid`` and ``test``, which no model ever learns; ``retain_eval`` and ``bn``, two disjoint parts of
     ``retain`` kept for evaluation and for BatchNorm statistics. ``forget`` is the forgotten fraction of the
-    pool, ``seed``, ``train_size`` and ``test_size`` are the other arguments of `load_task`.
+    pool, ``seed``, ``train_size`` and ``test_size`` are the other arguments of `load_task`. ``mean`` and ``std``, one
+    number a channel, undo the normalisation of images; ``listed`` says that the forget rows were listed, not drawn.
     """
 
     dataset: str
@@ -118,6 +119,9 @@ class Task:
     seed: int = 0
     train_size: int | None = None
     test_size: int | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    listed: bool = False
 
     @property
     def n_classes(self) -> int:
@@ -151,6 +155,8 @@ class Task:
 
     def to(self, device: str | torch.device) -> Task:
         """Return the same task with its tensors on ``device``."""
+        if not isinstance(device, (str, torch.device)):
+            raise BadInput(f"device must be a name such as 'cpu' or 'cuda', or a torch.device, got {shown(device)}.")
         try:
             x, y = to(self.x, device), self.y.to(device)
             index = {split: rows.to(device) for split, rows in self.index.items()}
@@ -191,29 +197,31 @@ def load_task(
         BadInput: unknown data set, forget fraction or size out of range, a split left empty, a corrupt or
         missing file.
     """
-    if not isinstance(name, str) or name not in DATASETS:
-        raise BadInput(f"Unknown data set {name!r}; choose from {', '.join(DATASETS)}.")
-    if isinstance(forget, bool) or not isinstance(forget, Real) or not 0 < forget < 1:
-        raise BadInput(f"The forget fraction is {forget!r}; it must be a number greater than 0 and less than 1.")
-    if isinstance(seed, bool) or not isinstance(seed, Integral):
-        raise BadInput(f"The seed is {seed!r}; it must be an integer.")
+    if not isinstance(name, str):
+        raise BadInput(f"load_task takes the name of a data set, got {sort_of(name)}: mc.task takes arrays or images.")
+    choose("data set", name, DATASETS)
+    forget, seed = share("forget", forget), seed_of(seed)
+    path = None if path is None else path_of(path)
     data = DATASETS[name](path=path)
     train = _first_rows(data.y_train, train_size, "train_size", name)
     test = _first_rows(data.y_test, test_size, "test_size", name)
     y_train = data.y_train[train]
-    index = _split(y_train.numpy(), float(forget), int(seed))
+    index = _split(y_train.numpy(), forget, seed)
     index["test"] = torch.arange(len(train), len(train) + len(test))
+    arrays = {part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")}
     task = Task(
         dataset=name,
-        forget=float(forget),
+        forget=forget,
         x=torch.cat([data.x_train[train], data.x_test[test]]),
         y=torch.cat([y_train, data.y_test[test]]),
         index=index,
         classes=data.classes,
-        checksum=data.checksum,
-        seed=int(seed),
+        checksum=data.checksum if name in SHAPES else content_hash(arrays, {"classes": list(data.classes)}),
+        seed=seed,
         train_size=None if train_size is None else int(train_size),
         test_size=None if test_size is None else int(test_size),
+        mean=data.mean,
+        std=data.std,
     )
     return task.to(device)
 
@@ -286,11 +294,12 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
 
 # Fingerprints that loading one would find, where they are the same everywhere: a spec can be written without loading.
 FINGERPRINTS = {"fashion-mnist-full": FASHION_FULL_SHA256, "digits": DIGITS_SHA256}
-# Training and test images of each, and the shape of one: for whoever must know without loading them.
-SHAPES: dict[str, tuple[int, int, tuple[int, int, int]]] = {
-    "fashion-mnist": (10_000, 2_000, (1, 28, 28)),
-    "fashion-mnist-full": (60_000, 10_000, (1, 28, 28)),
-    "digits": (1_438, 359, (1, 8, 8)),
+# The built-in data sets: training and test images of each, the shape of one, and classes, for whoever must know without
+# loading them.
+SHAPES: dict[str, tuple[int, int, tuple[int, ...], int]] = {
+    "fashion-mnist": (10_000, 2_000, (1, 28, 28), 10),
+    "fashion-mnist-full": (60_000, 10_000, (1, 28, 28), 10),
+    "digits": (1_438, 359, (1, 8, 8), 10),
 }
 
 
@@ -335,10 +344,29 @@ def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """Return the SHA-256, in hexadecimal, of the bytes of uint8 arrays one after the other."""
+    """Return the SHA-256, in hexadecimal, of the bytes of uint8 arrays one after the other.
+
+    Of any other array its type and shape count too.
+    """
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array, dtype=np.uint8))
+        if array.dtype != np.uint8:
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8))
+    return digest.hexdigest()
+
+
+def content_hash(tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None) -> str:
+    """Return the SHA-256, in hexadecimal, of named tensors: names, types, shapes and bytes; and of JSON facts on them.
+
+    >>> one, half = (content_hash({"x": torch.ones(2) * c}) for c in (1, 0.5))
+    >>> one == half
+    False
+    """
+    digest = hashlib.sha256(json.dumps(about or {}, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"/{name}/{tensor.dtype}{list(tensor.shape)}/".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
@@ -349,11 +377,19 @@ def shuffled(n: int, key: str) -> np.ndarray:
 
 def _split(labels: np.ndarray, forget: float, seed: int) -> dict[str, Tensor]:
     """Split the training rows 0..n-1: rows of train, retain, forget, valid, retain_eval and bn."""
-    n = len(labels)
-    order = shuffled(n, f"mcutils/{seed}")
-    valid = np.sort(_stratified(labels, order, round(VALID_FRACTION * n)))
+    order = shuffled(len(labels), f"mcutils/{seed}")
+    valid = held_out(labels, order)
     pool = order[~np.isin(order, valid)]
-    n_forget = round(forget * len(pool))
+    return parts_of(pool, round(forget * len(pool)), valid)
+
+
+def held_out(labels: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Rows kept for validation, a tenth of those in ``order``, each class in proportion; ``labels`` are of all rows."""
+    return np.sort(_stratified(labels, order, round(VALID_FRACTION * len(order))))
+
+
+def parts_of(pool: np.ndarray, n_forget: int, valid: np.ndarray) -> dict[str, Tensor]:
+    """Rows of train, retain, forget, valid, retain_eval and bn: the first ``n_forget`` of the pool are forgotten."""
     retain = pool[n_forget:]
     n_eval = min(RETAIN_EVAL_SIZE, len(retain) // 2)
     n_bn = min(BN_SIZE, len(retain) - n_eval)
@@ -368,9 +404,8 @@ def _split(labels: np.ndarray, forget: float, seed: int) -> dict[str, Tensor]:
     for split, rows in parts.items():
         if len(rows) == 0:
             raise BadInput(
-                f"The split {split!r} would be empty: {forget:g} of {len(pool)} training images leaves "
-                f"{n_forget} to forget, {len(retain)} to retain, {len(valid)} for validation; at least 1, 2 "
-                "and 1 are needed."
+                f"The split {split!r} would be empty: of {len(pool)} training examples {n_forget} are to forget, "
+                f"{len(retain)} to retain, {len(valid)} more for validation; at least 1, 2 and 1 are needed."
             )
     return {split: torch.from_numpy(rows.copy()) for split, rows in parts.items()}
 
@@ -391,9 +426,15 @@ def _first_rows(labels: Tensor, size: int | None, argument: str, name: str) -> T
     n = len(labels)
     if size is None:
         return torch.arange(n)
-    if isinstance(size, bool) or not isinstance(size, Integral) or not 1 <= size <= n:
-        raise BadInput(f"{argument} is {size!r}; for {name!r} it must be an integer from 1 to {n}, or None for all.")
-    return torch.from_numpy(np.sort(_stratified(labels.numpy(), np.arange(n), int(size))))
+    size = whole(f"{argument}, None or for {name!r},", size, 1, n)
+    return torch.from_numpy(np.sort(_stratified(labels.numpy(), np.arange(n), size)))
+
+
+def sort_of(value: Any) -> str:
+    """What a value is, in words: its type and length, not its content, which may be large."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return shown(value)
+    return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, (tuple, list, Mapping)) else "")
 
 
 def _dataset(
@@ -405,11 +446,11 @@ def _dataset(
     mean: float,
     std: float,
 ) -> Dataset:
-    """Normalise uint8 images (N, H, W) of largest pixel ``white`` and labels (N,) into a `Dataset`."""
+    """Normalise grey uint8 images (N, H, W) of largest pixel ``white`` and labels (N,) into a `Dataset`."""
     x_train, y_train, x_test, y_test = arrays
     images = [((torch.tensor(x)[:, None].float() / white) - mean) / std for x in (x_train, x_test)]
     labels = [torch.tensor(y).long() for y in (y_train, y_test)]
-    return Dataset(name, images[0], labels[0], images[1], labels[1], classes, checksum, mean, std)
+    return Dataset(name, images[0], labels[0], images[1], labels[1], classes, checksum, (mean,), (std,))
 
 
 def _expect(found: str, expected: str, what: str, remedy: str) -> str:

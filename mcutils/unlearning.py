@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from . import objectives
-from .data import Task
+from .data import SHAPES, Task, content_hash
 from .models import rebuild
 from .objectives import Batch, Objective, Step, Weighing
 from .settings import BadInput, MethodSettings, Plan, choose, method_settings, settings_name, train_plan
@@ -237,9 +237,15 @@ def objective_options(method: Method, options: Mapping[str, Any]) -> dict[str, A
 
 
 def fingerprint(task: Task) -> str:
-    """What the task is, as one string: data, checksum, forget fraction and forget rows."""
-    rows = task.index["forget"]
-    return f"{task.dataset}/{task.checksum[:16]}/{len(task.index['train'])}/{len(rows)}/{int(rows.sum())}"
+    """What the task is, as one string: data, checksum and rows.
+
+    The splits of a built-in data set follow from a few numbers; of any other, every row and its place count.
+    """
+    rows, pool = task.index["forget"], task.index["train"]
+    drawn = task.dataset in SHAPES and torch.equal(rows, pool[: len(rows)])
+    splits = {split: task.index[split] for split in ("train", "forget", "valid", "test")}
+    which = int(rows.sum()) if drawn else content_hash(splits)[:16]
+    return f"{task.dataset}/{task.checksum[:16]}/{len(pool)}/{len(rows)}/{which}"
 
 
 def unlearn(

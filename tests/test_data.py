@@ -87,7 +87,7 @@ def test_images_are_the_official_ones(loaded, split):
         index = file[f"{split}_index"]
     images, labels = getattr(fashion, f"x_{split}"), getattr(fashion, f"y_{split}")
     for row, position, label, digest in OFFICIAL[split]:
-        pixels = ((images[row] * fashion.std + fashion.mean) * 255).round().to(torch.uint8).numpy()
+        pixels = ((images[row] * fashion.std[0] + fashion.mean[0]) * 255).round().to(torch.uint8).numpy()
         assert (index[row], labels[row]) == (position, label)
         assert fingerprint(pixels).startswith(digest)
 
@@ -100,7 +100,7 @@ def test_dataset_has_its_shape_and_scale(loaded, name, shape, sizes):
     loaded = loaded[name]
     assert (loaded.x_train.shape, loaded.x_test.shape) == ((sizes[0], *shape), (sizes[1], *shape))
     assert loaded.x_train.dtype == torch.float32 and loaded.y_train.dtype == torch.int64
-    pixels = loaded.x_train * loaded.std + loaded.mean
+    pixels = loaded.x_train * loaded.std[0] + loaded.mean[0]
     assert pixels.min() == pytest.approx(0, abs=1e-6) and pixels.max() == pytest.approx(1, abs=1e-6)
     assert abs(loaded.x_train.mean()) < 0.02 and abs(loaded.x_train.std() - 1) < 0.02
     assert len(loaded.classes) == 10 and len(loaded.checksum) == 64
@@ -110,7 +110,7 @@ def test_digits_test_split_is_stratified_and_fixed(loaded):
     digits = loaded["digits"]
     total = torch.bincount(torch.cat([digits.y_train, digits.y_test]))
     assert (torch.bincount(digits.y_test) - total / 5).abs().max() < 1
-    assert fingerprint(digits.y_test.numpy())[:16] == "6a30b19285efbbb5"
+    assert fingerprint(digits.y_test.numpy().astype(np.uint8))[:16] == "6a30b19285efbbb5"
 
 
 # The splits
@@ -269,7 +269,7 @@ def test_full_set_is_checked_and_normalised(monkeypatch, tmp_path):
     with pytest.raises(BadInput, match="is corrupt .* delete .* and run again"):
         load_task("fashion-mnist-full", path=tmp_path)
     images = FakeFashion("", True, True).data.numpy()
-    good = fingerprint(images, np.array([3, 4]), images, np.array([5, 6]))
+    good = fingerprint(images, np.uint8([3, 4]), images, np.uint8([5, 6]))
     monkeypatch.setattr(data, "FASHION_FULL_SHA256", good)
     full = DATASETS["fashion-mnist-full"](tmp_path)
     assert full.checksum == good and full.x_train.shape == (2, 1, 28, 28) and full.y_test.tolist() == [5, 6]
@@ -293,11 +293,11 @@ def test_full_set_without_network(monkeypatch, tmp_path):
     [
         (
             {"name": "mnist"},
-            "Unknown data set 'mnist'; choose from fashion-mnist, fashion-mnist-full, digits",
+            "unknown data set 'mnist': choose one of fashion-mnist, fashion-mnist-full, digits",
         ),
-        ({"name": ["digits"]}, "Unknown data set"),
+        ({"name": ["digits"]}, "takes the name of a data set, got a list of 1: mc.task takes arrays"),
         *[
-            ({"forget": forget}, "forget fraction is .* greater than 0 and less than 1")
+            ({"forget": forget}, "forget must be a share between 0 and 1, got")
             for forget in (0, 1, -0.1, 1.5, float("nan"), float("inf"), "0.1", None, True, [0.1])
         ],
         ({"forget": 1e-6}, "'forget' would be empty"),
@@ -305,12 +305,12 @@ def test_full_set_without_network(monkeypatch, tmp_path):
         ({"forget": 0.9992}, "'retain_eval' would be empty"),
         ({"train_size": 4}, "'forget' would be empty"),
         ({"train_size": 5, "forget": 0.5}, "'valid' would be empty"),
-        ({"train_size": 0}, "train_size is 0; for 'digits' it must be an integer from 1 to 1438"),
-        ({"train_size": 1439}, "train_size is 1439"),
-        ({"train_size": 10.0}, "train_size is 10.0"),
-        ({"test_size": -1}, "test_size is -1; for 'digits' it must be an integer from 1 to 359"),
-        ({"seed": 0.5}, "seed is 0.5; it must be an integer"),
-        ({"seed": None}, "seed is None"),
+        ({"train_size": 0}, "train_size, None or for 'digits', must be a whole number from 1 to 1,438, got 0"),
+        ({"train_size": 1439}, "a whole number from 1 to 1,438, got 1439"),
+        ({"train_size": 10.0}, "a whole number from 1 to 1,438, got 10.0"),
+        ({"test_size": -1}, "test_size, None or for 'digits', must be a whole number from 1 to 359, got -1"),
+        ({"seed": 0.5}, "seed must be a whole number from 0 .*, got 0.5"),
+        ({"seed": None}, "seed must be a whole number from 0 .*, got None"),
         ({"path": "somewhere"}, "takes no path"),
         ({"device": "abacus"}, "Device 'abacus' cannot be used here"),
     ],
@@ -382,7 +382,7 @@ def test_subset_script_refuses_other_files_and_reads_its_own(make_subset, monkey
     rng = np.random.default_rng(0)
     arrays = []
     for split, n in (("train", 60), ("test", 30)):
-        images, labels = rng.integers(0, 256, (n, 4, 4)), np.arange(n) % 10
+        images, labels = rng.integers(0, 256, (n, 4, 4), np.uint8), np.uint8(np.arange(n) % 10)
         arrays += [images, labels]
         for name, array in zip(make_subset.FILES[split], (images, labels), strict=True):
             write_idx(tmp_path / name, array)

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mcutils"
 ORDER = (
-    "errors identity plugins files settings engines data models weights objectives edits optimizers training unlearning"
+    "errors identity plugins files settings engines data own_data models weights objectives edits optimizers training unlearning"
     " curves traces metrics cues connectivity similarity planes specs profiles store upkeep runs conditions study"
     " shipped claims walks verdicts experiments planning search tables condition_tables metric_tables plots condition_plots"
     " metric_plots toy sources explorer explorer_plots widgets bench reproduce commands __main__"
