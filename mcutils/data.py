@@ -81,8 +81,8 @@ class Dataset:
     """A data set in memory: images (N, C, H, W) float32, normalised; labels (N,) int64; where they came from.
 
     ``checksum`` is the recorded `fingerprint` of the raw images and labels of a built-in data set; of any other,
-    `load_task` takes the `content_hash` of what is here. ``mean`` and ``std``, one number a channel, undo the normalisation
-    (pixel in [0, 1] = x * std + mean).
+    `load_task` takes the `content_hash` of what is here. ``mean`` and ``std``, one number a channel, undo the
+    normalisation (pixel in [0, 1] = x * std + mean).
     """
 
     name: str
