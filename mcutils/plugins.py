@@ -5,12 +5,18 @@ What is registered has an identity (module, name, declared version, digest of it
 
 from __future__ import annotations
 
+import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
 from typing import Any, TypeVar
 
-from .errors import BadInput, choose, shown, whole
+from .errors import BadInput, choose, path_of, shown, whole
 from .identity import identity_of
 
 GROUP = "mcutils.plugins"
@@ -19,11 +25,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing to register: its ``table``, and ``entry(name, function, **options)`` that makes a row of it."""
+    """A kind of thing to register: its ``table``, ``entry(name, function, **options)`` that makes a row of it, and the
+    arguments that a function of this kind ``takes``."""
 
     name: str
     table: dict[str, Any]
     entry: Callable[..., Any]
+    takes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,16 @@ class Registration:
 
 
 KINDS: dict[str, Kind] = {}
+CHANGED: list[Callable[[], None]] = []  # called whenever a table has changed, for caches of what it says
 REGISTERED: dict[tuple[str, str], Registration] = {}
 
 
-def kind(name: str, table: dict[str, Any], entry: Callable[..., Any]) -> Kind:
-    """Declare a kind; the module that holds its table does so."""
-    KINDS[name] = Kind(name, table, entry)
+def kind(name: str, table: dict[str, Any], entry: Callable[..., Any], takes: str, among: str = "") -> Kind:
+    """Declare a kind; the module that holds its table does so.
+
+    ``takes`` names what a function of this kind is called with. ``among`` is the kind whose names it shares.
+    """
+    KINDS[name] = Kind(among or name, table, entry, tuple(takes.split()))
     return KINDS[name]
 
 
@@ -69,8 +81,9 @@ def register(what: str, name: str | None = None, *, version: int = 1, **options:
         called = function.__name__ if name is None and hasattr(function, "__name__") else name
         if not isinstance(called, str) or not called.isidentifier():
             raise BadInput(f"the name of a {what} is a word of letters, digits and underscores, got {shown(called)}.")
-        if called in chosen.table and (what, called) not in REGISTERED:
+        if called in chosen.table and (chosen.name, called) not in REGISTERED:
             raise BadInput(f"the {what} {called!r} exists already: choose another name.")
+        _check_call(what, called, function, chosen.takes)
         named = ("module", function.__module__), ("name", getattr(function, "__qualname__", called))
         identity = (*named, ("version", version), ("code", identity_of(function, options)))
         adopt([Registration(what, called, function, tuple(sorted(options.items())), identity)])
@@ -79,19 +92,31 @@ def register(what: str, name: str | None = None, *, version: int = 1, **options:
     return add
 
 
+def _check_call(what: str, name: str, function: Callable[..., Any], takes: tuple[str, ...]) -> None:
+    """Raise `BadInput` unless a function can be called with the arguments that its kind takes."""
+    positional = [one for one in takes if not one.startswith("*")]
+    named = {one.lstrip("*"): None for one in takes if one.startswith("*")}
+    try:
+        inspect.signature(function).bind(*positional, **named)
+    except (TypeError, ValueError) as error:
+        words = ", ".join([*positional, *(f"{one}=..." for one in named)])
+        raise BadInput(f"the {what} {name!r} is called as {name}({words}), which it does not take: {error}.") from None
+
+
 def adopt(registrations: Iterable[Registration]) -> None:
     """Put registrations into their tables, as a worker does with those of its driver."""
     for one in registrations:
-        known = REGISTERED.get((one.kind, one.name))
-        if known is not None and known.identity == one.identity:
-            continue
         chosen = KINDS[one.kind]
+        known = REGISTERED.get((chosen.name, one.name))
+        if known is not None and (known.kind, known.identity) == (one.kind, one.identity):
+            continue
         try:
             made = chosen.entry(one.name, one.function, **dict(one.options))
         except TypeError as error:
             raise BadInput(f"the {one.kind} {one.name!r} cannot be registered: {error}.") from None
         chosen.table[one.name] = made
-        REGISTERED[one.kind, one.name] = one
+        REGISTERED[chosen.name, one.name] = one
+        _changed()
 
 
 def forget(what: str, name: str) -> None:
@@ -99,6 +124,12 @@ def forget(what: str, name: str) -> None:
     if REGISTERED.pop((what, name), None) is None:
         raise BadInput(f"no {what} named {shown(name)} has been registered.")
     del KINDS[what].table[name]
+    _changed()
+
+
+def _changed() -> None:
+    for tell in CHANGED:
+        tell()
 
 
 def identity(what: str, name: str) -> dict[str, Any] | None:
@@ -108,11 +139,36 @@ def identity(what: str, name: str) -> dict[str, Any] | None:
 
 
 def load_plugins() -> None:
-    """Import what installed packages name in the entry-point group ``mcutils.plugins``; one that fails says so."""
+    """Import what installed packages name in the entry-point group ``mcutils.plugins``; one that fails says so.
+
+    So are the modules and ``.py`` files that the environment's ``MCUTILS_PLUGINS`` lists, separated by commas.
+    """
     from importlib.metadata import entry_points
 
-    for point in sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value)):
+    points = sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value))
+    wanted = [(f"{point.name} ({point.value})", point.load) for point in points]
+    listed = [one.strip() for one in os.environ.get("MCUTILS_PLUGINS", "").split(",") if one.strip()]
+    wanted += [(one, partial(load_module, one)) for one in listed]
+    for name, load in wanted:
         try:
-            point.load()
+            load()
         except Exception as error:  # somebody else's code: whatever it raises, the rest must still work
-            print(f"mcutils: the plugin {point.name} ({point.value}) is left out: {shown(error)}", file=sys.stderr)
+            print(f"mcutils: the plugin {name} is left out: {shown(error)}", file=sys.stderr)
+
+
+def load_module(name: str) -> ModuleType:
+    """Import a module by name, or a ``.py`` file by its path, once."""
+    if not name.endswith(".py"):
+        return import_module(name)
+    path = path_of(name).resolve()
+    if path.stem not in sys.modules or getattr(sys.modules[path.stem], "__file__", "") != str(path):
+        spec = spec_from_file_location(path.stem, path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise BadInput(f"there is no Python file {shown(str(path))}.")
+        sys.modules[path.stem] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(sys.modules[path.stem])
+        except BaseException:
+            del sys.modules[path.stem]
+            raise
+    return sys.modules[path.stem]

@@ -17,7 +17,7 @@ def table(monkeypatch):
     def entry(name, function, *, colour="red"):
         return name, function, colour
 
-    return plugins.kind("fruit", {"fig": "the package's own"}, entry).table
+    return plugins.kind("fruit", {"fig": "the package's own"}, entry, "x").table
 
 
 def test_a_registered_function_is_returned_as_it_was_and_stands_in_the_table(table):
