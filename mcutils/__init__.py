@@ -1,5 +1,6 @@
 """A runnable companion to "Understanding Machine Unlearning Through the Lens of Mode Connectivity" (Cheng & Amiri)."""
 
+from . import extensions as extensions
 from .connectivity import connectivity
 from .curves import Curve, fit_curve, line
 from .data import Task, load_task

@@ -84,8 +84,8 @@ def work(description: Mapping[str, Any]) -> float:
         return flops * description["resolution"] ** 2 * (3 * description["rows"] + BN_SIZE)
     if kind == "Alike":
         return flops * len(description["models"]) * description["rows"]
-    if kind == "CueUse":
-        return REPLICATES * description["points"]
+    if kind in ("CueUse", "MetricOf"):
+        return REPLICATES * description.get("trace", description)["points"]
     plan = description.get("plan") or (description.get("settings") or {}).get("plan")
     if not plan:
         return flops * BN_SIZE
@@ -98,7 +98,7 @@ def size(description: Mapping[str, Any]) -> float:
     kind, data = description["spec"], data_of(description)
     if kind == "TraceOf":
         return 2 * 10 * description["points"] * evaluated(data, description["forget"])
-    if kind in ("Alike", "CueUse", "PlaneOf"):
+    if kind in ("Alike", "CueUse", "PlaneOf", "MetricOf"):
         return 10_000
     if kind == "Profile":
         # A curve's holds bootstrap replicates of its measures beside the values along it.

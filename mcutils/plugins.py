@@ -138,6 +138,11 @@ def identity(what: str, name: str) -> dict[str, Any] | None:
     return None if found is None else dict(found.identity)
 
 
+def packaged(what: str, names: Iterable[str]) -> list[str]:
+    """Those of the names of a kind that belong to the package, in order: what results kept before cover."""
+    return [name for name in names if identity(what, name) is None]
+
+
 def load_plugins() -> None:
     """Import what installed packages name in the entry-point group ``mcutils.plugins``; one that fails says so.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
 from .metrics import METRICS, correct, measure
+from .plugins import packaged
 from .settings import choose
 from .traces import Trace
 
@@ -131,7 +132,7 @@ def profile(
     references = {"original": original, "retrained": retrained[0], "random": random}
     gap = float(np.mean([forget_gap(r, original) for r in retrained]))
     arrays = {"t": found.t, "gap": np.float64(gap), "collapsed": np.array(collapsed(found), dtype=np.str_)}
-    for name, values in measure(found, references=references).items():
+    for name, values in measure(found, packaged("metric", METRICS), references=references).items():
         arrays[f"metric/{name}"] = values
     if len(found.t) > 1:
         arrays |= {f"score/{part}": closeness(found, retrained, part) for part in PARTS}

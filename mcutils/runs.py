@@ -18,7 +18,9 @@ from .cues import REPLACED, counterfactual, cue_use
 from .curves import Curve, fit_curve, geometry, weights_at
 from .data import Task
 from .engines import check_engine, connect, dashboard, resources
+from .metrics import METRICS
 from .planes import plane
+from .plugins import packaged
 from .profiles import ProfileOf, profile
 from .settings import BadInput
 from .similarity import SIMILARITIES, Similarity, features, matrix
@@ -26,6 +28,7 @@ from .specs import (
     Alike,
     CueUse,
     Data,
+    MetricOf,
     Original,
     Path,
     PlaneOf,
@@ -99,6 +102,10 @@ def compute(spec: Spec, store: Store) -> Any:
         origin = weights_at(_loaded(store, start.origin)) if isinstance(start, Unlearned) else None
         made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
         return replace(found, meta={**found.meta, **made})
+    if isinstance(spec, MetricOf):
+        metric = METRICS[spec.metric]
+        references = {name: store.get(one) for name, one in zip(metric.references, spec.references, strict=True)}
+        return {"values": metric(store.get(spec.trace), references=references)}
     if isinstance(spec, Alike):
         return alike(spec, store)
     if isinstance(spec, CueUse):
@@ -133,7 +140,8 @@ def alike(spec: Alike, store: Store) -> dict[str, np.ndarray]:
             return float(np.mean([measure(a[layer], b[layer]) for layer in a]))
         return measure(a, b, **given[measure.needs])
 
-    return {name: matrix(range(len(models)), partial(value, measure)) for name, measure in SIMILARITIES.items()}
+    names = spec.measures or packaged("similarity", SIMILARITIES)
+    return {name: matrix(range(len(models)), partial(value, SIMILARITIES[name])) for name in names}
 
 
 def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any) -> str:  # noqa: ARG001

@@ -12,17 +12,20 @@ from typing import Any
 from .cues import SETS, planted
 from .curves import CURVES, RECIPES
 from .data import DATASETS, FINGERPRINTS, Task, load_task
+from .metrics import METRICS
 from .models import MODELS
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
+from .plugins import CHANGED, identity
 from .settings import BadInput, MethodSettings, Plan, choose
+from .similarity import SIMILARITIES
 from .traces import POLICIES, SPLITS
 from .unlearning import METHODS
 
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
 VERSIONS = {
     **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "TraceOf"), 1),
-    **{"Profile": 2, "Alike": 1, "CueUse": 1, "PlaneOf": 1},
+    **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1},
 }
 
 
@@ -234,10 +237,38 @@ class Profile(Checked):
 
 
 @dataclass(frozen=True)
+class MetricOf(Checked):
+    """One metric along a trace, for metrics that profiles computed before do not hold.
+
+    ``references`` are the traces of the frozen models that it reads, in the order of its `metrics.Metric.references`.
+    """
+
+    trace: TraceOf
+    metric: str
+    references: tuple[TraceOf, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choose("metric", self.metric, METRICS)
+        names = METRICS[self.metric].references
+        if len(self.references) != len(names):
+            read = ", ".join(names) or "no references"
+            raise BadInput(f"metric {self.metric!r} reads {read}, got {len(self.references)} reference traces.")
+
+
+def metric_of(profile: Profile, metric: str) -> MetricOf:
+    """The spec of a metric along what a profile is of, with the profile's references."""
+    choose("metric", metric, METRICS)
+    known = {"original": profile.original, "retrained": profile.retrained[0], "random": profile.random}
+    return MetricOf(profile.trace, metric, tuple(known[name] for name in METRICS[metric].references))
+
+
+@dataclass(frozen=True)
 class Alike(Checked):
     """How alike models of one original are: a matrix of each measure of `similarity.SIMILARITIES`.
 
-    Predictions are compared on ``split``, features on the first ``rows`` of its images.
+    Predictions are compared on ``split``, features on the first ``rows`` of its images. ``measures`` names registered
+    ones; empty are the package's own.
     """
 
     models: tuple[Unlearned | Retrained | Original, ...]
@@ -245,10 +276,13 @@ class Alike(Checked):
     forget: float
     split: str = "test"
     rows: int = 1000
+    measures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         choose("split", self.split, SPLITS)
+        for name in self.measures:
+            choose("similarity", name, SIMILARITIES)
         if len(self.models) < 2:
             raise BadInput(f"models are compared two at least at a time, got {len(self.models)}.")
 
@@ -292,7 +326,7 @@ class PlaneOf(Checked):
             raise BadInput("a path in a plane stands for its control point: it needs exactly one.")
 
 
-ARRAYS = (TraceOf, Profile, Alike, CueUse, PlaneOf)  # their results are arrays (npz), the others' weights
+ARRAYS = (TraceOf, Profile, MetricOf, Alike, CueUse, PlaneOf)  # their results are arrays (npz), the others' weights
 TRACED = (Alike, CueUse)  # read traces that their fields imply but do not hold
 Spec = Any
 
@@ -311,6 +345,9 @@ def kind_of(spec: Spec) -> str:
 def key(spec: Spec) -> str:
     """Name of a spec's result: its kind and the hash of its own settings and of its parents' keys."""
     return _name(_described(spec, _or_key))
+
+
+CHANGED.append(key.cache_clear)
 
 
 def key_of(description: Mapping[str, Any]) -> str:
@@ -336,14 +373,35 @@ def _described(value: Any, inner: Callable[[Any], Any]) -> Any:
         if isinstance(value, TRACED):
             version["traces"] = VERSIONS["TraceOf"]
         table = {f.name: inner(_number(v) if "int" not in f.type else v) for f, v in _values(value)}
-        return {"spec": name, **version, **table}
+        return {"spec": name, **version, **_registered(value), **table}
     if isinstance(value, (tuple, list)):
         return [inner(_number(v)) for v in value]
     return value
 
 
+# Fields that name something that can be registered, by kind.
+NAMES = {
+    **{name: name for name in ("method", "curriculum", "optimizer", "model", "dataset", "metric")},
+    **{"kind": "curve", "measures": "similarity"},
+}
+# Fields that were added when results had been kept already: at their default they are left out of keys.
+LATER = {("Alike", "measures")}
+
+
+def _registered(value: Any) -> dict[str, Any]:
+    """The identities of what a spec names and somebody has registered; nothing for what belongs to the package."""
+    found = {}
+    for f in fields(value):
+        held = getattr(value, f.name) if f.name in NAMES else ()
+        for name in (held,) if isinstance(held, str) else held if isinstance(held, tuple) else ():
+            known = identity(NAMES[f.name], name)
+            found |= {f"{f.name}/{name}": known} if known else {}
+    return {"registered": found} if found else {}
+
+
 def _values(value: Any) -> list[tuple[Any, Any]]:
-    return [(f, getattr(value, f.name)) for f in fields(value)]
+    pairs = [(f, getattr(value, f.name)) for f in fields(value)]
+    return [(f, v) for f, v in pairs if (kind_of(value), f.name) not in LATER or v != f.default]
 
 
 def _number(value: Any) -> Any:
@@ -366,6 +424,8 @@ def parents(spec: Spec) -> tuple[Spec, ...]:
         return (spec.model,)
     if isinstance(spec, Profile):
         return (spec.trace, spec.original, *spec.retrained, spec.random)
+    if isinstance(spec, MetricOf):
+        return (spec.trace, *spec.references)
     if isinstance(spec, Alike):
         return (*spec.models, *spec.traces, spec.origin)
     if isinstance(spec, CueUse):

@@ -28,6 +28,7 @@ from mcutils.specs import (
     key,
     key_of,
     kind_of,
+    metric_of,
     parents,
     plain,
 )
@@ -43,11 +44,12 @@ UNLEARNED = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
 PATH = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN, "scrub", SETTINGS)
 TRACE = TraceOf(PATH, 0.1, 5)
 PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (TraceOf(RETRAINED, 0.1),), TraceOf(UNTRAINED, 0.1), 50)
+METRIC = metric_of(PROFILE, "js_retrained_forget")
 ALIKE = Alike((UNLEARNED, ORIGINAL, RETRAINED), ORIGINAL, 0.1, rows=20)
 CUE_USE = CueUse(PATH, 0.1, 5)
 LINE = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1)
 PLANE = PlaneOf((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
-RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, ALIKE, CUE_USE, PLANE)
+RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE)
 SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 
 # Another allowed value of every field, no two alike; `test_every_kind_and_field_is_tried` fails without it.
@@ -111,6 +113,12 @@ OTHER = {
         **FORGET,
         "split": "valid",
         "rows": 30,
+        "measures": ("js",),
+    },
+    "MetricOf": {
+        "trace": replace(TRACE, points=9),
+        "metric": "kl_retrained_forget",
+        "references": (replace(PROFILE.random, forget=0.2),),
     },
     "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7},
     "PlaneOf": {"models": (ORIGINAL, UNLEARNED, RETRAINED), **FORGET, "resolution": 9, "rows": 30},
@@ -171,7 +179,7 @@ def test_a_change_at_any_depth_gives_another_key(sample):
             assert key(changed) not in keys, f"{where} does not change the key, or as another field does"
             keys.append(key(changed))
     # Refused is only what cannot be: ends on different data, a model at several points, a curve at one.
-    allowed = re.compile(r".*\.(start|end)\..*data.*|\.(original|random|retrained\[0\])\.(points|model)")
+    allowed = re.compile(r".*\.(start|end)\..*data.*|\.(original|random|(retrained|references)\[0\])\.(points|model)")
     assert [where for where in refused if not allowed.fullmatch(where)] == []
 
 
@@ -219,6 +227,7 @@ def test_keys_are_these():
         "path-37eb150b83c88d4b023c",
         "traceof-57fdf1b395ec44c18d5d",
         "profile-2168d595b80701dbb882",
+        "metricof-191764e4b153bc4f9216",
         "alike-b9034b34278f91521924",
         "cueuse-a9398981760894d79622",
         "planeof-65d8aee74c80a28d2de0",
@@ -277,7 +286,7 @@ def test_only_a_straight_path_is_a_line():
 
 
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
-    assert [s for s in RESULTS if is_arrays(s)] == [TRACE, PROFILE, ALIKE, CUE_USE, PLANE]
+    assert [s for s in RESULTS if is_arrays(s)] == [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE]
     assert not is_arrays(Path(UNLEARNED, ORIGINAL, 0.1))
 
 

@@ -1,0 +1,103 @@
+"""What can be registered: the kinds that `mc.register` knows, and what a function of each is called with."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .curves import CURVES
+from .data import DATASETS
+from .errors import BadInput, choose, shown
+from .metrics import METRICS, Metric
+from .models import MODELS
+from .objectives import CURRICULA
+from .optimizers import OPTIMIZERS
+from .plugins import kind
+from .similarity import SIMILARITIES, Similarity
+from .traces import SPLITS
+from .unlearning import METHODS, Method
+
+USES, DIRECTIONS = ("retain", "forget", "both"), ("up", "down", "retrained")
+FROZEN, READ = ("original", "random"), ("original", "retrained", "random")
+
+
+def _as_it_is(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
+
+
+def _function(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose keywords with defaults are its options, as the settings files name them."""
+    if not isinstance(function, types.FunctionType):
+        raise BadInput(f"{name} must be a plain function, whose keywords are its options, got {shown(function)}.")
+    if function.__kwdefaults__ is None:
+        function.__kwdefaults__ = {}
+    return function
+
+
+def _names(what: str, given: str | Sequence[str], allowed: Sequence[str]) -> tuple[str, ...]:
+    """One name or several, each of them allowed."""
+    return tuple(choose(what, one, allowed) for one in ((given,) if isinstance(given, str) else given))
+
+
+def _method(
+    name: str,
+    function: Callable[..., Any],
+    *,
+    uses: str = "both",
+    references: str | Sequence[str] = (),
+    phases: Callable[..., Any] | None = None,
+    mask: Callable[..., Any] | None = None,
+    fresh: bool = False,
+    defaults: Mapping[str, Any] = types.MappingProxyType({}),
+    source: str = "",
+    summary: str = "",
+) -> Method:
+    """An objective ``(net, step, **options) -> terms`` with what the loop must hand it, see `unlearning.Method`."""
+    choose("batches that a method uses", uses, USES)
+    frozen = _names("frozen network", references, FROZEN)
+    made = _function(name, function)
+    return Method(name, made, uses, frozen, phases, mask, fresh, dict(defaults), source, summary)
+
+
+def _metric(
+    name: str,
+    function: Callable[..., Any],
+    *,
+    direction: str = "retrained",
+    unit: str = "",
+    formula: str = "",
+    source: str = "a user's own",
+    splits: str | Sequence[str] = ("forget",),
+    references: str | Sequence[str] = (),
+) -> Metric:
+    """A function ``(trace, *, references) -> (T,)``, see `metrics.Metric`."""
+    choose("direction", direction, DIRECTIONS)
+    seen, read = _names("split", splits, SPLITS), _names("reference", references, READ)
+    return Metric(name, function, direction, unit, formula, source, seen, read)
+
+
+def _similarity(
+    name: str,
+    function: Callable[..., float],
+    *,
+    needs: str = "traces",
+    alike: str = "high",
+    unit: str = "1",
+    formula: str = "",
+    source: str = "a user's own",
+) -> Similarity:
+    """A symmetric function of two traces, two tensors of features or two models, see `similarity.Similarity`."""
+    choose("what a similarity needs", needs, ("traces", "features", "weights"))
+    choose("value of similar models", alike, ("high", "low"))
+    return Similarity(name, formula, source, unit, alike, needs, function)
+
+
+kind("method", METHODS, _method, "net step")
+kind("curriculum", CURRICULA, _function, "losses state")
+kind("optimizer", OPTIMIZERS, _function, "params lr weight_decay")
+kind("curve", CURVES, _function, "points t")
+kind("model", MODELS, _as_it_is, "channels classes")
+kind("metric", METRICS, _metric, "trace *references")
+kind("similarity", SIMILARITIES, _similarity, "a b")
+kind("dataset", DATASETS, _as_it_is, "*path")
