@@ -521,7 +521,8 @@ def sizes_figure(pairs, summary, fits, *, threshold: float = TOLERANCE, title: s
                     one, dots = where(summary, **here, measure=measure).sort_values("size"), where(pairs, **here)
                     x = 100 * one["size"] + shift
                     ax.plot(100 * dots["size"] + shift, dots[measure], "o", color=colour, ms=3, alpha=0.4, mew=0)
-                    ax.vlines(x, one["low"], one["high"], color=colour, lw=1.4)
+                    known = np.isfinite(one[["low", "high"]]).all(axis=1)  # one pair has no interval
+                    ax.vlines(x[known], one["low"][known], one["high"][known], color=colour, lw=1.4)
                     look = {"color": colour, "ms": 5, "mec": "white", "mew": 0.6}
                     ax.plot(x, one["estimate"], marker_of(kind), label=f"{label(kind)}, 95 %", **look)
                     for fit in where(fits, **here, measure=measure).itertuples():

@@ -14,10 +14,10 @@ import numpy as np
 
 from .claims import TOLERANCE
 from .conditions import CONDITIONS
-from .connectivity import Interval, barrier, bootstrap_mean, excess, forget_deficit, percentile_interval
+from .connectivity import Interval, barrier, excess, forget_deficit, mean_interval, percentile_interval
 from .cues import REPLACED
 from .similarity import SIMILARITIES, cluster_order, mantel
-from .verdicts import CHANGE, changes, controls_hold, nodes_of, pair_of, sound, widened, worst
+from .verdicts import CHANGE, changes, controls_hold, nodes_of, pair_of, sound, units_of, worst
 from .walks import Walk
 
 if TYPE_CHECKING:
@@ -34,18 +34,12 @@ def replicates_of(walk: Walk, measure: str) -> np.ndarray:
 
 
 def mean_over(walks: Sequence[Walk], values, replicates=None, least: float = -np.inf) -> Interval:
-    """Mean of a number per walk and its 95 % interval, as verdicts have it: over pairs of seeds and examples together,
-    and at least as wide as Student's over pairs.
+    """Mean of a number per walk with its interval (`connectivity.mean_interval`) over pairs of seeds and examples.
 
-    With one pair it is the interval over examples alone, and without any difference it is a point: what such an
-    interval does not know is said by the number of pairs beside it. ``least`` is the smallest possible value.
+    With one pair it reaches from ``least``, the smallest possible value, to infinity.
     """
     replicates = None if replicates is None else np.array(replicates)
-    found = bootstrap_mean(values, replicates, nodes=nodes_of(walks))
-    pairs = {(w.original, w.start, w.end) for w in walks}
-    if len(pairs) < 2 or not np.ptp(values) > 0:
-        return found
-    return widened(found, walks, values, within=(least, np.inf))
+    return mean_interval(values, replicates, nodes=nodes_of(walks), units=units_of(walks), within=(least, np.inf))
 
 
 def mean_of(walks: Sequence[Walk], measure: str) -> Interval:

@@ -8,7 +8,7 @@ chord: the retain loss should not rise above it, the forget loss should not fall
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -45,7 +45,7 @@ def barrier(values: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def forget_deficit(values: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Deficit max_t [c(t) - v(t)] (...): how far a forget loss dips below its chord (knowledge returns)."""
+    """Deficit max_t [c(t) - v(t)] (...): how far a forget loss falls below its chord."""
     return (0.0 - excess(values, t)).max(axis=0)
 
 
@@ -468,55 +468,81 @@ def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, float((centre - half) / (1 + z2 / n))), min(1.0, float((centre + half) / (1 + z2 / n)))
 
 
-def summarise(table, value: str, by=("method", "curve"), *, cluster="original", nodes=("start", "end"), **options):
-    """Mean and interval of a column for each group of a tidy table.
+def widened(
+    found: Interval,
+    values,
+    units: Iterable[Hashable],
+    level: float = LEVEL,
+    within: tuple[float, float] = (-np.inf, np.inf),
+    middle: Callable[..., float] = np.mean,
+) -> Interval:
+    """An interval joined with Student's over units, m +- t s / sqrt(n), inside the range of what can be.
+
+    A percentile interval of few units ends at the most extreme of them: two cover their mean half the time only. One
+    unit says nothing of others: then the interval is the whole range.
 
     Args:
-        table: pandas DataFrame, one row per pair.
-        value: column to average; a boolean one is summarised by `fraction_interval`.
-        by: columns that define the groups.
-        cluster, nodes: columns for `bootstrap_mean`'s clusters and nodes; ignored if the table lacks them.
-        options: n_boot, seed, level.
-
-    Returns:
-        DataFrame of the columns of ``by`` in order of appearance, estimate, low, high, n (finite values).
+        found: the interval, whose estimate is kept.
+        values, units: (n,) the numbers that the estimate is of, and what each is an example of: a pair of seeds.
+        level: of Student's interval.
+        within: smallest and largest possible value.
+        middle: of the values of one unit, for instance of several methods.
     """
-    import pandas as pd
+    from scipy.stats import t
 
-    by, rows = list(by), []
-    for column in (value, *by):
-        choose("column", column, table.columns)
-    function = fraction_interval if table[value].dtype == bool else bootstrap_mean
-    for group, part in table.groupby(by, sort=False):
-        clusters = part[cluster].to_numpy() if cluster in part else None
-        pairs = part[list(nodes)].to_numpy() if nodes and set(nodes) <= set(part) else None
-        values = part[value].to_numpy()
-        interval = function(values, clusters=clusters, nodes=pairs, **options)
-        rows.append((*group, *interval, int(np.isfinite(values.astype(float)).sum())))
-    return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high", "n"])
+    if not np.isfinite(found.estimate):
+        return found
+    groups: dict[Hashable, list[float]] = {}
+    for unit, value in zip(units, values, strict=True):
+        groups.setdefault(unit, []).append(value)
+    each = [middle(group) for group in groups.values()]
+    if len(each) < 2:
+        return Interval(found.estimate, *map(float, within))
+    half = t.ppf((1 + level) / 2, len(each) - 1) * np.std(each, ddof=1) / np.sqrt(len(each))
+    low, high = min(found.low, found.estimate - half), max(found.high, found.estimate + half)
+    return Interval(found.estimate, float(max(low, within[0])), float(min(high, within[1])))
 
 
-def sweep_table(table, eps, by=("method", "curve"), **options):
-    """Share of connected pairs for each tolerance, with its interval.
+def mean_interval(
+    values,
+    replicates=None,
+    *,
+    units=None,
+    level: float = LEVEL,
+    within: tuple[float, float] = (-np.inf, np.inf),
+    **drawn,
+) -> Interval:
+    """Mean of a number per path with the one interval that every table, figure and verdict gives it.
+
+    That of `bootstrap_mean`, over endpoints and examples together, `widened` to Student's over pairs of seeds.
 
     Args:
-        table: one row per pair, columns barrier and deficit in units of the gap, those of ``by``, and what
-            `summarise` may use.
-        eps: tolerances in units of the gap.
-        by, options: as for `summarise`.
-
-    Returns:
-        DataFrame: the columns of ``by``, eps, fraction, low, high, n.
+        values, replicates: (n,) and (n, B), as for `bootstrap_mean`; what is not finite is left out.
+        units: (n,) pairs of seeds; by default the rows of ``nodes``, else the ``clusters``, else each value by itself.
+        level, within: of the interval, and the smallest and largest possible value.
+        drawn: ``nodes``, ``clusters``, ``n_boot``, ``seed`` of `bootstrap_mean`.
     """
-    import pandas as pd
+    values = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    found = bootstrap_mean(values, replicates, level=level, **drawn)
+    kept = np.isfinite(values)
+    if replicates is not None:
+        kept &= np.isfinite(np.asarray(replicates, dtype=np.float64)).all(axis=1)
+    units = [unit for unit, keep in zip(_units(units, len(values), **drawn), kept, strict=True) if keep]
+    return widened(found, values[kept], units, level, within)
 
-    parts = []
-    for one in eps:
-        connected = mcu(table["barrier"], table["deficit"], one, one)
-        part = summarise(table.assign(connected=connected), "connected", by, **options)
-        part.insert(len(by), "eps", float(one))
-        parts.append(part.rename(columns={"estimate": "fraction"}))
-    return pd.concat(parts, ignore_index=True).sort_values("eps", kind="stable", ignore_index=True)
+
+def share_interval(hits, replicates=None, *, units=None, level: float = LEVEL, **drawn) -> Interval:
+    """Share of paths that hit, as `mean_interval`, from `fraction_interval`."""
+    hits = np.atleast_1d(np.asarray(hits, dtype=np.float64))
+    found = fraction_interval(hits, replicates, level=level, **drawn)
+    return widened(found, hits, _units(units, len(hits), **drawn), level, (0.0, 1.0))
+
+
+def _units(units, count: int, nodes=None, clusters=None, **_) -> list[Hashable]:
+    for labels in (units, nodes, clusters):
+        if labels is not None:
+            return [tuple(np.atleast_1d(one).tolist()) for one in labels]
+    return list(range(count))
 
 
 class Share(NamedTuple):

@@ -18,12 +18,12 @@ from .condition_tables import grouped, spread
 from .connectivity import (
     LEVEL,
     Interval,
-    bootstrap_mean,
     excess,
     excess_variation,
-    fraction_interval,
+    mean_interval,
     percentile_interval,
     roughness,
+    share_interval,
 )
 from .errors import number
 from .experiments import EXPERIMENTS, ROUTES, references
@@ -38,9 +38,9 @@ from .verdicts import (
     best_inner,
     controls_hold,
     joined,
-    nodes_of,
     pattern_correlation,
     retraining_control,
+    share_over,
     sound,
     telling_gaps,
     usable,
@@ -205,7 +205,7 @@ def shapes_summary(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, part in table.groupby("metric", sort=False):
         for shape in SHAPES:
-            found = bootstrap_mean(part[shape], nodes=part[["node_a", "node_b"]].to_numpy())
+            found = mean_interval(part[shape], nodes=part[["node_a", "node_b"]].to_numpy(), within=(0.0, np.inf))
             rows.append((name, shape, *found, int(np.isfinite(part[shape]).sum())))
     return pd.DataFrame(rows, columns=["metric", "measure", "estimate", "low", "high", "n"])
 
@@ -284,7 +284,7 @@ def best_summary(table: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for method, part in table.groupby("method", sort=False):
-        found = bootstrap_mean(part["gain"], nodes=part[["node_a", "node_b"]].to_numpy())
+        found = mean_interval(part["gain"], nodes=part[["node_a", "node_b"]].to_numpy())
         rows.append((method, *found, int((part["gain"] > 0).sum()), len(part)))
     return pd.DataFrame(rows, columns=["method", "gain", "low", "high", "better", "n"])
 
@@ -348,19 +348,27 @@ def fits_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
         row = {"method": w.method, "fit": fit_name(w), "curve": w.kind, "pair": pair_name(w)}
         row |= {"node_a": w.nodes[0], "node_b": w.nodes[1], "barrier": w.barrier, "deficit": w.deficit, "eps": w.eps}
         row |= {"low": low, "high": high, "connected": w.connected(eps), "nats": w.eps * w.profile.gap}
+        again = worst(w)
+        row |= {"connected_again": again <= eps, "eps_again": again, "nats_again": again * w.profile.gap}
         rows.append(row | {"rise": measures["surplus_retain"], "dip": measures["shortfall_forget"]})
     columns = "method fit curve pair node_a node_b barrier deficit eps low high connected nats rise dip".split()
+    columns += ["connected_again", "eps_again", "nats_again"]  # replicates over examples
     return pd.DataFrame(rows, columns=columns)
 
 
 def means(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
-    """Mean and interval over pairs of a column for each group of a table with columns node_a and node_b."""
+    """Mean and interval over pairs of a column of at least 0 for each group of a table.
+
+    The table has columns node_a and node_b, and ``<value>_again`` where the values have replicates over examples.
+    """
     import pandas as pd
 
-    rows = []
+    rows, again = [], f"{value}_again"
     for group, part in table.groupby(list(by), sort=False):
-        found = bootstrap_mean(part[value].to_numpy(float), nodes=part[["node_a", "node_b"]].to_numpy())
-        rows.append((*group, *found, int(np.isfinite(part[value].astype(float)).sum())))
+        values, replicates = part[value].to_numpy(float), np.stack(part[again]) if again in part else None
+        nodes = part[["node_a", "node_b"]].to_numpy()
+        found = mean_interval(values, replicates, nodes=nodes, within=(0.0, np.inf))
+        rows.append((*group, *found, int(np.isfinite(values).sum())))
     return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high", "n"])
 
 
@@ -371,7 +379,8 @@ def fits_summary(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for fit in [name for name in FITS.values() if name in set(table["fit"])]:
         part = table[table["fit"] == fit]
-        share = fraction_interval(part["connected"], nodes=part[["node_a", "node_b"]].to_numpy())
+        again = np.stack(part["connected_again"])
+        share = share_interval(part["connected"], again, nodes=part[["node_a", "node_b"]].to_numpy())
         row = {"fit": fit, "methods": part["method"].nunique(), "pairs": len(part), "connected": spread(share, 2)}
         row |= {f"{name} (median)": part[name].median() for name in ("barrier", "deficit", "eps")}
         rows.append(row | {f"{name} (mean nats)": part[name].mean() for name in ("rise", "dip")})
@@ -396,7 +405,7 @@ def failures(walks: Sequence[Walk]) -> tuple[pd.DataFrame, pd.DataFrame]:
             cells.append((method, fit, failed, len(part)))
         if both:
             again = np.array([worst(a) > worst(b) + FAILED for a, b in both], dtype=float)
-            found = fraction_interval(hits, again, nodes=nodes_of(a for a, _ in both))
+            found = share_over([a for a, _ in both], hits, again)
             totals.append((fit, *found, sum(hits), len(both)))
     columns = ["fit", "share", "low", "high", "failed", "n"]
     return pd.DataFrame(cells, columns=["method", "fit", "failed", "n"]), pd.DataFrame(totals, columns=columns)
@@ -470,15 +479,18 @@ PATHS = ("line", "corrected", "better of the two")
 def surplus_table(table: pd.DataFrame) -> pd.DataFrame:
     """What must be given away to connect each pair of a `fits_table`, on the line, the curve and the better of them.
 
-    Columns method, path, pair, nats, rise, dip, node_a, node_b; the better is that with the smaller ``nats``.
+    Columns method, path, pair, nats, rise, dip, node_a, node_b, nats_again; the better has the smaller ``nats``.
     """
     import pandas as pd
 
     kept = table[table["fit"].isin(PATHS[:2])]
     whole = [part for _, part in kept.groupby(["method", "pair"], sort=False) if len(part) == 2]
     best = [part.loc[[part["nats"].idxmin()]].assign(fit=PATHS[2]) for part in whole]
+    for one, part in zip(best, whole, strict=True):
+        one["nats_again"] = [np.minimum(*part["nats_again"])]
     found = pd.concat([*whole, *best]) if whole else kept.iloc[:0]
-    return found.rename(columns={"fit": "path"})[["method", "path", "pair", "nats", "rise", "dip", "node_a", "node_b"]]
+    columns = ["method", "path", "pair", "nats", "rise", "dip", "node_a", "node_b", "nats_again"]
+    return found.rename(columns={"fit": "path"})[columns]
 
 
 # Progress and retraining
@@ -529,10 +541,11 @@ def bends_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds and interval of deviation and steepest t per method and quantity."""
     import pandas as pd
 
-    rows = []
+    rows, largest = [], {"deviation": np.inf, "steepest": 1.0}
     for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
-        for measure in ("deviation", "steepest"):
-            rows.append((method, quantity, measure, *bootstrap_mean(part[measure].to_numpy(float)), len(part)))
+        for measure, top in largest.items():
+            found = mean_interval(part[measure], clusters=part["seed"], within=(0.0, top))
+            rows.append((method, quantity, measure, *found, len(part)))
     return pd.DataFrame(rows, columns=["method", "quantity", "measure", "estimate", "low", "high", "n"])
 
 
@@ -540,9 +553,9 @@ def bends_shown(table: pd.DataFrame) -> pd.DataFrame:
     """A `bends_table` to be read: per method and quantity, means over seeds with intervals, and how many come late."""
     import pandas as pd
 
-    rows = []
+    means, rows = bends_summary(table).set_index(["method", "quantity", "measure"])[["estimate", "low", "high"]], []
     for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
-        cells = {m: spread(bootstrap_mean(part[m].to_numpy(float)), 2) for m in ("deviation", "steepest")}
+        cells = {m: spread(means.loc[method, quantity, m], 2) for m in ("deviation", "steepest")}
         row = {"method": method, "forget": quantity, "deviation from chord": cells["deviation"]}
         rows.append(row | {"late": f"{int(part['late'].sum())} of {len(part)}", "steepest at t": cells["steepest"]})
     columns = ["method", "forget", "deviation from chord", "late", "steepest at t"]
@@ -569,7 +582,8 @@ RETRAINED = "retrained pairs"
 def retraining_table(walks: Sequence[Walk]) -> pd.DataFrame:
     """One row per line to a retrained model, and per line between two retrained models (method `RETRAINED`).
 
-    ``init`` says whether the retrained models began from the initial weights of the original; barrier, deficit in G.
+    ``init`` says whether the retrained models began from the initial weights of the original; barrier, deficit in G,
+    ``barrier_again`` the replicates over examples.
     """
     import pandas as pd
 
@@ -577,8 +591,10 @@ def retraining_table(walks: Sequence[Walk]) -> pd.DataFrame:
     for w in walks:
         if w.condition == "retraining" and not w.profile.collapsed or w.condition == "retrained":
             name = RETRAINED if w.condition == "retrained" else w.method
-            rows.append((name, w.variant, f"{w.start}-{w.end}", *w.nodes, w.barrier, w.deficit))
-    return pd.DataFrame(rows, columns=["method", "init", "pair", "node_a", "node_b", "barrier", "deficit"])
+            again = w.replicates("barrier")
+            rows.append((name, w.variant, f"{w.start}-{w.end}", *w.nodes, w.barrier, w.deficit, again))
+    columns = ["method", "init", "pair", "node_a", "node_b", "barrier", "deficit", "barrier_again"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def retraining_summary(table: pd.DataFrame) -> pd.DataFrame:

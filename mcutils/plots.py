@@ -2,7 +2,7 @@
 
 Tables are pandas DataFrames in long form; each function's docstring lists its columns. Accuracies are
 fractions (drawn in %), losses in nats, tolerances in units of the gap G = L_f(retrained) - L_f(original).
-Beyond means and ranges nothing is computed here: intervals come from `connectivity.summarise`.
+Beyond means and ranges nothing is computed here: intervals come with the tables.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .connectivity import excess, summarise
+from .connectivity import excess
 from .files import write_file
 from .metrics import SCORES, gap_to_retrained
 from .settings import BadInput
@@ -322,19 +322,18 @@ def _limits(values, eps: float | None) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def barrier_figure(table, summary=None, *, threshold: float | None = None, title: str = ""):
+def barrier_figure(table, summary, *, threshold: float | None = None, title: str = ""):
     """Retain barrier and forget deficit: pairs, mean and interval in a row per method, controls last.
 
     Args:
         table: one row per pair and curve, columns method, curve, barrier, deficit (units of the gap G) and,
             optionally, role ("method" or "control").
-        summary: columns method, curve, measure ("barrier" or "deficit"), estimate, low, high; None takes
-            `barrier_summary` of the table, which then may also hold original, start, end.
+        summary: columns method, curve, measure ("barrier" or "deficit"), estimate, low, high (`tables.paths_means`);
+            an interval without end, as that of one pair, is not drawn.
         threshold: tolerance in units of G. The axis is linear up to it (0.1 if None) and logarithmic beyond.
         title: over the figure.
     """
     check_columns(table, ("method", "curve", "barrier", "deficit"))
-    summary = barrier_summary(table) if summary is None else summary
     check_columns(summary, ("method", "curve", "measure", "estimate", "low", "high"))
     controls = set(where(table, role="control")["method"]) if "role" in table else set()
     methods = sorted(dict.fromkeys(table["method"]), key=lambda m: m in controls)
@@ -366,14 +365,6 @@ def barrier_figure(table, summary=None, *, threshold: float | None = None, title
     return fig
 
 
-def barrier_summary(table):
-    """Means and intervals for `barrier_figure`: method, curve, measure, estimate, low, high, n."""
-    import pandas as pd
-
-    parts = [summarise(table, measure).assign(measure=measure) for measure in ("barrier", "deficit")]
-    return pd.concat(parts, ignore_index=True)
-
-
 def interval_row(
     ax,
     height: float,
@@ -394,7 +385,7 @@ def interval_row(
 
     Args:
         values: the dots; those that are not finite are left out.
-        found: rows with estimate, low and high; those without an estimate are left out.
+        found: rows with estimate, low and high; what is not finite, as the interval of one pair, is left out.
         below, dot, faint: how far down the dots are, their size and opacity.
         line, mark, edge, over: width of the interval, size and edge of the mean's marker, and where in depth they lie.
     """
@@ -402,9 +393,10 @@ def interval_row(
     values = values[np.isfinite(values)]
     ax.plot(values, np.full(len(values), height + below), "o", color=colour, ms=dot, alpha=faint, mew=0)
     for one in found.itertuples():
-        if np.isfinite(one.estimate):
-            ends = [one.low, one.high]
+        ends = [one.low, one.high]
+        if np.isfinite(ends).all():
             ax.plot(ends, [height, height], color=colour, lw=line, solid_capstyle="butt", zorder=over)
+        if np.isfinite(one.estimate):
             ax.plot(one.estimate, height, marker, color=colour, ms=mark, mec="white", mew=edge, zorder=4)
 
 
@@ -424,7 +416,7 @@ def mcu_sweep_figure(table, *, threshold: float | None = None, columns: int = 4,
 
     Args:
         table: one row per method, curve and eps, columns method, curve, eps (units of G), fraction, low, high
-            (`connectivity.sweep_table`).
+            (`tables.sweep_table`).
         threshold: tolerance to mark.
         columns: panels side by side.
         title: over the figure.

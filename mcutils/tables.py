@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .claims import CLAIMS, TOLERANCE, Verdict
-from .connectivity import excess, fraction_interval
+from .connectivity import excess, mean_interval
 from .data import Task
 from .metrics import SCORES, gap_to_retrained, tow
 from .profiles import ProfileOf
 from .settings import BadInput, Plan
 from .study import Study
-from .verdicts import nodes_of, worst
+from .verdicts import nodes_of, share_over, units_of, worst
 from .walks import Walk
 
 if TYPE_CHECKING:
@@ -165,21 +165,38 @@ def excess_table(walks: Sequence[Walk]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def paths_means(walks: Sequence[Walk]) -> pd.DataFrame:
+    """Mean and interval of barrier and deficit per method and curve: method, curve, measure, estimate, low, high."""
+    import pandas as pd
+
+    rows = []
+    for (method, curve), part in _by_curve(walks).items():
+        nodes, units = nodes_of(part), units_of(part)
+        for measure in ("barrier", "deficit"):
+            values, again = [getattr(w, measure) for w in part], np.array([w.replicates(measure) for w in part])
+            found = mean_interval(values, again, nodes=nodes, units=units, within=(0.0, np.inf))
+            rows.append((method, curve, measure, *found))
+    return pd.DataFrame(rows, columns=["method", "curve", "measure", "estimate", "low", "high"])
+
+
 def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
     """Share of connected pairs per method, curve and tolerance eps (units of G), with its interval over seeds."""
     import pandas as pd
 
+    rows = []
+    for (method, curve), part in _by_curve(walks).items():
+        replicates = np.array([worst(w) for w in part])
+        for e in eps:
+            found = share_over(part, [w.connected(e) for w in part], (replicates <= e).astype(float))
+            rows.append((method, curve, e, *found))
+    return pd.DataFrame(rows, columns=["method", "curve", "eps", "fraction", "low", "high"])
+
+
+def _by_curve(walks: Sequence[Walk]) -> dict[tuple[str, str], list[Walk]]:
     groups: dict[tuple[str, str], list[Walk]] = {}
     for w in walks:
         groups.setdefault((w.method, w.kind), []).append(w)
-    rows = []
-    for (method, curve), part in groups.items():
-        nodes, replicates = nodes_of(part), np.array([worst(w) for w in part])
-        for e in eps:
-            hits, redrawn = [w.connected(e) for w in part], (replicates <= e).astype(float)
-            share, low, high = fraction_interval(hits, redrawn, nodes=nodes)
-            rows.append({"method": method, "curve": curve, "eps": e, "fraction": share, "low": low, "high": high})
-    return pd.DataFrame(rows)
+    return groups
 
 
 def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:

@@ -17,11 +17,13 @@ from .claims import CLAIMS, TOLERANCE, Verdict, judge
 from .connectivity import (
     LEVEL,
     Interval,
-    bootstrap_mean,
     excess,
     fraction_interval,
+    mean_interval,
     percentile_interval,
     share_explained,
+    share_interval,
+    widened,
 )
 from .errors import choose, number
 from .metrics import METRICS
@@ -80,52 +82,26 @@ def _nothing(claim: str) -> Verdict:
     return judge(claim, *[float("nan")] * 3, p=float("nan"), n_pairs=0, n_seeds=0, controls_ok=False)
 
 
-def widened(
-    found: Interval,
-    walks: Sequence[Walk],
-    values: Sequence[float],
-    level: float = LEVEL,
-    within: tuple[float, float] = (-np.inf, np.inf),
-    middle: Callable[..., float] = np.mean,
-) -> Interval:
-    """An interval joined with Student's over pairs of seeds, m +- t s / sqrt(n), inside the range of what can be.
-
-    A percentile interval of few units ends at the most extreme of them: two cover their mean half the time only. One
-    pair, or several without the least difference, say nothing of others: then the interval is the whole range.
-
-    Args:
-        found: the interval, whose estimate is kept.
-        walks, values: what the estimate is of, and the number that each contributes.
-        level: of Student's interval.
-        within: smallest and largest possible value.
-        middle: of the values of one pair of seeds, for instance of several methods.
-    """
-    from scipy.stats import t
-
-    if not np.isfinite(found.estimate):
-        return found
-    pairs: dict[tuple, list[float]] = {}
-    for w, value in zip(walks, values, strict=True):
-        pairs.setdefault((w.original, w.start, w.end), []).append(value)
-    each, half = [middle(group) for group in pairs.values()], np.inf
-    if len(each) > 1:
-        half = t.ppf((1 + level) / 2, len(each) - 1) * np.std(each, ddof=1) / np.sqrt(len(each))
-    low, high = min(found.low, found.estimate - half), max(found.high, found.estimate + half)
-    low, high = (low, high) if high - low > ROUNDING else within
-    return Interval(found.estimate, float(max(low, within[0])), float(min(high, within[1])))
+def units_of(walks: Iterable[Walk]) -> list[tuple]:
+    """Each walk's pair of seeds, whatever its method: the unit of Student's interval."""
+    return [(w.original, w.start, w.end) for w in walks]
 
 
-def _fraction(walks: Sequence[Walk], hits, replicates, level: float, **drawn) -> Interval:
-    """The interval of a share of walks; their endpoints are resampled unless other units are given."""
-    drawn = drawn or {"nodes": nodes_of(walks)}
-    return widened(fraction_interval(hits, replicates, level=level, **drawn), walks, hits, level, (0.0, 1.0))
+def _decisive(found: Interval, within: tuple[float, float] = (-np.inf, np.inf)) -> Interval:
+    """The interval to judge by: units without the least difference say nothing of others, so it is the whole range."""
+    return found if found.high - found.low > ROUNDING else Interval(found.estimate, *within)
+
+
+def share_over(walks: Sequence[Walk], hits, replicates=None, level: float = LEVEL, **drawn) -> Interval:
+    """Share of walks that hit with its interval (`connectivity.share_interval`) over their endpoints and examples."""
+    return share_interval(hits, replicates, units=units_of(walks), level=level, **(drawn or {"nodes": nodes_of(walks)}))
 
 
 def _share(claim: str, walks: Sequence[Walk], hits, replicates, level: float, ok: bool) -> Verdict:
     """Judge a share of walks that hit."""
     if not walks:
         return _nothing(claim)
-    return judge(claim, *_fraction(walks, hits, replicates, level), controls_ok=ok, **_counts(walks))
+    return judge(claim, *share_over(walks, hits, replicates, level), controls_ok=ok, **_counts(walks))
 
 
 def _mean(claim: str, walks: Sequence[Walk], values, replicates, level: float, ok: bool, **drawn) -> Verdict:
@@ -137,8 +113,8 @@ def _mean(claim: str, walks: Sequence[Walk], values, replicates, level: float, o
         return _nothing(claim)
     again = None if replicates is None else np.array(replicates)[kept]
     drawn = {name: labels[kept] for name, labels in drawn.items()} or {"nodes": nodes_of(walks)}
-    found = bootstrap_mean(values, again, level=level, **drawn)
-    return judge(claim, *widened(found, walks, values, level), controls_ok=ok, **_counts(walks))
+    found = mean_interval(values, again, units=units_of(walks), level=level, **drawn)
+    return judge(claim, *_decisive(found), controls_ok=ok, **_counts(walks))
 
 
 def _smaller(*found: Interval) -> Interval:
@@ -162,7 +138,7 @@ def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float 
     hits = [any(w.connected(eps) for w in group) for group in pairs.values()]
     replicates = [np.any([worst(w) <= eps for w in group], axis=0) for group in pairs.values()]
     first = [group[0] for group in pairs.values()]
-    found = _fraction(first, hits, np.array(replicates, dtype=float), level)
+    found = share_over(first, hits, np.array(replicates, dtype=float), level)
     return found, len(hits), _counts(first)["n_seeds"]
 
 
@@ -190,8 +166,7 @@ def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int
         rows = np.concatenate([rng.choice(g, len(g)) for g in groups])
         redrawn.append(share_explained(values[rows], methods[rows], n_perm=1).eta2)
     found = percentile_interval(share.eta2, np.array(redrawn), level)
-    if not found.high - found.low > ROUNDING:  # one method, one pair each, or no difference: any share may be true
-        found = Interval(share.eta2, 0.0, 1.0)
+    found = _decisive(found, (0.0, 1.0))  # one method, one pair each, or no difference: any share may be true
     return judge("C2", *found, p=share.p, controls_ok=controls_hold(walks), **_counts(lines))
 
 
@@ -264,7 +239,8 @@ def c7(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     for sign in (-1, 1):
         hits, replicates = sign * means >= CHANGE, (sign * redrawn >= CHANGE).astype(float)
         found = fraction_interval(hits, replicates, clusters=methods, level=level)
-        sides.append(widened(found, kept, np.repeat(hits, [len(group) for group in groups]), level, (0.0, 1.0)))
+        every = np.repeat(hits, [len(group) for group in groups])
+        sides.append(widened(found, every, units_of(kept), level, (0.0, 1.0)))
     return judge("C7", *_smaller(*sides), controls_ok=controls_hold(walks), **_counts(kept))
 
 
@@ -283,7 +259,7 @@ def c8(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> V
     replicates = np.array([worst(w) <= eps for w in lines], dtype=float)
     # An endpoint is a method run with a seed: the pairs of one method share its endpoints.
     nodes = np.array([(f"{w.nodes[0]}/{w.method}", f"{w.nodes[1]}/{w.other}") for w in lines])
-    found = _fraction(lines, [w.connected(eps) for w in lines], replicates, level, nodes=nodes)
+    found = share_over(lines, [w.connected(eps) for w in lines], replicates, level, nodes=nodes)
     return judge("C8", *_rarer(found), controls_ok=controls_hold(walks), **_counts(lines))
 
 
@@ -344,8 +320,8 @@ def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL, 
         if sum(weights):
             redrawn.append(np.median(np.repeat(values, weights)))
     found = percentile_interval(float(np.median(values)), np.array(redrawn), level)
-    found = widened(found, kept, values, level, (0.0, np.inf), np.median)
-    return judge("C10", *found, controls_ok=controls_hold(walks), **_counts(kept))
+    found = widened(found, values, units_of(kept), level, (0.0, np.inf), np.median)
+    return judge("C10", *_decisive(found, (0.0, np.inf)), controls_ok=controls_hold(walks), **_counts(kept))
 
 
 def best_inner(walk: Walk) -> tuple[float, float]:
@@ -389,7 +365,7 @@ def c13(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> 
     for first, second in ((0, 1), (1, 0)):
         hits = [p[first].connected(eps) and not p[second].connected(eps) for p in both]
         again = [(worst(p[first]) <= eps) & ~(worst(p[second]) <= eps) for p in both]
-        sides.append(_fraction(kept, hits, np.array(again, dtype=float), level))
+        sides.append(share_over(kept, hits, np.array(again, dtype=float), level))
     return judge("C13", *_smaller(*sides), controls_ok=controls_hold(walks), **_counts(kept))
 
 
@@ -414,7 +390,7 @@ def _differ(claim: str, walks: Sequence[Walk], other: tuple[str, str], level: fl
     for k in (1, 2):
         hits = [row[0].connected(eps) != row[k].connected(eps) for row in rows]
         replicates = [(worst(row[0]) <= eps) != (worst(row[k]) <= eps) for row in rows]
-        shares.append(_fraction(kept, hits, np.array(replicates, dtype=float), level))
+        shares.append(share_over(kept, hits, np.array(replicates, dtype=float), level))
     return judge(claim, *difference(*shares), controls_ok=controls_hold(walks), **_counts(kept))
 
 
@@ -464,7 +440,7 @@ def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     hits = {group[0][0].method: bool(np.mean([v for _, v, _ in group]) > level_of) for group in groups}
     replicates = np.array([_redrawn(group) > again for group in groups], dtype=float)
     found = fraction_interval(list(hits.values()), replicates, level=level)
-    found = widened(found, ours, [hits[w.method] for w in ours], level, (0.0, 1.0))
+    found = widened(found, [hits[w.method] for w in ours], units_of(ours), level, (0.0, 1.0))
     return judge("C16", *found, controls_ok=retraining_control(walks), **_counts(ours))
 
 

@@ -3,7 +3,6 @@ from importlib import import_module
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -395,49 +394,6 @@ def test_coverage_of_fractions(p):
         within["units"] += units.low <= p <= units.high
         within["pairs"] += shared.low <= p <= shared.high
     assert min(within.values()) / 200 >= 0.85
-
-
-def test_summarise_groups_a_table():
-    generator = np.random.default_rng(0)
-    pairs = np.array(list(combinations([42, 87, 21], 2)))
-    table = pd.DataFrame(
-        [
-            (m, k, o, a, b, generator.normal(), m == "npo")
-            for m in ("npo", "scrub")
-            for k in ("linear", "bezier")
-            for o in (0, 1)
-            for a, b in pairs
-        ],
-        columns=["method", "curve", "original", "start", "end", "barrier", "connected"],
-    )
-    found = c.summarise(table, "barrier", seed=2)
-    assert list(found.columns) == ["method", "curve", "estimate", "low", "high", "n"]
-    assert found[["method", "curve"]].to_numpy().tolist() == [
-        ["npo", "linear"], ["npo", "bezier"], ["scrub", "linear"], ["scrub", "bezier"]
-    ]  # fmt: skip
-    part = table[(table.method == "scrub") & (table.curve == "linear")]
-    expected = c.bootstrap_mean(
-        part.barrier.to_numpy(),
-        clusters=part.original.to_numpy(),
-        nodes=part[["start", "end"]].to_numpy(),
-        seed=2,
-    )
-    assert tuple(found.iloc[2][["estimate", "low", "high"]]) == expected and (found.n == 6).all()
-    shares = c.summarise(table.drop(columns=["original", "start", "end"]), "connected", by=["method"])
-    assert shares.estimate.tolist() == [1, 0] and shares.low[0] == pytest.approx(c.wilson(1, 12)[0])
-    with pytest.raises(BadInput, match="unknown column 'barier': choose one of method"):
-        c.summarise(table, "barier")
-
-
-def test_sweep_table():
-    table = pd.DataFrame(
-        {"method": [*"aaab"], "curve": "linear", "barrier": [0, 0.1, 0.3, np.nan], "deficit": [0.2, 0, 0, 0]}
-    )
-    found = c.sweep_table(table, [0.05, 0.2, 0.4], n_boot=50)
-    assert list(found.columns) == ["method", "curve", "eps", "fraction", "low", "high", "n"]
-    assert found[found.method == "a"].fraction.tolist() == pytest.approx([0, 2 / 3, 1])
-    assert found[found.method == "b"].fraction.tolist() == [0, 0, 0]
-    assert ((found.low <= found.fraction) & (found.fraction <= found.high)).all()
 
 
 def test_share_explained_against_the_f_statistic():

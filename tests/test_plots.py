@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mcutils import plots
-from mcutils.connectivity import excess, sweep_table
+from mcutils.connectivity import excess
 from mcutils.settings import BadInput
 
 METHODS = ["finetune", "gradient_ascent", "gradient_difference", "npo", "scrub", "salun", "bad_teacher"]
@@ -68,8 +68,32 @@ def along(methods=METHODS):
     return pd.concat(parts)
 
 
+def means(table):
+    """Means of `pairs` with an interval of its own for every method, curve and measure."""
+    rows = []
+    for k, ((method, curve), part) in enumerate(table.groupby(["method", "curve"], sort=False)):
+        for m in ("barrier", "deficit"):
+            rows.append((method, curve, m, part[m].mean(), part[m].mean() - 0.01 * k, part[m].mean() + 0.02 * k + 0.03))
+    return pd.DataFrame(rows, columns=["method", "curve", "measure", "estimate", "low", "high"])
+
+
+def barrier_figure(table, **options):
+    return plots.barrier_figure(table, means(table), **options)
+
+
 def sweep():
-    return sweep_table(pairs().query("role == 'method'"), [0, 0.1, 0.2, 0.4], n_boot=50)
+    """Shares that grow with eps, each method and curve with its own."""
+    return pd.DataFrame(
+        [
+            (m, kind, e, share, share - 0.05 - 0.005 * k, share + 0.03 + 0.005 * k)
+            for k, m in enumerate(METHODS)
+            for kind in ("bezier", "linear")
+            for e, share in zip(
+                (0, 0.1, 0.2, 0.4), np.linspace(0.1 * k, 0.9 - 0.2 * (kind == "linear"), 4), strict=True
+            )
+        ],
+        columns=["method", "curve", "eps", "fraction", "low", "high"],
+    )
 
 
 FIGURES = {
@@ -78,7 +102,7 @@ FIGURES = {
     ),
     "endpoints": lambda: plots.endpoints_figure(endpoints(), title="All methods"),
     "seeds": lambda: plots.seeds_figure(along(), eps=0.1),
-    "barrier": lambda: plots.barrier_figure(pairs(), threshold=0.1),
+    "barrier": lambda: barrier_figure(pairs(), threshold=0.1),
     "sweep": lambda: plots.mcu_sweep_figure(sweep(), threshold=0.1),
 }
 
@@ -157,7 +181,7 @@ def test_endpoints_are_sorted_by_gap_between_retrained_and_original():
 
 
 def test_controls_stand_below_the_methods():
-    fig = plots.barrier_figure(pairs().iloc[::-1], threshold=0.1)
+    fig = barrier_figure(pairs().iloc[::-1], threshold=0.1)
     rows = [tick.get_text() for tick in fig.axes[0].get_yticklabels()]
     assert set(rows[-2:]) == {"different initialisation", "fine-tuned twin"} and len(rows) == 9
 
@@ -175,8 +199,8 @@ def test_seeds_figure_has_two_panels_per_method_on_one_scale():
 def test_few_methods_and_few_pairs(count):
     some = METHODS[:count]
     assert len(plots.seeds_figure(along(some)).axes) == 2 * count
-    plots.barrier_figure(pairs(some).query("role == 'method'").drop(columns="role"))
-    plots.barrier_figure(pairs(some).drop_duplicates("method"))
+    barrier_figure(pairs(some).query("role == 'method'").drop(columns="role"))
+    barrier_figure(pairs(some).drop_duplicates("method"))
     assert len(plots.mcu_sweep_figure(sweep().query("method in @some")).axes) == count
 
 
@@ -184,7 +208,7 @@ def test_values_that_are_not_finite_are_left_out():
     table = pairs()
     table.loc[0, "barrier"] = np.nan
     table.loc[1, "deficit"] = np.inf
-    plots.barrier_figure(table)
+    barrier_figure(table)
     excesses = along()
     excesses.iloc[3, 1] = np.nan
     plots.seeds_figure(excesses)

@@ -10,7 +10,7 @@ from synthetic import RING, T, controls, trace, walk
 
 from mcutils import search, tables
 from mcutils.claims import CLAIMS, TOLERANCE, Verdict, judge
-from mcutils.connectivity import excess, fraction_interval
+from mcutils.connectivity import excess, share_interval
 from mcutils.profiles import ProfileOf, profile
 from mcutils.settings import BadInput
 
@@ -254,9 +254,9 @@ def test_a_share_s_interval_counts_shared_seeds_and_examples(walks):
     one = tables.sweep_table(part, [TOLERANCE]).iloc[0]
     worst = np.array([np.maximum(w.replicates("barrier"), w.replicates("deficit")) for w in part])
     hits, nodes = [w.connected(TOLERANCE) for w in part], np.array([w.nodes for w in part])
-    expected = fraction_interval(hits, (worst <= TOLERANCE).astype(float), nodes=nodes)
+    expected = share_interval(hits, (worst <= TOLERANCE).astype(float), nodes=nodes)
     assert (one["fraction"], one["low"], one["high"]) == expected
-    certain = fraction_interval(hits, nodes=nodes)
+    certain = share_interval(hits, nodes=nodes)
     assert one["high"] - one["low"] >= certain.high - certain.low
 
 

@@ -1,16 +1,20 @@
 """Verdicts: constructed walks come out supported, contradicted or undecided as they were made to."""
 
+import re
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from scipy.stats import t as student
 from synthetic import RING, T, controls, walk
 
-from mcutils.claims import CLAIMS
-from mcutils.connectivity import Interval, share_explained, wilson
+from mcutils.claims import CLAIMS, TOLERANCE
+from mcutils.connectivity import Interval, connectivity, share_explained, widened, wilson
 from mcutils.errors import BadInput
 from mcutils.experiments import ROUTES
 from mcutils.metrics import METRICS
@@ -37,9 +41,9 @@ from mcutils.verdicts import (
     retraining_control,
     sound,
     telling_gaps,
+    units_of,
     usable,
     verdict_of,
-    widened,
     widest_range,
 )
 
@@ -48,6 +52,7 @@ GAPS = {"zrf": 0.5, "js_retrained_test": 0.1}
 SIZES = (0.02, 0.04, 0.06, 0.08, 0.10)
 FLAT = dict.fromkeys(METRICS, np.zeros(7))
 FINE = np.linspace(0, 1, 7)
+MORE = {"measure/surplus_retain": np.float64(0.1), "measure/shortfall_forget": np.float64(0.2)}
 SINGLE = tuple((2 * k, 2 * k + 1) for k in range(8))  # pairs without a common seed
 
 
@@ -464,39 +469,82 @@ def pairs_of(values):
     return [walk("npo", pair=p) for p in SINGLE[: len(values)]], values
 
 
+def units(values):
+    return values, units_of(pairs_of(values)[0])
+
+
 NONE = Interval(0.2, 0.2, 0.2)
 
 
 def test_an_interval_is_joined_with_student_s_over_pairs():
-    found = widened(NONE, *pairs_of([0.1, 0.2, 0.3]))
+    found = widened(NONE, *units([0.1, 0.2, 0.3]))
     half = 4.302653 * 0.1 / np.sqrt(3)  # t of two degrees of freedom
     assert found == pytest.approx((0.2, 0.2 - half, 0.2 + half))
-    strict = widened(NONE, *pairs_of([0.1, 0.2, 0.3]), level=0.99)
+    strict = widened(NONE, *units([0.1, 0.2, 0.3]), level=0.99)
     assert strict.high == pytest.approx(0.2 + half * 9.924843 / 4.302653)
-    assert widened(Interval(0.2, -1.0, 0.25), *pairs_of([0.1, 0.2, 0.3])) == pytest.approx((0.2, -1.0, 0.2 + half))
-    assert widened(Interval(0.2, 0.1, 3.0), *pairs_of([0.1, 0.2, 0.3])) == pytest.approx((0.2, 0.2 - half, 3.0))
-    assert widened(NONE, *pairs_of([0.1, 0.2, 0.3]), within=(0.0, 0.3)) == (0.2, 0.0, 0.3)
+    assert widened(Interval(0.2, -1.0, 0.25), *units([0.1, 0.2, 0.3])) == pytest.approx((0.2, -1.0, 0.2 + half))
+    assert widened(Interval(0.2, 0.1, 3.0), *units([0.1, 0.2, 0.3])) == pytest.approx((0.2, 0.2 - half, 3.0))
+    assert widened(NONE, *units([0.1, 0.2, 0.3]), within=(0.0, 0.3)) == (0.2, 0.0, 0.3)
 
 
 def test_walks_of_one_pair_of_seeds_count_as_one():
     walks, values = pairs_of([0.1, 0.2, 0.3])
     more = [replace(w, method="scrub", kind="bezier", condition="method") for w in walks]
-    several = widened(NONE, walks + more + walks[:1], [0.0, 0.2, 0.4, 0.0, 0.2, 0.4, 0.0], middle=np.median)
-    assert several == pytest.approx(widened(NONE, walks, [0.0, 0.2, 0.4]))
-    assert widened(NONE, walks + more, values + [0.1, 0.2, 0.3]) == pytest.approx(widened(NONE, walks, values))
+    several = widened(NONE, [0.0, 0.2, 0.4, 0.0, 0.2, 0.4, 0.0], units_of(walks + more + walks[:1]), middle=np.median)
+    assert several == pytest.approx(widened(NONE, [0.0, 0.2, 0.4], units_of(walks)))
+    assert widened(NONE, values + [0.1, 0.2, 0.3], units_of(walks + more)) == pytest.approx(
+        widened(NONE, values, units_of(walks))
+    )
     for change in ({"original": 1}, {"start": 99}, {"end": 99}):
         apart = [replace(w, **change) for w in walks]
-        assert widened(NONE, walks + apart, values * 2).high < widened(NONE, walks, values).high
+        assert widened(NONE, values * 2, units_of(walks + apart)).high < widened(NONE, values, units_of(walks)).high
 
 
-def test_one_pair_or_no_difference_leaves_everything_possible():
-    assert widened(NONE, *pairs_of([0.2])) == (0.2, -np.inf, np.inf)
-    assert widened(NONE, *pairs_of([0.2]), within=(0.0, 1.0)) == (0.2, 0.0, 1.0)
-    assert widened(NONE, *pairs_of([0.2, 0.2, 0.2])) == (0.2, -np.inf, np.inf)
+def test_one_pair_leaves_everything_possible():
+    assert widened(NONE, *units([0.2])) == (0.2, -np.inf, np.inf)
+    assert widened(Interval(0.2, 0.1, 0.3), *units([0.2]), within=(0.0, 1.0)) == (0.2, 0.0, 1.0)
+    assert widened(NONE, *units([0.2, 0.2, 0.2])) == pytest.approx((0.2, 0.2, 0.2))
     # A difference between examples, or Wilson's interval of pairs that agree, is one.
-    assert widened(Interval(0.2, 0.1, 0.3), *pairs_of([0.2, 0.2])) == (0.2, 0.1, 0.3)
-    assert widened(Interval(1.0, *wilson(1.0, 5)), *pairs_of([1, 1]), within=(0, 1)) == (1.0, *wilson(1.0, 5))
-    assert np.isnan(widened(Interval(np.nan, np.nan, np.nan), *pairs_of([np.nan, 0.2]))).all()
+    assert widened(Interval(0.2, 0.1, 0.3), *units([0.2, 0.2])) == (0.2, 0.1, 0.3)
+    assert widened(Interval(1.0, *wilson(1.0, 5)), *units([1, 1]), within=(0, 1)) == (1.0, *wilson(1.0, 5))
+    assert np.isnan(widened(Interval(np.nan, np.nan, np.nan), *units([np.nan, 0.2]))).all()
+
+
+def test_pairs_without_the_least_difference_decide_no_claim():
+    base = [walk("npo", 0.0, 0.3, pair=p, noise=0) for p in SINGLE]
+    same = [replace(w, condition="cl-non_cl") for w in base]
+    found = c5([*base, *same, *controls()])
+    assert (found.effect, found.low, found.high, found.verdict) == (0, -np.inf, np.inf, "undecided")
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(st.lists(st.floats(0, 3), min_size=1, max_size=5), st.floats(0, 0.5))
+def test_one_mean_of_the_same_paths_has_one_interval_wherever_it_stands(deficits, noise):
+    """In the figure of 02, the tables of 03 to 06, the figures of 08, and in a verdict."""
+    from mcutils import condition_tables, metric_tables, tables
+
+    walks = [walk("npo", 0.0, d, pair=p, noise=noise, variant="own") for p, d in zip(RING, deficits, strict=False)]
+    walks = [replace(w, profile=ProfileOf({**w.profile.arrays, **MORE})) for w in walks]
+    expected = condition_tables.mean_of(walks, "deficit")
+    drawn = tables.paths_means(walks).set_index("measure").loc["deficit", ["estimate", "low", "high"]]
+    assert tuple(drawn) == tuple(expected)
+    fits = metric_tables.fits_table(walks)
+    for value, unit in (("eps", 1.0), ("nats", walks[0].profile.gap)):
+        one = metric_tables.means(fits, value, ["method", "fit"]).loc[0, ["estimate", "low", "high"]]
+        np.testing.assert_allclose(one.to_numpy(float) / unit, condition_tables.mean_of(walks, "eps"), rtol=1e-6)
+    share = tables.sweep_table(walks, [TOLERANCE]).loc[0, ["fraction", "low", "high"]]
+    summary = metric_tables.fits_summary(fits).loc["line", "connected"]
+    assert summary == condition_tables.spread(tuple(share), 2)
+
+
+def test_no_table_takes_an_interval_past_the_one_rule():
+    """Only `connectivity`, and the two claims whose units are not walks, call the bootstraps that it is made of."""
+    calls = {}
+    for path in Path(connectivity.__code__.co_filename).parent.rglob("*.py"):
+        text = path.read_text()
+        calls[path.stem] = len(re.findall(r"\b(?:bootstrap_mean|fraction_interval)\(", text))
+    calls.pop("connectivity")
+    assert {name: count for name, count in calls.items() if count} == {"verdicts": 2}
 
 
 @pytest.mark.parametrize("true", [0.1, -0.1])
