@@ -23,6 +23,7 @@ TABLES = {
     "optimizers": ("optimizers", "OPTIMIZERS"),
     "curves": ("curves", "CURVES"),
     "metrics": ("metrics", "METRICS"),
+    "similarities": ("similarity", "SIMILARITIES"),
     "claims": ("claims", "CLAIMS"),
 }
 DETAILS = {

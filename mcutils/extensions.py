@@ -13,12 +13,13 @@ from .metrics import METRICS, Metric
 from .models import MODELS
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
-from .plugins import kind
+from .plugins import check_call, kind
 from .similarity import SIMILARITIES, Similarity
 from .traces import SPLITS
 from .unlearning import METHODS, Method
 
 USES, DIRECTIONS = ("retain", "forget", "both"), ("up", "down", "retrained")
+CALLED = {"traces": "a b *split", "features": "a b", "weights": "a b *origin"}  # a similarity, by what it needs
 FROZEN, READ = ("original", "random"), ("original", "retrained", "random")
 
 
@@ -88,8 +89,9 @@ def _similarity(
     source: str = "a user's own",
 ) -> Similarity:
     """A symmetric function of two traces, two tensors of features or two models, see `similarity.Similarity`."""
-    choose("what a similarity needs", needs, ("traces", "features", "weights"))
+    choose("what a similarity needs", needs, CALLED)
     choose("value of similar models", alike, ("high", "low"))
+    check_call("similarity", name, function, CALLED[needs].split())
     return Similarity(name, formula, source, unit, alike, needs, function)
 
 
@@ -99,5 +101,5 @@ kind("optimizer", OPTIMIZERS, _function, "params lr weight_decay")
 kind("curve", CURVES, _function, "points t")
 kind("model", MODELS, _as_it_is, "channels classes")
 kind("metric", METRICS, _metric, "trace *references")
-kind("similarity", SIMILARITIES, _similarity, "a b")
+kind("similarity", SIMILARITIES, _similarity, "")
 kind("dataset", DATASETS, _as_it_is, "*path")

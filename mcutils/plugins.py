@@ -83,7 +83,7 @@ def register(what: str, name: str | None = None, *, version: int = 1, **options:
             raise BadInput(f"the name of a {what} is a word of letters, digits and underscores, got {shown(called)}.")
         if called in chosen.table and (chosen.name, called) not in REGISTERED:
             raise BadInput(f"the {what} {called!r} exists already: choose another name.")
-        _check_call(what, called, function, chosen.takes)
+        check_call(what, called, function, chosen.takes)
         named = ("module", function.__module__), ("name", getattr(function, "__qualname__", called))
         identity = (*named, ("version", version), ("code", identity_of(function, options)))
         adopt([Registration(what, called, function, tuple(sorted(options.items())), identity)])
@@ -92,8 +92,11 @@ def register(what: str, name: str | None = None, *, version: int = 1, **options:
     return add
 
 
-def _check_call(what: str, name: str, function: Callable[..., Any], takes: tuple[str, ...]) -> None:
-    """Raise `BadInput` unless a function can be called with the arguments that its kind takes."""
+def check_call(what: str, name: str, function: Callable[..., Any], takes: Iterable[str]) -> None:
+    """Raise `BadInput` unless a function can be called with the arguments ``takes``; those with a star by name."""
+    takes = list(takes)
+    if not takes or not callable(function):
+        return
     positional = [one for one in takes if not one.startswith("*")]
     named = {one.lstrip("*"): None for one in takes if one.startswith("*")}
     try:
@@ -141,6 +144,34 @@ def identity(what: str, name: str) -> dict[str, Any] | None:
 def packaged(what: str, names: Iterable[str]) -> list[str]:
     """Those of the names of a kind that belong to the package, in order: what results kept before cover."""
     return [name for name in names if identity(what, name) is None]
+
+
+def packed() -> bytes:
+    """All registrations for another process, functions by value, so that it needs none of your modules; or nothing."""
+    if not REGISTERED:
+        return b""
+    import cloudpickle
+
+    named = {str(getattr(one.function, "__module__", "")).partition(".")[0] for one in REGISTERED.values()}
+    mine = [sys.modules[name] for name in sorted(named - {"__main__", GROUP.partition(".")[0]}) if name in sys.modules]
+    by_value = [module for module in mine if module.__name__ not in cloudpickle.list_registry_pickle_by_value()]
+    for module in by_value:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps(list(REGISTERED.values()))
+    except Exception as error:  # whatever a user's function holds may refuse in its own way
+        names = ", ".join(f"{kind} {name!r}" for kind, name in REGISTERED)
+        raise BadInput(f"what is registered ({names}) cannot be sent to workers: {shown(error)}.") from error
+    finally:
+        for module in by_value:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def unpacked(registrations: bytes) -> list[Registration]:
+    """Inverse of `packed`, for what came over a connection that Dask trusts."""
+    import cloudpickle
+
+    return cloudpickle.loads(registrations) if registrations else []
 
 
 def load_plugins() -> None:

@@ -20,7 +20,7 @@ from .data import Task
 from .engines import check_engine, connect, dashboard, resources
 from .metrics import METRICS
 from .planes import plane
-from .plugins import packaged
+from .plugins import adopt, packaged, packed, unpacked
 from .profiles import ProfileOf, profile
 from .settings import BadInput
 from .similarity import SIMILARITIES, Similarity, features, matrix
@@ -157,6 +157,12 @@ def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any)
         made = compute(spec, store)
         store.put(spec, made, made.seconds if isinstance(made, Endpoint) else time.process_time() - began)
     return "computed"
+
+
+def ensure_there(registrations: bytes, spec: Spec, *rest: Any) -> str:
+    """`ensure` on a worker, which first adopts what has been registered where the work comes from."""
+    adopt(unpacked(registrations))
+    return ensure(spec, *rest)
 
 
 def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
@@ -354,11 +360,11 @@ def _together(
         if page:
             tick(text=f"results (dashboard {page})")
         futures: dict[Spec, Any] = {}
-        asked = resources(client)
+        asked, registrations = resources(client), packed()
         for rank, spec in enumerate(todo):
             ready = [futures[p] for p in needs[spec] if p in futures]
             made = {"key": key(spec), "pure": False, "retries": 0, "priority": -rank, "resources": asked}
-            futures[spec] = client.submit(ensure, spec, *where, *ready, **made)
+            futures[spec] = client.submit(ensure_there, registrations, spec, *where, *ready, **made)
         of = {f.key: spec for spec, f in futures.items()}
         # Not with_results: its gathering goes on while Ctrl-C closes the client, and what it meets then is lost.
         for future in as_completed(list(futures.values())):
@@ -385,6 +391,8 @@ def describe(spec: Spec) -> str:
         return f"{spec.kind} path from {describe(spec.start)} to {describe(spec.end)}"
     if isinstance(spec, (Alike, PlaneOf)):
         return f"{kind_of(spec)} of {len(spec.models)} models from {describe(spec.models[0])} on"
+    if isinstance(spec, MetricOf):
+        return f"metric {spec.metric} of {describe(spec.trace)}"
     if isinstance(spec, (TraceOf, CueUse, Profile)):
         return f"{kind_of(spec)} of {describe(spec.trace if isinstance(spec, Profile) else spec.model)}"
     return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput, choose, number, whole
+from ..plugins import identity
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -119,6 +120,16 @@ def train_plan(name: str) -> Plan:
     return _plan(_read(name)["train"], f"[train] of {name}")[0]
 
 
+@cache
+def say_untuned(what: str, name: str) -> None:
+    """Say, once for each thing, that nobody has tuned its settings and that the defaults of `Plan` are taken."""
+    print(
+        f"mcutils: {what} is untuned in the settings {name}: it runs {Plan.steps} steps of {Plan.optimizer} at"
+        f" {Plan.lr:g}; `python -m mcutils search` looks for better ones on validation data.",
+        file=sys.stderr,
+    )
+
+
 def method_settings(name: str, method: str, curriculum: str = "none", optimizer: str = "adamw") -> MethodSettings:
     """Settings of a method in the settings file ``name`` under a curriculum and an optimiser.
 
@@ -128,9 +139,11 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
     """
     file = _read(name)
     tables = {**file.get("methods", {}), "retrain": file["train"]}
-    if method not in tables:
+    if method not in tables and identity("method", method) is None:
         raise BadInput(f"settings {name} hold no method {method!r}: they hold {', '.join(tables)}.")
-    base = {"lr": Plan.lr, **tables[method]}
+    if method not in tables:
+        say_untuned(f"the method {method!r}", name)
+    base = {"lr": Plan.lr, **tables.get(method, {})}
     per_optimizer, per_curriculum = base.pop("optimizers", {}), base.pop("curricula", {})
     tuned_for = base.get("optimizer", "adamw")
     if optimizer != tuned_for:

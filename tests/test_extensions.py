@@ -1,0 +1,173 @@
+"""What is registered at run time works like what the package holds: in lists, grids, keys, runs and on workers."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+import mcutils as mc
+from mcutils import plugins
+from mcutils.__main__ import catalogue
+from mcutils.errors import BadInput
+from mcutils.objectives import Term, cross_entropy
+from mcutils.plugins import KINDS, forget, packed, register, unpacked
+from mcutils.specs import key, metric_of
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    """Whatever a test registers is gone after it."""
+    before = set(plugins.REGISTERED)
+    yield
+    for kind, name in set(plugins.REGISTERED) - before:
+        forget(kind, name)
+
+
+@pytest.fixture
+def study(tmp_path):
+    return mc.study("smoke", str(tmp_path / "store"), fresh=True, seeds=(1, 2), points=3)
+
+
+def mine(net, step, *, push=0.1):
+    """Retain loss minus a little forget loss."""
+    return (
+        Term(1.0, cross_entropy(net(step.retain.x), step.retain.y)),
+        Term(-push, cross_entropy(net(step.forget.x), step.forget.y)),
+    )
+
+
+def last(trace, *, references):
+    """Accuracy on the last forget image alone."""
+    return (trace.logits["forget"][:, -1].argmax(-1) == trace.labels["forget"][-1]).astype(float)
+
+
+REGISTER = {
+    "method": (mine, {"uses": "both"}),
+    "curriculum": (lambda losses, state, *, power=1.0: torch.ones_like(losses), {}),
+    "optimizer": (lambda params, lr, weight_decay, *, eps=1e-8: torch.optim.Adam(params, lr, eps=eps), {}),
+    "curve": (lambda points, t: tuple((1 - t, t)[j] if points == 2 else 1 / points for j in range(points)), {}),
+    "model": (
+        lambda channels, classes, width=4: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(classes)),
+        {},
+    ),
+    "metric": (last, {"direction": "retrained", "splits": "forget"}),
+    "similarity": (lambda a, b, split: 1.0, {"needs": "traces"}),
+    "dataset": (lambda path=None: None, {}),
+}
+LISTED = {"curriculum": "curricula", "similarity": "similarities"}
+
+
+@pytest.mark.parametrize("kind", sorted(REGISTER))
+def test_each_kind_has_a_registration_that_shows_in_the_list(kind):
+    function, options = REGISTER[kind]
+    register(kind, "mine", **options)(function)
+    assert "mine" in KINDS[kind].table
+    assert any(row["name"] == "mine" for row in catalogue(LISTED.get(kind, f"{kind}s")))
+
+
+def test_every_kind_is_tried():
+    assert set(REGISTER) | {"edit"} >= set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "function", "options"),
+    [
+        ("method", lambda net: None, {}),
+        ("method", mine, {"uses": "all"}),
+        ("method", mine, {"references": ("teacher",)}),
+        ("metric", last, {"direction": "sideways"}),
+        ("metric", lambda trace: None, {}),
+        ("metric", last, {"splits": "train"}),
+        ("metric", last, {"references": "nobody"}),
+        ("curriculum", torch.nn.ReLU(), {}),
+        ("similarity", lambda a, b: 0.0, {"needs": "images"}),
+        ("curve", lambda points: (), {}),
+        ("optimizer", lambda params, lr: None, {}),
+    ],
+)
+def test_what_does_not_fit_its_kind_is_refused_when_registered(kind, function, options):
+    with pytest.raises(BadInput):
+        register(kind, "mine", **options)(function)
+    assert "mine" not in KINDS[kind].table
+
+
+def test_a_registered_method_runs_in_a_grid_without_tuned_settings(study, capsys):
+    register("method", "mine")(mine)
+    (spec,) = study.grid(method=["mine"], seed=[1])
+    assert "untuned" in capsys.readouterr().err
+    (end,) = study.run([spec], engine="serial")
+    assert end.method == "mine"
+    assert any(not torch.equal(p, end.origin.params[name]) for name, p in end.weights.params.items())
+
+
+def test_a_method_rewritten_under_its_name_is_another_result(study):
+    register("method", "mine")(mine)
+    first = key(study.unlearned("mine", 1))
+
+    def other(net, step, *, push=0.1):
+        return (Term(2.0, cross_entropy(net(step.retain.x), step.retain.y)),)
+
+    register("method", "mine")(other)
+    second = key(study.unlearned("mine", 1))
+    register("method", "mine", version=2)(other)
+    assert len({first, second, key(study.unlearned("mine", 1))}) == 3
+
+
+def test_what_is_registered_changes_no_key_of_the_package(study):
+    before = key(study.profile(study.path(study.unlearned("npo", 1), study.unlearned("npo", 2))))
+    for kind, (function, options) in REGISTER.items():
+        register(kind, "mine", **options)(function)
+    assert key(study.profile(study.path(study.unlearned("npo", 1), study.unlearned("npo", 2)))) == before
+
+
+def test_a_new_metric_is_computed_alone_and_profiles_stay_as_they_are(study):
+    model = study.profile(study.original())
+    (before,) = study.run([model], engine="serial")
+    register("metric", "last", splits="forget")(last)
+    found = study.run([model, metric_of(model, "last")], engine="serial")
+    assert "metric/last" not in found[0].arrays and set(found[0].arrays) == set(before.arrays)
+    (trace,) = study.run([model.trace], engine="serial")
+    np.testing.assert_array_equal(found[1]["values"], last(trace, references={}))
+
+
+def test_registrations_reach_another_process_that_has_none_of_their_modules(tmp_path):
+    (tmp_path / "own_module.py").write_text(
+        textwrap.dedent(
+            """
+            import mcutils as mc
+            FACTOR = 3
+            def helper(x):
+                return FACTOR * x
+            @mc.register("curve", "odd")
+            def odd(points, t):
+                return (helper(1 - t) / 3, t)
+            """
+        )
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        __import__("own_module")
+    finally:
+        sys.path.remove(str(tmp_path))
+        sys.modules.pop("own_module", None)
+    (tmp_path / "sent").write_bytes(packed())
+    code = (
+        "import sys, mcutils as mc; from mcutils.plugins import *; from mcutils.curves import CURVES;"
+        f"adopt(unpacked(open({str(tmp_path / 'sent')!r}, 'rb').read()));"
+        "print(CURVES['odd'](2, 0.25), identity('curve', 'odd'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/")
+    assert done.stdout.strip() == f"(0.75, 0.25) {plugins.identity('curve', 'odd')}", done.stderr
+    assert [one.name for one in unpacked(packed())] == ["odd"] and unpacked(b"") == []
+
+
+def test_a_study_with_what_is_registered_runs_on_workers(study):
+    register("method", "mine")(mine)
+    register("metric", "last", splits="forget")(last)
+    a, b = study.grid(method=["mine"], seed=[1, 2])
+    path = study.profile(study.path(a, b))
+    found = study.run([path, metric_of(path, "last")], engine="local", workers=2)
+    assert found[1]["values"].shape == (3,)
