@@ -8,24 +8,25 @@ that their values cannot differ.
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from importlib.resources import files
-from numbers import Integral, Real
 
 import numpy as np
 
 from .connectivity import chord
 from .curves import points_at
+from .errors import BadInput, choose, number, whole
 from .metrics import METRICS
 from .planes import Plane
 from .plots import label
-from .settings import BadInput, choose
-from .sources import NO_IMAGES, Numbers, Source
+from .sources import Numbers, Source
 from .traces import SPLITS
 
 PAGE = 24  # images that are shown at once
@@ -70,18 +71,15 @@ def check_view(view: View) -> View:
     choose("metric", view.metric, quantities())
     for split in view.splits:
         choose("split", split, SPLITS)
-    if isinstance(view.eps, bool) or not isinstance(view.eps, Real) or not 0 <= view.eps < np.inf:
-        raise BadInput(f"eps must be a number of at least 0, in units of G, got {view.eps!r}.")
+    number("eps", view.eps, 0)
     for name, value in (("k", view.k), ("page", view.page)):
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-            raise BadInput(f"{name} must be a whole number of at least 0, got {value!r}.")
+        whole(name, value)
     return view
 
 
 def nearest(t: np.ndarray, value: float) -> int:
     """Number of the point of t (T,) nearest to a value in [0, 1]; raises `BadInput` outside."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
-        raise BadInput(f"t must be a number from 0 to 1, got {value!r}.")
+    number("t", value, 0, 1)
     return int(np.abs(np.asarray(t) - value).argmin())
 
 
@@ -472,11 +470,14 @@ class Scene:
         inside = know.any(axis=0) & ~know[0] & ~know[-1]
         n = know.shape[1]
         words = (
-            f"At t = {float(self.t[k]):.3f} <b>{int(know[k].sum())}</b> of {n} forget images are remembered"
+            f"At t = {float(self.t[k]):.3f} <b>{int(know[k].sum())}</b> of {n} forget examples are remembered"
             f" ({int(know[0].sum())} at the start, {int(know[-1].sum())} at the end);"
             f" {int(inside.sum())} are remembered only inside the path. Those that come back most are first."
         )
-        note = "" if first._task is not None else f"<p class='note'>Numbers for pictures: {escape(NO_IMAGES)}.</p>"
+        if first.no_pictures and first.known_task is not None:
+            empty = f"<div class='empty'><h4>Forget images</h4><p>No images: {escape(first.no_pictures)}.</p></div>"
+            return f"<div class='{scope}'><p class='note'>{words}</p>{empty}</div>"
+        note = f"<p class='note'>Numbers for pictures: {escape(first.no_pictures)}.</p>" if first.no_pictures else ""
         order = self._other_places()
         cells = "".join(self._cell(j, place, at, names, order) for j, place in enumerate(self.places))
         page = f"images {self.places.start + 1} to {self.places.stop} of {n}"
@@ -657,12 +658,17 @@ def look() -> str:
 
 
 def page(made: Scene, code: str = "") -> str:
-    """A scene as one HTML file that needs nothing else: all frames, a slider, play and pause."""
-    script = files("mcutils").joinpath("settings", "explorer.html").read_text(encoding="utf-8")
+    """A scene as one HTML file that needs nothing else: all frames, a slider, play and pause.
+
+    Its policy lets a browser run the page's own script only, and ask no server for anything.
+    """
+    template = files("mcutils").joinpath("settings", "explorer.html").read_text(encoding="utf-8")
     frames = [made.frame(k) for k in range(len(made.t))]
     data = json.dumps({"frames": frames, "t": made.t.tolist(), "alt": [made.alt(k) for k in range(len(made.t))]})
+    script = re.search(r"<script>(.*?)</script>", template, re.DOTALL).group(1)
     parts = {
         "title": escape(f"mcutils explorer: {made.sources[0].label}"),
+        "script": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": made.style,
         "backdrop": made.backdrop,
         "frame": made.frame(made.view.k),
@@ -671,6 +677,4 @@ def page(made: Scene, code: str = "") -> str:
         "code": f"<details><summary>Code</summary><pre>{escape(code)}</pre></details>" if code else "",
         "data": data.replace("<", "\\u003c"),
     }
-    for name, text in parts.items():
-        script = script.replace(f"@{name}@", text, 1)
-    return script
+    return re.sub(r"@(\w+)@", lambda found: parts[found[1]], template)  # at once: a name in a view may be @data@

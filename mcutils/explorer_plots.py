@@ -24,7 +24,9 @@ def view_figure(made: Scene):
     import matplotlib.pyplot as plt
 
     panels = [*made.metrics, *([] if isinstance(made.plane, str) else ["plane/retain", "plane/forget"])]
-    rows, images = max(1, -(-len(panels) // 2)), len(made.places) > 0
+    first, rows = made.numbers[0], max(1, -(-len(panels) // 2))
+    why = first.why.partition(";")[0] or (first.no_pictures if first.forgotten and first.known_task else "")
+    images = len(made.places) > 0 and not why
     with style():
         size = (WIDTH, 2.3 * rows + (1.9 if images else 0) + 0.8)
         fig = plt.figure(figsize=size, layout="constrained", dpi=110)
@@ -35,12 +37,19 @@ def view_figure(made: Scene):
             _plane(ax, made, name.split("/")[1]) if "/" in name else _curves(ax, made, name)
         if images:
             _images(fig, grid[rows, :], made)
-        fig.suptitle(f"{made.sources[0].label}: t = {float(made.t[made.view.k]):.3f}", fontsize=10)
+        elif why:
+            fig.supxlabel(f"No images: {why}.", fontsize=8)
+        fig.suptitle(f"{literal(made.sources[0].label)}: t = {float(made.t[made.view.k]):.3f}", fontsize=10)
         keys = {text: h for ax in fig.axes for h, text in zip(*ax.get_legend_handles_labels(), strict=True)}
         columns = 1 if sum(map(len, keys)) > 80 else max(1, len(keys))
         fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns)
         settle(fig)
     return fig
+
+
+def literal(name: str) -> str:
+    """A user's name as matplotlib draws it letter by letter: no formula between dollars, no label hidden by its _."""
+    return f" {name}".replace("$", r"\$") if name.startswith("_") else name.replace("$", r"\$")
 
 
 def _curves(ax, made: Scene, name: str) -> None:
@@ -56,7 +65,7 @@ def _curves(ax, made: Scene, name: str) -> None:
         t, values, band = np.asarray(one.t), factor * one.values(name), one.band(name)
         if band is not None:
             ax.fill_between(t, *(factor * band), color=colour, alpha=0.18, lw=0)
-        ax.plot(t, values, line, color=colour, marker=marker, ms=2.5, label=made.short(k))
+        ax.plot(t, values, line, color=colour, marker=marker, ms=2.5, label=literal(made.short(k)))
         ax.plot(t, chord(values, t), ":", color=colour, lw=1.0, label="" if k else "chord")
         ax.plot(t[at], values[at], marker, color=colour, mec=BLACK, ms=7, zorder=5)
         mark = extreme(one, split) if name in ("loss_retain", "loss_forget") else None
@@ -104,8 +113,8 @@ def _images(fig, place, made: Scene) -> None:
         ax.grid(False)
         predicted, known = int(found.predicted[k, spot]), bool(found.remembered[k, spot])
         said = first.classes[predicted] if predicted >= 0 else "no prediction"
-        ax.set_title(first.classes[int(found.labels[spot])], fontsize=7)
-        words = f"{said}\n{100 * found.confidence[k, spot]:.0f} %\n{'remembered' if known else 'forgotten'}"
+        ax.set_title(literal(first.classes[int(found.labels[spot])]), fontsize=7)
+        words = f"{literal(said)}\n{100 * found.confidence[k, spot]:.0f} %\n{'remembered' if known else 'forgotten'}"
         ax.set_xlabel(words, fontsize=6.5)
         for spine in ax.spines.values():
             spine.set(visible=True, color=BLUE if known else VERMILLION, lw=1.8, ls="-" if known else "--")

@@ -6,29 +6,38 @@ trace is kept. Shapes: T points on a path, N forget examples, K classes.
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .connectivity import Connectivity, check_gap, connectivity, excess, forget_gap, rounding
-from .data import Task, load_task
+from .data import FINGERPRINTS, Task, load_task
+from .errors import BadInput, choose, number, path_of, shown
 from .metrics import METRICS, measure, probabilities
 from .planes import Plane
 from .plots import label
 from .profiles import ProfileOf
-from .settings import BadInput, choose
-from .specs import Data, key_of, plain
+from .settings import Preset, curve_plan, method_settings, preset, presets, settings_name
+from .specs import VERSIONS, Data, key, kind_of, plain
 from .store import UNREADABLE, Store, fault
 from .study import Study
-from .traces import Trace
+from .traces import SPLITS, Trace, check_same_examples
 from .upkeep import notes, outdated
 
 MAKE_TRACE = "study.run([study.trace(path)])"
 ENDS = ("method", "curriculum", "optimiser", "seed")
+NOT_FITTED = "not fitted"
+BATCHNORM = {"none": "not refreshed", "full": "refreshed on all training data"}
+WORDS = {
+    **{"adamw": "AdamW", "sgd": "SGD", "sophia_g": "Sophia-G", "soul": "SOUL"},
+    **{"superloss": "SuperLoss", "superloss_authors": "SuperLoss (authors' form)", "authors": "authors'"},
+}
 NO_IMAGES = "the pictures are not here: give the trace's task, explore(trace, task=task)"
 
 
@@ -164,30 +173,48 @@ class Numbers:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, numbers where no task is known."""
-        loaded = self._task
-        if loaded is not None:
-            return loaded.classes
-        return tuple(map(str, range(self.trace.logits["forget"].shape[-1])))
-
-    def pictures(self, places: Sequence[int]) -> np.ndarray | None:
-        """Images (n, C, H, W) uint8 of forget examples by their place in the order; None without a task."""
-        loaded = self._task
-        if loaded is None:
-            return None
-        shown = loaded.x[loaded.index["forget"]]
-        low, high = float(shown.min()), float(shown.max())
-        x = loaded.x[np.asarray(self.forgotten.rows)[list(places)]].cpu().numpy()
-        return np.clip(255 * (x - low) / max(high - low, 1e-9), 0, 255).astype(np.uint8)
+        """Names of the classes, numbers where no task names them."""
+        named = () if self.known_task is None else tuple(map(str, self.known_task.classes))
+        count = self.trace.logits["forget"].shape[-1]
+        return named + tuple(map(str, range(len(named), count)))
 
     @cached_property
-    def _task(self) -> Task | None:
+    def known_task(self) -> Task | None:
+        """The task that holds the forget examples, where one was given or is found."""
         try:
             found = self.task() if self.task else _task_of(self.trace)
-            rows = self.forgotten.rows
-            return found if found is not None and rows.max(initial=0) < len(found.x) else None
         except (BadInput, OSError):  # without the data set there are no pictures, and all else is shown
             return None
+        held = found is not None and not mismatch(self.trace, found)
+        return found if held else None
+
+    @cached_property
+    def no_pictures(self) -> str:
+        """Why the forget examples are not shown as images; empty if they are."""
+        if self.known_task is None:
+            return NO_IMAGES
+        x = self.known_task.x
+        if isinstance(x, Mapping):
+            return f"the inputs of this task are no images, but {', '.join(map(str, x))}"
+        return "" if x.ndim == 4 else f"the inputs of this task are no images, but of shape {tuple(x.shape[1:])} each"
+
+    def pictures(self, places: Sequence[int]) -> np.ndarray | None:
+        """Images (n, C, H, W) uint8 of forget examples by their place in the order; None where they are no images.
+
+        Values from 0 to 1, or whole ones from 0 to 255, are shown as they are; what was normalised is stretched, each
+        channel by its own range over the forget set.
+        """
+        if self.no_pictures:
+            return None
+        x, rows = self.known_task.x, self.forgotten.rows
+        shown = x[rows].double().cpu().numpy()
+        low, high = np.zeros((1, 1, 1)), np.ones((1, 1, 1))
+        if not x.is_floating_point():
+            high = high * 255
+        elif shown.min() < 0 or shown.max() > 1:
+            low, high = (f(shown, axis=(0, 2, 3))[:, None, None] for f in (np.nanmin, np.nanmax))
+        scaled = 255 * (shown[list(places)] - low) / np.maximum(high - low, 1e-9)
+        return np.clip(np.nan_to_num(scaled), 0, 255).astype(np.uint8)
 
     def excess(self, split: str) -> np.ndarray | None:
         """Loss above its chord (T,) in nats, of retain or forget; None where it is not known."""
@@ -209,10 +236,29 @@ class Numbers:
         return found
 
 
+def mismatch(trace: Trace | None, task: Task) -> str:
+    """Why a trace's examples are not those of a task, in a few words; empty if they are."""
+    if trace is None:
+        return "there is no trace"
+    if "checksum" in trace.meta and trace.meta["checksum"] != task.checksum:
+        return "its checksum is that of other data"
+    for split, rows in trace.index.items():
+        rows, y = np.asarray(rows), task.y.cpu().numpy()
+        if rows.max(initial=-1) >= len(y) or rows.min(initial=0) < 0:
+            return f"its {split} examples are rows up to {rows.max()}, and the task has {len(y)}"
+        if not np.array_equal(y[rows], trace.labels[split]):
+            return f"its {split} examples have other labels"
+    return ""
+
+
 def _task_of(trace: Trace | None) -> Task | None:
-    """The task of a shipped data set whose checksum a trace names."""
-    known = ("fashion-mnist", "digits") if trace is not None and "checksum" in trace.meta else ()
-    return next((task for task in map(load_task, known) if task.checksum == trace.meta["checksum"]), None)
+    """The task of a data set of `FINGERPRINTS` or a shipped one, whose checksum a trace names."""
+    if trace is None or "checksum" not in trace.meta:
+        return None
+    known = {checksum: name for name, checksum in FINGERPRINTS.items()}
+    name = known.get(trace.meta["checksum"], "fashion-mnist")
+    found = load_task(name)
+    return found if found.checksum == trace.meta["checksum"] else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +266,8 @@ class Source:
     """A path to explore: its unique name, what it is in words, what it is picked by, and how its numbers are read.
 
     ``plane`` reads the stored plane through its ends with the place of each of its models in it, or says why there is
-    none. ``keys`` are those of the specs behind it: profile, trace and path.
+    none. ``specs`` are the texts of those behind it: profile, trace, path, both ends. ``rank`` orders paths: in how
+    many ways it is read otherwise than normally, in how many more coarsely, and whether it has no trace.
     """
 
     name: str
@@ -229,7 +276,8 @@ class Source:
     read: Callable[[], Numbers]
     traced: bool = True
     plane: Callable[[], tuple[Plane, tuple[int, ...]] | str] = lambda: "no plane is stored for a path given by itself"
-    keys: tuple[str, ...] = ()
+    specs: tuple[str, ...] = ()
+    rank: tuple[int, int, bool] = (0, 0, False)
 
 
 def sources(
@@ -254,11 +302,11 @@ def sources(
         BadInput: nothing to walk along, or something that is none of these.
     """
     if isinstance(given, Study):
-        return from_store([given.store.folder, *given.store.layers], plain(given.data))
+        return from_store([given.store.folder, *given.store.layers], plain(given.data), given.preset)
     if isinstance(given, Store):
         return from_store([given.folder, *given.layers])
     if isinstance(given, (str, Path)):
-        folder = Path(given).expanduser()
+        folder = path_of(given, "the store's folder")
         if not folder.is_dir():
             raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
         return from_store([folder])
@@ -273,16 +321,26 @@ def sources(
         )
     if not given:
         raise BadInput("there is nothing to explore: give at least one trace or profile.")
-    references = {"original": original, "random": random}
     many = tuple(retrained) if isinstance(retrained, (list, tuple)) else (retrained,)
-    references["retrained"] = many[0] if many else None
-    for name, one in references.items():
+    named = [("original", original), ("random", random), *(("retrained", one) for one in many)]
+    for name, one in named:
         if one is not None and not (isinstance(one, Trace) and len(one.t) == 1):
             raise BadInput(f"{name} is the trace of one model (T = 1), got {_what(one)}.")
-    references = {name: one for name, one in references.items() if one is not None}
-    gap = None if gap is None else float(check_gap(gap))
+    if not (task is None or isinstance(task, Task)):
+        raise BadInput(f"task is a task as load_task gives it, got {shown(task)}.")
+    references = {name: one for name, one in reversed(named) if one is not None}
+    gap = None if gap is None else float(check_gap(number("gap", gap)))
     more = {"references": references, "retrained": many, "given_gap": gap, "task": (lambda: task) if task else None}
-    return [_given(str(name), one, more) for name, one in given.items()]
+    found = [_given(str(name), one, more) for name, one in given.items()]
+    for name, one in given.items():
+        if isinstance(one, Trace):
+            for other in references.values():
+                check_same_examples(one, other)
+            if task is not None and (wrong := mismatch(one, task)):
+                raise BadInput(f"{name} was not taken on this task: {wrong}.")
+    if len({one.name for one in found}) < len(found):
+        raise BadInput(f"two paths have one name as text: {', '.join(one.name for one in found)}.")
+    return found
 
 
 def _what(one: Any) -> str:
@@ -304,49 +362,87 @@ def check_path(name: str, one: Trace | ProfileOf) -> None:
     t = np.asarray(one.t)
     if t.ndim != 1 or len(t) < 2:
         raise BadInput(f"{name} holds one model and no path: there is nothing to walk along.")
-    if t[0] != 0 or t[-1] != 1 or not (np.diff(t) > 0).all():
+    if t.dtype.kind not in "fiu" or t[0] != 0 or t[-1] != 1 or not (np.diff(t) > 0).all():
         raise BadInput(f"{name} does not run from t = 0 to t = 1 in increasing steps.")
-    if isinstance(one, Trace):
-        for split, values in one.logits.items():
-            expected = (len(t), len(one.labels.get(split, ())))
-            if np.shape(values)[:2] != expected:
-                raise BadInput(f"{name} has {split} logits of shape {np.shape(values)}, expected {expected} and K.")
+    if isinstance(one, ProfileOf):
+        for array, values in one.arrays.items():
+            if array.startswith("metric/") and np.shape(values) != t.shape:
+                raise BadInput(f"{name} has {array} of shape {np.shape(values)}, expected {t.shape}.")
+        return
+    if not one.logits:
+        raise BadInput(f"{name} holds no logits of any split: there is nothing to show.")
+    for split, values in one.logits.items():
+        choose("split", split, SPLITS)
+        labels, rows = np.asarray(one.labels.get(split, ())), np.asarray(one.index.get(split, ()))
+        expected, shape = (len(t), len(labels)), np.shape(values)
+        if len(shape) != 3 or shape[:2] != expected or shape[2] < 2 or np.asarray(values).dtype.kind != "f":
+            raise BadInput(f"{name} has {split} logits of shape {shape}, expected {expected} and K classes, as floats.")
+        if not len(labels) or labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= shape[2]:
+            raise BadInput(f"{name} has {split} labels that are not whole numbers from 0 to {shape[2] - 1}.")
+        if rows.shape != labels.shape or rows.dtype.kind not in "iu":
+            raise BadInput(f"{name} has {split} rows of shape {rows.shape}, expected a whole number for each label.")
 
 
-def from_store(folders: Sequence[Path], data: Mapping[str, Any] | None = None) -> list[Source]:
-    """The paths stored in these folders (with these ``data``, as `specs.plain` writes them), traced ones first.
+def from_store(
+    folders: Sequence[Path], data: Mapping[str, Any] | None = None, usual: Preset | None = None
+) -> list[Source]:
+    """The paths stored in these folders (with these ``data``, as `specs.plain` writes them).
 
-    Raises `BadInput` if there is none.
+    Those that are read as ``usual`` reads them come first (None: as the preset reads them that is nearest to each),
+    and of these the traced ones. Raises `BadInput` if there is none.
     """
-    known = {name: note for name, note in notes(map(Path, folders)).items() if not outdated(note["spec"])}
-    single = {key_of(n["spec"]["trace"]): n for n in known.values() if _is(n, "Profile")}
-    planes = [n for n in known.values() if _is(n, "PlaneOf")]
-    found: list[Source] = []
-    profiled = set()
-    for name, note in sorted(known.items()):
-        if _is(note, "Profile") and note["spec"]["trace"]["model"]["spec"] == "Path":
-            trace = key_of(note["spec"]["trace"])
-            profiled.add(trace)
-            found.append(_stored(name, note, note["spec"]["trace"], known, single, planes))
-    for name, note in sorted(known.items()):
-        path = _is(note, "TraceOf") and note["spec"]["model"]["spec"] == "Path"
-        if path and name not in profiled and not note["spec"]["shown"]:
-            found.append(_stored(name, note, note["spec"], known, single, planes))
+    stored = {name: note for name, note in sorted(notes(map(Path, folders)).items()) if not outdated(note["spec"])}
+    kinds = {
+        kind: [n for n in stored.values() if n["spec"]["spec"] == kind] for kind in ("Profile", "TraceOf", "PlaneOf")
+    }
+    traces = {_text(note["spec"]): note for note in kinds["TraceOf"]}
+    shelf = _Shelf(traces, {_text(_trace(n)): n for n in kinds["Profile"] if not _is_path(n)}, kinds["PlaneOf"])
+    chosen = [note for note in kinds["Profile"] if _is_path(note)]
+    profiled = {_text(_trace(note)) for note in chosen}
+    for text, note in traces.items():
+        if _is_path(note) and text not in profiled and not note["spec"]["shown"]:
+            chosen.append(note)
     if data is not None:
-        found = [one for one in found if _data(known[one.name]) == data]
-    if not found:
+        chosen = [note for note in chosen if _data(_trace(note)) == data]
+    if not chosen:
         where = ", ".join(str(folder) for folder in folders)
         raise BadInput(f"no path is stored in {where}: python -m mcutils run 00 computes the first two.")
-    return sorted(_distinct(found), key=lambda one: (not one.traced, tuple(one.picks.values()), one.name))
+    usuals = [usual] if usual else [preset(name) for name in presets()]
+    several = len({_data_words(_data(_trace(note))) for note in chosen}) > 1
+    found = [_stored(note, shelf, usuals, several) for note in chosen]
+    return sorted(_distinct(found), key=lambda one: (*one.rank, tuple(one.picks.values()), one.name))
 
 
-def _is(note: Mapping[str, Any], kind: str) -> bool:
-    return note["spec"]["spec"] == kind
+@dataclass(frozen=True, eq=False)
+class _Shelf:
+    """Notes of what is stored beside the paths: traces and profiles of single models by the `_text` of the trace."""
+
+    traces: Mapping[str, Mapping[str, Any]]
+    singles: Mapping[str, Mapping[str, Any]]
+    planes: Sequence[Mapping[str, Any]]
 
 
-def _data(note: Mapping[str, Any]) -> Any:
-    spec = note["spec"]
-    return _origin((spec["trace"] if spec["spec"] == "Profile" else spec)["model"]["start"])["data"]
+def _text(spec: Any) -> str:
+    """A spec written by `plain` as one text, the same for the same spec; much quicker to make than its key."""
+    return json.dumps(spec, sort_keys=True)
+
+
+def _trace(note: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The description of the trace behind a stored profile, or of a stored trace."""
+    return note["spec"].get("trace", note["spec"])
+
+
+def _is_path(note: Mapping[str, Any]) -> bool:
+    return _trace(note)["model"]["spec"] == "Path"
+
+
+def _data(trace: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _origin(trace["model"]["start"])["data"]
+
+
+def _data_words(data: Mapping[str, Any]) -> str:
+    sizes = [f"{data[name]} {of}" for name, of in (("train_size", "training"), ("test_size", "test")) if data[name]]
+    return ", ".join([data["dataset"], *sizes])
 
 
 def _origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -355,35 +451,42 @@ def _origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _distinct(found: Sequence[Source]) -> list[Source]:
     """The same sources, with their names in the picks of those that no pick tells apart."""
-    seen: dict[tuple, int] = {}
-    for one in found:
-        seen[tuple(one.picks.values())] = seen.get(tuple(one.picks.values()), 0) + 1
+    seen = Counter(tuple(one.picks.values()) for one in found)
     kept = []
     for one in found:
         if seen[tuple(one.picks.values())] > 1:
-            details = f"{one.picks['details']}, {one.name.split('-')[-1][:6]}"
-            one = replace(one, picks={**one.picks, "details": details})
+            reading = f"{one.picks['reading']}, {one.name.split('-')[-1][:6]}"
+            one = replace(one, picks={**one.picks, "reading": reading})
         kept.append(one)
     return kept
 
 
-def _stored(name, note, trace, known, single, planes) -> Source:
-    path, spec = trace["model"], note["spec"]
+def _stored(note: Mapping[str, Any], shelf: _Shelf, usuals: Sequence[Preset], several: bool) -> Source:
+    name, trace, spec = note["key"], _trace(note), note["spec"]
+    path = trace["model"]
     start, end = _end(path["start"]), _end(path["end"])
+    other, coarse, usual = min(
+        ((*departures(trace, spec, one), one) for one in usuals), key=lambda found: (len(found[0]), len(found[1]))
+    )
     picks = {f"start {part}": value for part, value in zip(ENDS, start, strict=True)}
     picks |= {f"end {part}": value for part, value in zip(ENDS, end, strict=True)}
-    picks |= {"curve": path["kind"], "recipe": path["recipe"] or "not fitted", "details": _details(trace, spec)}
+    picks |= {"curve": path["kind"], "recipe": path["recipe"] or NOT_FITTED}
+    picks |= {"data": _data_words(_data(trace))} if several else {}
+    words = [one for one in (*other, *coarse) if one != _recipe_words(path["recipe"])]
+    picks["reading"] = ", ".join(words) or (
+        f"normal: {usual.points} points, BatchNorm refreshed on retain data, {100 * usual.forget:g} % forgotten"
+    )
     kind = label(path["kind"]) + (f" ({path['recipe']})" if path["recipe"] not in ("", "corrected") else "")
-    words = f"{kind}, {_words(start)} to {_words(end)}"
-    traced = key_of(trace) in known
+    text = _text(trace)
     return Source(
         name,
-        words,
+        f"{kind}, {_words(start)} to {_words(end)}",
         picks,
-        partial(_numbers, note, trace, known, single),
-        traced,
-        partial(_plane, path, planes),
-        (name, key_of(trace), key_of(path)),
+        partial(_numbers, note, shelf),
+        text in shelf.traces,
+        partial(_plane, path, shelf.planes),
+        (_text(spec), text, _text(path), _text([path["start"], path["end"]])),
+        (len(other), len(coarse), text not in shelf.traces),
     )
 
 
@@ -397,7 +500,7 @@ def _end(spec: Mapping[str, Any]) -> tuple[str, str, str, str]:
         return "retrained", "none", "none", seed + same
     origin = spec["origin"]
     if origin["spec"] != "Original":
-        seed += f" after {origin.get('method', 'retrained')} {origin['seed']}"
+        seed += f" after {label(origin.get('method', 'retrained'))} {origin['seed']}"
     elif origin["seed"]:
         seed += f" on original {origin['seed']}"
     return spec["method"], spec["curriculum"], spec["optimizer"], seed
@@ -405,20 +508,115 @@ def _end(spec: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def _words(end: tuple[str, str, str, str]) -> str:
     method, curriculum, optimizer, seed = end
-    more = [label(curriculum)] if curriculum != "none" else []
-    more += [label(optimizer)] if optimizer not in ("none", "adamw") else []
+    more = [said(curriculum)] if curriculum != "none" else []
+    more += [said(optimizer)] if optimizer not in ("none", "adamw") else []
     return " ".join([label(method), *more, seed])
 
 
-def _details(trace: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
-    path, data = trace["model"], _origin(trace["model"]["start"])["data"]
-    parts = [f"forget {100 * trace['forget']:g} %", f"{trace['points']} points", f"BatchNorm {trace['batchnorm']}"]
-    parts += [f"{path['control_points']} control points"] if path["control_points"] > 1 else []
-    parts += [f"objective {path['method']}"] if path["method"] else []
-    parts += [f"fit seed {path['seed']}"] if path["seed"] else []
-    parts += ["cue"] if data["cue"] else []
-    parts += [f"G of {len(spec['retrained'])}"] if spec["spec"] == "Profile" else ["no profile"]
-    return ", ".join(parts)
+def said(value: str) -> str:
+    """What is picked, in words."""
+    return WORDS.get(value) or label(value)
+
+
+def _recipe_words(recipe: str) -> str:
+    return f"recipe {said(recipe)}"
+
+
+def departures(
+    trace: Mapping[str, Any], spec: Mapping[str, Any], usual: Preset
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """How a stored path is read otherwise than a preset reads it: what else is shown, and how much more coarsely.
+
+    The normal reading refreshes BatchNorm on retain data, forgets the preset's share, and fits a curve by the corrected
+    recipe with the start's own objective under its tuned settings, on data without a cue. It has the preset's number of
+    points, and G from the retrained models of the preset's seeds.
+    """
+    path, model = trace["model"], _origin(trace["model"]["start"])
+    data, fitted = model["data"], path["recipe"] not in ("", "corrected")
+    sizes = (data["dataset"], data["train_size"], data["test_size"], model["model"], model["width"])
+    other = {
+        f"BatchNorm {BATCHNORM.get(trace['batchnorm'], trace['batchnorm'])}": trace["batchnorm"] != "retain",
+        f"objective of {label(path['method'])}": bool(path["method"]),
+        f"{100 * trace['forget']:g} % forgotten": trace["forget"] != usual.forget,
+        _recipe_words(path["recipe"]): fitted,
+        "a cue planted": bool(data["cue"]),
+        f"images of the set {trace['shown']}": bool(trace["shown"]),
+        f"{path['control_points']} control points": path["control_points"] > 1,
+        f"{model['model']} of width {model['width']}": sizes
+        != (usual.dataset, usual.train_size, usual.test_size, usual.model, usual.width),
+        "settings of its own": not _tuned(path, usual),
+    }
+    profiled = spec["spec"] == "Profile"
+    retrained = len(spec["retrained"]) if profiled else 0
+    coarse = {
+        f"{trace['points']} points": trace["points"] != usual.points,
+        f"fit seed {path['seed']}": bool(path["seed"]),
+        f"G of {retrained} retrained models": profiled and retrained != len(usual.seeds),
+        f"{spec.get('bootstrap')} bootstrap draws": profiled and spec["bootstrap"] != usual.bootstrap,
+        "no profile": not profiled,
+    }
+    return tuple(word for word, is_so in other.items() if is_so), tuple(word for word, is_so in coarse.items() if is_so)
+
+
+def _tuned(path: Mapping[str, Any], usual: Preset) -> bool:
+    """Whether the ends were unlearned, and the curve was fitted, under the settings that a preset has for them."""
+    name, ends = settings_name(usual.dataset, usual.model), [path["start"], path["end"]]
+    ends = [one for one in ends if one["spec"] == "Unlearned"]
+    own = [(one["method"], one["curriculum"], one["optimizer"]) for one in ends]
+    same = all(one["settings"] == _settings(name, *of)[0] for one, of in zip(ends, own, strict=True))
+    if not same or path["kind"] == "linear" or path["start"]["spec"] != "Unlearned":
+        return same
+    asked = (path["method"], "none", own[0][2]) if path["method"] else own[0]
+    return path["plan"] == _settings(name, *asked)[1]
+
+
+@lru_cache(maxsize=1000)
+def _settings(name: str, method: str, curriculum: str, optimizer: str) -> tuple[Any, Any]:
+    """Tuned settings of a method, and the plan of a curve fitted with it, as a note in a store has them."""
+    try:
+        found = method_settings(name, method, curriculum, optimizer)
+        return tuple(json.loads(json.dumps(plain(one))) for one in (found, curve_plan(name, found)))
+    except BadInput:  # none are tuned for it
+        return None, None
+
+
+def find(found: Mapping[str, Source], wanted: Any, study: Study | None = None) -> str:
+    """Name of the source that is wanted, the first that fits, which is the one with the most normal reading.
+
+    Args:
+        found: sources by name.
+        wanted: a name or label; the spec of a path, its trace or profile; the two specs of its ends; or a route of
+            an experiment, which has a ``path`` and, for a study, a ``profile``.
+        study: what a route is of.
+
+    Raises:
+        BadInput: no source fits.
+    """
+    if isinstance(wanted, str):
+        fits = [one.name for one in found.values() if wanted in (one.name, one.label)]
+        if not fits:
+            raise BadInput(f"no path is named {shown(wanted)}: there are {_some(found)}.")
+        return wanted if wanted in found else fits[0]
+    route = []
+    if callable(getattr(wanted, "profile", None)) and hasattr(wanted, "path"):
+        route = [_text(plain(wanted.profile(study)))] if study else []
+        wanted = wanted.path
+    pair = isinstance(wanted, (tuple, list)) and len(wanted) == 2
+    if not all(is_dataclass(one) and kind_of(one) in VERSIONS for one in (wanted if pair else [wanted])):
+        raise BadInput(
+            f"a path is named by name or label, by its spec, the specs of its two ends or a route, got {shown(wanted)}."
+        )
+    for text in [*route, _text([plain(one) for one in wanted] if pair else plain(wanted))]:
+        for source in found.values():
+            if text in source.specs:
+                return source.name
+    name = " to ".join(map(key, wanted)) if pair else key(wanted)
+    raise BadInput(f"the path {name} is not stored: study.run([study.profile(path)]) computes it.")
+
+
+def _some(names: Mapping[str, Any], most: int = 6) -> str:
+    first = list(names)[:most]
+    return ", ".join(first) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _load(note: Mapping[str, Any], reader: Callable[[Any], Any]) -> Any:
@@ -433,43 +631,39 @@ def _load(note: Mapping[str, Any], reader: Callable[[Any], Any]) -> Any:
         raise BadInput(f"{note['key']} cannot be read ({error}): python -m mcutils store verify.") from None
 
 
-def _numbers(note, trace, known, single) -> Numbers:
+def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
     """Numbers of a stored path: its profile and trace, as far as kept, and its references."""
-    data, spec, name = _origin(trace["model"]["start"])["data"], note["spec"], key_of(trace)
-    fields = ("dataset", "train_size", "test_size", "checksum", "cue")
-    task = lambda: Data(**{f: data[f] for f in fields}).task(trace["forget"])  # noqa: E731
-    kept = _load(known[name], Trace.load) if name in known else None
+    trace, spec = _trace(note), note["spec"]
+    data, kept = _data(trace), shelf.traces.get(_text(trace))
+    task = lambda: Data(**{f.name: data[f.name] for f in fields(Data)}).task(trace["forget"])  # noqa: E731
     if kept is not None:
+        name, kept = kept["key"], _load(kept, Trace.load)
         check_path(name, kept)
-    if spec["spec"] == "Profile":
-        profile = _load(note, ProfileOf.load)
-        check_path(note["key"], profile)
-        keys = [key_of(one) for one in spec["retrained"]]
-        levels = [
-            _load(single[one], ProfileOf.load) if one in single else _load(known[one], Trace.load)
-            for one in keys
-            if one in single or one in known
-        ]
-        why = "" if kept else f"no trace of this path is stored; {MAKE_TRACE} makes it, python -m mcutils run it all"
-        return Numbers(profile.t, kept, profile, retrained=levels, task=task, why=why)
-    others = _references(trace, known)
-    traces = {role: [_load(one, Trace.load) for one in many] for role, many in others.items()}
-    references = {role: many[0] for role, many in traces.items() if many}
-    return Numbers(kept.t, kept, references=references, retrained=traces["retrained"], task=task)
+    if spec is trace:
+        traces = {role: [_load(one, Trace.load) for one in many] for role, many in _references(trace, shelf).items()}
+        references = {role: many[0] for role, many in traces.items() if many}
+        return Numbers(kept.t, kept, references=references, retrained=traces["retrained"], task=task)
+    profile = _load(note, ProfileOf.load)
+    check_path(note["key"], profile)
+    levels = []
+    for one in map(_text, spec["retrained"]):
+        if one in shelf.singles:
+            levels.append(_load(shelf.singles[one], ProfileOf.load))
+        elif one in shelf.traces:
+            levels.append(_load(shelf.traces[one], Trace.load))
+    why = "" if kept else f"no trace of this path is stored; {MAKE_TRACE} makes it, python -m mcutils run it all"
+    return Numbers(profile.t, kept, profile, retrained=levels, task=task, why=why)
 
 
-def _references(trace: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+def _references(trace: Mapping[str, Any], shelf: _Shelf) -> dict[str, list[Mapping[str, Any]]]:
     """Stored traces of the original, the retrained models and the untrained one of a path, by role."""
     origin = _origin(trace["model"]["start"])
     roles: dict[str, list[Mapping[str, Any]]] = {"original": [], "retrained": [], "random": []}
-    for note in known.values():
-        spec = note["spec"]
-        if not _is(note, "TraceOf") or spec["forget"] != trace["forget"] or spec["shown"]:
-            continue
-        model = spec["model"]
-        if model == origin:
+    for note in shelf.traces.values():
+        model, same = note["spec"]["model"], note["spec"]["forget"] == trace["forget"] and not note["spec"]["shown"]
+        if same and model == origin:
             roles["original"].append(note)
-        elif model.get("data") == origin["data"] and model["spec"] in ("Retrained", "Untrained"):
+        elif same and model["spec"] in ("Retrained", "Untrained") and model["data"] == origin["data"]:
             if model.get("init") is None:
                 roles["retrained" if model["spec"] == "Retrained" else "random"].append(note)
     return roles
@@ -480,12 +674,11 @@ def _plane(path: Mapping[str, Any], planes: Iterable[Mapping[str, Any]]) -> tupl
 
     A line lies in any plane through its ends, a curve only in one through its control point as well.
     """
-    ends = [key_of(path["start"]), key_of(path["end"])]
-    wanted = [ends[0], ends[1]] if path["kind"] == "linear" else [ends[0], key_of(path), ends[1]]
+    nodes = [path["start"], *([] if path["kind"] == "linear" else [path]), path["end"]]
     for note in planes:
-        models = [key_of(one) for one in note["spec"]["models"]]
-        if all(one in models for one in wanted):
-            return _load(note, Plane.load), tuple(map(models.index, wanted))
+        models = note["spec"]["models"]
+        if all(one in models for one in nodes):
+            return _load(note, Plane.load), tuple(map(models.index, nodes))
     if path["kind"] != "linear" and path["control_points"] != 1:
         return f"a {path['kind']} with {path['control_points']} control points lies in no plane"
     through = "its ends" if path["kind"] == "linear" else "its ends and its control point"

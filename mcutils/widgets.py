@@ -6,37 +6,34 @@ A move of the slider sends one small frame and redraws nothing. Whatever goes wr
 from __future__ import annotations
 
 import base64
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import is_dataclass, replace
+from dataclasses import fields, replace
 from functools import wraps
 from html import escape
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from .curves import CURVES, RECIPES
+import numpy as np
+
 from .data import Task
+from .errors import BadInput, flag, path_of, shown
 from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .explorer_plots import view_figure
 from .files import BUILD, ROOT, write_file
-from .objectives import CURRICULA
-from .optimizers import OPTIMIZERS
 from .plots import encoded, label, save
-from .settings import BadInput
-from .sources import Numbers, Source, sources
-from .specs import VERSIONS, Spec, key, kind_of
-from .study import Study
+from .profiles import ProfileOf
+from .settings import preset
+from .sources import ENDS, Numbers, Source, find, said, sources
+from .store import Store
+from .study import Study, store_folder
 from .traces import SPLITS, Trace
-from .unlearning import METHODS
 
-NAMES = {  # what could be stored, for picks of a study or store
-    **{f"{end} {part}": tuple(names) for end in ("start", "end") for part, names in
-       (("method", METHODS), ("curriculum", CURRICULA), ("optimiser", OPTIMIZERS))},
-    "curve": tuple(CURVES),
-    "recipe": tuple(RECIPES),
-}  # fmt: skip
+ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS)
+WEIGHTS = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "data": 16}  # others: 2
 KEPT = 8  # paths whose numbers stay in memory
 WHOLE = "calc(100% - 4px)"  # of a row: a list as wide as it would lose its right edge
 INTERVAL = 250  # milliseconds between two points while playing
@@ -46,13 +43,13 @@ _numbers = count(1)
 
 def explore(
     given: Any,
+    path: Any = "",
     *,
-    path: str | Spec = "",
     t: float | None = None,
     metric: str = "loss",
     splits: Sequence[str] = ("retain", "forget"),
     eps: float = 0.1,
-    compare: str | Spec = "",
+    compare: Any = "",
     beside: bool = False,
     page: int = 0,
     retrained: Trace | Sequence[Trace] = (),
@@ -64,50 +61,63 @@ def explore(
 ) -> Explorer:
     """Walk along a path in a notebook: a slider of t, linked views, a table, and the forget images.
 
-    It never raises `BadInput`: a wrong argument becomes a message in the widget (and ``.message``), beside the view
-    that is shown instead, or alone where there is nothing to show. Nothing is computed but metrics of stored logits.
+    ``mc.explore(study, path)`` opens one path of a study, for example ``mc.explore(study, study.path(start, end))`` or
+    ``mc.explore(study, routes[0])`` for a route of `experiments`. Where no trace of it is stored, its profile gives the
+    curves, and a sentence stands for the images. Without a kernel the cell's output is a picture and a sentence.
+
+    What happens once it is shown never raises: it becomes a message in the widget (and ``.message``). Nothing is
+    computed but metrics of stored logits.
 
     Args:
         given, retrained, original, random, gap, task: what to explore and what it is measured against, see
             `sources.sources`: a trace, a profile, a list or dictionary of them, a study, a store or its folder.
-        path: name of the path to begin with (a key in a store, a dictionary's key), or the spec of a stored path, its
-            trace or profile; empty is the first.
+        path: the path to begin with: its name (a key in a store, a dictionary's key) or label, the spec of a stored
+            path, of its trace or profile, the two specs of its ends, or a route. The first that fits is shown, which
+            is the one that is read most normally: BatchNorm refreshed on retain data, fitted by the corrected recipe
+            with its own objective, and with the preset's share to forget and number of points. Empty is the first.
         t: where to begin, in [0, 1]; None is the middle.
         metric, splits: quantity and splits of the panels, as ``python -m mcutils list metrics`` has them.
         eps: tolerance of MCU(eps), in units of G.
-        compare, beside: name of a second path, drawn into the same panels or beside them.
+        compare, beside: a second path, named like the first, drawn into the same panels or beside them.
         page: page of forget images.
         folder: where pictures and pages are saved; None is ``build/explorer``.
+
+    Raises:
+        BadInput: there is no such path, nothing to explore, or an argument that is not allowed.
     """
     options = {"retrained": retrained, "original": original, "random": random, "gap": gap, "task": task}
-    problems, found = [], []
-    try:
-        found = sources(given, **options)
-    except BadInput as error:
-        problems.append(str(error))
-    except Exception as error:  # whatever was given, the notebook goes on
-        problems.append(f"what was given cannot be explored ({type(error).__name__}: {error}).")
-    wanted = {"metric": metric, "splits": splits, "eps": eps, "compare": compare, "beside": bool(beside), "page": page}
-    made = Explorer(found, _code_of(given), Path(folder) if folder else BUILD / "explorer")
-    for name, value in {"path": path, **wanted, "t": t}.items() if found else ():
-        try:
-            made._begin(name, value)
-        except BadInput as error:
-            problems.append(str(error))
-        except Exception as error:
-            problems.append(f"{name} cannot be {value!r} ({type(error).__name__}: {error}).")
-    if found:
-        made._start(problems)
-    made.say(" ".join(problems))
+    found = {one.name: one for one in sources(given, **options)}
+    study = given if isinstance(given, Study) else None
+    asked, other = (find(found, one, study) if not _empty(one) else "" for one in (path, compare))
+    splits = (splits,) if isinstance(splits, str) else splits
+    if not isinstance(splits, (tuple, list)) or not splits:
+        raise BadInput(f"splits is a list of {', '.join(SPLITS)}, got {shown(splits)}.")
+    view = View(asked, 0, metric, tuple(splits), eps, other, flag("beside", beside), page)
+    check_view(view)
+    if t is not None:
+        nearest(np.array([0.0, 1.0]), t)
+    made = Explorer(found, code_of(given), BUILD / "explorer" if folder is None else path_of(folder, "folder"))
+    made._start(view, t)
     return made
 
 
-def _code_of(given: Any) -> str:
+def _empty(wanted: Any) -> bool:
+    return wanted is None or (isinstance(wanted, str) and not wanted)
+
+
+def code_of(given: Any) -> str:
+    """Code that makes what was given again, or a name for what code cannot make."""
     if isinstance(given, Study):
-        return f'mc.study("{given.preset.name}")'
+        usual, own = preset(given.preset.name), given.preset
+        changed = [f.name for f in fields(own) if getattr(own, f.name) != getattr(usual, f.name)]
+        parts = [repr(own.name)]
+        parts += [f"store={str(given.store.folder)!r}"] if given.store.folder != store_folder() else []
+        return f"mc.study({', '.join([*parts, *(f'{name}={getattr(own, name)!r}' for name in changed)])})"
+    if isinstance(given, Store):
+        given = given.folder
     if isinstance(given, (str, Path)):
         return repr(str(given))
-    return "trace" if isinstance(given, Trace) else "paths"
+    return "trace" if isinstance(given, (Trace, ProfileOf)) else "paths"
 
 
 def _safely(function: Callable) -> Callable:
@@ -132,56 +142,38 @@ class Explorer:
     ``view`` and ``scene`` are what is shown; ``message`` is the last message, empty when all is well.
     """
 
-    def __init__(self, found: Sequence[Source], code: str, folder: Path):
+    def __init__(self, found: Mapping[str, Source], code: str, folder: Path):
         import ipywidgets as w
 
-        self.sources: dict[str, Source] = {one.name: one for one in found}
-        self._labels = Counter(one.label for one in found)
+        self.sources: dict[str, Source] = dict(found)
+        self._labels = Counter(one.label for one in found.values())
         self.folder, self.message, self.scene = folder, "", None
-        self.view = View(next(iter(self.sources), ""))
         self._given, self._scope, self._kept = code, f"mcx{next(_numbers)}", {}
-        self._quiet, self._middle = False, True
+        self._quiet, self._links = False, ()
         self._status = w.HTML()
         self.widget = w.VBox([self._status])
         self.widget.add_class("mcutils-explorer")
 
-    # Beginning
-
-    def _begin(self, name: str, value: Any) -> None:
-        if name == "t":
-            if value is not None:
-                self._middle = False
-                self.view = replace(self.view, k=nearest(self._read(self.view.path).t, value))
-        elif name in ("path", "compare"):
-            if is_dataclass(value) and kind_of(value) in VERSIONS:
-                name_of, value = key(value), next((s.name for s in self.sources.values() if key(value) in s.keys), "")
-                if not value:
-                    raise BadInput(f"{name_of} is not stored: study.run([study.profile(path)]) computes a path.")
-            if value and value not in self.sources:
-                raise BadInput(f"no path is named {value!r}: there are {_some(self.sources)}.")
-            self.view = replace(self.view, **{name: value or getattr(self.view, name)})
-        else:
-            value = (value,) if name == "splits" and isinstance(value, str) else value
-            value = tuple(value) if name == "splits" else value
-            self.view = check_view(replace(self.view, **{name: value}))
-
-    def _start(self, problems: list[str]) -> None:
-        """Draw the first view; a path that cannot be read gives way to the next that can."""
-        rest = [name for name in self.sources if name != self.view.path]
-        for name in [self.view.path, *rest[:5]]:
+    def _start(self, view: View, t: float | None) -> None:
+        """Draw the first view; where none was asked for, a path that cannot be read gives way to the next that can."""
+        problems = []
+        for name in [view.path] if view.path else list(self.sources)[:6]:
             try:
-                k = len(self._read(name).t) // 2 if self._middle else self.view.k
-                self.scene = self._drawn(replace(self.view, path=name, k=k))
+                numbers = self._read(name)
+                k = len(numbers.t) // 2 if t is None else nearest(numbers.t, t)
+                self.scene = self._drawn(replace(view, path=name, k=k))
                 break
-            except Exception as error:  # its message is shown, beside another path if one can be
+            except BadInput as error:
                 problems.append(str(error))
-                self.view = replace(self.view, compare="", metric="loss")
+            except Exception as error:  # whatever was given, it is refused in a sentence
+                problems.append(f"{name} cannot be explored ({type(error).__name__}: {error}).")
         if self.scene is None:
-            return
+            self.close()
+            raise BadInput(problems[0])
         self.view = self.scene.view
         self._build()
         self._show()
-        problems += filter(None, [_missing(self.scene)])
+        self.say(" ".join(filter(None, [*problems, _missing(self.scene)])))
 
     def _read(self, name: str) -> Numbers:
         if name not in self._kept:
@@ -205,20 +197,20 @@ class Explorer:
         self.picks = {}
         for axis in axes:
             words = axis.removeprefix("start ").removeprefix("end ")
-            width = "auto" if axis in ("details", "path") else "205px"
+            width = "auto" if axis in ("reading", "path") else "205px"
             self.picks[axis] = w.Dropdown(description=words, style=wide, layout=w.Layout(width=width, max_width=WHOLE))
-        self.metric = w.Dropdown(options=[(label(n), n) for n in quantities()], description="metric", style=wide)
-        self.metric.layout = w.Layout(width="230px")
+        words = [(label(name), name) for name in quantities()]
+        self.metric = w.Dropdown(options=words, description="metric", style=wide, layout=w.Layout(width="230px"))
         self.splits = {s: w.ToggleButton(description=s, layout=w.Layout(width="70px")) for s in SPLITS}
-        self.eps = w.FloatSlider(min=0, max=1, step=0.01, description="MCU ε", style=wide, continuous_update=True)
-        self.eps.layout = w.Layout(width="260px")
-        self.mode = w.Dropdown(options=list(COMPARES), description="compare", style=wide)
-        self.mode.layout = w.Layout(width="190px")
+        long = w.Layout(width="260px")
+        self.eps = w.FloatSlider(min=0, max=1, step=0.01, description="MCU ε", style=wide, layout=long)
+        short = w.Layout(width="190px")
+        self.mode = w.Dropdown(options=list(COMPARES), description="compare", style=wide, layout=short)
         self.other = w.Dropdown(description="with", style=wide, layout=w.Layout(width="auto", max_width=WHOLE))
         self.play = w.Play(interval=INTERVAL, min=0, max=1, description="play along the path")
-        self.slider = w.IntSlider(min=0, max=1, readout=False, description="t", style=wide)
-        self.slider.layout = w.Layout(flex="1 1 200px", width="auto", min_width="120px")
-        self._link = w.jslink((self.play, "value"), (self.slider, "value"))
+        broad = w.Layout(flex="1 1 200px", width="auto", min_width="120px")
+        self.slider = w.IntSlider(min=0, max=1, readout=False, description="t", style=wide, layout=broad)
+        self._links = (w.jslink((self.play, "value"), (self.slider, "value")),)
         now = w.HTML(f"<span class='mcx {self._scope} at'></span>", layout=w.Layout(min_width="80px"))
         self._static, self._drawing, self._frame, self._copy = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         narrow = w.Layout(width="auto")
@@ -296,32 +288,36 @@ class Explorer:
 
     def _near(self) -> list[Source]:
         """The other paths: first those between the same ends along another curve, then those that share most."""
-        here = self.sources[self.view.path].picks
-        others = [one for one in self.sources.values() if one.name != self.view.path]
-        same = {one.name: not one.traced or one.picks.get("curve") == here.get("curve") for one in others}
-        ends = {
-            one.name: any(v != one.picks.get(a) for a, v in here.items() if a[:3] in ("sta", "end")) for one in others
-        }
-        return sorted(others, key=lambda o: (ends[o.name], same[o.name], -_shared(here, o.picks), o.name))
+        here = self.sources[self.view.path]
+        others = [one for one in self.sources.values() if one.name != here.name]
+
+        def order(one: Source) -> tuple:
+            apart = any(one.picks.get(axis) != value for axis, value in here.picks.items() if axis in ENDS_PICKED)
+            same = one.picks.get("curve") == here.picks.get("curve")
+            return apart, same, -_shared(here.picks, one.picks), one.rank, one.name
+
+        return sorted(others, key=order)
 
     def _told(self, source: Source) -> str:
-        """A source in words, with its details where another has the same words."""
+        """A source in words, with its reading where another has the same words."""
         same = self._labels[source.label] > 1
-        return f"{source.label} ({source.picks['details']})" if same and "details" in source.picks else source.label
+        return f"{source.label} ({source.picks['reading']})" if same and "reading" in source.picks else source.label
+
+    def _best(self, axis: str, value: str) -> Source:
+        """The path with this choice that is read normally and shares most with the one shown; then the finest one."""
+        here = self.sources[self.view.path].picks
+        there = (one for one in self.sources.values() if one.picks.get(axis) == value)
+        return min(there, key=lambda one: (one.rank[0], -_shared(here, one.picks), one.rank, one.name))
 
     def _options(self, axis: str) -> list[tuple[str, str]]:
-        """What can be picked on an axis, each with a word where it has no path or no trace."""
+        """What is stored on an axis, in words, and what else a choice of it changes."""
         here = self.sources[self.view.path].picks
-        values = dict.fromkeys(one.picks[axis] for one in self.sources.values() if axis in one.picks)
-        stored = set(values)
-        values |= dict.fromkeys(NAMES.get(axis, ()))
         found = []
-        for value in values:
-            wanted = {a: v for a, v in {**here, axis: value}.items() if a not in _loose(axis)}
-            same = [s for s in self.sources.values() if all(s.picks.get(a) == v for a, v in wanted.items())]
-            word = "" if any(s.traced for s in same) else ": no trace, curves only" if same else ": changes others too"
-            word = word if value in stored else ": nothing stored"
-            found.append((f"{label(value)}{word}", value))
+        for value in dict.fromkeys(one.picks[axis] for one in self.sources.values() if axis in one.picks):
+            best = self._best(axis, value)
+            others = any(best.picks[a] != here.get(a) for a in best.picks if a not in (axis, "recipe", "reading"))
+            word = ": changes others too" if others else "" if best.traced else ": no trace, curves only"
+            found.append((f"{said(value)}{word}", value))
         return found
 
     # Callbacks
@@ -330,19 +326,12 @@ class Explorer:
     def _picked(self, axis: str, value: Any) -> None:
         if self._quiet:
             return
-        here = self.sources[self.view.path].picks
-        there = [one for one in self.sources.values() if one.picks.get(axis) == value]
-        if not there:
-            self._back(f"no path with {axis} {value} is stored; mcutils.study(...).run computes one.")
-            return
-        best = min(there, key=lambda one: (-_shared(here, one.picks) - _welcome(one), one.name))
-        moved = [a for a in best.picks if a != axis and best.picks[a] != here.get(a)]
-        moved = [a for a in moved if a not in _loose(axis)]
-        words = ", ".join(f"{a} {best.picks[a]}" for a in moved)
+        here, best = self.sources[self.view.path].picks, self._best(axis, value)
+        moved = [f"{a} {said(v)}" for a, v in best.picks.items() if a != axis and v != here.get(a)]
         compare = "" if self.view.compare == best.name else self.view.compare
         self._go(replace(self.view, path=best.name, compare=compare, page=0))
-        if words:
-            self.say(f"No path is stored with these choices; the nearest has {words}.")
+        if moved:
+            self.say(f"The nearest stored path also has {', '.join(moved)}. {self.message}".rstrip())
 
     @_safely
     def _changed(self, owner: Any) -> None:
@@ -362,7 +351,7 @@ class Explorer:
 
     @_safely
     def _moved(self, k: int) -> None:
-        if self._quiet or self.scene is None:
+        if self._quiet:
             return
         self.view = replace(self.view, k=k)
         self._frame.value = self.scene.frame(k)
@@ -402,9 +391,7 @@ class Explorer:
     @_safely
     def go(self, t: float) -> None:
         """Move to the point nearest to t, as the slider does."""
-        if self.scene is None:
-            raise BadInput("there is no path to move along.")
-        self.slider.value = nearest(self.scene.t, t)
+        self.slider.value = nearest(self._open().scene.t, t)
 
     def say(self, words: str) -> None:
         """Show a message where a screen reader announces it; empty clears it."""
@@ -415,29 +402,25 @@ class Explorer:
     @property
     def code(self) -> str:
         """Code that shows this view again."""
-        view, given = self.view, self._given
-        parts = [f"t={float(self.scene.t[view.k]):.6g}" if self.scene else "", f'metric="{view.metric}"']
+        view = self.view
+        parts = [f"t={float(self.scene.t[view.k]):.6g}", f"metric={view.metric!r}"]
         parts += [f"splits={view.splits!r}", f"eps={view.eps:g}"]
-        parts += [f'compare="{view.compare}"', f"beside={view.beside}"] if view.compare else []
+        parts += [f"compare={view.compare!r}", f"beside={view.beside}"] if view.compare else []
         parts += [f"page={view.page}"] if view.page else []
-        inside = ", ".join(filter(None, [given, f'path="{view.path}"', *parts]))
+        inside = ", ".join([self._given, repr(view.path), *parts])
         return f"import mcutils as mc\n\nmc.explore({inside})"
 
     def page(self) -> str:
         """The view as a self-contained HTML page, all of its points inside."""
-        if self.scene is None:
-            raise BadInput("there is nothing to show, so no page to make.")
-        return page(self.scene, self.code)
+        return page(self._open().scene, self.code)
 
     def figure(self):
         """The view as a matplotlib Figure."""
-        if self.scene is None:
-            raise BadInput("there is nothing to show, so no figure to draw.")
-        return view_figure(replace(self.scene, view=self.view))
+        return view_figure(replace(self._open().scene, view=self.view))
 
     def save(self, kind: str) -> Path:
         """Write the view as ``png``, ``svg`` or ``html`` into the explorer's folder; returns the file."""
-        view = self.view
+        view = self._open().view
         name = f"{view.path}_{view.k}".replace("/", "-")
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         if kind in ("png", "svg"):
@@ -446,20 +429,42 @@ class Explorer:
         if kind != "html":
             raise BadInput(f"a view is saved as png, svg or html, not as {kind!r}.")
         path = self.folder / f"{name}.html"
-        write_file(path, self.page().encode("utf-8"))
+        write_file(path, self.page().encode("utf-8", "replace"))
         return path
 
+    def _open(self) -> Explorer:
+        if self.scene is None:
+            raise BadInput("this explorer is closed: call mc.explore again.")
+        return self
+
     def close(self) -> None:
-        """Take the widget away; what is called on it later does nothing."""
-        self.widget.close()
+        """Take the widget and all that it holds away; what is asked of it later is answered by a sentence."""
+        self._quiet, pile = True, [self.widget, *self._links]
+        while pile:
+            one = pile.pop()
+            pile += [*getattr(one, "children", ()), *(getattr(one, p) for p in ("layout", "style") if hasattr(one, p))]
+            one.unobserve_all()
+            one.close()
+        self.scene, self.sources = None, {}
+        self._kept.clear()
 
     def _repr_mimebundle_(self, include=None, exclude=None, **options: Any) -> Any:  # noqa: ARG002
         """The widget where a kernel runs, and a picture of the view where none does."""
-        data = dict(self.widget._repr_mimebundle_() or {})
         if self.scene is None:
-            return {**data, "text/plain": self.message}
-        words, picture = self.scene.alt(self.view.k), base64.b64encode(encoded(self.figure(), dpi=110)).decode()
+            return {"text/plain": self.message or "This explorer is closed."}
+        data = dict(self.widget._repr_mimebundle_() or {})
+        words, picture = self.scene.alt(self.view.k), base64.b64encode(picture_of(self.figure())).decode()
         return {**data, "text/plain": words, "image/png": picture}, {"image/png": {"alt": words}}
+
+
+def picture_of(figure) -> bytes:
+    """A figure as a png of few colours: small enough to be kept in a notebook."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(encoded(figure, dpi=90))).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    made = io.BytesIO()
+    image.save(made, "png", optimize=True)
+    return made.getvalue()
 
 
 def _missing(made: Scene) -> str:
@@ -470,27 +475,12 @@ def _missing(made: Scene) -> str:
     return f"There is no {title_of(name)} of this path: {made.numbers[0].lacking(name)}."
 
 
-def _loose(axis: str) -> tuple[str, ...]:
-    """Picks that may change with another without a word: details, and the recipe with the curve (a line has none)."""
-    return () if axis == "details" else ("details", "recipe") if axis == "curve" else ("details",)
-
-
-def _welcome(one: Source) -> float:
-    """What speaks for a path where choices leave it open: a trace more than equal details, and the corrected recipe."""
-    return 0.7 * one.traced + 0.6 * (one.picks.get("recipe") in ("corrected", "not fitted"))
-
-
 def _shared(a: Mapping[str, str], b: Mapping[str, str]) -> float:
     """How many picks two paths share; the ends' methods count most, then what else names the ends."""
     # Two ends of one method stay so, and two methods two, where a choice leaves it open.
     alike = [one.get("start method") == one.get("end method") for one in (a, b)]
-    weight = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "curve": 2, "details": 0.5}
-    return sum(weight.get(axis, 2) for axis in a if a[axis] == b.get(axis)) + (alike[0] == alike[1])
-
-
-def _some(names: Mapping[str, Any], most: int = 6) -> str:
-    shown = list(names)[:most]
-    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
+    same = sum(WEIGHTS.get(axis, 2) for axis in a if axis != "reading" and a[axis] == b.get(axis))
+    return same + 6 * (alike[0] == alike[1])
 
 
 def _row(children: Sequence[Any]) -> Any:

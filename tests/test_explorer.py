@@ -255,9 +255,9 @@ def test_images_of_the_page_are_inside_once():
 def test_images_are_embedded(task):
     """Made-up logits on rows of a real task."""
     trace = synthetic.trace(T, classes=10)
-    rows_ = task.rows("forget")[:40].numpy()
-    trace.index["forget"][:] = rows_
-    trace.labels["forget"][:] = task.y[rows_].numpy()
+    for split, rows_ in task.evaluation.items():
+        trace.index[split][:] = rows_[:40].numpy()
+        trace.labels[split][:] = task.y[rows_[:40]].numpy()
     (source,) = sources(trace, task=task)
     one = scene(View("bezier"), {"bezier": source})
     found = re.findall(r"\.mcx0 i\.i(\d+)\{background-image:url\(data:image/png;base64,([^)]+)\)", one.style)
@@ -302,5 +302,5 @@ def test_a_view_of_what_is_not_is_refused(changes, says):
 
 @pytest.mark.parametrize("t", [-0.1, 1.1, "half", None, True, np.nan])
 def test_t_lies_between_the_ends(t):
-    with pytest.raises(BadInput, match="t must be a number from 0 to 1"):
+    with pytest.raises(BadInput, match="t must be a finite number of at least 0 and at most 1"):
         nearest(np.linspace(0, 1, 5), t)

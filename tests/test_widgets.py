@@ -1,11 +1,15 @@
 """The explorer's widget: what its controls do, and that no bad use ends in anything but a sentence."""
 
 import base64
+import gc
+import importlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,14 +18,16 @@ from test_explorer import rows
 
 import mcutils as mc
 from mcutils import experiments, widgets
+from mcutils.data import load_task
 from mcutils.metrics import measure, predictions
 from mcutils.profiles import ProfileOf
 from mcutils.reproduce import SHIPPED
 from mcutils.settings import BadInput
-from mcutils.specs import key
+from mcutils.specs import key, plain
 from mcutils.traces import Trace
 
 pytest.importorskip("ipywidgets")
+ALIVE = importlib.import_module("ipywidgets.widgets.widget")._instances
 T = 5
 PAIR = {"line": synthetic.trace(T, seed=1), "curve": synthetic.trace(3, seed=2)}
 
@@ -74,7 +80,7 @@ def test_moving_sends_only_a_frame():
 def test_play_and_slider_move_together_in_the_browser():
     one = mc.explore(PAIR, path="line")
     assert (one.play.max, one.slider.max, one.play.value) == (T - 1, T - 1, one.slider.value)
-    assert one._link.source == (one.play, "value") and one._link.target == (one.slider, "value")
+    assert one._links[0].source == (one.play, "value") and one._links[0].target == (one.slider, "value")
 
 
 def test_it_begins_in_the_middle_and_where_it_is_told():
@@ -129,7 +135,11 @@ def test_another_path_keeps_t_where_it_was():
 def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs):
     one = mc.explore(study, path=key(specs[0]), t=0.5)
     one.picks["curve"].value = "bezier"
-    assert one.view.path == key(specs[1]) and one.message == "", "the same ends, and a recipe since it is fitted"
+    shown = one.sources[one.view.path]
+    assert json.dumps(plain(specs[1].trace), sort_keys=True) in shown.specs and shown.picks["reading"].startswith(
+        "normal"
+    )
+    assert one.message.startswith("The nearest stored path also has recipe corrected, reading normal")
     found, trace = one.scene.numbers[0].forgotten, study.store.get(specs[1].trace)
     rows_ = {int(row): j for j, row in enumerate(trace.index["forget"])}
     place = rows_[int(found.rows[0])]
@@ -137,7 +147,7 @@ def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs):
     one.picks["start method"].value = "scrub"
     picks = one.sources[one.view.path].picks
     assert (picks["start method"], picks["end method"], picks["curve"]) == ("scrub", "scrub", "bezier")
-    assert "the nearest has end method scrub" in one.message and "details" not in one.message
+    assert one.message == "The nearest stored path also has end method SCRUB."
     assert "no trace of this path is stored" in one._frame.value and one.after.disabled
     assert alive(one)
 
@@ -145,15 +155,21 @@ def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs):
 def test_a_path_is_named_by_its_specs_too(study, specs):
     line, curve, _ = specs
     one = mc.explore(study, path=line.trace.model, compare=curve.trace)
-    assert one.message == "" and (one.view.path, one.view.compare) == (key(line), key(curve))
-    gone = mc.explore(study, path=study.path(*study.ends("random", ["npo"], (1, 2))))
-    assert "is not stored" in gone.message and gone.scene is not None
+    normal = [key(study.profile(spec.trace.model)) for spec in (line, curve)]
+    assert one.message == "" and [one.view.path, one.view.compare] == normal
+    assert mc.explore(study, line).view.path == key(line) and normal[0] != key(line)
+    pair = line.trace.model.start, line.trace.model.end
+    for wanted in (pair, list(pair), "linear, NPO 42 to NPO 87"):
+        assert mc.explore(study, wanted).sources[one.view.path].picks["reading"].startswith("normal")
+    for wanted in (study.path(*study.ends("random", ["npo"], (1, 2))), study.ends("random", ["npo"], (1, 2))):
+        with pytest.raises(BadInput, match="is not stored"):
+            mc.explore(study, wanted)
 
 
 def test_choices_without_a_path_or_a_trace_say_so(study, specs):
     one = mc.explore(study, path=key(specs[0]))
     curves = {value: text for text, value in one.picks["curve"].options}
-    assert curves == {"linear": "linear", "bezier": "Bézier", "chain": "chain: nothing stored"}
+    assert curves == {"linear": "linear", "bezier": "Bézier"}, "what is stored, in words"
     methods = {value: text for text, value in one.picks["start method"].options}
     assert methods["npo"] == "NPO" and methods["scrub"] == "SCRUB: changes others too"
     one.picks["start method"].value = "scrub"
@@ -165,10 +181,9 @@ def test_the_code_shows_the_same_view(study, specs):
     one = mc.explore(study, path=key(specs[0]), t=0.3, eps=0.2, metric="accuracy", compare=key(specs[1]))
     one.after.click()
     copied = re.search(r"data-code='([^']*)'", one._copy.value)
-    assert copied and "mc.explore(mc.study(&quot;laptop&quot;)" in copied.group(1)
+    assert copied and "mc.explore(mc.study(&#x27;laptop&#x27;" in copied.group(1)
     names = {}
-    code = one.code.replace("mc.explore(", "again = mc.explore(").replace('mc.study("laptop")', "study")
-    exec(code, {"study": study}, names)
+    exec(one.code.replace("mc.explore(", "again = mc.explore("), {}, names)
     assert names["again"].view == one.view
 
 
@@ -227,83 +242,142 @@ class Wild:
         raise RuntimeError("wild")
 
 
-HOPELESS = {
-    "nothing": (lambda: None, {}),
-    "a number": (lambda: 3, {}),
-    "an object": (lambda: Wild(), {}),
-    "a function": (lambda: len, {}),
-    "an empty list": (lambda: [], {}),
-    "an empty dictionary": (lambda: {}, {}),
-    "a list of numbers": (lambda: [1, 2], {}),
-    "a dictionary of text": (lambda: {"a": "b"}, {}),
-    "no folder": (lambda: "no/such/folder", {}),
-    "a file": (lambda: __file__, {}),
-    "a store of weights only": (lambda: "empty", {}),
-    "a single model": (lambda: synthetic.trace(1), {}),
-    "half a path": (lambda: broken_trace(t=np.linspace(0, 0.5, T)), {}),
-    "a path that goes back": (lambda: broken_trace(t=np.array([0, 0.5, 0.4, 0.8, 1])), {}),
-    "too few logits": (lambda: broken_trace(t=np.linspace(0, 1, 4)), {}),
-    "a profile of a model": (lambda: ProfileOf({"t": np.zeros(1), "gap": np.float64(1)}), {}),
-    "a gap below zero": (lambda: PAIR, {"gap": -1.0}),
-    "a gap of text": (lambda: PAIR, {"gap": "wide"}),
-    "a curve for the original": (lambda: PAIR, {"original": PAIR["line"]}),
-    "text for the retrained": (lambda: PAIR, {"retrained": "model"}),
-    "no forget, no retain": (lambda: broken_trace(logits={}, labels={}, index={}), {}),
+def with_split(name, part, values):
+    one = synthetic.trace(T)
+    return broken_trace(**{part: {**getattr(one, part), name: values}})
+
+
+OTHER_TASK = load_task("digits", 0.1)
+GIVEN = {  # what cannot be explored, and a piece of the sentence that says so
+    "nothing": (None, "got NoneType"),
+    "a number": (3, "got int"),
+    "a truth": (True, "got bool"),
+    "an object": (Wild(), "got Wild"),
+    "a class": (Wild, "got type"),
+    "a function": (len, "got builtin"),
+    "an array": (np.zeros(3), "got ndarray"),
+    "a set": ({1}, "got set"),
+    "bytes": (b"store", "got bytes"),
+    "an empty list": ([], "nothing to explore"),
+    "an empty dictionary": ({}, "nothing to explore"),
+    "a list of numbers": ([1, 2], "neither a trace nor a profile"),
+    "a dictionary of text": ({"a": "b"}, "neither a trace nor a profile"),
+    "two names that read alike": ({1: PAIR["line"], "1": PAIR["curve"]}, "one name"),
+    "no folder": ("no/such/folder", "there is no store"),
+    "an empty name": ("", "must name a file or folder"),
+    "a nul": ("a\0b", "must name a file or folder"),
+    "nobody's home": ("~nosuchuser/store", "not known here"),
+    "a file": (__file__, "there is no store"),
+    "an endpoint's trace": (synthetic.trace(1), "no path"),
+    "half a path": (broken_trace(t=np.linspace(0, 0.5, T)), "from t = 0 to t = 1"),
+    "a path that goes back": (broken_trace(t=np.array([0, 0.5, 0.4, 0.8, 1])), "increasing"),
+    "t of text": (broken_trace(t=np.array(list("01234"))), "from t = 0 to t = 1"),
+    "t not a number": (broken_trace(t=np.array([0, np.nan, 0.5, 0.7, 1])), "increasing"),
+    "too few logits": (broken_trace(t=np.linspace(0, 1, 4)), "expected (4, 40)"),
+    "flat logits": (with_split("test", "logits", np.zeros((T, 40))), "test logits of shape"),
+    "one class": (with_split("test", "logits", np.zeros((T, 40, 1))), "K classes"),
+    "whole logits": (with_split("test", "logits", np.zeros((T, 40, 4), int)), "as floats"),
+    "labels beyond the classes": (with_split("forget", "labels", np.full(40, 4)), "whole numbers from 0 to 3"),
+    "labels below zero": (with_split("forget", "labels", np.full(40, -100)), "whole numbers from 0 to 3"),
+    "labels of text": (with_split("forget", "labels", np.array(["a"] * 40)), "whole numbers from 0 to 3"),
+    "no rows": (with_split("forget", "index", np.arange(3)), "rows of shape (3,)"),
+    "no such split": (with_split("secret", "logits", np.zeros((T, 0, 4))), "unknown split 'secret'"),
+    "no logits": (broken_trace(logits={}, labels={}, index={}), "no logits"),
+    "a profile of a model": (ProfileOf({"t": np.zeros(1), "gap": np.float64(1)}), "no path"),
+    "a short metric": (ProfileOf({"t": np.linspace(0, 1, 3), "metric/UA": np.zeros(2)}), "metric/UA of shape (2,)"),
 }
-
-
-@pytest.mark.parametrize("name", HOPELESS)
-def test_hopeless_arguments_give_a_message_and_no_error(name, tmp_path):
-    given, options = HOPELESS[name]
-    given = str(tmp_path) if given() == "empty" else given()
-    one = mc.explore(given, **options)
-    assert len(one.message) > 15 and "Traceback" not in one.message
-    assert one.message.split()[0] in one._status.value and "aria-live='polite'" in one._status.value
-    shown = one._repr_mimebundle_()
-    assert one.message in (shown if isinstance(shown, dict) else shown[0])["text/plain"] or one.scene
-    one.go(0.5)
-    for use in (one.page, one.figure):
-        if one.scene is None:
-            with pytest.raises(BadInput, match="nothing to show"):
-                use()
-    one.close()
-
-
-# Bad uses: the view that was asked for is not there, another is
-
 OPTIONS = {
     "no such path": ({"path": "zero"}, "no path is named 'zero'"),
+    "a number for a path": ({"path": 3}, "a path is named by"),
+    "a list for a path": ({"path": ["line"]}, "a path is named by"),
+    "two names for a path": ({"path": ["line", "curve"]}, "a path is named by"),
+    "an array for a path": ({"path": np.zeros(2)}, "a path is named by"),
+    "no such comparison": ({"compare": "zero"}, "no path is named 'zero'"),
+    "a truth for a comparison": ({"compare": True}, "a path is named by"),
     "no such metric": ({"metric": "joy"}, "unknown metric 'joy'"),
-    "no metric": ({"metric": None}, "metric"),
+    "no metric": ({"metric": None}, "unknown metric None"),
+    "a list for a metric": ({"metric": ["loss"]}, "unknown metric ['loss']"),
     "no such split": ({"splits": ["nowhere"]}, "unknown split 'nowhere'"),
-    "splits of a number": ({"splits": 3}, "splits cannot be 3"),
+    "splits of numbers": ({"splits": [1]}, "unknown split 1"),
+    "splits of a number": ({"splits": 3}, "splits is a list of"),
+    "no splits": ({"splits": []}, "splits is a list of"),
     "eps below zero": ({"eps": -1}, "eps must be"),
     "eps of text": ({"eps": "a"}, "eps must be"),
     "eps not a number": ({"eps": np.nan}, "eps must be"),
-    "t beyond the end": ({"t": 2}, "t must be a number from 0 to 1"),
+    "eps without end": ({"eps": np.inf}, "eps must be"),
+    "eps of truth": ({"eps": True}, "eps must be"),
+    "t beyond the end": ({"t": 2}, "t must be a finite number of at least 0 and at most 1"),
+    "t before the start": ({"t": -0.01}, "t must be"),
     "t of text": ({"t": "x"}, "t must be"),
+    "t of truth": ({"t": True}, "t must be"),
     "t not a number": ({"t": np.nan}, "t must be"),
-    "no such comparison": ({"compare": "zero"}, "no path is named 'zero'"),
+    "beside of text": ({"beside": "yes"}, "beside must be True or False"),
+    "beside of a number": ({"beside": 1}, "beside must be True or False"),
     "page below zero": ({"page": -1}, "page must be"),
     "page of text": ({"page": "x"}, "page must be"),
-    "two things at once": ({"metric": "joy", "t": 7}, "t must be"),
-    "a list for a path": ({"path": ["line"]}, "path cannot be"),
+    "half a page": ({"page": 0.5}, "page must be"),
+    "a gap below zero": ({"gap": -1.0}, "gap"),
+    "no gap": ({"gap": 0}, "gap"),
+    "a gap of text": ({"gap": "wide"}, "gap"),
+    "a curve for the original": ({"original": PAIR["line"]}, "trace of one model"),
+    "text for the retrained": ({"retrained": "model"}, "trace of one model"),
+    "numbers for the retrained": ({"retrained": [1]}, "trace of one model"),
+    "a profile for the untrained": ({"random": ProfileOf({})}, "trace of one model"),
+    "a model of other data": ({"original": synthetic.trace(1, n=7)}, "different retain examples"),
+    "a name for a task": ({"task": "digits"}, "task is a task"),
+    "another task": ({"task": OTHER_TASK}, "was not taken on this task: its retain examples have other labels"),
+    "a folder of a number": ({"folder": 3}, "folder must name a file or folder"),
+    "a folder without a name": ({"folder": ""}, "folder must name a file or folder"),
+    "nobody's folder": ({"folder": "~nosuchuser/x"}, "not known here"),
 }
 
 
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_cannot_be_explored_is_refused_in_a_sentence(name):
+    given, says = GIVEN[name]
+    with pytest.raises(BadInput) as error:
+        mc.explore(given)
+    check_sentence(str(error.value), says)
+
+
 @pytest.mark.parametrize("name", OPTIONS)
-def test_wrong_options_give_a_message_beside_another_view(name):
+def test_wrong_options_are_refused_in_a_sentence(name):
     options, says = OPTIONS[name]
-    one = mc.explore(PAIR, **options)
-    assert says in one.message and one.scene is not None and alive(one)
+    with pytest.raises(BadInput) as error:
+        mc.explore(PAIR, **options)
+    check_sentence(str(error.value), says)
+
+
+def check_sentence(said, says):
+    assert says in said and 15 < len(said) < 400 and "\n" not in said and "Traceback" not in said
+    assert said.endswith(".") and said.count(". ") == 0, "one sentence"
+
+
+def test_a_store_without_a_path_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="no path is stored in"):
+        mc.explore(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["gif", "", None, 3, ["png"], "PNG"])
+def test_another_kind_of_file_is_refused(kind):
+    with pytest.raises(BadInput, match="saved as png, svg or html"):
+        mc.explore(PAIR).save(kind)
+
+
+@pytest.mark.parametrize("kind", ["png", "html"])
+def test_a_folder_in_the_place_of_a_file_is_refused_and_left(kind, tmp_path):
+    place = tmp_path / f"line_2.{kind}"
+    (place / "kept").mkdir(parents=True)
+    with pytest.raises(BadInput, match="cannot write"):
+        mc.explore(PAIR, folder=tmp_path).save(kind)
+    assert (place / "kept").is_dir()
+
+
+def test_there_are_sixty_bad_inputs():
+    assert len(GIVEN) + len(OPTIONS) >= 60
 
 
 # Bad uses: something happens to a widget that was well
-
-
-def unlisted(one, small):
-    one.picks["curve"].value = "chain"
-    return "no path with curve chain is stored"
 
 
 def no_splits(one, small):
@@ -330,7 +404,7 @@ def damaged(one, small):
 
 def strange_t(one, small):
     one.go("middle")
-    return "t must be a number"
+    return "t must be a finite number"
 
 
 def no_such_kind(one, small):
@@ -369,7 +443,7 @@ def a_frame_that_fails(one, small):
 
 
 HAPPENINGS = [
-    unlisted, no_splits, vanished, damaged, strange_t, no_such_kind, no_place_to_save, no_place_for_pictures,
+    no_splits, vanished, damaged, strange_t, no_such_kind, no_place_to_save, no_place_for_pictures,
     a_reader_that_fails, a_frame_that_fails,
 ]  # fmt: skip
 
@@ -420,14 +494,29 @@ def test_two_points_are_a_path():
     assert one.message == "" and alive(one)
 
 
-def test_closed_is_quiet():
-    one = mc.explore(PAIR, path="line")
+def test_closed_is_free_and_quiet():
+    before = set(ALIVE.values())
+    one = mc.explore({"line": synthetic.trace(T), "curve": PAIR["curve"]}, path="line")
+    own = [w for w in ALIVE.values() if w not in before]
+    assert len(own) > 50
+    slider, trace, kept = one.slider, weakref.ref(one.scene.numbers[0].trace), weakref.ref(one.scene)
     one.close()
-    one.slider.value = 1
-    one.metric.value = "accuracy"
+    assert not [w for w in ALIVE.values() if w in own], "every widget is closed, with its layout and style"
+    assert all(w.comm is None for w in own)
+    slider.value = 1
     one.go(0.75)
+    assert one.message == "this explorer is closed: call mc.explore again."
+    for use in (one.page, one.figure, partial(one.save, "png")):
+        with pytest.raises(BadInput, match="is closed"):
+            use()
+    assert one._repr_mimebundle_() == {"text/plain": one.message}
     one.close()
-    assert one.view.k == 3 and one.view.metric == "accuracy"
+    gc.collect()
+    assert trace() is None and kept() is None
+    gone = weakref.ref(one)
+    del one, own, slider, use
+    gc.collect()
+    assert gone() is None
 
 
 def test_two_at_once_do_not_touch_each_other():
@@ -437,7 +526,3 @@ def test_two_at_once_do_not_touch_each_other():
     assert b._frame.value == before and b.view.k == 0
     scopes = [re.search(r"<style>\.(mcx\d+)", one._frame.value).group(1) for one in (a, b)]
     assert scopes[0] != scopes[1] and f".{scopes[0]}" not in b._frame.value
-
-
-def test_there_are_forty_bad_uses():
-    assert len(HOPELESS) + len(OPTIONS) + len(HAPPENINGS) >= 40
