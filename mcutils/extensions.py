@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from .curves import CURVES
-from .data import DATASETS
+from .data import DATASETS, Dataset, take
 from .errors import BadInput, choose, shown
 from .metrics import METRICS, Metric
 from .models import MODELS
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
+from .own_data import task
 from .plugins import check_call, kind
 from .similarity import SIMILARITIES, Similarity
 from .traces import SPLITS
@@ -23,8 +27,44 @@ CALLED = {"traces": "a b *split", "features": "a b", "weights": "a b *origin"}  
 FROZEN, READ = ("original", "random"), ("original", "retrained", "random")
 
 
-def _as_it_is(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _curve(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Coefficients ``(points, t) -> (c_0, ..., c_m)``, which are 1, 0, ..., 0 at t = 0 and 0, ..., 0, 1 at t = 1."""
+    for points in (2, 3):
+        ends = [tuple(map(float, function(points, t))) for t in (0.0, 1.0)]
+        start = (1.0, *[0.0] * (points - 1))
+        if ends != [start, start[::-1]]:
+            words = f"its coefficients of {points} points at 0 and 1 are {ends}"
+            raise BadInput(f"the curve {name!r} must begin at the first point and end at the last: {words}.")
     return function
+
+
+def _model(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function or class ``(channels, classes) -> module``; a study's ``width`` is handed on where it is taken."""
+    parameters = inspect.signature(function).parameters
+    if "width" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return function
+    return lambda channels, classes, width=0: function(channels, classes)
+
+
+def _dataset(name: str, function: Callable[..., Any]) -> Callable[..., Dataset]:
+    """A function that gives a `data.Dataset`, or examples and labels ``(x, y)`` or ``(x, y, x_test, y_test)``.
+
+    It may take ``path=``. Arrays are read as `own_data.task` reads them; without test examples a fifth is drawn.
+    """
+
+    def read(path: Any = None) -> Dataset:
+        made = function(path=path) if "path" in inspect.signature(function).parameters else function()
+        if isinstance(made, Dataset):
+            return made
+        if not isinstance(made, tuple) or len(made) not in (2, 4):
+            raise BadInput(f"the data set {name!r} must give (x, y) or (x, y, x_test, y_test), got {shown(made)}.")
+        test = {"test": made[2:]} if len(made) == 4 else {}
+        own = task(*made[:2], name=f"{name}-examples", **test)
+        known = torch.cat([own.rows("train"), own.rows("valid")]).sort().values
+        parts = [part for rows in (known, own.rows("test")) for part in (take(own.x, rows), own.y[rows])]
+        return Dataset(name, *parts, own.classes, own.checksum, own.mean, own.std)
+
+    return read
 
 
 def _function(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,8 +138,8 @@ def _similarity(
 kind("method", METHODS, _method, "net step")
 kind("curriculum", CURRICULA, _function, "losses state")
 kind("optimizer", OPTIMIZERS, _function, "params lr weight_decay")
-kind("curve", CURVES, _function, "points t")
-kind("model", MODELS, _as_it_is, "channels classes")
+kind("curve", CURVES, _curve, "points t")
+kind("model", MODELS, _model, "channels classes")
 kind("metric", METRICS, _metric, "trace *references")
 kind("similarity", SIMILARITIES, _similarity, "")
-kind("dataset", DATASETS, _as_it_is, "*path")
+kind("dataset", DATASETS, _dataset, "")

@@ -44,18 +44,29 @@ def last(trace, *, references):
     return (trace.logits["forget"][:, -1].argmax(-1) == trace.labels["forget"][-1]).astype(float)
 
 
+def polyline(points, t):
+    """A chain of straight pieces."""
+    return tuple(max(0.0, 1 - abs(t * (points - 1) - j)) for j in range(points))
+
+
+def points_in_two_classes(path=None):
+    """200 points of 5 numbers; the sign of the first is the class."""
+    x = np.random.default_rng(0).normal(size=(200, 5))
+    return x, (x[:, 0] > 0).astype(int)
+
+
 REGISTER = {
     "method": (mine, {"uses": "both"}),
     "curriculum": (lambda losses, state, *, power=1.0: torch.ones_like(losses), {}),
     "optimizer": (lambda params, lr, weight_decay, *, eps=1e-8: torch.optim.Adam(params, lr, eps=eps), {}),
-    "curve": (lambda points, t: tuple((1 - t, t)[j] if points == 2 else 1 / points for j in range(points)), {}),
+    "curve": (polyline, {}),
     "model": (
         lambda channels, classes, width=4: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(classes)),
         {},
     ),
     "metric": (last, {"direction": "retrained", "splits": "forget"}),
     "similarity": (lambda a, b, split: 1.0, {"needs": "traces"}),
-    "dataset": (lambda path=None: None, {}),
+    "dataset": (points_in_two_classes, {}),
 }
 LISTED = {"curriculum": "curricula", "similarity": "similarities"}
 
@@ -85,6 +96,7 @@ def test_every_kind_is_tried():
         ("curriculum", torch.nn.ReLU(), {}),
         ("similarity", lambda a, b: 0.0, {"needs": "images"}),
         ("curve", lambda points: (), {}),
+        ("curve", lambda points, t: (t, *[0.0] * (points - 2), 1 - t), {}),
         ("optimizer", lambda params, lr: None, {}),
     ],
 )
@@ -171,3 +183,22 @@ def test_a_study_with_what_is_registered_runs_on_workers(study):
     path = study.profile(study.path(a, b))
     found = study.run([path, metric_of(path, "last")], engine="local", workers=2)
     assert found[1]["values"].shape == (3,)
+
+
+def test_registered_data_give_a_task_and_a_study(tmp_path):
+    register("dataset", "mine")(points_in_two_classes)
+    register("model", "straight")(lambda channels, classes: torch.nn.Sequential(torch.nn.Linear(channels, classes)))
+    task = mc.load_task("mine", 0.2)
+    assert task.classes == ("0", "1") and len(task.y) == 200 and len(task.rows("test")) == 40
+    assert mc.load_task("mine", 0.2).checksum == task.checksum
+    study = mc.study("smoke", str(tmp_path), fresh=True, dataset="mine", model="straight", train_size=100, test_size=40)
+    (theta,) = study.run([study.original()], engine="serial")
+    assert theta.params["0.weight"].shape == (2, 5)
+
+
+def test_other_data_under_the_same_name_are_other_results(tmp_path):
+    keys = set()
+    for size in (200, 210):
+        register("dataset", "mine")(lambda size=size: (np.arange(3.0 * size).reshape(size, 3), np.arange(size) % 2))
+        keys.add(key(mc.study("smoke", str(tmp_path), fresh=True, dataset="mine").original()))
+    assert len(keys) == 2
