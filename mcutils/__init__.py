@@ -13,7 +13,7 @@ from .study import study
 from .traces import Trace, trace
 from .training import train
 from .unlearning import Endpoint, retrain, unlearn
-from .weights import Weights
+from .weights import Weights, weights_of
 from .widgets import explore
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "trace",
     "train",
     "unlearn",
+    "weights_of",
 ]
 __version__ = "0.1.0"
 

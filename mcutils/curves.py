@@ -8,18 +8,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
+from functools import cached_property
+from numbers import Integral, Real
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from .data import Task
-from .objectives import Step, Weighing
-from .settings import BadInput, MethodSettings, Plan, choose, curve_plan, method_settings, settings_name
-from .training import descend, generator, resampled_loss
-from .unlearning import METHODS, Endpoint, fingerprint, method_options, objective_options, references, steps_for
-from .weights import Net, Weights, check_same_shape, cosine, distance, laid_out, memory_format, mix
+from .data import Inputs, Task
+from .errors import BadInput, callback, choose, instance, seed_of, shown, whole
+from .objectives import CURRICULA
+from .optimizers import OPTIMIZERS
+from .settings import MethodSettings, Plan, curve_plan, method_settings, settings_name
+from .training import check_plan, check_task, generator, ready
+from .unlearning import METHODS, Endpoint, Pursuit, check_settings, fingerprint
+from .weights import (
+    Net,
+    Weights,
+    buffers_in,
+    check_same_shape,
+    check_weights,
+    cosine,
+    distance,
+    laid_out,
+    mix,
+    running_layers,
+    trainable,
+    write,
+)
 
+MOST_POINTS = 10_001  # of a trace
+MOST_CONTROLS = 100
 Coefficients = Callable[[int, float], tuple[float, ...]]
 
 
@@ -60,15 +79,16 @@ class Curve:
 
     def __post_init__(self) -> None:
         choose("curve", self.kind, CURVES)
+        object.__setattr__(self, "points", tuple(instance("points", self.points, (tuple, list), "a tuple of weights")))
         if len(self.points) < 2:
             raise BadInput(f"a curve needs at least 2 points, got {len(self.points)}.")
-        CURVES[self.kind](len(self.points), 0.0)
         check_same_shape(self.points)
+        CURVES[self.kind](len(self.points), 0.0)
 
     def coefficients(self, t: float) -> tuple[float, ...]:
         """The coefficient of each point at t in [0, 1]."""
-        if not 0 <= t <= 1:
-            raise BadInput(f"t = {t} lies outside [0, 1].")
+        if not isinstance(t, Real) or isinstance(t, bool) or not 0 <= t <= 1:
+            raise BadInput(f"t must be a number in [0, 1], got {shown(t)}.")
         return CURVES[self.kind](len(self.points), float(t))
 
     def at(self, t: float) -> Weights:
@@ -76,7 +96,17 @@ class Curve:
         coefficients = self.coefficients(t)
         if 1.0 in coefficients:
             return replace(self.points[coefficients.index(1.0)])
-        return replace(self.points[0], params=mix(coefficients, [p.params for p in self.points]))
+        return replace(self.points[0], params=mix(coefficients, [p.params for p in self.points]) | self.still)
+
+    @cached_property
+    def still(self) -> dict[str, Tensor]:
+        """Frozen parameters that all points share, which a mixture would round."""
+        return shared(self.points)
+
+    def end(self, t: float) -> Weights | None:
+        """The start or the end where phi(t) is one of them, else None: what has buffers of its own."""
+        coefficients = self.coefficients(t)
+        return next((self.points[j] for j in (0, -1) if coefficients[j] == 1), None)
 
     @property
     def length(self) -> float:
@@ -88,13 +118,47 @@ class Curve:
         )
 
 
+def shared(points: Sequence[Weights]) -> dict[str, Tensor]:
+    """Frozen parameters that are the same in all points."""
+    first = points[0]
+    return {n: first.params[n] for n in first.frozen if all(p.params[n].equal(first.params[n]) for p in points)}
+
+
+@torch.no_grad()
+def check_buffers(points: Sequence[Weights], module: nn.Module, x: Inputs) -> None:
+    """Raise `BadInput` if the logits of ``module`` on ``x`` depend on which point's buffers it holds.
+
+    Running statistics are left out, since they are estimated anew inside a curve; all other buffers can be neither
+    mixed nor estimated. The module's buffers are those of the first point afterwards.
+    """
+    first = points[0].buffers
+    foreign = {
+        n
+        for n in first.keys() - buffers_in(running_layers(module))
+        if not all(torch.equal(first[n], p.buffers[n]) for p in points)
+    }
+    if not foreign:
+        return
+    write(module, {}, {name: first[name] for name in foreign})
+    expected = module(x)
+    for point in points[1:]:
+        write(module, {}, {name: point.buffers[name] for name in foreign})
+        if not torch.equal(module(x), expected):
+            raise BadInput(
+                f"{min(foreign)} of a {points[0].model} differs between the ends of a curve and changes the logits, but"
+                " inside a curve only running statistics of BatchNorm and InstanceNorm can be estimated anew: take a"
+                " network without it, or look at the ends alone."
+            )
+    write(module, {}, {name: first[name] for name in foreign})
+
+
 def geometry(curve: Curve, origin: Weights | None = None) -> dict[str, float]:
     """How far apart a curve's ends are: ``distance`` between them and ``length`` along the path.
 
     With the original model also the norms of the two task vectors (``moved_start``, ``moved_end``) and their
     ``cosine``: ends that hardly moved are connected for no good reason.
     """
-    start, end = curve.points[0], curve.points[-1]
+    start, end = instance("curve", curve, Curve, "a Curve").points[0], curve.points[-1]
     found = {"distance": distance(start, end), "length": curve.length}
     if origin is not None:
         found |= {"moved_start": distance(start, origin), "moved_end": distance(end, origin)}
@@ -136,14 +200,15 @@ RECIPES: dict[str, Recipe] = {
 
 def weights_at(end: Weights | Endpoint) -> Weights:
     """The weights of an endpoint, or the weights themselves."""
-    return end.weights if isinstance(end, Endpoint) else end
+    return end.weights if isinstance(end, Endpoint) else check_weights(end)
 
 
 def line(start: Weights | Endpoint, end: Weights | Endpoint) -> Curve:
     """The straight line between two models; nothing is fitted."""
+    ends = (weights_at(start), weights_at(end))
     if isinstance(start, Endpoint) and isinstance(end, Endpoint) and start.task != end.task:
         raise BadInput(f"endpoints of different tasks, {start.task} and {end.task}: a curve needs one task.")
-    return Curve("linear", (weights_at(start), weights_at(end)))
+    return Curve("linear", ends)
 
 
 def draw_t(sampling: str, rng: torch.Generator) -> float:
@@ -183,26 +248,27 @@ def fit_curve(
     for the control points too. ``kind = "linear"`` fits nothing. Raises `BadInput` for ends of different
     architectures or tasks. Sources: Garipov et al. 2018; the authors' code for the recipe ``authors``.
     """
-    choose("curve", kind, CURVES)
+    check_task(task), check_settings(settings), check_plan(plan), choose("curve", kind, CURVES)
     for e in (start, end):
         if isinstance(e, Endpoint) and e.task != fingerprint(task):
             raise BadInput(
                 f"an endpoint was unlearned for the task {e.task}, but the curve is fitted for {fingerprint(task)}."
             )
-    ends = (weights_at(start), weights_at(end))
+    ends, seed = (weights_at(start), weights_at(end)), seed_of(seed)
     if kind == "linear":
         return Curve(kind, ends)
-    if control_points < 1:
-        raise BadInput(f"a {kind} curve to be fitted needs at least 1 control point, got {control_points}.")
-    if isinstance(recipe, str):
+    control_points = whole("control_points", control_points, 1, MOST_CONTROLS)
+    if not isinstance(recipe, Recipe):
         recipe = RECIPES[choose("recipe", recipe, RECIPES)]
     known = start if isinstance(start, Endpoint) else None
     own = known is not None and method in (None, known.method)
-    method = method or (known.method if known else "finetune")
-    curriculum = curriculum or (known.curriculum if known else "none")
-    optimizer = optimizer or (plan.optimizer if plan else known.optimizer if known else "adamw")
-    origin = origin or (known.origin if known else None)
+    method = known.method if method is None and known else "finetune" if method is None else method
+    curriculum = known.curriculum if curriculum is None and known else "none" if curriculum is None else curriculum
+    if optimizer is None:
+        optimizer = plan.optimizer if plan else known.optimizer if known else "adamw"
+    origin = weights_at(origin) if origin is not None else known.origin if known else None
     entry = METHODS[choose("method", method, METHODS)]
+    choose("curriculum", curriculum, CURRICULA), choose("optimizer", optimizer, OPTIMIZERS)
     name = settings_name(task.dataset, ends[0].model)
     if settings is None:
         matches = own and (curriculum, optimizer) == (known.curriculum, known.optimizer)
@@ -212,54 +278,43 @@ def fit_curve(
         raise BadInput(
             f"{method} with this recipe needs the original model: pass origin=, the weights unlearning began from."
         )
-    options = method_options(entry, dict(settings.options))
-    points = _fit(
-        ends, task, kind, control_points, seed, recipe, entry, options, settings, curriculum, plan, origin, progress
-    )
-    return Curve(kind, points)
+    pursuit = Pursuit(task, entry, settings, curriculum, plan, seed, origin, callback(progress))
+    return Curve(kind, _fit(ends, kind, control_points, recipe, pursuit))
 
 
-def _fit(ends, task, kind, control_points, seed, recipe, entry, options, settings, curriculum, plan, origin, progress):
-    count = control_points + 2
+def _fit(
+    ends: tuple[Weights, Weights], kind: str, control_points: int, recipe: Recipe, pursuit: Pursuit
+) -> tuple[Weights, ...]:
+    start, origin, task, count = ends[0], pursuit.origin, pursuit.task, control_points + 2
     check_same_shape([*ends, *([origin] if origin is not None else [])])
-    layout = memory_format(ends[0], task.x)
-    fixed = [laid_out(e.params, layout) for e in ends]
+    goal = pursuit.goal()
+    begin = ready(start, task, task.index["forget" if pursuit.method.uses == "forget" else "retain"], pursuit.plan)
+    still, fixed = shared(ends), [laid_out(e.params, begin.layout) for e in ends]
     controls = []
     for j in range(1, count - 1):
         s = j / (count - 1)
-        begin = laid_out(origin.params, layout) if recipe.start == "original" else mix((1 - s, s), fixed)
-        controls.append(laid_out(begin, layout))
-    net = Net(ends[0].net, fixed[0], laid_out(ends[0].buffers, layout), train=True)
-    weigh = Weighing(curriculum, task.n_classes, dict(settings.curriculum_options))
-    refs = references(entry, origin, task, seed) if entry.references else {}
-    given, rng = objective_options(entry, options), generator(seed, "t")
-    steps = ((draw_t(recipe.sampling, rng), step) for step in steps_for(entry, options, task, plan, seed, refs))
+        point = laid_out(origin.params, begin.layout) if recipe.start == "original" else mix((1 - s, s), fixed)
+        controls.append(laid_out({**point, **still}, begin.layout))
+    free = [trainable(start, point) for point in controls]
 
     def network(t: float) -> Net:
         coefficients = CURVES[kind](count, t)
         inner = zip(coefficients[1:-1], controls, strict=True)
         middle = [_copied(c, p) if recipe.gradient == "copied" else p for c, p in inner]
-        return net.at(mix(coefficients, [fixed[0], *middle, fixed[1]]))
+        mixed = mix(coefficients, [fixed[0], *middle, fixed[1]])
+        return begin.net.at({**mixed, **{name: fixed[0][name] for name in still}})
 
-    def loss_at(item: tuple[float, Step]) -> torch.Tensor:
-        t, step = item
-        return weigh.total(entry.objective(network(t), step, **given), step)
-
-    mask = entry.mask(origin, task, options["sparsity"]) if entry.mask else None
-    variables = {f"{j}/{name}": p for j, point in enumerate(controls) for name, p in point.items()}
-    descend(
-        variables,
-        steps,
-        loss_at,
-        plan,
-        curvature_at=lambda item: resampled_loss(network(item[0]), item[1]),
-        mask={f"{j}/{name}": m for j in range(len(controls)) for name, m in mask.items()} if mask else None,
+    rng = generator(pursuit.seed, "t")
+    mask = pursuit.mask()
+    goal.pursue(
+        {f"{j}/{name}": p for j, point in enumerate(free) for name, p in point.items()},
+        ((draw_t(recipe.sampling, rng), step) for step in pursuit.steps()),
+        network,
+        mask={f"{j}/{name}": m for j in range(len(free)) for name, m in mask.items()} if mask else None,
         lr_factor=(lambda item: 2 * item[0] * (1 - item[0])) if recipe.gradient == "copied" else None,
-        seed=seed,
-        progress=progress,
     )
     kept = [{n: v.detach().clone(memory_format=torch.contiguous_format) for n, v in p.items()} for p in controls]
-    return (ends[0], *(replace(ends[0], params=p) for p in kept), ends[1])
+    return (start, *(replace(start, params=p) for p in kept), ends[1])
 
 
 def _copied(coefficient: float, point: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -270,16 +325,18 @@ def _copied(coefficient: float, point: Mapping[str, torch.Tensor]) -> dict[str, 
 
 
 def points_of(t: int | Sequence[float]) -> tuple[float, ...]:
-    """``t`` equally spaced points of [0, 1], or the given ones in increasing order."""
+    """``t`` equally spaced points of [0, 1], or the given ones in increasing order; 10,001 at most."""
     if isinstance(t, Integral):
-        if t < 2:
-            raise BadInput(f"a curve is evaluated at 2 points or more, got {t}.")
-        return tuple(k / (int(t) - 1) for k in range(t))
+        n = whole("t, a number of points,", t, 2, MOST_POINTS)
+        return tuple(k / (n - 1) for k in range(n))
+    values = list(t) if isinstance(t, (Sequence, np.ndarray, Tensor)) and not isinstance(t, (str, bytes)) else []
+    if not 0 < len(values) <= MOST_POINTS:
+        raise BadInput(f"t must be a number of points or 1 to {MOST_POINTS:,} increasing values, got {shown(t)}.")
     try:
-        values = tuple(float(v) for v in t)
-    except (TypeError, ValueError):
-        raise BadInput(f"t must be a number of points or increasing values in [0, 1], got {t!r}.") from None
-    increasing = all(a < b for a, b in zip(values, values[1:], strict=False))
-    if not values or not increasing or any(not 0 <= v <= 1 for v in values):
-        raise BadInput(f"t must be increasing values in [0, 1], got {values}.")
-    return values
+        found = tuple(float(v) for v in values if not isinstance(v, (str, bytes, bool, np.bool_)))
+    except (TypeError, ValueError, RuntimeError):
+        found = ()
+    increasing = len(found) == len(values) and all(a < b for a, b in zip(found, found[1:], strict=False))
+    if not increasing or any(not 0 <= v <= 1 for v in found):
+        raise BadInput(f"t must be increasing values in [0, 1], got {shown(t)}.")
+    return found

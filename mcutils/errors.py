@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,26 @@ def shown(value: Any, limit: int = 80) -> str:
     except Exception:  # a repr of somebody else's class may fail in any way
         text = f"a {type(value).__name__}"
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def instance(name: str, value: Any, kinds: type | tuple[type, ...], what: str) -> Any:
+    """Return ``value`` if it is of one of the types, else raise `BadInput` saying ``what`` it must be.
+
+    >>> instance("pair", (1, 2), tuple, "a tuple")
+    (1, 2)
+    """
+    if isinstance(value, kinds):
+        return value
+    simple = value is None or isinstance(value, (str, bytes, bool, int, float, complex))
+    raise BadInput(f"{name} must be {what}, got {shown(value) if simple else f'one of type {type(value).__name__}'}.")
+
+
+def callback(value: Any, name: str = "progress") -> Any:
+    """Return None or something that can be called, or raise `BadInput`.
+
+    >>> callback(None)
+    """
+    return instance(name, value, (Callable, type(None)), "a function or None")
 
 
 def choose(kind: str, name: Any, allowed: Iterable[str]) -> str:

@@ -1,15 +1,17 @@
-"""Named architectures; any other `nn.Module` works wherever a name does."""
+"""Named architectures; any other `nn.Module`, or a function that makes one, works wherever a name does."""
 
 from __future__ import annotations
 
 import copy
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
+from torch.nn.utils.weight_norm import WeightNorm
 
-from .settings import BadInput
+from .errors import BadInput, choose, instance, seed_of, whole
 
 
 def _convnet(channels: int, classes: int, width: int, norm: Callable[[int], nn.Module]) -> nn.Module:
@@ -43,6 +45,7 @@ def resnet18(channels: int, classes: int, width: int = 64) -> nn.Module:
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"convnet": convnet, "convnet_gn": convnet_gn, "resnet18": resnet18}
+WIDEST = 4096
 
 
 def build(name: str, channels: int, classes: int, seed: int, **options: int) -> nn.Module:
@@ -50,27 +53,140 @@ def build(name: str, channels: int, classes: int, seed: int, **options: int) -> 
 
     ``channels`` counts the channels of an input image, ``classes`` the outputs; ``options`` go to the architecture.
     """
-    if name not in MODELS:
-        raise BadInput(f"unknown model {name!r}: choose one of {', '.join(MODELS)}.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = MODELS[name](channels, classes, **options)
+    make = MODELS[choose("model", name, MODELS)]
+    channels, classes = whole("channels", channels, 1), whole("classes", classes, 1)
+    allowed = list(inspect.signature(make).parameters)[2:]
+    for option in options:
+        choose(f"option of {name}", option, allowed)
+    if "width" in options:
+        options["width"] = whole("width", options["width"], 1, WIDEST)
+    net = drawn(lambda: make(channels, classes, **options), seed)
     net.recipe = {"name": name, "channels": channels, "classes": classes, **options}
     return net
 
 
-def rebuild(net: nn.Module, seed: int) -> nn.Module:
+def drawn(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Call a factory, a function without arguments that returns a module, with torch's generator at ``seed``.
+
+    The global generator is left as it is. Raises `BadInput` where the factory fails or returns something else.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(seed))
+        try:
+            made = factory()
+        except BadInput:
+            raise
+        except Exception as error:  # a factory of the user's own may fail in any way
+            raise BadInput(f"the model could not be made by calling it without arguments: {reason(error)}.") from error
+    return instance("what the model's factory returns", made, nn.Module, "a torch module")
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error's message, without its full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip().rstrip(".:")
+
+
+def check_module(module: nn.Module) -> nn.Module:
+    """Return a module whose parameters can be copied, trained and mixed, or raise `BadInput` saying why they cannot."""
+    name = type(instance("the model", module, nn.Module, "a torch module")).__name__
+    if isinstance(module, torch.jit.ScriptModule):
+        raise BadInput(f"a {name} is a scripted module, which cannot be copied: pass the module it was made from.")
+    if hasattr(module, "_orig_mod"):
+        raise BadInput(f"a {name} is a compiled module: pass the module it was made from.")
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    for key, value in tensors.items():
+        if isinstance(value, nn.parameter.UninitializedTensorMixin):
+            raise BadInput(f"{key} of a {name} is lazy and has no shape yet: call the module on an example first.")
+        if value.is_meta:
+            raise BadInput(f"{key} of a {name} lies on the meta device and holds no numbers: make it with to_empty.")
+    if not any(True for _ in module.parameters()):
+        raise BadInput(f"a {name} has no parameters: there is nothing to train or to walk through.")
+    for key, value in module.named_parameters():
+        if not value.is_floating_point():
+            raise BadInput(f"{key} of a {name} is {value.dtype}: parameters must be real floating-point numbers.")
+    if any(isinstance(hook, WeightNorm) for layer in module.modules() for hook in layer._forward_pre_hooks.values()):
+        raise BadInput(
+            f"a {name} uses the old torch.nn.utils.weight_norm, whose weights cannot be copied: use "
+            "torch.nn.utils.parametrizations.weight_norm."
+        )
+    return module
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A deep copy of a module, or `BadInput` where torch cannot copy it."""
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:  # whatever a module of the user's own holds
+        raise BadInput(f"a {type(module).__name__} cannot be copied: {reason(error)}.") from error
+
+
+def rebuild(net: nn.Module, seed: int, frozen: frozenset[str] = frozenset()) -> nn.Module:
     """Return a network of the same architecture with new weights drawn from ``seed``.
 
-    A named architecture is built again; in a module of the user's own every layer with ``reset_parameters`` is reset.
+    A named architecture is built again. In a module of the user's own every layer is reset by its own
+    ``reset_parameters``, inner layers first as when they were made. Raises `BadInput` naming the parameters that no
+    layer resets and that are not ``frozen``: a factory draws those.
     """
-    if hasattr(net, "recipe"):
+    seed_of(seed)
+    if is_named(net):
         return build(seed=seed, **net.recipe)
-    other = copy.deepcopy(net)
-    with torch.random.fork_rng(devices=[]):
+    left = sorted({name for name, _ in net.named_parameters()} - frozen - _overwritten(net))
+    if left:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        raise BadInput(
+            f"a {type(net).__name__} cannot be drawn anew, since no layer resets {', '.join(left[:3])}{more}: "
+            "pass a factory, a function without arguments that returns a new module, instead of the module."
+        )
+    other = copied(net)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        for layer in other.modules():
-            reset = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
-            if reset:
-                reset()
+        for layer in _inside_out(other):
+            _reset(layer)
     return other
+
+
+def is_named(net: nn.Module) -> bool:
+    """Whether a network was made by `build`, so that it can be built again."""
+    return isinstance(getattr(net, "recipe", None), dict) and net.recipe.get("name") in MODELS
+
+
+def kept_buffers(net: nn.Module) -> set[str]:
+    """Names of the buffers that `rebuild` leaves as they are, since no layer resets them."""
+    return set() if is_named(net) else {name for name, _ in net.named_buffers()} - _overwritten(net)
+
+
+def _inside_out(module: nn.Module, seen: set[nn.Module] | None = None) -> Iterator[nn.Module]:
+    """Every module once, inner ones before those that hold them."""
+    seen = set() if seen is None else seen
+    for child in module.children():
+        if child not in seen:
+            seen.add(child)
+            yield from _inside_out(child, seen)
+    yield module
+
+
+def _reset(layer: nn.Module) -> None:
+    for name in ("reset_parameters", "_reset_parameters"):
+        if callable(method := getattr(layer, name, None)):
+            method()
+            return
+
+
+@torch.no_grad()
+def _overwritten(net: nn.Module) -> set[str]:
+    """Names of the parameters and buffers that resetting every layer overwrites: none of their marks is left."""
+    other = copied(net)
+    tensors = {**dict(other.named_parameters()), **dict(other.named_buffers())}
+    mark = {name: torch.nan if v.is_floating_point() else (v.dtype != torch.bool) * 113 for name, v in tensors.items()}
+    for name, value in tensors.items():
+        value.fill_(mark[name])
+    with torch.random.fork_rng(devices=[]):
+        for layer in _inside_out(other):
+            try:
+                _reset(layer)
+            except Exception:  # noqa: S112 a layer that cannot be reset leaves its marks
+                continue
+    now = {**dict(other.named_parameters()), **dict(other.named_buffers())}
+    same = {name: (v.isnan() if v.is_floating_point() else v == mark[name]).any() for name, v in now.items()}
+    return {name for name, left in same.items() if not left}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .settings import BadInput, choose
+from .errors import BadInput, choose
 
 
 class Batch(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer
 
-from .settings import BadInput, choose
+from .errors import BadInput, choose
 
 
 class _ClippedSign(Optimizer):

@@ -9,12 +9,26 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+from torch import nn
 
-from .curves import Curve, points_of, weights_at
-from .data import Task
-from .settings import BadInput, choose
+from .curves import Curve, check_buffers, points_of, weights_at
+from .data import Inputs, Task, count, joined, take, to
+from .errors import BadInput, choose, flag, path_of, whole
+from .training import check_task
 from .unlearning import Endpoint, fingerprint
-from .weights import Weights, batchnorm_layers, check_same_shape, memory_format, module_of, refresh_module, write
+from .weights import (
+    BATCHNORM,
+    Weights,
+    buffers_in,
+    check_logits,
+    check_same_shape,
+    chunks,
+    memory_format,
+    module_of,
+    refresh_module,
+    running_layers,
+    write,
+)
 
 BATCH = 128
 POLICIES = ("none", "retain", "full")
@@ -25,8 +39,8 @@ SPLITS = ("retain", "forget", "valid", "test")
 class Trace:
     """Logits of T points for the examples of four splits.
 
-    ``t`` (T,) in [0, 1]; ``logits[split]`` (T, N, K) float16; ``labels[split]`` and ``index[split]`` (N,) int64, the
-    latter being rows of ``Task.x``; ``meta`` says how the trace was made. A single model has T = 1 and t = [0].
+    ``t`` (T,) in [0, 1]; ``logits[split]`` (T, N, K) float16 or float32; ``labels[split]`` and ``index[split]`` (N,)
+    int64, the latter being rows of ``Task.x``; ``meta`` says how the trace was made. A single model has T = 1, t = [0].
     """
 
     t: np.ndarray
@@ -41,7 +55,7 @@ class Trace:
         for name in ("logits", "labels", "index"):
             for split, values in getattr(self, name).items():
                 arrays[f"{name}/{split}"] = values
-        with open(path, "wb") as file:
+        with open(path_of(path), "wb") as file:
             np.savez_compressed(file, **arrays)
 
     @staticmethod
@@ -80,18 +94,28 @@ def trace(
     batchnorm: str = "retain",
     precision: str = "float32",
     batch_size: int = BATCH,
+    dtype: str = "float16",
+    weighted: bool = False,
 ) -> Trace:
     """Evaluate a model, or a curve at ``t`` equally spaced (or the given) points, on the task's evaluation examples.
 
     ``batchnorm``: statistics at every point re-estimated on ``retain`` data (default) or on the ``full`` training pool,
-    or ``none``: those stored with the start, the authors' way. ``precision`` is ``float32``, or ``bfloat16`` for
-    autocast (faster where the processor has it; logits differ by about 1e-2). Logits are stored as float16, values
-    beyond its range at its limit. Sample and batch size of the refresh are fixed, since they are part of the result.
+    or ``none``: those stored with the start, the authors' way. Sample and batch size of the refresh are fixed, since
+    they are part of the result. InstanceNorm's running statistics are an end's own at the ends, and treated like
+    BatchNorm's inside a curve. Other buffers are an end's own at the ends; inside, those that differ between the ends
+    are refused where the logits depend on them.
+
+    Args:
+        precision: ``float32``, or ``bfloat16`` for autocast (faster where the processor has it; logits differ by about
+            1e-2).
+        dtype: how logits are stored, ``float32`` or ``float16``, where values beyond its range stop at its limit.
+        weighted: weight batches of the refresh by their size and compute in NCHW (see `weights.refresh_batchnorm`).
     """
     choose("BatchNorm policy", batchnorm, POLICIES)
     choose("precision", precision, ("float32", "bfloat16"))
-    if batch_size < 1:
-        raise BadInput(f"the batch size must be at least 1, got {batch_size}.")
+    choose("dtype of logits", dtype, ("float16", "float32"))
+    batch_size, weighted = whole("batch_size", batch_size, 1), flag("weighted", weighted)
+    check_task(task)
     if isinstance(model, Endpoint) and model.task != fingerprint(task):
         raise BadInput(
             f"the endpoint was unlearned for the task {model.task}, but is evaluated on {fingerprint(task)}."
@@ -99,47 +123,59 @@ def trace(
     if isinstance(model, Curve):
         curve, points, kind = model, points_of(t), model.kind
     else:
-        weights = weights_at(model)
+        weights, _ = weights_at(model), points_of(t) if t != 1 else t
         check_same_shape([weights])
         curve, points, kind = Curve("linear", (weights, weights)), (0.0,), "model"
-    x = torch.cat([task.x[rows] for rows in task.evaluation.values()])
-    start = curve.points[0]
-    module, layout = module_of(start), memory_format(start, x)
-    module.to(memory_format=layout)
-    x = x.to(memory_format=layout)
-    refresh = []
-    if batchnorm != "none" and batchnorm_layers(module):
-        seen = task.x[refresh_rows(task, batchnorm)].to(memory_format=layout)
-        refresh = list(seen.split(batch_size))
-    found = np.empty((len(points), len(x), task.n_classes), dtype=np.float16)
-    autocast = torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    x = joined([take(task.x, rows) for rows in task.evaluation.values()])
+    if not count(x):
+        raise BadInput("the task has no examples to evaluate on.")
+    layout = memory_format(curve.points[0], x, task.n_classes)
+    layout = torch.contiguous_format if weighted else layout
+    module = module_of(curve.points[0]).to(memory_format=layout)
+    parts = chunks(to(x, memory_format=layout), batch_size)
+    seen = [] if batchnorm == "none" else chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size)
+    seen = [to(part, memory_format=layout) for part in seen]
+    found = np.empty((len(points), count(x), task.n_classes), dtype=dtype)
+    autocast = torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), autocast:
         for k, value in enumerate(points):
-            write(module, curve.at(value).params, {})
-            if refresh:
-                refresh_module(module, refresh)
-            logits = torch.cat([module(b) for b in x.split(batch_size)])
-            if logits.shape != found.shape[1:]:
-                shape = tuple(logits.shape[1:])
-                raise BadInput(
-                    f"a {start.model} gives outputs of shape {shape}, but the task has {task.n_classes} classes."
-                )
-            found[k] = logits.float().clamp(-65504, 65504).cpu().numpy().astype(np.float16)
+            _place(module, curve, value, seen, parts[0], weighted)
+            logits = [check_logits(curve.points[0].model, module(b), count(b), task.n_classes) for b in parts]
+            logits = torch.cat(logits).float()
+            found[k] = (logits.clamp(-65504, 65504) if dtype == "float16" else logits).cpu().numpy().astype(dtype)
     sizes = [len(rows) for rows in task.evaluation.values()]
     pieces = dict(zip(task.evaluation, np.split(found, np.cumsum(sizes)[:-1], axis=1), strict=True))
+    asked = {"batchnorm": batchnorm, "precision": precision, "batch_size": str(batch_size), "checksum": task.checksum}
+    changed = {"dtype": dtype} if dtype != "float16" else {}
+    changed |= {"weighted": "yes"} if weighted else {}
     return Trace(
         np.array(points),
         pieces,
         {s: task.y[rows].cpu().numpy() for s, rows in task.evaluation.items()},
         {s: rows.cpu().numpy() for s, rows in task.evaluation.items()},
-        {
-            "kind": kind,
-            "batchnorm": batchnorm,
-            "precision": precision,
-            "batch_size": str(batch_size),
-            "checksum": task.checksum,
-        },
+        {"kind": kind, **asked, **changed},
     )
+
+
+def _place(module: nn.Module, curve: Curve, t: float, seen: list[Inputs], x: Inputs, weighted: bool) -> None:
+    """Bring a module to phi(t): parameters, statistics estimated on the batches ``seen``, and all other buffers.
+
+    Without ``seen`` BatchNorm's statistics stay the start's. On ``x`` buffers that differ between the ends are tried.
+    """
+    write(module, curve.at(t).params, {})
+    running, end = running_layers(module), curve.end(t)
+    if end is not None:
+        fixed = {
+            f"{n}.{key}" if n else key for n, m in running.items() if isinstance(m, BATCHNORM) for key in m._buffers
+        }
+        write(module, {}, {name: value for name, value in end.buffers.items() if name not in fixed})
+    elif not seen:
+        write(module, {}, curve.points[0].buffers)
+    layers = [layer for layer in running.values() if end is None or isinstance(layer, BATCHNORM)]
+    if seen:
+        refresh_module(module, seen, weighted=weighted, layers=layers)
+    if end is None:
+        check_buffers(curve.points, module, x)
 
 
 def check_same_examples(a: Trace, b: Trace) -> None:

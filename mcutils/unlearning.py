@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from . import objectives
-from .data import SHAPES, Task, content_hash
-from .models import rebuild
-from .objectives import Batch, Objective, Step, Weighing
-from .settings import BadInput, MethodSettings, Plan, choose, method_settings, settings_name, train_plan
-from .training import batches, descend, finished, generator, network_for, resampled_loss, train
-from .weights import Net, Weights, laid_out, memory_format, module_of, weights_of
+from .data import SHAPES, Task, content_hash, take
+from .errors import BadInput, callback, choose, flag, instance, number, seed_of, share, shown, whole
+from .objectives import CURRICULA, Batch, Objective, Step, Weighing
+from .optimizers import OPTIMIZERS
+from .settings import MethodSettings, Plan, method_settings, settings_name
+from .training import Goal, Model, anew, batches, check_task, finished, generator, ready, train
+from .weights import Net, Weights, check_weights, laid_out, memory_format, module_of, trainable
 
 Phases = Callable[[int, int, Mapping[str, Any]], Iterator[str]]
 Mask = Callable[[Weights, Task, float], dict[str, Tensor]]
@@ -97,24 +98,26 @@ def saliency_mask(theta: Weights, task: Task, sparsity: float = 0.5) -> dict[str
     model.
 
     The saliency is the magnitude of the *summed* signed gradient of the cross-entropy over D_f (evaluation mode), all
-    parameters ranked together, BatchNorm and biases included. Source: Fan et al. 2024 and its code.
+    parameters ranked together, BatchNorm and biases included; frozen ones are not ranked. Source: Fan et al. 2024 and
+    its code.
     """
-    if not 0 < sparsity <= 1:
-        raise BadInput(f"the mask's share of free parameters lies in (0, 1], got {sparsity}.")
+    share("sparsity", sparsity, one=True)
     params = laid_out(theta.params, torch.contiguous_format)
-    for p in params.values():
+    free = trainable(theta, params)
+    for p in free.values():
         p.requires_grad_(True)
     net = Net(theta.net, params, theta.buffers)
-    total = [torch.zeros_like(p) for p in params.values()]
+    total = [torch.zeros_like(p) for p in free.values()]
     for rows in task.index["forget"].split(256):
-        loss = objectives.cross_entropy(net(task.x[rows]), task.y[rows]).sum()
-        for g, new in zip(total, torch.autograd.grad(loss, list(params.values())), strict=True):
-            g += new
+        loss = objectives.cross_entropy(net(take(task.x, rows)), task.y[rows]).sum()
+        for g, new in zip(total, torch.autograd.grad(loss, list(free.values()), allow_unused=True), strict=True):
+            if new is not None:
+                g += new
     scores = torch.cat([g.abs().reshape(-1) for g in total])
-    free = torch.zeros_like(scores, dtype=torch.bool)
-    free[scores.topk(max(1, round(sparsity * scores.numel()))).indices] = True
-    pieces = free.split([g.numel() for g in total])
-    return {name: m.view(p.shape) for (name, p), m in zip(params.items(), pieces, strict=True)}
+    chosen = torch.zeros_like(scores, dtype=torch.bool)
+    chosen[scores.topk(max(1, round(sparsity * scores.numel()))).indices] = True
+    pieces = chosen.split([g.numel() for g in total])
+    return {name: m.view(p.shape) for (name, p), m in zip(free.items(), pieces, strict=True)}
 
 
 METHODS: dict[str, Method] = {}
@@ -167,12 +170,31 @@ for _method in (
 
 
 def method_options(method: Method, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The method's options with the given ones put in; an unknown one raises `BadInput`."""
-    for name in given:
+    """The method's options with the given ones put in; one that is unknown or of another type raises `BadInput`."""
+    for name, value in given.items():
         if name not in method.options:
             allowed = ", ".join(method.options) or "none"
             raise BadInput(f"unknown option {name!r} of {method.name}: its options are {allowed}.")
+        default = method.options[name]
+        if type(default) is float:
+            number(name, value)
+        elif type(default) is int:
+            whole(name, value)
     return {**method.options, **given}
+
+
+def check_settings(settings: MethodSettings | None) -> MethodSettings | None:
+    """Return settings that hold a plan and tables of options, or None; raise `BadInput` for anything else."""
+    if instance("settings", settings, (MethodSettings, type(None)), "a MethodSettings or None") is None:
+        return None
+    instance("the settings' plan", settings.plan, Plan, "a Plan")
+    for name in ("options", "curriculum_options"):
+        given = getattr(settings, name)
+        try:
+            dict(given)
+        except (TypeError, ValueError):
+            raise BadInput(f"the settings' {name} must be pairs of a name and a value, got {shown(given)}.") from None
+    return settings
 
 
 @torch.no_grad()
@@ -181,30 +203,36 @@ def reference(theta: Weights, task: Task, rows: Tensor) -> objectives.Reference:
 
     Inputs are never augmented, so a table gives the numbers that the network itself would.
     """
-    module, layout = module_of(theta), memory_format(theta, task.x)
+    module, layout = module_of(theta), memory_format(theta, task.x, task.n_classes)
     module.to(memory_format=layout)
     table = None
     for chunk in rows.split(128):
-        logits = module(task.x[chunk].contiguous(memory_format=layout))
+        x = take(task.x, chunk)
+        logits = module(x.contiguous(memory_format=layout) if isinstance(x, Tensor) else x)
         if table is None:
-            table = torch.full((len(task.x), logits.shape[1]), torch.nan, dtype=logits.dtype, device=logits.device)
+            table = torch.full((len(task.y), logits.shape[1]), torch.nan, dtype=logits.dtype, device=logits.device)
         table[chunk] = logits
     return lambda batch: table[batch.index]
 
 
-def references(method: Method, origin: Weights, task: Task, seed: int) -> dict[str, objectives.Reference]:
+def references(
+    method: Method, origin: Weights, task: Task, seed: int, weighted: bool = False
+) -> dict[str, objectives.Reference]:
     """The frozen networks that a method looks at: the original model, and a random one of the same architecture."""
     rows, found = task.index["train"], {}
     for name in method.references:
-        theta = origin if name == "original" else random_twin(origin, task, seed)
+        theta = origin if name == "original" else random_twin(origin, task, seed, weighted)
         found[name] = reference(theta, task, rows)
     return found
 
 
-def random_twin(origin: Weights, task: Task, seed: int) -> Weights:
-    """Untrained weights of the architecture of ``origin``, with BatchNorm statistics of retain data."""
-    new = weights_of(rebuild(origin.net, seed), origin.model).to(task.device)
-    return finished(new, new.params, task)
+def random_twin(origin: Weights, task: Task, seed: int, weighted: bool = False) -> Weights:
+    """Untrained weights of the architecture of ``origin``, with BatchNorm statistics of retain data.
+
+    Raises `BadInput` for a network that cannot be drawn anew (see `training.anew`).
+    """
+    new = anew(check_weights(origin), check_task(task), seed_of(seed))
+    return finished(new, new.params, task, weighted)
 
 
 def steps_for(
@@ -225,10 +253,10 @@ def steps_for(
     ]
     order = method.phases(*passes, options) if method.phases else itertools.repeat(method.uses)
     rng = generator(seed, "labels")
-    for number, what in enumerate(order):
+    for done, what in enumerate(order):
         retain = next(draw["retain"]) if what in ("retain", "both") else None
         forget = next(draw["forget"]) if what in ("forget", "both") else None
-        yield Step(retain, forget, refs, rng, number / max(1, plan.steps))
+        yield Step(retain, forget, refs, rng, done / max(1, plan.steps))
 
 
 def objective_options(method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,6 +276,44 @@ def fingerprint(task: Task) -> str:
     return f"{task.dataset}/{task.checksum[:16]}/{len(pool)}/{len(rows)}/{which}"
 
 
+@dataclass(frozen=True, eq=False)
+class Pursuit:
+    """One method's descent on a task: what unlearning a model and fitting a curve's control points share."""
+
+    task: Task
+    method: Method
+    settings: MethodSettings
+    curriculum: str
+    plan: Plan
+    seed: int
+    origin: Weights | None
+    progress: Callable[[int, float], None] | None = None
+    weighted: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's options with those of the settings put in."""
+        return method_options(self.method, dict(self.settings.options))
+
+    def goal(self) -> Goal:
+        """The objective under the curriculum."""
+        given = objective_options(self.method, self.options)
+        weigh = Weighing(self.curriculum, self.task.n_classes, dict(self.settings.curriculum_options))
+        objective = lambda net, step: self.method.objective(net, step, **given)  # noqa: E731
+        return Goal(objective, weigh, self.plan, self.seed, self.progress)
+
+    def steps(self) -> Iterator[Step]:
+        """The batches with the method's reference networks, for ever."""
+        refs = {}
+        if self.method.references:
+            refs = references(self.method, self.origin, self.task, self.seed, self.weighted)
+        return steps_for(self.method, self.options, self.task, self.plan, self.seed, refs)
+
+    def mask(self) -> dict[str, Tensor] | None:
+        """Where parameters may move, or None for everywhere."""
+        return self.method.mask(self.origin, self.task, self.options["sparsity"]) if self.method.mask else None
+
+
 def unlearn(
     theta: Weights,
     task: Task,
@@ -258,60 +324,41 @@ def unlearn(
     optimizer: str | None = None,
     settings: MethodSettings | None = None,
     progress: Callable[[int, float], None] | None = None,
+    weighted: bool = False,
 ) -> Endpoint:
     """Unlearn D_f from the original weights ``theta`` and return the endpoint; ``theta`` is left as it is.
 
     ``method``, ``curriculum`` and ``optimizer`` are names of the three tables and compose freely; ``settings`` default
     to the tuned ones of the data set and architecture, ``optimizer`` to the settings' own (AdamW). ``seed`` draws
-    batches, random labels and the bad teacher. With SalUn, masked coordinates equal those of ``theta`` bit by bit.
-    BatchNorm statistics are re-estimated on retain data.
+    batches, random labels and the bad teacher. With SalUn, masked coordinates equal those of ``theta`` bit by bit, and
+    with every method the frozen ones do. BatchNorm statistics are re-estimated on retain data (see
+    `weights.refresh_batchnorm` for ``weighted``); all other buffers are those that unlearning left. Raises `BadInput`
+    where a method needs an untrained twin of a network that cannot be drawn anew (see `training.anew`).
     """
-    entry = METHODS[choose("method", method, METHODS)]
-    optimizer = optimizer or (settings.plan.optimizer if settings else "adamw")
+    check_weights(theta, "theta"), check_task(task), check_settings(settings), flag("weighted", weighted)
+    entry, seed = METHODS[choose("method", method, METHODS)], seed_of(seed)
+    choose("curriculum", curriculum, CURRICULA)
+    if optimizer is None:
+        optimizer = settings.plan.optimizer if settings else "adamw"
+    choose("optimizer", optimizer, OPTIMIZERS)
     settings = settings or method_settings(settings_name(task.dataset, theta.model), method, curriculum, optimizer)
-    options = method_options(entry, dict(settings.options))
     plan = replace(settings.plan, optimizer=optimizer)
     began = time.process_time()
-    start = theta
-    if entry.fresh:
-        start = random_twin(theta, task, seed)
-    layout = memory_format(start, task.x)
-    params = laid_out(start.params, layout)
-    net = Net(start.net, params, laid_out(start.buffers, layout), train=True)
-    weigh = Weighing(curriculum, task.n_classes, dict(settings.curriculum_options))
-    refs = references(entry, theta, task, seed)
-    mask = None
-    if entry.mask:
-        mask = entry.mask(theta, task, options["sparsity"])
-    given = objective_options(entry, options)
-    losses = descend(
-        params,
-        steps_for(entry, options, task, plan, seed, refs),
-        lambda step: weigh.total(entry.objective(net, step, **given), step),
-        plan,
-        curvature_at=lambda step: resampled_loss(net, step),
-        seed=seed,
-        mask=mask,
-        progress=progress,
-    )
-    weights = finished(start, params, task)
-    return Endpoint(
-        weights,
-        theta,
-        fingerprint(task),
-        method,
-        curriculum,
-        optimizer,
-        seed,
-        settings,
-        time.process_time() - began,
-        tuple(losses),
-    )
+    pursuit = Pursuit(task, entry, settings, curriculum, plan, seed, theta, callback(progress), weighted)
+    goal, start = pursuit.goal(), random_twin(theta, task, seed, weighted) if entry.fresh else theta
+    begin = ready(start, task, task.index["forget" if entry.uses == "forget" else "retain"], plan)
+    steps = ((None, step) for step in pursuit.steps())
+    losses = goal.pursue(begin.free, steps, lambda _: begin.net, mask=pursuit.mask())
+    made = (begin.finished(weighted), theta, fingerprint(task), method, curriculum, optimizer, seed, settings)
+    return Endpoint(*made, time.process_time() - began, tuple(losses))
 
 
-def retrain(
-    task: Task, model: str | torch.nn.Module = "convnet", *, seed: int, plan: Plan | None = None, **options: int
-) -> Weights:
-    """Train a model on D_r only: the exact unlearning that every method is compared with."""
-    plan = plan or train_plan(settings_name(task.dataset, network_for(task, model, seed, **options).model))
-    return train(task, model, seed=seed, plan=plan, split="retain", **options)
+def retrain(task: Task, model: Model = "convnet", *, seed: int, plan: Plan | None = None, **options: Any) -> Weights:
+    """Train a model on D_r only: the exact unlearning that every method is compared with.
+
+    The weights are drawn anew from ``seed`` (or ``init``), whatever ``model`` is; other ``options`` are those of
+    `train`. Raises `BadInput` for a module that cannot be drawn anew (see `training.anew`): pass a factory then.
+    """
+    seed = seed_of(seed)
+    options = {"split": "retain", **options, "init": seed if options.get("init") is None else options["init"]}
+    return train(task, model, seed=seed, plan=plan, **options)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,24 +15,30 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .models import build
-from .settings import BadInput
+from .data import Inputs, joined, take, to
+from .data import count as examples
+from .errors import BadInput, flag, instance, number, path_of, whole
+from .models import build, check_module, copied, is_named, reason
 
 Tensors = Mapping[str, Tensor]
-BATCHNORM = (nn.modules.batchnorm._BatchNorm,)
+BATCHNORM = nn.modules.batchnorm._BatchNorm
+RUNNING = (BATCHNORM, nn.modules.instancenorm._InstanceNorm)  # layers whose running statistics can be estimated anew
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
     """Parameters (``params``) and buffers (``buffers``) of ``net``, whose own tensors are never read or written.
 
-    ``model`` is the architecture's registered name, or the class name of a module of the user's own.
+    ``model`` is the architecture's registered name, or the class name of a module of the user's own. Parameters in
+    ``frozen`` are never trained; ``factory``, where the module came from one, makes an untrained twin.
     """
 
     net: nn.Module
     params: Tensors
     buffers: Tensors
     model: str
+    frozen: frozenset[str] = frozenset()
+    factory: Callable[[], nn.Module] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -70,18 +76,37 @@ class Net:
 
     def __call__(self, x: Tensor) -> Tensor:
         # Not x.contiguous: with one channel it keeps strides that send a convolution down the slow path.
-        x = x.to(memory_format=torch.channels_last) if self._channels_last and x.ndim == 4 else x
-        return functional_call(self._module, (dict(self.params), dict(self.buffers)), (x,))
+        if self._channels_last and isinstance(x, Tensor) and x.ndim == 4:
+            x = x.to(memory_format=torch.channels_last)
+        tensors = {**self.params, **self.buffers}
+        output = functional_call(self._module, tensors, (x,))
+        for name, before in self.buffers.items():
+            if tensors[name] is not before:  # the module put another tensor in its place, as `self.mean = ...` does
+                self.buffers[name] = tensors[name].detach()
+        return output
 
 
 def weights_of(module: nn.Module, model: str | None = None) -> Weights:
-    """Copy the parameters and buffers out of a module."""
+    """Copy the parameters and buffers out of a module; parameters with ``requires_grad`` off are frozen.
+
+    ``model`` is the name that messages and settings use, the module's class where None. Raises `BadInput` for modules
+    that cannot be copied or hold no numbers yet (scripted, compiled, lazy, meta) and for those without parameters.
+    """
+    instance("model", model, (str, type(None)), "a name or None")
+    frozen = frozenset(name for name, p in check_module(module).named_parameters() if not p.requires_grad)
     return Weights(
-        copy.deepcopy(module).requires_grad_(False),
+        copied(module).requires_grad_(False),
         {k: v.detach().clone().contiguous() for k, v in module.named_parameters()},
         {k: v.detach().clone() for k, v in module.named_buffers()},
         model or type(module).__name__,
+        frozen,
     )
+
+
+def trainable(weights: Weights, tensors: Tensors | None = None) -> dict[str, Tensor]:
+    """Of the parameters (or of other tensors by the same names) those that are not frozen."""
+    chosen = weights.params if tensors is None else tensors
+    return {name: value for name, value in chosen.items() if name not in weights.frozen}
 
 
 def module_of(weights: Weights) -> nn.Module:
@@ -103,12 +128,19 @@ def write(module: nn.Module, params: Tensors, buffers: Tensors) -> None:
         own_buffers[name].copy_(value)
 
 
+def check_weights(value: object, name: str = "the model") -> Weights:
+    """Return weights, or raise `BadInput` for anything else."""
+    return instance(name, value, Weights, "weights, as train, unlearn or weights_of return them")
+
+
 def check_same_shape(weights: Sequence[Weights]) -> None:
     """Raise `BadInput` unless all weights belong to one architecture and are finite.
 
     Buffers count too: they tell a network with BatchNorm from its twin with GroupNorm. They may hold infinity, as an
     attention mask does, but not NaN.
     """
+    for w in weights:
+        check_weights(w)
     shapes = [{k: tuple(v.shape) for k, v in {**w.params, **w.buffers}.items()} for w in weights]
     for w, shape in zip(weights[1:], shapes[1:], strict=True):
         if shape != shapes[0]:
@@ -135,7 +167,7 @@ def flatten(weights: Weights) -> Tensor:
 
 def unflatten(vector: Tensor, like: Weights) -> Weights:
     """Inverse of `flatten`, with the buffers of ``like``."""
-    if vector.shape != (count(like),):
+    if instance("the vector", vector, Tensor, "a tensor").shape != (count(like),):
         shape = tuple(vector.shape)
         raise BadInput(f"a vector of {count(like)} parameters is needed for {like.model}, got shape {shape}.")
     pieces = vector.split([v.numel() for v in like.params.values()])
@@ -171,39 +203,61 @@ def combine(coefficients: Sequence[float], points: Sequence[Weights]) -> Weights
 
 def interpolate(start: Weights, end: Weights, t: float) -> Weights:
     """``(1 - t) start + t end``, with the buffers of ``start``."""
+    t = number("t", t)
     return combine((1 - t, t), (start, end))
 
 
 def distance(a: Weights, b: Weights) -> float:
     """Euclidean distance between two parameter vectors."""
+    check_same_shape((a, b))
     return float((flatten(a) - flatten(b)).double().norm())
 
 
 def cosine(a: Weights, b: Weights, origin: Weights) -> float:
     """Cosine of the angle between two task vectors ``a - origin`` and ``b - origin``."""
+    check_same_shape((a, b, origin))
     u, v = ((flatten(w) - flatten(origin)).double() for w in (a, b))
     return float(u @ v / (u.norm() * v.norm()))
 
 
-def memory_format(weights: Weights, x: Tensor) -> torch.memory_format:
+def memory_format(weights: Weights, x: Inputs, classes: int | None = None) -> torch.memory_format:
     """Channels-last where the network has convolutions and accepts it (probed on one example), else contiguous.
 
     Convolutions on a CPU run up to 1.7 times faster channels-last; a network that calls ``view`` may refuse it. Raises
-    `BadInput` where the network accepts the example in neither.
+    `BadInput` where the network accepts the example in neither, or gives other than one logit for each of ``classes``.
     """
-    convolves = any(v.ndim == 4 for v in weights.params.values())
+    convolves = any(v.ndim == 4 for v in check_weights(weights).params.values())
     module, problem = module_of(weights), None
     for layout in (torch.channels_last, torch.contiguous_format)[0 if convolves else 1 :]:
         try:
             with torch.no_grad():
-                module.to(memory_format=layout)(x[:1].to(memory_format=layout))
-            return layout
-        except (RuntimeError, ValueError, IndexError) as error:
+                output = module.to(memory_format=layout)(to(take(x, slice(1)), memory_format=layout))
+        except Exception as error:  # a module of the user's own may fail in any way
             problem = error
-    reason = str(problem).strip().split("\n")[0].rstrip(".")
-    raise BadInput(
-        f"a {weights.model} cannot be called on examples of shape {tuple(x.shape[1:])}: {reason}."
-    ) from problem
+        else:
+            if classes is not None:
+                check_logits(weights.model, output, examples(take(x, slice(1))), classes)
+            return layout
+    raise BadInput(f"a {weights.model} cannot be called on {described(x)}: {reason(problem)}.") from problem
+
+
+def described(x: Inputs) -> str:
+    """Examples in a message: their shape, or the names and shapes of a dictionary's tensors."""
+    if isinstance(x, Tensor):
+        return f"examples of shape {tuple(x.shape[1:])}"
+    return "examples of " + " and ".join(f"{name} {tuple(part.shape[1:])}" for name, part in x.items())
+
+
+def check_logits(model: str, output: object, n: int, classes: int) -> Tensor:
+    """Return a network's output on ``n`` examples if it is logits (n, classes), else raise `BadInput`."""
+    if not isinstance(output, Tensor):
+        raise BadInput(f"a {model} returns a {type(output).__name__}: it must return one tensor of logits.")
+    if output.shape != (n, classes):
+        shape = tuple(output.shape[1:]) if output.ndim and len(output) == n else tuple(output.shape)
+        raise BadInput(f"a {model} gives outputs of shape {shape}, but the task has {classes} classes.")
+    if not output.is_floating_point():
+        raise BadInput(f"a {model} gives outputs of {output.dtype}: logits must be real floating-point numbers.")
+    return output
 
 
 def laid_out(tensors: Tensors, layout: torch.memory_format) -> dict[str, Tensor]:
@@ -212,41 +266,89 @@ def laid_out(tensors: Tensors, layout: torch.memory_format) -> dict[str, Tensor]
     return {k: v.detach().clone(memory_format=layout if v.ndim == 4 else plain) for k, v in tensors.items()}
 
 
+def running_layers(module: nn.Module, kinds: type | tuple[type, ...] = RUNNING) -> dict[str, nn.Module]:
+    """Layers that keep running statistics, by name: of BatchNorm and InstanceNorm, or of the given kinds."""
+    return {name: m for name, m in module.named_modules() if isinstance(m, kinds) and m.track_running_stats}
+
+
+def buffers_in(layers: Mapping[str, nn.Module]) -> set[str]:
+    """Names in the whole module of the buffers of some of its layers, given by name."""
+    return {f"{name}.{key}" if name else key for name, layer in layers.items() for key in layer._buffers}
+
+
 def batchnorm_layers(module: nn.Module) -> list[nn.Module]:
     """BatchNorm layers that keep running statistics."""
-    return [m for m in module.modules() if isinstance(m, BATCHNORM) and m.track_running_stats]
+    return list(running_layers(module, BATCHNORM).values())
 
 
 @torch.no_grad()
-def refresh_module(module: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Re-estimate running statistics in place: the mean over batches of each batch's own statistics."""
-    layers = batchnorm_layers(module)
+def refresh_module(
+    module: nn.Module, batches: Iterable[Inputs], *, weighted: bool = False, layers: Sequence[nn.Module] | None = None
+) -> None:
+    """Re-estimate running statistics in place: the mean over batches of each batch's own statistics.
+
+    ``weighted`` weights a batch by its size, as dnn-mode-connectivity does: b examples after n count b / (n + b).
+    ``layers`` are those to estimate, all BatchNorm by default. A last batch of one example joins the one before it
+    where a layer cannot do with one value per channel.
+    """
+    layers = batchnorm_layers(module) if layers is None else layers
     if not layers:
         return
+    batches = list(batches)
+    if not sum(examples(x) for x in batches):
+        raise BadInput("there are no examples to estimate running statistics on: at least two are needed.")
     momenta = [layer.momentum for layer in layers]
     module.eval()
     for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None
         layer.train()
-    for x in batches:
+    try:
+        if len(batches) > 1 and examples(batches[-1]) == 1 and not _accepts(module, batches[-1]):
+            batches = [*batches[:-2], joined(batches[-2:])]
+        for layer in layers:
+            layer.reset_running_stats()
+        seen = 0
+        for k, x in enumerate(batches):
+            size = examples(x)
+            for layer in layers:
+                layer.momentum = size / (seen + size) if weighted else 1 / (k + 1)
+            module(x)
+            seen += size
+    except ValueError as error:
+        raise BadInput(f"running statistics cannot be estimated on these examples: {reason(error)}.") from error
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
+
+
+def _accepts(module: nn.Module, x: Inputs) -> bool:
+    try:
         module(x)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-        layer.eval()
+    except ValueError:
+        return False
+    return True
 
 
-def refresh_batchnorm(weights: Weights, x: Tensor, batch_size: int = 128) -> Weights:
+def chunks(x: Inputs, size: int) -> list[Inputs]:
+    """Batches of ``size`` examples in order, the last one what is left."""
+    return [take(x, slice(k, k + size)) for k in range(0, examples(x), size)]
+
+
+def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, weighted: bool = False) -> Weights:
     """Return the weights with BatchNorm statistics re-estimated on ``x`` (N, ...), batch by batch.
 
     The statistics are means of per-batch statistics, so ``x``, its order and ``batch_size`` are part of the result.
+    ``weighted`` weights batches by their size and computes in NCHW, whose sums are a hundred times more accurate on a
+    CPU than channels-last; see `refresh_module` for a last batch of one.
     """
-    module = module_of(weights)
+    batch_size, weighted = whole("batch_size", batch_size, 1), flag("weighted", weighted)
+    module = module_of(check_weights(weights))
     if not batchnorm_layers(module):
         return weights
     layout = memory_format(weights, x)
+    layout = torch.contiguous_format if weighted else layout
     module.to(memory_format=layout)
-    refresh_module(module, [b.to(memory_format=layout) for b in x.split(batch_size)])
+    refresh_module(module, [to(b, memory_format=layout) for b in chunks(x, batch_size)], weighted=weighted)
     return replace(weights, buffers={k: v.detach().clone() for k, v in module.named_buffers()})
 
 
@@ -254,13 +356,18 @@ def save(path: str | Path, points: Sequence[Weights]) -> None:
     """Write one or more weights of one architecture as a safetensors file."""
     from safetensors.torch import save_file
 
+    path = path_of(path)
+    check_same_shape(points)
     tensors = {}
     for k, point in enumerate(points):
         for group in ("params", "buffers"):
             for name, value in getattr(point, group).items():
                 tensors[f"{k}/{group}/{name}"] = value.detach().cpu().contiguous().clone()
-    recipe = json.dumps(getattr(points[0].net, "recipe", None))
-    save_file(tensors, str(path), metadata={"model": points[0].model, "points": str(len(points)), "recipe": recipe})
+    recipe = json.dumps(points[0].net.recipe if is_named(points[0].net) else None)
+    meta = {"model": points[0].model, "points": str(len(points)), "recipe": recipe}
+    if points[0].frozen:
+        meta["frozen"] = json.dumps(sorted(points[0].frozen))
+    save_file(tensors, str(path), metadata=meta)
 
 
 def load(path: str | Path, net: nn.Module | None = None) -> list[Weights]:
@@ -282,6 +389,7 @@ def load(path: str | Path, net: nn.Module | None = None) -> list[Weights]:
             {n: tensors[f"{k}/params/{n}"] for n in params},
             {n: tensors[f"{k}/buffers/{n}"] for n in buffers},
             meta["model"],
+            frozenset(json.loads(meta.get("frozen", "[]"))),
         )
         for k in range(int(meta["points"]))
     ]

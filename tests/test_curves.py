@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mcutils import curves
+from mcutils import training
 from mcutils.curves import (
     CURVES,
     RECIPES,
@@ -207,7 +207,7 @@ def captured(monkeypatch, task, method="finetune", recipe="corrected", control_p
         found.update(variables=variables, loss_at=loss_at, steps=steps, **keywords)
         return []
 
-    monkeypatch.setattr(curves, "descend", stand_in)
+    monkeypatch.setattr(training, "descend", stand_in)
     ends = [convnet(s, name, 4) for s in range(3)]
     plan = Plan(steps=1, batch_size=16, forget_batch_size=8)
     fit_curve(
@@ -555,7 +555,7 @@ def test_bad_input_to_a_fit(tiny, task, theta):
             lambda: fit(end, end, method="amnesiac"),
             "unknown method 'amnesiac': choose one of retrain, finetune",
         ),
-        (lambda: fit(end, end, control_points=0), "at least 1 control point, got 0"),
+        (lambda: fit(end, end, control_points=0), "control_points must be a whole number from 1 to 100, got 0"),
         (lambda: fit(theta, theta, recipe="authors"), "needs the original model: pass origin="),
         (lambda: fit(theta, theta, method="npo"), "needs the original model: pass origin="),
     ):

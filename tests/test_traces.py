@@ -195,8 +195,11 @@ def test_bad_input(tiny, task, theta):
             lambda: trace(theta, tiny, precision="float16"),
             "unknown precision 'float16': choose one of float32, bfloat16",
         ),
-        (lambda: trace(theta, tiny, batch_size=0), "batch size must be at least 1, got 0"),
-        (lambda: trace(line(theta, theta), tiny, 1), "2 points or more, got 1"),
+        (lambda: trace(theta, tiny, batch_size=0), "batch_size must be a whole number of at least 1, got 0"),
+        (
+            lambda: trace(line(theta, theta), tiny, 1),
+            "a whole number from 2 to 10,001, got 1",
+        ),
         (lambda: trace(line(theta, theta), tiny, [0.1, 1.2]), r"increasing values in \[0, 1\]"),
         (lambda: trace(broken, tiny), "NaN or infinity in 0.weight"),
         (lambda: trace(end, tiny), "unlearned for the task digits/.* but is evaluated on digits/"),

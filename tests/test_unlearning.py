@@ -106,7 +106,7 @@ def test_curricula_and_optimizers_make_a_difference(method, theta, tiny):
 @pytest.mark.parametrize("method", METHODS)
 def test_tuned_settings_are_the_default(method, theta, tiny, monkeypatch):
     used = []
-    monkeypatch.setattr(unlearning, "descend", lambda *a, **k: used.append(a[3]) or [])
+    monkeypatch.setattr(training, "descend", lambda *a, **k: used.append(a[3]) or [])
     for curriculum, optimizer in itertools.product(CURRICULA, ("adamw", "sophia_g")):
         end = unlearn(theta, tiny, method, seed=0, curriculum=curriculum, optimizer=optimizer)
         assert end.settings == method_settings("digits.convnet", method, curriculum, optimizer)
@@ -189,8 +189,7 @@ def test_retrain_is_the_same_through_both_doors(theta, tiny):
 
 def test_retrain_is_the_same_through_both_doors_with_tuned_settings(theta, tiny, monkeypatch):
     plans = []
-    for module in (unlearning, training):
-        monkeypatch.setattr(module, "descend", lambda *a, **k: plans.append(a[3]) or [])
+    monkeypatch.setattr(training, "descend", lambda *a, **k: plans.append(a[3]) or [])
     assert equal(unlearn(theta, tiny, "retrain", seed=9).weights, retrain(tiny, "convnet", seed=9, width=4))
     assert len(plans) == 2 and plans[0] == plans[1]
 
@@ -299,7 +298,7 @@ def test_salun_with_everything_free_is_random_labels(theta, tiny):
 
 @pytest.mark.parametrize("sparsity", [0.0, -0.5, 1.5, math.nan])
 def test_a_share_out_of_range_is_refused(theta, tiny, sparsity):
-    with pytest.raises(BadInput, match=r"\(0, 1\]"):
+    with pytest.raises(BadInput, match=r"^sparsity must be a (share|finite number)"):
         unlearn(theta, tiny, "salun", seed=0, settings=MethodSettings(PLAN, (("sparsity", sparsity),)))
 
 
