@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .data import Inputs, Task
+from .data import Inputs, Task, take, to
 from .errors import BadInput, callback, choose, instance, seed_of, shown, whole
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
@@ -32,6 +32,7 @@ from .weights import (
     distance,
     laid_out,
     mix,
+    module_of,
     running_layers,
     trainable,
     write,
@@ -289,6 +290,8 @@ def _fit(
     check_same_shape([*ends, *([origin] if origin is not None else [])])
     goal = pursuit.goal()
     begin = ready(start, task, task.index["forget" if pursuit.method.uses == "forget" else "retain"], pursuit.plan)
+    middle = module_of(Curve("linear", ends).at(0.5)).to(memory_format=begin.layout)
+    check_buffers(ends, middle, to(take(task.x, task.index["train"][:8]), memory_format=begin.layout))
     still, fixed = shared(ends), [laid_out(e.params, begin.layout) for e in ends]
     controls = []
     for j in range(1, count - 1):

@@ -164,13 +164,9 @@ def _place(module: nn.Module, curve: Curve, t: float, seen: list[Inputs], x: Inp
     """
     write(module, curve.at(t).params, {})
     running, end = running_layers(module), curve.end(t)
-    if end is not None:
-        fixed = {
-            f"{n}.{key}" if n else key for n, m in running.items() if isinstance(m, BATCHNORM) for key in m._buffers
-        }
-        write(module, {}, {name: value for name, value in end.buffers.items() if name not in fixed})
-    elif not seen:
-        write(module, {}, curve.points[0].buffers)
+    batchnorm = buffers_in({name: layer for name, layer in running.items() if isinstance(layer, BATCHNORM)})
+    whose = curve.points[0] if end is None else end
+    write(module, {}, {name: value for name, value in whose.buffers.items() if name not in batchnorm})
     layers = [layer for layer in running.values() if end is None or isinstance(layer, BATCHNORM)]
     if seen:
         refresh_module(module, seen, weighted=weighted, layers=layers)
