@@ -14,10 +14,23 @@ from typing import Any
 
 from .files import BUILD, switched
 from .planning import plan, plan_text
-from .reproduce import DEFAULT, NOTEBOOKS, SHIPPED, USED, check_folder, check_workers, python_path, shown, table
+from .reproduce import (
+    DEFAULT,
+    NOTEBOOKS,
+    SHIPPED,
+    USED,
+    check_folder,
+    check_store,
+    check_workers,
+    mended,
+    python_path,
+    shown,
+    table,
+)
 from .runs import cores, missing
 from .settings import BadInput, choose
 from .specs import Spec
+from .store import DENIED
 from .study import RunFailed, Study, store_folder, study
 from .upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
 
@@ -66,7 +79,7 @@ def _add_study_arguments(parser: argparse.ArgumentParser) -> None:
 def run_main(arguments: argparse.Namespace) -> int:
     """Compute what the notebooks need, without the notebooks."""
     folder = store_folder(arguments.store)
-    check_folder(folder, "store", "--store")
+    check_store(folder)
     check_workers(arguments.workers)
     bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
     specs = planned(arguments.notebooks, bench)
@@ -77,6 +90,7 @@ def run_main(arguments: argparse.Namespace) -> int:
     except RunFailed as failure:
         print(failure, file=sys.stderr)
         return 1
+    mended(folder)
     return 0
 
 
@@ -108,6 +122,8 @@ def add_store_arguments(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument("--store", metavar="PATH", help="the store (default: $MCUTILS_STORE, else build/store)")
         action.set_defaults(run=ACTIONS[name])
+        if name in ("gc", "export", "import"):
+            action.add_argument("--yes", action="store_true", help="also where it changes the shipped results")
         if name == "gc":
             action.add_argument("--dry-run", action="store_true", help="only say what would go")
         if name == "status":
@@ -140,13 +156,15 @@ def _verify(arguments: argparse.Namespace) -> int:
     bad, count = verify(folder), len(results(folder))
     for path, wrong in bad.items():
         print(f"{path.name}: {wrong}")
-    print(f"{count - len(bad)} sound, {len(bad)} damaged in {shown(folder)}")
+    denied = sum(wrong.startswith(DENIED) for wrong in bad.values())
+    unread = f", {denied} that cannot be read" if denied else ""
+    print(f"{count - len(bad)} sound, {len(bad) - denied} damaged{unread} in {shown(folder)}")
     return 1 if bad else 0
 
 
 def _gc(arguments: argparse.Namespace) -> int:
     folder = store_folder(arguments.store)
-    count, size = collect(folder, arguments.dry_run)
+    count, size = collect(folder, arguments.dry_run, arguments.yes)
     print(f"{'would remove' if arguments.dry_run else 'removed'} {count} files, {size / 1e6:.1f} MB")
     return 0
 
@@ -164,7 +182,7 @@ def _export(arguments: argparse.Namespace) -> int:
         keys = [key for prefix in arguments.keys for key in matching(prefix, sources)]
     else:
         keys = list(notes(sources[:1]))
-    size = export(keys, sources, Path(arguments.target).expanduser(), arguments.exact)
+    size = export(keys, sources, Path(arguments.target).expanduser(), arguments.exact, arguments.yes)
     print(f"{len(set(keys))} results exported; {arguments.target} now holds {size / 1e6:.1f} MB")
     return 0
 
@@ -172,7 +190,7 @@ def _export(arguments: argparse.Namespace) -> int:
 def _import(arguments: argparse.Namespace) -> int:
     folder = store_folder(arguments.store)
     check_folder(folder, "store", "--store")
-    new, known, bad = adopt(Path(arguments.source).expanduser(), folder)
+    new, known, bad = adopt(Path(arguments.source).expanduser(), folder, arguments.yes)
     for path, wrong in bad.items():
         print(f"left out {path.name}: {wrong}", file=sys.stderr)
     print(f"{new} results imported, {known} were there, {len(bad)} damaged ones left out")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from .curves import Curve, points_of, weights_at
 from .data import Task
 from .metrics import accuracy, mean_loss
+from .reading import LARGEST_ARRAYS, load_arrays, writing
 from .settings import BadInput
 from .traces import trace
 from .unlearning import Endpoint, fingerprint
@@ -119,20 +121,19 @@ class Plane:
     at_models: Mapping[str, np.ndarray]
     meta: Mapping[str, str]
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path | BinaryIO) -> None:
         """Write the plane as a compressed npz without pickle."""
         arrays = {"x": self.x, "y": self.y, "models": self.models}
         arrays["meta"] = np.array([f"{k}={v}" for k, v in sorted(self.meta.items())], dtype=np.str_)
         for group in ("values", "at_models"):
             arrays |= {f"{group}/{name}": values for name, values in getattr(self, group).items()}
-        with open(path, "wb") as file:
+        with writing(path) as file:
             np.savez_compressed(file, **arrays)
 
     @staticmethod
-    def load(path: str | Path) -> Plane:
-        """Read a plane written by `save`; nothing is unpickled."""
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+    def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Plane:
+        """Read a plane written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
+        arrays = load_arrays(path, limit)
         meta = dict(str(item).split("=", 1) for item in arrays.pop("meta"))
         x, y, models = (arrays.pop(name) for name in ("x", "y", "models"))
         groups: dict[str, dict[str, np.ndarray]] = {"values": {}, "at_models": {}}

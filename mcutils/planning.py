@@ -6,6 +6,7 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,8 @@ def gathered(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows of recorded run times by `group`, from results' provenance."""
     table: dict[tuple, list[tuple[float, float]]] = defaultdict(list)
     for note in found:
-        table[group(note["spec"])].append((float(note["seconds"]), work(note["spec"])))
+        with suppress(BadInput, ValueError, KeyError, TypeError, OverflowError):  # of a kind unknown here: no guide
+            table[group(note["spec"])].append((float(note["seconds"]), work(note["spec"])))
     return [
         {
             **dict(zip(COLUMNS, name, strict=False)),

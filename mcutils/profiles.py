@@ -12,6 +12,7 @@ import numpy as np
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
 from .metrics import METRICS, correct, measure
 from .plugins import packaged
+from .reading import LARGEST_ARRAYS, load_arrays, writing
 from .settings import choose
 from .traces import Trace
 
@@ -25,19 +26,18 @@ class ProfileOf:
 
     arrays: Mapping[str, np.ndarray]
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path | BinaryIO) -> None:
         """Write the arrays as a compressed npz without pickle, arrays of one group and shape as one.
 
         An entry of an archive costs some 300 bytes whatever it holds, and a profile has a hundred small arrays.
         """
-        with open(path, "wb") as file:
+        with writing(path) as file:
             np.savez_compressed(file, **_packed(self.arrays))
 
     @staticmethod
-    def load(path: str | Path | BinaryIO) -> ProfileOf:
-        """Read a profile written by `save`; nothing is unpickled."""
-        with np.load(path, allow_pickle=False) as file:
-            return ProfileOf(_unpacked({name: file[name] for name in file.files}))
+    def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> ProfileOf:
+        """Read a profile written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
+        return ProfileOf(_unpacked(load_arrays(path, limit)))
 
     @property
     def t(self) -> np.ndarray:

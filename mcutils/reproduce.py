@@ -21,6 +21,7 @@ from .engines import check_engine
 from .files import BUILD, DATA, ROOT, write_file
 from .settings import BadInput, preset
 from .study import store_folder, study
+from .upkeep import mend
 
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = DATA / "store"
@@ -97,7 +98,7 @@ def reproduce(
     results = store_folder(store).resolve()
     check_folder(target / "notebooks", "output folder", "--out")
     check_folder(figures, "figures folder", "--out")
-    check_folder(results, "store", "--store")
+    check_store(results)
     check_data(preset_name)
     check_engine(engine or None)
     variables = {
@@ -126,6 +127,7 @@ def reproduce(
             print(f"\n{outcome.name}: {outcome.error}", file=sys.stderr)
     if any(o.error for o in outcomes):
         return 2 if all(o.refused for o in outcomes if o.error) else 1
+    mended(results)
     note_results(figures / USED, preset_name, outcomes)
     after, rewritten = ledger_of(figures)
     if before and after and rewritten != written:
@@ -146,7 +148,7 @@ def reproduce(
             more = shipped(bench)
             bench.run(more, engine=engine, workers=workers, load=False)
             kept = {name for outcome in outcomes for name in outcome.keys} | set(map(key, more))
-            size = export(kept, [results, SHIPPED], SHIPPED, exact=True)
+            size = export(kept, [results, SHIPPED], SHIPPED, exact=True, shipped_too=True)
             write_timings(updated(read_timings(), gathered(notes([results]).values())))
             print(f"wrote {_counted(len(kept), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
             write_ledger_into(ROOT / "README.md", figures / "claims.csv")
@@ -261,6 +263,18 @@ def check_folder(folder: Path, what: str, option: str) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise BadInput(f"the {what} {folder} cannot be written ({reason}): choose one with {option}.") from None
+
+
+def check_store(folder: Path) -> None:
+    """Raise `BadInput` unless results can be kept in a folder, or at least read, since it may hold all of them."""
+    if not (folder.is_dir() and os.access(folder, os.R_OK | os.X_OK) and not os.access(folder, os.W_OK)):
+        check_folder(folder, "store", "--store")
+
+
+def mended(folder: Path) -> None:
+    """Set aside the damaged results that no run has asked for, so that a store is sound after one."""
+    for path, wrong in (mend(folder) if folder.is_dir() else {}).items():
+        print(f"set aside {path.name}: {wrong}", file=sys.stderr)
 
 
 def check_data(preset_name: str) -> None:

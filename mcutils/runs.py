@@ -43,7 +43,7 @@ from .specs import (
     kind_of,
     parents,
 )
-from .store import Damaged, Store
+from .store import Damaged, Store, Unwritable
 from .traces import trace
 from .training import network_for, train
 from .unlearning import Endpoint, random_twin, unlearn
@@ -334,6 +334,8 @@ def _serially(todo: Sequence[Spec], store: Store, tick: Callable[..., None]) -> 
             if not why:
                 try:
                     words.append(ensure(spec, str(store.folder), tuple(map(str, store.layers))))
+                except Unwritable:  # nothing else could be kept either
+                    raise
                 except Exception as error:  # whatever it is, what does not depend on it is still computed
                     why = f"{type(error).__name__}: {error}"
             if why:
@@ -371,6 +373,8 @@ def _together(
             try:
                 words.append(future.result())
                 tick(words[-1])
+            except Unwritable:
+                raise
             except Exception as error:
                 errors[of[future.key]] = error
                 tick("failed")

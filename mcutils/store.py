@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
@@ -10,7 +11,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path as FilePath
@@ -21,26 +22,34 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 
+from . import reading
 from . import weights as weights_module
 from .curves import Curve, line, weights_at
+from .forms import limit_of, misfit, misnamed, read_note, suffix_of
 from .planes import Plane
 from .profiles import ProfileOf
 from .settings import BadInput
-from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, key_of, plain
+from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, plain
 from .traces import Trace
 from .unlearning import Endpoint, fingerprint
 
 SUFFIXES = (".npz", ".safetensors")
 LOCKS, ASIDE = ".locks", ".damaged"  # folder of lock files; ending of what was set aside
+MISSING, DENIED = "its data are missing", "it cannot be read now"  # neither is damage
 
 # What readers of npz and safetensors raise on a file that is neither.
 UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, SafetensorError,
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, OverflowError,
+    zipfile.BadZipFile, zlib.error, SafetensorError,
 )  # fmt: skip
 
 
 class Damaged(BadInput):
     """A result that passed its checksum but cannot be read; it has been set aside."""
+
+
+class Unwritable(BadInput):
+    """The store cannot take another result; what is finished is kept."""
 
 
 class Store:
@@ -49,7 +58,8 @@ class Store:
     Weights and curves are safetensors, traces and profiles npz; nothing is pickled. A file is written under a temporary
     name and renamed, its checksum is compared whenever it is read, and a damaged one is set aside and computed again.
     Several processes may use one store: whoever computes or sets aside a result holds its lock, which ends with the
-    process. ``layers`` are read-only stores below this one.
+    process. ``layers`` are read-only stores below this one. A store may hold results in archives beside its files
+    (`upkeep.pack`), which are read in place and never written to.
     """
 
     def __init__(self, folder: str | FilePath, layers: Sequence[str | FilePath] = ()):
@@ -59,23 +69,37 @@ class Store:
     @contextmanager
     def lock(self, spec: Spec) -> Iterator[None]:
         """Hold a result's lock: one process computes it, others wait and then find it."""
-        folder = self.folder / LOCKS
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{key(spec)}.lock"):
+        lock = FileLock(self.folder / LOCKS / f"{key(spec)}.lock")
+        try:
+            (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise Unwritable(self._refusal(f"the lock of {key(spec)}", error)) from None
+        try:
             yield
+        finally:
+            lock.release()
+
+    def _refusal(self, what: str, error: OSError) -> str:
+        reason = error.strerror or error
+        return (
+            f"{what} cannot be written into the store {self.folder} ({reason}): make room or rights there, or choose"
+            " another folder; what is finished is kept."
+        )
 
     def _find(self, spec: Spec) -> FilePath | None:
         name = key(spec)
         if name in self._sound and _stamp(self._sound[name][0]) == self._sound[name][1]:
             return self._sound[name][0]
         for folder in (self.folder, *self.layers):
-            path = folder / f"{name}{suffix_of(spec)}"
-            if path.is_file():
-                stamp = _stamp(path)
-                if not fault(path):
-                    self._sound[name] = path, stamp
+            for path in _places(folder, f"{name}{suffix_of(spec)}"):
+                seen, wrong = _stamp(path), fault(path)
+                if not wrong:
+                    self._sound[name] = path, seen
                     return path
-                if self._set_aside(path):
+                if wrong.startswith(DENIED):
+                    raise BadInput(_denied(path, wrong))
+                if wrong != MISSING and self._set_aside(path):
                     return self._find(spec)
         return None
 
@@ -86,24 +110,18 @@ class Store:
         """
         self._sound.pop(path.stem, None)
         if path.parent == self.folder and os.access(self.folder, os.W_OK):
-            with self._renaming(path):
-                if not path.is_file():
-                    return False
-                if not fault(path) and (unreadable is None or _stamp(path) != unreadable):
-                    return True
-                for part in (path, path.with_suffix(".json")):
-                    with suppress(OSError):
-                        os.replace(part, part.with_name(part.name + ASIDE))
+            try:
+                with renaming(path):
+                    wrong = fault(path)
+                    if wrong == MISSING:
+                        return False
+                    if not wrong and (unreadable is None or _stamp(path) != unreadable):
+                        return True
+                    put_aside(path)
+            except OSError:  # somebody else's lock or folder: it is only left out
+                pass
         print(f"damaged result {path.name}: it is left out and computed again", file=sys.stderr)
         return False
-
-    @contextmanager
-    def _renaming(self, path: FilePath) -> Iterator[None]:
-        """Hold what a result's two files are renamed under, so that nobody takes one of each for damage."""
-        folder = self.folder / LOCKS
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{path.name}.aside"):
-            yield
 
     def __contains__(self, spec: Spec) -> bool:
         return self._find(spec) is not None
@@ -113,7 +131,7 @@ class Store:
         path = self._find(spec)
         if path is None:
             raise BadInput(f"{key(spec)} is not in the store: compute it with study.run.")
-        return json.loads(path.with_suffix(".json").read_text())
+        return read_note(path)
 
     def seconds(self, spec: Spec) -> float:
         """CPU seconds that the result took, on one thread."""
@@ -126,12 +144,17 @@ class Store:
         path = self._find(spec)
         if path is None:
             raise BadInput(f"{key(spec)} is not in the store: compute it with study.run.")
-        stamp = self._sound[key(spec)][1]
+        seen = self._sound[key(spec)][1]
         try:
             found = _read(spec, path)
+            wrong = misfit(spec, found)
+        except PermissionError as error:
+            raise BadInput(_denied(path, f"{DENIED} ({error.strerror})")) from None
         except UNREADABLE as error:
-            self._set_aside(path, unreadable=stamp)
-            raise Damaged(f"{path.name} cannot be read ({error}): it is left out; compute it again.") from None
+            wrong = " ".join(str(error).split()) or type(error).__name__
+        if wrong:
+            self._set_aside(path, unreadable=seen)
+            raise Damaged(f"{path.name} cannot be read ({wrong}): it is left out; compute it again.")
         if isinstance(spec, Path):
             ends = [weights_at(self.get(e)) for e in (spec.start, spec.end)]
             return Curve(spec.kind, (ends[0], *found, ends[1]))
@@ -143,91 +166,150 @@ class Store:
 
     def put(self, spec: Spec, result: Any, seconds: float) -> None:
         """Write a result and its provenance, which is renamed first: data without provenance are never sound."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        name, suffix = key(spec), suffix_of(spec)
-        final, scratch = self.folder / f"{name}{suffix}", self.folder / f".{name}.{os.getpid()}{suffix}"
-        if isinstance(result, (Trace, Plane, ProfileOf)):
-            result.save(scratch)
-        elif isinstance(result, dict):
-            with open(scratch, "wb") as file:
-                np.savez_compressed(file, **result)
-        elif isinstance(result, Curve):
-            weights_module.save(scratch, result.points[1:-1])
-        else:
-            weights_module.save(scratch, [weights_at(result)])
+        name, suffix, parts = key(spec), suffix_of(spec), _parts(result)
+        wrong = misfit(spec, parts)
+        if wrong:
+            raise BadInput(f"{name} is not kept, since {wrong}.")
+        data = _written(parts)
         note = {
             "key": name,
             "spec": plain(spec),
-            "sha256": hashlib.sha256(scratch.read_bytes()).hexdigest(),
+            "sha256": hashlib.sha256(data).hexdigest(),
             "seconds": round(seconds, 3),
             "versions": versions(),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
-        scratch_note = scratch.with_suffix(".json")
-        scratch_note.write_text(json.dumps(note, sort_keys=True))
-        with self._renaming(final):
-            os.replace(scratch_note, final.with_suffix(".json"))
-            os.replace(scratch, final)
-            self._sound[name] = final, _stamp(final)
+        final = self.folder / f"{name}{suffix}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_pair(final, data, json.dumps(note, sort_keys=True).encode())
+        except OSError as error:
+            raise Unwritable(self._refusal(name, error)) from None
+        self._sound[name] = final, _stamp(final)
 
     def check_writable(self) -> None:
         """Raise `BadInput` unless results can be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / f".probe.{os.getpid()}"
-            probe.write_text("")
-            probe.unlink()
+            with reading.scratch(self.folder / "probe"):
+                pass
         except OSError as error:
             raise BadInput(
                 f"the store {self.folder} cannot be written ({error.strerror}): choose another folder."
             ) from None
 
 
-def _stamp(path: FilePath) -> tuple[int, ...] | None:
+def _stamp(path: FilePath) -> tuple[Any, ...] | None:
     """What changes when a result's file or its provenance is replaced or written to; None if either is missing."""
+    found = [reading.stamp(p) for p in (path, path.with_suffix(".json"))]
+    return None if None in found else tuple(found)
+
+
+def _denied(path: FilePath, wrong: str) -> str:
+    return f"{path.name} in {path.parent}: {wrong}; it is left alone, so ask its owner for the right to read it."
+
+
+def _places(folder: FilePath, name: str) -> Iterator[FilePath]:
+    """Where a folder may hold a result of this file name: as a file, in an archive."""
+    if reading.stamp(folder / name) is not None:
+        yield folder / name
     try:
-        found = [p.stat() for p in (path, path.with_suffix(".json"))]
-    except OSError:
-        return None
-    return tuple(n for s in found for n in (s.st_ino, s.st_size, s.st_mtime_ns))
+        inside = reading.archived(folder).get(name)
+    except OSError as error:
+        raise BadInput(f"an archive in {folder} cannot be read ({error.strerror or error}): ask its owner.") from None
+    if inside is not None:
+        yield inside
 
 
-def suffix_of(spec: Spec) -> str:
-    """The ending of a result's file: arrays are npz, weights safetensors."""
-    return ".npz" if is_arrays(spec) else ".safetensors"
+@contextmanager
+def renaming(path: FilePath) -> Iterator[None]:
+    """Hold what a result's two files are renamed under, so that nobody takes one of each for damage."""
+    folder = path.parent / LOCKS
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{path.name}.aside"):
+        yield
+
+
+def put_aside(path: FilePath) -> None:
+    """Rename a result's data and provenance, whatever they are; the caller holds `renaming`."""
+    for part in (path, path.with_suffix(".json")):
+        if reading.stamp(part) is not None:
+            aside = part.with_name(part.name + ASIDE)
+            if part.is_dir() or aside.is_dir():  # a folder replaces nothing and is not replaced
+                count = sum(1 for _ in part.parent.glob(f"{part.name}.*{ASIDE}"))
+                aside = part.with_name(f"{part.name}.{count}{ASIDE}")
+            os.replace(part, aside)
+
+
+def write_pair(final: FilePath, data: bytes, note: bytes, locked: bool = True) -> None:
+    """Write a result's data and provenance beside their places and rename them there, the provenance first."""
+    with reading.scratch(final.with_suffix(".json")) as (first, one), reading.scratch(final) as (second, two):
+        for file, content in ((one, note), (two, data)):
+            file.write(content)
+            file.close()
+        with renaming(final) if locked else nullcontext():
+            os.replace(first, final.with_suffix(".json"))
+            os.replace(second, final)
 
 
 def fault(path: FilePath) -> str:
     """What is wrong with a result's file or its provenance, in a few words; empty for a sound one."""
-    note_path = path.with_suffix(".json")
+    digest = hashlib.sha256()
     try:
-        data = path.read_bytes()
-    except OSError:
-        return "its data are missing"
+        note = read_note(path)
+        wrong, limit = misnamed(path, note), 2**40
+        limit = limit_of(note["spec"]) if not wrong else 0
+    except FileNotFoundError:
+        note, wrong, limit = {}, "its provenance is missing", 0
+    except reading.Unfit as error:
+        note, wrong, limit = {}, str(error), 0
+    except OSError as error:
+        return f"{DENIED} ({error.strerror or error})"
+    except ValueError as error:
+        note, wrong, limit = {}, str(error), 0
     try:
-        note = json.loads(note_path.read_text())
-        said = note["key"], key_of(note["spec"]), note["sha256"], float(note["seconds"])
-    except OSError:
-        return "its provenance is missing"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "its provenance cannot be read"
-    if said[:2] != (path.stem, path.stem):
-        return "its provenance is of another result"
-    return "" if said[2] == hashlib.sha256(data).hexdigest() else "its checksum differs"
+        if wrong:
+            next(reading.pieces(path, 2**62), None)
+            return wrong
+        for piece in reading.pieces(path, limit):
+            digest.update(piece)
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING
+    except reading.Unfit as error:
+        return str(error)
+    except OSError as error:
+        return f"{DENIED} ({error.strerror or error})"
+    return "" if note["sha256"] == digest.hexdigest() else "its checksum differs"
+
+
+def _parts(result: Any) -> Any:
+    """What is written of a result: the networks of an endpoint or a curve, or arrays as they are."""
+    if isinstance(result, Curve):
+        return list(result.points[1:-1])
+    return result if isinstance(result, (Trace, Plane, ProfileOf, dict)) else [weights_at(result)]
+
+
+def _written(parts: Any) -> bytes:
+    file = io.BytesIO()
+    if isinstance(parts, list):
+        weights_module.save(file, parts)
+    elif isinstance(parts, dict):
+        np.savez_compressed(file, **parts)
+    else:
+        parts.save(file)
+    return file.getvalue()
 
 
 def _read(spec: Spec, path: FilePath) -> Any:
-    if is_arrays(spec):
-        with open(path, "rb") as file:  # numpy leaves a file open that it opened and cannot read
-            if isinstance(spec, TraceOf):
-                return Trace.load(file)
-            if isinstance(spec, PlaneOf):
-                return Plane.load(file)
-            if isinstance(spec, Profile):
-                return ProfileOf.load(file)
-            with np.load(file, allow_pickle=False) as content:
-                return {name: content[name] for name in content.files}
-    return weights_module.load(path)
+    limit = limit_of(plain(spec))
+    file = io.BytesIO(reading.read(path, limit))
+    if isinstance(spec, TraceOf):
+        return Trace.load(file, limit)
+    if isinstance(spec, PlaneOf):
+        return Plane.load(file, limit)
+    if isinstance(spec, Profile):
+        return ProfileOf.load(file, limit)
+    return reading.load_arrays(file, limit) if is_arrays(spec) else weights_module.load(file)
 
 
 def versions() -> dict[str, str]:

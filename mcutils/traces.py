@@ -13,7 +13,8 @@ from torch import nn
 
 from .curves import Curve, check_buffers, points_of, weights_at
 from .data import Inputs, Task, count, joined, take, to
-from .errors import BadInput, choose, flag, path_of, whole
+from .errors import BadInput, choose, flag, whole
+from .reading import LARGEST_ARRAYS, load_arrays, writing
 from .training import check_task
 from .unlearning import Endpoint, fingerprint
 from .weights import (
@@ -49,20 +50,19 @@ class Trace:
     index: Mapping[str, np.ndarray]
     meta: Mapping[str, str]
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path | BinaryIO) -> None:
         """Write the trace as a compressed npz without pickle."""
         arrays = {"t": self.t, "meta": np.array([f"{k}={v}" for k, v in sorted(self.meta.items())], dtype=np.str_)}
         for name in ("logits", "labels", "index"):
             for split, values in getattr(self, name).items():
                 arrays[f"{name}/{split}"] = values
-        with open(path_of(path), "wb") as file:
+        with writing(path) as file:
             np.savez_compressed(file, **arrays)
 
     @staticmethod
-    def load(path: str | Path | BinaryIO) -> Trace:
-        """Read a trace written by `save`; nothing is unpickled."""
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+    def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Trace:
+        """Read a trace written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
+        arrays = load_arrays(path, limit)
         meta = dict(str(item).split("=", 1) for item in arrays.pop("meta"))
         t = arrays.pop("t")
         parts: dict[str, dict[str, np.ndarray]] = {"logits": {}, "labels": {}, "index": {}}

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import reading
+from .forms import data_path, is_result, misnamed, outdated, read_note
 from .settings import BadInput
-from .specs import ARRAYS, VERSIONS, key_of
-from .store import ASIDE, LOCKS, SUFFIXES, fault
+from .specs import VERSIONS, key_of
+from .store import ASIDE, DENIED, LOCKS, SUFFIXES, fault, put_aside, renaming, write_pair
+
+SET_ASIDE = re.compile(rf"(.+\.(?:npz|safetensors|json))(?:\.\d+)?{re.escape(ASIDE)}")
+SCRATCH = re.compile(r"\.(?:(?P<key>[a-z]+-[0-9a-f]{20})|probe)\.(?P<pid>\d{1,10})(?:\.[0-9a-f]{8})?(?P<end>\.\w+)?")
 
 
 def results(folder: Path) -> list[Path]:
-    """Data files of a store, and those that are missing beside their provenance, in order of name."""
+    """Data files of a store, those in its archives and those missing beside their provenance, in order of name.
+
+    The path of a result in an archive is the archive's with the result's file name behind it.
+    """
     if not folder.is_dir():
         raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
-    kinds = {kind.__name__.lower() for kind in ARRAYS}
-    found = {path for suffix in SUFFIXES for path in folder.glob(f"[!.]*{suffix}")}
-    for note in folder.glob("[!.]*.json"):
-        if not any(note.with_suffix(suffix) in found for suffix in SUFFIXES):
-            found.add(note.with_suffix(SUFFIXES[0] if note.stem.split("-")[0] in kinds else SUFFIXES[1]))
-    return sorted(found)
+    names = [entry.name for entry in os.scandir(folder)]
+    found = {folder / name for name in names if is_result(name)}
+    found |= {data_path(folder / name) for name in names if is_result(name, note=True)}
+    inside = reading.archived(folder)
+    found |= {path for name, path in inside.items() if is_result(name)}
+    found |= {data_path(path) for name, path in inside.items() if is_result(name, note=True)}
+    return sorted(found, key=lambda path: (path.name, str(path)))
 
 
 def verify(folder: Path) -> dict[Path, str]:
-    """The damaged results of a store, each with what is wrong; nothing is changed."""
+    """The results of a store that are damaged or cannot be read, each with what is wrong; nothing is changed."""
     return {path: wrong for path in results(folder) if (wrong := fault(path))}
+
+
+def mend(folder: Path) -> dict[Path, str]:
+    """Set aside every damaged result of a store's own files, also those that nobody asks for; returns them as `verify`.
+
+    What cannot be read now, and what lies in an archive, is left alone.
+    """
+    bad = {
+        path: wrong for path, wrong in verify(folder).items() if path.parent == folder and os.access(folder, os.W_OK)
+    }
+    for path in bad:
+        with renaming(path):
+            wrong = fault(path)
+            if wrong and not wrong.startswith(DENIED):
+                put_aside(path)
+    return {path: wrong for path, wrong in bad.items() if not wrong.startswith(DENIED)}
 
 
 def notes(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -38,11 +62,10 @@ def notes(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
     for folder in folders:
         for path in results(folder) if folder.is_dir() else ():
             try:
-                note = json.loads(path.with_suffix(".json").read_text())
-                said = note["key"], key_of(note["spec"])
-                if said == (path.stem, path.stem) and float(note["seconds"]) >= 0:
-                    found.setdefault(path.stem, {**note, "bytes": path.stat().st_size, "folder": folder})
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                note = read_note(path)
+                if not misnamed(path, note):
+                    found.setdefault(path.stem, {**note, "bytes": reading.size(path), "folder": folder})
+            except (OSError, ValueError):
                 continue
     return found
 
@@ -61,43 +84,70 @@ def status(folder: Path) -> list[dict[str, Any]]:
     return rows + ([{"kind": "can go (gc)", "results": len(waste), "MB": size, "CPU seconds": 0.0}] if waste else [])
 
 
-def outdated(description: Any) -> bool:
-    """Whether a spec written by `plain` names a version that this code no longer makes, at any depth."""
-    if isinstance(description, Mapping):
-        version = VERSIONS.get(str(description.get("spec")))
-        traces = VERSIONS["TraceOf"]
-        old = description.get("version") != version or description.get("traces", traces) != traces
-        return old or any(map(outdated, description.values()))
-    return isinstance(description, list) and any(map(outdated, description))
+def is_store(folder: Path) -> bool:
+    """Whether a folder holds a result of ours, or what a run leaves of one, or nothing at all."""
+    names = [entry.name for entry in os.scandir(folder) if entry.name != LOCKS]
+    return not names or bool(reading.archived(folder)) or any(_ours(name) or SCRATCH.fullmatch(name) for name in names)
+
+
+def _ours(name: str) -> bool:
+    """Whether a file name is exactly that of a result, of its provenance, or of either set aside."""
+    aside = SET_ASIDE.fullmatch(name)
+    name = aside[1] if aside else name
+    return is_result(name) or is_result(name, note=True)
+
+
+def _check_store(folder: Path, shipped_too: bool) -> None:
+    """Raise `BadInput` for a folder that is no store, and for shipped results unless these are meant."""
+    if not folder.is_dir() or not is_store(folder):
+        raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
+    if not shipped_too and is_shipped(folder):
+        raise BadInput(f"{folder} holds the results that ship with the repository: say --yes if these are meant.")
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder is the store that ships in the data/ of a repository."""
+    place = folder.resolve()
+    return place.name == "store" and (place.parent / "checksums.json").is_file()
 
 
 def garbage(folder: Path) -> list[Path]:
-    """Files that nothing will read: what was set aside, remains of killed writers, results of outdated versions."""
+    """Files that nothing will read: what was set aside, remains of killed writers, results of outdated versions.
+
+    Only names that a store gives count, and of them only files, links and pipes, never folders.
+    """
     results(folder)
-    waste = list(folder.glob(f"*{ASIDE}"))
-    waste += [path for path in folder.glob(".*") if path.is_file() and not _alive(path)]
-    for name, note in notes([folder]).items():
-        if outdated(note["spec"]):
-            waste += [p for p in folder.glob(f"{name}.*") if p.suffix in (*SUFFIXES, ".json")]
+    there = [Path(entry.path) for entry in os.scandir(folder) if not entry.is_dir(follow_symlinks=False)]
+    waste = [path for path in there if path.name.endswith(ASIDE) and _ours(path.name)]
+    waste += [path for path in there if _abandoned(path)]
+    old = {name for name, note in notes([folder]).items() if outdated(note["spec"])}
+    waste += [path for path in there if path.stem in old and _ours(path.name)]
     return sorted(waste)
 
 
-def _alive(path: Path) -> bool:
-    """Whether a scratch file's process may still be writing it; it may run on another machine, so for an hour."""
-    number = next((part for part in path.name.split(".")[:1:-1] if part.isdigit()), "")
+def _abandoned(path: Path) -> bool:
+    """Whether a scratch file's process has ended; it may run on another machine, so not for an hour."""
+    found = SCRATCH.fullmatch(path.name)
+    known = found and (found["key"] is None or is_result(f"{found['key']}{found['end']}", note=found["end"] == ".json"))
+    if not known:
+        return False
     try:
-        os.kill(int(number), 0)
-        return True
-    except (ValueError, OverflowError, PermissionError):
-        return True
+        os.kill(int(found["pid"]), 0)
+        return False
+    except (OverflowError, PermissionError):
+        return False
     except ProcessLookupError:
-        return time.time() - path.stat().st_mtime < 3600
+        return time.time() - path.lstat().st_mtime >= 3600
 
 
-def collect(folder: Path, dry_run: bool = False) -> tuple[int, int]:
-    """Remove `garbage` and lock files that nobody holds; returns how many files and bytes went (or would)."""
+def collect(folder: Path, dry_run: bool = False, shipped_too: bool = False) -> tuple[int, int]:
+    """Remove `garbage` and lock files that nobody holds; returns how many files and bytes went (or would).
+
+    Raises `BadInput` for a folder that is no store, and for the shipped one unless ``shipped_too``.
+    """
+    _check_store(folder, shipped_too or dry_run)
     waste = garbage(folder)
-    size = sum(path.stat().st_size for path in waste)
+    size = sum(path.lstat().st_size for path in waste)
     if not dry_run:
         for path in waste:
             path.unlink(missing_ok=True)
@@ -109,55 +159,130 @@ def _drop_locks(folder: Path) -> None:
     from filelock import FileLock, Timeout
 
     for path in folder.glob("*"):
+        name = path.name.removesuffix(".lock").removesuffix(".aside")
+        if path.is_symlink() or not path.is_file() or not (_ours(name) or _ours(f"{name}.json")):
+            continue
         try:
             with FileLock(path, timeout=0):
                 path.unlink(missing_ok=True)
-        except Timeout:
+        except (Timeout, OSError):
             continue
 
 
-def export(keys: Iterable[str], sources: Sequence[Path], target: Path, exact: bool = False) -> int:
-    """Copy these sound results from the first source that has each; returns the target's size in bytes.
-
-    ``exact`` makes the target hold no other result. Nothing is written unless all are found.
-    """
-    sources = [Path(source) for source in sources]
-    if target.resolve() == sources[0].resolve():
-        raise BadInput(f"a store cannot be exported onto itself ({target}): choose another folder.")
-    found: list[Path] = []
+def _found(keys: Iterable[str], folders: Sequence[Path], sources: Sequence[Path]) -> list[Path]:
+    """The first sound result of each key; raises `BadInput` where there is none."""
+    found = []
+    inside = [reading.archived(folder) for folder in folders]
     for name in sorted(set(keys)):
-        candidates = [folder / f"{name}{suffix}" for folder in (*sources, target) for suffix in SUFFIXES]
-        path = next((p for p in candidates if p.is_file() and not fault(p)), None)
+        places = [
+            path
+            for folder, members in zip(folders, inside, strict=True)
+            for suffix in SUFFIXES
+            for path in (folder / f"{name}{suffix}", members.get(f"{name}{suffix}"))
+            if path is not None and is_result(path.name)
+        ]
+        path = next((p for p in places if reading.stamp(p) is not None and not fault(p)), None)
         if path is None:
             raise BadInput(f"{name} is not sound in {' or '.join(map(str, sources))}: run what makes it first.")
-        found += [path.with_suffix(".json"), path]  # provenance first, as `Store.put` does
-    target.mkdir(parents=True, exist_ok=True)
-    if exact:
-        kept, kinds = {path.name for path in found}, {kind.lower() for kind in VERSIONS}
-        for path in target.iterdir():
-            ours = path.is_file() and path.name.lstrip(".").split("-")[0] in kinds
-            if ours and path.name not in kept:
-                path.unlink()
-    for path in found:
-        if path.parent.resolve() != target.resolve():
-            scratch = target / f".{path.stem}.{os.getpid()}{path.suffix}"
-            shutil.copyfile(path, scratch)
-            os.replace(scratch, target / path.name)
+        found.append(path)
+    return found
+
+
+def _check_target(target: Path, sources: Sequence[Path], shipped_too: bool) -> None:
+    if target.resolve() == sources[0].resolve():
+        raise BadInput(f"a store cannot be exported onto itself ({target}): choose another folder.")
+    if target.exists() or target.is_symlink():
+        if not target.is_dir():
+            raise BadInput(f"{target} is no folder: name a new one, or a store.")
+        if not is_store(target):
+            raise BadInput(f"{target} holds other files and no result: name a new folder, or a store.")
+        if not shipped_too and is_shipped(target):
+            raise BadInput(f"{target} holds the results that ship with the repository: say --yes if these are meant.")
+
+
+def export(
+    keys: Iterable[str], sources: Sequence[Path], target: Path, exact: bool = False, shipped_too: bool = False
+) -> int:
+    """Copy these sound results from the first source that has each; returns the target's size in bytes.
+
+    ``exact`` makes the target hold no other result. Nothing is written unless all are found. Raises `BadInput` for a
+    target with other files but no result, and for the shipped store unless ``shipped_too``.
+    """
+    sources = [Path(source) for source in sources]
+    _check_target(target, sources, shipped_too)
+    found = _found(keys, [*sources, *([target] if target.is_dir() else [])], sources)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if exact:
+            _remove_others(target, {part.name for path in found for part in (path, path.with_suffix(".json"))})
+        for path in found:
+            if path.parent.resolve() != target.resolve():
+                write_pair(target / path.name, *_both(path), locked=(target / LOCKS).is_dir())
+    except OSError as error:
+        raise BadInput(f"{target} cannot be written ({error.strerror or error}): choose another folder.") from None
     return sum(path.stat().st_size for path in target.iterdir() if path.is_file())
 
 
-def adopt(source: Path, target: Path) -> tuple[int, int, dict[Path, str]]:
+def _both(path: Path) -> tuple[bytes, bytes]:
+    """Data and provenance of a sound result, as they are."""
+    note = path.with_suffix(".json")
+    return reading.read(path, reading.size(path)), reading.read(note, reading.size(note))
+
+
+def _remove_others(folder: Path, kept: Iterable[str]) -> None:
+    """Remove a store's results, what was set aside, and remains of writers; all other files stay."""
+    for entry in list(os.scandir(folder)):
+        ours = _ours(entry.name) or SCRATCH.fullmatch(entry.name)
+        if ours and entry.name not in kept and not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.path)
+
+
+def pack(groups: Mapping[str, Iterable[str]], sources: Sequence[Path], target: Path, shipped_too: bool = False) -> int:
+    """Make a folder hold just these results, as an archive for each group of keys; returns its size in bytes.
+
+    A key in several groups lies in the first. The bytes follow from the results alone, so that nothing changes where
+    no result has. Nothing is written unless all are found. Archives of results that are in no group go, as do results
+    beside them; other files stay. Raises `BadInput` as `export` does.
+    """
+    sources, seen = [Path(source) for source in sources], set()
+    _check_target(target, [*sources, Path("")], shipped_too)
+    content: dict[str, dict[str, bytes]] = {}
+    for group, keys in groups.items():
+        if not re.fullmatch(r"[\w-]+", group):
+            raise BadInput(f"an archive is named by letters, digits, - and _, got {group!r}.")
+        names = sorted(set(keys) - seen)
+        seen |= set(names)
+        content[group] = {}
+        for path in _found(names, [*sources, *([target] if target.is_dir() else [])], sources):
+            content[group][path.name], content[group][f"{path.stem}.json"] = _both(path)
+    target.mkdir(parents=True, exist_ok=True)
+    old = {path for path in reading.archives(target) if {p.parent for p in reading.archived(target).values()} & {path}}
+    for group, members in content.items():
+        final = target / f"{group}{reading.ARCHIVE}"
+        old.discard(final)
+        with reading.scratch(final) as (scratch, file):
+            reading.pack(members.items(), file)
+            file.close()
+            if not final.is_file() or final.read_bytes() != scratch.read_bytes():
+                os.replace(scratch, final)
+    for path in old:
+        path.unlink()
+    _remove_others(target, ())
+    return sum(path.stat().st_size for path in target.iterdir() if path.is_file())
+
+
+def adopt(source: Path, target: Path, shipped_too: bool = False) -> tuple[int, int, dict[Path, str]]:
     """Copy into ``target`` the sound results of another store that it lacks.
 
     Returns how many were copied, how many it already had, and the damaged ones, which are left out.
     """
     bad = verify(source)
     there = {path.name for path in results(target) if not fault(path)} if target.is_dir() else set()
-    names = [path for path in results(source) if path not in bad]
-    new = [path.stem for path in names if path.name not in there]
-    target.mkdir(parents=True, exist_ok=True)
+    names = {path.name: path.stem for path in results(source) if path not in bad}
+    new = [stem for name, stem in names.items() if name not in there]
     if new:
-        export(new, [source], target)
+        export(new, [source], target, shipped_too=shipped_too)
+    target.mkdir(parents=True, exist_ok=True)
     return len(new), len(names) - len(new), bad
 
 

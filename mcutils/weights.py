@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from .data import Inputs, joined, take, to
 from .data import count as examples
 from .errors import BadInput, flag, instance, number, path_of, whole
 from .models import build, check_module, copied, is_named, reason
+from .reading import writing
 
 Tensors = Mapping[str, Tensor]
 BATCHNORM = nn.modules.batchnorm._BatchNorm
@@ -352,11 +354,10 @@ def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, wei
     return replace(weights, buffers={k: v.detach().clone() for k, v in module.named_buffers()})
 
 
-def save(path: str | Path, points: Sequence[Weights]) -> None:
+def save(path: str | Path | BinaryIO, points: Sequence[Weights]) -> None:
     """Write one or more weights of one architecture as a safetensors file."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as written
 
-    path = path_of(path)
     check_same_shape(points)
     tensors = {}
     for k, point in enumerate(points):
@@ -367,19 +368,35 @@ def save(path: str | Path, points: Sequence[Weights]) -> None:
     meta = {"model": points[0].model, "points": str(len(points)), "recipe": recipe}
     if points[0].frozen:
         meta["frozen"] = json.dumps(sorted(points[0].frozen))
-    save_file(tensors, str(path), metadata=meta)
+    with writing(path) as file:
+        file.write(written(tensors, meta))
 
 
-def load(path: str | Path, net: nn.Module | None = None) -> list[Weights]:
-    """Read weights written by `save`; a module of the user's own is given as the skeleton ``net``."""
-    from safetensors import safe_open
+def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weights]:
+    """Read weights written by `save`; a module of the user's own is given as the skeleton ``net``.
 
-    with safe_open(str(path), framework="pt") as file:
-        meta = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    Raises `BadInput` where a tensor of the network is missing, or of another shape or dtype.
+    """
+    from safetensors.torch import load as tensors_of
+
+    data = path.read() if hasattr(path, "read") else path_of(path).read_bytes()
+    tensors = tensors_of(data)  # which has checked the header that is read here
+    meta = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
     recipe = json.loads(meta["recipe"])
     if net is None and recipe is None:
-        raise BadInput(f"{path} holds weights of {meta['model']}, which is not a named model: pass net=, its module.")
+        raise BadInput(f"the file holds weights of {meta['model']}, which is not a named model: pass net=, its module.")
+    with torch.device("meta"):  # a network that the file names takes no memory before it is known to be the file's
+        wanted = net if net is not None else build(seed=0, **recipe)
+    points = int(meta["points"])
+    named = [("params", wanted.named_parameters()), ("buffers", wanted.named_buffers())]
+    like = {f"{group}/{name}": value for group, found in named for name, value in found}
+    names = {f"{k}/{name}" for k in range(points) for name in like} if points <= len(tensors) else set()
+    if names != set(tensors):
+        raise BadInput(f"the file does not hold the tensors of {points} networks {meta['model']}.")
+    for name, value in tensors.items():
+        own = like[name.partition("/")[2]]
+        if value.shape != own.shape or value.dtype.is_floating_point != own.dtype.is_floating_point:
+            raise BadInput(f"{name} in the file is {tuple(value.shape)} of {value.dtype}, not {tuple(own.shape)}.")
     net = copy.deepcopy(net) if net is not None else build(seed=0, **recipe)
     net.requires_grad_(False)
     params, buffers = [n for n, _ in net.named_parameters()], [n for n, _ in net.named_buffers()]
@@ -391,5 +408,5 @@ def load(path: str | Path, net: nn.Module | None = None) -> list[Weights]:
             meta["model"],
             frozenset(json.loads(meta.get("frozen", "[]"))),
         )
-        for k in range(int(meta["points"]))
+        for k in range(points)
     ]

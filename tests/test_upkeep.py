@@ -64,7 +64,8 @@ def made(tiny):
     rows = {split: np.arange(4) for split in ("retain", "forget", "valid", "test")}
     logits = {split: np.random.default_rng(0).normal(size=(1, 4, 10)).astype(np.float16) for split in rows}
     traces = [Trace(np.array([0.0]), logits, rows, rows, {"kind": kind}) for kind in ("unlearned", "untrained")]
-    return dict(zip(SECONDS, (nets[0], nets[1], end, *traces, ProfileOf({"t": np.array([0.0])})), strict=True))
+    profile = ProfileOf({"t": np.array([0.0]), "gap": np.float64(0.1), "metric/RA": np.array([0.5])})
+    return dict(zip(SECONDS, (nets[0], nets[1], end, *traces, profile), strict=True))
 
 
 @pytest.fixture
@@ -277,7 +278,7 @@ def test_remains_of_killed_writers_go_those_of_live_ones_stay(store, dead):
     old = [scratch(store, dead, hours=2), store.folder / f".probe.{dead}"]
     old[1].write_text("")
     os.utime(old[1], (0, 0))
-    for name in (".gitignore", ".a.b.c", f".{dead}", f".{key(TRACE)}.{2**80}.npz"):
+    for name in (".gitignore", ".a.b.c", f".{dead}", f".{key(TRACE)}.{2**80}.npz", f".mine.{dead}.npz"):
         (store.folder / name).write_text("")
         os.utime(store.folder / name, (0, 0))
     assert recent == old[0] and garbage(store.folder) == sorted(old)
@@ -324,15 +325,17 @@ def test_locks_in_use_are_kept(store):
 def test_export_makes_a_layer_of_just_these(tmp_path, store):
     target = tmp_path / "layer"
     target.mkdir()
-    (target / "profile-0123.npz").write_text("from another day")
+    (target / f"profile-{20 * '0'}.npz").write_text("from another day")
     (target / "notes.txt").write_text("stray")
+    (target / "profile-0123.npz").write_text("not of our form")
     before = listing(store.folder)
     size = export([key(PROFILE), key(ORIGINAL)], [store.folder], target, exact=True)
     files = [p for s in (PROFILE, ORIGINAL) for p in (file_of(store, s), note_of(store, s))]
     assert (target / "notes.txt").read_text() == "stray", "only results are replaced, never a user's own files"
-    (target / "notes.txt").unlink()
+    for name in ("notes.txt", "profile-0123.npz"):
+        (target / name).unlink()
     assert {p.name: p.read_bytes() for p in target.iterdir()} == {p.name: p.read_bytes() for p in files}
-    assert size == sum(p.stat().st_size for p in files) + len("stray")
+    assert size == sum(p.stat().st_size for p in files) + len("stray") + len("not of our form")
     assert listing(store.folder) == before
     reader = Store(tmp_path / "empty", [target])
     assert {spec for spec in SECONDS if spec in reader} == {PROFILE, ORIGINAL}
@@ -341,8 +344,8 @@ def test_export_makes_a_layer_of_just_these(tmp_path, store):
 def test_export_adds_to_what_is_there_unless_exact(tmp_path, store):
     target = tmp_path / "layer"
     target.mkdir()
-    (target / "notes.txt").write_text("stray")
     export([key(PROFILE)], [store.folder], target)
+    (target / "notes.txt").write_text("stray")
     size = export([key(TRACE), key(TRACE)], [store.folder], target)
     assert names(target) == {"notes.txt"} | pair(store, PROFILE, TRACE)
     assert size == sum(p.stat().st_size for p in target.iterdir())

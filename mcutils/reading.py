@@ -1,0 +1,242 @@
+"""Files that may be anything: bounded reading of regular files and of members of archives, exclusive writing."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import secrets
+import stat
+import sys
+import time
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from .errors import path_of
+
+NAME = re.compile(r"([a-z]+)-[0-9a-f]{20}\.(npz|safetensors|json)")  # a result's data, or its provenance
+ARCHIVE = ".zip"
+LARGEST_ARRAYS = 2**31  # bytes that the arrays of one npz may take
+MOST_ARRAYS = 4096
+# Neither follow a link nor wait for a pipe, where the system knows how to say so.
+CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
+RECENT = 10**9  # ns within which a folder may change again without another time of change
+
+
+class Unfit(OSError):
+    """What lies in a file's place is no file that is ever read: a link, a folder, a pipe, or far too large."""
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a regular file; a link is not followed and a pipe not waited for."""
+    try:
+        number = os.open(path, os.O_RDONLY | CAREFUL | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        with suppress(OSError):
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                raise Unfit(f"{path.name} is no regular file") from None
+        raise error from None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise Unfit(f"{path.name} is no regular file")
+    return os.fdopen(number, "rb")
+
+
+def in_archive(path: Path) -> bool:
+    """Whether a path names a member of an archive: that of the archive with the member's name behind it."""
+    return path.parent.suffix == ARCHIVE
+
+
+def pieces(path: Path, limit: int) -> Iterator[bytes]:
+    """The bytes of a regular file, or of an archive's member, in pieces.
+
+    Raises `Unfit` for what is neither or larger than ``limit`` bytes, and `OSError` where it cannot be read.
+    """
+    if in_archive(path) and not path.parent.is_dir():
+        yield _member(path, limit)
+        return
+    with _open(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise Unfit(f"{path.name} is larger than {limit:,} bytes")
+        left = limit
+        while piece := file.read(2**20):
+            left -= len(piece)
+            if left < 0:
+                raise Unfit(f"{path.name} is larger than {limit:,} bytes")
+            yield piece
+
+
+def read(path: Path, limit: int) -> bytes:
+    """All bytes that `pieces` gives."""
+    return b"".join(pieces(path, limit))
+
+
+def stamp(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file, or the archive that holds it, is replaced or written to; None if it is missing."""
+    inside = in_archive(path) and not path.parent.is_dir()
+    try:
+        found = os.lstat(path.parent if inside else path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def size(path: Path) -> int:
+    """Bytes of a file or of an archive's member."""
+    if in_archive(path) and not path.parent.is_dir():
+        return _place(path)[1]
+    return os.lstat(path).st_size
+
+
+# Archives
+
+
+def archived(folder: Path) -> dict[str, Path]:
+    """Members of a folder's archives by name, each with its path; the archive first in order of name wins."""
+    found: dict[str, Path] = {}
+    for archive in reversed(archives(folder)):
+        found |= {name: archive / name for name in _directory(archive, stamp(archive))}
+    return found
+
+
+_LISTED: dict[Path, tuple[int, list[Path]]] = {}
+
+
+def archives(folder: Path) -> list[Path]:
+    """The archives in a folder, in order of name; links and all that is no regular file are passed over."""
+    try:
+        changed = os.stat(folder).st_mtime_ns
+        if folder in _LISTED and _LISTED[folder][0] == changed:
+            return _LISTED[folder][1]
+        with os.scandir(folder) as entries:
+            names = [e.name for e in entries if e.name.endswith(ARCHIVE) and e.is_file(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = [folder / name for name in sorted(names) if not name.startswith(".")]
+    if time.time_ns() - changed > RECENT:
+        _LISTED[folder] = changed, found
+    return found
+
+
+@lru_cache(maxsize=256)
+def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:  # noqa: ARG001
+    """Offset, bytes and CRC-32 of an archive's members: only stored ones of a result's name that occurs once."""
+    try:
+        with _open(archive) as file, zipfile.ZipFile(file) as content:
+            infos = content.infolist()
+    except PermissionError:
+        raise
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, MemoryError):
+        print(f"damaged archive {archive.name}: it is left out, its results are computed again", file=sys.stderr)
+        return {}
+    names = [info.filename for info in infos]
+    found = {}
+    for info in infos:
+        plain = info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
+        if NAME.fullmatch(info.filename) and plain and info.compress_size == info.file_size:
+            found[info.filename] = info.header_offset, info.file_size, info.CRC
+    twice = {name for name in found if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    if twice:
+        print(f"archive {archive.name} holds {min(twice)} twice: it is left out and computed again", file=sys.stderr)
+    return {name: place for name, place in found.items() if name not in twice}
+
+
+def _place(path: Path) -> tuple[int, int, int]:
+    try:
+        return _directory(path.parent, stamp(path.parent))[path.name]
+    except KeyError:
+        raise FileNotFoundError(f"{path.parent.name} holds no {path.name}") from None
+
+
+def _member(path: Path, limit: int) -> bytes:
+    offset, length, crc = _place(path)
+    if length > limit:
+        raise Unfit(f"{path.name} is larger than {limit:,} bytes")
+    with _open(path.parent) as file:
+        file.seek(offset)
+        head = file.read(30)  # a local header: signature, ..., lengths of name and extra field
+        skip = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+        file.seek(skip, os.SEEK_CUR)
+        data = file.read(length)
+    if head[:4] != b"PK\x03\x04" or len(data) != length or zlib.crc32(data) != crc:
+        raise Unfit(f"{path.name} is damaged in {path.parent.name}")
+    return data
+
+
+def pack(members: Iterable[tuple[str, bytes]], file: BinaryIO) -> None:
+    """Write an archive: members stored as they are, in order of name, without dates, so that equal ones are equal."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as content:
+        for name, data in sorted(members):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.create_system, info.external_attr = 3, 0o644 << 16
+            content.writestr(info, data)
+
+
+# Writing
+
+
+@contextmanager
+def scratch(final: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file beside the one it will be renamed to, made with the rights that the umask leaves.
+
+    It is made exclusively, so that no link is followed, and removed unless it was renamed, whatever happened.
+    """
+    path = final.with_name(f".{final.stem}.{os.getpid()}.{secrets.token_hex(4)}{final.suffix}")
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CAREFUL, 0o666)
+    try:
+        with os.fdopen(number, "wb") as file:
+            yield path, file
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def writing(target: str | Path | BinaryIO) -> Any:
+    """A file to write to, opened where only its path is given."""
+    return nullcontext(target) if hasattr(target, "write") else open(path_of(target), "wb")  # type: ignore[arg-type]
+
+
+# Arrays
+
+
+def load_arrays(source: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> dict[str, np.ndarray]:
+    """The arrays of an npz; nothing is unpickled, and what its headers claim is compared before anything is read.
+
+    Raises `ValueError` for arrays of more than ``limit`` bytes in all, a name that occurs twice, or a claim that is
+    not what the archive holds; else what `zipfile` raises.
+    """
+    opened = nullcontext(source) if hasattr(source, "read") else open(path_of(source), "rb")  # type: ignore[arg-type]
+    with opened as file, zipfile.ZipFile(file) as content:
+        infos = content.infolist()
+        names = [info.filename.removesuffix(".npy") for info in infos]
+        if len(infos) > MOST_ARRAYS or len(set(names)) < len(names):
+            raise ValueError("an array occurs twice, or there are too many")
+        if sum(info.file_size for info in infos) > limit:
+            raise ValueError(f"its arrays claim more than {limit:,} bytes")
+        found = {}
+        for name, info in zip(names, infos, strict=True):
+            member = io.BytesIO(content.read(info))
+            _check_claim(member, info.file_size)
+            member.seek(0)
+            found[name] = np.lib.format.read_array(member, allow_pickle=False)
+    return found
+
+
+def _check_claim(member: Any, length: int) -> None:
+    """Raise `ValueError` unless a member's header claims as many bytes as follow it."""
+    reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(member)
+    if version not in reader:
+        raise ValueError(f"an array of format {version} is not read")
+    shape, _, dtype = reader[version](member)
+    count = 1
+    for n in shape:
+        count *= n
+    if not dtype.hasobject and (min(shape, default=0) < 0 or count * dtype.itemsize != length - member.tell()):
+        raise ValueError(f"an array claims shape {shape}, which is not what it holds")
