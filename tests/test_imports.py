@@ -10,10 +10,11 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mcutils"
 ORDER = (
-    "errors identity plugins files reading settings engines data own_data models weights objectives edits optimizers"
-    " training unlearning curves traces metrics cues connectivity similarity planes extensions specs profiles forms"
-    " store upkeep runs conditions study shipped claims walks verdicts experiments planning search tables condition_tables metric_tables"
-    " plots condition_plots metric_plots toy sources explorer explorer_plots widgets bench reproduce commands __main__"
+    "errors identity plugins files reading settings engines data own_data models weights objectives edits"
+    " optimizers training unlearning curves traces metrics cues connectivity similarity planes extensions specs"
+    " profiles forms store upkeep runs conditions study shipped claims walks verdicts experiments planning search"
+    " tables condition_tables metric_tables plots condition_plots metric_plots toy sources explorer explorer_plots"
+    " widgets bench reproduce commands __main__"
 ).split()
 # Slow to import, or needed by few: imported inside the functions that use them.
 HEAVY = set(
