@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import torch
@@ -43,7 +44,12 @@ def _model(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     parameters = inspect.signature(function).parameters
     if "width" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return function
-    return lambda channels, classes, width=0: function(channels, classes)
+
+    @wraps(function)
+    def build(channels: int, classes: int, width: int = 0) -> Any:  # noqa: ARG001
+        return function(channels, classes)
+
+    return build
 
 
 def _dataset(name: str, function: Callable[..., Any]) -> Callable[..., Dataset]:
@@ -52,6 +58,7 @@ def _dataset(name: str, function: Callable[..., Any]) -> Callable[..., Dataset]:
     It may take ``path=``. Arrays are read as `own_data.task` reads them; without test examples a fifth is drawn.
     """
 
+    @wraps(function)
     def read(path: Any = None) -> Dataset:
         made = function(path=path) if "path" in inspect.signature(function).parameters else function()
         if isinstance(made, Dataset):
@@ -74,6 +81,10 @@ def _function(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     if function.__kwdefaults__ is None:
         function.__kwdefaults__ = {}
     return function
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
 def _names(what: str, given: str | Sequence[str], allowed: Sequence[str]) -> tuple[str, ...]:
@@ -115,7 +126,7 @@ def _metric(
     """A function ``(trace, *, references) -> (T,)``, see `metrics.Metric`."""
     choose("direction", direction, DIRECTIONS)
     seen, read = _names("split", splits, SPLITS), _names("reference", references, READ)
-    return Metric(name, function, direction, unit, formula, source, seen, read)
+    return Metric(name, function, direction, unit, formula or _first_line(function), source, seen, read)
 
 
 def _similarity(
@@ -132,7 +143,7 @@ def _similarity(
     choose("what a similarity needs", needs, CALLED)
     choose("value of similar models", alike, ("high", "low"))
     check_call("similarity", name, function, CALLED[needs].split())
-    return Similarity(name, formula, source, unit, alike, needs, function)
+    return Similarity(name, formula or _first_line(function), source, unit, alike, needs, function)
 
 
 kind("method", METHODS, _method, "net step")

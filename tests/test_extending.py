@@ -1,0 +1,121 @@
+"""Somebody else's package, and CONTRIBUTING word by word: one file each adds a method, a metric and a data set."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from mcutils.files import ROOT
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "tiny-unlearning"
+version = "0.1"
+[project.entry-points."mcutils.plugins"]
+tiny = "tiny_unlearning"
+[tool.hatch.build.targets.wheel]
+only-include = ["tiny_unlearning.py"]
+"""
+MODULE = '''
+"""A method, a metric and a data set of one's own."""
+import numpy as np
+import mcutils as mc
+from mcutils.objectives import Term, cross_entropy
+
+
+@mc.register("method", uses="both")
+def tiny_push(net, step, *, push=0.1):
+    """Retain loss minus a little forget loss."""
+    retain = cross_entropy(net(step.retain.x), step.retain.y)
+    return Term(1.0, retain), Term(-push, cross_entropy(net(step.forget.x), step.forget.y))
+
+
+@mc.register("metric", direction="retrained", splits="forget", unit="fraction")
+def tiny_surprise(trace, *, references):
+    """Share of forget examples that are wrong."""
+    return (trace.logits["forget"].argmax(-1) != trace.labels["forget"]).mean(axis=1)
+
+
+@mc.register("dataset")
+def tiny_squares():
+    """Images of 6 x 6 with a bright corner, which is the class."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((300, 6, 6)).astype("float32"), np.arange(300) % 4
+    for k, corner in enumerate([(0, 0), (0, 5), (5, 0), (5, 5)]):
+        x[y == k, corner[0], corner[1]] += 2
+    return x, y
+'''
+STUDY = """
+import sys, mcutils as mc
+from mcutils.planning import plan
+from mcutils.specs import metric_of
+engine, store = sys.argv[1:]
+study = mc.study("smoke", store, fresh=True, dataset="{dataset}", train_size=200, test_size=60, seeds=(1, 2), points=3)
+a, b = study.grid(method=["{method}"], seed=[1, 2])
+path = study.profile(study.path(a, b))
+specs = [path, metric_of(path, "{metric}")]
+print("to compute", sum(row["to compute"] for row in plan(specs, study.store)))
+found = study.run(specs, engine=engine, workers=2)
+print("values", found[1]["values"].round(6).tolist())
+assert mc.explore(study, path.trace.model) is not None
+print("left", sum(row["to compute"] for row in plan(specs, study.store)))
+"""
+
+
+def ran(*asked, cwd, **extra):
+    environment = {**{k: v for k, v in os.environ.items() if not k.startswith("MCUTILS")}, **extra}
+    done = subprocess.run([sys.executable, *map(str, asked)], cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def check(folder, names, extra):
+    """All three show in `list`; a study of them is planned, run by both engines alike, and explored."""
+    for kind, name in (("methods", names["method"]), ("metrics", names["metric"]), ("datasets", names["dataset"])):
+        rows = json.loads(ran("-m", "mcutils", "list", kind, "--json", cwd=folder, **extra).stdout)
+        (row,) = [row for row in rows if row["name"] == name]
+        assert len(row["about"]) > 10
+    script = folder / "study.py"
+    script.write_text(STUDY.format(**names))
+    said = {e: ran(script, e, folder / e, cwd=folder, **extra) for e in ("serial", "local")}
+    values = {e: re.search(r"values (.*)", one.stdout)[1] for e, one in said.items()}
+    assert values["serial"] == values["local"]
+    for one in said.values():
+        assert re.search(r"to compute [1-9]", one.stdout) and "left 0" in one.stdout
+        assert "untuned" in one.stderr
+
+
+def test_an_installed_package_adds_a_method_a_metric_and_a_data_set(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "pyproject.toml").write_text(PROJECT)
+    (source / "tiny_unlearning.py").write_text(MODULE)
+    site = tmp_path / "site"
+    pip = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", site, source]
+    ran(*pip, cwd=tmp_path)
+    work = tmp_path / "work"
+    work.mkdir()
+    names = {"method": "tiny_push", "metric": "tiny_surprise", "dataset": "tiny_squares"}
+    check(work, names, {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"})
+
+
+def test_contributing_followed_word_by_word(tmp_path):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n# (my_[a-z]+\.py)\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / code[0]).write_text(code[1])
+    assert f"MCUTILS_PLUGINS={code[0]}" in text
+    found = dict(re.findall(r'@mc\.register\("(method|metric|dataset)"[^)]*\)\ndef (\w+)', code[1]))
+    check(tmp_path, found, {"MCUTILS_PLUGINS": code[0], "PYTHONPATH": str(ROOT)})
+
+
+@pytest.mark.parametrize("asked", ["nowhere.py", "no_such_module", "broken.py"])
+def test_a_plugin_that_cannot_be_loaded_is_one_sentence(tmp_path, asked):
+    (tmp_path / "broken.py").write_text("raise ValueError('its own mistake')")
+    said = ran("-c", "import mcutils", cwd=tmp_path, MCUTILS_PLUGINS=asked, PYTHONPATH=str(ROOT)).stderr
+    assert f"the plugin {asked} is left out" in said and "Traceback" not in said
