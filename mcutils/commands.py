@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .engines import cores
 from .files import BUILD, switched
 from .planning import plan, plan_text
 from .reproduce import (
@@ -27,7 +28,7 @@ from .reproduce import (
     shown,
     table,
 )
-from .runs import cores, missing
+from .runs import missing
 from .settings import BadInput, choose
 from .specs import Spec
 from .store import DENIED

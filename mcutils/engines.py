@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib.util
 import math
 import os
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
+from .errors import number, path_of, shown
+from .files import counted
 from .settings import FOLDER, BadInput, tomllib
 
 if TYPE_CHECKING:
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
     from distributed import Client, SpecCluster
 
 ENGINES = ("serial", "local", "slurm")
-ANSWER = 10  # seconds that a scheduler at an address has to answer
+ANSWER = 10  # seconds that a scheduler at an address has to answer, unless MCUTILS_ANSWER_SECONDS says otherwise
+MOST = 10_000  # processes that one run may ask for
 STARTS = 3  # times that a cluster on this machine is started, if a worker is lost meanwhile
 CHECK = 30  # seconds between two looks at whether SLURM still knows our jobs
 # Dask has its workers give freed pages back at once; a third of a training loop then goes into page faults.
@@ -85,13 +89,38 @@ def check_engine(name: str | None) -> str:
         BadInput: the name is none of these, or ``slurm`` lacks the package that it needs.
     """
     name = os.environ.get("MCUTILS_ENGINE") or "local" if name is None else name
-    if name not in ENGINES and not re.fullmatch(r"[a-z]+://\S+", name):
+    if not isinstance(name, str) or (name not in ENGINES and not _is_address(name)):
         raise BadInput(
-            f"unknown engine {name!r}: choose one of {', '.join(ENGINES)} or an address such as tcp://host:8786."
+            f"unknown engine {shown(name)}: choose one of {', '.join(ENGINES)} or an address such as tcp://host:8786."
         )
     if name == "slurm" and importlib.util.find_spec("dask_jobqueue") is None:
         raise BadInput("engine 'slurm' needs dask-jobqueue: pip install 'mcutils[cluster]'.")
     return name
+
+
+def _is_address(text: str) -> bool:
+    found = re.fullmatch(r"(tcp|tls|ws|wss|ucx)://[^\s/?#]+:([0-9]{1,5})", text)
+    return bool(found) and 1 <= int(found[2]) <= 65535
+
+
+def worker_count(given: Any = None, name: str = "workers") -> int:
+    """Processes that compute: as given, else as the environment's ``MCUTILS_WORKERS`` says, else a core each."""
+    if given is None:
+        return counted("MCUTILS_WORKERS", os.environ.get("MCUTILS_WORKERS") or 0, 0, MOST) or cores()
+    return counted(name, given, 1, MOST)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def answer_seconds() -> float:
+    """Seconds that a scheduler at an address has to answer: the environment's ``MCUTILS_ANSWER_SECONDS``, else 10."""
+    given: Any = os.environ.get("MCUTILS_ANSWER_SECONDS") or ANSWER
+    with suppress(ValueError):
+        given = float(given)
+    return number("MCUTILS_ANSWER_SECONDS", given, 0.1, 3600)
 
 
 def cluster_settings(path: str | Path = "") -> ClusterSettings:
@@ -106,7 +135,7 @@ def cluster_settings(path: str | Path = "") -> ClusterSettings:
     own = str(path) or os.environ.get("MCUTILS_CLUSTER", "")
     values = _table(FOLDER / "cluster.toml")
     if own:
-        values |= _table(Path(own).expanduser())
+        values |= _table(path_of(own, "the settings of the cluster"))
     allowed = [field.name for field in fields(ClusterSettings)]
     unknown = sorted(set(values) - set(allowed))
     if unknown:
@@ -115,7 +144,7 @@ def cluster_settings(path: str | Path = "") -> ClusterSettings:
 
 
 def job_script(settings: ClusterSettings, folder: Path) -> str:
-    """The script of one SLURM job, as `connect` would submit it but for the scheduler's address and the worker's name.
+    """The script of one SLURM job, as `connect` submits it but for certificate, scheduler's address and worker's name.
 
     Args:
         settings: what the job asks for.
@@ -140,17 +169,18 @@ def gpu_names() -> tuple[str, ...]:
     return tuple(given[:count]) or tuple(map(str, range(count)))
 
 
-def worker_specs(workers: int, gpus: Sequence[str] = ()) -> dict[int, dict[str, Any]]:
+def worker_specs(workers: int, gpus: Sequence[str] = (), **more: Any) -> dict[int, dict[str, Any]]:
     """What `distributed.SpecCluster` starts: ``workers`` processes of one thread, or one for each GPU if fewer.
 
     Args:
         workers: number of processes wanted.
         gpus: names of the GPUs; each worker sees only its own and offers the resource ``{"GPU": 1}``.
+        more: further options of each.
     """
     from distributed import Nanny
 
     # What a result fails of comes back with it; a worker's own log tells only of a driver that left before it.
-    common = {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "silence_logs": SILENT}
+    common = {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "silence_logs": SILENT, **more}
     own: Sequence[dict[str, Any]] = [{"env": {"CUDA_VISIBLE_DEVICES": g}, "resources": {"GPU": 1}} for g in gpus]
     own = own[:workers] or [{}] * workers
     return {i: {"cls": Nanny, "options": {**common, **extra}} for i, extra in enumerate(own)}
@@ -164,6 +194,10 @@ def connect(engine: str, workers: int, folder: Path) -> Iterator[Client]:
     `cluster_settings`), waits until the first worker runs, and replaces jobs that end before the block does. An address
     is a running scheduler, which is left running. Submit work with `resources`.
 
+    Whoever can talk to a scheduler runs code as its owner. So ``local`` and ``slurm`` take TLS with a certificate made
+    for this one block, which only this user can read, and listen on this machine's own address or the cluster's
+    ``interface`` alone; a scheduler that somebody else starts is as safe as its Dask settings make it.
+
     Args:
         engine: ``local``, ``slurm`` or the address of a scheduler.
         workers: number of workers; a running scheduler keeps those it has.
@@ -176,7 +210,7 @@ def connect(engine: str, workers: int, folder: Path) -> Iterator[Client]:
         raise BadInput("engine 'serial' computes in this process and has nothing to connect to.")
     with ExitStack() as stack:
         if engine == "local":
-            client = _local(stack, worker_specs(workers, gpu_names()))
+            client = _local(stack, workers)
         elif engine == "slurm":
             client = _slurm(stack, workers, cluster_settings(), Path(folder))
         else:
@@ -277,18 +311,23 @@ def _close(what: Client | SpecCluster) -> None:
 # This machine
 
 
-def _local(stack: ExitStack, specs: dict[int, dict[str, Any]]) -> Client:
+def _local(stack: ExitStack, workers: int) -> Client:
     import dask
     from distributed import Client, Scheduler, SpecCluster
+    from distributed.security import Security
 
-    here = {"host": "127.0.0.1", "dashboard": True, "dashboard_address": DASHBOARD}
+    secret = {"security": Security.temporary(), "protocol": "tls://"}
+    here = {"host": "127.0.0.1", "dashboard": True, "dashboard_address": DASHBOARD, **secret}
+    specs = worker_specs(workers, gpu_names(), **secret)
     stack.enter_context(dask.config.set(KEEP_PAGES))
     with _undisturbed():
         for left in reversed(range(STARTS)):
             try:
                 with _deaf_children():
+                    scheduler = {"cls": Scheduler, "options": here}
+                    security = secret["security"]
                     cluster = SpecCluster(
-                        workers=specs, scheduler={"cls": Scheduler, "options": here}, silence_logs=ERRORS_ONLY
+                        workers=specs, scheduler=scheduler, security=security, silence_logs=ERRORS_ONLY
                     )
                 break
             except RuntimeError:  # a worker was lost before it had started
@@ -308,18 +347,20 @@ def _running(stack: ExitStack, address: str) -> Client:
     from distributed.comm import connect as dial
     from distributed.security import Security
 
+    limit = answer_seconds()
+
     async def answers() -> None:
         with_keys = Security().get_connection_args("client")
-        comm = await asyncio.wait_for(dial(address, timeout=ANSWER, **with_keys), ANSWER)
+        comm = await asyncio.wait_for(dial(address, timeout=limit, **with_keys), limit)
         await comm.close()
 
     # A client waits for ever for something that takes the connection and says nothing.
     try:
         with ThreadPoolExecutor(1) as other_thread:
             other_thread.submit(asyncio.run, answers()).result()
-        client = Client(address, timeout=ANSWER)
+        client = Client(address, timeout=limit)
     except Exception as error:
-        why = str(error) or f"no answer within {ANSWER} seconds"
+        why = " ".join(str(error).split()) or f"no answer within {limit:g} seconds, see MCUTILS_ANSWER_SECONDS"
         raise BadInput(f"no Dask scheduler answers at {address} ({why}).") from error
     stack.callback(_close, client)
     return client
@@ -365,8 +406,16 @@ def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Pa
         from dask_jobqueue.slurm import SLURMCluster, SLURMJob
     from distributed import Client
     from distributed.core import Status
+    from distributed.security import Security
+    from distributed.utils import get_ip, get_ip_interface
 
-    class ClosingJob(SLURMJob):
+    class OurJob(SLURMJob):
+        def __init__(self, *args: Any, security: Security, **options: Any) -> None:
+            own = copy.copy(security)
+            for name in ("tls_ca_file", "tls_worker_cert", "tls_worker_key"):  # file names in a line of shell
+                setattr(own, name, shlex.quote(getattr(security, name)))
+            super().__init__(*args, security=own, **options)
+
         async def close(self) -> None:
             await super().close()
             self.status = Status.closed  # a cluster that closes insists on it
@@ -375,9 +424,18 @@ def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Pa
         raise BadInput("engine 'slurm' needs the command sbatch, which this machine does not have.")
     logs = folder / "slurm-logs"
     logs.mkdir(parents=True, exist_ok=True)
-    here = {"scheduler_options": {"dashboard_address": DASHBOARD}, "silence_logs": ERRORS_ONLY}
+    try:
+        host = get_ip_interface(settings.interface) if settings.interface else get_ip()
+    except ValueError as error:
+        raise BadInput(f"interface of the cluster names a network card of this machine ({error}).") from None
+    here = {"scheduler_options": {"dashboard_address": DASHBOARD, "host": host}, "silence_logs": ERRORS_ONLY}
+    # The certificate's files are this user's alone, lie where every node sees them, and go with the cluster.
+    secret = {"security": Security.temporary(), "shared_temp_directory": str(logs.resolve())}
     with _undisturbed():
-        cluster = SLURMCluster(job_cls=ClosingJob, **_job(settings, folder), **here)
+        cluster = SLURMCluster(job_cls=OurJob, **_job(settings, folder), **here, **secret)
+        for name, kept in vars(cluster).items():
+            if name.startswith("_job_") and isinstance(getattr(kept, "name", None), str):
+                stack.callback(kept.close)
         stack.callback(_close, cluster)
         client = Client(cluster)
         stack.callback(_close, client)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import BadInput, path_of, shown
+from .errors import BadInput, path_of, shown, whole
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of the repository, if the package lies in one
@@ -40,12 +41,40 @@ def place(given: Any, variable: str, default: Path, name: str = "") -> Path:
     return path_of(given, name or variable)
 
 
+def counted(name: str, given: Any, low: int, high: int) -> int | None:
+    """A whole number from ``low`` to ``high``, also as a command line or a variable writes it; None for None."""
+    if isinstance(given, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", given.strip(" ")):
+        given = int(given)
+    return None if given is None else whole(name, given, low, high)
+
+
+def folder(path: Path, name: str) -> Path:
+    """Return the path of a folder that is there or may be made; `BadInput` for what is or lies below something else."""
+    try:
+        if path.exists() and not path.is_dir():
+            raise BadInput(f"the {name} {shown(str(path))} is not a folder.")
+        return path if path.is_dir() else folder(path.parent, name) and path
+    except OSError as error:
+        raise BadInput(f"the {name} {shown(str(path))} cannot be used as a folder ({error.strerror}).") from None
+
+
+def file_at(path: Path, name: str) -> Path:
+    """Return the path of an ordinary file that is there or may be written; `BadInput` for anything else."""
+    folder(path.parent, f"folder of {name}")
+    try:
+        if path.exists() and not path.is_file():
+            raise BadInput(f"{name} must name an ordinary file, but {shown(str(path))} is none.")
+    except OSError as error:
+        raise BadInput(f"{name} {shown(str(path))} cannot be used ({error.strerror}).") from None
+    return path
+
+
 def write_file(path: Path, data: str | bytes) -> None:
     """Write a file at once or not at all, into a folder that is made if need be; `BadInput` if it cannot be.
 
     The scratch file beside it is opened exclusively, so that no link is followed, and goes if anything fails.
     """
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    scratch = file_at(path, "what is written").with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

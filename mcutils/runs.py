@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ import torch
 from .cues import REPLACED, counterfactual, cue_use
 from .curves import Curve, fit_curve, geometry, weights_at
 from .data import Task
-from .engines import check_engine, connect, dashboard, resources
+from .engines import check_engine, connect, dashboard, resources, worker_count
+from .errors import choose, flag, shown
 from .metrics import METRICS
 from .planes import plane
 from .plugins import adopt, packaged, packed, unpacked
@@ -25,6 +27,7 @@ from .profiles import ProfileOf, profile
 from .settings import BadInput
 from .similarity import SIMILARITIES, Similarity, features, matrix
 from .specs import (
+    VERSIONS,
     Alike,
     CueUse,
     Data,
@@ -219,24 +222,26 @@ def run(
     Raises:
         RunFailed: when a result could not be computed; what does not depend on it has been.
     """
-    specs = list(specs)
-    engine = check_engine(engine or None)
-    workers = workers or _workers()
+    specs = _checked(specs)
+    engine, workers, load = check_engine(engine or None), worker_count(workers), flag("load", load)
     computed, tried = 0, set()
     for attempt in range(ROUNDS):
+        last = attempt + 1 == ROUNDS
         todo = missing(specs, store)
         reused = len({key(s) for s in specs if s in store} - tried)
         tried |= {key(s) for s in todo}
         _forbid(todo)
         now, failures = _computed(todo, store, engine, workers)
-        computed += now
-        again = attempt + 1 < ROUNDS and any(why.startswith(Damaged.__name__) for why in failures.values())
-        if not again:
-            found, lost = _load(specs if load and not failures else (), store)
-            if lost is None:
-                break
-            if attempt + 1 == ROUNDS:
-                raise lost
+        gone = [spec for spec in todo if spec not in failures and spec not in store]
+        computed += len(now - set(gone))
+        if not last and (gone or any(why.startswith(Damaged.__name__) for why in failures.values())):
+            continue
+        failures |= dict.fromkeys(gone, f"computed, but not in {store.folder}: do all workers see that folder?")
+        found, lost = _load(specs if load and not failures else (), store)
+        if lost is None:
+            break
+        if last:
+            raise lost
     skipped = sum(why.startswith(SKIPPED) for why in failures.values())
     counts = {"failed": len(failures) - skipped, "skipped": skipped}
     print(f"{reused} reused, {computed} computed" + "".join(f", {n} {word}" for word, n in counts.items() if n))
@@ -244,6 +249,17 @@ def run(
     if failures:
         raise RunFailed("\n".join(f"{describe(spec)}: {why}" for spec, why in failures.items()))
     return found
+
+
+def _checked(specs: Any) -> list[Spec]:
+    """What is wanted, as a list; `BadInput` for what is no spec."""
+    if isinstance(specs, (str, bytes)) or not isinstance(specs, Iterable):
+        raise BadInput(f"specs must be a list of specs, got {shown(specs)}.")
+    specs = list(specs)
+    for one in specs:
+        if kind_of(one) not in VERSIONS:
+            raise BadInput(f"specs must hold specs, such as those of a study, got {shown(one)}.")
+    return specs
 
 
 def _load(specs: Iterable[Spec], store: Store) -> tuple[list[Any], BadInput | None]:
@@ -259,33 +275,23 @@ def _load(specs: Iterable[Spec], store: Store) -> tuple[list[Any], BadInput | No
 
 
 def _forbid(todo: Sequence[Spec]) -> None:
-    if todo and os.environ.get("MCUTILS_COMPUTE") == "never":
+    if os.environ.get("MCUTILS_COMPUTE"):
+        choose("MCUTILS_COMPUTE", os.environ["MCUTILS_COMPUTE"], ["never"])
+    if todo and os.environ.get("MCUTILS_COMPUTE"):
         raise BadInput(
             f"{key(todo[0])} and {len(todo) - 1} more are not in the store; MCUTILS_COMPUTE=never forbids computing."
         )
 
 
-def _computed(todo: Sequence[Spec], store: Store, engine: str, workers: int) -> tuple[int, dict[Spec, str]]:
-    """Compute specs, parents first; returns how many were computed here, and why others were not."""
+def _computed(todo: Sequence[Spec], store: Store, engine: str, workers: int) -> tuple[set[Spec], dict[Spec, str]]:
+    """Compute specs, parents first; returns which were computed for this run, and why others were not."""
     if not todo:
-        return 0, {}
+        return set(), {}
     store.check_writable()
     many = min(workers, len(todo))
     serial = engine == "serial" or (engine == "local" and many == 1)
     with _progress(todo) as tick:
         return _serially(todo, store, tick) if serial else _together(todo, store, engine, many, tick)
-
-
-def _workers() -> int:
-    given = os.environ.get("MCUTILS_WORKERS", "0")
-    if not given.isdigit():
-        raise BadInput(f"MCUTILS_WORKERS is a number of processes, 0 for a core each, got {given!r}.")
-    return int(given) or cores()
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _report(**row: Any) -> None:
@@ -325,30 +331,31 @@ def _blame(spec: Spec, needs: Iterable[Spec], failures: dict[Spec, str]) -> str:
     return "" if bad is None else f"{SKIPPED} {describe(bad)} failed"
 
 
-def _serially(todo: Sequence[Spec], store: Store, tick: Callable[..., None]) -> tuple[int, dict[Spec, str]]:
+def _serially(todo: Sequence[Spec], store: Store, tick: Callable[..., None]) -> tuple[set[Spec], dict[Spec, str]]:
     failures: dict[Spec, str] = {}
-    words, threads = [], torch.get_num_threads()
+    words: dict[Spec, str] = {}
+    threads = torch.get_num_threads()
     try:
         for spec in todo:
             why = _blame(spec, needed(spec, store), failures)
             if not why:
                 try:
-                    words.append(ensure(spec, str(store.folder), tuple(map(str, store.layers))))
+                    words[spec] = ensure(spec, str(store.folder), tuple(map(str, store.layers)))
                 except Unwritable:  # nothing else could be kept either
                     raise
                 except Exception as error:  # whatever it is, what does not depend on it is still computed
                     why = f"{type(error).__name__}: {error}"
             if why:
                 failures[spec] = why
-            tick("failed" if why else words[-1])
+            tick("failed" if why else words[spec])
     finally:
         torch.set_num_threads(threads)
-    return words.count("computed"), failures
+    return {spec for spec, word in words.items() if word == "computed"}, failures
 
 
 def _together(
     todo: Sequence[Spec], store: Store, engine: str, workers: int, tick: Callable[..., None]
-) -> tuple[int, dict[Spec, str]]:
+) -> tuple[set[Spec], dict[Spec, str]]:
     from distributed import as_completed
 
     where = (str(store.folder.resolve()), tuple(str(p.resolve()) for p in store.layers))
@@ -356,7 +363,10 @@ def _together(
     needs = {spec: list(needed(spec, store)) for spec in todo}
     failures: dict[Spec, str] = {}
     errors: dict[Spec, Exception] = {}
-    words = []
+    words: dict[Spec, str] = {}
+    # A scheduler may serve other runs, of other stores or of this one: a name that two of them share would be one task,
+    # whose result lands in one store and is counted twice.
+    mine = secrets.token_hex(4)
     with connect(engine, workers, store.folder) as client:
         page = dashboard(client)
         if page:
@@ -365,18 +375,19 @@ def _together(
         asked, registrations = resources(client), packed()
         for rank, spec in enumerate(todo):
             ready = [futures[p] for p in needs[spec] if p in futures]
-            made = {"key": key(spec), "pure": False, "retries": 0, "priority": -rank, "resources": asked}
+            made = {"key": f"{key(spec)}-{mine}", "pure": False, "retries": 0, "priority": -rank, "resources": asked}
             futures[spec] = client.submit(ensure_there, registrations, spec, *where, *ready, **made)
         of = {f.key: spec for spec, f in futures.items()}
         # Not with_results: its gathering goes on while Ctrl-C closes the client, and what it meets then is lost.
         for future in as_completed(list(futures.values())):
+            spec = of[future.key]
             try:
-                words.append(future.result())
-                tick(words[-1])
+                words[spec] = future.result()
+                tick(words[spec])
             except Unwritable:
                 raise
             except Exception as error:
-                errors[of[future.key]] = error
+                errors[spec] = error
                 tick("failed")
     for spec in todo:
         why = _blame(spec, needs[spec], failures)
@@ -384,7 +395,7 @@ def _together(
             why = f"{type(errors[spec]).__name__}: {errors[spec]}"
         if why:
             failures[spec] = why
-    return words.count("computed"), failures
+    return {spec for spec, word in words.items() if word == "computed"}, failures
 
 
 def describe(spec: Spec) -> str:

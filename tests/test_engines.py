@@ -81,7 +81,27 @@ def test_engines_and_addresses_are_accepted(name):
     assert check_engine(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "Local", "pbs", "localhost:8786", "tcp:/host:1", "://", "tcp://", "tcp://a b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Local",
+        "pbs",
+        "localhost:8786",
+        "tcp:/host:1",
+        "://",
+        "tcp://",
+        "tcp://a b",
+        "tcp://a:99999",
+        "tcp://a",
+        "x://a:1",
+        "tcp://a:²",
+        3,
+        True,
+        ["local"],
+        b"local",
+    ],
+)
 def test_anything_else_is_refused_with_a_list(name):
     with pytest.raises(BadInput, match=r"choose one of serial, local, slurm or an address such as tcp://host:8786"):
         check_engine(name)
@@ -257,7 +277,27 @@ def test_a_local_worker_computes_with_one_thread_and_keeps_its_pages(client):
 
 def test_nothing_listens_beyond_this_machine(client):
     addresses = [client.scheduler.address, *client.nthreads()]
-    assert all(address.startswith("tcp://127.0.0.1:") for address in addresses)
+    assert all(address.startswith("tls://127.0.0.1:") for address in addresses)
+    for pid in (os.getpid(), *client.run(os.getpid).values(), *client.run(os.getppid).values()):
+        open_ones = psutil.Process(pid).net_connections("tcp")
+        assert {one.laddr.ip for one in open_ones if one.status == psutil.CONN_LISTEN} <= {"127.0.0.1"}
+
+
+def test_nobody_without_the_certificate_can_hand_work_to_our_scheduler_or_workers(client, tmp_path, monkeypatch):
+    """Whoever could would run code as this user."""
+    from distributed import Client
+    from distributed.security import Security
+
+    monkeypatch.setenv("MCUTILS_ANSWER_SECONDS", "1")
+    for address in (client.scheduler.address, *client.nthreads()):
+        plain = address.replace("tls://", "tcp://")
+        with pytest.raises(BadInput, match="no Dask scheduler answers"), connect(plain, 1, tmp_path):
+            pass
+        with pytest.raises(BadInput, match="no Dask scheduler answers"), connect(address, 1, tmp_path):
+            pass
+        with pytest.raises(OSError):
+            Client(address, security=Security.temporary(), timeout=1)
+    assert client.submit(add, 1, 2, pure=False).result() == 3
 
 
 def test_the_page_shown_is_one_that_tells_of_the_workers(client):
@@ -347,8 +387,8 @@ def test_a_gpu_is_asked_for_only_where_all_workers_have_one(client):
     from distributed import Client
 
     assert resources(client) == {}
-    extra = {"cls": client.cluster.worker_spec[0]["cls"], "options": worker_specs(1, ["0"])[0]["options"]}
-    with Client(client.scheduler.address) as other:
+    extra = worker_specs(1, ["0"], security=client.security, protocol="tls://")[0]
+    with Client(client.scheduler.address, security=client.security) as other:
         client.cluster.worker_spec["gpu"] = extra
         client.cluster.sync(engines._settled, client.cluster)
         try:
@@ -364,17 +404,21 @@ def test_a_gpu_is_asked_for_only_where_all_workers_have_one(client):
 
 
 def test_a_running_scheduler_is_used_and_left_running(client, tmp_path):
-    with connect(client.scheduler.address, 9, tmp_path) as other:
-        assert other.cluster is None and len(other.nthreads()) == 1
-        assert other.submit(add, 2, 3, pure=False).result() == 5
-        assert resources(other) == {}
-        assert dashboard(other) == dashboard(client)
-    assert other.status == "closed"
-    assert client.submit(add, 3, 4, pure=False).result() == 7
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, host="127.0.0.1", protocol="tcp://",
+                      dashboard_address="127.0.0.1:0") as running:  # fmt: skip
+        for a in (2, 3):
+            with connect(running.scheduler_address, 9, tmp_path) as other:
+                assert other.cluster is None and len(other.nthreads()) == 1
+                assert other.submit(add, a, 3, pure=False).result() == a + 3
+                assert resources(other) == {}
+                assert dashboard(other).startswith("http://127.0.0.1:")
+            assert other.status == "closed"
 
 
 def test_an_address_where_nobody_answers_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "ANSWER", 0.5)
+    monkeypatch.setenv("MCUTILS_ANSWER_SECONDS", "0.5")
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
@@ -387,7 +431,7 @@ def test_an_address_where_nobody_answers_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1", "carrier-pigeon://x:1", "tls://127.0.0.1:8786"])
 def test_an_address_that_cannot_be_one_is_refused(address, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "ANSWER", 0.5)
+    monkeypatch.setenv("MCUTILS_ANSWER_SECONDS", "0.5")
     with pytest.raises(BadInput), connect(address, 1, tmp_path):
         pass
 

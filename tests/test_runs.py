@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from mcutils import engines
 from mcutils import runs as module
 from mcutils.cues import SETS, counterfactual, cue_use
 from mcutils.curves import Curve, fit_curve, line
@@ -40,7 +42,7 @@ from mcutils.specs import (
     kind_of,
     parents,
 )
-from mcutils.store import ASIDE, LOCKS, Damaged, Store
+from mcutils.store import ASIDE, LOCKS, Damaged, Store, Unwritable
 from mcutils.traces import trace
 from mcutils.training import train
 
@@ -739,11 +741,21 @@ def test_a_worker_that_always_dies_is_a_failure(specs, tmp_path, capsys):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """(engine, workers) of every run; nothing is computed."""
+    """(engine, workers) of every `tried` run; nothing is computed."""
     found = []
-    monkeypatch.setattr(module, "_together", lambda todo, store, *how: found.append(how[:2]) or (0, {}))
-    monkeypatch.setattr(module, "_serially", lambda todo, store, tick: found.append(("serial", 1)) or (0, {}))
+
+    def note(todo, store, *how):
+        found.append(how[:2] if len(how) == 3 else ("serial", 1))
+        return set(), dict.fromkeys(todo, "not tried")
+
+    monkeypatch.setattr(module, "_together", note)
+    monkeypatch.setattr(module, "_serially", note)
     return found
+
+
+def tried(*specs, **options):
+    with pytest.raises(RunFailed, match="not tried"):
+        run(*specs, **options, load=False)
 
 
 @pytest.mark.parametrize(
@@ -753,12 +765,12 @@ def asked(monkeypatch):
 def test_workers_come_from_the_environment_and_never_exceed_the_work(
     value, workers, expected, specs, tmp_path, monkeypatch, asked
 ):
-    monkeypatch.setattr(module, "cores", lambda: 5)
+    monkeypatch.setattr(engines, "cores", lambda: 5)
     monkeypatch.setenv("MCUTILS_WORKERS", value or "0")
     if not value:
         monkeypatch.delenv("MCUTILS_WORKERS")
-    run([specs["original"], specs["retrained"]], Store(tmp_path), workers=workers, load=False)
-    run([specs["original"]], Store(tmp_path), load=False)
+    tried([specs["original"], specs["retrained"]], Store(tmp_path), workers=workers)
+    tried([specs["original"]], Store(tmp_path))
     assert asked == [("local", expected) if expected > 1 else ("serial", 1), ("serial", 1)]
 
 
@@ -779,12 +791,12 @@ def test_the_engine_is_the_one_given_else_the_environment_s(
 ):
     if value is not None:
         monkeypatch.setenv("MCUTILS_ENGINE", value)
-    run([specs["original"], specs["retrained"]], Store(tmp_path), engine=engine, workers=3, load=False)
+    tried([specs["original"], specs["retrained"]], Store(tmp_path), engine=engine, workers=3)
     assert asked == [expected]
 
 
 def test_an_address_is_asked_even_for_one_result(specs, tmp_path, asked):
-    run([specs["original"]], Store(tmp_path), engine="tcp://127.0.0.1:1", load=False)
+    tried([specs["original"]], Store(tmp_path), engine="tcp://127.0.0.1:1")
     assert asked == [("tcp://127.0.0.1:1", 1)]
 
 
@@ -798,11 +810,147 @@ def test_an_unknown_engine_or_number_of_processes_is_refused_before_any_work(
         patch.setenv("MCUTILS_ENGINE", "cloud")
         with pytest.raises(BadInput, match="unknown engine 'cloud'"):
             run([specs["original"]], Store(tmp_path / "new"))
-    for value in ("two", "-1", "1.5"):
+    for value in ("two", "-1", "1.5", "²", "１", "10001", "9" * 30, " "):
         monkeypatch.setenv("MCUTILS_WORKERS", value)
-        with pytest.raises(BadInput, match=f"^MCUTILS_WORKERS is a number of processes, .*, got '{value}'"):
+        with pytest.raises(BadInput, match=r"^MCUTILS_WORKERS must be a whole number from 0 to 10,000, got "):
             run([specs["original"]], Store(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "given, options, says",
+    [
+        ([], {"workers": -1}, "workers must be a whole number from 1"),
+        ([], {"workers": 0}, "workers must be a whole number from 1"),
+        ([], {"workers": True}, "workers must be a whole number from 1"),
+        ([], {"workers": 1.0}, "workers must be a whole number from 1"),
+        ([], {"engine": 3}, "unknown engine 3"),
+        ([], {"engine": ["local"]}, "unknown engine"),
+        ([], {"load": "no"}, "load must be True or False"),
+        (None, {}, "specs must be a list of specs, got None"),
+        ("trace-1", {}, "specs must be a list of specs, got 'trace-1'"),
+        (7, {}, "specs must be a list of specs, got 7"),
+        ([None], {}, "specs must hold specs"),
+        (["trace-1"], {}, "specs must hold specs"),
+        ([Data("digits")], {}, "specs must hold specs"),
+        ([Data], {}, "specs must hold specs"),
+        ({"a": 1}, {}, "specs must hold specs"),
+    ],
+)
+def test_what_is_no_run_is_refused(given, options, says, tmp_path):
+    with pytest.raises(BadInput, match=says):
+        run(given, Store(tmp_path / "new"), **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_single_spec_is_no_list(specs, tmp_path):
+    with pytest.raises(BadInput, match="specs must be a list of specs"):
+        run(specs["original"], Store(tmp_path))
+
+
+def test_computing_is_forbidden_by_one_word_only(specs, tmp_path, monkeypatch, nothing):
+    for value in ("no", "Never", "0", "always"):
+        monkeypatch.setenv("MCUTILS_COMPUTE", value)
+        with pytest.raises(BadInput, match="unknown MCUTILS_COMPUTE .*: choose one of never"):
+            run([specs["original"]], Store(tmp_path / "new"))
+
+
+# A scheduler that serves more than one run, and workers that see another disk
+
+
+@pytest.fixture
+def scheduler():
+    """A running scheduler's address, with two workers in this process."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        host="127.0.0.1",
+        protocol="tcp://",
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_two_runs_with_stores_of_their_own_share_a_scheduler_and_lose_nothing(
+    scheduler, specs, tmp_path, monkeypatch, capsys
+):
+    """Both submit the same spec while it is being computed; with one name for both, one store would stay empty."""
+    held, began = threading.Event(), []
+    real = module.compute
+
+    def slowly(spec, store):
+        began.append(str(store.folder))
+        held.wait(20)
+        return real(spec, store)
+
+    monkeypatch.setattr(module, "compute", slowly)
+    stores = [Store(tmp_path / name) for name in "ab"]
+    failed = []
+
+    def drive(store):
+        try:
+            run([specs["original"]], store, engine=scheduler, load=False)
+        except BaseException as error:
+            failed.append(error)
+
+    drivers = [threading.Thread(target=drive, args=[store]) for store in stores]
+    for driver in drivers:
+        driver.start()
+    for _ in range(400):
+        if len(began) == 2:
+            break
+        time.sleep(0.05)
+    held.set()
+    for driver in drivers:
+        driver.join(60)
+    assert not failed and sorted(began) == sorted(str(store.folder) for store in stores)
+    assert all(specs["original"] in Store(store.folder) for store in stores)
+    assert capsys.readouterr().out.count("0 reused, 1 computed") == 2
+
+
+def test_a_run_counts_what_was_computed_for_itself(scheduler, specs, tmp_path, monkeypatch, capsys):
+    """Another run has computed a result before this one's turn comes."""
+    store, real = Store(tmp_path / "a"), module.ensure
+
+    def late(spec, folder, layers, *parents):
+        real(spec, folder, layers)
+        return real(spec, folder, layers)
+
+    monkeypatch.setattr(module, "ensure", late)
+    run([specs["original"]], store, engine=scheduler, load=False)
+    assert "0 reused, 0 computed" in capsys.readouterr().out
+
+
+def test_workers_that_write_elsewhere_are_an_error(scheduler, specs, tmp_path, monkeypatch, capsys):
+    real = module.ensure
+
+    def elsewhere(spec, folder, layers, *parents):
+        return real(spec, f"{folder}-of-the-worker", layers)
+
+    monkeypatch.setattr(module, "ensure", elsewhere)
+    store = Store(tmp_path / "store")
+    with pytest.raises(RunFailed, match="computed, but not in .*store: do all workers see that folder"):
+        run([specs["original"]], store, engine=scheduler, load=False)
+    assert "0 computed, 1 failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("engine", ["serial", "address"])
+def test_a_full_disk_stops_the_run_in_one_sentence(engine, request, specs, tmp_path, monkeypatch):
+    tries = []
+
+    def full(spec, folder, layers, *parents):
+        tries.append(spec)
+        raise Unwritable("no space left: make room.")
+
+    monkeypatch.setattr(module, "ensure", full)
+    engine = request.getfixturevalue("scheduler") if engine == "address" else engine
+    many = [replace(specs["original"], seed=seed) for seed in range(30)]
+    with pytest.raises(BadInput, match="^no space left: make room.$"):
+        run(many, Store(tmp_path / "store"), engine=engine)
+    assert len(tries) < len(many)
 
 
 # What is kept and said

@@ -3,12 +3,15 @@
 import importlib.util
 import os
 import shutil
+import stat
 import subprocess
 import time
 from operator import add
 
 import numpy as np
+import psutil
 import pytest
+from distributed.utils import get_ip
 
 import mcutils as mc
 from mcutils import engines
@@ -57,6 +60,27 @@ def jobs():
     return engines._known() or set()
 
 
+def listening():
+    """Addresses on which this process takes connections."""
+    return {one.laddr.ip for one in psutil.Process().net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+
+
+def test_an_interface_that_is_not_there_is_refused(tmp_path, ask):
+    ask(interface="nope7")
+    with (
+        pytest.raises(BadInput, match="interface of the cluster names a network card .*nope7"),
+        connect("slurm", 1, tmp_path),
+    ):
+        pass
+
+
+def test_the_scheduler_listens_on_the_stated_interface_alone(tmp_path, ask):
+    ask(interface="lo")
+    with connect("slurm", 1, tmp_path) as client:
+        assert listening() == {"127.0.0.1"}
+        assert client.submit(add, 1, 2, pure=False).result(timeout=120) == 3
+
+
 def test_two_jobs_compute_and_are_gone_afterwards(tmp_path):
     before = jobs()
     with connect("slurm", 2, tmp_path / "my runs") as client:
@@ -68,8 +92,12 @@ def test_two_jobs_compute_and_are_gone_afterwards(tmp_path):
         assert len(numbers) == 2 and numbers <= jobs() - before
         assert set(client.run(os.getenv, "MALLOC_TRIM_THRESHOLD_").values()) == {None}
         assert resources(client) == {}
-        logs = {path.name for path in (tmp_path / "my runs" / "slurm-logs").iterdir()}
+        assert client.scheduler.address.startswith("tls://") and listening() <= {"127.0.0.1", get_ip()}
+        files = [path for path in (tmp_path / "my runs" / "slurm-logs").iterdir() if path.name.startswith(".")]
+        assert len(files) == 3 and {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+        logs = {path.name for path in (tmp_path / "my runs" / "slurm-logs").iterdir()} - {p.name for p in files}
         assert logs == {f"mcutils-{n}.log" for n in numbers}
+    assert not any(path.exists() for path in files)
     for _ in range(200):
         if not numbers & jobs():
             break
