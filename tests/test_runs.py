@@ -883,7 +883,7 @@ def test_two_runs_with_stores_of_their_own_share_a_scheduler_and_lose_nothing(
 
     def slowly(spec, store):
         began.append(str(store.folder))
-        held.wait(20)
+        held.wait(120)
         return real(spec, store)
 
     monkeypatch.setattr(module, "compute", slowly)
@@ -899,13 +899,13 @@ def test_two_runs_with_stores_of_their_own_share_a_scheduler_and_lose_nothing(
     drivers = [threading.Thread(target=drive, args=[store]) for store in stores]
     for driver in drivers:
         driver.start()
-    for _ in range(400):
+    for _ in range(1600):
         if len(began) == 2:
             break
         time.sleep(0.05)
     held.set()
     for driver in drivers:
-        driver.join(60)
+        driver.join(120)
     assert not failed and sorted(began) == sorted(str(store.folder) for store in stores)
     assert all(specs["original"] in Store(store.folder) for store in stores)
     assert capsys.readouterr().out.count("0 reused, 1 computed") == 2
