@@ -69,9 +69,10 @@ def controls_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     held = "held" if controls_hold(walks, eps) else "FAILED, so that every verdict is undecided"
     seen = f"between {min(rises):.2f} and {max(rises):.2f} G" if rises else "not walked"
     return (
-        f"**Controls {held}**: the retain barrier between different initialisations is {seen} (all must exceed "
-        f"{eps:g} G), and {sum(w.connected(eps) for w in twins)} of {len(twins)} fine-tuned twins satisfy MCU({eps:g}) "
-        f"(all must). **{lost} of {len(ours)} walks have a collapsed end** and are left out of what follows."
+        f"**Controls {held}**: the retain barrier of lines between different initialisations is {seen} (all must "
+        f"exceed {eps:g} G), and {sum(w.connected(eps) for w in twins)} of {len(twins)} fine-tuned twins satisfy "
+        f"MCU({eps:g}) (all must). "
+        f"**{lost} of {len(ours)} walks have a collapsed end** and are left out of what follows."
     )
 
 

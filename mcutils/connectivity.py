@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from numbers import Real
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
-from .metrics import correct, per_example_loss
+from .errors import number, seed_of, share, shown, whole
+from .metrics import check_trace, correct, per_example_loss
 from .settings import BadInput, choose
 from .traces import Trace
 
@@ -25,9 +27,7 @@ LEVEL = 0.95
 
 def chord(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Straight line (T, ...) between the first and last values, on a grid t (T,) from 0 to 1."""
-    values, t = np.asarray(values, dtype=np.float64), check_grid(t)
-    if len(values) != len(t):
-        raise BadInput(f"values have {len(values)} points along the curve and t has {len(t)}; they must be equal.")
+    values, t = _on_grid(values, t)
     t = t.reshape(-1, *[1] * (values.ndim - 1))
     with np.errstate(invalid="ignore"):
         return (1 - t) * values[:1] + t * values[-1:]
@@ -36,7 +36,7 @@ def chord(values: np.ndarray, t: np.ndarray) -> np.ndarray:
 def excess(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     """values - chord (T, ...); exactly 0 at both ends."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(values, dtype=np.float64) - chord(values, t)
+        return _floats("values", values) - chord(values, t)
 
 
 def barrier(values: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def forget_deficit(values: np.ndarray, t: np.ndarray) -> np.ndarray:
 def surplus(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Mean of the positive part of the excess, int max(0, v - c) dt (...), by the trapezoid rule."""
     above = np.maximum(excess(values, t), 0)
-    return np.tensordot(np.diff(t), (above[1:] + above[:-1]) / 2, axes=1)
+    return np.tensordot(np.diff(check_grid(t)), (above[1:] + above[:-1]) / 2, axes=1)
 
 
 def rounding(values: np.ndarray) -> np.ndarray:
@@ -65,15 +65,23 @@ def mcu_literal(retain: np.ndarray, forget: np.ndarray, t: np.ndarray, tol: floa
 
     `rounding` is always forgiven, so that an exactly straight curve passes; a curve that is not finite never does.
     """
-    retain, forget = np.asarray(retain, dtype=np.float64), np.asarray(forget, dtype=np.float64)
+    retain, forget = _floats("retain", retain), _floats("forget", forget)
+    tol = number("tol", tol, 0)
     slack_retain, slack_forget = tol + rounding(retain), tol + rounding(forget)
-    holds = mcu(barrier(retain, t), forget_deficit(forget, t), slack_retain, slack_forget)
+    holds = (barrier(retain, t) <= slack_retain) & (forget_deficit(forget, t) <= slack_forget)
     return holds & np.isfinite(slack_retain) & np.isfinite(slack_forget)
 
 
 def mcu(retain_barrier, forget_deficit, eps_retain, eps_forget) -> np.ndarray:
     """MCU(eps): retain barrier <= eps_retain and forget deficit <= eps_forget; a nan never connects."""
-    return (np.asarray(retain_barrier) <= eps_retain) & (np.asarray(forget_deficit) <= eps_forget)
+    within = [
+        _floats(name, value) <= _tolerance(of, eps)
+        for name, value, of, eps in (
+            ("retain_barrier", retain_barrier, "eps_retain", eps_retain),
+            ("forget_deficit", forget_deficit, "eps_forget", eps_forget),
+        )
+    ]
+    return within[0] & within[1]
 
 
 def mcu_sweep(retain_barrier, forget_deficit, gap, eps) -> np.ndarray:
@@ -85,14 +93,18 @@ def mcu_sweep(retain_barrier, forget_deficit, gap, eps) -> np.ndarray:
         eps: (E,) tolerances in units of G.
     """
     unit = np.asarray(check_gap(gap))
+    retain_barrier, forget_deficit = (
+        _floats("retain_barrier", retain_barrier),
+        _floats("forget_deficit", forget_deficit),
+    )
     inner = np.broadcast(retain_barrier, forget_deficit, unit).ndim
-    tolerance = np.asarray(eps, dtype=np.float64).reshape(-1, *[1] * inner) * unit
+    tolerance = _tolerance("eps", eps).reshape(-1, *[1] * inner) * unit
     return mcu(retain_barrier, forget_deficit, tolerance, tolerance)
 
 
 def excess_variation(values: np.ndarray) -> np.ndarray:
     """Total variation minus net change, sum |v_i+1 - v_i| - |v_T - v_1| (...): 0 for a monotone curve."""
-    values = np.asarray(values, dtype=np.float64)
+    values = _curve(values)
     return np.maximum(np.abs(np.diff(values, axis=0)).sum(axis=0) - np.abs(values[-1] - values[0]), 0)
 
 
@@ -102,7 +114,7 @@ def roughness(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     mean_i [(s_i+1 - s_i) / h_i]^2 with slopes s_i = (v_i - v_i-1) / (t_i - t_i-1) and
     h_i = (t_i+1 - t_i-1) / 2, which tends to the mean of v''(t)^2. 0 for two points.
     """
-    values, t = np.asarray(values, dtype=np.float64), check_grid(t)
+    values, t = _on_grid(values, t)
     if len(t) < 3:
         return np.zeros(values.shape[1:])
     shape = (-1, *[1] * (values.ndim - 1))
@@ -116,7 +128,9 @@ def sign_changes(values: np.ndarray, noise: float | np.ndarray = 0.0) -> np.ndar
     A turn is counted when the curve comes back from its latest extreme by more than ``noise``; the first
     direction is set by the first move larger than ``noise``.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values, noise = _curve(values), _floats("noise", noise)
+    if (noise < 0).any():  # that of a curve that is not finite is nan
+        raise BadInput(f"noise must be at least 0, got {shown(noise)}.")
     low, high = values[0].copy(), values[0].copy()
     direction, turns = np.zeros(values.shape[1:], dtype=int), np.zeros(values.shape[1:], dtype=int)
     for v in values[1:]:
@@ -130,14 +144,14 @@ def sign_changes(values: np.ndarray, noise: float | np.ndarray = 0.0) -> np.ndar
 
 def two_sided(values: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     """Largest distance to the retrained model, max_t |v(t) - level| (...), in the units of the values."""
-    return np.abs(np.asarray(values, dtype=np.float64) - level).max(axis=0)
+    return np.abs(_curve(values) - _floats("level", level)).max(axis=0)
 
 
 def forget_gap(retrained: Trace, original: Trace) -> float:
     """Unit of the tolerances, G = L_f(retrained) - L_f(original) in nats, from traces of single models."""
     levels = []
     for name, one in (("retrained", retrained), ("original", original)):
-        if len(one.t) != 1:
+        if len(check_trace(one, name).t) != 1:
             raise BadInput(f"{name} holds {len(one.t)} points of a curve; the gap is taken between two models (T = 1).")
         levels.append(float(per_example_loss(one, "forget").mean()))
     return float(check_gap(levels[0] - levels[1]))
@@ -149,7 +163,8 @@ def collapsed(trace: Trace, margin: float = 0.1) -> tuple[str, ...]:
     An endpoint has collapsed when a mean loss is not finite, or its test accuracy is at most
     1/K + margin (1 - 1/K), that is within a tenth of the way from chance to perfect.
     """
-    reasons = []
+    reasons, margin = [], share("margin", margin, zero=True, one=True)
+    check_trace(trace)
     losses = {split: per_example_loss(trace, split).mean(axis=1) for split in trace.logits}
     accuracy, chance = correct(trace, "test").mean(axis=1), 1 / trace.logits["test"].shape[-1]
     for end in sorted({0, len(trace.t) - 1}):
@@ -205,7 +220,7 @@ class Connectivity:
         A maximum over t is biased upwards by noise, and so is its bootstrap: read it as conservative. Without
         replicates the bounds are nan.
         """
-        replicates = self.replicates.get(name, ())
+        replicates, level = self.replicates.get(name, ()), share("level", level)
         if len(replicates) == 0:
             return Interval(self[name], np.nan, np.nan)
         return percentile_interval(self[name], replicates, level)
@@ -219,20 +234,23 @@ class Connectivity:
         """The measures as a pandas DataFrame: measure, estimate, low, high, meaning."""
         import pandas as pd
 
-        names = list(self.measures) if names is None else names
+        names = list(self.measures) if names is None else [names] if isinstance(names, str) else names
         rows = [(name, *self.interval(name), meaning(name)) for name in names]
         return pd.DataFrame(rows, columns=["measure", "estimate", "low", "high", "meaning"])
 
     def __repr__(self) -> str:
         lines = [f"Connectivity on {len(self.t)} points (95 % intervals over examples)"]
-        for name in SUMMARY:
-            if name in self.measures:
-                estimate, low, high = self.interval(name)
-                lines.append(f"  {name:<24} {estimate:.4f}  [{low:.4f}, {high:.4f}]  {meaning(name)}")
+        for name in self._shown():
+            estimate, low, high = self.interval(name)
+            interval = f"[{low:.4f}, {high:.4f}]" if np.isfinite((low, high)).all() else ""
+            lines.append(f"  {name:<24} {estimate:.4f}  {interval:<18} {meaning(name)}")
         return "\n".join([*lines, *(f"  excluded: {reason}" for reason in self.collapsed)])
 
+    def _shown(self) -> list[str]:
+        return [name for name in (*SUMMARY, *SMOOTHNESS) if name in self.measures]
+
     def _repr_html_(self) -> str:
-        table = self.table([name for name in SUMMARY if name in self.measures])
+        table = self.table(self._shown())
         return table.to_html(index=False, float_format="{:.4f}".format) + "".join(
             f"<p>excluded: {reason}</p>" for reason in self.collapsed
         )
@@ -256,6 +274,10 @@ SUMMARY = tuple(
     "barrier_retain deficit_forget barrier_test two_sided_forget mcu_nats mcu_eps literal"
     " barrier_retain_accuracy deficit_forget_accuracy barrier_test_accuracy".split()
 )
+
+
+# How smooth the path is; shown beside `SUMMARY`, whose replicates profiles keep.
+SMOOTHNESS = tuple(f"{measure}_{split}" for measure in ("variation", "roughness") for split in ("retain", "forget"))
 
 
 def meaning(name: str) -> str:
@@ -291,14 +313,18 @@ def connectivity(
     Raises:
         BadInput for a single model, a grid that does not run from 0 to 1, a gap that is not positive.
     """
-    t = check_grid(trace.t)
+    t = check_grid(check_trace(trace).t)
+    n_boot, seed = whole("n_boot", n_boot, 0, 100_000), seed_of(seed)
+    for name, one in (("retrained", retrained), ("original", original)):
+        if one is not None:
+            check_trace(one, name)
     missing = {"retain", "forget", "test"} - set(trace.logits)
     if missing:
         raise BadInput(f"the trace lacks the splits {', '.join(sorted(missing))}, which connectivity needs.")
     if gap is None and retrained is not None and original is not None:
         gap = forget_gap(retrained, original)
     elif gap is not None:
-        gap = float(check_gap(gap))
+        gap = float(check_gap(gap if isinstance(gap, Real) else number("the gap", gap)))
     curves, bands, point, boots = {}, {}, {}, {}
     values: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for split in trace.logits:
@@ -461,9 +487,9 @@ def fraction_interval(
 
 def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     """Wilson score interval of a proportion seen in n trials, n not necessarily whole (Wilson 1927)."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    z2 = norm.ppf((1 + level) / 2) ** 2
+    z2 = ndtri((1 + level) / 2) ** 2
     centre, half = share + z2 / (2 * n), np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
     return max(0.0, float((centre - half) / (1 + z2 / n))), min(1.0, float((centre + half) / (1 + z2 / n)))
 
@@ -488,7 +514,7 @@ def widened(
         within: smallest and largest possible value.
         middle: of the values of one unit, for instance of several methods.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if not np.isfinite(found.estimate):
         return found
@@ -498,7 +524,7 @@ def widened(
     each = [middle(group) for group in groups.values()]
     if len(each) < 2:
         return Interval(found.estimate, *map(float, within))
-    half = t.ppf((1 + level) / 2, len(each) - 1) * np.std(each, ddof=1) / np.sqrt(len(each))
+    half = stdtrit(len(each) - 1, (1 + level) / 2) * np.std(each, ddof=1) / np.sqrt(len(each))
     low, high = min(found.low, found.estimate - half), max(found.high, found.estimate + half)
     return Interval(found.estimate, float(max(low, within[0])), float(min(high, within[1])))
 
@@ -593,18 +619,53 @@ def disjoint_pairs(nodes, groups=None, seed: int = 0) -> np.ndarray:
 
 def check_grid(t) -> np.ndarray:
     """Return t as float64 (T,), or raise BadInput unless it increases from 0 to 1."""
-    t = np.asarray(t, dtype=np.float64)
+    t = _floats("t", t)
     if t.ndim != 1 or len(t) < 2 or t[0] != 0 or t[-1] != 1 or not (np.diff(t) > 0).all():
-        shown = np.array2string(t, threshold=6, precision=3)
-        raise BadInput(f"t must be at least two increasing values from 0 to 1; given {shown}.")
+        given = " ".join(np.array2string(t, threshold=6, precision=3).split())
+        raise BadInput(f"t must be at least two increasing values from 0 to 1; given {given}.")
     return t
 
 
 def check_gap(gap):
     """Return the gap, or raise BadInput unless it is positive and finite."""
-    if not (np.all(np.isfinite(gap)) and np.all(np.asarray(gap) > 0)):
-        raise BadInput(f"the gap L_f(retrained) - L_f(original) must be positive, or nothing is forgotten: {gap}.")
+    values = _floats("the gap", gap)
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        given = " ".join(str(gap).split())
+        raise BadInput(f"the gap L_f(retrained) - L_f(original) must be positive, or nothing is forgotten: {given}.")
     return gap
+
+
+def _floats(name: str, values) -> np.ndarray:
+    """Real numbers as a float64 array, or raise BadInput; True and False are none."""
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        found = np.empty(0, dtype=object)
+    if found.dtype.kind not in "iuf":
+        raise BadInput(f"{name} must be real numbers, got {shown(values)}.")
+    return found.astype(np.float64)
+
+
+def _curve(values) -> np.ndarray:
+    values = _floats("values", values)
+    if values.ndim == 0 or len(values) == 0:
+        raise BadInput(f"values must hold a point of a curve or more along the first axis, got shape {values.shape}.")
+    return values
+
+
+def _on_grid(values, t) -> tuple[np.ndarray, np.ndarray]:
+    values, t = _curve(values), check_grid(t)
+    if len(values) != len(t):
+        raise BadInput(f"values have {len(values)} points along the curve and t has {len(t)}; they must be equal.")
+    return values, t
+
+
+def _tolerance(name: str, eps) -> np.ndarray:
+    """A tolerance, numbers of at least 0, as an array, or raise BadInput."""
+    found = _floats(name, eps)
+    if not (found >= 0).all():
+        raise BadInput(f"{name} must be at least 0, got {shown(eps)}.")
+    return found
 
 
 def _interval(estimate: float, draws: np.ndarray, alpha: float) -> Interval:
@@ -618,9 +679,9 @@ def _interval(estimate: float, draws: np.ndarray, alpha: float) -> Interval:
 def _expanded(alpha: float, m: int) -> float:
     if m < 2:
         return alpha
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit  # scipy.stats takes a second to import
 
-    return float(norm.cdf(np.sqrt(m / (m - 1)) * t.ppf(alpha, m - 1)))
+    return float(ndtr(np.sqrt(m / (m - 1)) * stdtrit(m - 1, alpha)))
 
 
 def _labels(labels, values: np.ndarray, keep: np.ndarray, columns: int) -> np.ndarray | None:

@@ -570,8 +570,9 @@ def retraining_text(walks: Sequence[Walk]) -> str:
     held = "held" if retraining_control(walks) else "FAILED, so that every verdict is undecided"
     seen = f"between {min(apart):.2f} and {max(apart):.2f} G" if apart else "not walked"
     return (
-        f"**Control {held}**: the retain barrier between retrained models from different initial weights is {seen} "
-        f"(all must exceed {TOLERANCE:g} G). **{lost} of {len(ours)} walks have a collapsed end** and are left out."
+        f"**Control {held}**: the retain barrier of lines between retrained models from different initial weights is "
+        f"{seen} (all must exceed {TOLERANCE:g} G). "
+        f"**{lost} of {len(ours)} walks have a collapsed end** and are left out."
     )
 
 

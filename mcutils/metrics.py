@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .errors import seed_of, shown, whole
 from .settings import BadInput, choose
 from .traces import SPLITS, Trace
 
@@ -23,6 +24,24 @@ REFERENCES = {
     "random": "an untrained network",
 }
 SCORES = ("UA", "RA", "TA")
+
+
+def check_trace(trace: Trace, name: str = "trace") -> Trace:
+    """Return a trace whose arrays belong together, or raise `BadInput`; logits need not be finite."""
+    if not isinstance(trace, Trace):
+        raise BadInput(f"{name} must be a trace, as mc.trace returns it, got {shown(trace)}.")
+    for split, logits in trace.logits.items():
+        logits, labels = np.asarray(logits), np.asarray(trace.labels.get(split, ()))
+        if logits.ndim != 3 or logits.dtype.kind != "f" or len(logits) != len(trace.t) or 0 in logits.shape:
+            points = f"({len(trace.t)}, N, K), real numbers"
+            raise BadInput(
+                f"the {split} logits of {name} must be {points}, got {logits.dtype} of shape {logits.shape}."
+            )
+        if labels.shape != logits.shape[1:2] or labels.dtype.kind not in "iu":
+            raise BadInput(f"{name} needs a whole number as label for each of its {logits.shape[1]} {split} examples.")
+        if labels.min() < 0 or labels.max() >= logits.shape[2]:
+            raise BadInput(f"the {split} labels of {name} must lie from 0 to {logits.shape[2] - 1}.")
+    return trace
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -87,7 +106,7 @@ def reference(references: Mapping[str, Trace], name: str, trace: Trace, split: s
     Raises BadInput if the reference is missing, is a curve, or holds other examples.
     """
     require(references, name, "this metric")
-    other = references[name]
+    other = check_trace(references[name], f"references[{name!r}]")
     if len(other.t) != 1:
         raise BadInput(f"references[{name!r}] holds {len(other.t)} points; a reference is one model (T = 1).")
     if split not in other.index or not np.array_equal(other.index[split], trace.index[split]):
@@ -97,6 +116,8 @@ def reference(references: Mapping[str, Trace], name: str, trace: Trace, split: s
 
 def require(references: Mapping[str, Trace], name: str, who: str) -> None:
     """Raise BadInput naming the reference that ``who`` needs, if it is missing."""
+    if not isinstance(references, Mapping):
+        raise BadInput(f"references must be a dictionary of names and traces, got {shown(references)}.")
     if name not in references:
         what, given = REFERENCES.get(name, "a trace of one model"), ", ".join(sorted(references)) or "none"
         raise BadInput(f"{who} needs references[{name!r}] ({what}); given: {given}.")
@@ -188,9 +209,12 @@ def measure(
     Returns:
         name -> (T,) float64.
     """
+    check_trace(trace)
+    if not isinstance(references, Mapping):
+        raise BadInput(f"references must be a dictionary of names and traces, got {shown(references)}.")
     if names is None:
         names = [name for name, m in METRICS.items() if all(r in references for r in m.references)]
-    elif isinstance(names, str):
+    elif isinstance(names, str) or not isinstance(names, Iterable):
         names = [names]
     return {name: metric(name)(trace, references=references) for name in names}
 
@@ -211,7 +235,9 @@ def accuracy(trace: Trace, split: str) -> np.ndarray:
 
 
 def _logits(trace: Trace, split: str) -> np.ndarray:
-    if split not in trace.logits:
+    if not isinstance(trace, Trace):
+        raise BadInput(f"trace must be a trace, as mc.trace returns it, got {shown(trace)}.")
+    if not isinstance(split, str) or split not in trace.logits:
         raise BadInput(f"the trace holds no split {split!r}; it holds {', '.join(trace.logits)}.")
     return np.asarray(trace.logits[split])
 
@@ -346,6 +372,7 @@ def _zrf_elementwise(trace, *, references):
 )
 def zrf_noise(trace: Trace, *, references=NO_REFERENCES, draws: int = 500, seed: int = 0) -> np.ndarray:
     """The benchmark's ZRF (T,): noise in place of a network, and JS taken down the examples of each class."""
+    draws, seed = whole("draws", draws, 1, 100_000), seed_of(seed)
     p = probabilities(trace, "forget")
     # Only the entropy of the mixture pairs a prediction with a draw; the other terms stay out of the loop.
     # Classes lead, so that a column over the examples is contiguous.

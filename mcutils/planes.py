@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from .curves import Curve, points_of, weights_at
 from .data import Task
+from .errors import number, shown, whole
 from .metrics import accuracy, mean_loss
 from .reading import LARGEST_ARRAYS, load_arrays, writing
 from .settings import BadInput
@@ -56,9 +56,14 @@ def basis(three: Sequence[Weights | Endpoint]) -> Basis:
     than three models, different architectures, and models that coincide or lie on one line within the rounding of
     their dtype. Source: Garipov et al. 2018.
     """
-    if len(three) != 3:
-        raise BadInput(f"a plane goes through 3 models, got {len(three)}.")
+    if not isinstance(three, Sequence) or isinstance(three, str) or len(three) != 3:
+        given = len(three) if isinstance(three, (list, tuple)) else shown(three)
+        raise BadInput(f"a plane goes through 3 models, got {given}.")
     points = tuple(weights_at(one) for one in three)
+    if not all(isinstance(one, Weights) for one in points):
+        raise BadInput(
+            f"a plane goes through weights or endpoints, got {shown([type(one).__name__ for one in three])}."
+        )
     check_same_shape(points)
     flat = [flatten(one) for one in points]
     rounding = 4 * torch.finfo(flat[0].dtype).eps * max(float(v.double().norm()) for v in flat)
@@ -95,10 +100,10 @@ def project(plane: Basis, model: Curve | Weights | Endpoint, t: int | Sequence[f
 
 def grid(plane: Basis, resolution: int = 21, margin: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
     """Axes x and y (resolution,) around the three models, ``margin`` of their extent wider on each side."""
-    if not isinstance(resolution, Integral) or resolution < 2:
-        raise BadInput(f"the resolution of a plane is a whole number of at least 2 points a side, got {resolution!r}.")
-    if not 0 <= margin < np.inf:
-        raise BadInput(f"the margin of a plane is a share of at least 0 of the models' extent, got {margin}.")
+    resolution, margin = (
+        whole("the resolution of a plane", resolution, 2, 1000),
+        number("the margin of a plane", margin, 0),
+    )
     low, high = plane.models.min(axis=0), plane.models.max(axis=0)
     more = margin * (high - low)
     x, y = np.linspace(low - more, high + more, resolution).T
@@ -158,8 +163,7 @@ class _Places(Curve):
 
 def _thinned(task: Task, rows: int | None) -> Task:
     """The task with at most ``rows`` evenly spaced examples to evaluate in each split of a plane, and no ``valid``."""
-    if rows is not None and (not isinstance(rows, Integral) or rows < 1):
-        raise BadInput(f"rows is the number of examples per split, at least 1, or None for all; got {rows!r}.")
+    rows = None if rows is None else whole("rows, the examples per split,", rows, 1)
     index = {**task.index, "valid": task.index["valid"][:0]}
     for name in ("retain_eval", "forget", "test"):
         have = task.index[name]
@@ -186,7 +190,9 @@ def plane(
     rows of Fashion-MNIST, so 21 x 21 places 1.5 min. Raises `BadInput` as `basis` does, and for endpoints of another
     task.
     """
-    for one in three:
+    if not isinstance(task, Task):
+        raise BadInput(f"task must be a task, as mc.load_task returns it, got {shown(task)}.")
+    for one in three if isinstance(three, Sequence) else ():
         if isinstance(one, Endpoint) and one.task != fingerprint(task):
             raise BadInput(f"an endpoint was unlearned for the task {one.task}, not for {fingerprint(task)}.")
     found, few = basis(three), _thinned(task, rows)

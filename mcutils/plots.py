@@ -496,7 +496,7 @@ def settle(fig) -> None:
     """
     shown, fig.dpi = fig.dpi, DPI
     for _ in range(3):
-        fig.draw_without_rendering()
+        fig.get_layout_engine().execute(fig)
     fig.set_layout_engine("none")
     fig.dpi = shown
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
-from .metrics import METRICS, correct, measure
+from .metrics import METRICS, REFERENCES, correct, measure
 from .plugins import packaged
 from .reading import LARGEST_ARRAYS, load_arrays, writing
-from .settings import choose
+from .settings import BadInput, choose
 from .traces import Trace
 
 
@@ -50,8 +51,15 @@ class ProfileOf:
         return float(self.arrays["gap"])
 
     def metric(self, name: str) -> np.ndarray:
-        """Values (T,) of a metric."""
-        choose("metric", name, METRICS)
+        """Values (T,) of a metric; raises `BadInput` for an unknown one, and for one that the profile lacks."""
+        one = METRICS[choose("metric", name, METRICS)]
+        if f"metric/{name}" not in self.arrays:
+            traces = ", ".join(["the model or path itself", *(REFERENCES.get(r, r) for r in one.references)])
+            given = ", ".join(f"{r}=its trace" for r in one.references)
+            raise BadInput(
+                f"this profile holds no {name!r}, which was registered after it was computed: it is measured on the "
+                f"traces of {traces}, by measure(trace, {name!r}{f', references=dict({given})' if given else ''})."
+            )
         return self.arrays[f"metric/{name}"]
 
     @property
@@ -64,12 +72,12 @@ class ProfileOf:
         """Distances and angles of a path's ends, see `curves.geometry`."""
         return {n.removeprefix("geometry/"): float(v) for n, v in self.arrays.items() if n.startswith("geometry/")}
 
-    @property
+    @cached_property
     def collapsed(self) -> tuple[str, ...]:
         """Reasons to exclude the model or curve."""
         return tuple(str(reason) for reason in self.arrays["collapsed"])
 
-    @property
+    @cached_property
     def connectivity(self) -> Connectivity:
         """The curve's connectivity; replicates only of the measures in `connectivity.SUMMARY`."""
         parts: dict[str, dict[str, np.ndarray]] = {"curve": {}, "band": {}, "measure": {}, "replicates": {}}

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from . import metrics
 from .curves import weights_at
 from .data import Task
+from .errors import number, seed_of, shown, whole
+from .metrics import check_trace
 from .settings import BadInput, choose
 from .traces import BATCH, Trace, check_same_examples
 from .unlearning import Endpoint
@@ -29,6 +31,8 @@ FEATURES_LAST = (nn.Linear, nn.LayerNorm)  # layers whose inputs hold the featur
 
 def point_of(trace: Trace, t: float) -> Trace:
     """The trace (T = 1) of one point of a curve; raises `BadInput` where ``t`` is not among the trace's."""
+    check_trace(trace)
+    t = number("t", t, 0, 1)
     k = int(np.abs(trace.t - t).argmin())
     if not abs(trace.t[k] - t) < 1e-9:
         raise BadInput(f"the trace holds no t = {t}: the nearest is {trace.t[k]:g}.")
@@ -37,6 +41,7 @@ def point_of(trace: Trace, t: float) -> Trace:
 
 def _check_pair(a: Trace, b: Trace, split: str) -> None:
     for one in (a, b):
+        check_trace(one)
         choose("split", split, one.index)
         if len(one.t) != 1:
             raise BadInput(f"a trace of {len(one.t)} points was given: two models are compared at one t each.")
@@ -92,10 +97,15 @@ def _hsic(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _centred(x: Tensor, y: Tensor, least: int) -> list[Tensor]:
-    both = [torch.as_tensor(v).double() for v in (x, y)]
+    try:
+        both = [torch.as_tensor(v).double() for v in (x, y)]
+    except (TypeError, ValueError, RuntimeError):
+        raise BadInput(f"features must be arrays of numbers (n, d), got {shown(x)} and {shown(y)}.") from None
     if any(v.ndim != 2 for v in both) or len(both[0]) != len(both[1]) or len(both[0]) < least:
         shapes = " and ".join(str(tuple(v.shape)) for v in both)
         raise BadInput(f"features must be (n, d) of the same n >= {least} examples, got {shapes}.")
+    if not all(torch.isfinite(v).all() for v in both):
+        raise BadInput("features must be finite: some are nan or infinite.")
     found = [(v - v.mean(0), v) for v in both]
     # The mean's rounding must not pass for variation: constant features become exact zeros, and CKA nan.
     return [c * (c.norm() > 1e-12 * v.norm()) for c, v in found]
@@ -158,6 +168,11 @@ def features(
     """
     weights = weights_at(weights)
     check_same_shape([weights])
+    rows = torch.as_tensor(rows)
+    if rows.ndim != 1 or rows.dtype == torch.bool or rows.is_floating_point() or len(rows) == 0:
+        raise BadInput(f"rows must be whole numbers of examples (n,), got {rows.dtype} of shape {tuple(rows.shape)}.")
+    if isinstance(layers, str):
+        layers = [layers]
     module, x = module_of(weights), task.x[rows]
     known = {name: layer for name, layer in module.named_modules() if name}
     layout = memory_format(weights, x)
@@ -205,7 +220,10 @@ def matrix(names: Sequence[Hashable], pair_value: Callable[[Hashable, Hashable],
 
 
 def _symmetric(values: np.ndarray, least: int) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float64)
+    try:
+        values = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise BadInput(f"a symmetric matrix of numbers is needed, got {shown(values)}.") from None
     square = values.ndim == 2 and values.shape[0] == values.shape[1] >= least
     if not square or not np.allclose(values, values.T, equal_nan=True):
         raise BadInput(f"a symmetric matrix of at least {least} rows is needed, got shape {values.shape}.")
@@ -232,9 +250,10 @@ def groups(distance: np.ndarray, threshold: float) -> np.ndarray:
     """Group (n,) of each row, from 0 in order of appearance: the tree of `cluster_order`, cut at ``threshold``."""
     from scipy.cluster.hierarchy import fcluster
 
+    threshold = number("threshold", threshold, 0)
     labels = fcluster(cluster_order(distance)[1], threshold, criterion="distance")
-    _, first, number = np.unique(labels, return_index=True, return_inverse=True)
-    return first.argsort().argsort()[number]
+    _, first, place = np.unique(labels, return_index=True, return_inverse=True)
+    return first.argsort().argsort()[place]
 
 
 class Mantel(NamedTuple):
@@ -253,6 +272,7 @@ def mantel(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Ma
     """
     from scipy.stats import rankdata
 
+    draws, seed = whole("draws", draws, 1), seed_of(seed)
     a, b = _symmetric(a, 3), _symmetric(b, 3)
     if a.shape != b.shape:
         raise BadInput(f"two matrices over the same rows are needed, got shapes {a.shape} and {b.shape}.")

@@ -24,7 +24,7 @@ from .settings import BadInput
 START, END = np.array([-1.0, 0.0]), np.array([1.0, 0.0])  # the two unlearned models
 KEPT, COST = 0.03, 0.1  # retain loss of the original model, and what unlearning added to it
 KNOWN, UNSEEN = 0.03, 0.43  # forget loss of the original model, and of models that never saw the forget set
-REACH = 0.9  # how far from the original model the forget set is known
+REACH = 0.9  # how far around the original model the forget loss is low
 BENDS, DEPTHS = (0.0, 0.8), (0.8, 2.0)
 ACROSS, UP = (-1.5, 1.5), (-1.5, 2.0)  # where a control point may be put
 
@@ -38,7 +38,7 @@ class Landscape:
 
         u = bend (x^2 - 1) + (1 - bend / depth) y + y^2 / depth,   L_r = KEPT + u^2 + COST x^2.
 
-    The forget set is known around the original model and nowhere else, d being the distance to it:
+    The forget loss is low around the original model and nowhere else, d being the distance to it:
 
         L_f = KNOWN + (UNSEEN - KNOWN) (1 - exp(-d^2 / (2 REACH^2))).
 

@@ -427,7 +427,7 @@ def retraining_control(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
 def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C16: share of methods whose retain barrier to a retrained model exceeds that of two retrained models by 0.1 G.
 
-    All start from the initial weights of the original model, without which nothing is connected to anything.
+    All start from the initial weights of the original model; from others every straight line has a retain barrier.
     """
     base = [w for w in walks if w.condition == "retrained" and w.variant == "same init" and not w.profile.collapsed]
     ours = sound(walks, condition="retraining", variant="same init")

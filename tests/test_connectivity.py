@@ -225,6 +225,17 @@ def test_the_summary_and_the_table_can_be_read():
     assert "<table" in result._repr_html_()
 
 
+def test_the_summary_shows_how_smooth_the_path_is_for_retain_and_forget():
+    result = c.connectivity(make_trace(), gap=0.4, n_boot=10)
+    for text in (repr(result), result._repr_html_()):
+        assert "total variation minus net change" in text and "mean squared second derivative" in text
+        for name in c.SMOOTHNESS:
+            assert name in text and f"{result[name]:.4f}" in text
+    assert c.SMOOTHNESS == ("variation_retain", "variation_forget", "roughness_retain", "roughness_forget")
+    bare = repr(c.connectivity(make_trace(), n_boot=0))
+    assert "nan" not in bare and f"{result['barrier_retain']:.4f}" in bare
+
+
 def test_collapse_is_flagged_at_the_ends_only():
     trace = make_trace()
     assert c.collapsed(trace) == ()

@@ -38,6 +38,20 @@ def test_metrics_are_those_of_the_trace(name, curve, model):
         np.testing.assert_array_equal(found.metric(name), measure(one, name, references=REFERENCES)[name])
 
 
+def test_a_metric_that_a_profile_lacks_names_its_traces_and_how_to_measure_it(curve):
+    lacking = ProfileOf({n: v for n, v in curve.arrays.items() if n not in ("metric/zrf", "metric/loss_test")})
+    message = r"holds no 'zrf', .* path itself, an untrained network, by measure\(trace, 'zrf', references="
+    with pytest.raises(BadInput, match=message):
+        lacking.metric("zrf")
+    with pytest.raises(BadInput, match=r"the model or path itself, by measure\(trace, 'loss_test'\)\.$"):
+        lacking.metric("loss_test")
+
+
+def test_the_connectivity_of_a_profile_is_built_once(curve):
+    assert curve.connectivity is curve.connectivity
+    assert replace(curve, arrays={"t": curve.t}).__dict__.keys() == {"arrays"}  # another profile starts anew
+
+
 def test_an_unknown_metric_is_named(model):
     with pytest.raises(BadInput, match="unknown metric 'accuracy': choose one of .*accuracy_test"):
         model.metric("accuracy")
