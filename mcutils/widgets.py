@@ -149,7 +149,7 @@ class Explorer:
         self._labels = Counter(one.label for one in found.values())
         self.folder, self.message, self.scene = folder, "", None
         self._given, self._scope, self._kept = code, f"mcx{next(_numbers)}", {}
-        self._quiet, self._links = False, ()
+        self._quiet, self._links, self._order = False, (), ("", [])
         self._status = w.HTML()
         self.widget = w.VBox([self._status])
         self.widget.add_class("mcutils-explorer")
@@ -286,37 +286,46 @@ class Explorer:
         self._static.value, self._drawing.value = made.style, made.backdrop
         self._frame.value, self._copy.value = made.frame(view.k), _copy_button(self.code)
 
+    def _likest(self) -> list[Source]:
+        """All paths, first those that are read normally and share most with the one shown; then the finest."""
+        if self._order[0] != self.view.path:
+            here = self.sources[self.view.path].picks
+            found = list(self.sources.values())
+            found.sort(key=lambda one: (one.rank[0], -_shared(here, one.picks), one.rank, one.name))
+            self._order = self.view.path, found
+        return self._order[1]
+
     def _near(self) -> list[Source]:
         """The other paths: first those between the same ends along another curve, then those that share most."""
         here = self.sources[self.view.path]
-        others = [one for one in self.sources.values() if one.name != here.name]
+        ends = [here.picks.get(axis) for axis in ENDS_PICKED]
 
-        def order(one: Source) -> tuple:
-            apart = any(one.picks.get(axis) != value for axis, value in here.picks.items() if axis in ENDS_PICKED)
-            same = one.picks.get("curve") == here.picks.get("curve")
-            return apart, same, -_shared(here.picks, one.picks), one.rank, one.name
+        def order(one: Source) -> tuple[bool, bool]:
+            apart = [one.picks.get(axis) for axis in ENDS_PICKED] != ends
+            return apart, one.picks.get("curve") == here.picks.get("curve")
 
-        return sorted(others, key=order)
+        return sorted((one for one in self._likest() if one is not here), key=order)
 
     def _told(self, source: Source) -> str:
         """A source in words, with its reading where another has the same words."""
         same = self._labels[source.label] > 1
         return f"{source.label} ({source.picks['reading']})" if same and "reading" in source.picks else source.label
 
-    def _best(self, axis: str, value: str) -> Source:
-        """The path with this choice that is read normally and shares most with the one shown; then the finest one."""
-        here = self.sources[self.view.path].picks
-        there = (one for one in self.sources.values() if one.picks.get(axis) == value)
-        return min(there, key=lambda one: (one.rank[0], -_shared(here, one.picks), one.rank, one.name))
+    def _best(self, axis: str) -> dict[str, Source]:
+        """For each value that is stored on an axis, the path that a choice of it leads to."""
+        found: dict[str, Source] = {}
+        for one in (self.sources[self.view.path], *self._likest()):
+            if axis in one.picks:
+                found.setdefault(one.picks[axis], one)
+        return found
 
     def _options(self, axis: str) -> list[tuple[str, str]]:
         """What is stored on an axis, in words, and what else a choice of it changes."""
-        here = self.sources[self.view.path].picks
-        found = []
+        here, best, found = self.sources[self.view.path].picks, self._best(axis), []
         for value in dict.fromkeys(one.picks[axis] for one in self.sources.values() if axis in one.picks):
-            best = self._best(axis, value)
-            others = any(best.picks[a] != here.get(a) for a in best.picks if a not in (axis, "recipe", "reading"))
-            word = ": changes others too" if others else "" if best.traced else ": no trace, curves only"
+            there = best[value]
+            others = any(there.picks[a] != here.get(a) for a in there.picks if a not in (axis, "recipe", "reading"))
+            word = ": changes others too" if others else "" if there.traced else ": no trace, curves only"
             found.append((f"{said(value)}{word}", value))
         return found
 
@@ -326,7 +335,7 @@ class Explorer:
     def _picked(self, axis: str, value: Any) -> None:
         if self._quiet:
             return
-        here, best = self.sources[self.view.path].picks, self._best(axis, value)
+        here, best = self.sources[self.view.path].picks, self._best(axis)[value]
         moved = [f"{a} {said(v)}" for a, v in best.picks.items() if a != axis and v != here.get(a)]
         compare = "" if self.view.compare == best.name else self.view.compare
         self._go(replace(self.view, path=best.name, compare=compare, page=0))
@@ -445,7 +454,7 @@ class Explorer:
             pile += [*getattr(one, "children", ()), *(getattr(one, p) for p in ("layout", "style") if hasattr(one, p))]
             one.unobserve_all()
             one.close()
-        self.scene, self.sources = None, {}
+        self.scene, self.sources, self._order = None, {}, ("", [])
         self._kept.clear()
 
     def _repr_mimebundle_(self, include=None, exclude=None, **options: Any) -> Any:  # noqa: ARG002

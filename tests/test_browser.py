@@ -302,9 +302,10 @@ def test_other_pair_and_metric(page, study, traces):
     (found,) = [one for one in sources.sources(study) if one.label == title][:1]
     values, k = found.read().values("loss_retain"), point(page)
     assert read(page)["loss_retain", "t"][0] == pytest.approx(values[k], rel=1e-9)
-    page.locator(".mcutils-curve select").select_option(label="chain: nothing stored")
-    page.wait_for_selector(".mcutils-explorer [role=status]:has-text('chain')")
-    assert page.locator(".mcutils-explorer h3").inner_text() == title
+    assert page.locator(".mcutils-curve option").all_inner_texts() == [
+        "linear: no trace, curves only",
+        "Bézier: no trace, curves only",
+    ]
 
 
 def test_running_it_again_begins_anew(page, traces):
@@ -321,7 +322,7 @@ def test_one_click_copies_the_code(page, names):
     page.get_by_role("button", name="copy the code").click()
     page.wait_for_selector(".mcutils-explorer button:has-text('copied')")
     code = page.evaluate("navigator.clipboard.readText()")
-    assert code.startswith('import mcutils as mc\n\nmc.explore(mc.study("laptop")') and "path=" in code
+    assert code.startswith("import mcutils as mc\n\nmc.explore(mc.study('laptop'") and "'profile-" in code
 
 
 def test_the_exported_page_moves_from_disk(page, browser, traces, names):
@@ -346,8 +347,10 @@ def test_the_exported_page_moves_from_disk(page, browser, traces, names):
         check_cells(cells(alone, "body"), traces[kind], k)
         assert [one[0] for one in first] == [one[0] for one in cells(alone, "body")]
         alone.get_by_role("button", name="Play").click()
-        alone.wait_for_function(f"Number(document.querySelector('#t').value) !== {k}")
+        alone.wait_for_selector(f"table.readout:not([data-k='{k}'])")
         alone.get_by_role("button", name="Pause").click()
+        reach = "() => fetch('https://example.org/').then(() => 'reached', () => 'refused')"
+        assert alone.evaluate(reach) == "refused", "the page's policy lets nothing out"
         assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         SHOTS.mkdir(parents=True, exist_ok=True)
         alone.screenshot(path=str(SHOTS / f"page_{width}_{theme}.png"), full_page=True)

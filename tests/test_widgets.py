@@ -17,7 +17,7 @@ import synthetic
 from test_explorer import rows
 
 import mcutils as mc
-from mcutils import experiments, widgets
+from mcutils import experiments, sources, widgets
 from mcutils.data import load_task
 from mcutils.metrics import measure, predictions
 from mcutils.profiles import ProfileOf
@@ -25,6 +25,7 @@ from mcutils.reproduce import SHIPPED
 from mcutils.settings import BadInput
 from mcutils.specs import key, plain
 from mcutils.traces import Trace
+from mcutils.walks import walk_all
 
 pytest.importorskip("ipywidgets")
 ALIVE = importlib.import_module("ipywidgets.widgets.widget")._instances
@@ -132,7 +133,7 @@ def test_another_path_keeps_t_where_it_was():
     assert one.view.k == 4
 
 
-def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs):
+def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs, listed):
     one = mc.explore(study, path=key(specs[0]), t=0.5)
     one.picks["curve"].value = "bezier"
     shown = one.sources[one.view.path]
@@ -152,7 +153,81 @@ def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs):
     assert alive(one)
 
 
-def test_a_path_is_named_by_its_specs_too(study, specs):
+@pytest.fixture(scope="module")
+def found(study):
+    return sources.sources(study)
+
+
+@pytest.fixture
+def listed(monkeypatch, found):
+    """The study's paths are listed once for all tests that use this."""
+    monkeypatch.setattr(widgets, "sources", lambda *given, **options: found)
+
+
+@pytest.fixture(scope="module")
+def ledger(study, found):
+    """Walks of 02_seeds by key, and the retain accuracy of each of their endpoints by what it is picked by."""
+    routes, named = experiments.seeds(study), {one.name: one for one in found}
+    walked = dict(zip((key(route.profile(study)) for route in routes), walk_all(study, routes), strict=True))
+    ends = {}
+    for name, walk in walked.items():
+        if walk.role == "method":
+            ends |= dict(zip(ends_of(named[name]), walk.profile.metric("accuracy_retain")[[0, -1]], strict=True))
+    return walked, ends
+
+
+def ends_of(source):
+    return [tuple(source.picks[f"{end} {part}"] for part in sources.ENDS) for end in ("start", "end")]
+
+
+def test_every_choice_of_a_method_shows_what_the_ledger_says(study, ledger, listed):
+    walked, ends = ledger
+    one = mc.explore(study)
+    first, methods = one.view, [value for _, value in one.picks["start method"].options]
+    assert set(methods) >= set(study.preset.methods) and first.path in walked
+    seen = set()
+    for curve, axes in (("bezier", ["start method"]), ("linear", ["start method", "end method"])):
+        one._go(first)
+        one.picks["curve"].value = curve
+        begun = one.view
+        for axis in axes:
+            for method in methods:
+                one._go(begun)
+                before = one.sources[begun.path].picks
+                if method not in [value for _, value in one.picks[axis].options]:
+                    continue
+                one.picks[axis].value = method
+                shown, numbers = one.sources[one.view.path], one.scene.numbers[0]
+                assert shown.picks[axis] == method and shown.rank[0] == 0
+                for pick, value in shown.picks.items():
+                    changed = pick != axis and value != before[pick]
+                    assert (f"{pick} {sources.said(value)}" in one.message) == changed, "every change is named"
+                if method in study.preset.methods:
+                    assert numbers.values("accuracy_retain")[[0, -1]] == pytest.approx(
+                        [ends[e] for e in ends_of(shown)]
+                    )
+                if one.view.path in walked:
+                    walk = walked[one.view.path]
+                    assert f"barrier {walk.barrier:.3f} G" in one._frame.value
+                    assert f"deficit {walk.deficit:.3f} G" in one._frame.value
+                    seen.add((walk.method, walk.kind))
+    assert {m for m, _ in seen} == set(study.preset.methods), "each method has been shown as 02 has it"
+
+
+def test_every_listed_path_keeps_its_ends_unless_it_says_otherwise(ledger, found):
+    _, ends = ledger
+    off, told = {}, 0
+    for name, one in ((one.name, one) for one in found):
+        if any(end not in ends for end in ends_of(one)) or "% forgotten" in one.picks["reading"].split("data, ")[0]:
+            continue
+        got = ProfileOf.load(SHIPPED / f"{name}.npz").metric("accuracy_retain")[[0, -1]]
+        off[name] = float(np.abs(got - [ends[end] for end in ends_of(one)]).max())
+        told += one.rank[0] > 0
+        assert one.rank[0] > 0 or off[name] < 1e-6, one.picks
+    assert told > 50 and max(off.values()) > 0.3, "without the refresh the ends are other models"
+
+
+def test_a_path_is_named_by_its_specs_too(study, specs, listed):
     line, curve, _ = specs
     one = mc.explore(study, path=line.trace.model, compare=curve.trace)
     normal = [key(study.profile(spec.trace.model)) for spec in (line, curve)]
@@ -166,7 +241,7 @@ def test_a_path_is_named_by_its_specs_too(study, specs):
             mc.explore(study, wanted)
 
 
-def test_choices_without_a_path_or_a_trace_say_so(study, specs):
+def test_choices_without_a_path_or_a_trace_say_so(study, specs, listed):
     one = mc.explore(study, path=key(specs[0]))
     curves = {value: text for text, value in one.picks["curve"].options}
     assert curves == {"linear": "linear", "bezier": "Bézier"}, "what is stored, in words"
@@ -177,7 +252,7 @@ def test_choices_without_a_path_or_a_trace_say_so(study, specs):
     assert "no trace, curves only" in seeds[one.picks["end seed"].value]
 
 
-def test_the_code_shows_the_same_view(study, specs):
+def test_the_code_shows_the_same_view(study, specs, listed):
     one = mc.explore(study, path=key(specs[0]), t=0.3, eps=0.2, metric="accuracy", compare=key(specs[1]))
     one.after.click()
     copied = re.search(r"data-code='([^']*)'", one._copy.value)
