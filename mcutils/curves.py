@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .data import Inputs, Task, take, to
-from .errors import BadInput, callback, choose, instance, seed_of, shown, whole
+from .errors import BadInput, callback, choose, flag, instance, seed_of, shown, whole
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
 from .settings import MethodSettings, Plan, curve_plan, method_settings, settings_name
@@ -174,19 +174,22 @@ class Recipe:
     ``sampling``: t per step, ``uniform`` on [0, 1] or ``normal`` (mean 0.5, sd 0.1, clamped). ``start``: control points
     on the straight line (``midpoint``) or at the original model (``original``). ``gradient``: ``chain`` rule, or
     ``copied`` unscaled to every control point with the learning rate of weight matrices times 2 t (1 - t).
-    ``batchnorm``: the policy that traces of the curve should use (``retain``, ``none``, ``full``).
+    ``batchnorm``: the policy that traces of the curve should use (``retain``, ``none``, ``full``). ``weighted``: BatchNorm
+    statistics of a random teacher are weighted by batch size (see `weights.refresh_batchnorm`).
     """
 
     sampling: str = "uniform"
     start: str = "midpoint"
     gradient: str = "chain"
     batchnorm: str = "retain"
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         choose("sampling", self.sampling, ("uniform", "normal"))
         choose("start", self.start, ("midpoint", "original"))
         choose("gradient", self.gradient, ("chain", "copied"))
         choose("BatchNorm policy", self.batchnorm, ("none", "retain", "full"))
+        flag("weighted", self.weighted)
 
 
 # The last three are the first with one of the authors' choices each.
@@ -279,7 +282,7 @@ def fit_curve(
         raise BadInput(
             f"{method} with this recipe needs the original model: pass origin=, the weights unlearning began from."
         )
-    pursuit = Pursuit(task, entry, settings, curriculum, plan, seed, origin, callback(progress))
+    pursuit = Pursuit(task, entry, settings, curriculum, plan, seed, origin, callback(progress), recipe.weighted)
     return Curve(kind, _fit(ends, kind, control_points, recipe, pursuit))
 
 

@@ -45,6 +45,21 @@ def callback(value: Any, name: str = "progress") -> Any:
     return instance(name, value, (Callable, type(None)), "a function or None")
 
 
+def table(name: str, value: Any) -> dict[str, Any]:
+    """Return pairs of a name and a value as a dictionary, or raise `BadInput`.
+
+    >>> table("options", (("beta", 0.1),))
+    {'beta': 0.1}
+    """
+    try:
+        found = dict(value)
+    except (TypeError, ValueError):
+        found = {None: None}
+    if not all(isinstance(key, str) for key in found):
+        raise BadInput(f"{name} must be pairs of a name and a value, got {shown(value)}.")
+    return found
+
+
 def choose(kind: str, name: Any, allowed: Iterable[str]) -> str:
     """Return ``name`` if it is allowed, else raise `BadInput` listing what is.
 

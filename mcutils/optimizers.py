@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer
 
-from .errors import BadInput, choose
+from .errors import BadInput, choose, number, share, shown, whole
 
 
 class _ClippedSign(Optimizer):
@@ -157,8 +157,23 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "sgd": sgd, "
 
 
 def make_optimizer(name: str, params: Iterable, lr: float, weight_decay: float, **options: Any) -> Optimizer:
-    """Build the named optimiser over parameters or groups of them; unknown names and options raise `BadInput`."""
-    allowed = OPTIMIZERS[choose("optimizer", name, OPTIMIZERS)].__kwdefaults__
-    for option in options:
+    """Build the named optimiser over parameters or groups of them; unknown names and bad values raise `BadInput`."""
+    allowed = OPTIMIZERS[choose("optimizer", name, OPTIMIZERS)].__kwdefaults__ or {}
+    number("lr", lr, 0), number("weight_decay", weight_decay, 0)
+    for option, value in options.items():
         choose(f"option of {name}", option, allowed)
-    return OPTIMIZERS[name](params, lr, weight_decay, **options)
+        default = allowed[option]
+        if isinstance(default, tuple):
+            if not isinstance(value, (tuple, list)) or len(value) != len(default):
+                raise BadInput(f"{option} of {name} must be {len(default)} numbers, got {shown(value)}.")
+            for one in value:
+                share(f"each of {option}", one, zero=True)
+        elif isinstance(default, (int, float)):
+            whole(option, value, 1) if isinstance(default, int) else number(option, value, 0)
+    try:
+        return OPTIMIZERS[name](params, lr, weight_decay, **options)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
+        text = str(error).splitlines()[0].rstrip(".")
+        raise BadInput(f"the optimizer {name} cannot be made of what was given: {text}.") from error

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .data import Task, count, take
-from .errors import BadInput, callback, choose, flag, instance, seed_of, shown
+from .errors import BadInput, callback, choose, flag, instance, seed_of, shown, table
 from .models import build, drawn, kept_buffers, reason, rebuild
 from .objectives import Batch, Step, Term, Weighing, retain_loss
 from .optimizers import make_optimizer
@@ -97,7 +97,11 @@ def descend(
     kept = [(leaf.detach().clone(), mask[name]) for name, leaf in variables.items()] if mask else []
     groups = [[v for v in leaves if v.ndim > 1], [v for v in leaves if v.ndim <= 1]]
     optimizer = make_optimizer(
-        plan.optimizer, [{"params": g} for g in groups if g], plan.lr, plan.weight_decay, **dict(plan.options)
+        plan.optimizer,
+        [{"params": g} for g in groups if g],
+        plan.lr,
+        plan.weight_decay,
+        **table("the plan's options", plan.options),
     )
     ordered = [p for group in optimizer.param_groups for p in group["params"]]
     schedule, history = SCHEDULES[choose("schedule", plan.schedule, SCHEDULES)], []

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import objectives
 from .data import SHAPES, Task, content_hash, take
-from .errors import BadInput, callback, choose, flag, instance, number, seed_of, share, shown, whole
+from .errors import BadInput, callback, choose, flag, instance, number, seed_of, share, table, whole
 from .objectives import CURRICULA, Batch, Objective, Step, Weighing
 from .optimizers import OPTIMIZERS
 from .settings import MethodSettings, Plan, method_settings, settings_name
@@ -188,12 +188,8 @@ def check_settings(settings: MethodSettings | None) -> MethodSettings | None:
     if instance("settings", settings, (MethodSettings, type(None)), "a MethodSettings or None") is None:
         return None
     instance("the settings' plan", settings.plan, Plan, "a Plan")
-    for name in ("options", "curriculum_options"):
-        given = getattr(settings, name)
-        try:
-            dict(given)
-        except (TypeError, ValueError):
-            raise BadInput(f"the settings' {name} must be pairs of a name and a value, got {shown(given)}.") from None
+    table("the settings' options", settings.options)
+    table("the settings' curriculum_options", settings.curriculum_options)
     return settings
 
 

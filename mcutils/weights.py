@@ -113,7 +113,7 @@ def trainable(weights: Weights, tensors: Tensors | None = None) -> dict[str, Ten
 
 def module_of(weights: Weights) -> nn.Module:
     """Return a new module in evaluation mode that holds a copy of the weights, on their device and in their dtype."""
-    module = copy.deepcopy(weights.net).to(weights.device).eval()
+    module = copy.deepcopy(check_weights(weights).net).to(weights.device).eval()
     tensors = {**weights.params, **weights.buffers}
     for name, own in (*module.named_parameters(), *module.named_buffers()):
         own.data = tensors[name].detach().clone()
@@ -159,16 +159,17 @@ def check_same_shape(weights: Sequence[Weights]) -> None:
 
 def count(weights: Weights) -> int:
     """Number of scalar parameters P."""
-    return sum(v.numel() for v in weights.params.values())
+    return sum(v.numel() for v in check_weights(weights).params.values())
 
 
 def flatten(weights: Weights) -> Tensor:
     """All parameters as one vector (P,), in the order of ``weights.params``."""
-    return torch.cat([v.reshape(-1) for v in weights.params.values()])
+    return torch.cat([v.reshape(-1) for v in check_weights(weights).params.values()])
 
 
 def unflatten(vector: Tensor, like: Weights) -> Weights:
     """Inverse of `flatten`, with the buffers of ``like``."""
+    check_weights(like)
     if instance("the vector", vector, Tensor, "a tensor").shape != (count(like),):
         shape = tuple(vector.shape)
         raise BadInput(f"a vector of {count(like)} parameters is needed for {like.model}, got shape {shape}.")
@@ -199,7 +200,12 @@ def mix(coefficients: Sequence[float], points: Sequence[Tensors]) -> dict[str, T
 
 def combine(coefficients: Sequence[float], points: Sequence[Weights]) -> Weights:
     """Sum of coefficient times weights; buffers are those of the first point, never mixed."""
-    check_same_shape(points)
+    check_same_shape(instance("points", points, (list, tuple), "a list of weights"))
+    given = list(instance("coefficients", coefficients, (list, tuple), "a list of numbers"))
+    if not given or len(given) != len(points):
+        raise BadInput(f"a mixture needs a coefficient for each point, got {len(given)} for {len(points)} points.")
+    for one in given:
+        number("each coefficient", one)
     return replace(points[0], params=mix(coefficients, [p.params for p in points]))
 
 
@@ -344,7 +350,8 @@ def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, wei
     CPU than channels-last; see `refresh_module` for a last batch of one.
     """
     batch_size, weighted = whole("batch_size", batch_size, 1), flag("weighted", weighted)
-    module = module_of(check_weights(weights))
+    instance("x", x, (Tensor, Mapping), "a tensor of examples, or a dictionary of tensors")
+    module = module_of(weights)
     if not batchnorm_layers(module):
         return weights
     layout = memory_format(weights, x)
@@ -358,7 +365,10 @@ def save(path: str | Path | BinaryIO, points: Sequence[Weights]) -> None:
     """Write one or more weights of one architecture as a safetensors file."""
     from safetensors.torch import save as written
 
-    check_same_shape(points)
+    path = path if hasattr(path, "write") else path_of(path)
+    check_same_shape(instance("points", points, (list, tuple), "a list of weights"))
+    if not points:
+        raise BadInput("there are no weights to save: at least one is needed.")
     tensors = {}
     for k, point in enumerate(points):
         for group in ("params", "buffers"):
@@ -377,11 +387,18 @@ def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weig
 
     Raises `BadInput` where a tensor of the network is missing, or of another shape or dtype.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load as tensors_of
 
+    instance("net", net, (nn.Module, type(None)), "a torch module or None")
+    if not hasattr(path, "read") and not path_of(path).is_file():
+        raise BadInput(f"there is no file of weights {path}.")
     data = path.read() if hasattr(path, "read") else path_of(path).read_bytes()
-    tensors = tensors_of(data)  # which has checked the header that is read here
-    meta = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    try:
+        tensors = tensors_of(data)  # which has checked the header that is read here
+        meta = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    except (SafetensorError, KeyError) as error:
+        raise BadInput(f"the file holds no weights that save wrote: {reason(error)}.") from error
     recipe = json.loads(meta["recipe"])
     if net is None and recipe is None:
         raise BadInput(f"the file holds weights of {meta['model']}, which is not a named model: pass net=, its module.")
@@ -397,7 +414,7 @@ def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weig
         own = like[name.partition("/")[2]]
         if value.shape != own.shape or value.dtype.is_floating_point != own.dtype.is_floating_point:
             raise BadInput(f"{name} in the file is {tuple(value.shape)} of {value.dtype}, not {tuple(own.shape)}.")
-    net = copy.deepcopy(net) if net is not None else build(seed=0, **recipe)
+    net = copied(net) if net is not None else build(seed=0, **recipe)
     net.requires_grad_(False)
     params, buffers = [n for n, _ in net.named_parameters()], [n for n, _ in net.named_buffers()]
     return [

@@ -514,9 +514,9 @@ def test_nothing_given_is_changed(tiny, name):
     curve = fit_curve(a, b, tiny, seed=0, plan=plan)
     trace(curve, tiny, 2)
     assert torch.equal(torch.get_rng_state(), before) and torch.equal(tiny.x, x)
-    for w, (tensors, training, free) in zip((original, a.weights, b.weights), kept, strict=True):
+    for w, (tensors, mode, free) in zip((original, a.weights, b.weights), kept, strict=True):
         again = snapshot(w)
-        assert again[1:] == (training, free) and all(torch.equal(again[0][k], v) for k, v in tensors.items())
+        assert again[1:] == (mode, free) and all(torch.equal(again[0][k], v) for k, v in tensors.items())
     assert same(curve.points[0], a.weights) and same(curve.points[-1], b.weights)
 
 
