@@ -174,8 +174,8 @@ class Recipe:
     ``sampling``: t per step, ``uniform`` on [0, 1] or ``normal`` (mean 0.5, sd 0.1, clamped). ``start``: control points
     on the straight line (``midpoint``) or at the original model (``original``). ``gradient``: ``chain`` rule, or
     ``copied`` unscaled to every control point with the learning rate of weight matrices times 2 t (1 - t).
-    ``batchnorm``: the policy that traces of the curve should use (``retain``, ``none``, ``full``). ``weighted``: BatchNorm
-    statistics of a random teacher are weighted by batch size (see `weights.refresh_batchnorm`).
+    ``batchnorm``: the policy that traces of the curve should use (``retain``, ``none``, ``full``). ``weighted``: the
+    BatchNorm statistics of a random teacher are weighted by batch size (see `weights.refresh_batchnorm`).
     """
 
     sampling: str = "uniform"
