@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from . import own_data
 from .connectivity import Connectivity, check_gap, connectivity, excess, forget_gap, rounding
 from .data import FINGERPRINTS, Task, load_task
 from .errors import BadInput, choose, number, path_of, shown
@@ -201,20 +202,22 @@ class Numbers:
     def pictures(self, places: Sequence[int]) -> np.ndarray | None:
         """Images (n, C, H, W) uint8 of forget examples by their place in the order; None where they are no images.
 
-        Values from 0 to 1, or whole ones from 0 to 255, are shown as they are; what was normalised is stretched, each
-        channel by its own range over the forget set.
+        The task's normalisation is undone. Where that leaves values that are no shares of white, each channel is
+        stretched to its range over the forget set.
         """
         if self.no_pictures:
             return None
-        x, rows = self.known_task.x, self.forgotten.rows
-        shown = x[rows].double().cpu().numpy()
-        low, high = np.zeros((1, 1, 1)), np.ones((1, 1, 1))
-        if not x.is_floating_point():
-            high = high * 255
-        elif shown.min() < 0 or shown.max() > 1:
-            low, high = (f(shown, axis=(0, 2, 3))[:, None, None] for f in (np.nanmin, np.nanmax))
-        scaled = 255 * (shown[list(places)] - low) / np.maximum(high - low, 1e-9)
-        return np.clip(np.nan_to_num(scaled), 0, 255).astype(np.uint8)
+        task = self.known_task
+        pixels = task.x[self.forgotten.rows].double().cpu().numpy()
+        if task.x.is_floating_point() and len(task.mean) == pixels.shape[1]:
+            mean, std = (np.array(part)[:, None, None] for part in (task.mean, task.std))
+            pixels = pixels * std + mean
+        if not task.x.is_floating_point():
+            pixels /= 255
+        if np.nanmin(pixels) < -1e-3 or np.nanmax(pixels) > 1 + 1e-3:
+            low, high = (f(pixels, axis=(0, 2, 3))[:, None, None] for f in (np.nanmin, np.nanmax))
+            pixels = (pixels - low) / np.maximum(high - low, 1e-9)
+        return np.rint(np.clip(255 * np.nan_to_num(pixels[list(places)]), 0, 255)).astype(np.uint8)
 
     def excess(self, split: str) -> np.ndarray | None:
         """Loss above its chord (T,) in nats, of retain or forget; None where it is not known."""
@@ -252,13 +255,12 @@ def mismatch(trace: Trace | None, task: Task) -> str:
 
 
 def _task_of(trace: Trace | None) -> Task | None:
-    """The task of a data set of `FINGERPRINTS` or a shipped one, whose checksum a trace names."""
-    if trace is None or "checksum" not in trace.meta:
+    """The task whose checksum a trace names, where it is one's own, of a known fingerprint or shipped."""
+    checksum = "" if trace is None else trace.meta.get("checksum", "")
+    if not checksum:
         return None
-    known = {checksum: name for name, checksum in FINGERPRINTS.items()}
-    name = known.get(trace.meta["checksum"], "fashion-mnist")
-    found = load_task(name)
-    return found if found.checksum == trace.meta["checksum"] else None
+    named = {value: name for name, value in FINGERPRINTS.items()}
+    return own_data.find(checksum) or load_task(named.get(checksum, "fashion-mnist"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -635,7 +637,7 @@ def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
     """Numbers of a stored path: its profile and trace, as far as kept, and its references."""
     trace, spec = _trace(note), note["spec"]
     data, kept = _data(trace), shelf.traces.get(_text(trace))
-    task = lambda: Data(**{f.name: data[f.name] for f in fields(Data)}).task(trace["forget"])  # noqa: E731
+    task = lambda: Data(**{f.name: data[f.name] for f in fields(Data) if f.name in data}).task(trace["forget"])  # noqa: E731
     if kept is not None:
         name, kept = kept["key"], _load(kept, Trace.load)
         check_path(name, kept)

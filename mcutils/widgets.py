@@ -24,7 +24,7 @@ from .errors import BadInput, flag, path_of, shown
 from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .explorer_plots import view_figure
 from .files import BUILD, ROOT, write_file
-from .plots import encoded, label, save
+from .plots import encoded, label
 from .profiles import ProfileOf
 from .settings import preset
 from .sources import ENDS, Numbers, Source, find, said, sources
@@ -36,6 +36,7 @@ ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS
 WEIGHTS = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "data": 16}  # others: 2
 KEPT = 8  # paths whose numbers stay in memory
 WHOLE = "calc(100% - 4px)"  # of a row: a list as wide as it would lose its right edge
+KINDS = ("png", "svg", "html")
 INTERVAL = 250  # milliseconds between two points while playing
 COMPARES = {"no": "", "overlaid": "overlaid", "side by side": "beside"}
 _numbers = count(1)
@@ -218,7 +219,7 @@ class Explorer:
         self.after = w.Button(description="images ▶", tooltip="next page of images", layout=narrow)
         self.saves = {
             kind: w.Button(description=f"save {kind}", tooltip=f"save this view as {kind}", layout=narrow)
-            for kind in ("png", "svg", "html")
+            for kind in KINDS
         }
         named = {**self.picks, "metric": self.metric, "eps": self.eps, "compare": self.mode, "with": self.other}
         named |= {"t": self.slider, "play": self.play}
@@ -430,15 +431,12 @@ class Explorer:
     def save(self, kind: str) -> Path:
         """Write the view as ``png``, ``svg`` or ``html`` into the explorer's folder; returns the file."""
         view = self._open().view
-        name = f"{view.path}_{view.k}".replace("/", "-")
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-        if kind in ("png", "svg"):
-            found = dict(zip(("png", "svg"), save(self.figure(), name, self.folder), strict=True))
-            return found[kind]
-        if kind != "html":
-            raise BadInput(f"a view is saved as png, svg or html, not as {kind!r}.")
-        path = self.folder / f"{name}.html"
-        write_file(path, self.page().encode("utf-8", "replace"))
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise BadInput(f"a view is saved as png, svg or html, not as {shown(kind)}.")
+        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in view.path)[:100]
+        path = path_of(self.folder, "folder") / f"{name}_{view.k}.{kind}"
+        html = kind == "html"
+        write_file(path, self.page().encode("utf-8", "replace") if html else encoded(self.figure(), kind))
         return path
 
     def _open(self) -> Explorer:

@@ -1,10 +1,12 @@
 """Views: strings whose numbers are those of the path, with text for whoever does not see them."""
 
 import base64
+import hashlib
 import html
 import io
 import json
 import re
+import warnings
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -12,14 +14,18 @@ import matplotlib.image
 import numpy as np
 import pytest
 import synthetic
+import torch
 
-from mcutils import explorer
+import mcutils as mc
+from mcutils import explorer, plots
 from mcutils.connectivity import barrier, chord, forget_deficit
 from mcutils.explorer import View, contours, extreme, nearest, page, png, quantities, scene, shown, spans, ticks
+from mcutils.explorer_plots import view_figure
 from mcutils.metrics import METRICS, measure
 from mcutils.planes import Plane
 from mcutils.settings import BadInput
 from mcutils.sources import Source, sources
+from mcutils.traces import Trace
 
 T = 5
 
@@ -263,6 +269,85 @@ def test_images_are_embedded(task):
     found = re.findall(r"\.mcx0 i\.i(\d+)\{background-image:url\(data:image/png;base64,([^)]+)\)", one.style)
     assert [int(k) for k, _ in found] == list(range(explorer.PAGE))
     assert all(base64.b64decode(data).startswith(b"\x89PNG") for _, data in found)
+
+
+NAMES = ("@data@", "<b>", "</script>", "'\"`", "$x_$", "ключ 鍵 🔑", "\\u003c", "&amp;", "_hidden", "a" * 300)
+
+
+def own(x, names=NAMES, seed=0):
+    """A scene of made-up logits over a task of one's own, ``x`` (N, ...) with names for its classes, and the task."""
+    rng, k = np.random.default_rng(seed), len(names)
+    task = mc.task(
+        x, np.arange(80 if isinstance(x, dict) else len(x)) % k, forget=0.3, test=0.2, classes=names, name="mine"
+    )
+    rows = {split: one.numpy() for split, one in task.evaluation.items()}
+    logits = {split: rng.normal(size=(T, len(one), k)).astype(np.float16) for split, one in rows.items()}
+    labels = {split: task.y[one].numpy() for split, one in rows.items()}
+    trace = Trace(np.linspace(0, 1, T), logits, labels, rows, {"checksum": task.checksum})
+    found = {one.name: one for one in sources({"mine": trace}, task=task)}
+    return scene(View("mine", k=1), found), task
+
+
+@pytest.mark.parametrize("classes", [3, 10, 100])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_ones_own_are_shown_as_they_were(channels, classes):
+    x = np.random.default_rng(1).integers(0, 256, (3 * classes + 60, channels, 6, 5)).astype(np.uint8)
+    names = NAMES if classes == len(NAMES) else tuple(f"class {k}" for k in range(classes))
+    one, task = own(x, names)
+    first = one.numbers[0]
+    assert first.classes == names and first.no_pictures == ""
+    assert np.array_equal(first.pictures(one.places), x[first.forgotten.rows[list(one.places)]])
+    (bare,) = sources({"mine": first.trace})
+    assert bare.read().known_task is task, "found by its checksum"
+    assert one._images().count("url(data:image/png") == min(explorer.PAGE, len(task.index["forget"]))
+
+
+def test_names_of_classes_break_neither_page_nor_figure():
+    one, _ = own(np.random.default_rng(1).integers(0, 256, (80, 3, 6, 5)).astype(np.uint8))
+    text = page(one, "code </script> @data@ <b>")
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    assert data["frames"] == [one.frame(k) for k in range(T)]
+    assert text.count("<script") == text.count("</script>") == 2 and "<b></b>" not in text
+    for k in range(T):
+        cells = re.sub("&nbsp;", " ", one.frame(k).split("<ul")[1])
+        drawn = ElementTree.fromstring("<ul" + cells.removesuffix("</div>"))
+        said = {cell.find("b").text for cell in drawn}
+        assert said <= set(NAMES) and len(said) > 4
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # matplotlib's font has no such letters
+        figure = view_figure(one)
+        shown = {ax.get_title().replace(r"\$", "$").strip() for ax in figure.axes[2:]}
+        assert plots.encoded(figure) and shown <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (np.zeros((80, 7), np.float32), "of shape (7,) each"),
+        ({"tokens": torch.zeros(80, 9, dtype=torch.int64)}, "tokens"),
+    ],
+)
+def test_inputs_that_are_no_images_are_said_to_be_none(x, words):
+    one, _ = own(x, ("yes", "no"))
+    assert f"No images: the inputs of this task are no images, but {words}" in one.frame(0)
+    assert "<ul" not in one.frame(0) and "forget examples are remembered" in one.frame(0) and one._images() == ""
+    assert "No images" in view_figure(one).get_supxlabel()
+    assert page(one)
+
+
+def test_a_policy_lets_the_page_run_its_own_script_only():
+    text = page(made(View("one")))
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text).group(1)
+    script = re.search(r"<script>(.*?)</script>", text, re.DOTALL).group(1)
+    told = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert "default-src 'none'" in policy and f"script-src 'sha256-{told}'" in policy
+    assert "http" not in policy and "*" not in policy and "unsafe-eval" not in policy
+
+
+@pytest.mark.parametrize("name", ["explorer.css", "explorer.html"])
+def test_nothing_is_asked_of_a_server(name):
+    text = (explorer.files("mcutils") / "settings" / name).read_text(encoding="utf-8")
+    assert not re.search(r"https?:|//[a-z]|@import|src=|href=|url\((?!#)|fetch|XMLHttp|WebSocket|sendBeacon", text)
 
 
 @pytest.mark.parametrize("low,high", [(0, 1), (-0.03, 0.4), (12.5, 91.0), (0.999, 1.001), (1e-6, 3e-6)])
