@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .errors import BadInput, choose
+from .errors import BadInput, choose, number
 
 
 class Batch(NamedTuple):
@@ -293,7 +293,9 @@ class Weighing:
     def __init__(self, curriculum: str, classes: int, options: Mapping[str, Any] | None = None):
         choose("curriculum", curriculum, CURRICULA)
         allowed = CURRICULA[curriculum].__kwdefaults__ or {}
-        for name in options or {}:
+        for name, value in (options or {}).items():
+            if type(allowed.get(name)) is float:
+                number(name, value)
             if name not in allowed:
                 names = ", ".join(allowed) or "none"
                 known = f"its options are {names}"
@@ -306,10 +308,10 @@ class Weighing:
         """``sum over terms of weight * mean(v * losses)`` with v the curriculum's constants."""
         kind = (step.retain is None, step.forget is None)
         result = None
-        for number, term in enumerate(terms):
+        for place, term in enumerate(terms):
             losses = term.losses
             if losses.ndim and not self._plain:
-                state = self._states.setdefault((*kind, number), {"classes": self._classes})
+                state = self._states.setdefault((*kind, place), {"classes": self._classes})
                 seen = losses if term.difficulty is None else term.difficulty
                 losses = self._weigh(seen.detach(), state, **self._options) * losses
             part = term.weight * losses.mean()

@@ -299,10 +299,9 @@ class Goal:
     ) -> list[float]:
         """Descend over ``variables``; ``steps`` are pairs (place, step), ``network(place)`` the network there."""
 
-        def loss_at(item: tuple[Any, Step]) -> Tensor:
-            place, step = item
+        def said(make: Callable[[Net, Step], Any], item: tuple[Any, Step]) -> Any:
             try:
-                return self.weigh.total(self.objective(network(place), step), step)
+                return make(network(item[0]), item[1])
             except ValueError as error:
                 if "more than 1 value per channel" not in str(error):
                     raise
@@ -311,9 +310,9 @@ class Goal:
         return descend(
             variables,
             steps,
-            loss_at,
+            lambda item: said(lambda net, step: self.weigh.total(self.objective(net, step), step), item),
             self.plan,
-            curvature_at=lambda item: resampled_loss(network(item[0]), item[1]),
+            curvature_at=lambda item: said(resampled_loss, item),
             mask=mask,
             lr_factor=lr_factor,
             seed=self.seed,

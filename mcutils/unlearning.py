@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import objectives
 from .data import SHAPES, Task, content_hash, take
-from .errors import BadInput, callback, choose, flag, instance, number, seed_of, share, table, whole
+from .errors import BadInput, callback, choose, flag, instance, number, seed_of, share, shown, table, whole
 from .objectives import CURRICULA, Batch, Objective, Step, Weighing
 from .optimizers import OPTIMIZERS
 from .settings import MethodSettings, Plan, method_settings, settings_name
@@ -356,5 +356,7 @@ def retrain(task: Task, model: Model = "convnet", *, seed: int, plan: Plan | Non
     `train`. Raises `BadInput` for a module that cannot be drawn anew (see `training.anew`): pass a factory then.
     """
     seed = seed_of(seed)
+    if "split" in options:
+        raise BadInput(f"retrain learns the split retain, got split={shown(options['split'])}: use train for another.")
     options = {"split": "retain", **options, "init": seed if options.get("init") is None else options["init"]}
     return train(task, model, seed=seed, plan=plan, **options)

@@ -18,7 +18,7 @@ from torch.func import functional_call
 
 from .data import Inputs, joined, take, to
 from .data import count as examples
-from .errors import BadInput, flag, instance, number, path_of, whole
+from .errors import BadInput, flag, instance, number, path_of, shown, whole
 from .models import build, check_module, copied, is_named, reason
 from .reading import writing
 
@@ -49,6 +49,11 @@ class Weights:
 
     def to(self, where: torch.device | str | torch.dtype) -> Weights:
         """Return the weights on another device, or with floating-point tensors in another dtype."""
+        instance("where", where, (str, torch.device, torch.dtype), "a device or a dtype")
+        try:
+            torch.empty(0).to(where)
+        except (RuntimeError, AssertionError, TypeError) as error:
+            raise BadInput(f"weights cannot be brought to {shown(where)}: {reason(error)}.") from error
         move = lambda v: v.to(where) if v.is_floating_point() or not isinstance(where, torch.dtype) else v  # noqa: E731
         return replace(
             self,
@@ -150,6 +155,10 @@ def check_same_shape(weights: Sequence[Weights]) -> None:
                 f"endpoints of different architectures: {weights[0].model} with {count(weights[0]):,} parameters and "
                 f"{w.model} with {count(w):,}; a curve needs one architecture of one size."
             )
+    kinds = {v.dtype for w in weights for v in w.params.values()}
+    if any({v.dtype for v in w.params.values()} != kinds for w in weights):
+        types = " and ".join(sorted(str(kind) for kind in kinds))
+        raise BadInput(f"weights of a {weights[0].model} in {types}: bring them to one type with .to first.")
     for w in weights:
         bad = [name for name, value in w.params.items() if not torch.isfinite(value).all()]
         bad += [name for name, value in w.buffers.items() if torch.isnan(value).any()]
@@ -236,17 +245,27 @@ def memory_format(weights: Weights, x: Inputs, classes: int | None = None) -> to
     """
     convolves = any(v.ndim == 4 for v in check_weights(weights).params.values())
     module, problem = module_of(weights), None
+    one = joined([take(x, slice(1))])
     for layout in (torch.channels_last, torch.contiguous_format)[0 if convolves else 1 :]:
         try:
+            seen = to(one, memory_format=layout)
+            before = versions(seen)
             with torch.no_grad():
-                output = module.to(memory_format=layout)(to(take(x, slice(1)), memory_format=layout))
+                output = module.to(memory_format=layout)(seen)
         except Exception as error:  # a module of the user's own may fail in any way
             problem = error
         else:
+            if versions(seen) != before:
+                raise BadInput(f"a {weights.model} changes its examples in place: let it work on a copy.")
             if classes is not None:
-                check_logits(weights.model, output, examples(take(x, slice(1))), classes)
+                check_logits(weights.model, output, examples(one), classes)
             return layout
     raise BadInput(f"a {weights.model} cannot be called on {described(x)}: {reason(problem)}.") from problem
+
+
+def versions(x: Inputs) -> list[int]:
+    """How often each tensor of some examples was written to."""
+    return [part._version for part in (x.values() if isinstance(x, Mapping) else [x])]
 
 
 def described(x: Inputs) -> str:

@@ -62,7 +62,15 @@ BAD = {
         "width": (0, -1, 2.0, "4", True, None, 10**9),
         "depth": (3,),
     },
-    "retrain": {"task": NO_TASK, "model": NO_MODEL, "seed": SEEDS, "plan": NO_PLAN, "progress": NOT_CALLED},
+    "retrain": {
+        "task": NO_TASK,
+        "model": NO_MODEL,
+        "seed": SEEDS,
+        "init": SEEDS[:4],
+        "plan": NO_PLAN,
+        "progress": NOT_CALLED,
+        "split": ("retain", "train", 1),
+    },
     "unlearn": {
         "theta": NO_WEIGHTS,
         "task": NO_TASK,
@@ -90,6 +98,8 @@ BAD = {
         "origin": tuple(bad for bad in NO_WEIGHTS if bad is not None),
         "progress": NOT_CALLED,
     },
+    "superloss": {"settings": (MethodSettings(PLAN, (), (("lam", "x"),)), MethodSettings(PLAN, (), (("lam", 0),)))},
+    "to": {"where": ("nonsense", 1.5, "cuda:99", [])},
     "line": {"start": NO_WEIGHTS, "end": NO_WEIGHTS},
     "trace": {
         "model": (*NO_WEIGHTS, lambda: None),
@@ -171,6 +181,11 @@ def calls(tiny, tmp_path_factory):
         "retrain": (mc.retrain, {"task": tiny, "seed": 0, "plan": PLAN}),
         "unlearn": (mc.unlearn, {"theta": a, "task": tiny, "method": "npo", "seed": 0, "settings": SETTINGS}),
         "fit_curve": (mc.fit_curve, ends),
+        "superloss": (
+            lambda settings: mc.unlearn(a, tiny, "npo", seed=0, curriculum="superloss", settings=settings),
+            {"settings": SETTINGS},
+        ),
+        "to": (a.to, {"where": "cpu"}),
         "line": (mc.line, {"start": a, "end": b}),
         "trace": (mc.trace, {"model": mc.line(a, b), "task": tiny, "t": [0.5]}),
         "weights_of": (mc.weights_of, {"module": own}),

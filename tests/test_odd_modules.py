@@ -446,6 +446,11 @@ class Returning(nn.Module):
         return self.change(self, self.body(x))
 
 
+class InPlace(Own):
+    def forward(self, x):
+        return self.body(x.mul_(2))
+
+
 class TwoInputs(Own):
     def forward(self, x, mask):
         return self.body(x * mask)
@@ -478,6 +483,7 @@ REFUSED = {
         lambda: Returning(lambda m, z: z @ z if m.training else z),
         "cannot be trained on 2 examples",
     ),
+    "in place": (InPlace, "changes its examples in place"),
     "two inputs": (TwoInputs, "cannot be called on examples of shape"),
     "no parameters": (NoParameters, "has no parameters"),
     "frozen": (lambda: head().requires_grad_(False), "all parameters of a Sequential are frozen"),
@@ -527,6 +533,14 @@ def test_labels_outside_the_classes_are_refused(tiny, theta, label):
 def test_batches_too_small_for_batchnorm_are_said(tiny):
     with pytest.raises(mc.BadInput, match="cannot be trained on 1 examples|too small"):
         mc.train(tiny, made("batchnorm1d"), seed=0, plan=replace(PLAN, batch_size=1))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sophia_g"])
+def test_a_forget_batch_of_one_is_said_where_batchnorm_cannot_take_it(tiny, optimizer):
+    start, alone = mc.weights_of(made("batchnorm1d")), settings(forget_batch_size=1)
+    with pytest.raises(mc.BadInput, match="too small for a layer of the network"):
+        mc.unlearn(start, tiny, "npo", seed=0, optimizer=optimizer, settings=alone)
+    mc.unlearn(start, tiny, "random_labels", seed=0, settings=alone)
 
 
 def test_float32_traces_keep_what_half_precision_loses(tiny, theta, tmp_path):
