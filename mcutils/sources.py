@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property, lru_cache, partial
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -303,15 +304,40 @@ def sources(
     Raises:
         BadInput: nothing to walk along, or something that is none of these.
     """
+    many = tuple(retrained) if isinstance(retrained, (list, tuple)) else (retrained,)
+    named = [("original", original), ("random", random), *(("retrained", one) for one in many)]
+    named = [(name, one) for name, one in named if one is not None]
+    for name, one in named:
+        if not (isinstance(one, Trace) and len(one.t) == 1):
+            raise BadInput(f"{name} is the trace of one model (T = 1), got {_what(one)}.")
+    if not (task is None or isinstance(task, Task)):
+        raise BadInput(f"task is a task as load_task gives it, got {shown(task)}.")
+    gap = None if gap is None else float(check_gap(number("gap", gap)))
     if isinstance(given, Study):
         return from_store([given.store.folder, *given.store.layers], plain(given.data), given.preset)
-    if isinstance(given, Store):
-        return from_store([given.folder, *given.layers])
-    if isinstance(given, (str, Path)):
-        folder = path_of(given, "the store's folder")
-        if not folder.is_dir():
-            raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
-        return from_store([folder])
+    if isinstance(given, (Store, str, PathLike)):
+        return from_store([given.folder, *given.layers] if isinstance(given, Store) else [_folder(given)])
+    more = {"references": dict(reversed(named)), "retrained": many, "given_gap": gap}
+    more["task"] = (lambda: task) if task else None
+    found, given = [], _by_name(given)
+    for name, one in given.items():
+        found.append(_given(name, one, more))
+        for _, other in named if isinstance(one, Trace) else ():
+            check_same_examples(one, other)
+        if isinstance(one, Trace) and task is not None and (wrong := mismatch(one, task)):
+            raise BadInput(f"{name} was not taken on this task: {wrong}.")
+    return found
+
+
+def _folder(given: Any) -> Path:
+    folder = path_of(given, "the store's folder")
+    if not folder.is_dir():
+        raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
+    return folder
+
+
+def _by_name(given: Any) -> dict[str, Any]:
+    """A trace, a profile, or a list or dictionary of them, by names of one's own or of ours."""
     if isinstance(given, (Trace, ProfileOf)):
         given = {given.meta.get("kind", "path") if isinstance(given, Trace) else "path": given}
     elif isinstance(given, (list, tuple)):
@@ -323,25 +349,9 @@ def sources(
         )
     if not given:
         raise BadInput("there is nothing to explore: give at least one trace or profile.")
-    many = tuple(retrained) if isinstance(retrained, (list, tuple)) else (retrained,)
-    named = [("original", original), ("random", random), *(("retrained", one) for one in many)]
-    for name, one in named:
-        if one is not None and not (isinstance(one, Trace) and len(one.t) == 1):
-            raise BadInput(f"{name} is the trace of one model (T = 1), got {_what(one)}.")
-    if not (task is None or isinstance(task, Task)):
-        raise BadInput(f"task is a task as load_task gives it, got {shown(task)}.")
-    references = {name: one for name, one in reversed(named) if one is not None}
-    gap = None if gap is None else float(check_gap(number("gap", gap)))
-    more = {"references": references, "retrained": many, "given_gap": gap, "task": (lambda: task) if task else None}
-    found = [_given(str(name), one, more) for name, one in given.items()]
-    for name, one in given.items():
-        if isinstance(one, Trace):
-            for other in references.values():
-                check_same_examples(one, other)
-            if task is not None and (wrong := mismatch(one, task)):
-                raise BadInput(f"{name} was not taken on this task: {wrong}.")
-    if len({one.name for one in found}) < len(found):
-        raise BadInput(f"two paths have one name as text: {', '.join(one.name for one in found)}.")
+    found = {str(name): one for name, one in given.items()}
+    if len(found) < len(given):
+        raise BadInput(f"two paths have one name as text: {', '.join(map(str, given))}.")
     return found
 
 

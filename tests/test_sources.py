@@ -198,10 +198,15 @@ def test_the_plane_of_line_and_curve_ships(study, stored, line):
     assert scrub.plane().startswith("no plane through its ends and its control point is stored")
 
 
-def test_results_of_other_data_do_not_belong_to_a_study(study):
+def test_results_of_other_data_do_not_belong_to_a_study(study, line, tmp_path):
+    for suffix in (".npz", ".json"):
+        shutil.copy(SHIPPED / f"{key(line)}{suffix}", tmp_path)
     with pytest.raises(BadInput, match="no path is stored"):
-        from_store([SHIPPED], {"spec": "Data", "dataset": "other"})
-    assert len(sources(Store(SHIPPED))) == len(sources(SHIPPED)) >= len(sources(study))
+        from_store([tmp_path], {"spec": "Data", "dataset": "other"})
+    names = [[one.name for one in found] for found in (sources(Store(tmp_path)), sources(tmp_path))]
+    assert names == [[key(line)]] * 2
+    with pytest.raises(BadInput, match="task is a task"):
+        sources(tmp_path, task=3)
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "cut"])
