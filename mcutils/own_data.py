@@ -518,6 +518,17 @@ def find(checksum: str, name: str = "") -> Task | None:
     return None
 
 
+def own_task(name: str, checksum: str) -> Task:
+    """The task that `find` finds; raises `BadInput` where its data are not at hand."""
+    found = find(checksum, name)
+    if found is None:
+        raise BadInput(
+            f"the data {name!r} with checksum {shown(checksum[:12])} are not at hand: make them again with mc.task and "
+            "open the study with task=."
+        )
+    return found
+
+
 def _kept(path: Path) -> Task:
     """Read what `keep` wrote, compare its checksum."""
     from safetensors import SafetensorError, safe_open

@@ -12,12 +12,14 @@ from typing import Any
 from .cues import SETS, planted
 from .curves import CURVES, RECIPES
 from .data import DATASETS, FINGERPRINTS, Task, load_task
+from .errors import BadInput, choose, seed_of, share, shown, whole
 from .metrics import METRICS
 from .models import MODELS
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
+from .own_data import CHECKSUM, NAME, forgetting, own_task
 from .plugins import CHANGED, identity
-from .settings import BadInput, MethodSettings, Plan, choose
+from .settings import MethodSettings, Plan
 from .similarity import SIMILARITIES
 from .traces import POLICIES, SPLITS
 from .unlearning import METHODS
@@ -29,33 +31,47 @@ VERSIONS = {
 }
 
 
-# What a field of this name may hold: a whole number from here on, or, for None, a share between 0 and 1.
-LOWEST = {
-    **{"seed": 0, "width": 1, "points": 1, "bootstrap": 1, "control_points": 0, "resolution": 2, "rows": 1},
-    "forget": None,
-}
+# The least that a field of this name may hold; 0 for any other whole number.
+LOWEST = {"width": 1, "points": 1, "bootstrap": 1, "resolution": 2, "rows": 1}
 
 
 class Checked:
-    """A spec whose fields of the names in `LOWEST` are checked when it is made."""
+    """A spec whose fields are checked against their declared types when it is made.
+
+    Whole numbers become int and shares float, lists tuples, so that equal specs have one key.
+    """
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]
-            value, low = getattr(self, field.name), LOWEST.get(field.name)
-            if low is not None and (type(value) is not int or value < low):
-                raise BadInput(f"{field.name} must be a whole number of at least {low}, got {value!r}.")
-            if field.name == "init" and not (value is None or (type(value) is int and value >= 0)):
-                raise BadInput(f"init must be None or a whole number of at least 0, got {value!r}.")
-            if field.name == "forget" and not (isinstance(value, (int, float)) and 0 < value < 1):
-                raise BadInput(f"forget must be a share between 0 and 1, got {value!r}.")
-            if field.name == "model" and isinstance(value, str):
-                choose("model", value, MODELS)
+            object.__setattr__(self, field.name, _checked(field.name, field.type, getattr(self, field.name)))
+
+
+def _checked(name: str, declared: str, value: Any) -> Any:
+    if declared.startswith("tuple["):
+        if not isinstance(value, (tuple, list)):
+            raise BadInput(f"{name} must be a list, got {shown(value)}.")
+        inner = declared.removeprefix("tuple[").removesuffix(", ...]")
+        return tuple(_checked(name, inner, one) for one in value)
+    kinds = declared.split(" | ")
+    if value is None and "None" in kinds:
+        return None
+    if "int" in kinds:
+        return seed_of(value, name) if name in ("seed", "init") else whole(name, value, LOWEST.get(name, 0))
+    if "float" in kinds:
+        return share(name, value, zero=name == "cue")
+    if name == "model" and isinstance(value, str) and "str" in kinds:
+        return choose("model", value, MODELS)
+    if kind_of(value) not in kinds:
+        allowed = " or ".join("a name" if kind == "str" else kind for kind in kinds)
+        raise BadInput(f"{name} must be of kind {allowed}, got {shown(value)}.")
+    return value
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(Checked):
     """A data set and how much of it; ``checksum`` is that of the decoded images and labels (filled in if empty).
 
+    A name that no data set has is that of a task made by `own_data.task`, which goes by its checksum.
     ``cue``: the first images of the forget order, this share of the pool, carry a cue (`cues.planted`); 0 is none.
     """
 
@@ -66,33 +82,41 @@ class Data:
     cue: float = 0.0
 
     def __post_init__(self) -> None:
-        choose("data set", self.dataset, DATASETS)
-        if not (isinstance(self.cue, (int, float)) and 0 <= self.cue < 1):
-            raise BadInput(f"cue must be a share of the pool from 0 to below 1, got {self.cue!r}.")
+        super().__post_init__()
+        if not (NAME.fullmatch(self.dataset) and CHECKSUM.fullmatch(self.checksum)):
+            choose("data set", self.dataset, DATASETS)
+        if self.dataset not in DATASETS and (self.train_size or self.test_size):
+            raise BadInput(f"{self.dataset} is data of your own, taken whole: leave train_size and test_size at 0.")
         if not self.checksum:
             known = FINGERPRINTS.get(self.dataset)
-            found = known or _task(self.dataset, 0.1, self.train_size, self.test_size).checksum
-            object.__setattr__(self, "checksum", found)
+            object.__setattr__(self, "checksum", known or self._loaded(0.1).checksum)
+
+    def _loaded(self, forget: float) -> Task:
+        loader = DATASETS.get(self.dataset)
+        return _task(self.dataset, loader, loader is None and self.checksum, forget, self.train_size, self.test_size)
 
     def task(self, forget: float) -> Task:
         """The task with this share of the training pool to forget."""
-        found = _task(self.dataset, forget, self.train_size, self.test_size)
+        found = self._loaded(share("forget", forget))
         if found.checksum != self.checksum:
             raise BadInput(
                 f"the spec is of {self.dataset} with checksum {self.checksum}, but here it is {found.checksum}."
             )
         if self.cue and forget < self.cue:
             raise BadInput(f"forgetting {forget:g} of the pool leaves cues in D_r: {self.cue:g} of it carries them.")
-        return _planted(found, float(self.cue)) if self.cue else found
+        return _planted(found, self.cue) if self.cue else found
 
     @property
     def pool(self) -> Task:
         """A task with the data's pool, for what is trained on all of it: that does not depend on what is forgotten."""
-        return self.task(max(0.1, self.cue))
+        own = None if self.dataset in DATASETS else own_task(self.dataset, self.checksum)
+        return self.task(own.forget if own and own.listed else max(0.1, self.cue))
 
 
 @lru_cache(maxsize=4)
-def _task(dataset: str, forget: float, train_size: int, test_size: int) -> Task:
+def _task(dataset: str, loader: Any, checksum: str, forget: float, train_size: int, test_size: int) -> Task:
+    if loader is None:
+        return forgetting(own_task(dataset, checksum), forget)
     return load_task(dataset, forget, train_size=train_size or None, test_size=test_size or None)
 
 
@@ -351,14 +375,27 @@ CHANGED.append(key.cache_clear)
 
 
 def key_of(description: Mapping[str, Any]) -> str:
-    """The key of a spec written by `plain`, for example one read back from a result's provenance."""
+    """The key of a spec written by `plain`, for example one read back from a result's provenance.
+
+    Raises `BadInput` for what no spec is written as.
+    """
 
     def parent(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return key_of(value) if value.get("spec") in VERSIONS else {k: parent(v) for k, v in value.items()}
+            is_result = isinstance(value.get("spec"), str) and value["spec"] in VERSIONS
+            return keyed(value) if is_result else {k: parent(v) for k, v in value.items()}
         return [parent(v) for v in value] if isinstance(value, list) else value
 
-    return _name({name: parent(value) for name, value in description.items()})
+    def keyed(value: Mapping[str, Any]) -> str:
+        return _name({name: parent(inner) for name, inner in value.items()})
+
+    kind = description.get("spec") if isinstance(description, Mapping) else None
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise BadInput(f"a spec is described by a table that names its kind, got {shown(description)}.")
+    try:
+        return keyed(description)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"this description of a {kind} is none of a spec: {shown(str(error))}.") from None
 
 
 def _or_key(value: Any) -> Any:

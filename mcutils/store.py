@@ -26,6 +26,7 @@ from . import reading
 from . import weights as weights_module
 from .curves import Curve, line, weights_at
 from .forms import limit_of, misfit, misnamed, read_note, suffix_of
+from .own_data import look_in
 from .planes import Plane
 from .profiles import ProfileOf
 from .settings import BadInput
@@ -64,6 +65,7 @@ class Store:
 
     def __init__(self, folder: str | FilePath, layers: Sequence[str | FilePath] = ()):
         self.folder, self.layers = FilePath(folder), tuple(FilePath(p) for p in layers)
+        look_in(*self.layers, self.folder)
         self._sound: dict[str, tuple[FilePath, Any]] = {}
 
     @contextmanager

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path as FilePath
 from typing import Any
 
 from .conditions import CONDITIONS
-from .curves import RECIPES
-from .data import Task
-from .errors import flag
+from .curves import CURVES, RECIPES
+from .data import DATASETS, Task, sort_of
+from .errors import BadInput, choose, flag, seed_of, share, shown, whole
 from .files import BUILD, DATA, ROOT, place, switched
+from .models import MODELS
+from .objectives import CURRICULA
+from .optimizers import OPTIMIZERS
+from .own_data import keep, remembered
 from .runs import RunFailed, compute, describe, device, ensure, missing, needed, run
-from .settings import BadInput, Preset, choose, curve_plan, method_settings, preset, settings_name, train_plan
-from .specs import Data, Original, Path, Profile, Retrained, Spec, TraceOf, Unlearned, Untrained, is_line, key
+from .settings import Preset, curve_plan, listed, method_settings, preset, settings_name, train_plan
+from .specs import (
+    VERSIONS,
+    Data,
+    Original,
+    Path,
+    Profile,
+    Retrained,
+    Spec,
+    TraceOf,
+    Unlearned,
+    Untrained,
+    is_line,
+    key,
+    kind_of,
+)  # fmt: skip
 from .store import Store, versions
+from .traces import POLICIES
 from .unlearning import METHODS
 
 __all__ = ["RunFailed", "Study", "compute", "describe", "ensure", "missing", "needed", "run", "study"]
@@ -35,6 +54,9 @@ class Study:
     store: Store
     data: Data
     used: dict[str, None] = field(default_factory=dict, compare=False, repr=False)
+    own: Task | None = field(
+        default=None, compare=False, repr=False
+    )  # holds data of one's own, as `own_data.find` asks
 
     @property
     def task(self) -> Task:
@@ -65,8 +87,8 @@ class Study:
 
         ``init`` gives it the initial weights of the original model of that seed.
         """
-        p = self.preset
-        return Retrained(self.data, forget or p.forget, p.model, p.width, seed, train_plan(self.settings), init)
+        p, lost = self.preset, self._lost(forget)
+        return Retrained(self.data, lost, p.model, p.width, seed, train_plan(self.settings), init)
 
     def unlearned(
         self,
@@ -79,9 +101,14 @@ class Study:
     ) -> Unlearned:
         """An endpoint with the tuned settings of its method, curriculum and optimiser."""
         choose("method", method, METHODS)
+        choose("curriculum", curriculum, CURRICULA)
+        choose("optimizer", optimizer, OPTIMIZERS)
         tuned = method_settings(self.settings, method, curriculum, optimizer)
-        origin = origin or self.original()
-        return Unlearned(origin, forget or self.preset.forget, method, curriculum, optimizer, seed, tuned)
+        origin = self.original() if origin is None else origin
+        return Unlearned(origin, self._lost(forget), method, curriculum, optimizer, seed, tuned)
+
+    def _lost(self, forget: float | None) -> float:
+        return self.preset.forget if forget is None else share("forget", forget)
 
     def grid(
         self,
@@ -96,10 +123,13 @@ class Study:
 
         Methods and seeds default to the preset's; the last axis varies fastest.
         """
-        axes = (method or self.preset.methods, seed or self.seeds, curriculum, optimizer, original, forget)
+        method = self.preset.methods if method is None else listed("method", method)
+        seed = self.seeds if seed is None else listed("seed", seed)
+        rest = {"curriculum": curriculum, "optimizer": optimizer, "original": original, "forget": forget}
+        axes = (method, seed, *(listed(name, values) for name, values in rest.items()))
         return [
-            self.unlearned(m, s, c, o, origin=self.original(first), forget=share)
-            for m, s, c, o, first, share in product(*axes)
+            self.unlearned(m, s, c, o, origin=self.original(first), forget=lost)
+            for m, s, c, o, first, lost in product(*axes)
         ]
 
     def ends(
@@ -116,6 +146,7 @@ class Study:
         ``curriculum`` and ``optimizer`` are what its ends with a curriculum and of second order use.
         """
         named = CONDITIONS[choose("condition", condition, CONDITIONS)]
+        methods, seeds = listed("methods", methods), listed("seeds", seeds)
         if len(methods) != named.methods or len(seeds) != 2:
             raise BadInput(
                 f"{condition} takes {named.methods} method(s) and 2 seeds, got {len(methods)} and {len(seeds)}."
@@ -143,17 +174,31 @@ class Study:
         objective: str = "",
     ) -> Path:
         """A curve between two models; control points are fitted with the objective of ``start``, or the one named."""
+        for name, model in (("start", start), ("end", end)):
+            _spec(name, model, (Original, Retrained, Unlearned))
+        choose("curve", kind, CURVES)
+        choose("recipe", recipe, RECIPES)
+        whole("control_points", control_points, 1)
+        seed_of(seed)
         forget = start.forget if isinstance(start, Unlearned) else getattr(end, "forget", self.preset.forget)
         if kind == "linear":
             return Path(start, end, forget)
         if not isinstance(start, Unlearned):
             raise BadInput("a curve is fitted with an unlearning objective: its start must be an unlearned model.")
-        settings = method_settings(self.settings, objective, "none", start.optimizer) if objective else None
+        settings = None
+        if objective != "":
+            choose("objective", objective, METHODS)
+            settings = method_settings(self.settings, objective, "none", start.optimizer)
         plan = curve_plan(self.settings, settings or start.settings)
         return Path(start, end, forget, kind, control_points, recipe, seed, plan, objective, settings)
 
     def trace(self, model: Any, batchnorm: str | None = None, points: int | None = None) -> TraceOf:
         """The trace of a model, or of a curve at the preset's number of points and its recipe's BatchNorm policy."""
+        _spec("model", model, (Original, Retrained, Untrained, Unlearned, Path))
+        if batchnorm is not None:
+            choose("BatchNorm policy", batchnorm, POLICIES)
+        if points is not None:
+            whole("points", points, 2)
         forget = getattr(model, "forget", self.preset.forget)
         if not isinstance(model, Path):
             return TraceOf(model, forget, 1, batchnorm or "retain")
@@ -172,7 +217,7 @@ class Study:
         The references forget as much as the model does.
         """
         p = self.preset
-        seeds = self.seeds if retrained is None else retrained
+        seeds = self.seeds if retrained is None else listed("retrained", retrained)
         found = self.trace(model, batchnorm, points)
         references = (self.original(), *(self.retrained(s, found.forget) for s in seeds))
         first, *others = (TraceOf(m, found.forget) for m in (*references, Untrained(self.data, p.model, p.width, 0)))
@@ -180,7 +225,11 @@ class Study:
 
     def run(self, specs: Iterable[Spec], **options: Any) -> list[Any]:
         """Compute what the store lacks and load the results, in order; options as in `runs.run`."""
-        specs = list(specs)
+        if kind_of(specs) in VERSIONS or not isinstance(specs, Iterable) or isinstance(specs, (str, Mapping)):
+            raise BadInput(f"run takes a list of specs, got {shown(specs)}.")
+        specs = [_spec("a spec to run", spec) for spec in specs]
+        if self.own is not None and missing(specs, self.store):
+            keep(self.own, self.store.folder)
         found = run(specs, self.store, **options)
         self.used.update(dict.fromkeys(key(s) for s in specs if not is_line(s)))
         return found
@@ -219,7 +268,22 @@ def commit() -> str:
     return name.stdout.strip() + ("-dirty" if differing.stdout else "")
 
 
-def study(name: str = "laptop", store: str = "", *, fresh: bool | None = None, **changes: Any) -> Study:
+def _spec(name: str, value: Any, kinds: tuple[type, ...] = ()) -> Any:
+    """Return a spec of a result, of one of these kinds, or raise `BadInput`."""
+    if kind_of(value) in VERSIONS and isinstance(value, kinds or object):
+        return value
+    allowed = ", ".join(kind.__name__ for kind in kinds) or "what the methods of a study return"
+    raise BadInput(f"{name} must be a spec ({allowed}), got {shown(value)}.")
+
+
+def study(
+    name: str = "laptop",
+    store: str | FilePath = "",
+    *,
+    fresh: bool | None = None,
+    task: Task | None = None,
+    **changes: Any,
+) -> Study:
     """Open the study of a preset, its fields changed where given (``dataset``, ``methods``, ``seeds``, ...).
 
     Args:
@@ -227,17 +291,39 @@ def study(name: str = "laptop", store: str = "", *, fresh: bool | None = None, *
         store: folder of results; empty means the environment's ``MCUTILS_STORE`` or ``build/store``.
         fresh: leave aside the results shipped in ``data/store``, otherwise a read-only layer below the store; None
             takes the environment's ``MCUTILS_FRESH``.
+        task: data of your own, as `mc.task` returns them, instead of the preset's data set; their share to forget
+            unless ``forget`` is given. They are written into the store when something is computed from them.
         changes: fields of the preset; an empty one leaves the preset's.
+
+    Raises:
+        BadInput: an unknown preset, field, data set, model or method, or a value of another type than the field's.
     """
-    chosen, changes = preset(name), {name: value for name, value in changes.items() if value not in (None, "", [], ())}
+    chosen, own = preset(name), {}
+    changes = {change: value for change, value in changes.items() if not _empty(value)}
     for change in changes:
-        choose("preset field", change, [f.name for f in fields(Preset)])
-    chosen = replace(chosen, **{k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()})
+        choose("preset field", change, [f.name for f in fields(Preset)][1:])
+    if task is not None:
+        if not isinstance(task, Task) or {"dataset", "train_size", "test_size"} & set(changes):
+            raise BadInput(
+                f"task must be what mc.task returns, and names its data set and sizes itself, got {sort_of(task)}."
+            )
+        remembered(task)
+        own = {"dataset": task.dataset, "forget": task.forget, "train_size": 0, "test_size": 0}
+    chosen = replace(chosen, **{**own, **changes})
+    if task is None:
+        choose("data set", chosen.dataset, DATASETS)
+    choose("model", chosen.model, MODELS)
     for method in (*chosen.methods, chosen.quickstart_method):
         choose("method", method, METHODS)
     fresh = switched("MCUTILS_FRESH") if fresh is None else flag("fresh", fresh)
+    checksum = "" if task is None else task.checksum
     return Study(
         chosen,
         Store(store_folder(store), [] if fresh else [DATA / "store"]),
-        Data(chosen.dataset, chosen.train_size, chosen.test_size),
+        Data(chosen.dataset, chosen.train_size, chosen.test_size, checksum),
+        own=task,
     )
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, list, tuple)) and len(value) == 0)

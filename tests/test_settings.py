@@ -3,6 +3,7 @@
 import math
 from dataclasses import FrozenInstanceError, fields, replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -323,7 +324,39 @@ def test_a_plan_is_checked_when_it_is_refined():
         replace(Plan(), steps=-1)
 
 
-def test_a_preset_names_its_settings_file():
-    assert preset("smoke").settings_file == "digits.convnet"
-    assert replace(preset("smoke"), settings="default").settings_file == "default"
+def test_a_preset_has_its_fields():
     assert {f.name for f in fields(Preset)} >= {"seeds", "methods", "points"}
+
+
+def test_a_data_set_without_settings_of_its_own_says_so_once_and_names_the_search(capsys):
+    for _ in range(2):
+        assert settings_name("somebody-s-data", "convnet") == "default"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "somebody-s-data with convnet is untuned" in said
+    assert "python -m mcutils search" in said
+    assert settings_name("digits", "convnet") == "digits.convnet" and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"optimizer": 3}, "optimizer must be a name, got 3"),
+        ({"schedule": None}, "schedule must be a name, got None"),
+        ({"options": 3}, "options must be a table, or pairs"),
+        ({"options": "betas"}, "options must be a table, or pairs"),
+        ({"options": [("betas",)]}, "options must be a table, or pairs"),
+        ({"lr": True}, "lr must be a finite number"),
+        ({"steps": 1.0}, "steps must be a whole number"),
+    ],
+)
+def test_a_plan_of_wrong_types_is_refused(wrong, message):
+    with pytest.raises(BadInput, match=message):
+        Plan(**wrong)
+
+
+def test_equal_plans_are_one_whatever_numbers_they_were_given():
+    given = Plan(lr=np.float32(0.5), steps=np.int64(3), options={"betas": [0.9, 0.99]})
+    assert given == Plan(lr=0.5, steps=3, options=(("betas", (0.9, 0.99)),))
+    assert (type(given.lr), type(given.steps)) == (float, int) and hash(given)
+    with pytest.raises(BadInput, match="plan must be a Plan"):
+        MethodSettings(None)

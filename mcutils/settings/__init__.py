@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadInput, choose, number, whole
+import numpy as np
+
+from ..errors import BadInput, choose, number, seed_of, share, shown, whole
 from ..plugins import identity
 
 if sys.version_info >= (3, 11):
@@ -42,8 +44,12 @@ class Plan:
     options: Options = ()
 
     def __post_init__(self) -> None:
+        for name in ("optimizer", "schedule"):
+            if not isinstance(getattr(self, name), str):
+                raise BadInput(f"{name} must be a name, got {shown(getattr(self, name))}.")
+        object.__setattr__(self, "options", _pairs("options", self.options))
         for name in ("lr", "weight_decay", "clip"):
-            number(name, getattr(self, name), 0)
+            object.__setattr__(self, name, number(name, getattr(self, name), 0))
         for name, low in (("steps", 0), ("batch_size", 1), ("forget_batch_size", 1)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
 
@@ -55,6 +61,16 @@ class MethodSettings:
     plan: Plan
     options: Options = ()
     curriculum_options: Options = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.plan, Plan):
+            raise BadInput(f"plan must be a Plan, got {shown(self.plan)}.")
+        for name in ("options", "curriculum_options"):
+            object.__setattr__(self, name, _pairs(name, getattr(self, name)))
+
+
+# The least that these fields of a preset may be.
+LOWEST = {"width": 1, "train_size": 0, "test_size": 0, "points": 2, "bootstrap": 1, "pairs": 1}
 
 
 @dataclass(frozen=True)
@@ -75,12 +91,26 @@ class Preset:
     bootstrap: int
     pairs: int
     about: str = ""
-    settings: str = field(default="")
 
-    @property
-    def settings_file(self) -> str:
-        """Name of the hyper-parameter file for this data set and network."""
-        return self.settings or f"{self.dataset}.{self.model}"
+    def __post_init__(self) -> None:
+        for name in ("name", "dataset", "model", "quickstart_method", "about"):
+            if not isinstance(getattr(self, name), str):
+                raise BadInput(f"{name} must be a name, got {shown(getattr(self, name))}.")
+        for name, low in LOWEST.items():
+            object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        object.__setattr__(self, "forget", share("forget", self.forget))
+        object.__setattr__(self, "seeds", tuple(map(seed_of, listed("seeds", self.seeds))))
+        object.__setattr__(self, "methods", listed("methods", self.methods))
+        for name in ("seeds", "methods"):
+            if len(set(map(str, getattr(self, name)))) < len(getattr(self, name)):
+                raise BadInput(f"{name} must be different from each other, got {shown(getattr(self, name))}.")
+
+
+def listed(name: str, value: Any) -> tuple[Any, ...]:
+    """Return a list of one value or more as a tuple, or raise `BadInput`; a name alone is none."""
+    if isinstance(value, (list, tuple, range, np.ndarray)) and len(value) > 0:
+        return tuple(value)
+    raise BadInput(f"{name} must be a list of one or more, got {shown(value)}.")
 
 
 @cache
@@ -97,9 +127,21 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def settings_name(dataset: str, model: str) -> str:
-    """The settings file for a data set and a model, or ``default`` where there is none."""
+    """The settings file for a data set and a model, or ``default``, said once, where there is none."""
     name = f"{dataset}.{model}"
-    return name if (FOLDER / f"{name}.toml").is_file() else "default"
+    if (FOLDER / f"{name}.toml").is_file():
+        return name
+    _say_untuned(dataset, model)
+    return "default"
+
+
+@cache
+def _say_untuned(dataset: str, model: str) -> None:
+    print(
+        f"mcutils: {dataset} with {model} is untuned: the default settings are taken; `python -m mcutils search` looks for"
+        " better ones on validation data.",
+        file=sys.stderr,
+    )
 
 
 def preset(name: str) -> Preset:
@@ -173,6 +215,16 @@ def _merged(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]
         if key in base and key in other:
             both[key] = {**base[key], **other[key]}
     return both
+
+
+def _pairs(name: str, value: Any) -> Options:
+    """Options as pairs of a name and a value, from these or from a table."""
+    if isinstance(value, Mapping):
+        return _options(value)
+    pairs = value if isinstance(value, (tuple, list)) else [None]
+    if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+        raise BadInput(f"{name} must be a table, or pairs of a name and a value, got {shown(value)}.")
+    return tuple((key, tuple(one) if isinstance(one, list) else one) for key, one in pairs)
 
 
 def _options(table: Mapping[str, Any]) -> Options:
