@@ -5,20 +5,21 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from .data import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION
+from .data import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
+from .errors import BadInput, number, shown, whole
 from .files import DATA
 from .models import build
+from .plugins import CHANGED
 from .runs import missing
-from .settings import BadInput
-from .specs import Spec, kind_of, plain
+from .specs import Data, Spec, kind_of, plain
 from .store import Store
 from .upkeep import notes
 
@@ -28,6 +29,27 @@ BACKWARD = 2  # forward passes that a backward pass is worth
 REPLICATES = 1e7  # floating-point operations that one bootstrap replicate at one point is worth, about
 
 
+# What reading a description that is none of a spec raises, and building a network of impossible sizes.
+ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RuntimeError)
+Reader = TypeVar("Reader", bound=Callable[..., Any])
+
+
+def _readable(reader: Reader) -> Reader:
+    """A reader of what `plain` wrote that raises `BadInput`, and nothing else, for any other table."""
+
+    @wraps(reader)
+    def read(description: Mapping[str, Any], *more: Any) -> Any:
+        try:
+            return reader(description, *more)
+        except BadInput:
+            raise
+        except ODD as error:
+            raise BadInput(f"{shown(description)} is no description of a spec ({shown(error)}).") from None
+
+    return read  # type: ignore[return-value]
+
+
+@_readable
 def data_of(description: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data of a spec written by `plain`: its own, or that of what it is made from."""
     if isinstance(description.get("data"), Mapping):
@@ -37,10 +59,11 @@ def data_of(description: Mapping[str, Any]) -> Mapping[str, Any]:
     raise BadInput(f"a {description.get('spec')} names no data.")
 
 
+@_readable
 def network_of(description: Mapping[str, Any]) -> tuple[str, int]:
     """The architecture and width of a spec written by `plain`."""
     if isinstance(description.get("model"), str):
-        return description["model"], int(description["width"])
+        return description["model"], whole("width", description["width"], 1)
     for part in _made_from(description):
         return network_of(part)
     raise BadInput(f"a {description.get('spec')} names no network.")
@@ -52,31 +75,62 @@ def _made_from(description: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [part for part in (*parts, *description.get("models", ())) if isinstance(part, Mapping)]
 
 
+def form_of(data: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Shape of an example of a spec's data and the number of classes; loads what is not built in."""
+    if data["dataset"] in SHAPES:
+        return SHAPES[data["dataset"]][2:]
+    task = _task_of(data)
+    if isinstance(task.x, Mapping):
+        raise BadInput(f"the examples of {task.dataset} are several tensors each, whose cost is not known.")
+    return tuple(task.x.shape[1:]), task.n_classes
+
+
+def _task_of(data: Mapping[str, Any], forget: float | None = None) -> Task:
+    found = Data(data["dataset"], data["train_size"], data["test_size"], data["checksum"])
+    return found.pool if forget is None else found.task(forget)
+
+
 @lru_cache(maxsize=64)
-def cost_of(model: str, width: int, dataset: str) -> tuple[float, int]:
-    """Floating-point operations of a forward pass of one image, and the number of a network's parameters."""
+def cost_of(model: str, width: int, shape: tuple[int, ...], classes: int) -> tuple[float, int]:
+    """Floating-point operations of a forward pass of one example, and the number of a network's parameters."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    _, _, shape = SHAPES[dataset]
-    net = build(model, shape[0], 10, seed=0, width=width).to("meta").eval()
-    with FlopCounterMode(display=False) as counter:
-        net(torch.empty(1, *shape, device="meta"))
+    try:
+        with torch.device("meta"):
+            net = build(model, shape[0], classes, seed=0, width=width).eval()
+        with FlopCounterMode(display=False) as counter:
+            net(torch.empty(1, *shape, device="meta"))
+    except (RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"a {model} of width {width} does not take examples of shape {shape}.") from None
     return float(counter.get_total_flops()), sum(p.numel() for p in net.parameters())
 
 
+CHANGED.append(cost_of.cache_clear)
+
+
+def _cost(description: Mapping[str, Any]) -> tuple[float, int]:
+    return cost_of(*network_of(description), *form_of(data_of(description)))
+
+
+@_readable
 def evaluated(data: Mapping[str, Any], forget: float) -> int:
     """Examples in a trace of a task: retain sample, forget set, validation and test."""
-    train, test, _ = SHAPES[data["dataset"]]
+    if data["dataset"] not in SHAPES:
+        return sum(map(len, _task_of(data, forget).evaluation.values()))
+    train, test, *_ = SHAPES[data["dataset"]]
     train, test = int(data["train_size"]) or train, int(data["test_size"]) or test
     valid = round(VALID_FRACTION * train)
     lost = round(forget * (train - valid))
     return min(RETAIN_EVAL_SIZE, (train - valid - lost) // 2) + lost + valid + test
 
 
+@_readable
 def work(description: Mapping[str, Any]) -> float:
     """Floating-point operations of a result, roughly: example passes times the network's cost."""
     kind = description["spec"]
-    flops, _ = cost_of(*network_of(description), data_of(description)["dataset"])
+    flops, _ = _cost(description)
     if kind == "TraceOf":
         return flops * description["points"] * (evaluated(data_of(description), description["forget"]) + BN_SIZE)
     if kind == "Profile":
@@ -94,34 +148,40 @@ def work(description: Mapping[str, Any]) -> float:
     return flops * plan["steps"] * batch * (1 + BACKWARD)
 
 
+@_readable
 def size(description: Mapping[str, Any]) -> float:
     """Bytes of a result, roughly."""
     kind, data = description["spec"], data_of(description)
     if kind == "TraceOf":
-        return 2 * 10 * description["points"] * evaluated(data, description["forget"])
+        return 2 * form_of(data)[1] * description["points"] * evaluated(data, description["forget"])
     if kind in ("Alike", "CueUse", "PlaneOf", "MetricOf"):
         return 10_000
     if kind == "Profile":
         # A curve's holds bootstrap replicates of its measures beside the values along it.
         points = description["trace"]["points"]
         return 2_400 if points == 1 else 9_840 + 260 * points
-    return 4 * cost_of(*network_of(description), data["dataset"])[1] * max(1, description.get("control_points", 1))
+    return 4 * _cost(description)[1] * max(1, description.get("control_points", 1))
 
 
+@_readable
 def group(description: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """What recorded run times are gathered by: kind, method, optimiser, architecture."""
     maker = description if description["spec"] == "Unlearned" else description.get("start") or {}
     method = description.get("method") or maker.get("method", "")
     kind = description["spec"] if description["spec"] != "Path" else description["kind"]
-    return kind, method, maker.get("optimizer", ""), network_of(description)[0]
+    found = kind, method, maker.get("optimizer", ""), network_of(description)[0]
+    if not all(isinstance(name, str) for name in found):
+        raise BadInput(f"kind, method, optimizer and model of a spec must be names, got {shown(found)}.")
+    return found
 
 
 def gathered(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of recorded run times by `group`, from results' provenance."""
+    """Rows of recorded run times by `group`, from results' provenance; what cannot be read there is left out."""
     table: dict[tuple, list[tuple[float, float]]] = defaultdict(list)
     for note in found:
-        with suppress(BadInput, ValueError, KeyError, TypeError, OverflowError):  # of a kind unknown here: no guide
-            table[group(note["spec"])].append((float(note["seconds"]), work(note["spec"])))
+        with suppress(BadInput, KeyError):
+            timed = number("seconds", note["seconds"], 0), number("work", work(note["spec"]), 0)
+            table[group(note["spec"])].append(timed)
     return [
         {
             **dict(zip(COLUMNS, name, strict=False)),

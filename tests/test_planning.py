@@ -1,5 +1,6 @@
 """Plans: work and size against hand counts, rates from the runs most alike, and nothing is computed."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -9,6 +10,7 @@ import pytest
 
 from mcutils import planning
 from mcutils.data import DATASETS, SHAPES, load_task
+from mcutils.own_data import task
 from mcutils.planning import (
     COLUMNS,
     cost_of,
@@ -38,6 +40,7 @@ from mcutils.specs import (
     Unlearned,
     Untrained,
     key,
+    key_of,
     kind_of,
     plain,
 )
@@ -84,14 +87,14 @@ def convolution(before, after, kernel, side):
 @pytest.mark.parametrize("width", [2, 4, 16])
 @pytest.mark.parametrize("dataset", ["digits", "fashion-mnist"])
 def test_the_cost_of_the_convnet_is_that_counted_by_hand(width, dataset):
-    half = SHAPES[dataset][2][-1] // 2
+    half, form = SHAPES[dataset][2][-1] // 2, SHAPES[dataset][2:]
     quarter = half // 2
     w = width
     flops = convolution(1, w, 3, half) + convolution(w, 2 * w, 3, half)
     flops += convolution(2 * w, 4 * w, 3, quarter) + convolution(4 * w, 4 * w, 3, quarter) + 2 * 4 * w * 10
     parameters = 9 * (w + w * 2 * w + 2 * w * 4 * w + 4 * w * 4 * w) + 2 * (w + 2 * w + 4 * w + 4 * w) + 40 * w + 10
-    assert cost_of("convnet", width, dataset) == (flops, parameters)
-    assert cost_of("convnet_gn", width, dataset) == (flops, parameters)
+    assert cost_of("convnet", width, *form) == (flops, parameters)
+    assert cost_of("convnet_gn", width, *form) == (flops, parameters)
 
 
 def test_the_cost_of_a_resnet_is_that_counted_by_hand():
@@ -104,15 +107,15 @@ def test_the_cost_of_a_resnet_is_that_counted_by_hand():
             flops += convolution(before, channels, 1, side)
             parameters += before * channels + 2 * channels
         before = channels
-    assert cost_of("resnet18", 64, "fashion-mnist-full") == (flops + 2 * 512 * 10, parameters + 512 * 10 + 10)
+    assert cost_of("resnet18", 64, (1, 28, 28), 10) == (flops + 2 * 512 * 10, parameters + 512 * 10 + 10)
 
 
 def test_the_table_of_shapes_is_that_of_the_data():
     assert set(SHAPES) == set(DATASETS)
     for name in ("digits", "fashion-mnist"):
         task = load_task(name)
-        train, test, shape = SHAPES[name]
-        assert (len(task.x), tuple(task.x.shape[1:])) == (train + test, shape)
+        train, test, shape, classes = SHAPES[name]
+        assert (len(task.x), tuple(task.x.shape[1:]), task.n_classes) == (train + test, shape, classes)
         assert len(task.rows("test")) == test
 
 
@@ -124,8 +127,72 @@ def test_examples_of_a_trace_are_as_many_as_a_task_has(dataset, train, test, for
     assert abs(evaluated(plain(Data(dataset, train, test)), forget) - count) <= 1
 
 
+def test_own_data_are_planned_by_their_own_shape_classes_and_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    made = task(
+        rng.random((200, 3, 12, 12)), np.arange(200) % 7, forget=[3, 1, 4], test=(rng.random((30, 3, 12, 12)), [0] * 30)
+    )
+    opened = study("smoke", str(tmp_path), task=made, width=4)
+    model = opened.unlearned("npo", 42)
+    flops, parameters = cost_of("convnet", 4, (3, 12, 12), 7)
+    assert flops > cost_of("convnet", 4, (3, 12, 12), 6)[0]
+    assert size(plain(model)) == 4 * parameters
+    seen = sum(len(rows) for rows in made.evaluation.values())
+    assert evaluated(plain(opened.data), model.forget) == seen and work(plain(opened.trace(model))) == flops * (
+        seen + 1024
+    )
+    assert size(plain(opened.trace(model))) == 2 * 7 * seen
+    rows = plan([opened.profile(model)], opened.store)
+    assert [row["to compute"] for row in rows if row["kind"] == "Unlearned"] == [1]
+    flat = study("smoke", str(tmp_path), task=task(rng.random((200, 5)), np.arange(200) % 7))
+    with pytest.raises(BadInput, match=r"a convnet of width 8 does not take examples of shape \(5,\)"):
+        plan([flat.original()], flat.store)
+
+
+ODD = (None, -1, 0, 1e400, "", "x" * 99, [], {}, [[]], {"spec": []}, {"spec": "Data"}, True, 10**30)
+
+
+def places(table, way=()):
+    """Where every value of nested tables and lists is."""
+    for name, value in table.items() if isinstance(table, dict) else enumerate(table):
+        yield (*way, name)
+        if isinstance(value, (dict, list)):
+            yield from places(value, (*way, name))
+
+
+@pytest.mark.parametrize("spec", PROFILES[:1] + [BEND, START, TRACE, RETRAINED], ids=kind_of)
+def test_an_odd_description_is_refused_in_a_sentence_and_never_crashes(spec):
+    description = plain(spec)
+    for way in [*places(description)][:: 1 if spec is RETRAINED else 7]:
+        for odd in (*ODD, KeyError):
+            changed = json.loads(json.dumps(description))
+            inner = changed
+            for name in way[:-1]:
+                inner = inner[name]
+            if odd is KeyError:
+                del inner[way[-1]]
+            else:
+                inner[way[-1]] = odd
+            for reader in (data_of, network_of, work, size, group, key_of):
+                try:
+                    reader(changed)
+                except BadInput as error:
+                    assert "\n" not in str(error)
+            gathered([{"spec": changed, "seconds": 1.0}, {"spec": description, "seconds": 1.0}])
+
+
+def test_a_description_nested_a_thousand_deep_is_refused():
+    deep = plain(START)
+    for _ in range(5000):
+        deep = {**plain(START), "origin": deep}
+    for reader in (data_of, network_of, work, size, group, key_of):
+        with pytest.raises(BadInput):
+            reader({"spec": "TraceOf", "model": deep, "points": 1, "forget": 0.1})
+    assert gathered([{"spec": "TraceOf", "model": deep}, {"seconds": 1}, {"spec": 3, "seconds": "x"}]) == []
+
+
 def test_the_work_of_each_kind_is_that_counted_by_hand():
-    flops, _ = cost_of("convnet", 4, "digits")
+    flops, _ = cost_of("convnet", 4, (1, 8, 8), 10)
     seen = evaluated(plain(DATA), 0.1)
     expected = {
         ORIGINAL: flops * 5 * 64 * 3,  # a backward pass is worth two forward passes
@@ -152,7 +219,7 @@ def test_work_grows_with_steps(spec):
 
 
 def test_sizes_are_those_counted_by_hand():
-    _, parameters = cost_of("convnet", 4, "digits")
+    _, parameters = cost_of("convnet", 4, (1, 8, 8), 10)
     for spec, points in ((ORIGINAL, 1), (START, 1), (BEND, 2), (RANDOM, 1)):
         assert size(plain(spec)) == 4 * parameters * points
     assert size(plain(TRACE)) == 3 * size(plain(SINGLE[0])) == 3 * evaluated(plain(DATA), 0.1) * 10 * 2
@@ -282,7 +349,7 @@ def test_seconds_are_rates_times_work(tmp_path):
         return {r["kind"]: r["CPU seconds"] for r in plan([spec], Store(tmp_path), rows)}
 
     one, ten = seconds(10), seconds(100)
-    assert one["Unlearned"] == pytest.approx(3e-9 * cost_of("convnet", 4, "digits")[0] * 10 * 48 * 3)
+    assert one["Unlearned"] == pytest.approx(3e-9 * cost_of("convnet", 4, (1, 8, 8), 10)[0] * 10 * 48 * 3)
     assert ten["Unlearned"] == pytest.approx(10 * one["Unlearned"])
     assert ten["Original"] == one["Original"] > 0
 

@@ -138,8 +138,8 @@ def settings_name(dataset: str, model: str) -> str:
 @cache
 def _say_untuned(dataset: str, model: str) -> None:
     print(
-        f"mcutils: {dataset} with {model} is untuned: the default settings are taken; `python -m mcutils search` looks for"
-        " better ones on validation data.",
+        f"mcutils: {dataset} with {model} is untuned: the settings default are taken; `python -m mcutils search` looks"
+        " for better ones on validation data.",
         file=sys.stderr,
     )
 
