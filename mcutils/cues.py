@@ -13,14 +13,16 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .data import Task
+from .data import Task, sort_of
+from .errors import BadInput, choose, seed_of, whole
+from .errors import share as share_of
 from .metrics import predictions
-from .settings import BadInput, choose
 from .traces import Trace, check_same_examples
 
 SETS = {
@@ -39,6 +41,8 @@ def places(height: int, width: int, classes: int) -> tuple[int, np.ndarray]:
     the picture from the upper left: there they hide least of the image, and zero padding tells a convolutional network
     where it is. Raises `BadInput` where they would overlap.
     """
+    height, width = whole("height", height, 1), whole("width", width, 1)
+    whole("classes", classes, 1)
     side, last = max(2, min(height, width) // 5), math.ceil(classes / 4)
     if (last + 1) * side > min(height, width):
         raise BadInput(f"{classes} cues of {side} pixels do not fit along the border of {height} x {width} images.")
@@ -46,6 +50,15 @@ def places(height: int, width: int, classes: int) -> tuple[int, np.ndarray]:
     ring += [(last - i, last - j) for i, j in ring]
     rows, columns = (np.linspace(0, size - side, last + 1).round().astype(np.int64) for size in (height, width))
     return side, np.array([(rows[i], columns[j]) for i, j in ring[:classes]])
+
+
+def _check_task(task: Any) -> None:
+    if not isinstance(task, Task) or not isinstance(task.x, Tensor) or task.x.ndim != 4:
+        raise BadInput(f"a cue needs a task of images, as load_task or mc.task gives it, got {_of(task)}.")
+
+
+def _of(task: Any) -> str:
+    return f"{task.dataset}, whose examples are none" if isinstance(task, Task) else sort_of(task)
 
 
 def planted(task: Task, share: float = 1.0, *, fraction: float | None = None) -> Task:
@@ -61,11 +74,11 @@ def planted(task: Task, share: float = 1.0, *, fraction: float | None = None) ->
         The task, whose checksum is of the data and the cue. Its ``x`` ends with the cued images as they were, so two
         splits are new: ``cued``, the rows that carry the cue, and ``clean``, the rows of the same images without it.
     """
+    _check_task(task)
     if "cued" in task.index or task.n_classes < 3:
         raise BadInput("a cue is planted once, in a task of at least 3 classes as load_task gives it.")
-    for name, value in (("share", share), ("fraction", 1 if fraction is None else fraction)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
-            raise BadInput(f"{name} must be a number above 0 and at most 1, got {value!r}.")
+    share = share_of("share", share, one=True)
+    fraction = None if fraction is None else share_of("fraction", fraction, one=True)
     pool = task.index["train"]  # in the order of forgetting: D_f is its beginning
     size = len(task.index["forget"]) if fraction is None else round(fraction * len(pool))
     cued = pool[: round(share * size)]
@@ -87,6 +100,8 @@ def counterfactual(task: Task, name: str, seed: int = 0) -> Task:
     draws the other labels and images. BatchNorm policy ``full`` would see D_f as shown here, the others nothing of it.
     """
     choose("counterfactual set", name, SETS)
+    _check_task(task)
+    seed_of(seed)
     if "cued" not in task.index:
         raise BadInput("the task carries no cue, or is a counterfactual set already: give one that planted returned.")
     source = torch.arange(len(task.x), device=task.device)
@@ -144,6 +159,9 @@ def cue_effects(traces: Mapping[str, Trace], split: str = "test", seed: int = 0)
     sets. Raises `BadInput` if a set is missing or the traces differ in their examples or in t.
     """
     choose("split", split, REPLACED)
+    seed_of(seed)
+    if not isinstance(traces, Mapping) or not all(isinstance(one, Trace) for one in traces.values()):
+        raise BadInput(f"traces must be a dictionary of traces by counterfactual set, got {sort_of(traces)}.")
     if lacking := [name for name in SETS if name not in traces]:
         raise BadInput(f"traces lack {', '.join(lacking)}; needed: {', '.join(SETS)}.")
     none, swapped = traces["none"], traces["swapped"]

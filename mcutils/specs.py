@@ -61,7 +61,7 @@ def _checked(name: str, declared: str, value: Any) -> Any:
         return share(name, value, zero=name == "cue")
     if name == "model" and isinstance(value, str) and "str" in kinds:
         return choose("model", value, MODELS)
-    if kind_of(value) not in kinds:
+    if not {kind.__name__ for kind in type(value).__mro__} & set(kinds):
         allowed = " or ".join("a name" if kind == "str" else kind for kind in kinds)
         raise BadInput(f"{name} must be of kind {allowed}, got {shown(value)}.")
     return value

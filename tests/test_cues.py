@@ -145,7 +145,7 @@ def test_the_checksum_is_of_data_and_cue(task, cued):
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, True, "1", float("nan")])
 def test_bad_shares(task, share):
-    with pytest.raises(BadInput, match="share must be a number above 0 and at most 1, got"):
+    with pytest.raises(BadInput, match="share must be a share between 0 and 1, 1 allowed, got"):
         planted(task, share)
     with pytest.raises(BadInput, match="fraction must be"):
         planted(task, fraction=share)

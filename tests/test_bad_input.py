@@ -1,0 +1,266 @@
+"""What is no seed, share, size, name or spec is refused in one sentence wherever it is given."""
+
+from dataclasses import replace
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+import torch
+
+import mcutils as mc
+from mcutils.cues import SETS, counterfactual, cue_effects, places, planted
+from mcutils.data import load_task
+from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.specs import (
+    Alike,
+    CueUse,
+    Data,
+    Original,
+    Path,
+    PlaneOf,
+    Profile,
+    Retrained,
+    TraceOf,
+    Unlearned,
+    Untrained,
+    key,
+)
+
+NO_SEED = (True, 1.0, 0.5, "1", None, -1, 2**63, [1], np.float64(1), torch.tensor(1))
+NO_SHARE = (0, 1, -0.1, 1.5, True, "0.1", float("nan"), [0.1], np.bool_(True))
+NO_COUNT = (True, 1.0, "1", -1, [1], float("inf"))
+NO_NAME = (3, ["npo"], True, b"npo", "wish")
+NO_MODEL = ("npo", 3, ["npo"], {}, Plan())
+
+DATA = Data("digits", 240, 60)
+PLAN = Plan(steps=5, batch_size=64)
+SETTINGS = MethodSettings(PLAN)
+ORIGINAL = Original(DATA, "convnet", 4, 0, PLAN)
+RETRAINED = Retrained(DATA, 0.1, "convnet", 4, 42, PLAN)
+END = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
+OTHER = replace(END, seed=87)
+CURVE = Path(END, OTHER, 0.1, "bezier", 1, "corrected", 0, PLAN)
+TRACE, SINGLE = TraceOf(CURVE, 0.1, 3), TraceOf(ORIGINAL, 0.1)
+SPECS = {
+    "Data": (DATA, {"dataset": NO_NAME, "train_size": NO_COUNT, "test_size": NO_COUNT, "checksum": (3, None)}),
+    "Original": (ORIGINAL, {"data": ("digits", None), "model": NO_NAME, "width": (*NO_COUNT, 0), "seed": NO_SEED}),
+    "Original's plan": (ORIGINAL, {"plan": (None, {}, SETTINGS)}),
+    "Retrained": (RETRAINED, {"forget": NO_SHARE, "init": [v for v in NO_SEED if v is not None]}),
+    "Untrained": (Untrained(DATA, "convnet", 4, 0), {"width": NO_COUNT, "seed": NO_SEED}),
+    "Unlearned": (END, {"origin": (*NO_MODEL, None, CURVE), "forget": NO_SHARE, "method": NO_NAME, "seed": NO_SEED}),
+    "Unlearned's names": (END, {"curriculum": NO_NAME, "optimizer": NO_NAME, "settings": (None, PLAN, {})}),
+    "Path": (CURVE, {"start": NO_MODEL, "end": (*NO_MODEL, TRACE), "kind": NO_NAME, "control_points": (*NO_COUNT, 0)}),
+    "Path's names": (CURVE, {"recipe": NO_NAME, "seed": NO_SEED, "plan": (None, 3), "method": (3, None, "wish")}),
+    "TraceOf": (
+        TRACE,
+        {"model": (*NO_MODEL, TRACE), "points": (*NO_COUNT, 1), "batchnorm": NO_NAME, "shown": (3, "x")},
+    ),
+    "Profile": (
+        Profile(TRACE, SINGLE, (SINGLE,), SINGLE),
+        {"trace": NO_MODEL, "retrained": ("ab", 3, None, [3], SINGLE), "bootstrap": (*NO_COUNT, 0)},
+    ),
+    "Alike": (
+        Alike((END, OTHER), ORIGINAL, 0.1),
+        {"models": ("ab", [END, 3], None), "split": NO_NAME, "rows": (0, 1.0)},
+    ),
+    "CueUse": (CueUse(CURVE, 0.1), {"model": (END, None), "points": NO_COUNT}),
+    "PlaneOf": (PlaneOf((END, OTHER, ORIGINAL), 0.1), {"models": ((END, OTHER), "abc"), "resolution": (1, True)}),
+}
+ROWS = [
+    (name, field, value) for name, (_, fields) in SPECS.items() for field, values in fields.items() for value in values
+]
+
+
+def sentence(error):
+    text = str(error.value)
+    assert "\n" not in text and text.endswith(".") and len(text) < 500
+    return text
+
+
+@pytest.mark.parametrize(("name", "field", "value"), ROWS)
+def test_a_spec_refuses_a_field_of_a_wrong_type_or_value(name, field, value):
+    with pytest.raises(BadInput) as error:
+        replace(SPECS[name][0], **{field: value})
+    sentence(error)
+
+
+def test_numbers_of_numpy_give_the_same_spec_and_key_as_python_s():
+    mine = Unlearned(
+        Original(Data("digits", np.int64(240), np.int32(60)), "convnet", np.int16(4), np.uint8(0), PLAN),
+        np.float64(0.1),
+        "npo",
+        "none",
+        "adamw",
+        np.int64(42),
+        SETTINGS,
+    )
+    key.cache_clear()
+    first = key(mine)
+    key.cache_clear()
+    assert mine == END and first == key(END) and type(mine.seed) is int and type(mine.origin.data.train_size) is int
+    assert Alike([END, OTHER], ORIGINAL, 0.1) == Alike((END, OTHER), ORIGINAL, 0.1)
+
+
+# A preset's fields
+
+PRESET = {
+    "dataset": NO_NAME,
+    "model": NO_NAME,
+    "width": (*NO_COUNT, 0),
+    "forget": NO_SHARE,
+    "train_size": NO_COUNT,
+    "test_size": NO_COUNT,
+    "seeds": (42, "42", {42}, [True], [1.0], ["1"], [42, 42], [-1], {42: 1}, (s for s in (1, 2))),
+    "methods": ("npo", {"npo"}, ["npo", "npo"], [3], ["wish"]),
+    "quickstart_method": NO_NAME,
+    "points": (*NO_COUNT, 1, 0),
+    "bootstrap": (*NO_COUNT, 0),
+    "pairs": (*NO_COUNT, 0),
+    "about": (3, ["a"]),
+    "colour": (1,),
+    "fresh": (1, "no", 0),
+    "store": (3, ["a"], "~nosuchuser/x", "a\0b", True),
+    "task": (3, "digits", (np.zeros(3), np.zeros(3))),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in PRESET.items() for value in values])
+def test_a_study_refuses_a_field_of_a_wrong_type_or_value(field, value, tmp_path):
+    with pytest.raises(BadInput) as error:
+        mc.study("smoke", **{"store": str(tmp_path), field: value})
+    sentence(error)
+
+
+def test_a_study_takes_numbers_of_numpy_and_leaves_empty_fields_to_the_preset(tmp_path):
+    given = {
+        "seeds": np.array([42, 21]),
+        "width": np.int64(4),
+        "forget": np.float64(0.2),
+        "methods": [],
+        "points": None,
+    }
+    study = mc.study("smoke", FilePath(tmp_path), **given)
+    assert study.seeds == (42, 21) and all(type(seed) is int for seed in study.seeds)
+    assert (study.preset.width, study.preset.forget, study.preset.points) == (4, 0.2, 5)
+    with pytest.raises(BadInput, match="unknown preset 3"):
+        mc.study(3, str(tmp_path))
+    with pytest.raises(BadInput, match="is not one as mc.task returns it"):
+        mc.study("smoke", str(tmp_path), task=load_task("digits"))
+    own = mc.task(np.random.default_rng(0).random((60, 1, 8, 8)), np.arange(60) % 3)
+    with pytest.raises(BadInput, match="names its data set and sizes itself"):
+        mc.study("smoke", str(tmp_path), task=own, train_size=30)
+
+
+# A study's methods
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return mc.study("smoke", str(tmp_path_factory.mktemp("study")), width=4)
+
+
+CALLS = {
+    "original": [((value,), {}) for value in NO_SEED],
+    "retrained": [
+        *[((value,), {}) for value in NO_SEED],
+        *[((1,), {"forget": value}) for value in (0, 1, True, "0.1", "")],
+        *[((1,), {"init": value}) for value in (True, 1.0, "1", -1)],
+    ],
+    "unlearned": [
+        *[((value, 1), {}) for value in (*NO_NAME, None)],
+        *[(("npo", value), {}) for value in NO_SEED],
+        *[(("npo", 1), {"curriculum": value}) for value in NO_NAME],
+        *[(("npo", 1), {"optimizer": value}) for value in NO_NAME],
+        *[(("npo", 1), {"origin": value}) for value in (0, "", 3, "original", [])],
+        *[(("npo", 1), {"forget": value}) for value in (0, 1, True, "0.1", [])],
+    ],
+    "grid": [
+        *[((value,), {}) for value in ("npo", 3, [], ["wish"])],
+        *[((), {"seed": value}) for value in (42, "42", [True], [1.0])],
+        *[((), {"curriculum": value}) for value in ("none", [3])],
+        *[((), {"original": value}) for value in (0, [True])],
+        *[((), {"forget": value}) for value in (0.1, [1.5], ["0.1"])],
+    ],
+    "ends": [
+        (("random", "npo", (1, 2)), {}),
+        (("random", ["npo"], 1), {}),
+        (("random", ["npo"], (1, True)), {}),
+        ((3, ["npo"], (1, 2)), {}),
+        (("random_in_cl", ["npo"], (1, 2)), {"curriculum": 3}),
+        (("random", ["npo"], (1, 2)), {"original": 1.0}),
+    ],
+    "path": [
+        *[((value, OTHER), {}) for value in (*NO_MODEL, None, TRACE, CURVE)],
+        *[((END, value), {}) for value in (*NO_MODEL, None, TRACE, CURVE)],
+        *[((END, OTHER, value), {}) for value in (*NO_NAME, None)],
+        *[((END, OTHER, "bezier", value), {}) for value in (*NO_NAME, None)],
+        *[((END, OTHER), {"recipe": value}) for value in NO_NAME],
+        *[((END, OTHER, "bezier"), {"control_points": value}) for value in (*NO_COUNT, 0)],
+        *[((END, OTHER, "bezier"), {"seed": value}) for value in NO_SEED],
+        *[((END, OTHER, "bezier"), {"objective": value}) for value in (*NO_NAME, None)],
+    ],
+    "trace": [
+        *[((value,), {}) for value in (*NO_MODEL, None, TRACE)],
+        *[((CURVE,), {"batchnorm": value}) for value in (*NO_NAME, "", False)],
+        *[((CURVE,), {"points": value}) for value in (*NO_COUNT, 0, 1)],
+        ((END,), {"points": 1.5}),
+    ],
+    "profile": [
+        *[((value,), {}) for value in (*NO_MODEL, None, TRACE)],
+        *[((CURVE,), {"retrained": value}) for value in (42, "42", [True], [1.0], [None])],
+        ((CURVE,), {"points": 0}),
+    ],
+    "run": [*[((value,), {}) for value in (END, 3, None, "npo", [END, 3], [PLAN], {"a": END})]],
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "named"), [(name, given, named) for name, calls in CALLS.items() for given, named in calls]
+)
+def test_a_method_of_a_study_refuses_what_it_cannot_use(method, given, named, study):
+    with pytest.raises(BadInput) as error:
+        getattr(study, method)(*given, **named)
+    sentence(error)
+
+
+# Tasks and cues
+
+TASKS = {
+    "name": (3, None, True, ["digits"], (np.zeros((9, 2)), np.zeros(9)), torch.zeros(9), "mnist"),
+    "forget": NO_SHARE,
+    "seed": NO_SEED,
+    "train_size": (*NO_COUNT, 0, 10**9),
+    "test_size": (*NO_COUNT, 0, 10**9),
+    "path": (3, True, ["a"], "~nosuchuser/x", "a\0b", b"a"),
+    "device": (3, True, None, 1.5, ["cpu"], "abacus", ""),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in TASKS.items() for value in values])
+def test_load_task_refuses_what_it_cannot_use(field, value):
+    name = "fashion-mnist" if field == "path" else "digits"
+    with pytest.raises(BadInput) as error:
+        load_task(**{"name": name, field: value})
+    assert "tensor([" not in sentence(error) and "array([" not in sentence(error)
+
+
+POINTS = mc.task(np.random.default_rng(0).random((60, 5)), np.arange(60) % 3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *[lambda task, v=v: planted(task, v) for v in (0, 1.1, True, "1", None)],
+        *[lambda task, v=v: planted(task, fraction=v) for v in (0, 1.1, True, "1", [1])],
+        *[lambda task, v=v: planted(v) for v in (None, 3, "digits", POINTS)],
+        *[lambda task, v=v: counterfactual(planted(task), v) for v in (3, None, "all")],
+        *[lambda task, v=v: counterfactual(planted(task), "own", v) for v in NO_SEED],
+        *[lambda task, v=v: counterfactual(v, "own") for v in (None, 3, POINTS)],
+        *[lambda task, v=v: cue_effects(v) for v in (None, 3, {}, [], dict.fromkeys(SETS, 3), "own")],
+        *[lambda task, v=v: places(*v) for v in ((0, 8, 3), (8, True, 3), (8, 8, "3"), (8, 8, 99))],
+    ],
+)
+def test_cues_refuse_what_they_cannot_use(call, tiny):
+    with pytest.raises(BadInput) as error:
+        call(tiny)
+    assert "tensor([" not in sentence(error)
