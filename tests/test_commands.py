@@ -15,7 +15,7 @@ from mcutils.__main__ import main
 from mcutils.data import DATASETS
 from mcutils.experiments import EXPERIMENTS
 from mcutils.runs import missing, run
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.settings import BadInput, MethodSettings, Plan, _say_untuned
 from mcutils.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key, plain
 from mcutils.store import Store
 from mcutils.study import study
@@ -402,8 +402,9 @@ def test_a_plan_of_all_notebooks_shares_what_they_share(ask, small, tmp_path):
 def test_the_paper_s_sizes_are_planned_without_their_data(ask, monkeypatch, tmp_path):
     monkeypatch.setenv("MCUTILS_DATA", str(tmp_path))
     specs._task.cache_clear()  # what an earlier test has read
+    _say_untuned.cache_clear()
     code, out, err = ask("plan", "--preset", "paper", "--store", "none")
-    assert (code, err) == (0, "")
+    assert code == 0 and err.count("\n") == 1 and "fashion-mnist-full with resnet18 is untuned" in err
     assert {line.split()[0] for line in out.splitlines()[1:-1]} >= {"Original", "Unlearned", "Path", "Profile"}
     assert "results to compute" in out.splitlines()[-1]
     code, out, _ = ask("plan", "--preset", "paper", "--store", "none", "--json")
@@ -425,7 +426,9 @@ def test_run_computes_once_and_says_so(ask, small, tmp_path):
 
 def test_run_uses_what_is_shipped_unless_it_is_to_start_afresh(ask, small, full, monkeypatch, tmp_path):
     monkeypatch.delenv("MCUTILS_FRESH")
-    monkeypatch.setattr(import_module("mcutils.study"), "ROOT", tmp_path)  # the package gives this name to a function
+    monkeypatch.setattr(
+        import_module("mcutils.study"), "DATA", tmp_path / "data"
+    )  # the package gives this name to a function
     (tmp_path / "data").mkdir()
     copy(full, tmp_path / "data" / "store")
     words = ["run", "00", "--preset", "smoke", "--store", "new", "--engine", "serial"]
@@ -539,7 +542,8 @@ def test_verify_as_a_program(folder):
 
 def test_plan_as_a_program():
     code, out, err = program("plan", "00", "--preset", "paper", "--store", "none", "--json")
-    assert (code, err) == (0, "") and {row["kind"] for row in strict(out)} >= {"Original", "Unlearned"}
+    assert code == 0 and {row["kind"] for row in strict(out)} >= {"Original", "Unlearned"}
+    assert err.count("\n") == 1 and "is untuned" in err
 
 
 def test_the_names_of_experiments_are_told():

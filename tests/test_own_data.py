@@ -2,6 +2,7 @@
 
 import gc
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,22 @@ from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 import mcutils as mc
-from mcutils import own_data
+from mcutils import own_data, specs
 from mcutils.data import Task, content_hash, fingerprint, load_task
 from mcutils.own_data import ALIVE, checksum_of, find, forgetting, keep, look_in, task
 from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.specs import (
+    Data,
+    Original,
+    Path,
+    TraceOf,
+    Unlearned,
+    key,
+    key_of,
+    plain,
+)
+from mcutils.store import Store
+from mcutils.unlearning import fingerprint as fingerprint_of
 
 N = 120
 RNG = np.random.default_rng(0)
@@ -270,9 +283,7 @@ def test_endpoints_of_two_forget_sets_with_the_same_sum_are_told_apart():
     rows = digits.index["forget"].clone()
     rows[0], rows[1] = rows[0] + 1, rows[1] - 1
     own_rows = mc.Task(**{**vars(digits), "index": {**digits.index, "forget": rows}})
-    from mcutils.unlearning import fingerprint as of
-
-    assert rows.sum() == digits.index["forget"].sum() and of(own_rows) != of(digits)
+    assert rows.sum() == digits.index["forget"].sum() and fingerprint_of(own_rows) != fingerprint_of(digits)
 
 
 # Keeping
@@ -318,6 +329,66 @@ def test_damaged_or_altered_data_are_never_used(tmp_path):
     os.mkfifo(path)
     look_in(tmp_path)
     assert find(checksum) is None and find("../" * 8 + "etc/passwd") is None and find(None) is None
+
+
+# In studies
+
+
+def specs_of(study):
+    """An endpoint and the trace of a line from it to another, made in a few steps, on the study's data."""
+    plan, forget = Plan(steps=3, batch_size=16, forget_batch_size=8), study.preset.forget
+    original = replace(study.original(), plan=plan, width=2)
+    start, end = (Unlearned(original, forget, "npo", "none", "adamw", s, MethodSettings(plan)) for s in (1, 2))
+    return start, TraceOf(Path(start, end, forget), forget, 3)
+
+
+@pytest.mark.parametrize(("forget", "engine"), [(0.2, "serial"), ([5, 3, 50, 61], "local")])
+def test_a_study_of_own_data_gives_the_same_in_every_process_and_needs_the_task_no_more(forget, engine, tmp_path):
+    made = task(PIXELS, Y, forget=forget, name="mine", classes=list("abcd"))
+    study = mc.study("smoke", str(tmp_path), fresh=True, task=made)
+    assert study.preset.dataset == "mine" and study.preset.forget == made.forget == study.task.forget
+    assert {s: r.tolist() for s, r in study.task.index.items()} == {s: r.tolist() for s, r in made.index.items()}
+    end, line = specs_of(study)
+    study.run([end, line], engine=engine, workers=2)
+    assert study.store.get(line).logits["test"].shape == (3, 24, 4)
+    plan = end.settings.plan
+    theta = mc.train(made, "convnet", seed=0, width=2, plan=plan)
+    direct = mc.unlearn(theta, made, "npo", seed=1, settings=end.settings)
+    kept = study.store.get(end)
+    assert kept.task == fingerprint_of(made) == direct.task
+    assert all(torch.equal(kept.weights.params[name], value) for name, value in direct.weights.params.items())
+    data, checksum = study.data, made.checksum
+    del made, study, theta, direct, kept
+    specs._task.cache_clear()
+    gc.collect()
+    assert checksum not in ALIVE
+    again = Store(tmp_path)
+    assert line in again and again.get(end).task == fingerprint_of(data.task(end.forget))
+
+
+def test_keys_cover_own_data_and_their_absence_is_a_sentence(tmp_path):
+    one, other = (task(x, Y, name="mine") for x in (PIXELS / 1.0, PIXELS / 2.0))
+    keys = {key(mc.study("smoke", str(tmp_path), task=made).original()) for made in (one, other)}
+    assert len(keys) == 2
+    absent = Data("mine", checksum="0" * 64)
+    assert key_of(plain(Original(absent, "convnet", 2, 0, Plan()))).startswith("original-")
+    with pytest.raises(BadInput, match="the data 'mine' with checksum '000000000000' are not at hand"):
+        absent.task(0.1)
+    with pytest.raises(BadInput, match="is data of your own, taken whole"):
+        Data("mine", train_size=5, checksum="0" * 64)
+    with pytest.raises(BadInput, match="unknown data set 'mine'"):
+        Data("mine", checksum="0" * 63)
+
+
+def test_curves_connectivity_and_pictures_of_own_data():
+    made = task(PIXELS, Y, forget=0.2, name="mine")
+    plan = Plan(steps=3, batch_size=16, forget_batch_size=8)
+    theta = mc.train(made, "convnet", seed=0, width=2, plan=plan)
+    ends = [mc.unlearn(theta, made, "npo", seed=seed, settings=MethodSettings(plan)) for seed in (1, 2)]
+    curve = mc.fit_curve(*ends, made, seed=0, plan=plan)
+    found = mc.trace(curve, made, 3)
+    assert mc.connectivity(found, n_boot=20).t.shape == (3,)
+    assert find(found.meta["checksum"]) is made
 
 
 # Bad input
