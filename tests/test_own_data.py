@@ -383,7 +383,7 @@ def test_keys_cover_own_data_and_their_absence_is_a_sentence(tmp_path):
 def test_curves_connectivity_and_pictures_of_own_data():
     made = task(PIXELS, Y, forget=0.2, name="mine")
     plan = Plan(steps=3, batch_size=16, forget_batch_size=8)
-    theta = mc.train(study.data.pool, "convnet", seed=0, width=2, plan=plan)
+    theta = mc.train(made, "convnet", seed=0, width=2, plan=plan)
     ends = [mc.unlearn(theta, made, "npo", seed=seed, settings=MethodSettings(plan)) for seed in (1, 2)]
     curve = mc.fit_curve(*ends, made, seed=0, plan=plan)
     found = mc.trace(curve, made, 3)
