@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,6 @@ from .weights import (
     Weights,
     buffers_in,
     check_logits,
-    check_same_shape,
     chunks,
     memory_format,
     module_of,
@@ -116,16 +116,7 @@ def trace(
     choose("dtype of logits", dtype, ("float16", "float32"))
     batch_size, weighted = whole("batch_size", batch_size, 1), flag("weighted", weighted)
     check_task(task)
-    if isinstance(model, Endpoint) and model.task != fingerprint(task):
-        raise BadInput(
-            f"the endpoint was unlearned for the task {model.task}, but is evaluated on {fingerprint(task)}."
-        )
-    if isinstance(model, Curve):
-        curve, points, kind = model, points_of(t), model.kind
-    else:
-        weights, _ = weights_at(model), points_of(t) if t != 1 else t
-        check_same_shape([weights])
-        curve, points, kind = Curve("linear", (weights, weights)), (0.0,), "model"
+    curve, points, kind = _walk(model, task, t)
     x = joined([take(task.x, rows) for rows in task.evaluation.values()])
     if not count(x):
         raise BadInput("the task has no examples to evaluate on.")
@@ -155,6 +146,20 @@ def trace(
         {s: rows.cpu().numpy() for s, rows in task.evaluation.items()},
         {"kind": kind, **asked, **changed},
     )
+
+
+def _walk(model: Curve | Weights | Endpoint, task: Task, t: int | Sequence[float]) -> tuple[Curve, tuple, str]:
+    """What a trace visits: a curve, its points t, and its kind; a single model is a line from itself to itself."""
+    if isinstance(model, Endpoint) and model.task != fingerprint(task):
+        raise BadInput(
+            f"the endpoint was unlearned for the task {model.task}, but is evaluated on {fingerprint(task)}."
+        )
+    if isinstance(model, Curve):
+        return model, points_of(t), model.kind
+    weights = weights_at(model)
+    if not isinstance(t, Integral) or isinstance(t, bool) or t != 1:
+        points_of(t)
+    return Curve("linear", (weights, weights)), (0.0,), "model"
 
 
 def _place(module: nn.Module, curve: Curve, t: float, seen: list[Inputs], x: Inputs, weighted: bool) -> None:
