@@ -496,9 +496,6 @@ def bends_figure(table, summary, *, threshold: float | None = None, title: str =
     return fig
 
 
-WHOSE = ("the original's", "other")
-
-
 def retraining_figure(table, summary, *, margin: float | None = None, title: str = ""):
     """Retain barrier between unlearned and retrained models beside that between two retrained models.
 

@@ -269,6 +269,8 @@ def cells(table, measure, mirrored=True):
 
 def test_a_matrix(rng):
     table = method_pairs(rng, ["method"])
+    table[["barrier_low", "barrier_high"]] = [(0.1, 0.2), (0.1, 0.6), (0.3, 0.6)]  # below, across, above
+    table[["deficit_low", "deficit_high"]] = [(0.3, 0.6), (0.1, 0.2), (0.1, 0.6)]
     fig = condition_plots.matrix_figure(table, ORDER, None, threshold=EPS)
     for ax, measure in zip(fig.axes, ("barrier", "deficit"), strict=False):
         assert ax.get_title() == f"{condition_plots.HEADINGS[measure]} (G)"
@@ -589,3 +591,6 @@ def test_the_toy():
         np.testing.assert_allclose(edge.get_ydata(), level + sign * EPS * toy.gap(land))
         contour = [v for v in top.collections if hasattr(v, "levels")][1]
         assert list(contour.levels) == pytest.approx([level + sign * EPS * toy.gap(land)])
+        on_it = np.concatenate([path.vertices for path in contour.get_paths()])
+        values = getattr(toy, f"{split}_loss")(land, on_it)
+        np.testing.assert_allclose(values, contour.levels[0], atol=0.01)
