@@ -9,6 +9,14 @@ FRESH ?=
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 
+# Values reach the shell as variables of its own, quoted there, so that nothing in them is run: not even make reads them.
+export PYTHON PRESET NOTEBOOKS STORE FRESH
+override PYTHON := $(value PYTHON)
+override PRESET := $(value PRESET)
+override NOTEBOOKS := $(value NOTEBOOKS)
+override STORE := $(value STORE)
+override FRESH := $(value FRESH)
+
 # What .venv depends on: another interpreter or another folder needs a new one, another pyproject.toml an install.
 PLACE := import os, sys; print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.base_prefix), os.getcwd())
 NEEDS := import hashlib; print(hashlib.sha256(open("pyproject.toml", "rb").read()).hexdigest())
@@ -25,15 +33,15 @@ help:
 	@echo 'make clean-build  remove build/'
 
 setup:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
-	    echo "PYTHON=$(PYTHON) is not a Python 3.10 or newer ($$($(PYTHON) --version 2>&1 | head -n 1)); name one," \
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	    echo "PYTHON=$$PYTHON is not a Python 3.10 or newer ($$("$$PYTHON" --version 2>&1 | head -n 1)); name one," \
 	        "for example: make setup PYTHON=python3.11" >&2; exit 2; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-	    echo "PYTHON=$(PYTHON) has no venv module; install it (Debian: apt install python3-venv) or name another" \
+	@"$$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "PYTHON=$$PYTHON has no venv module; install it (Debian: apt install python3-venv) or name another" \
 	        "Python with PYTHON=..." >&2; exit 2; }
-	@set -e; place="$$($(PYTHON) -c '$(PLACE)')"; needs="$$($(PYTHON) -c '$(NEEDS)')"; \
+	@set -e; place="$$("$$PYTHON" -c '$(PLACE)')"; needs="$$("$$PYTHON" -c '$(NEEDS)')"; \
 	if [ "$$(cat $(VENV)/made-from 2>/dev/null)" != "$$place" ] || [ ! -x $(VENV)/bin/python ]; then \
-	    rm -rf $(VENV); $(PYTHON) -m venv $(VENV); printf '%s\n' "$$place" > $(VENV)/made-from; \
+	    rm -rf $(VENV); "$$PYTHON" -m venv $(VENV); printf '%s\n' "$$place" > $(VENV)/made-from; \
 	fi; \
 	if [ "$$(cat $(VENV)/installed 2>/dev/null)" != "$$needs" ]; then \
 	    rm -f $(VENV)/installed; \
@@ -42,8 +50,13 @@ setup:
 	fi
 
 reproduce: setup
-	@$(RUN) mcutils reproduce --preset '$(PRESET)' $(if $(STORE),--store '$(STORE)') \
-	    $(if $(filter-out 0,$(FRESH)),--fresh) $(NOTEBOOKS)
+	@set -f; case "$$FRESH" in \
+	    1|yes|true|on) set -- --fresh ;; \
+	    ''|0|no|false|off) set -- ;; \
+	    *) printf '%s\n' "FRESH must be 1, yes, true or on, or else 0, no, false, off or empty, got '$$FRESH'." >&2; exit 2 ;; \
+	esac; \
+	set -- "$$@" --preset "$$PRESET" $${STORE:+--store "$$STORE"} -- $$NOTEBOOKS; \
+	exec $(RUN) mcutils reproduce "$$@"
 
 # Both halves run even when the first fails. The second starts from an empty store and may compute nothing, so what it
 # draws comes from the results shipped in data/.

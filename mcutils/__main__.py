@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import io
 import json
 import logging
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .settings import BadInput
+from .engines import answer_seconds, check_engine, cluster_settings, worker_count
+from .errors import shown
+from .files import file_at, folder_at, place, switched
+from .settings import BadInput, choose
 
 # kind -> module and name of its table
 TABLES = {
@@ -45,11 +53,24 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 something failed, 2 bad input, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    ended: list[int] = []
     try:
         arguments = parser(argv).parse_args(argv)
-        return arguments.run(arguments)
+        check_environment()
+        with as_interrupts(ended):
+            return arguments.run(arguments)
     except BadInput as error:
         print(f"mcutils: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read what is printed has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        what = f"{shown(error.filename)} cannot be used" if error.filename else "the system refuses"
+        print(f"mcutils: {what} ({error.strerror or error}).", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         # A notebook's cut-off cell would be reported, traceback and all, when Python collects its task.
@@ -58,7 +79,51 @@ def main(argv: Sequence[str] | None = None) -> int:
             "\nmcutils: interrupted; finished results are kept, so the same command goes on from here.",
             file=sys.stderr,
         )
-        return 130
+        return 128 + (ended[0] if ended else signal.SIGINT)
+
+
+@contextmanager
+def as_interrupts(ended: list[int]) -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, unless something handles or ignores them; ``ended`` notes which.
+
+    They take the way of SIGINT, so that what holds Ctrl-C back for a moment holds these as well.
+    """
+
+    def end(number: int, frame: Any) -> None:  # noqa: ARG001
+        ended.append(number)
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background jobs
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.raise_signal(signal.SIGINT)
+
+    mine = threading.current_thread() is threading.main_thread()
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    taken = [number for number in known if mine and signal.getsignal(number) == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def check_environment() -> None:
+    """Raise `BadInput` for the first of our environment variables that says what it may not."""
+    for name in ("MCUTILS_STORE", "MCUTILS_DATA", "MCUTILS_CACHE", "MCUTILS_FIGURES"):
+        if os.environ.get(name):
+            folder_at(place(None, name, Path()), name)
+    for name, there in (("MCUTILS_DATA", Path.is_dir), ("MCUTILS_CLUSTER", Path.is_file)):
+        if os.environ.get(name) and not there(place(None, name, Path())):
+            raise BadInput(f"{name} {shown(os.environ[name])} is not there.")
+    if os.environ.get("MCUTILS_REPORT"):
+        file_at(place(None, "MCUTILS_REPORT", Path()), "MCUTILS_REPORT")
+    if os.environ.get("MCUTILS_COMPUTE"):
+        choose("MCUTILS_COMPUTE", os.environ["MCUTILS_COMPUTE"], ["never"])
+    switched("MCUTILS_FRESH")
+    worker_count()
+    answer_seconds()
+    check_engine(None)
+    cluster_settings()
 
 
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -76,7 +141,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     one.add_argument("--preset", default="laptop", help="smoke, laptop or paper (default: laptop)")
     one.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
     one.add_argument("--fresh", action="store_true", help="do without the results shipped in data/ (default: use them)")
-    one.add_argument("--workers", type=int, metavar="N", help="processes that compute (default: one a core)")
+    one.add_argument("--workers", metavar="N", help="processes that compute (default: one a core)")
     one.add_argument("--engine", metavar="NAME", help="serial, local, slurm or a scheduler's address (default: local)")
     one.add_argument(
         "--out",
@@ -133,7 +198,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         help="measure speed ratios",
         description="Measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds.",
     )
-    four.add_argument("--out", metavar="PATH", type=Path, help="file to write (default: build/bench.json)")
+    four.add_argument("--out", metavar="PATH", help="file to write (default: build/bench.json)")
     four.add_argument("--quick", action="store_true", help="one short repetition each (default: five or more)")
     four.set_defaults(run=_bench)
     return top
@@ -192,15 +257,21 @@ def _list(arguments: argparse.Namespace) -> int:
     else:
         from .reproduce import table
 
+        if arguments.kind == "claims":
+            lines = [f"{'':6}{row['statistic']}; threshold {row['threshold']}, {row['direction']}" for row in rows]
+            print("\n".join(f"{row['name']:<4}  {row['about']}\n{line}" for row, line in zip(rows, lines, strict=True)))
+            return 0
         print(table([(row["name"], row["about"]) for row in rows]))
     return 0
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from .files import BUILD
+    from .errors import path_of
+    from .files import BUILD, file_at
     from .reproduce import check_folder
 
-    out = arguments.out or BUILD / "bench.json"
+    given = BUILD / "bench.json" if arguments.out is None else path_of(arguments.out, "--out")
+    out = file_at(given, "--out")
     check_folder(out.parent, "output folder", "--out")
     from .bench import main as bench
 

@@ -12,8 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .engines import cores
-from .files import BUILD, switched
+from .engines import MOST, cores
+from .errors import path_of
+from .files import BUILD, counted, file_at, folder_at, switched
 from .planning import plan, plan_text
 from .reproduce import (
     DEFAULT,
@@ -22,7 +23,6 @@ from .reproduce import (
     USED,
     check_folder,
     check_store,
-    check_workers,
     mended,
     python_path,
     shown,
@@ -61,7 +61,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="serial, local, slurm or a Dask scheduler's address (default: $MCUTILS_ENGINE, else local)",
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that compute (default: one a core)")
+    parser.add_argument("--workers", metavar="N", help="processes that compute (default: one a core)")
 
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,13 +81,13 @@ def run_main(arguments: argparse.Namespace) -> int:
     """Compute what the notebooks need, without the notebooks."""
     folder = store_folder(arguments.store)
     check_store(folder)
-    check_workers(arguments.workers)
+    workers = counted("--workers", arguments.workers, 1, MOST)
     bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
     specs = planned(arguments.notebooks, bench)
     if missing(specs, bench.store):
         _ = bench.task  # data that are not there stop the run before each result fails for lack of them
     try:
-        bench.run(specs, engine=arguments.engine, workers=arguments.workers, load=False)
+        bench.run(specs, engine=arguments.engine, workers=workers, load=False)
     except RunFailed as failure:
         print(failure, file=sys.stderr)
         return 1
@@ -175,15 +175,16 @@ def _export(arguments: argparse.Namespace) -> int:
     sources = layers(folder)
     if not sources or (arguments.store and not folder.is_dir()):
         raise BadInput(f"there is no store in {folder}: name one with --store.")
-    if arguments.used_by and arguments.keys:
+    target = folder_at(path_of(arguments.target, "TARGET"), "target")
+    if arguments.used_by is not None and arguments.keys:
         raise BadInput("--used-by takes the keys that its file lists: give that or keys, not both.")
-    if arguments.used_by:
-        keys = used(Path(arguments.used_by))
+    if arguments.used_by is not None:
+        keys = used(file_at(path_of(arguments.used_by, "--used-by"), "--used-by"))
     elif arguments.keys:
-        keys = [key for prefix in arguments.keys for key in matching(prefix, sources)]
+        keys = [key for prefix in arguments.keys for key in matching(_begun(prefix), sources)]
     else:
         keys = list(notes(sources[:1]))
-    size = export(keys, sources, Path(arguments.target).expanduser(), arguments.exact, arguments.yes)
+    size = export(keys, sources, target, arguments.exact, arguments.yes)
     print(f"{len(set(keys))} results exported; {arguments.target} now holds {size / 1e6:.1f} MB")
     return 0
 
@@ -191,7 +192,7 @@ def _export(arguments: argparse.Namespace) -> int:
 def _import(arguments: argparse.Namespace) -> int:
     folder = store_folder(arguments.store)
     check_folder(folder, "store", "--store")
-    new, known, bad = adopt(Path(arguments.source).expanduser(), folder, arguments.yes)
+    new, known, bad = adopt(folder_at(path_of(arguments.source, "SOURCE"), "source"), folder, arguments.yes)
     for path, wrong in bad.items():
         print(f"left out {path.name}: {wrong}", file=sys.stderr)
     print(f"{new} results imported, {known} were there, {len(bad)} damaged ones left out")
@@ -199,6 +200,12 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 ACTIONS = {"status": _status, "verify": _verify, "gc": _gc, "export": _export, "import": _import}
+
+
+def _begun(prefix: str) -> str:
+    if not prefix:
+        raise BadInput("a KEY must be a result's key or the beginning of one, got nothing.")
+    return prefix
 
 
 def used(path: Path) -> list[str]:
@@ -229,7 +236,7 @@ def show_main(arguments: argparse.Namespace) -> int:
         raise BadInput(f"there is no store in {store_folder(arguments.store)}: name one with --store.")
     if arguments.key.endswith((".png", ".svg")):
         return _show_figure(Path(arguments.key), folders)
-    found = matching(arguments.key, folders)
+    found = matching(_begun(arguments.key), folders)
     if arguments.json:
         print(json.dumps([{**note, "folder": shown(note["folder"])} for note in found.values()], indent=1))
     elif len(found) > 1:
@@ -303,7 +310,7 @@ def add_explore_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``explore``."""
     parser.add_argument("--app", action="store_true", help="a page without code, by Voila (default: JupyterLab)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address (default: open a browser)")
-    parser.add_argument("--port", type=int, default=8888, metavar="N", help="port on 127.0.0.1 (default: 8888)")
+    parser.add_argument("--port", default="8888", metavar="N", help="port on 127.0.0.1 (default: 8888)")
     parser.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
 
 
@@ -315,7 +322,7 @@ def explore_main(arguments: argparse.Namespace) -> int:
         "MCUTILS_STORE": str(store_folder(arguments.store).resolve()),
         "PYTHONPATH": python_path(),
     }
-    command = explore_command(arguments.app, arguments.port, not arguments.no_browser)
+    command = explore_command(arguments.app, counted("--port", arguments.port, 1, 65535), not arguments.no_browser)
     return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
 
 
@@ -325,8 +332,6 @@ def explore_command(app: bool, port: int, browser: bool, folder: Path = BUILD / 
     The notebook of an app, which holds nothing but the explorer, is written into ``folder``.
     """
     path = NOTEBOOKS / EXPLORER
-    if not 1 <= port <= 65535:
-        raise BadInput(f"--port must be from 1 to 65535, got {port}.")
     if app and find_spec("voila") is None:
         raise BadInput("--app needs Voila: pip install -e '.[demo]', or leave out --app for JupyterLab.")
     if app:

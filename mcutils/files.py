@@ -48,19 +48,19 @@ def counted(name: str, given: Any, low: int, high: int) -> int | None:
     return None if given is None else whole(name, given, low, high)
 
 
-def folder(path: Path, name: str) -> Path:
+def folder_at(path: Path, name: str) -> Path:
     """Return the path of a folder that is there or may be made; `BadInput` for what is or lies below something else."""
     try:
         if path.exists() and not path.is_dir():
             raise BadInput(f"the {name} {shown(str(path))} is not a folder.")
-        return path if path.is_dir() else folder(path.parent, name) and path
+        return path if path.is_dir() else folder_at(path.parent, name) and path
     except OSError as error:
         raise BadInput(f"the {name} {shown(str(path))} cannot be used as a folder ({error.strerror}).") from None
 
 
 def file_at(path: Path, name: str) -> Path:
     """Return the path of an ordinary file that is there or may be written; `BadInput` for anything else."""
-    folder(path.parent, f"folder of {name}")
+    folder_at(path.parent, f"folder of {name}")
     try:
         if path.exists() and not path.is_file():
             raise BadInput(f"{name} must name an ordinary file, but {shown(str(path))} is none.")

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from .claims import changes, markdown_table, read_ledger, update_between
-from .engines import check_engine
-from .files import BUILD, DATA, ROOT, write_file
+from .engines import MOST, check_engine
+from .errors import path_of, seed_of
+from .files import BUILD, DATA, ROOT, counted, write_file
 from .settings import BadInput, preset
 from .study import store_folder, study
 from .upkeep import mend
@@ -29,6 +30,7 @@ USED = "results.json"  # beside the figures: notebook -> keys of the results beh
 DEFAULT = "laptop"  # the preset whose figures and executed notebooks are committed
 # Parameters that are set by an option of their own.
 HANDED_OVER = {"preset": "--preset", "store": "--store", "figures": "--out"}
+KILLED = "its kernel was killed, perhaps for lack of memory; finished results are kept, run the same again"
 LAST_LINES = 12  # of a failed notebook's error
 
 
@@ -49,36 +51,85 @@ class Outcome:
     keys: tuple[str, ...] = ()
 
 
-def reproduce(
-    names: Sequence[str] = (),
-    *,
-    preset_name: str = DEFAULT,
-    store: str | Path | None = None,
-    fresh: bool = False,
-    workers: int | None = None,
-    engine: str | None = None,
-    write_notebooks: bool = False,
-    parameters: Sequence[tuple[str, str]] = (),
-    out: str | Path | None = None,
-    notebooks: Path = NOTEBOOKS,
-) -> int:
-    """Execute notebooks one after the other and print a report.
+@dataclass(frozen=True)
+class Order:
+    """What `reproduce` is asked for; it says what each field means."""
+
+    names: tuple[str, ...] = ()
+    preset_name: str = DEFAULT
+    store: str | Path | None = None
+    fresh: bool = False
+    workers: int | str | None = None
+    engine: str | None = None
+    write_notebooks: bool = False
+    parameters: tuple[tuple[str, str], ...] = ()
+    out: str | Path | None = None
+    notebooks: Path = NOTEBOOKS
+
+    def __post_init__(self) -> None:
+        preset(self.preset_name)
+        if self.write_notebooks and (self.preset_name != DEFAULT or self.parameters or self.out):
+            raise BadInput(f"--write-notebooks takes a plain run of the preset {DEFAULT}: leave out -p and --out.")
+        object.__setattr__(self, "workers", counted("--workers", self.workers, 1, MOST))
+        check_engine(self.engine or None)
+
+    @property
+    def target(self) -> Path:
+        """Folder of what is written."""
+        return (path_of(self.out, "--out") if self.out else BUILD).resolve()
+
+    @property
+    def figures(self) -> Path:
+        """Folder of figures: the repository's for a plain run of the default preset."""
+        plain = self.preset_name == DEFAULT and not self.parameters and not self.out
+        return ROOT / "figures" if plain else self.target / "figures"
+
+    @property
+    def results(self) -> Path:
+        """Folder of results."""
+        return store_folder(self.store).resolve()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the environment says to every notebook."""
+        return {
+            # The code that runs is the code beside these notebooks, on the Python that runs this.
+            "PYTHONPATH": python_path(),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            # Absolute paths go through the environment, so that none lands in an executed notebook.
+            "MCUTILS_STORE": str(self.results),
+            "MCUTILS_FIGURES": str(self.figures),
+            **({"MCUTILS_FRESH": "1"} if self.fresh else {}),
+            **({"MCUTILS_WORKERS": str(self.workers)} if self.workers else {}),
+            **({"MCUTILS_ENGINE": self.engine} if self.engine else {}),
+        }
+
+    def check_places(self) -> None:
+        """Raise `BadInput` unless what is read can be read and what is written can be written."""
+        check_folder(self.target / "notebooks", "output folder", "--out")
+        check_folder(self.figures, "figures folder", "--out")
+        check_store(self.results)
+        check_data(self.preset_name)
+
+
+def reproduce(names: Sequence[str] = (), **options: Any) -> int:
+    """Execute notebooks and print a report.
 
     Executed notebooks go to ``out``/notebooks and figures to ``out``/figures, except that a plain run of the
-    default preset (no ``parameters``, no ``out``) draws into figures/ of the repository.
+    default preset (no ``parameters``, no ``out``) draws into figures/ of the repository. Where nothing is left to
+    compute, a notebook runs on each core at once; else one after the other, each with all cores for its results.
 
     Args:
         names: notebooks as `find` takes them; all when empty.
-        preset_name: a name in presets.toml.
-        store: folder of results; else ``$MCUTILS_STORE``, else build/store.
-        fresh: leave the results shipped in data/ aside.
-        workers: processes that compute; else a core each.
-        engine: as in `runs.run`; else the environment's ``MCUTILS_ENGINE``, else ``local``.
-        write_notebooks: after a run without failure, put cleaned executed notebooks back into ``notebooks``, and,
-            if all were run, exactly the results they used into data/store, so that the two always agree.
-        parameters: (name, value as text) pairs for cells tagged ``parameters``.
-        out: folder for what is written, else build/.
-        notebooks: folder of the notebooks.
+        options: fields of `Order`. ``preset_name``: a name in presets.toml. ``store``: folder of results; else
+            ``$MCUTILS_STORE``, else build/store. ``fresh``: leave the results shipped in data/ aside. ``workers``:
+            processes that compute; else a core each. ``engine``: as in `runs.run`; else the environment's
+            ``MCUTILS_ENGINE``, else ``local``. ``write_notebooks``: after a run without failure, put cleaned executed
+            notebooks back into ``notebooks``, and, if all were run, exactly the results they used into data/store, so
+            that the two always agree. ``parameters``: (name, value as text) pairs for cells tagged ``parameters``.
+            ``out``: folder for what is written, else build/. ``notebooks``: folder of the notebooks.
 
     Returns:
         0; 1 if a notebook failed; 2 if one failed on bad input.
@@ -86,73 +137,61 @@ def reproduce(
     Raises:
         BadInput: before anything runs, for whatever can be known to be wrong by then.
     """
-    preset(preset_name)
-    paths = find(names, notebooks)
-    given = {path: check_parameters(path, parameters) for path in paths}
-    if write_notebooks and (preset_name != DEFAULT or parameters or out):
-        raise BadInput(f"--write-notebooks takes a plain run of the preset {DEFAULT}: leave out -p and --out.")
-    check_workers(workers)
-    plain = preset_name == DEFAULT and not parameters and not out
-    target = Path(out or BUILD).expanduser().resolve()
-    figures = ROOT / "figures" if plain else target / "figures"
-    results = store_folder(store).resolve()
-    check_folder(target / "notebooks", "output folder", "--out")
-    check_folder(figures, "figures folder", "--out")
-    check_store(results)
-    check_data(preset_name)
-    check_engine(engine or None)
-    variables = {
-        # The code that runs is the code beside these notebooks, on the Python that runs this.
-        "PYTHONPATH": python_path(),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        # Absolute paths go through the environment, so that none lands in an executed notebook.
-        "MCUTILS_STORE": str(results),
-        "MCUTILS_FIGURES": str(figures),
-        **({"MCUTILS_FRESH": "1"} if fresh else {}),
-        **({"MCUTILS_WORKERS": str(workers)} if workers else {}),
-        **({"MCUTILS_ENGINE": engine} if engine else {}),
-    }
-    outcomes = []
-    before, written = ledger_of(figures)
-    with environment(variables):
-        for number, path in enumerate(paths, 1):
-            label = f"[{number}/{len(paths)}] {path.stem}"
-            values = {**({"preset": preset_name} if "preset" in read_parameters(path) else {}), **given[path]}
-            outcomes.append(execute(path, target / "notebooks" / path.name, values, figures, label))
+    order = Order(tuple(names), **options)
+    paths = find(order.names, order.notebooks)
+    given = {path: check_parameters(path, order.parameters) for path in paths}
+    order.check_places()
+    before, written = ledger_of(order.figures)
+    outcomes = _executed(order, paths, given)
     print(report(outcomes))
     for outcome in outcomes:
         if outcome.error:
             print(f"\n{outcome.name}: {outcome.error}", file=sys.stderr)
     if any(o.error for o in outcomes):
         return 2 if all(o.refused for o in outcomes if o.error) else 1
-    mended(results)
-    note_results(figures / USED, preset_name, outcomes)
-    after, rewritten = ledger_of(figures)
+    mended(order.results)
+    note_results(order.figures / USED, order.preset_name, outcomes)
+    after, rewritten = ledger_of(order.figures)
     if before and after and rewritten != written:
         differ = changes(before, after)
         print("\n".join(["verdicts that differ from the ledger before:", *differ]) if differ else "no verdict changed")
-    if write_notebooks:
-        # All are cleaned before the first is written, so that a refusal leaves the folder as it was.
-        for path, text in [(path, committed_form(target / "notebooks" / path.name, path)) for path in paths]:
-            write_file(path, text)
-        print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(notebooks)}")
-        if not names and notebooks == NOTEBOOKS:
-            from .experiments import shipped
-            from .planning import gathered, read_timings, updated, write_timings
-            from .specs import key
-            from .upkeep import export, notes
-
-            bench = study(preset_name, store=str(results), fresh=fresh)
-            more = shipped(bench)
-            bench.run(more, engine=engine, workers=workers, load=False)
-            kept = {name for outcome in outcomes for name in outcome.keys} | set(map(key, more))
-            size = export(kept, [results, SHIPPED], SHIPPED, exact=True, shipped_too=True)
-            write_timings(updated(read_timings(), gathered(notes([results]).values())))
-            print(f"wrote {_counted(len(kept), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
-            write_ledger_into(ROOT / "README.md", figures / "claims.csv")
+    if order.write_notebooks:
+        _write_back(order, paths, outcomes)
     return 0
+
+
+def _executed(order: Order, paths: Sequence[Path], given: Mapping[Path, Mapping[str, Any]]) -> list[Outcome]:
+    """What became of each notebook."""
+    jobs = []
+    for number, path in enumerate(paths, 1):
+        values = {**({"preset": order.preset_name} if "preset" in read_parameters(path) else {}), **given[path]}
+        label = f"[{number}/{len(paths)}] {path.stem}"
+        jobs.append((path, order.target / "notebooks" / path.name, values, order.figures, label))
+    with environment(order.variables):
+        return [execute(*job) for job in jobs]
+
+
+def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]) -> None:
+    """Put cleaned executed notebooks, and after a run of all the results they used, into the repository."""
+    # All are cleaned before the first is written, so that a refusal leaves the folder as it was.
+    for path, text in [(path, committed_form(order.target / "notebooks" / path.name, path)) for path in paths]:
+        write_file(path, text)
+    print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(order.notebooks)}")
+    if order.names or order.notebooks != NOTEBOOKS:
+        return
+    from .experiments import shipped
+    from .planning import gathered, read_timings, updated, write_timings
+    from .specs import key
+    from .upkeep import export, notes
+
+    bench = study(order.preset_name, store=str(order.results), fresh=order.fresh)
+    more = shipped(bench)
+    bench.run(more, engine=order.engine, workers=order.workers, load=False)
+    kept = {name for outcome in outcomes for name in outcome.keys} | set(map(key, more))
+    size = export(kept, [order.results, SHIPPED], SHIPPED, exact=True, shipped_too=True)
+    write_timings(updated(read_timings(), gathered(notes([order.results]).values())))
+    print(f"wrote {_counted(len(kept), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
+    write_ledger_into(ROOT / "README.md", order.figures / "claims.csv")
 
 
 def ledger_of(figures: Path) -> tuple[list[dict], int]:
@@ -242,16 +281,15 @@ def _typed(name: str, text: str, default: Any) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if kind in (list, tuple) and isinstance(value, (list, tuple)):
+        for one in value:
+            if name == "seeds":
+                seed_of(one, f"a seed of the parameter {name!r}")
+            elif default and type(one) is not type(default[0]):
+                raise BadInput(f"the parameter {name!r} takes a list like {default!r}, got {text!r}.")
         return kind(value)
     if default is not None and type(value) is not kind:
         raise BadInput(f"the parameter {name!r} takes a value like {default!r} ({kind.__name__}), got {text!r}.")
     return value
-
-
-def check_workers(workers: int | None) -> None:
-    """Raise `BadInput` unless this is a number of processes, or None."""
-    if workers is not None and workers < 1:
-        raise BadInput(f"--workers must be at least 1, got {workers}.")
 
 
 def check_folder(folder: Path, what: str, option: str) -> None:
@@ -338,6 +376,8 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], figures: 
             error = failure.evalue if refused else "\n".join(lines[-LAST_LINES:])
             error = error if len(lines) <= LAST_LINES or refused else where + error
         except Exception as failure:  # whatever the kernel or papermill does, the other notebooks still run
+            if "Kernel died" in str(failure):
+                failure = RuntimeError(f"{KILLED} ({failure})")
             error = f"{type(failure).__name__}: " + "\n".join(str(failure).strip().splitlines()[-LAST_LINES:])
         counts = _lines(log)
     after = drawn(source.stem, figures)

@@ -14,7 +14,7 @@ from .conditions import CONDITIONS
 from .curves import CURVES, RECIPES
 from .data import DATASETS, Task, sort_of
 from .errors import BadInput, choose, flag, seed_of, share, shown, whole
-from .files import BUILD, DATA, ROOT, place, switched
+from .files import BUILD, DATA, ROOT, folder_at, place, switched
 from .models import MODELS
 from .objectives import CURRICULA
 from .optimizers import OPTIMIZERS
@@ -246,7 +246,7 @@ class Study:
 
 def store_folder(given: str | FilePath | None = None) -> FilePath:
     """The folder of results: as given, else the environment's ``MCUTILS_STORE``, else ``build/store``."""
-    return place(given, "MCUTILS_STORE", BUILD / "store", "store")
+    return folder_at(place(given, "MCUTILS_STORE", BUILD / "store", "store"), "store")
 
 
 def commit() -> str:

@@ -27,6 +27,10 @@ def test_list_prints_a_name_and_a_line_for_each(kind, capsys):
     assert len({row["name"] for row in rows}) == len(rows)
     assert cli.main(["list", kind]) == 0
     lines = capsys.readouterr().out.splitlines()
+    if kind == "claims":  # whose second lines say how each is judged
+        judged = [f"{row['statistic']}; threshold {row['threshold']}, {row['direction']}" for row in rows]
+        assert [line.strip() for line in lines[1::2]] == judged
+        lines = lines[::2]
     assert [line.split()[0] for line in lines] == [row["name"] for row in rows]
     assert all(line.endswith(row["about"]) for line, row in zip(lines, rows, strict=True))
 
@@ -53,11 +57,14 @@ def test_methods_describe_themselves_differently():
             "no notebook is named 'nonsense': there are 00_quickstart,",
         ),
         (["reproduce", "--preset", "smoke", "-p", "nonsense", "1", "00"], "has no parameter 'nonsense'"),
-        (["reproduce", "--preset", "smoke", "--workers", "0"], "--workers must be at least 1, got 0."),
+        (
+            ["reproduce", "--preset", "smoke", "--workers", "0"],
+            "--workers must be a whole number from 1 to 10,000, got 0.",
+        ),
         (["reproduce", "--preset", "smoke", "--store", str(ROOT / "LICENSE")], "the store"),
         (["reproduce", "--preset", "smoke", "--out", str(ROOT / "LICENSE")], "the output folder"),
         (["reproduce", "--preset", "smoke", "--write-notebooks"], "--write-notebooks takes a plain run"),
-        (["bench", "--out", str(ROOT / "LICENSE" / "bench.json")], "the output folder"),
+        (["bench", "--out", str(ROOT / "LICENSE" / "bench.json")], "is not a folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, says, capsys, tmp_path):
@@ -70,7 +77,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, says, capsys, tmp_
     assert err.startswith("mcutils: ") and err.count("\n") == 1 and err.rstrip().endswith(".")
 
 
-@pytest.mark.parametrize("arguments", [["list", "nonsense"], ["nonsense"], [], ["reproduce", "--workers", "many"]])
+@pytest.mark.parametrize("arguments", [["list", "nonsense"], ["nonsense"], [], ["reproduce", "-p", "one"]])
 def test_argparse_refuses_the_rest_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
@@ -112,7 +119,7 @@ def test_reproduce_passes_its_options_on(monkeypatch):
         "store": "s",
         "engine": "serial",
         "fresh": True,
-        "workers": 2,
+        "workers": "2",
         "out": "o",
         "parameters": [("a", "1"), ("b", "-2")],
         "write_notebooks": True,

@@ -188,7 +188,7 @@ def test_corrupt_data_stop_the_run_before_any_notebook(tmp_path, folder, monkeyp
     ("options", "message"),
     [
         ({"preset_name": "huge"}, "choose one of laptop, smoke, paper"),
-        ({"workers": 0}, "--workers must be at least 1"),
+        ({"workers": 0}, "--workers must be a whole number from 1"),
         ({"write_notebooks": True}, "takes a plain run"),
         ({"preset_name": "laptop", "write_notebooks": True}, "takes a plain run"),
         (
@@ -236,7 +236,18 @@ def test_a_kernel_that_dies_is_a_failure_like_another(run, folder, capsys):
     assert run("01", "02") == 1
     out, err = capsys.readouterr()
     assert re.search(r"01_other +\S+ +failed", out) and re.search(r"02_third +\S+ +ok", out)
-    assert "01_other: DeadKernelError" in err
+    assert "01_other: RuntimeError: its kernel was killed, perhaps for lack of memory; finished results are kept" in err
+
+
+KILL_LATER = "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()\ntime.sleep(60)"
+
+
+@pytest.mark.parametrize("when", ["os.kill(os.getpid(), signal.SIGKILL)", KILL_LATER])
+def test_a_kernel_that_is_killed_ends_in_a_sentence(run, folder, capsys, when):
+    fake(folder, nb01_other=f"import os, signal, threading, time\n{when}")
+    assert run("01") == 1
+    err = capsys.readouterr().err
+    assert "01_other: RuntimeError: its kernel was killed" in err and "Traceback" not in err
 
 
 def test_only_a_plain_run_of_the_default_preset_draws_into_figures(run, tmp_path, monkeypatch):
@@ -255,14 +266,15 @@ def test_only_a_plain_run_of_the_default_preset_draws_into_figures(run, tmp_path
     assert places == [tmp_path / "build" / "notebooks", tmp_path / "build" / "figures", tmp_path / "mine"]
 
 
-def test_an_interrupt_stops_at_once_with_130_and_no_traceback(tmp_path):
-    """As Ctrl-C does: the process gets SIGINT while a notebook runs."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_stops_at_once_with_a_sentence_and_no_traceback(tmp_path, number):
+    """As Ctrl-C does: the process gets a signal while a notebook runs."""
     folder = fake(tmp_path / "notebooks", nb00_good="import time\ntime.sleep(100)", nb01_other="x = 1")
     code = (
-        "import signal, sys; from pathlib import Path; from mcutils import __main__ as m, reproduce as r\n"
+        "import functools, signal, sys; from pathlib import Path; from mcutils import __main__ as m, reproduce as r\n"
         # A shell starts background jobs with this signal ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        f"r.reproduce.__kwdefaults__['notebooks'] = Path({str(folder)!r})\n"
+        f"r.reproduce = functools.partial(r.reproduce, notebooks=Path({str(folder)!r}))\n"
         "r.check_data = lambda preset: None\n"
         f"sys.exit(m.main(['reproduce', '--preset', 'smoke', '--store', {str(tmp_path / 's')!r},"
         f" '--out', {str(tmp_path / 'b')!r}]))"
@@ -274,11 +286,11 @@ def test_an_interrupt_stops_at_once_with_130_and_no_traceback(tmp_path):
         deadline = time.monotonic() + 180
         while time.monotonic() < deadline and not (target.is_file() and '"running"' in target.read_text()):
             time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "interrupted; finished results are kept" in err and "Traceback" not in err
     assert not (tmp_path / "b" / "notebooks" / "01_other.ipynb").exists()
 
