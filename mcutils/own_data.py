@@ -114,14 +114,7 @@ def task(
     >>> made.n_classes, made.index["forget"].tolist(), tuple(made.x.shape)
     (3, [4, 8], (60, 5))
     """
-    unknown = next((option for option in reading if option not in _OPTIONS), None)
-    if unknown is not None:
-        raise BadInput(f"task takes no {unknown!r}: beside its own arguments it takes {', '.join(_OPTIONS)}.")
-    how, seed = Reading(**reading), seed_of(seed)
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name in DATASETS:
-        raise BadInput(
-            f"name must be up to 64 letters, digits, '_', '-' and '.', and none of a known data set, got {shown(name)}."
-        )
+    how, seed = _reading(name, reading), seed_of(seed)
     given = read(x, y, how)
     labels, names = labels_of(given.y, count(given.x), given.names if classes is None else classes)
     if isinstance(test, Real) or _is_rows(test):
@@ -133,23 +126,23 @@ def task(
         index, labels = _index(labels, forget, retain, after, seed), np.concatenate([labels, more])
     inputs, mean, std = normalised(inputs, torch.cat([index["retain"], index["valid"]]), how.normalise)
     listed = _is_rows(forget)
-    made = Task(
-        dataset=name,
-        forget=len(index["forget"]) / len(index["train"]) if listed else float(forget),
-        x=inputs,
-        y=torch.from_numpy(labels),
-        index=index,
-        classes=names,
-        checksum="",
-        seed=seed,
-        mean=mean,
-        std=std,
-        listed=listed,
-    )
+    lost = len(index["forget"]) / len(index["train"]) if listed else float(forget)
+    made = Task(name, lost, inputs, torch.from_numpy(labels), index, names, "", seed)
+    made = replace(made, mean=mean, std=std, listed=listed)
     return remembered(replace(made, checksum=checksum_of(made)).to(how.device))
 
 
-_OPTIONS = tuple(f.name for f in fields(Reading))
+def _reading(name: Any, reading: Mapping[str, Any]) -> Reading:
+    """The arguments of `task` that say how to read, and its name checked."""
+    options = [f.name for f in fields(Reading)]
+    unknown = next((option for option in reading if option not in options), None)
+    if unknown is not None:
+        raise BadInput(f"task takes no {unknown!r}: beside its own arguments it takes {', '.join(options)}.")
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in DATASETS:
+        raise BadInput(
+            f"name must be up to 64 letters, digits, '_', '-' and '.', and none of a known data set, got {shown(name)}."
+        )
+    return Reading(**reading)
 
 
 # Reading
