@@ -15,7 +15,7 @@ from .data import DATASETS, Dataset, take
 from .errors import BadInput, choose, shown
 from .metrics import METRICS, Metric
 from .models import MODELS
-from .objectives import CURRICULA
+from .objectives import CURRICULA, retain_loss
 from .optimizers import OPTIMIZERS
 from .own_data import task
 from .plugins import check_call, kind
@@ -45,10 +45,10 @@ def _model(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     if "width" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return function
 
-    @wraps(function)
     def build(channels: int, classes: int, width: int = 0) -> Any:  # noqa: ARG001
         return function(channels, classes)
 
+    build.__doc__ = function.__doc__
     return build
 
 
@@ -109,7 +109,13 @@ def _method(
     choose("batches that a method uses", uses, USES)
     frozen = _names("frozen network", references, FROZEN)
     made = _function(name, function)
-    return Method(name, made, uses, frozen, phases, mask, fresh, dict(defaults), source, summary)
+    about = {"defaults": dict(defaults), "source": source, "summary": summary}
+    return Method(name, made, uses, frozen, phases, mask, fresh, **about)
+
+
+def _edit(name: str, function: Callable[..., Any], *, source: str = "", summary: str = "") -> Method:
+    """A function ``(theta, task, generator, **options) -> parameters by name``; steps on D_r may follow it."""
+    return Method(name, retain_loss, "retain", edit=_function(name, function), source=source, summary=summary)
 
 
 def _metric(
@@ -147,6 +153,7 @@ def _similarity(
 
 
 kind("method", METHODS, _method, "net step")
+kind("edit", METHODS, _edit, "theta task generator", among="method")
 kind("curriculum", CURRICULA, _function, "losses state")
 kind("optimizer", OPTIMIZERS, _function, "params lr weight_decay")
 kind("curve", CURVES, _curve, "points t")

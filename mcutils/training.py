@@ -16,6 +16,7 @@ from .errors import BadInput, callback, choose, flag, instance, seed_of, shown, 
 from .models import build, drawn, kept_buffers, reason, rebuild
 from .objectives import Batch, Step, Term, Weighing, retain_loss
 from .optimizers import make_optimizer
+from .plugins import identity
 from .settings import Plan, settings_name, train_plan
 from .weights import (
     Net,
@@ -183,7 +184,8 @@ def network_for(task: Task, model: Model, seed: int, *, fresh: bool = False, **o
     """
     seed = seed_of(seed)
     if isinstance(model, str):
-        channels = task.x.shape[1] if isinstance(task.x, Tensor) and task.x.ndim == 4 else None
+        images = isinstance(task.x, Tensor) and (task.x.ndim == 4 or identity("model", model) is not None)
+        channels = task.x.shape[1] if images else None
         net = build(model, 1 if channels is None else channels, task.n_classes, seed, **options)
         if channels is None:
             raise BadInput(f"the named model {model!r} takes images (N, C, H, W): pass a module or a factory instead.")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from . import objectives
 from .data import SHAPES, Task, content_hash, take
+from .edits import Edit, ssd
 from .errors import BadInput, callback, choose, flag, instance, number, seed_of, share, shown, table, whole
 from .objectives import CURRICULA, Batch, Objective, Step, Weighing
 from .optimizers import OPTIMIZERS
@@ -30,7 +31,8 @@ class Method:
 
     ``uses`` says which batches a step holds: ``retain``, ``forget`` or ``both``; ``phases`` orders steps that hold one
     of them at a time; ``references`` names frozen networks (``original``, ``random``); ``mask`` computes a saliency
-    mask from the original model; ``fresh`` starts from new weights instead of the original model's.
+    mask from the original model; ``fresh`` starts from new weights instead of the original model's, and
+    ``edit`` from the original model's as it has changed them, for as many steps as the plan says, which may be none.
     """
 
     name: str
@@ -40,19 +42,20 @@ class Method:
     phases: Phases | None = None
     mask: Mask | None = None
     fresh: bool = False
+    edit: Edit | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     summary: str = ""
 
     @property
     def about(self) -> str:
-        """What the method does, in a line: ``summary``, or the first line of the objective's docstring."""
-        return self.summary or (self.objective.__doc__ or "").strip().split("\n")[0]
+        """What the method does, in a line: ``summary``, or the first of the edit's or the objective's docstring."""
+        return self.summary or ((self.edit or self.objective).__doc__ or "").strip().split("\n")[0]
 
     @property
     def options(self) -> dict[str, Any]:
         """The method's own options with their default values."""
-        keywords = dict(self.objective.__kwdefaults__ or {})
+        keywords = {**(self.objective.__kwdefaults__ or {}), **(getattr(self.edit, "__kwdefaults__", None) or {})}
         return {**keywords, **({"sparsity": 0.5} if self.mask else {}), **self.defaults}
 
 
@@ -165,6 +168,7 @@ for _method in (
         summary="Random labels on the weights with the largest forget gradient alone; the others stay as they are.",
     ),
     Method("l1_sparse", objectives.l1_sparse, "retain", source="Jia et al. 2023"),
+    Method("ssd", objectives.retain_loss, "retain", edit=ssd, source="Foster et al. 2024"),
 ):
     register(_method)
 
@@ -298,6 +302,14 @@ class Pursuit:
         objective = lambda net, step: self.method.objective(net, step, **given)  # noqa: E731
         return Goal(objective, weigh, self.plan, self.seed, self.progress)
 
+    def edited(self, theta: Weights) -> Weights:
+        """The original weights as the method's edit changes them, frozen ones apart; as they are where it has none."""
+        if self.method.edit is None:
+            return theta
+        own = {n: v for n, v in self.options.items() if n in (self.method.edit.__kwdefaults__ or {})}
+        made = self.method.edit(theta, self.task, generator(self.seed, "edit"), **own)
+        return replace(theta, params={**theta.params, **{n: v for n, v in made.items() if n not in theta.frozen}})
+
     def steps(self) -> Iterator[Step]:
         """The batches with the method's reference networks, for ever."""
         refs = {}
@@ -341,7 +353,7 @@ def unlearn(
     plan = replace(settings.plan, optimizer=optimizer)
     began = time.process_time()
     pursuit = Pursuit(task, entry, settings, curriculum, plan, seed, theta, callback(progress), weighted)
-    goal, start = pursuit.goal(), random_twin(theta, task, seed, weighted) if entry.fresh else theta
+    goal, start = pursuit.goal(), random_twin(theta, task, seed, weighted) if entry.fresh else pursuit.edited(theta)
     begin = ready(start, task, task.index["forget" if entry.uses == "forget" else "retain"], plan)
     steps = ((None, step) for step in pursuit.steps())
     losses = goal.pursue(begin.free, steps, lambda _: begin.net, mask=pursuit.mask())

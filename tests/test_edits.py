@@ -6,10 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from mcutils.curves import fit_curve
 from mcutils.edits import squared_gradients, ssd
 from mcutils.errors import BadInput
+from mcutils.plugins import forget, register
+from mcutils.settings import MethodSettings, Plan
 from mcutils.training import generator
-from mcutils.weights import weights_of
+from mcutils.unlearning import METHODS, unlearn
+from mcutils.weights import refresh_batchnorm, weights_of
 
 RNG = generator(0, "edit")
 
@@ -92,3 +96,49 @@ def test_bad_options_are_refused(theta, task, bad):
 def test_importance_needs_an_example(theta, task):
     with pytest.raises(BadInput, match="at least one example"):
         squared_gradients(theta, task, task.rows("forget")[:0])
+
+
+def test_unlearning_by_an_edit_is_the_edit_and_a_refresh(theta, task):
+    settings = MethodSettings(Plan(steps=0), (("alpha", 1.5), ("beta", 0.5)))
+    end = unlearn(theta, task, "ssd", seed=0, settings=settings)
+    edited = ssd(theta, task, RNG, alpha=1.5, beta=0.5)
+    expected = refresh_batchnorm(replace(theta, params=edited), task.inputs("bn"))
+    assert all(torch.equal(end.weights.params[n], expected.params[n]) for n in edited)
+    assert all(torch.equal(end.weights.buffers[n], expected.buffers[n]) for n in expected.buffers)
+    assert any(not torch.equal(end.weights.params[n], theta.params[n]) for n in edited) and end.losses == ()
+
+
+def test_steps_on_retain_data_may_follow_an_edit(theta, tiny):
+    after = [
+        unlearn(theta, tiny, "ssd", seed=0, settings=MethodSettings(Plan(steps=n), (("alpha", 1.5),))) for n in (0, 3)
+    ]
+    assert len(after[1].losses) == 3
+    assert any(not torch.equal(p, after[1].weights.params[n]) for n, p in after[0].weights.params.items())
+
+
+def test_frozen_parameters_are_not_edited(theta, tiny):
+    frozen = replace(theta, frozen=frozenset(list(theta.params)[:3]))
+    settings = MethodSettings(Plan(steps=0), (("alpha", 0.5), ("beta", 0.1)))
+    end = unlearn(frozen, tiny, "ssd", seed=0, settings=settings)
+    changed = {n for n, p in end.weights.params.items() if not torch.equal(p, theta.params[n])}
+    assert changed and not changed & frozen.frozen
+
+
+def test_a_curve_is_fitted_from_an_edited_model_by_cross_entropy_on_retain_data(theta, tiny):
+    a, b = (unlearn(theta, tiny, "ssd", seed=s, settings=MethodSettings(Plan(steps=0))) for s in (0, 1))
+    curve = fit_curve(a, b, tiny, seed=0, plan=Plan(steps=2, batch_size=16))
+    assert len(curve.points) == 3
+
+
+def test_an_edit_of_ones_own_is_registered_like_a_method(theta, tiny):
+    @register("edit")
+    def halved(theta, task, generator, *, factor=0.5):
+        """All weights times a factor."""
+        return {name: factor * p for name, p in theta.params.items()}
+
+    try:
+        end = unlearn(theta, tiny, "halved", seed=0, settings=MethodSettings(Plan(steps=0), (("factor", 0.25),)))
+        assert all(torch.equal(p, 0.25 * theta.params[n]) for n, p in end.weights.params.items())
+        assert METHODS["halved"].about == "All weights times a factor."
+    finally:
+        forget("method", "halved")

@@ -155,7 +155,7 @@ def test_registrations_reach_another_process_that_has_none_of_their_modules(tmp_
                 return FACTOR * x
             @mc.register("curve", "odd")
             def odd(points, t):
-                return (helper(1 - t) / 3, t)
+                return (helper(1 - t) / 3, *[0.0] * (points - 2), t)
             """
         )
     )

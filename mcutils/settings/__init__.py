@@ -164,10 +164,10 @@ def train_plan(name: str) -> Plan:
 
 @cache
 def say_untuned(what: str, name: str) -> None:
-    """Say, once for each thing, that nobody has tuned its settings and that the defaults of `Plan` are taken."""
+    """Say, once for each thing, that nobody has tuned it: settings are those of ``default.toml``, else of `Plan`."""
     print(
-        f"mcutils: {what} is untuned in the settings {name}: it runs {Plan.steps} steps of {Plan.optimizer} at"
-        f" {Plan.lr:g}; `python -m mcutils search` looks for better ones on validation data.",
+        f"mcutils: {what} is untuned in the settings {name} and runs with default ones;"
+        " `python -m mcutils search` looks for better ones on validation data.",
         file=sys.stderr,
     )
 
@@ -181,18 +181,20 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
     """
     file = _read(name)
     tables = {**file.get("methods", {}), "retrain": file["train"]}
-    if method not in tables and identity("method", method) is None:
-        raise BadInput(f"settings {name} hold no method {method!r}: they hold {', '.join(tables)}.")
     if method not in tables:
+        known = {} if identity("method", method) else _read("default").get("methods", {})
+        if method not in known and identity("method", method) is None:
+            raise BadInput(f"settings {name} hold no method {method!r}: they hold {', '.join(tables)}.")
+        tables[method] = known.get(method, {})
         say_untuned(f"the method {method!r}", name)
-    base = {"lr": Plan.lr, **tables.get(method, {})}
+    base = {"lr": Plan.lr, **tables[method]}
     per_optimizer, per_curriculum = base.pop("optimizers", {}), base.pop("curricula", {})
     tuned_for = base.get("optimizer", "adamw")
     if optimizer != tuned_for:
-        general = dict(file.get("optimizers", {}).get(optimizer, {}))
+        scaled = dict(file.get("optimizers", {}).get(optimizer, {}))
         base.pop("optimizer_options", None)  # they belong to the optimiser that the table was tuned for
-        base["lr"] = base["lr"] * general.pop("lr_scale", 1.0)
-        base = {**_merged(_merged(base, general), per_optimizer.get(optimizer, {})), "optimizer": optimizer}
+        base["lr"] = base["lr"] * scaled.pop("lr_scale", 1.0)
+        base = {**_merged(_merged(base, scaled), per_optimizer.get(optimizer, {})), "optimizer": optimizer}
     other = dict(per_curriculum.get(curriculum, {}))
     base["lr"] = base["lr"] * other.pop("lr_scale", 1.0)
     base = _merged(base, other)
