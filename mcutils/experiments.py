@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from .curves import RECIPES
-from .specs import Alike, CueUse, PlaneOf, Spec, parents
+from .specs import Alike, CueUse, Original, PlaneOf, Spec, is_line, key, parents
 from .study import Study
 from .walks import Route, condition_routes, control_routes, independent, ring_pairs
 
@@ -268,3 +269,30 @@ EXPERIMENTS: dict[str, Callable[[Study], list[Spec]]] = {
     "14_explorer": explorer,
     "15_claims": everything,
 }
+
+
+def archives(study: Study) -> dict[str, list[str]]:
+    """Keys of all results that ship, by archive: one for each notebook and original model, in the notebooks' order.
+
+    What several notebooks need lies with the first of them.
+    """
+    found: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for name, ask in EXPERIMENTS.items():
+        specs = [*ask(study), *(shipped(study) if name == "00_quickstart" else ())]
+        for spec in specs:
+            if key(spec) not in seen and not is_line(spec):
+                seen.add(key(spec))
+                first = original_of(spec)
+                seed = (first if isinstance(first, Original) else study.original()).seed
+                found.setdefault(f"{name}-original{seed}", []).append(key(spec))
+    return found
+
+
+def original_of(spec: Any) -> Any:
+    """The original, retrained or untrained model that a result begins with."""
+    for name in ("origin", "start", "model", "original"):
+        inner = getattr(spec, name, None)
+        if inner is not None and not isinstance(inner, str):
+            return original_of(inner)
+    return original_of(spec.models[0]) if hasattr(spec, "models") else spec

@@ -98,8 +98,11 @@ def _check_depth(value: Any, left: int = DEEPEST) -> None:
             _check_depth(inner, left - 1)
 
 
-def misnamed(path: FilePath, note: Mapping[str, Any]) -> str:
-    """What is wrong between a result's name and its provenance, in a few words; empty if nothing is."""
+def misnamed(path: FilePath, note: Mapping[str, Any], asked: bool = False) -> str:
+    """What is wrong between a result's name and its provenance, in a few words; empty if nothing is.
+
+    The name that a spec has given is ``asked`` for: a description with the same key is that spec's.
+    """
     try:
         said = note["key"], key_of(note["spec"])
     except (KeyError, TypeError, AttributeError):
@@ -107,7 +110,7 @@ def misnamed(path: FilePath, note: Mapping[str, Any]) -> str:
     if said != (path.stem, path.stem):
         return OTHER
     spec = note["spec"]
-    return "" if outdated(spec) or _fits(spec, getattr(specs, str(spec["spec"]), None)) else NONSENSE
+    return "" if asked or outdated(spec) or _fits(spec, getattr(specs, str(spec["spec"]), None)) else NONSENSE
 
 
 def outdated(description: Any) -> bool:
@@ -160,10 +163,10 @@ def _plain_fits(value: Any, hint: Any) -> bool:
 # Sizes
 
 
-def limit_of(description: Mapping[str, Any]) -> int:
-    """Bytes that a result of this description, written by `specs.plain`, may have."""
-    count = description.get("points") or description.get("control_points") or 1
-    each = PER_POINT if description["spec"] in {kind.__name__ for kind in ARRAYS} else PER_WEIGHTS
+def limit_of(kind: str, settings: Mapping[str, Any]) -> int:
+    """Bytes that a result of this kind, with these settings of its spec, may have."""
+    count = settings.get("points") or settings.get("control_points") or 1
+    each = PER_POINT if _suffixes().get(kind.lower()) == ".npz" else PER_WEIGHTS
     return each * (count if isinstance(count, int) and count > 0 else 1)
 
 

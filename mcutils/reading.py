@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import secrets
@@ -12,7 +13,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,15 +39,21 @@ def _open(path: Path) -> BinaryIO:
     """Open a regular file; a link is not followed and a pipe not waited for."""
     try:
         number = os.open(path, os.O_RDONLY | CAREFUL | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        with suppress(OSError):
-            if not stat.S_ISREG(os.lstat(path).st_mode):
-                raise Unfit(f"{path.name} is no regular file") from None
-        raise error from None
+    except OSError:
+        if _is_odd(path):
+            raise Unfit(f"{path.name} is no regular file") from None
+        raise
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise Unfit(f"{path.name} is no regular file")
     return os.fdopen(number, "rb")
+
+
+def _is_odd(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def in_archive(path: Path) -> bool:
@@ -100,9 +107,14 @@ def size(path: Path) -> int:
 
 def archived(folder: Path) -> dict[str, Path]:
     """Members of a folder's archives by name, each with its path; the archive first in order of name wins."""
+    return _members(tuple((archive, stamp(archive)) for archive in archives(folder)))
+
+
+@lru_cache(maxsize=64)
+def _members(there: tuple[tuple[Path, Any], ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for archive in reversed(archives(folder)):
-        found |= {name: archive / name for name in _directory(archive, stamp(archive))}
+    for archive, seen in reversed(there):
+        found |= {name: archive / name for name in _directory(archive, seen)}
     return found
 
 
@@ -221,22 +233,21 @@ def load_arrays(source: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> d
             raise ValueError(f"its arrays claim more than {limit:,} bytes")
         found = {}
         for name, info in zip(names, infos, strict=True):
-            member = io.BytesIO(content.read(info))
-            _check_claim(member, info.file_size)
-            member.seek(0)
-            found[name] = np.lib.format.read_array(member, allow_pickle=False)
+            found[name] = _array(content.read(info))
     return found
 
 
-def _check_claim(member: Any, length: int) -> None:
-    """Raise `ValueError` unless a member's header claims as many bytes as follow it."""
+def _array(data: bytes) -> np.ndarray:
+    """An array from the bytes of an npy file; raises `ValueError` unless its header claims just what follows it."""
+    file = io.BytesIO(data)
     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(member)
+    version = np.lib.format.read_magic(file)
     if version not in reader:
         raise ValueError(f"an array of format {version} is not read")
-    shape, _, dtype = reader[version](member)
-    count = 1
-    for n in shape:
-        count *= n
-    if not dtype.hasobject and (min(shape, default=0) < 0 or count * dtype.itemsize != length - member.tell()):
+    shape, fortran, dtype = reader[version](file)
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
         raise ValueError(f"an array claims shape {shape}, which is not what it holds")
+    order = "F" if fortran else "C"
+    return np.ndarray(shape, dtype, buffer=data, offset=file.tell(), order=order).copy(order)

@@ -30,7 +30,7 @@ from .own_data import look_in
 from .planes import Plane
 from .profiles import ProfileOf
 from .settings import BadInput
-from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, plain
+from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, kind_of, plain
 from .traces import Trace
 from .unlearning import Endpoint, fingerprint
 
@@ -95,7 +95,7 @@ class Store:
             return self._sound[name][0]
         for folder in (self.folder, *self.layers):
             for path in _places(folder, f"{name}{suffix_of(spec)}"):
-                seen, wrong = _stamp(path), fault(path)
+                seen, wrong = _stamp(path), fault(path, asked=True)
                 if not wrong:
                     self._sound[name] = path, seen
                     return path
@@ -254,13 +254,16 @@ def write_pair(final: FilePath, data: bytes, note: bytes, locked: bool = True) -
             os.replace(second, final)
 
 
-def fault(path: FilePath) -> str:
-    """What is wrong with a result's file or its provenance, in a few words; empty for a sound one."""
+def fault(path: FilePath, asked: bool = False) -> str:
+    """What is wrong with a result's file or its provenance, in a few words; empty for a sound one.
+
+    ``asked`` says that the name is that of a spec at hand, not one found in a folder.
+    """
     digest = hashlib.sha256()
     try:
         note = read_note(path)
-        wrong, limit = misnamed(path, note), 2**40
-        limit = limit_of(note["spec"]) if not wrong else 0
+        wrong = misnamed(path, note, asked)
+        limit = limit_of(note["spec"]["spec"], note["spec"]) if not wrong else 0
     except FileNotFoundError:
         note, wrong, limit = {}, "its provenance is missing", 0
     except reading.Unfit as error:
@@ -303,7 +306,7 @@ def _written(parts: Any) -> bytes:
 
 
 def _read(spec: Spec, path: FilePath) -> Any:
-    limit = limit_of(plain(spec))
+    limit = limit_of(kind_of(spec), vars(spec))
     file = io.BytesIO(reading.read(path, limit))
     if isinstance(spec, TraceOf):
         return Trace.load(file, limit)

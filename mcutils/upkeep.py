@@ -32,7 +32,7 @@ def results(folder: Path) -> list[Path]:
     inside = reading.archived(folder)
     found |= {path for name, path in inside.items() if is_result(name)}
     found |= {data_path(path) for name, path in inside.items() if is_result(name, note=True)}
-    return sorted(found, key=lambda path: (path.name, str(path)))
+    return sorted(found, key=lambda path: (path.name, reading.in_archive(path), str(path)))
 
 
 def verify(folder: Path) -> dict[Path, str]:

@@ -1,11 +1,13 @@
 """The store: what is kept comes back bit by bit, damage is never believed, and nothing is unpickled."""
 
+import errno
 import hashlib
 import json
 import os
 import pickle
 import re
 import threading
+import zipfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock, Timeout
+from test_reading import ODD
 
 from mcutils import store as module
 from mcutils.curves import Curve, line
@@ -35,7 +38,7 @@ from mcutils.specs import (
     kind_of,
     plain,
 )
-from mcutils.store import ASIDE, LOCKS, Damaged, Store, fault
+from mcutils.store import ASIDE, LOCKS, Damaged, Store, Unwritable, fault
 from mcutils.traces import Trace
 from mcutils.training import network_for
 from mcutils.unlearning import Endpoint, fingerprint
@@ -718,3 +721,232 @@ def test_nothing_but_the_result_and_its_provenance_is_left(store, made):
     names = {f"{name}.{suffix}" for name, kind in expected.items() for suffix in (kind, "json")}
     assert {p.name for p in store.folder.iterdir()} == names | {LOCKS}
     assert all(p.stat().st_size == 0 for p in (store.folder / LOCKS).iterdir())
+
+
+# Odd things in a result's place, and odd content under a valid checksum
+
+
+@pytest.mark.parametrize("part", ["data", "provenance"])
+@pytest.mark.parametrize("what", ODD)
+def test_what_is_no_file_is_set_aside_and_computed_again(what, part, store, made, capsys):
+    spec = of(made, "TraceOf")
+    path = file_of(store, spec) if part == "data" else note_of(store, spec)
+    path.unlink()
+    ODD[what](path)
+    assert spec not in store
+    assert "damaged result" in capsys.readouterr().err and not os.path.lexists(path)
+    store.put(spec, made[spec], 1)
+    assert content(Store(store.folder).get(spec)) == content(made[spec])
+    ODD[what](path if path.unlink() is None else path)  # and once more
+    assert spec not in Store(store.folder)
+
+
+DEEP = "[" * 600 + "]" * 600
+NOTES = ["1" + "0" * 400, "-1", "NaN", "Infinity", "1e999", "true", "null", '"1"', DEEP]
+
+
+@pytest.mark.parametrize("seconds", NOTES, ids=lambda s: s[:8])
+def test_odd_seconds_are_damage(seconds, store, made):
+    note, spec = note_of(store, of(made, "TraceOf")), of(made, "TraceOf")
+    text = note.read_text()
+    note.write_text(text.replace('"seconds": 1.25', f'"seconds": {seconds}'))
+    assert note.read_text() != text
+    assert fault(file_of(store, spec)) == UNREADABLE and spec not in Store(store.folder)
+
+
+def test_a_provenance_nested_too_deeply_is_damage_wherever(store, made):
+    spec = of(made, "TraceOf")
+    note_of(store, spec).write_text(json.dumps({**store.provenance(spec), "x": json.loads(DEEP)}))
+    assert fault(file_of(store, spec)) == UNREADABLE
+
+
+def rewritten(change):
+    """Rewrite an npz with arrays changed by a function."""
+
+    def way(path):
+        with np.load(path) as file:
+            arrays = dict(file)
+        change(arrays)
+        np.savez_compressed(path, **arrays)
+
+    way.__name__ = change.__name__
+    return way
+
+
+@rewritten
+def without_t(arrays):
+    del arrays["t"]
+
+
+@rewritten
+def renamed(arrays):
+    arrays["logits/tast"] = arrays.pop("logits/test")
+
+
+@rewritten
+def fewer_points(arrays):
+    for name in arrays:
+        if name.startswith("logits"):
+            arrays[name] = arrays[name][:2]
+
+
+@rewritten
+def whole_logits(arrays):
+    arrays["logits/test"] = arrays["logits/test"].astype(bool)
+
+
+@rewritten
+def labels_out_of_range(arrays):
+    arrays["labels/test"] = arrays["labels/test"] + 10
+
+
+@rewritten
+def t_backwards(arrays):
+    arrays["t"] = arrays["t"][::-1]
+
+
+WRONG_TRACES = [without_t, renamed, fewer_points, whole_logits, labels_out_of_range, t_backwards]
+
+
+@pytest.mark.parametrize("way", WRONG_TRACES, ids=lambda w: w.__name__)
+def test_a_trace_that_is_not_its_spec_s_is_damage_under_a_valid_checksum(way, store, made):
+    spec = of(made, "TraceOf")
+    way(file_of(store, spec))
+    forge(file_of(store, spec))
+    with pytest.raises(Damaged):
+        Store(store.folder).get(spec)
+    store.put(spec, made[spec], 1)
+    assert content(store.get(spec)) == content(made[spec])
+
+
+@pytest.mark.parametrize("kind", ["Profile", "Alike", "CueUse", "PlaneOf"])
+def test_arrays_of_another_shape_are_damage_under_a_valid_checksum(kind, store, made):
+    spec = of(made, kind)
+    with np.load(file_of(store, spec)) as file:
+        arrays = {n: v[..., :-1] if v.dtype.kind == "f" and v.ndim and v.shape[-1] > 1 else v for n, v in file.items()}
+    np.savez_compressed(file_of(store, spec), **arrays)
+    forge(file_of(store, spec))
+    with pytest.raises(Damaged):
+        Store(store.folder).get(spec)
+
+
+def nan(weights):
+    first = next(iter(weights.params))
+    return replace(weights, params={**weights.params, first: weights.params[first] * torch.nan})
+
+
+def wider(weights):
+    from mcutils.models import build
+    from mcutils.weights import weights_of
+
+    return weights_of(build("convnet", 1, 10, 0, width=4), "convnet")
+
+
+def fewer(weights):
+    return replace(weights, params=dict(list(weights.params.items())[1:]))
+
+
+@pytest.mark.parametrize("way", [nan, wider, fewer], ids=lambda w: w.__name__)
+def test_weights_that_are_not_their_spec_s_heal(way, store, made, monkeypatch):
+    from mcutils import weights as of_weights
+
+    spec = of(made, "Original")
+    monkeypatch.setattr(of_weights, "check_same_shape", lambda points: None)
+    of_weights.save(file_of(store, spec), [way(made[spec])])
+    forge(file_of(store, spec))
+    with pytest.raises(Damaged):
+        Store(store.folder).get(spec)
+    assert spec not in Store(store.folder)
+    store.put(spec, made[spec], 1)
+    assert content(store.get(spec)) == content(made[spec])
+
+
+def test_weights_with_nan_are_not_kept(tmp_path, made):
+    spec = of(made, "Original")
+    with pytest.raises(BadInput, match="NaN or infinity"):
+        Store(tmp_path).put(spec, nan(made[spec]), 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bomb_in_a_result_s_place_is_not_unpacked(store, made):
+    spec = of(made, "Profile")
+    path = file_of(store, spec)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as content, content.open("0/values.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": (2**24,)})
+        for _ in range(128):
+            member.write(bytes(2**20))
+    forge(path)
+    with pytest.raises(Damaged, match="claim more than"):
+        Store(store.folder).get(spec)
+
+
+# Rights, full disks, folders that can only be read
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """No right to open files of these names, also for root."""
+
+    def refuse(*names):
+        opening = os.open
+
+        def opened(path, flags, *rest, **options):
+            if FilePath(path).name in names:
+                raise PermissionError(13, "Permission denied")
+            return opening(path, flags, *rest, **options)
+
+        monkeypatch.setattr(os, "open", opened)
+
+    return refuse
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("part", ["data", "provenance"])
+def test_a_missing_right_is_never_damage(part, known, store, made, refused):
+    spec = of(made, "Original")
+    before = listing(store.folder)
+    reader = store if known else Store(store.folder)
+    assert not known or spec in reader
+    refused(file_of(store, spec).name if part == "data" else note_of(store, spec).name)
+    with pytest.raises(BadInput, match=r"cannot be read now \(Permission denied\); it is left alone"):
+        reader.get(spec) if part == "data" else Store(store.folder).get(spec)
+    with pytest.raises(BadInput, match="left alone"):
+        Store(store.folder).__contains__(spec)
+    assert {n: v for n, v in listing(store.folder).items() if not n.startswith(LOCKS)} == {
+        n: v for n, v in before.items() if not n.startswith(LOCKS)
+    }
+
+
+def test_files_are_written_as_the_umask_says(tmp_path, made):
+    before = os.umask(0o002)
+    try:
+        store = Store(tmp_path / "store")
+        for kind in ("Original", "TraceOf"):
+            store.put(of(made, kind), made[of(made, kind)], 1)
+    finally:
+        os.umask(before)
+    files = [p for p in store.folder.iterdir() if p.is_file()]
+    assert len(files) == 4 and {p.stat().st_mode & 0o777 for p in files} == {0o664}
+
+
+@pytest.mark.parametrize("code", ["ENOSPC", "EDQUOT", "EACCES", "EROFS"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(code, tmp_path, made, monkeypatch):
+    def full(*_):
+        raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(Unwritable, match=r"cannot be written into the store .*what is finished is kept\.$"):
+        Store(tmp_path).put(of(made, "Original"), made[of(made, "Original")], 1)
+    assert [p.name for p in tmp_path.iterdir()] == [LOCKS]
+
+
+def test_a_store_that_can_only_be_read_is_read_without_a_lock(store, made, monkeypatch):
+    monkeypatch.setattr(module, "FileLock", None)
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: not mode & os.W_OK)
+    (store.folder / LOCKS).rename(store.folder.parent / "locks")
+    for spec in made:
+        assert content(Store(store.folder).get(spec)) == content(made[spec])
+    flip(file_of(store, of(made, "TraceOf")), None, None)
+    before = listing(store.folder)
+    assert of(made, "TraceOf") not in Store(store.folder)
+    assert listing(store.folder) == before

@@ -5,15 +5,19 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 
 from mcutils import specs as kinds
+from mcutils.planning import gathered
 from mcutils.profiles import ProfileOf
 from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.sources import from_store
 from mcutils.specs import (
     Data,
     Original,
@@ -38,8 +42,10 @@ from mcutils.upkeep import (
     export,
     garbage,
     matching,
+    mend,
     notes,
     outdated,
+    pack,
     parents_in,
     results,
     status,
@@ -496,3 +502,195 @@ def test_parents_in_a_description_are_those_of_the_spec(spec):
     assert list(parents_in(plain(spec))) == list(expected)
     assert parents_in(json.loads(json.dumps(plain(spec), sort_keys=True))) == expected
     assert parents_in([1, "text", None]) == {}
+
+
+# Folders that are no store, and shipped ones
+
+
+def home(folder):
+    """A folder of a user's own files, some with names that look a little like ours."""
+    folder.mkdir()
+    for name in (".vimrc.1", ".bash_history.12345.npz", "mine.damaged", "profile-notes.npz", "original-1.json"):
+        (folder / name).write_text("mine")
+        os.utime(folder / name, (0, 0))
+    return folder
+
+
+def test_a_folder_that_is_no_store_is_left_alone(tmp_path, store):
+    mine = home(tmp_path / "home")
+    before = listing(mine)
+    for change in (
+        collect,
+        lambda f: export([key(TRACE)], [store.folder], f, exact=True),
+        lambda f: adopt(store.folder, f),
+    ):
+        with pytest.raises(BadInput, match="name a"):
+            change(mine)
+    with pytest.raises(BadInput, match="no result"):
+        pack({"a": [key(TRACE)]}, [store.folder], mine)
+    assert listing(mine) == before
+
+
+def test_in_a_store_only_our_names_are_touched(tmp_path, store):
+    mine = home(tmp_path / "home")
+    export([key(PROFILE)], [store.folder], tmp_path / "layer")
+    for path in mine.iterdir():
+        (tmp_path / "layer" / path.name).write_text("mine")
+        os.utime(tmp_path / "layer" / path.name, (0, 0))
+    (tmp_path / "layer" / f"{key(TRACE)}.npz.damaged").write_text("ours")
+    assert collect(tmp_path / "layer") == (1, 4)
+    export([key(TRACE)], [store.folder], tmp_path / "layer", exact=True)
+    assert names(tmp_path / "layer") == names(mine) | pair(store, TRACE)
+
+
+def test_the_shipped_store_is_changed_only_if_it_is_meant(tmp_path, store):
+    shipped = tmp_path / "data" / "store"
+    export([key(PROFILE)], [store.folder], shipped)
+    (shipped.parent / "checksums.json").write_text("{}")
+    before = listing(shipped)
+    for change in (
+        lambda f, **k: collect(f, **k),
+        lambda f, **k: export([key(PROFILE)], [store.folder], f, exact=True, **k),
+        lambda f, **k: adopt(store.folder, f, **k),
+        lambda f, **k: pack({"a": [key(PROFILE)]}, [store.folder], f, **k),
+    ):
+        with pytest.raises(BadInput, match="say --yes if these are meant"):
+            change(shipped)
+        assert listing(shipped) == before
+    assert collect(shipped, dry_run=True) == (0, 0)
+    assert collect(shipped, shipped_too=True) == (0, 0)
+
+
+def test_export_to_a_file_is_one_sentence(tmp_path, store):
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(BadInput, match="is no folder|cannot be written"):
+            export([key(TRACE)], [store.folder], target)
+
+
+def test_mend_sets_aside_what_nobody_asks_for(store):
+    spoil(file_of(store, START))
+    note_of(store, ORIGINAL).unlink()
+    file_of(store, RANDOM).unlink()
+    bad = verify(store.folder)
+    assert len(bad) == 3 and mend(store.folder) == bad
+    assert verify(store.folder) == {} and len(results(store.folder)) == len(SECONDS) - 3
+    assert len(list(store.folder.glob(f"*{ASIDE}"))) == 4
+    assert mend(store.folder) == {}
+
+
+# A provenance that agrees with itself and describes nothing
+
+
+def mutations(value, path=()):
+    """Places in a description."""
+    yield path
+    for name, inner in (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    ):
+        yield from mutations(inner, (*path, name))
+
+
+def changed(value, path, new):
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = changed(value[path[0]], path[1:], new)
+    return copy
+
+
+@pytest.mark.parametrize("new", [5, None, "odd", [], {}, [[1]], {"spec": "Stray"}, 10**400, True], ids=str)
+def test_a_self_consistent_odd_spec_spoils_nothing(new, store):
+    known = plain(replace(PROFILE, trace=TraceOf(BEND, 0.1, 3)))
+    count = 0
+    for path in mutations(known):
+        try:
+            odd = changed(known, path, new)
+            name = kinds.key_of(odd)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+        if not name.startswith("profile-"):
+            continue
+        count += 1
+        data = store.folder / f"{name}.npz"
+        data.write_bytes(b"x")
+        note = {**store.provenance(PROFILE), "key": name, "spec": odd, "sha256": sha256(b"x").hexdigest()}
+        data.with_suffix(".json").write_text(json.dumps(note))
+    assert count > 30
+    kept = notes([store.folder])
+    assert {name: note for name, note in kept.items() if not outdated(note["spec"])}.keys() >= set(map(key, SECONDS))
+    assert len(verify(store.folder)) > count / 3
+    status(store.folder)
+    gathered(kept.values())
+    with suppress(BadInput):
+        from_store([store.folder])
+    mend(store.folder)
+    assert verify(store.folder) == {}
+
+
+# Archives
+
+
+@pytest.fixture
+def packed(store, tmp_path):
+    """A folder with the store's results in two archives; one key is asked for twice."""
+    groups = {"00_first": [key(TRACE), key(START)], "01_second": [*map(key, SECONDS)]}
+    pack(groups, [store.folder], tmp_path / "packed")
+    return tmp_path / "packed"
+
+
+def test_a_packed_store_is_read_in_place_and_holds_each_result_once(packed, store, made, tmp_path):
+    assert names(packed) == {"00_first.zip", "01_second.zip"} and verify(packed) == {}
+    assert [path.name for path in results(packed)] == [path.name for path in results(store.folder)]
+    assert {path.parent.name for path in results(packed) if path.stem in map(key, (TRACE, START))} == {"00_first.zip"}
+    found, expected = notes([packed]), notes([store.folder])
+    assert {k: {**n, "folder": 0} for k, n in found.items()} == {k: {**n, "folder": 0} for k, n in expected.items()}
+    assert status(packed) == status(store.folder)
+    reader, before = Store(tmp_path / "new", [packed]), listing(packed)
+    for spec in SECONDS:
+        assert spec in reader and reader.seconds(spec) == SECONDS[spec]
+        assert type(reader.get(spec)) is type(Store(store.folder).get(spec))
+    assert not (tmp_path / "new").exists() and listing(packed) == before
+    export(map(key, SECONDS), [packed], tmp_path / "loose")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "loose").iterdir()} == {
+        p.name: p.read_bytes() for p in store.folder.iterdir() if p.is_file()
+    }
+
+
+def test_packing_again_changes_nothing_and_others_go(packed, store):
+    before = listing(packed)
+    groups = {"00_first": [key(TRACE), key(START)], "01_second": [*map(key, SECONDS)]}
+    (packed / "README").write_text("mine")
+    pack(groups, [store.folder], packed)
+    pack(groups, [packed.parent / "nowhere"], packed)
+    (packed / "README").unlink()
+    assert listing(packed) == before
+    pack({"02_third": [key(TRACE)]}, [store.folder], packed)
+    assert names(packed) == {"02_third.zip"} and [path.stem for path in results(packed)] == [key(TRACE)]
+
+
+def test_a_damaged_member_is_left_out_and_computed_into_the_user_s_own_store(packed, made, tmp_path, capsys):
+    archive = packed / "00_first.zip"
+    data = bytearray(archive.read_bytes())
+    data[data.index(f"{key(START)}.safetensors".encode()) + 200] ^= 1
+    archive.write_bytes(data)
+    assert {path.name for path in verify(packed)} == {f"{key(START)}.safetensors"}
+    reader, before = Store(tmp_path / "new", [packed]), listing(packed)
+    assert START not in reader and TRACE in reader
+    assert "damaged result" in capsys.readouterr().err
+    reader.put(START, made[START], 9)
+    assert reader.seconds(START) == 9 and listing(packed) == before
+    with pytest.raises(BadInput, match="is not sound"):
+        pack({"a": [key(START)]}, [packed], tmp_path / "other")
+
+
+def test_a_file_beside_archives_comes_first(packed, made):
+    Store(packed).put(START, made[START], 77)
+    assert Store(packed).seconds(START) == 77 == notes([packed])[key(START)]["seconds"]
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "", "x.zip"])
+def test_an_archive_s_name_is_plain(name, store, tmp_path):
+    with pytest.raises(BadInput, match="an archive is named by"):
+        pack({name: [key(TRACE)]}, [store.folder], tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()
