@@ -1,4 +1,6 @@
-"""Bad command lines and variables: each ends with exit code 2 and a sentence, never in a traceback; none starts work."""
+"""Bad command lines and variables: each ends with exit code 2 and a sentence, not in a traceback."""
+
+import os
 
 import pytest
 
@@ -32,7 +34,7 @@ LINES = [
     *(["store", "import", path, "--store", "new"] for path in PATHS),
     *(["store", "export", path] for path in PATHS),
     *(["store", "export", "t", "--used-by", path] for path in PATHS),
-    *(["bench", "--quick", "--out", path] for path in (*PATHS, "folder")),
+    *(["bench", "--quick", "--out", path] for path in (*sorted({*PATHS} - {"file"}), "folder")),
     *([command, "--preset", name] for command in ("plan", "run", "reproduce") for name in PRESETS),
     *([*line, f"--workers={n}"] for line in (RUN, REPRODUCE) for n in WORKERS),
     *([*line, "--engine", name] for line in (RUN, REPRODUCE) for name in ENGINES),
@@ -56,8 +58,6 @@ VARIABLES = [
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    import os
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder").mkdir()
