@@ -179,18 +179,17 @@ def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]
     print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(order.notebooks)}")
     if order.names or order.notebooks != NOTEBOOKS:
         return
-    from .experiments import shipped
+    from .experiments import archives, shipped
     from .planning import gathered, read_timings, updated, write_timings
-    from .specs import key
-    from .upkeep import export, notes
+    from .upkeep import notes, pack
 
     bench = study(order.preset_name, store=str(order.results), fresh=order.fresh)
     more = shipped(bench)
     bench.run(more, engine=order.engine, workers=order.workers, load=False)
-    kept = {name for outcome in outcomes for name in outcome.keys} | set(map(key, more))
-    size = export(kept, [order.results, SHIPPED], SHIPPED, exact=True, shipped_too=True)
+    groups = archives(bench)
+    size = pack(groups, [order.results, SHIPPED], SHIPPED, shipped_too=True)
     write_timings(updated(read_timings(), gathered(notes([order.results]).values())))
-    print(f"wrote {_counted(len(kept), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
+    print(f"wrote {_counted(sum(map(len, groups.values())), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
     write_ledger_into(ROOT / "README.md", order.figures / "claims.csv")
 
 

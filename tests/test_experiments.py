@@ -19,6 +19,7 @@ from mcutils.metrics import METRICS
 from mcutils.settings import BadInput
 from mcutils.specs import Alike, CueUse, Path, PlaneOf, Profile, TraceOf, Unlearned, is_arrays, key, kind_of, parents
 from mcutils.study import study
+from mcutils.upkeep import results
 from mcutils.verdicts import TESTS, controls_hold, retraining_control
 from mcutils.walks import Walk
 
@@ -358,7 +359,7 @@ def asked(laptop):
 
 
 def test_the_shipped_results_are_exactly_those_of_the_experiments_and_the_quickstart_s_models(asked, laptop):
-    shipped = {p.stem for end in ("npz", "safetensors") for p in (ROOT / "data" / "store").glob(f"*.{end}")}
+    shipped = {path.stem for path in results(ROOT / "data" / "store")}
     models = set(map(key, experiments.shipped(laptop)))
     assert not models & set().union(*asked.values())
     assert shipped - models == set().union(*asked.values())
