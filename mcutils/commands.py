@@ -238,7 +238,12 @@ def show_main(arguments: argparse.Namespace) -> int:
         return _show_figure(Path(arguments.key), folders)
     found = matching(_begun(arguments.key), folders)
     if arguments.json:
-        print(json.dumps([{**note, "folder": shown(note["folder"])} for note in found.values()], indent=1))
+        print(
+            json.dumps(
+                [{**note, "folder": shown(note["folder"]), "path": shown(note["path"])} for note in found.values()],
+                indent=1,
+            )
+        )
     elif len(found) > 1:
         words = [(k, n["seconds"], n.get("created", "?")) for k, n in found.items()]
         print(table([("key", "seconds", "made"), *words]))

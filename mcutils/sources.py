@@ -6,6 +6,7 @@ trace is kept. Shapes: T points on a path, N forget examples, K classes.
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from . import own_data
+from . import own_data, reading
 from .connectivity import Connectivity, check_gap, connectivity, excess, forget_gap, rounding
 from .data import FINGERPRINTS, Task, load_task
 from .errors import BadInput, choose, number, path_of, shown
+from .forms import limit_of
 from .metrics import METRICS, measure, probabilities
 from .planes import Plane
 from .plots import label
@@ -633,12 +635,11 @@ def _some(names: Mapping[str, Any], most: int = 6) -> str:
 
 def _load(note: Mapping[str, Any], reader: Callable[[Any], Any]) -> Any:
     """Read a stored result after comparing its checksum; `BadInput` if it is gone or damaged by now."""
-    path = Path(note["folder"]) / f"{note['key']}.npz"
+    path = note["path"]
     if wrong := fault(path):
         raise BadInput(f"{note['key']} cannot be shown, {wrong}: the store has changed, call explore again.")
     try:
-        with open(path, "rb") as file:
-            return reader(file)
+        return reader(io.BytesIO(reading.read(path, limit_of(note["spec"]["spec"], note["spec"]))))
     except UNREADABLE as error:
         raise BadInput(f"{note['key']} cannot be read ({error}): python -m mcutils store verify.") from None
 

@@ -64,7 +64,7 @@ def notes(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
             try:
                 note = read_note(path)
                 if not misnamed(path, note):
-                    found.setdefault(path.stem, {**note, "bytes": reading.size(path), "folder": folder})
+                    found.setdefault(path.stem, {**note, "bytes": reading.size(path), "folder": folder, "path": path})
             except (OSError, ValueError):
                 continue
     return found

@@ -23,7 +23,7 @@ FLAGS = (1, 0, "yes", None, 1.0)
 NO_TASK = (None, "digits", 1, np.zeros(3), [], nn.Linear(2, 2))
 NO_WEIGHTS = (None, "convnet", 1, nn.Linear(2, 2), {}, [], np.zeros(3), torch.zeros(3))
 NO_PLAN = ("adamw", 1, {"lr": 1}, SETTINGS, True)
-NO_SETTINGS = ("npo", 1, {}, PLAN, MethodSettings("plan"), MethodSettings(PLAN, 5), MethodSettings(PLAN, (1, 2)))
+NO_SETTINGS = ("npo", 1, {}, PLAN)
 UNKNOWN_OPTION = (MethodSettings(PLAN, (("bet", 1),)), MethodSettings(PLAN, (("beta", "x"),)))
 BAD_OPTION = (MethodSettings(PLAN, (("beta", True),)), MethodSettings(PLAN, (), (("lam", "x"),)))
 BAD_T = (
@@ -153,7 +153,7 @@ BAD = {
     "soul": {"betas": (1, None), "rho": (0, "x"), "terms": COUNTS},
     "sgd": {"momentum": (-1, "x", None, math.nan, True)},
     "descend": {
-        "plan": (Plan(schedule="step"), Plan(optimizer="adam"), Plan(options=5), Plan(options=(("betas", 1),)))
+        "plan": (Plan(schedule="step"), Plan(optimizer="adam"), Plan(options=(("betas", 1),)))
     },
     "generator": {"seed": SEEDS},
 }
