@@ -13,7 +13,7 @@ from typing import Any
 from .curves import RECIPES
 from .specs import Alike, CueUse, Original, PlaneOf, Spec, is_line, key, parents
 from .study import Study
-from .walks import Route, condition_routes, control_routes, independent, ring_pairs
+from .walks import Route, condition_routes, control_routes, independent, ring, ring_pairs
 
 CURRICULA_SHOWN = ("none", "superloss", "superloss_authors")
 OPTIMIZERS_SHOWN = ("adamw", "sophia_g", "soul")
@@ -24,20 +24,28 @@ OBJECTIVES = {"retain only": "finetune", "retain - forget": "gradient_difference
 VARIANTS = tuple(name for name in RECIPES if name not in ("corrected", "authors"))
 
 
-def quickstart(study: Study, method: str = "", seeds: Sequence[int] = (42, 87)) -> list[Spec]:
-    """Original, three retrained and two unlearned models, the line and a Bezier curve between the last two."""
-    ends = [study.unlearned(method or study.preset.quickstart_method, seed) for seed in seeds]
+def quickstart(study: Study, method: str = "", seeds: Sequence[int] = ()) -> list[Spec]:
+    """Original, three retrained and two unlearned models, the line and a Bezier curve between the last two.
+
+    The two have the preset's first pair of ``seeds`` unless others are given.
+    """
+    pair = seeds or ring(study.seeds)[0]
+    ends = [study.unlearned(method or study.preset.quickstart_method, seed) for seed in pair]
     models = [study.original(), *(study.retrained(s) for s in study.seeds[:3]), *ends]
     paths = [study.path(*ends, kind=kind) for kind in ("linear", "bezier")]
     return [study.profile(one, retrained=study.seeds[:3]) for one in (*models, *paths)]
 
 
 def endpoints(study: Study) -> list[Spec]:
-    """Every method with every seed, retrained models, and one method under every curriculum and optimiser."""
+    """Every method with every seed, retrained models, one method under every curriculum and optimiser, and a line.
+
+    The line leads from the original to an endpoint of that method.
+    """
     models = [study.original(), *(study.retrained(s) for s in study.seeds)]
     models += study.grid(method=("finetune", *study.preset.methods))
-    models += study.grid((study.preset.quickstart_method,), study.seeds[:1], CURRICULA_SHOWN, OPTIMIZERS_SHOWN)
-    return [study.profile(one) for one in models]
+    composed = study.grid((study.preset.quickstart_method,), study.seeds[:1], CURRICULA_SHOWN, OPTIMIZERS_SHOWN)
+    line = study.path(study.original(), composed[0])
+    return [study.profile(one) for one in (*models, *composed, line)]
 
 
 def coarse(study: Study) -> int:
@@ -255,10 +263,15 @@ def everything(study: Study) -> list[Spec]:
 EXPERIMENTS: dict[str, Callable[[Study], list[Spec]]] = {
     "00_quickstart": lambda study: [*quickstart(study), *profiles(study, first_pair(study))],
     "01_endpoints": endpoints,
-    "02_seeds": lambda study: profiles(study, seeds(study)),
+    "02_seeds": lambda study: [*profiles(study, seeds(study)), *references(study)],
     "03_curriculum": lambda study: profiles(study, curriculum(study)),
     "04_second_order": lambda study: profiles(study, [*second_order(study), *curriculum(study)]),  # C7 takes both
-    "05_methods": lambda study: [*profiles(study, methods(study)), alike(study), *cued(study).values()],
+    "05_methods": lambda study: [
+        *profiles(study, methods(study)),
+        *references(study),
+        alike(study),
+        *cued(study).values(),
+    ],
     "06_forget_size": lambda study: profiles(study, sizes(study)),
     "07_metrics_along_the_path": lambda study: [
         *profiles(study, [*seeds(study), *curriculum(study), *second_order(study)]),

@@ -10,13 +10,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .claims import changes, markdown_table, read_ledger, update_between
+from .claims import changes, markdown_table, read_ledger, short_table, update_between
 from .engines import MOST, check_engine
 from .errors import path_of, seed_of
 from .files import BUILD, DATA, ROOT, counted, write_file
@@ -190,7 +190,8 @@ def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]
     size = pack(groups, [order.results, SHIPPED], SHIPPED, shipped_too=True)
     write_timings(updated(read_timings(), gathered(notes([order.results]).values())))
     print(f"wrote {_counted(sum(map(len, groups.values())), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
-    write_ledger_into(ROOT / "README.md", order.figures / "claims.csv")
+    write_ledger_into(ROOT / "README.md", order.figures / "claims.csv", short_table)
+    write_ledger_into(ROOT / "docs" / "results.md", order.figures / "claims.csv")
 
 
 def ledger_of(figures: Path) -> tuple[list[dict], int]:
@@ -202,10 +203,10 @@ def ledger_of(figures: Path) -> tuple[list[dict], int]:
         return [], 0
 
 
-def write_ledger_into(readme: Path, ledger: Path) -> None:
-    """Put the table of a claims.csv between the marks of a README; nothing happens where there is no claims.csv."""
+def write_ledger_into(page: Path, ledger: Path, table: Callable[[list[dict]], str] = markdown_table) -> None:
+    """Put a table of a claims.csv between the marks of a page; nothing happens where there is no claims.csv."""
     if ledger.is_file():
-        write_file(readme, update_between(readme.read_text(encoding="utf-8"), markdown_table(read_ledger(ledger))))
+        write_file(page, update_between(page.read_text(encoding="utf-8"), table(read_ledger(ledger))))
 
 
 def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> None:

@@ -213,6 +213,27 @@ def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     return " ".join(parts)
 
 
+def dips_text(walks: Sequence[Walk], retrained: Sequence[Mapping[str, float]], eps: float = TOLERANCE) -> str:
+    """How low the forget loss falls on paths that only the deficit keeps from MCU(eps), in a sentence.
+
+    A dip below the chord is knowledge regained only where it ends below what models that never saw the images have.
+    ``retrained`` are metrics of retrained models, of which ``loss_forget`` is read.
+    """
+    ours = [w for w in walks if w.role == "method" and w.barrier <= eps and not w.connected(eps)]
+    if not ours:
+        return f"No path fails MCU({eps:g}) by the deficit alone."
+    level = float(np.mean([one["loss_forget"] for one in retrained]))
+    losses = [w.profile.metric("loss_forget") for w in ours]
+    above = sum(loss.min() >= level for loss in losses)
+    edges = [min(level, loss[0], loss[-1]) - eps * w.profile.gap for w, loss in zip(ours, losses, strict=True)]
+    below = sum(loss.min() < edge for loss, edge in zip(losses, edges, strict=True))
+    return (
+        f"On {above} of the {len(ours)} paths that only the deficit keeps from MCU({eps:g}) the forget loss stays "
+        f"above that of the retrained models ({level:.2f} nats) at every t; on {below} it falls below that and below "
+        f"both ends by more than {eps:g} G."
+    )
+
+
 def verdicts_text(verdicts: Sequence[Verdict], eps: float = TOLERANCE) -> str:
     """Verdicts as a Markdown list: the claim, its verdict, effect with 95 % interval, and the rule fixed beforehand."""
     lines = []

@@ -17,6 +17,7 @@ from mcutils.claims import (
     markdown_table,
     read_ledger,
     replications,
+    short_table,
     update_between,
     write_ledger,
 )
@@ -252,12 +253,13 @@ def test_marks_must_stand_there_once_and_in_order(text):
         update_between(text, "table")
 
 
-def test_the_committed_ledger_is_that_of_the_claims_and_stands_in_the_readme():
+def test_the_committed_ledger_is_that_of_the_claims_and_stands_in_the_readme_and_in_full_in_the_results():
     rows = read_ledger(ROOT / "figures" / "claims.csv")
     for row, claim in zip(rows, CLAIMS.values(), strict=True):
         fixed = {"id": claim.id, "claim": claim.statement, "source": claim.source, "statistic": claim.statistic}
         assert {name: row[name] for name in fixed} == fixed and row["threshold"] == claim.threshold
     there = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert not [row["id"] for row in rows if row["verdict"] == "not run" and row["notebook"] in there]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert update_between(readme, markdown_table(rows)) == readme
+    for page, table in (("README.md", short_table(rows)), ("docs/results.md", markdown_table(rows))):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert update_between(text, table) == text

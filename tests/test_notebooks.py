@@ -2,11 +2,15 @@
 
 import ast
 import base64
+import builtins
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+import textwrap
+import types
 from pathlib import Path
 
 import nbformat
@@ -18,7 +22,8 @@ from mcutils.reproduce import NOTEBOOKS, ROOT, clean_notebook, find, machine_tra
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 EXPECTED = set(EXPERIMENTS)
 PNG = b"\x89PNG\r\n\x1a\n"
-MAX_CELLS, MAX_LINES, MAX_DEF = 24, 10, 5
+MAX_CELLS, MAX_LINES, MAX_DEF = 20, 10, 5
+PARAMETERS = set("preset dataset model forget seeds epsilon store recompute".split())  # of every notebook
 LESSON, MAX_LESSON = "00_quickstart", 33  # a lesson has exercises and a glossary too
 
 
@@ -76,6 +81,104 @@ def test_its_parameters_are_annotated_literals(name, code):
     assert list(values)[0] == "preset" and values["preset"] == "laptop" and values["store"] == ""
     for line in statements:
         assert type(values[line.target.id]).__name__ == ast.unparse(line.annotation)
+
+
+def test_it_takes_every_parameter_and_uses_each(name, code):
+    """Every one is read by a cell, and that of its study is handed on where the study is opened."""
+    values = read_parameters(PATHS[name])
+    assert set(values) >= PARAMETERS
+    rest = [ast.parse(text(cell)) for cell in code[1:]]
+    read_later = {
+        n.id for tree in rest for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+    }
+    assert set(values) <= read_later
+    (opened,) = (n for n in ast.walk(rest[0]) if isinstance(n, ast.Call) and ast.unparse(n.func) == "mc.study")
+    given = {word.arg: ast.unparse(word.value) for word in opened.keywords}
+    names = "store dataset model seeds".split()
+    assert {n: given[n] for n in names} == {n: n for n in names}
+    assert given["forget"] == "forget or None" and given["fresh"] == "recompute or None"
+
+
+def test_no_tolerance_is_typed_where_the_parameter_stands(code):
+    """`epsilon` reaches every table, figure and sentence that takes one: 0.1 is typed in no argument of them."""
+    for cell in code[1:]:
+        for node in ast.walk(ast.parse(text(cell))):
+            for word in node.keywords if isinstance(node, ast.Call) else ():
+                assert word.arg not in ("threshold", "eps") or re.match(
+                    "epsilon|claims.CLAIMS", ast.unparse(word.value)
+                ), text(cell)
+
+
+def test_it_ends_with_the_explorer_on_a_path_of_its_own(cells):
+    last = ast.parse(text(cells[-1])).body[-1].value
+    assert ast.unparse(last.func) == "mc.explore" and ast.unparse(last.args[0]) == "study"
+    assert {word.arg: ast.unparse(word.value) for word in last.keywords}["eps"] == "epsilon"
+    (shown,) = (o["data"] for o in cells[-1]["outputs"] if "image/png" in o.get("data", {}))
+    assert set(shown) == {"image/png", "text/plain"}  # what is seen where no kernel runs
+    assert re.search(r"at t = [01]\.\d+: retain loss .* MCU\(0\.1\)", text(dict(source=shown["text/plain"])))
+
+
+# What a reader is told to try
+
+FENCED = re.compile(r"^( *)```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
+
+def examples(cells):
+    """The blocks of code in a notebook's text, in order."""
+    found = [FENCED.findall(text(cell)) for cell in cells if cell["cell_type"] == "markdown"]
+    return [textwrap.dedent(code) for blocks in found for _, code in blocks]
+
+
+def inline(cells):
+    """What stands in backticks and is an expression with a call."""
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            for words in re.findall(r"`([^`\n]+)`", FENCED.sub("", text(cell))):
+                try:
+                    tree = ast.parse(words, mode="eval")
+                except SyntaxError:
+                    continue
+                if any(isinstance(node, ast.Call) for node in ast.walk(tree)):
+                    yield words
+
+
+def bound(trees):
+    """Names that the code of a notebook assigns or imports, builtins among them; and its imports, imported."""
+    names, modules = set(dir(builtins)), {"mcutils": importlib.import_module("mcutils")}
+    for node in (n for tree in trees for n in ast.walk(tree)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        if isinstance(node, ast.arg):
+            names.add(node.arg)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            exec(compile(ast.Module([node], []), "<import>", "exec"), modules)
+    return names | set(modules), modules
+
+
+def unresolved(code, names, modules):
+    """Names and attributes of modules that a piece of code reads and nobody defines."""
+    tree, lost = ast.parse(code), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in names:
+            lost.append(node.id)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = modules.get(node.value.id)
+            if isinstance(owner, types.ModuleType) and not hasattr(owner, node.attr):
+                lost.append(ast.unparse(node))
+    return lost
+
+
+def test_what_is_to_be_tried_uses_only_what_the_notebook_defines(cells, code):
+    blocks, trees = examples(cells), [ast.parse(text(cell)) for cell in code]
+    assert blocks, "something to try, as code"
+    names, modules = bound(trees + [ast.parse(block) for block in blocks])
+    assert [lost for piece in [*blocks, *inline(cells)] if (lost := unresolved(piece, names, modules))] == []
+
+
+def test_an_undefined_name_and_a_missing_attribute_are_found():
+    names, modules = bound([ast.parse("import mcutils as mc\nfrom mcutils import experiments\nstudy = mc.study()")])
+    assert unresolved("study.path(a, b)", names, modules) == ["a", "b"]
+    assert unresolved("experiments.NOT_THERE, mc.study()", names, modules) == ["experiments.NOT_THERE"]
 
 
 def test_it_asks_before_it_computes(cells):
@@ -194,16 +297,30 @@ def test_the_panel_leaves_a_picture_where_no_kernel_runs(lesson):
     assert "".join(output["data"]["text/plain"]).startswith("MCU(0.1) ")
 
 
-def smoke(out, *options):
-    """One run of all notebooks at `smoke`; returns what it printed."""
+def smoke(out, *options, notebooks=NOTEBOOKS):
+    """One run of notebooks at `smoke`; returns what it printed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for variable in ("MCUTILS_COMPUTE", "MCUTILS_FRESH", "MCUTILS_STORE", "MCUTILS_FIGURES"):
         environment.pop(variable, None)
     places = ["--store", str(out / "store"), "--out", str(out / "build")]
-    command = [sys.executable, "-m", "mcutils", "reproduce", "--preset", "smoke", *places, *options]
+    run = "import sys; from functools import partial; from pathlib import Path; from mcutils import __main__, reproduce as m; "
+    run += "m.reproduce = partial(m.reproduce, notebooks=Path(sys.argv.pop(1))); sys.exit(__main__.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", run, str(notebooks), "reproduce", "--preset", "smoke", *places, *options]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     return done
+
+
+def with_examples(folder):
+    """Copies of the notebooks in which a reader has run all that the text tells to try."""
+    folder.mkdir()
+    for path in PATHS.values():
+        nb = read(path)
+        for k, block in enumerate(examples(nb["cells"])):
+            cell = {"cell_type": "code", "id": f"try-{k}", "metadata": {}, "source": block}
+            nb["cells"].append({**cell, "execution_count": None, "outputs": []})
+        (folder / path.name).write_text(json.dumps(nb), encoding="utf-8")
+    return folder
 
 
 def rows(printed):
@@ -224,7 +341,7 @@ def committed():
 
 def test_all_run_at_smoke_and_the_second_run_computes_nothing(tmp_path):
     before = committed()
-    first = smoke(tmp_path, "--fresh")
+    first = smoke(tmp_path, "--fresh", notebooks=with_examples(tmp_path / "tried"))
     table = rows(first.stdout)
     assert list(table) == list(PATHS)
     for name, (status, _, _, figures) in table.items():
@@ -241,4 +358,15 @@ def test_all_run_at_smoke_and_the_second_run_computes_nothing(tmp_path):
     for name in PATHS:
         run = read(tmp_path / "build" / "notebooks" / f"{name}.ipynb")
         assert all(o["output_type"] != "error" for c in run["cells"] for o in c.get("outputs", ()))
+    assert committed() == before
+
+    other = {"forget": "0.05", "seeds": "[1, 2]", "epsilon": "0.2", "recompute": "True"}
+    smoke(tmp_path, "02", *(word for pair in other.items() for word in ("-p", *pair)))
+    cells = read(tmp_path / "build" / "notebooks" / "02_seeds.ipynb")["cells"]
+    words = "\n".join(shown(cell) for cell in cells if cell["cell_type"] == "code")
+    assert "satisfy MCU(0.2)" in words and "MCU(0.1)" not in words and "The tolerance fixed before" in words
+    table = "".join(
+        text({"source": o["data"].get("text/plain", "")}) for c in cells for o in c.get("outputs", ()) if "data" in o
+    )
+    assert "1 of 2" in table or "2 of 2" in table or "0 of 2" in table, "seeds 1 and 2 on two originals"
     assert committed() == before

@@ -15,7 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils import reproduce as module
-from mcutils.claims import judge, ledger, markdown_table, write_ledger
+from mcutils.claims import judge, ledger, markdown_table, short_table, write_ledger
 from mcutils.reproduce import (
     NOTEBOOKS,
     ROOT,
@@ -293,6 +293,14 @@ def test_an_interrupt_stops_at_once_with_a_sentence_and_no_traceback(tmp_path, n
     assert process.returncode == 128 + number
     assert "interrupted; finished results are kept" in err and "Traceback" not in err
     assert not (tmp_path / "b" / "notebooks" / "01_other.ipynb").exists()
+
+
+def test_a_short_ledger_goes_into_a_page(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("a\n<!-- claims -->\n<!-- /claims -->\nb\n")
+    write_ledger(ledger(), tmp_path)
+    module.write_ledger_into(page, tmp_path / "claims.csv", short_table)
+    assert "| C1 | Two models unlearned" in page.read_text() and "seeds |" not in page.read_text()
 
 
 def test_the_ledger_goes_into_the_readme_where_there_is_one(tmp_path):

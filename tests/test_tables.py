@@ -297,6 +297,19 @@ def test_verdicts_at_another_tolerance_say_that_they_are_not_the_ledgers():
     assert tables.verdicts_text(other, 0.2) == tables.verdicts_text(other), "C5 knows no tolerance"
 
 
+def test_dips_are_set_against_what_models_that_never_saw_the_images_have():
+    """The ends' forget losses are 1.0; G is 2: a deficit of 0.15 G dips to 0.7."""
+    bend = lambda low: {"loss_forget": np.array([1.0, 1.0, low, 1.0, 1.0])}  # noqa: E731
+    made = [walk("npo", 0.0, 0.15, seed=k, metrics=bend(low)) for k, low in enumerate((0.7, 0.7, 0.4, 0.1))]
+    others = [walk("npo", 0.5, 0.5, metrics=bend(0.0)), walk("npo", 0.0, 0.05, metrics=bend(0.0))]
+    found = tables.dips_text([*made, *others, *controls()], [{"loss_forget": 0.4}, {"loss_forget": 0.6}])
+    assert found == (
+        "On 2 of the 4 paths that only the deficit keeps from MCU(0.1) the forget loss stays above that of the retrained "
+        "models (0.50 nats) at every t; on 1 it falls below that and below both ends by more than 0.1 G."
+    )
+    assert tables.dips_text(made, [{"loss_forget": 0.5}], 0.2) == "No path fails MCU(0.2) by the deficit alone."
+
+
 def test_a_verdict_without_numbers_says_so():
     nan = float("nan")
     found = [judge("C21", nan, nan, nan, n_pairs=0, n_seeds=0), Verdict("C3")]
