@@ -304,8 +304,8 @@ def test_dips_are_set_against_what_models_that_never_saw_the_images_have():
     others = [walk("npo", 0.5, 0.5, metrics=bend(0.0)), walk("npo", 0.0, 0.05, metrics=bend(0.0))]
     found = tables.dips_text([*made, *others, *controls()], [{"loss_forget": 0.4}, {"loss_forget": 0.6}])
     assert found == (
-        "On 2 of the 4 paths that only the deficit keeps from MCU(0.1) the forget loss stays above that of the retrained "
-        "models (0.50 nats) at every t; on 1 it falls below that and below both ends by more than 0.1 G."
+        "On 2 of the 4 paths that only the deficit keeps from MCU(0.1) the forget loss stays above that of the "
+        "retrained models (0.50 nats) at every t; on 1 it falls below that and below both ends by more than 0.1 G."
     )
     assert tables.dips_text(made, [{"loss_forget": 0.5}], 0.2) == "No path fails MCU(0.2) by the deficit alone."
 
