@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mcutils.data import FASHION_FULL_SHA256, fingerprint
+from mcutils.data.tasks import FASHION_FULL_SHA256, fingerprint
 
 SEED = 20170828
 PER_CLASS = {"train": 1_000, "test": 200}

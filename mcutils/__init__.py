@@ -3,16 +3,16 @@
 from . import extensions as extensions
 from .connectivity import connectivity
 from .curves import Curve, fit_curve, line
-from .data import Task, load_task
+from .data.own import task
+from .data.tasks import Task, load_task
+from .errors import BadInput
 from .metrics import measure
-from .own_data import task
 from .plugins import load_plugins, register
-from .settings import BadInput
 from .shipped import load
 from .study import study
 from .traces import Trace, trace
 from .training import train
-from .unlearning import Endpoint, retrain, unlearn
+from .unlearning.endpoints import Endpoint, retrain, unlearn
 from .weights import Weights, weights_of
 from .widgets import explore
 

@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from .engines import answer_seconds, check_engine, cluster_settings, worker_count
-from .errors import shown
+from .errors import BadInput, choose, shown
 from .files import file_at, folder_at, place, switched
-from .settings import BadInput, choose
 
 # kind -> module and name of its table
 TABLES = {
-    "datasets": ("data", "DATASETS"),
-    "models": ("models", "MODELS"),
-    "methods": ("unlearning", "METHODS"),
-    "curricula": ("objectives", "CURRICULA"),
+    "datasets": ("data.tasks", "DATASETS"),
+    "models": ("models.vision", "MODELS"),
+    "methods": ("unlearning.methods", "METHODS"),
+    "curricula": ("curricula", "CURRICULA"),
     "optimizers": ("optimizers", "OPTIMIZERS"),
     "curves": ("curves", "CURVES"),
     "metrics": ("metrics", "METRICS"),

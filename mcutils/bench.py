@@ -24,7 +24,7 @@ import torch
 from torch.nn import functional as F
 
 from .curves import Curve, fit_curve
-from .data import Task, load_task
+from .data.tasks import Task, load_task
 from .files import write_file
 from .metrics import correct, per_example_loss
 from .settings import MethodSettings, Plan

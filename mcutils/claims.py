@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import BadInput, choose
 from .files import DATA
-from .settings import BadInput, choose
 
 VERDICTS = ("supported", "contradicted", "undecided", "not run")
 TOLERANCE = 0.1  # eps of MCU(eps), in units of G

@@ -13,26 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from .engines import MOST, cores
-from .errors import path_of
+from .errors import BadInput, choose, path_of
 from .files import BUILD, counted, file_at, folder_at, switched
 from .planning import plan, plan_text
-from .reproduce import (
-    DEFAULT,
-    NOTEBOOKS,
-    SHIPPED,
-    USED,
-    check_folder,
-    check_store,
-    mended,
-    python_path,
-    shown,
-    table,
-)
-from .runs import missing
-from .settings import BadInput, choose
+from .reproduce import DEFAULT, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
+from .runs import RunFailed, missing
 from .specs import Spec
 from .store import DENIED
-from .study import RunFailed, Study, store_folder, study
+from .study import Study, store_folder, study
 from .upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
 
 

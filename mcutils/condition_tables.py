@@ -15,13 +15,14 @@ import numpy as np
 from .claims import TOLERANCE
 from .conditions import CONDITIONS
 from .connectivity import Interval, barrier, excess, forget_deficit, mean_interval, percentile_interval
-from .cues import REPLACED
+from .data.cues import REPLACED
 from .similarity import SIMILARITIES, cluster_order, mantel
 from .verdicts import CHANGE, changes, controls_hold, nodes_of, pair_of, sound, units_of, worst
 from .walks import Walk
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 MEASURES = ("barrier", "deficit", "eps")
 SPAN = (0.02, 0.10)  # shares of the pool to forget between which a straight fit's change is told

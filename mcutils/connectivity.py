@@ -17,9 +17,8 @@ from zlib import crc32
 
 import numpy as np
 
-from .errors import number, seed_of, share, shown, whole
+from .errors import BadInput, choose, number, seed_of, share, shown, whole
 from .metrics import check_trace, correct, per_example_loss
-from .settings import BadInput, choose
 from .traces import Trace
 
 LEVEL = 0.95

@@ -15,13 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .data import Inputs, Task, take, to
+from .curricula import CURRICULA
+from .data.tasks import Inputs, Task, take, to
+from .descent import check_plan, generator
 from .errors import BadInput, callback, choose, flag, instance, seed_of, shown, whole
-from .objectives import CURRICULA
+from .networks import check_task, ready
 from .optimizers import OPTIMIZERS
 from .settings import MethodSettings, Plan, curve_plan, method_settings, settings_name
-from .training import check_plan, check_task, generator, ready
-from .unlearning import METHODS, Endpoint, Pursuit, check_settings, fingerprint
+from .unlearning.endpoints import Endpoint, Pursuit, check_settings, fingerprint
+from .unlearning.methods import METHODS
 from .weights import (
     Net,
     Weights,

@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
-from .errors import number, path_of, shown
+from .errors import BadInput, number, path_of, shown
 from .files import counted
-from .settings import FOLDER, BadInput, tomllib
+from .settings import FOLDER, tomllib
 
 if TYPE_CHECKING:
     from dask_jobqueue import SLURMCluster
     from distributed import Client, SpecCluster
+
 
 ENGINES = ("serial", "local", "slurm")
 ANSWER = 10  # seconds that a scheduler at an address has to answer, unless MCUTILS_ANSWER_SECONDS says otherwise

@@ -10,18 +10,19 @@ from typing import Any
 
 import torch
 
+from .curricula import CURRICULA
 from .curves import CURVES
-from .data import DATASETS, Dataset, take
+from .data.own import task
+from .data.tasks import DATASETS, Dataset, take
 from .errors import BadInput, choose, shown
 from .metrics import METRICS, Metric
-from .models import MODELS
-from .objectives import CURRICULA, retain_loss
+from .models.vision import MODELS
+from .objectives import retain_loss
 from .optimizers import OPTIMIZERS
-from .own_data import task
 from .plugins import check_call, kind
 from .similarity import SIMILARITIES, Similarity
 from .traces import SPLITS
-from .unlearning import METHODS, Method
+from .unlearning.methods import METHODS, Method
 
 USES, DIRECTIONS = ("retain", "forget", "both"), ("up", "down", "retrained")
 CALLED = {"traces": "a b *split", "features": "a b", "weights": "a b *origin"}  # a similarity, by what it needs
@@ -53,9 +54,9 @@ def _model(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _dataset(name: str, function: Callable[..., Any]) -> Callable[..., Dataset]:
-    """A function that gives a `data.Dataset`, or examples and labels ``(x, y)`` or ``(x, y, x_test, y_test)``.
+    """A function that gives a `tasks.Dataset`, or examples and labels ``(x, y)`` or ``(x, y, x_test, y_test)``.
 
-    It may take ``path=``. Arrays are read as `own_data.task` reads them; without test examples a fifth is drawn.
+    It may take ``path=``. Arrays are read as `own.task` reads them; without test examples a fifth is drawn.
     """
 
     @wraps(function)
@@ -105,7 +106,7 @@ def _method(
     source: str = "",
     summary: str = "",
 ) -> Method:
-    """An objective ``(net, step, **options) -> terms`` with what the loop must hand it, see `unlearning.Method`."""
+    """An objective ``(net, step, **options) -> terms`` with what the loop must hand it, see `methods.Method`."""
     choose("batches that a method uses", uses, USES)
     frozen = _names("frozen network", references, FROZEN)
     made = _function(name, function)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from . import reading, specs
-from .data import SHAPES
+from .data.tasks import SHAPES
 from .errors import LARGEST_SEED
 from .metrics import METRICS
 from .planes import Plane

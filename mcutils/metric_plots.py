@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .claims import VERDICTS
+from .errors import BadInput
 from .metric_tables import INITS, OUTCOMES, PATHS, QUANTITIES, RETRAINED
 from .planes import Plane
 from .plots import (
@@ -38,7 +39,6 @@ from .plots import (
     where,
     widen,
 )
-from .settings import BadInput
 
 # Lines that share a panel differ in colour and marker.
 SERIES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (BLACK, "v"))

@@ -25,10 +25,9 @@ from .connectivity import (
     roughness,
     share_interval,
 )
-from .errors import number
+from .errors import BadInput, number
 from .experiments import EXPERIMENTS, ROUTES, references
 from .metrics import METRICS
-from .settings import BadInput
 from .study import Study
 from .verdicts import (
     COPIES,
@@ -52,6 +51,7 @@ from .walks import Walk, walk_all
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 DIGITS = 9  # to which a metric's excess is rounded before it is ranked, so that rounding makes no ranks
 

@@ -13,8 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .errors import seed_of, shown, whole
-from .settings import BadInput, choose
+from .errors import BadInput, choose, seed_of, shown, whole
 from .traces import SPLITS, Trace
 
 NO_REFERENCES: Mapping[str, Trace] = MappingProxyType({})

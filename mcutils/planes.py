@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from .curves import Curve, points_of, weights_at
-from .data import Task
-from .errors import number, shown, whole
+from .data.tasks import Task
+from .errors import BadInput, number, shown, whole
 from .metrics import accuracy, mean_loss
 from .reading import LARGEST_ARRAYS, load_arrays, writing
-from .settings import BadInput
 from .traces import trace
-from .unlearning import Endpoint, fingerprint
+from .unlearning.endpoints import Endpoint, fingerprint
 from .weights import Weights, check_same_shape, flatten, mix
 
 SPLITS = ("retain", "forget", "test")

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from .data import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
+from .data.tasks import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
 from .errors import BadInput, number, shown, whole
 from .files import DATA
-from .models import build
+from .models.vision import build
 from .plugins import CHANGED
 from .runs import missing
 from .specs import Data, Spec, kind_of, plain

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from .connectivity import excess
+from .errors import BadInput
 from .files import write_file
 from .metrics import SCORES, gap_to_retrained
-from .settings import BadInput
 
 # Okabe & Ito: told apart with any colour vision.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"

@@ -11,10 +11,10 @@ from typing import BinaryIO
 import numpy as np
 
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
+from .errors import BadInput, choose
 from .metrics import METRICS, REFERENCES, correct, measure
 from .plugins import packaged
 from .reading import LARGEST_ARRAYS, load_arrays, writing
-from .settings import BadInput, choose
 from .traces import Trace
 
 

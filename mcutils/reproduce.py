@@ -18,9 +18,9 @@ from typing import Any
 
 from .claims import changes, markdown_table, read_ledger, short_table, update_between
 from .engines import MOST, check_engine
-from .errors import path_of, seed_of
+from .errors import BadInput, path_of, seed_of
 from .files import BUILD, DATA, ROOT, counted, write_file
-from .settings import BadInput, preset
+from .settings import preset
 from .study import store_folder, study
 from .upkeep import mend
 
@@ -317,8 +317,8 @@ def mended(folder: Path) -> None:
 
 def check_data(preset_name: str) -> None:
     """Read every shipped file and the preset's data set; raise `BadInput` if one is missing or corrupt."""
-    from .data import DATASETS, RESTORE, data_folder, read_shipped
-    from .settings import choose
+    from .data.tasks import DATASETS, RESTORE, data_folder, read_shipped
+    from .errors import choose
 
     try:
         names = list(json.loads((data_folder() / "checksums.json").read_text(encoding="utf-8")))

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from .cues import REPLACED, counterfactual, cue_use
 from .curves import Curve, fit_curve, geometry, weights_at
-from .data import Task
+from .data.cues import REPLACED, counterfactual, cue_use
+from .data.tasks import Task
 from .engines import check_engine, connect, dashboard, resources, worker_count
-from .errors import choose, flag, shown
+from .errors import BadInput, choose, flag, shown
 from .metrics import METRICS
+from .networks import network_for
 from .planes import plane
 from .plugins import adopt, packaged, packed, unpacked
 from .profiles import ProfileOf, profile
-from .settings import BadInput
 from .similarity import SIMILARITIES, Similarity, features, matrix
 from .specs import (
     VERSIONS,
@@ -48,8 +48,8 @@ from .specs import (
 )
 from .store import Damaged, Store, Unwritable
 from .traces import trace
-from .training import network_for, train
-from .unlearning import Endpoint, random_twin, unlearn
+from .training import train
+from .unlearning.endpoints import Endpoint, random_twin, unlearn
 from .weights import Weights
 
 ROUNDS = 3  # of computing again what turned out unreadable while it was used

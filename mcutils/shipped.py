@@ -12,13 +12,13 @@ import torch
 
 from . import weights as weights_module
 from .curves import weights_at
-from .data import data_folder
+from .data.tasks import data_folder
 from .errors import BadInput, choose, seed_of, shown
 from .files import write_file
 from .settings import MethodSettings, Plan
 from .specs import Original, Retrained, Unlearned, key, plain
 from .store import Store
-from .unlearning import Endpoint, fingerprint
+from .unlearning.endpoints import Endpoint, fingerprint
 from .weights import Weights
 
 FOLDER, INDEX = "endpoints", "index.json"

@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from . import metrics
 from .curves import weights_at
-from .data import Task
-from .errors import number, seed_of, shown, whole
+from .data.tasks import Task
+from .errors import BadInput, choose, number, seed_of, shown, whole
 from .metrics import check_trace
-from .settings import BadInput, choose
 from .traces import BATCH, Trace, check_same_examples
-from .unlearning import Endpoint
+from .unlearning.endpoints import Endpoint
 from .weights import Weights, check_same_shape, cosine, memory_format, module_of
 
 READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

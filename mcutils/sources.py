@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from . import own_data, reading
+from . import reading
 from .connectivity import Connectivity, check_gap, connectivity, excess, forget_gap, rounding
-from .data import FINGERPRINTS, Task, load_task
+from .data import own as own_data
+from .data.tasks import FINGERPRINTS, Task, load_task
 from .errors import BadInput, choose, number, path_of, shown
-from .forms import limit_of
+from .forms import limit_of, outdated
 from .metrics import METRICS, measure, probabilities
 from .planes import Plane
 from .plots import label
@@ -32,7 +33,7 @@ from .specs import VERSIONS, Data, key, kind_of, plain
 from .store import UNREADABLE, Store, fault
 from .study import Study
 from .traces import SPLITS, Trace, check_same_examples
-from .upkeep import notes, outdated
+from .upkeep import notes
 
 MAKE_TRACE = "study.run([study.trace(path)])"
 ENDS = ("method", "curriculum", "optimiser", "seed")

@@ -9,20 +9,20 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any
 
-from .cues import SETS, planted
+from .curricula import CURRICULA
 from .curves import CURVES, RECIPES
-from .data import DATASETS, FINGERPRINTS, Task, load_task
+from .data.cues import SETS, planted
+from .data.own import CHECKSUM, NAME, forgetting, own_task
+from .data.tasks import DATASETS, FINGERPRINTS, Task, load_task
 from .errors import BadInput, choose, seed_of, share, shown, whole
 from .metrics import METRICS
-from .models import MODELS
-from .objectives import CURRICULA
+from .models.vision import MODELS
 from .optimizers import OPTIMIZERS
-from .own_data import CHECKSUM, NAME, forgetting, own_task
 from .plugins import CHANGED, identity
 from .settings import MethodSettings, Plan
 from .similarity import SIMILARITIES
 from .traces import POLICIES, SPLITS
-from .unlearning import METHODS
+from .unlearning.methods import METHODS
 
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
 VERSIONS = {
@@ -71,7 +71,7 @@ def _checked(name: str, declared: str, value: Any) -> Any:
 class Data(Checked):
     """A data set and how much of it; ``checksum`` is that of the decoded images and labels (filled in if empty).
 
-    A name that no data set has is that of a task made by `own_data.task`, which goes by its checksum.
+    A name that no data set has is that of a task made by `own.task`, which goes by its checksum.
     ``cue``: the first images of the forget order, this share of the pool, carry a cue (`cues.planted`); 0 is none.
     """
 

@@ -25,14 +25,14 @@ from safetensors import SafetensorError
 from . import reading
 from . import weights as weights_module
 from .curves import Curve, line, weights_at
+from .data.own import look_in
+from .errors import BadInput
 from .forms import limit_of, misfit, misnamed, read_note, suffix_of
-from .own_data import look_in
 from .planes import Plane
 from .profiles import ProfileOf
-from .settings import BadInput
 from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, kind_of, plain
 from .traces import Trace
-from .unlearning import Endpoint, fingerprint
+from .unlearning.endpoints import Endpoint, fingerprint
 
 SUFFIXES = (".npz", ".safetensors")
 LOCKS, ASIDE = ".locks", ".damaged"  # folder of lock files; ending of what was set aside

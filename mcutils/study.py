@@ -11,15 +11,15 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from .conditions import CONDITIONS
+from .curricula import CURRICULA
 from .curves import CURVES, RECIPES
-from .data import DATASETS, Task, sort_of
+from .data.own import keep, remembered
+from .data.tasks import DATASETS, Task, sort_of
 from .errors import BadInput, choose, flag, seed_of, share, shown, whole
 from .files import BUILD, DATA, ROOT, folder_at, place, switched
-from .models import MODELS
-from .objectives import CURRICULA
+from .models.vision import MODELS
 from .optimizers import OPTIMIZERS
-from .own_data import keep, remembered
-from .runs import RunFailed, compute, describe, device, ensure, missing, needed, run
+from .runs import device, missing, run
 from .settings import Preset, curve_plan, listed, method_settings, preset, settings_name, train_plan
 from .specs import (
     VERSIONS,
@@ -35,12 +35,10 @@ from .specs import (
     is_line,
     key,
     kind_of,
-)  # fmt: skip
+)
 from .store import Store, versions
 from .traces import POLICIES
-from .unlearning import METHODS
-
-__all__ = ["RunFailed", "Study", "compute", "describe", "ensure", "missing", "needed", "run", "study"]
+from .unlearning.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,7 @@ class Study:
     store: Store
     data: Data
     used: dict[str, None] = field(default_factory=dict, compare=False, repr=False)
-    own: Task | None = field(
-        default=None, compare=False, repr=False
-    )  # holds data of one's own, as `own_data.find` asks
+    own: Task | None = field(default=None, compare=False, repr=False)  # holds data of one's own, as `own.find` asks
 
     @property
     def task(self) -> Task:

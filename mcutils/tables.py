@@ -9,10 +9,11 @@ import numpy as np
 
 from .claims import CLAIMS, TOLERANCE, Verdict
 from .connectivity import excess, mean_interval
-from .data import Task
+from .data.tasks import Task
+from .errors import BadInput
 from .metrics import SCORES, gap_to_retrained, tow
 from .profiles import ProfileOf
-from .settings import BadInput, Plan
+from .settings import Plan
 from .study import Study
 from .verdicts import nodes_of, share_over, units_of, worst
 from .walks import Walk

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from .curves import Curve, check_buffers, points_of, weights_at
-from .data import Inputs, Task, count, joined, take, to
+from .data.tasks import Inputs, Task, count, joined, take, to
 from .errors import BadInput, choose, flag, whole
+from .networks import check_task
 from .reading import LARGEST_ARRAYS, load_arrays, writing
-from .training import check_task
-from .unlearning import Endpoint, fingerprint
+from .unlearning.endpoints import Endpoint, fingerprint
 from .weights import (
     BATCHNORM,
     Weights,

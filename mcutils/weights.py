@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .data import Inputs, joined, take, to
-from .data import count as examples
+from .data.tasks import Inputs, joined, take, to
+from .data.tasks import count as examples
 from .errors import BadInput, flag, instance, number, path_of, shown, whole
-from .models import build, check_module, copied, is_named, reason
+from .models.vision import build, check_module, copied, is_named, reason
 from .reading import writing
 
 Tensors = Mapping[str, Tensor]

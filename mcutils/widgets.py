@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import Task
+from .data.tasks import Task
 from .errors import BadInput, flag, path_of, shown
 from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .explorer_plots import view_figure

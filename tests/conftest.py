@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mcutils.data import load_task
-from mcutils.models import build
+from mcutils.data.tasks import load_task
+from mcutils.models.vision import build
 from mcutils.settings import Plan
 from mcutils.training import train
 

@@ -9,8 +9,11 @@ import torch
 from torch import nn
 
 import mcutils as mc
-from mcutils import curves, models, optimizers, training, unlearning, weights
+from mcutils import curves, optimizers, weights
+from mcutils.descent import descend, generator
+from mcutils.models import vision as models
 from mcutils.settings import MethodSettings, Plan
+from mcutils.unlearning.endpoints import unlearn
 
 PLAN = Plan(lr=1e-3, steps=1, batch_size=8, forget_batch_size=8)
 SETTINGS = MethodSettings(PLAN)
@@ -152,9 +155,7 @@ BAD = {
     },
     "soul": {"betas": (1, None), "rho": (0, "x"), "terms": COUNTS},
     "sgd": {"momentum": (-1, "x", None, math.nan, True)},
-    "descend": {
-        "plan": (Plan(schedule="step"), Plan(optimizer="adam"), Plan(options=(("betas", 1),)))
-    },
+    "descend": {"plan": (Plan(schedule="step"), Plan(optimizer="adam"), Plan(options=(("betas", 1),)))},
     "generator": {"seed": SEEDS},
 }
 CASES = [
@@ -209,10 +210,10 @@ def calls(tiny, tmp_path_factory):
         "soul": (named("soul"), optimizer),
         "sgd": (named("sgd"), optimizer),
         "descend": (
-            lambda plan: training.descend({"x": leaf()}, range(3), lambda step: torch.zeros(()), plan),
+            lambda plan: descend({"x": leaf()}, range(3), lambda step: torch.zeros(()), plan),
             {"plan": Plan(steps=0)},
         ),
-        "generator": (training.generator, {"seed": 0, "purpose": "test"}),
+        "generator": (generator, {"seed": 0, "purpose": "test"}),
     }
 
 
@@ -260,4 +261,4 @@ def test_an_endpoint_of_another_task_is_refused(calls, tiny):
         with pytest.raises(mc.BadInput, match="task"):
             call()
     with pytest.raises(mc.BadInput, match="theta must be weights"):
-        unlearning.unlearn(end, tiny, "npo", seed=0)
+        unlearn(end, tiny, "npo", seed=0)

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import mcutils as mc
-from mcutils.cues import SETS, counterfactual, cue_effects, places, planted
-from mcutils.data import load_task
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.data.cues import SETS, counterfactual, cue_effects, places, planted
+from mcutils.data.tasks import load_task
+from mcutils.errors import BadInput
+from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import (
     Alike,
     CueUse,

@@ -20,11 +20,12 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
+from mcutils.forms import suffix_of
 from mcutils.profiles import ProfileOf
 from mcutils.runs import missing, run
 from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key
-from mcutils.store import UNREADABLE, Store, fault, suffix_of
+from mcutils.store import UNREADABLE, Store, fault
 from mcutils.upkeep import results, verify
 
 ROOT = FilePath(__file__).resolve().parent.parent

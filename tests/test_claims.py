@@ -21,8 +21,8 @@ from mcutils.claims import (
     update_between,
     write_ledger,
 )
-from mcutils.reproduce import ROOT
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
+from mcutils.files import ROOT
 
 COUNTS = {"n_pairs": 60, "n_seeds": 5}
 

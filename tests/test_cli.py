@@ -11,9 +11,9 @@ import pytest
 from mcutils import __main__ as cli
 from mcutils import reproduce as module
 from mcutils.claims import CLAIMS
+from mcutils.errors import BadInput
 from mcutils.metrics import METRICS
-from mcutils.settings import BadInput
-from mcutils.unlearning import METHODS
+from mcutils.unlearning.methods import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = [*cli.TABLES, "notebooks"]

@@ -12,10 +12,11 @@ import pytest
 
 from mcutils import commands, planning, specs
 from mcutils.__main__ import main
-from mcutils.data import DATASETS
+from mcutils.data.tasks import DATASETS
+from mcutils.errors import BadInput
 from mcutils.experiments import EXPERIMENTS
 from mcutils.runs import missing, run
-from mcutils.settings import BadInput, MethodSettings, Plan, _say_untuned
+from mcutils.settings import MethodSettings, Plan, _say_untuned
 from mcutils.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key, plain
 from mcutils.store import Store
 from mcutils.study import study

@@ -14,7 +14,7 @@ from synthetic import walk
 from mcutils import condition_plots as plots
 from mcutils import condition_tables as tables
 from mcutils import plots as basic
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
 from mcutils.similarity import SIMILARITIES
 
 METHODS = [

@@ -1,5 +1,4 @@
 import time
-from importlib import import_module
 from itertools import combinations
 
 import numpy as np
@@ -9,12 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from mcutils import connectivity as c
+from mcutils.errors import BadInput
 from mcutils.metrics import per_example_loss
-from mcutils.settings import BadInput
 from mcutils.traces import Trace
-
-# mcutils.connectivity is also the name of the function that the package exports.
-c = import_module("mcutils.connectivity")
 
 LAW = settings(deadline=None, derandomize=True)  # a slow machine and a lucky draw change nothing
 T = 9

@@ -12,25 +12,16 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mcutils import training
-from mcutils.curves import (
-    CURVES,
-    RECIPES,
-    Curve,
-    Recipe,
-    draw_t,
-    fit_curve,
-    geometry,
-    line,
-    points_at,
-    points_of,
-)
-from mcutils.models import build
+from mcutils import descent
+from mcutils.curves import CURVES, RECIPES, Curve, Recipe, draw_t, fit_curve, geometry, line, points_at, points_of
+from mcutils.descent import batches, generator
+from mcutils.errors import BadInput
+from mcutils.models.vision import build
 from mcutils.objectives import Step
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import trace
-from mcutils.training import batches, generator
-from mcutils.unlearning import saliency_mask, unlearn
+from mcutils.unlearning.endpoints import unlearn
+from mcutils.unlearning.methods import saliency_mask
 from mcutils.weights import distance, flatten, interpolate, memory_format, module_of, weights_of
 
 KINDS = [("linear", 2), *(("bezier", n) for n in range(2, 7)), *(("chain", n) for n in range(2, 7))]
@@ -207,7 +198,7 @@ def captured(monkeypatch, task, method="finetune", recipe="corrected", control_p
         found.update(variables=variables, loss_at=loss_at, steps=steps, **keywords)
         return []
 
-    monkeypatch.setattr(training, "descend", stand_in)
+    monkeypatch.setattr(descent, "descend", stand_in)
     ends = [convnet(s, name, 4) for s in range(3)]
     plan = Plan(steps=1, batch_size=16, forget_batch_size=8)
     fit_curve(

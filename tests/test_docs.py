@@ -10,7 +10,8 @@ import pytest
 
 import mcutils as mc
 from mcutils.__main__ import parser
-from mcutils.reproduce import NOTEBOOKS, ROOT
+from mcutils.files import ROOT
+from mcutils.reproduce import NOTEBOOKS
 
 MAX_WORDS = 1200
 PAGES = [

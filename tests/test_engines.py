@@ -30,7 +30,8 @@ from mcutils.engines import (
     resources,
     worker_specs,
 )
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
+from mcutils.settings import FOLDER, tomllib
 
 needs_jobqueue = pytest.mark.skipif(
     importlib.util.find_spec("dask_jobqueue") is None, reason="dask-jobqueue is not installed"
@@ -141,8 +142,8 @@ def test_a_file_of_ones_own_refines_them(write, monkeypatch):
 
 
 def test_every_shipped_key_is_a_field():
-    text = (engines.FOLDER / "cluster.toml").read_text(encoding="utf-8")
-    assert set(engines.tomllib.loads(text)) == {field.name for field in fields(ClusterSettings)}
+    text = (FOLDER / "cluster.toml").read_text(encoding="utf-8")
+    assert set(tomllib.loads(text)) == {field.name for field in fields(ClusterSettings)}
 
 
 @pytest.mark.parametrize(

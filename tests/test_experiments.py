@@ -13,10 +13,10 @@ from synthetic import walk
 from mcutils import experiments, specs
 from mcutils.conditions import CONDITIONS
 from mcutils.curves import RECIPES
-from mcutils.data import FASHION_FULL_SHA256
+from mcutils.data.tasks import FASHION_FULL_SHA256
+from mcutils.errors import BadInput
 from mcutils.experiments import EXPERIMENTS, ROUTES
 from mcutils.metrics import METRICS
-from mcutils.settings import BadInput
 from mcutils.specs import Alike, CueUse, Path, PlaneOf, Profile, TraceOf, Unlearned, is_arrays, key, kind_of, parents
 from mcutils.study import study
 from mcutils.upkeep import results

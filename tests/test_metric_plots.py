@@ -15,10 +15,10 @@ from synthetic import RING, SEEDS, walk
 from mcutils import metric_plots, plots
 from mcutils import metric_tables as tables
 from mcutils.claims import CLAIMS, judge
+from mcutils.errors import BadInput
 from mcutils.metrics import METRICS
 from mcutils.planes import Plane
 from mcutils.profiles import ProfileOf
-from mcutils.settings import BadInput
 from mcutils.tables import excess_table
 
 METHODS = (

@@ -17,9 +17,9 @@ from mcutils import metric_tables as tables
 from mcutils.claims import CLAIMS, Verdict, judge, ledger
 from mcutils.condition_tables import mean_of
 from mcutils.connectivity import mean_interval, percentile_interval, roughness
+from mcutils.errors import BadInput
 from mcutils.metrics import METRICS
 from mcutils.profiles import ProfileOf
-from mcutils.settings import BadInput
 from mcutils.verdicts import COPIES, DISTINCT, TESTS, best_inner, controls_hold, pattern_correlation, worst
 
 METHODS = ("npo", "scrub", "salun", "l1_sparse", "bad_teacher", "random_labels")

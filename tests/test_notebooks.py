@@ -17,7 +17,8 @@ import nbformat
 import pytest
 
 from mcutils.experiments import EXPERIMENTS
-from mcutils.reproduce import NOTEBOOKS, ROOT, clean_notebook, find, machine_traces, read, read_parameters
+from mcutils.files import ROOT
+from mcutils.reproduce import NOTEBOOKS, clean_notebook, find, machine_traces, read, read_parameters
 
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 EXPECTED = set(EXPERIMENTS)
@@ -276,7 +277,7 @@ def test_no_solution_types_its_numbers(lesson):
 
 def test_every_word_of_the_glossary_is_used_in_the_documentation_or_the_package(lesson):
     words = re.findall(r"\*\*([^*]+)\*\*", text(lesson["glossary"]))
-    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "mcutils").glob("*.py")]
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "mcutils").rglob("*.py")]
     used = re.sub(r"[\s_]+", " ", "\n".join(path.read_text(encoding="utf-8") for path in files).lower())
     assert len(words) >= 25
     assert [word for word in words if word.lower() not in used] == []

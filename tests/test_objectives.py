@@ -13,20 +13,11 @@ from scipy import optimize
 from torch.func import functional_call
 
 from mcutils import objectives
-from mcutils.objectives import (
-    CURRICULA,
-    Batch,
-    Step,
-    Term,
-    Weighing,
-    cross_entropy,
-    kl,
-    superloss,
-    superloss_weights,
-    wrong_labels,
-)
-from mcutils.settings import BadInput
-from mcutils.unlearning import METHODS, objective_options
+from mcutils.curricula import CURRICULA, Weighing, superloss, superloss_weights
+from mcutils.errors import BadInput
+from mcutils.objectives import Batch, Step, Term, cross_entropy, kl, wrong_labels
+from mcutils.unlearning.endpoints import objective_options
+from mcutils.unlearning.methods import METHODS
 
 K, D, B_RETAIN, B_FORGET = 4, 3, 5, 3
 

@@ -10,11 +10,12 @@ from torch import nn
 from torch.nn.utils import parametrizations, weight_norm
 
 import mcutils as mc
-from mcutils.models import rebuild
+from mcutils.descent import batches, generator
+from mcutils.models.vision import rebuild
+from mcutils.networks import anew
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import SPLITS, refresh_rows
-from mcutils.training import anew, batches, generator
-from mcutils.unlearning import random_twin
+from mcutils.unlearning.endpoints import random_twin
 from mcutils.weights import load, module_of, refresh_batchnorm, save
 
 PLAN = Plan(lr=1e-2, steps=4, batch_size=32, forget_batch_size=8, weight_decay=0.1)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from mcutils.descent import resampled_loss
+from mcutils.errors import BadInput
 from mcutils.objectives import Batch, Step
 from mcutils.optimizers import OPTIMIZERS, SophiaG, make_optimizer
-from mcutils.settings import BadInput
-from mcutils.training import resampled_loss
 
 STEPS, SHAPES = 20, ((3, 2), (4,))
 

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcutils.curves import Curve, line, points_of
+from mcutils.errors import BadInput
 from mcutils.metrics import accuracy, mean_loss
-from mcutils.models import build
+from mcutils.models.vision import build
 from mcutils.planes import Plane, _Places, basis, grid, plane, project
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import trace
-from mcutils.unlearning import unlearn
+from mcutils.unlearning.endpoints import unlearn
 from mcutils.weights import combine, distance, flatten, interpolate, laid_out, unflatten, weights_of
 
 NAMES = [f"{kind}_{split}" for kind in ("loss", "accuracy") for split in ("retain", "forget", "test")]

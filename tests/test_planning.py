@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mcutils import planning
-from mcutils.data import DATASETS, SHAPES, load_task
-from mcutils.own_data import task
+from mcutils.data.own import task
+from mcutils.data.tasks import DATASETS, SHAPES, load_task
+from mcutils.errors import BadInput
 from mcutils.planning import (
     COLUMNS,
     cost_of,
@@ -29,7 +30,7 @@ from mcutils.planning import (
     write_timings,
 )
 from mcutils.runs import missing, run
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import (
     Data,
     Original,

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 
 from mcutils import plots
 from mcutils.connectivity import excess
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
 
 METHODS = ["finetune", "gradient_ascent", "gradient_difference", "npo", "scrub", "salun", "bad_teacher"]
 T = np.linspace(0, 1, 11)

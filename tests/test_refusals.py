@@ -1,17 +1,16 @@
 """What measures refuse: each bad input in one sentence, none accepted and none ending in another error."""
 
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pytest
 import synthetic
 import torch
 
+from mcutils import connectivity as c
 from mcutils import metrics, planes, similarity
 from mcutils.errors import BadInput
 
-c = import_module("mcutils.connectivity")
 CURVE, MODEL, OTHER = synthetic.trace(5), synthetic.trace(seed=1, margin=5.0), synthetic.trace(seed=2, right=0.5)
 V, GRID = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.5, 1.0])
 NOT_A_TRACE = (None, "a trace", 3, {}, np.zeros(3), [CURVE])

@@ -16,9 +16,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from mcutils import reproduce as module
 from mcutils.claims import judge, ledger, markdown_table, short_table, write_ledger
+from mcutils.errors import BadInput
+from mcutils.files import ROOT
 from mcutils.reproduce import (
     NOTEBOOKS,
-    ROOT,
     check_folder,
     check_parameters,
     clean_notebook,
@@ -31,7 +32,6 @@ from mcutils.reproduce import (
     reproduce,
     table,
 )
-from mcutils.settings import BadInput
 
 # Kernels and papermill warn about matters of their own.
 pytestmark = pytest.mark.filterwarnings("default")

@@ -18,12 +18,13 @@ import torch
 
 from mcutils import engines
 from mcutils import runs as module
-from mcutils.cues import SETS, counterfactual, cue_use
 from mcutils.curves import Curve, fit_curve, line
+from mcutils.data.cues import SETS, counterfactual, cue_use
+from mcutils.errors import BadInput
 from mcutils.planes import basis, plane, project
 from mcutils.profiles import ProfileOf
 from mcutils.runs import RunFailed, describe, ensure, missing, needed, run
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.settings import MethodSettings, Plan
 from mcutils.similarity import SIMILARITIES, features
 from mcutils.specs import (
     Alike,

@@ -8,6 +8,8 @@ import pytest
 from synthetic import trace
 
 from mcutils import search, settings
+from mcutils.descent import SCHEDULES
+from mcutils.errors import BadInput
 from mcutils.search import (
     COLUMNS,
     GRID,
@@ -28,10 +30,9 @@ from mcutils.search import (
     write_rows,
     write_settings,
 )
-from mcutils.settings import BadInput, MethodSettings, Plan, method_settings, preset, presets
+from mcutils.settings import MethodSettings, Plan, method_settings, preset, presets
 from mcutils.specs import Data, Original, Retrained
-from mcutils.training import SCHEDULES
-from mcutils.unlearning import METHODS
+from mcutils.unlearning.methods import METHODS
 
 COMMITTED = "fashion-mnist.convnet"
 

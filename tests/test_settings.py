@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from mcutils import settings
-from mcutils.data import DATASETS
-from mcutils.models import MODELS
-from mcutils.objectives import CURRICULA
+from mcutils.curricula import CURRICULA
+from mcutils.data.tasks import DATASETS
+from mcutils.descent import SCHEDULES
+from mcutils.errors import BadInput, choose
+from mcutils.models.vision import MODELS
 from mcutils.optimizers import OPTIMIZERS, make_optimizer
 from mcutils.settings import (
     FOLDER,
-    BadInput,
     MethodSettings,
     Plan,
     Preset,
-    choose,
     curve_plan,
     method_settings,
     preset,
@@ -26,8 +26,8 @@ from mcutils.settings import (
     settings_name,
     train_plan,
 )
-from mcutils.training import SCHEDULES
-from mcutils.unlearning import METHODS, method_options
+from mcutils.unlearning.endpoints import method_options
+from mcutils.unlearning.methods import METHODS
 
 FILES = sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem not in ("presets", "cluster"))
 

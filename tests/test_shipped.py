@@ -5,8 +5,9 @@ import pytest
 
 import mcutils as mc
 from mcutils.experiments import EXPERIMENTS, quickstart, shipped
+from mcutils.files import ROOT
 from mcutils.metrics import accuracy, mean_loss
-from mcutils.reproduce import ROOT, SHIPPED
+from mcutils.reproduce import SHIPPED
 from mcutils.runs import compute
 from mcutils.specs import Path, kind_of
 from mcutils.store import Store, versions

@@ -14,7 +14,7 @@ from mcutils.shipped import FOLDER, INDEX, load, shipped_models, write_endpoints
 from mcutils.specs import key
 from mcutils.store import Store
 from mcutils.study import study
-from mcutils.unlearning import fingerprint
+from mcutils.unlearning.endpoints import fingerprint
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from scipy.stats import spearmanr
 from synthetic import trace
 from torch import nn
 
-from mcutils.models import build
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
+from mcutils.models.vision import build
 from mcutils.similarity import (
     SIMILARITIES,
     cka,

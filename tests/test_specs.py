@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from mcutils import specs
-from mcutils.cues import SETS
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.data.cues import SETS
+from mcutils.errors import BadInput
+from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import (
     VERSIONS,
     Alike,

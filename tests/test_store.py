@@ -20,9 +20,11 @@ from test_reading import ODD
 
 from mcutils import store as module
 from mcutils.curves import Curve, line
+from mcutils.errors import BadInput
+from mcutils.networks import network_for
 from mcutils.planes import Plane
 from mcutils.profiles import ProfileOf
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import (
     Alike,
     CueUse,
@@ -40,8 +42,7 @@ from mcutils.specs import (
 )
 from mcutils.store import ASIDE, LOCKS, Damaged, Store, Unwritable, fault
 from mcutils.traces import Trace
-from mcutils.training import network_for
-from mcutils.unlearning import Endpoint, fingerprint
+from mcutils.unlearning.endpoints import Endpoint, fingerprint
 from mcutils.weights import Weights
 
 PLAN = Plan(steps=1)
@@ -836,7 +837,7 @@ def nan(weights):
 
 
 def wider(weights):
-    from mcutils.models import build
+    from mcutils.models.vision import build
     from mcutils.weights import weights_of
 
     return weights_of(build("convnet", 1, 10, 0, width=4), "convnet")

@@ -4,7 +4,6 @@ import hashlib
 import shutil
 import subprocess
 from dataclasses import fields, replace
-from importlib import import_module
 from itertools import combinations
 
 import pytest
@@ -12,13 +11,13 @@ import torch
 from torchvision.datasets import FashionMNIST
 
 import mcutils as mc
-from mcutils.data import FINGERPRINTS
+from mcutils import study as module
+from mcutils.data.tasks import FINGERPRINTS
+from mcutils.errors import BadInput
 from mcutils.runs import RunFailed, describe, run
-from mcutils.settings import BadInput, Preset, curve_plan, method_settings, train_plan
+from mcutils.settings import Preset, curve_plan, method_settings, train_plan
 from mcutils.specs import Data, Original, Path, Retrained, TraceOf, Untrained, key
 from mcutils.store import Store
-
-module = import_module("mcutils.study")  # the package gives this name to its function `study`
 
 
 @pytest.fixture(autouse=True)

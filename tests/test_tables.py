@@ -11,8 +11,8 @@ from synthetic import RING, T, controls, trace, walk
 from mcutils import search, tables
 from mcutils.claims import CLAIMS, TOLERANCE, Verdict, judge
 from mcutils.connectivity import excess, share_interval
+from mcutils.errors import BadInput
 from mcutils.profiles import ProfileOf, profile
-from mcutils.settings import BadInput
 
 RIGHT = {"retain": 1.0, "forget": 1.0, "valid": 0.8, "test": 0.8}
 LOST = {**RIGHT, "forget": 0.8}

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 
 from mcutils import plots, toy
 from mcutils.connectivity import barrier, chord, forget_deficit, mcu
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
 from mcutils.toy import Landscape
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from mcutils.curves import Curve, line
-from mcutils.data import load_task
-from mcutils.models import build
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.data.tasks import load_task
+from mcutils.errors import BadInput
+from mcutils.models.vision import build
+from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import SPLITS, Trace, check_same_examples, refresh_rows, trace
-from mcutils.unlearning import unlearn
+from mcutils.unlearning.endpoints import unlearn
 from mcutils.weights import laid_out, memory_format, module_of, refresh_batchnorm, weights_of
 
 FEW = 50  # images per batch in these tests

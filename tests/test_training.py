@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from mcutils import training
-from mcutils.models import build
+from mcutils import descent, training
+from mcutils.descent import SCHEDULES, Diverged, batches, descend, generator, resampled_loss
+from mcutils.errors import BadInput
+from mcutils.models.vision import build
 from mcutils.objectives import Batch, Step
 from mcutils.optimizers import OPTIMIZERS
-from mcutils.settings import BadInput, Plan, train_plan
-from mcutils.training import SCHEDULES, Diverged, batches, descend, generator, resampled_loss, train
+from mcutils.settings import Plan, train_plan
+from mcutils.training import train
 from mcutils.weights import Net, module_of, refresh_batchnorm
 
 FOREVER = range(10**9)
@@ -342,7 +344,7 @@ def test_batchnorm_statistics_are_those_of_the_bn_rows(theta, task):
 
 
 def test_training_sees_its_split_only(tiny, quick, monkeypatch):
-    seen, original = {}, training.batches
+    seen, original = {}, batches
 
     def spy(task, rows, size, rng):
         for batch in original(task, rows, size, rng):
@@ -377,7 +379,7 @@ def test_a_module_of_the_user_is_trained_as_it_stands(tiny):
 
 def test_the_default_plan_is_the_tuned_one(tiny, monkeypatch):
     used = []
-    monkeypatch.setattr(training, "descend", lambda *a, **k: used.append(a[3]))
+    monkeypatch.setattr(descent, "descend", lambda *a, **k: used.append(a[3]))
     train(tiny, "convnet", seed=0, width=2)
     assert used == [train_plan("digits.convnet")]
 

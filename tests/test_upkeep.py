@@ -14,9 +14,12 @@ import pytest
 from filelock import FileLock, Timeout
 
 from mcutils import specs as kinds
+from mcutils.errors import BadInput
+from mcutils.forms import outdated
+from mcutils.networks import network_for
 from mcutils.planning import gathered
 from mcutils.profiles import ProfileOf
-from mcutils.settings import BadInput, MethodSettings, Plan
+from mcutils.settings import MethodSettings, Plan
 from mcutils.sources import from_store
 from mcutils.specs import (
     Data,
@@ -34,8 +37,7 @@ from mcutils.specs import (
 )
 from mcutils.store import ASIDE, LOCKS, Store
 from mcutils.traces import Trace
-from mcutils.training import network_for
-from mcutils.unlearning import Endpoint, fingerprint
+from mcutils.unlearning.endpoints import Endpoint, fingerprint
 from mcutils.upkeep import (
     adopt,
     collect,
@@ -44,7 +46,6 @@ from mcutils.upkeep import (
     matching,
     mend,
     notes,
-    outdated,
     pack,
     parents_in,
     results,

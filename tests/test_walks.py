@@ -9,19 +9,9 @@ from synthetic import RING, SEEDS, walk
 
 import mcutils as mc
 from mcutils.conditions import CONDITIONS
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
 from mcutils.specs import is_line
-from mcutils.walks import (
-    TWIN,
-    Route,
-    Walk,
-    condition_routes,
-    control_routes,
-    independent,
-    ring,
-    ring_pairs,
-    walk_all,
-)
+from mcutils.walks import TWIN, Route, Walk, condition_routes, control_routes, independent, ring, ring_pairs, walk_all
 
 
 @pytest.fixture(scope="module")

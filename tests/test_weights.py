@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from mcutils.models import build
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
+from mcutils.models.vision import build
 from mcutils.weights import (
     Net,
     batchnorm_layers,

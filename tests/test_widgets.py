@@ -16,11 +16,11 @@ from test_explorer import rows
 
 import mcutils as mc
 from mcutils import experiments, sources, widgets
-from mcutils.data import load_task
+from mcutils.data.tasks import load_task
+from mcutils.errors import BadInput
 from mcutils.metrics import measure, predictions
 from mcutils.profiles import ProfileOf
 from mcutils.reproduce import SHIPPED
-from mcutils.settings import BadInput
 from mcutils.specs import key, plain
 from mcutils.traces import Trace
 from mcutils.walks import walk_all

@@ -16,7 +16,7 @@ from distributed.utils import get_ip
 import mcutils as mc
 from mcutils import engines
 from mcutils.engines import connect, resources
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
 from mcutils.upkeep import verify
 
 

@@ -7,26 +7,25 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
-from mcutils import training, unlearning
-from mcutils.data import load_task
-from mcutils.objectives import CURRICULA, Batch
-from mcutils.settings import BadInput, MethodSettings, Plan, method_settings
-from mcutils.training import generator, train
-from mcutils.unlearning import (
-    METHODS,
-    Method,
+from mcutils import descent
+from mcutils.curricula import CURRICULA
+from mcutils.data.tasks import load_task
+from mcutils.descent import generator
+from mcutils.errors import BadInput
+from mcutils.objectives import Batch
+from mcutils.settings import MethodSettings, Plan, method_settings
+from mcutils.training import train
+from mcutils.unlearning import methods as unlearning
+from mcutils.unlearning.endpoints import (
     fingerprint,
     method_options,
-    random_label_phases,
     random_twin,
     references,
-    register,
     retrain,
-    saliency_mask,
-    scrub_phases,
     steps_for,
     unlearn,
 )
+from mcutils.unlearning.methods import METHODS, Method, random_label_phases, register, saliency_mask, scrub_phases
 from mcutils.weights import module_of, refresh_batchnorm
 
 PLAN = Plan(lr=1e-3, steps=4, batch_size=16, forget_batch_size=8, weight_decay=5e-4)
@@ -106,7 +105,7 @@ def test_curricula_and_optimizers_make_a_difference(method, theta, tiny):
 @pytest.mark.parametrize("method", METHODS)
 def test_tuned_settings_are_the_default(method, theta, tiny, monkeypatch):
     used = []
-    monkeypatch.setattr(training, "descend", lambda *a, **k: used.append(a[3]) or [])
+    monkeypatch.setattr(descent, "descend", lambda *a, **k: used.append(a[3]) or [])
     for curriculum, optimizer in itertools.product(CURRICULA, ("adamw", "sophia_g")):
         end = unlearn(theta, tiny, method, seed=0, curriculum=curriculum, optimizer=optimizer)
         assert end.settings == method_settings("digits.convnet", method, curriculum, optimizer)
@@ -189,7 +188,7 @@ def test_retrain_is_the_same_through_both_doors(theta, tiny):
 
 def test_retrain_is_the_same_through_both_doors_with_tuned_settings(theta, tiny, monkeypatch):
     plans = []
-    monkeypatch.setattr(training, "descend", lambda *a, **k: plans.append(a[3]) or [])
+    monkeypatch.setattr(descent, "descend", lambda *a, **k: plans.append(a[3]) or [])
     assert equal(unlearn(theta, tiny, "retrain", seed=9).weights, retrain(tiny, "convnet", seed=9, width=4))
     assert len(plans) == 2 and plans[0] == plans[1]
 
@@ -457,7 +456,8 @@ def test_a_method_of_the_user_runs_like_any_other(theta, tiny, monkeypatch):
         """Half of the cross-entropy on D_r."""
         return tuple(t._replace(weight=factor) for t in METHODS["finetune"].objective(net, step))
 
-    monkeypatch.setattr(unlearning, "METHODS", dict(METHODS))
+    monkeypatch.setitem(METHODS, "halved", None)  # which is taken out again afterwards
+    del METHODS["halved"]
     entry = register(Method("halved", halved, "retain", source="a test"))
     assert entry.options == {"factor": 0.5} and entry.about == "Half of the cross-entropy on D_r."
     end = unlearn(theta, tiny, "halved", seed=0, settings=SHORT)

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import (
+from ..errors import BadInput, choose, flag, path_of, seed_of, share, shown, whole
+from ..files import write_file
+from .tasks import (
     DATASETS,
     Inputs,
     Task,
-    _split,
-    _stratified,
     content_hash,
     count,
     held_out,
@@ -30,9 +30,9 @@ from .data import (
     parts_of,
     shuffled,
     sort_of,
-)  # fmt: skip
-from .errors import BadInput, choose, flag, path_of, seed_of, share, shown, whole
-from .files import write_file
+    split_rows,
+    stratified,
+)
 
 LAYOUTS = ("", "channels_first", "channels_last")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -400,10 +400,12 @@ def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -
         if not 1 <= size < len(free):
             raise BadInput(f"test takes {size} of {n} rows, but 1 to {len(free) - 1} are free to be drawn: list them.")
         order = free[shuffled(len(free), f"mcutils/{seed}/test")]
-        listed["test"] = np.sort(_stratified(labels, order, size))
+        listed["test"] = np.sort(stratified(labels, order, size))
         free = np.setdiff1d(free, listed["test"])
     if "forget" not in listed:
-        found = {name: torch.from_numpy(free)[rows] for name, rows in _split(labels[free], float(forget), seed).items()}
+        found = {
+            name: torch.from_numpy(free)[rows] for name, rows in split_rows(labels[free], float(forget), seed).items()
+        }
     elif "retain" in listed:
         order = listed["retain"][shuffled(len(listed["retain"]), f"mcutils/{seed}")]
         found = parts_of(np.concatenate([listed["forget"], order]), len(listed["forget"]), free)

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import BadInput, choose, path_of, seed_of, share, shown, whole
-from .files import DATA, place
+from ..errors import BadInput, choose, path_of, seed_of, share, shown, whole
+from ..files import DATA, place
 
 VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
 RETAIN_EVAL_SIZE = 1_000
@@ -206,7 +206,7 @@ def load_task(
     train = _first_rows(data.y_train, train_size, "train_size", name)
     test = _first_rows(data.y_test, test_size, "test_size", name)
     y_train = data.y_train[train]
-    index = _split(y_train.numpy(), forget, seed)
+    index = split_rows(y_train.numpy(), forget, seed)
     index["test"] = torch.arange(len(train), len(train) + len(test))
     arrays = {part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")}
     task = Task(
@@ -279,7 +279,7 @@ def digits(path: str | Path | None = None) -> Dataset:
     checksum = _expect(
         fingerprint(images, labels), DIGITS_SHA256, "scikit-learn's digits.csv.gz", "reinstall scikit-learn"
     )
-    test = np.sort(_stratified(labels, shuffled(len(labels), "digits test"), round(len(labels) / 5)))
+    test = np.sort(stratified(labels, shuffled(len(labels), "digits test"), round(len(labels) / 5)))
     train = np.setdiff1d(np.arange(len(labels)), test)
     arrays = [images[train], labels[train], images[test], labels[test]]
     return _dataset("digits", arrays, 16, tuple("0123456789"), checksum, DIGITS_MEAN, DIGITS_STD)
@@ -375,7 +375,7 @@ def shuffled(n: int, key: str) -> np.ndarray:
     return np.array(sorted(range(n), key=lambda i: hashlib.sha256(f"{key}/{i}".encode()).digest()), dtype=np.int64)
 
 
-def _split(labels: np.ndarray, forget: float, seed: int) -> dict[str, Tensor]:
+def split_rows(labels: np.ndarray, forget: float, seed: int) -> dict[str, Tensor]:
     """Split the training rows 0..n-1: rows of train, retain, forget, valid, retain_eval and bn."""
     order = shuffled(len(labels), f"mcutils/{seed}")
     valid = held_out(labels, order)
@@ -385,7 +385,7 @@ def _split(labels: np.ndarray, forget: float, seed: int) -> dict[str, Tensor]:
 
 def held_out(labels: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Rows kept for validation, a tenth of those in ``order``, each class in proportion; ``labels`` are of all rows."""
-    return np.sort(_stratified(labels, order, round(VALID_FRACTION * len(order))))
+    return np.sort(stratified(labels, order, round(VALID_FRACTION * len(order))))
 
 
 def parts_of(pool: np.ndarray, n_forget: int, valid: np.ndarray) -> dict[str, Tensor]:
@@ -410,7 +410,7 @@ def parts_of(pool: np.ndarray, n_forget: int, valid: np.ndarray) -> dict[str, Te
     return {split: torch.from_numpy(rows.copy()) for split, rows in parts.items()}
 
 
-def _stratified(labels: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
+def stratified(labels: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
     """Take ``size`` entries of ``order`` from the front, each class in proportion to its frequency.
 
     The shares are rounded by largest remainder, so they sum to ``size``; ties go to the smaller class number.
@@ -427,7 +427,7 @@ def _first_rows(labels: Tensor, size: int | None, argument: str, name: str) -> T
     if size is None:
         return torch.arange(n)
     size = whole(f"{argument}, None or for {name!r},", size, 1, n)
-    return torch.from_numpy(np.sort(_stratified(labels.numpy(), np.arange(n), size)))
+    return torch.from_numpy(np.sort(stratified(labels.numpy(), np.arange(n), size)))
 
 
 def sort_of(value: Any) -> str:

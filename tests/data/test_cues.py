@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import trace as synthetic_trace
 
-from mcutils.cues import (
+from mcutils.data.cues import (
     SETS,
     counterfactual,
     counterfactuals,
@@ -20,11 +20,12 @@ from mcutils.cues import (
     places,
     planted,
 )
-from mcutils.data import load_task
-from mcutils.settings import BadInput, Plan
+from mcutils.data.tasks import load_task
+from mcutils.errors import BadInput
+from mcutils.settings import Plan
 from mcutils.traces import trace
 from mcutils.training import train
-from mcutils.unlearning import fingerprint
+from mcutils.unlearning.endpoints import fingerprint
 
 SIZES = st.tuples(st.integers(8, 40), st.integers(8, 40), st.integers(1, 12))
 

@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from mcutils.curves import fit_curve
-from mcutils.edits import squared_gradients, ssd
+from mcutils.descent import generator
 from mcutils.errors import BadInput
 from mcutils.plugins import forget, register
 from mcutils.settings import MethodSettings, Plan
-from mcutils.training import generator
-from mcutils.unlearning import METHODS, unlearn
+from mcutils.unlearning.edits import squared_gradients, ssd
+from mcutils.unlearning.endpoints import unlearn
+from mcutils.unlearning.methods import METHODS
 from mcutils.weights import refresh_batchnorm, weights_of
 
 RNG = generator(0, "edit")

@@ -15,11 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcutils import data
-from mcutils.data import DATASETS, count, fingerprint, joined, load_task, shuffled, take, to
-from mcutils.settings import BadInput
+from mcutils.data import tasks as data
+from mcutils.data.tasks import DATASETS, count, fingerprint, joined, load_task, shuffled, take, to
+from mcutils.errors import BadInput
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "data"
 NAMES = ("fashion-mnist", "digits")
 
@@ -149,7 +149,7 @@ def test_fashion_sizes():
 @pytest.mark.parametrize("name", NAMES)
 def test_forget_sets_are_nested_and_valid_is_fixed(loaded, name, fractions, seed):
     labels = loaded[name].y_train.numpy()
-    small, large = (data._split(labels, fraction, seed) for fraction in sorted(fractions))
+    small, large = (data.split_rows(labels, fraction, seed) for fraction in sorted(fractions))
     assert torch.equal(small["forget"], large["forget"][: len(small["forget"])])
     assert set(large["retain"].tolist()) <= set(small["retain"].tolist())
     assert torch.equal(small["valid"], large["valid"]) and torch.equal(small["train"], large["train"])
@@ -209,7 +209,7 @@ def test_stratified_keeps_the_size_and_the_shares(counts, share):
     labels = np.repeat(np.arange(len(counts)), counts)
     order = shuffled(len(labels), "test")
     size = math.floor(share * len(labels))
-    rows = data._stratified(labels, order, size)
+    rows = data.stratified(labels, order, size)
     assert len(rows) == len(set(rows.tolist())) == size
     taken = np.bincount(labels[rows], minlength=len(counts))
     assert (np.abs(taken - np.array(counts) * size / len(labels)) < 1).all()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.weight_norm import WeightNorm
 
-from .errors import BadInput, choose, instance, seed_of, whole
+from ..errors import BadInput, choose, instance, seed_of, whole
 
 
 def _convnet(channels: int, classes: int, width: int, norm: Callable[[int], nn.Module]) -> nn.Module:

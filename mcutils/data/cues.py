@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import Task, sort_of
-from .errors import BadInput, choose, seed_of, whole
-from .errors import share as share_of
-from .metrics import predictions
-from .traces import Trace, check_same_examples
+from ..errors import BadInput, choose, seed_of, whole
+from ..errors import share as share_of
+from ..metrics import predictions
+from ..traces import Trace, check_same_examples
+from .tasks import Task, sort_of
 
 SETS = {
     "none": "the image as it is",

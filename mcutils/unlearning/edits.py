@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .data import Task, take
-from .errors import BadInput, flag, number, whole
-from .objectives import cross_entropy
-from .weights import Net, Weights, laid_out
+from ..data.tasks import Task, take
+from ..errors import BadInput, flag, number, whole
+from ..objectives import cross_entropy
+from ..weights import Net, Weights, laid_out
 
 Edit = Callable[..., dict[str, Tensor]]
 

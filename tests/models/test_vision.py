@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from mcutils.models import MODELS, build, rebuild
-from mcutils.settings import BadInput
+from mcutils.errors import BadInput
+from mcutils.models.vision import MODELS, build, rebuild
 
 
 def same(a, b):

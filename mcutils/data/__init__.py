@@ -1,0 +1,1 @@
+"""Data: tasks of examples to retain and to forget, and cues planted in them."""

@@ -1,0 +1,1 @@
+"""Unlearning: methods that turn an original model into one that has forgotten."""
