@@ -1,12 +1,12 @@
 """A runnable companion to "Understanding Machine Unlearning Through the Lens of Mode Connectivity" (Cheng & Amiri)."""
 
 from . import extensions as extensions
-from .connectivity import connectivity
 from .curves import Curve, fit_curve, line
 from .data.own import task
 from .data.tasks import Task, load_task
 from .errors import BadInput
-from .metrics import measure
+from .measures.connectivity import connectivity
+from .measures.metrics import measure
 from .plugins import load_plugins, register
 from .shipped import load
 from .study import study

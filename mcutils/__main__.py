@@ -29,8 +29,8 @@ TABLES = {
     "curricula": ("curricula", "CURRICULA"),
     "optimizers": ("optimizers", "OPTIMIZERS"),
     "curves": ("curves", "CURVES"),
-    "metrics": ("metrics", "METRICS"),
-    "similarities": ("similarity", "SIMILARITIES"),
+    "metrics": ("measures.metrics", "METRICS"),
+    "similarities": ("measures.similarity", "SIMILARITIES"),
     "claims": ("claims", "CLAIMS"),
 }
 DETAILS = {

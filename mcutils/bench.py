@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from .curves import Curve, fit_curve
 from .data.tasks import Task, load_task
 from .files import write_file
-from .metrics import correct, per_example_loss
+from .measures.metrics import correct, per_example_loss
 from .settings import MethodSettings, Plan
 from .traces import BATCH, SPLITS, Trace, trace
 from .training import train

@@ -15,11 +15,14 @@ from pathlib import Path
 
 from .errors import BadInput, choose
 from .files import DATA
+from .measures.connectivity import TOLERANCE
 
 VERDICTS = ("supported", "contradicted", "undecided", "not run")
-TOLERANCE = 0.1  # eps of MCU(eps), in units of G
 REPLICATIONS = DATA / "replications"
 PER_NOTEBOOK = 3  # claims judged together in 02_seeds; its permutation test is held to 0.05 / 3
+COLUMNS = "id claim source statistic threshold effect low high n_pairs n_seeds verdict notebook".split()
+NUMBERS = {"threshold": float, "effect": float, "low": float, "high": float, "n_pairs": int, "n_seeds": int}
+SHOWN = "id claim verdict effect n_pairs n_seeds notebook".split()
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,6 @@ def _decide(claim: Claim, low: float, high: float, p: float | None) -> str:
     return "contradicted" if no else "supported" if yes else "undecided"
 
 
-COLUMNS = "id claim source statistic threshold effect low high n_pairs n_seeds verdict notebook".split()
-
-
 def ledger(verdicts: Iterable[Verdict] = (), eps: float = TOLERANCE) -> list[dict]:
     """One row per claim, C1 to C24, with the columns of `COLUMNS`; a claim without a verdict was not run.
 
@@ -156,9 +156,6 @@ def write_ledger(rows: Iterable[dict], folder: str | Path) -> None:
     (Path(folder) / "claims.md").write_text(_markdown([COLUMNS, *texts]), encoding="utf-8")
 
 
-NUMBERS = {"threshold": float, "effect": float, "low": float, "high": float, "n_pairs": int, "n_seeds": int}
-
-
 def read_ledger(path: str | Path) -> list[dict]:
     """The rows of a claims.csv as `ledger` makes them, to the digits that were written; an empty cell is None."""
     try:
@@ -186,9 +183,6 @@ def changes(before: Iterable[dict], after: Iterable[dict]) -> list[str]:
 
 def _found(row: dict) -> str:
     return " ".join(filter(None, [row["verdict"], _effect(row)]))
-
-
-SHOWN = "id claim verdict effect n_pairs n_seeds notebook".split()
 
 
 def markdown_table(rows: Iterable[dict]) -> str:

@@ -10,9 +10,9 @@ from functools import partial
 
 import numpy as np
 
-from .claims import TOLERANCE
 from .condition_tables import MEASURES, SPAN, directed, pair_matrix
-from .plots import (
+from .measures.connectivity import TOLERANCE
+from .measures.drawing import (
     BLACK,
     BLUE,
     GREEN,
@@ -40,7 +40,7 @@ from .plots import (
     where,
     widen,
 )
-from .similarity import SIMILARITIES
+from .measures.similarity import SIMILARITIES
 from .verdicts import CHANGE
 
 # Conditions in words; colours and markers by their place in a figure, the reference (two seeds) grey and first.

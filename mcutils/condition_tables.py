@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .claims import TOLERANCE
 from .conditions import CONDITIONS
-from .connectivity import Interval, barrier, excess, forget_deficit, mean_interval, percentile_interval
 from .data.cues import REPLACED
-from .similarity import SIMILARITIES, cluster_order, mantel
+from .measures.along import barrier, excess, forget_deficit
+from .measures.connectivity import TOLERANCE
+from .measures.intervals import Interval, mean_interval, percentile_interval
+from .measures.similarity import SIMILARITIES, cluster_order, mantel
 from .verdicts import CHANGE, changes, controls_hold, nodes_of, pair_of, sound, units_of, worst
 from .walks import Walk
 
@@ -35,7 +36,7 @@ def replicates_of(walk: Walk, measure: str) -> np.ndarray:
 
 
 def mean_over(walks: Sequence[Walk], values, replicates=None, least: float = -np.inf) -> Interval:
-    """Mean of a number per walk with its interval (`connectivity.mean_interval`) over pairs of seeds and examples.
+    """Mean of a number per walk with its interval (`intervals.mean_interval`) over pairs of seeds and examples.
 
     With one pair it reaches from ``least``, the smallest possible value, to infinity.
     """
@@ -494,13 +495,13 @@ def cue_table(
     """Use of the cue along original (x = 0) - unlearned (1) - retrained (2), one row per method, split and x.
 
     Args:
-        found: (method, ``forgetting`` or ``retraining``) -> arrays ``<split>/<name>`` (T,), see `cues.cue_use`.
+        found: (method, ``forgetting`` or ``retraining``) -> arrays ``<split>/<name>`` (T,), see `cue_use.cue_use`.
         examples: number of evaluated examples of each split.
         classes: K of the task.
 
     Returns:
         method, split, x, reliance with the ends of its 95 % interval over examples, sensitivity, pull, and
-        accuracy_none. Per example the reliance is 1, 0 or -1 / (K - 2), so that the means of `cues.cue_use` hold its
+        accuracy_none. Per example the reliance is 1, 0 or -1 / (K - 2), so that the means of `cue_use.cue_use` hold its
         variance: r = a - b / (K - 2) with shares a (the cue's label is predicted) and b (a label that is neither the
         cue's nor the image's), and var = a + b / (K - 2)^2 - r^2.
     """

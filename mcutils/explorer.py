@@ -20,12 +20,12 @@ from importlib.resources import files
 
 import numpy as np
 
-from .connectivity import chord
 from .curves import points_at
 from .errors import BadInput, choose, number, whole
-from .metrics import METRICS
-from .planes import Plane
-from .plots import label
+from .measures.along import chord
+from .measures.drawing import label
+from .measures.metrics import METRICS
+from .measures.planes import Plane
 from .sources import Numbers, Source
 from .traces import SPLITS
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .connectivity import chord
 from .explorer import Scene, extreme, spans, title_of, unit_of
-from .plots import BLACK, BLUE, GREY, LIGHT, VERMILLION, WIDTH, settle, style
+from .measures.along import chord
+from .measures.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, WIDTH, settle, style
 
 LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"))
 IMAGES = 8

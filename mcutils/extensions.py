@@ -15,12 +15,12 @@ from .curves import CURVES
 from .data.own import task
 from .data.tasks import DATASETS, Dataset, take
 from .errors import BadInput, choose, shown
-from .metrics import METRICS, Metric
+from .measures.metrics import METRICS, Metric
+from .measures.similarity import SIMILARITIES, Similarity
 from .models.vision import MODELS
 from .objectives import retain_loss
 from .optimizers import OPTIMIZERS
 from .plugins import check_call, kind
-from .similarity import SIMILARITIES, Similarity
 from .traces import SPLITS
 from .unlearning.methods import METHODS, Method
 

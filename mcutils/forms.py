@@ -17,9 +17,9 @@ import torch
 from . import reading, specs
 from .data.tasks import SHAPES
 from .errors import LARGEST_SEED
-from .metrics import METRICS
-from .planes import Plane
-from .profiles import ProfileOf
+from .measures.metrics import METRICS
+from .measures.planes import Plane
+from .measures.profiles import ProfileOf
 from .specs import (
     ARRAYS,
     LATER,

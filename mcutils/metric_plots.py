@@ -12,9 +12,7 @@ import numpy as np
 
 from .claims import VERDICTS
 from .errors import BadInput
-from .metric_tables import INITS, OUTCOMES, PATHS, QUANTITIES, RETRAINED
-from .planes import Plane
-from .plots import (
+from .measures.drawing import (
     BAND,
     BLACK,
     BLUE,
@@ -39,6 +37,8 @@ from .plots import (
     where,
     widen,
 )
+from .measures.planes import Plane
+from .metric_tables import INITS, OUTCOMES, PATHS, QUANTITIES, RETRAINED
 
 # Lines that share a panel differ in colour and marker.
 SERIES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (BLACK, "v"))
@@ -658,7 +658,7 @@ def _hollow():
 
 
 def _dots(ax, height: float, values, found, colour: str, marker: str, below: float = 0.22) -> None:
-    """A row of `plots.interval_row` with larger markers where these are slight."""
+    """A row of `drawing.interval_row` with larger markers where these are slight."""
     size = 5 if marker in "osD" else 7.5
     interval_row(ax, height, values, found, colour, marker, below=below, faint=0.45, mark=size, edge=0.6)
 
@@ -696,7 +696,7 @@ def _cycled(count: int) -> list[tuple[str, str]]:
 
 
 def _settle(fig, title: str, words: str = "") -> None:
-    """As `plots.finish`, for a figure with a line of words, or nothing, in place of a common legend."""
+    """As `drawing.finish`, for a figure with a line of words, or nothing, in place of a common legend."""
     if words:
         fig.supxlabel(words, fontsize=8.5)
     if title:

@@ -13,21 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .claims import CLAIMS, TOLERANCE, Verdict, judge, ledger
+from .claims import CLAIMS, Verdict, judge, ledger
 from .condition_tables import grouped, spread
-from .connectivity import (
-    LEVEL,
-    Interval,
-    excess,
-    excess_variation,
-    mean_interval,
-    percentile_interval,
-    roughness,
-    share_interval,
-)
 from .errors import BadInput, number
 from .experiments import EXPERIMENTS, ROUTES, references
-from .metrics import METRICS
+from .measures.along import excess, excess_variation, roughness
+from .measures.connectivity import TOLERANCE
+from .measures.intervals import LEVEL, Interval, mean_interval, percentile_interval, share_interval
+from .measures.metrics import METRICS
 from .study import Study
 from .verdicts import (
     COPIES,
@@ -180,7 +173,7 @@ def shapes_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> pd.DataFra
 
     ``range``: largest minus smallest value, in units of its original-to-retrained gap; nan where that gap is not told
     from chance. ``variation``: total variation minus net change, ``roughness``: root mean square of the second
-    derivative in t (`connectivity.roughness`), both in units of the range along the path; nan where nothing varies.
+    derivative in t (`along.roughness`), both in units of the range along the path; nan where nothing varies.
     """
     import pandas as pd
 

@@ -16,16 +16,17 @@ import numpy as np
 import torch
 
 from .curves import Curve, fit_curve, geometry, weights_at
-from .data.cues import REPLACED, counterfactual, cue_use
+from .data.cues import REPLACED, counterfactual
 from .data.tasks import Task
 from .engines import check_engine, connect, dashboard, resources, worker_count
 from .errors import BadInput, choose, flag, shown
-from .metrics import METRICS
+from .measures.cue_use import cue_use
+from .measures.metrics import METRICS
+from .measures.planes import plane
+from .measures.profiles import ProfileOf, profile
+from .measures.similarity import SIMILARITIES, Similarity, features, matrix
 from .networks import network_for
-from .planes import plane
 from .plugins import adopt, packaged, packed, unpacked
-from .profiles import ProfileOf, profile
-from .similarity import SIMILARITIES, Similarity, features, matrix
 from .specs import (
     VERSIONS,
     Alike,

@@ -134,7 +134,7 @@ def best(rows: Iterable[Mapping[str, Any]], rule=score) -> list[Mapping[str, Any
 
 def rows_for(bench: Study, jobs: list[tuple[str, str, str, MethodSettings, int]]) -> list[dict[str, Any]]:
     """Run endpoints and read their accuracies on forget, validation and retain data; test data are not looked at."""
-    from .metrics import accuracy
+    from .measures.metrics import accuracy
 
     ends = [Unlearned(bench.original(), bench.preset.forget, m, c, o, seed, s) for m, c, o, s, seed in jobs]
     models = [bench.original(), bench.retrained(SEEDS[0]), *ends]

@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 
 from . import reading
-from .connectivity import Connectivity, check_gap, connectivity, excess, forget_gap, rounding
 from .data import own as own_data
 from .data.tasks import FINGERPRINTS, Task, load_task
 from .errors import BadInput, choose, number, path_of, shown
 from .forms import limit_of, outdated
-from .metrics import METRICS, measure, probabilities
-from .planes import Plane
-from .plots import label
-from .profiles import ProfileOf
+from .measures.along import check_gap, excess, rounding
+from .measures.connectivity import Connectivity, connectivity, forget_gap
+from .measures.drawing import label
+from .measures.metrics import METRICS, measure, probabilities
+from .measures.planes import Plane
+from .measures.profiles import ProfileOf
 from .settings import Preset, curve_plan, method_settings, preset, presets, settings_name
 from .specs import VERSIONS, Data, key, kind_of, plain
 from .store import UNREADABLE, Store, fault
@@ -231,7 +232,7 @@ class Numbers:
     def breaks(self, eps: float) -> dict[str, np.ndarray]:
         """Where MCU(eps) breaks: split -> (T,) bool, the retain loss above chord + eps G, the forget loss below it.
 
-        Without G eps is in nats. A loss that is not finite breaks it, as in `connectivity.mcu`.
+        Without G eps is in nats. A loss that is not finite breaks it, as in `along.mcu`.
         """
         found = {}
         for split, sign in (("retain", 1), ("forget", -1)):

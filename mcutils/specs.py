@@ -15,12 +15,12 @@ from .data.cues import SETS, planted
 from .data.own import CHECKSUM, NAME, forgetting, own_task
 from .data.tasks import DATASETS, FINGERPRINTS, Task, load_task
 from .errors import BadInput, choose, seed_of, share, shown, whole
-from .metrics import METRICS
+from .measures.metrics import METRICS
+from .measures.similarity import SIMILARITIES
 from .models.vision import MODELS
 from .optimizers import OPTIMIZERS
 from .plugins import CHANGED, identity
 from .settings import MethodSettings, Plan
-from .similarity import SIMILARITIES
 from .traces import POLICIES, SPLITS
 from .unlearning.methods import METHODS
 
@@ -318,7 +318,7 @@ class Alike(Checked):
 
 @dataclass(frozen=True)
 class CueUse(Checked):
-    """How far models along a path follow a planted cue: `cues.cue_use` of its traces on all of `cues.SETS`."""
+    """How far models along a path follow a planted cue: `cue_use.cue_use` of its traces on all of `cues.SETS`."""
 
     model: Path
     forget: float

@@ -28,8 +28,8 @@ from .curves import Curve, line, weights_at
 from .data.own import look_in
 from .errors import BadInput
 from .forms import limit_of, misfit, misnamed, read_note, suffix_of
-from .planes import Plane
-from .profiles import ProfileOf
+from .measures.planes import Plane
+from .measures.profiles import ProfileOf
 from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, kind_of, plain
 from .traces import Trace
 from .unlearning.endpoints import Endpoint, fingerprint

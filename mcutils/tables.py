@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .claims import CLAIMS, TOLERANCE, Verdict
-from .connectivity import excess, mean_interval
+from .claims import CLAIMS, Verdict
 from .data.tasks import Task
 from .errors import BadInput
-from .metrics import SCORES, gap_to_retrained, tow
-from .profiles import ProfileOf
+from .measures.along import excess
+from .measures.connectivity import TOLERANCE
+from .measures.intervals import mean_interval
+from .measures.metrics import SCORES, gap_to_retrained, tow
+from .measures.profiles import ProfileOf
 from .settings import Plan
 from .study import Study
 from .verdicts import nodes_of, share_over, units_of, worst

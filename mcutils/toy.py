@@ -15,11 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from .claims import TOLERANCE
-from .connectivity import barrier, check_gap, chord, excess, forget_deficit, mcu
 from .curves import points_at
 from .errors import BadInput
-from .plots import BLACK, GREY, LIGHT, VERMILLION, WIDTH, check_some, colour_of, encoded, entry, marks_of, style, widen
+from .measures.along import barrier, check_gap, chord, excess, forget_deficit, mcu
+from .measures.connectivity import TOLERANCE
+from .measures.drawing import (
+    BLACK,
+    GREY,
+    LIGHT,
+    VERMILLION,
+    WIDTH,
+    check_some,
+    colour_of,
+    encoded,
+    entry,
+    marks_of,
+    style,
+    widen,
+)
 
 START, END = np.array([-1.0, 0.0]), np.array([1.0, 0.0])  # the two unlearned models
 KEPT, COST = 0.03, 0.1  # retain loss of the original model, and what unlearning added to it

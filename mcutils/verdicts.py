@@ -13,11 +13,14 @@ from itertools import combinations
 
 import numpy as np
 
-from .claims import CLAIMS, TOLERANCE, Verdict, judge
-from .connectivity import (
+from .claims import CLAIMS, Verdict, judge
+from .errors import choose, number
+from .measures.along import excess
+from .measures.connectivity import TOLERANCE
+from .measures.intervals import (
     LEVEL,
     Interval,
-    excess,
+    difference,
     fraction_interval,
     mean_interval,
     percentile_interval,
@@ -25,8 +28,7 @@ from .connectivity import (
     share_interval,
     widened,
 )
-from .errors import choose, number
-from .metrics import METRICS
+from .measures.metrics import METRICS
 from .walks import Walk
 
 CHANGE = 0.05  # of the smallest eps, in units of G, that counts as help or harm (C7)
@@ -35,6 +37,7 @@ ROUNDING = 1e-9  # width up to which an interval has none
 COPIES = ("UA", "RA", "TA")  # other names of accuracies: they would count one pattern twice
 # One metric of each quantity, for C9: others are functions or variants of these, and near-copies raise any mean of rho
 DISTINCT = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")
+Test = Callable[..., Verdict]
 
 
 def usable(walks: Sequence[Walk], **labels: str) -> list[Walk]:
@@ -93,7 +96,7 @@ def _decisive(found: Interval, within: tuple[float, float] = (-np.inf, np.inf)) 
 
 
 def share_over(walks: Sequence[Walk], hits, replicates=None, level: float = LEVEL, **drawn) -> Interval:
-    """Share of walks that hit with its interval (`connectivity.share_interval`) over their endpoints and examples."""
+    """Share of walks that hit with its interval (`intervals.share_interval`) over their endpoints and examples."""
     return share_interval(hits, replicates, units=units_of(walks), level=level, **(drawn or {"nodes": nodes_of(walks)}))
 
 
@@ -369,18 +372,6 @@ def c13(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> 
     return judge("C13", *_smaller(*sides), controls_ok=controls_hold(walks), **_counts(kept))
 
 
-def difference(one: Interval, other: Interval) -> Interval:
-    """The interval of p - q from those of two shares, by Newcombe's hybrid score, which takes them as independent.
-
-    low = p - q - sqrt((p - p_low)^2 + (q_high - q)^2), and high likewise. Two shares of the same pairs mostly vary
-    together; then it is too wide, never too narrow. Source: Newcombe, Statistics in Medicine 17 (1998), method 10.
-    """
-    middle = one.estimate - other.estimate
-    down = np.hypot(one.estimate - one.low, other.high - other.estimate)
-    up = np.hypot(one.high - one.estimate, other.estimate - other.low)
-    return Interval(middle, float(max(middle - down, -1.0)), float(min(middle + up, 1.0)))
-
-
 def _differ(claim: str, walks: Sequence[Walk], other: tuple[str, str], level: float, eps: float) -> Verdict:
     """Judge how much more often another fit changes a pair's verdict than another seed of the same fit does."""
     rows = beside(walks, ("own", "bezier"), other, ("refit", "bezier"))
@@ -444,7 +435,6 @@ def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     return judge("C16", *found, controls_ok=retraining_control(walks), **_counts(ours))
 
 
-Test = Callable[..., Verdict]
 # claim -> the experiments (`experiments.ROUTES`) whose walks it is judged on, and its test
 TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "C1": (("02_seeds",), c1),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .connectivity import mcu
 from .errors import BadInput, choose
-from .profiles import ProfileOf
+from .measures.along import mcu
+from .measures.profiles import ProfileOf
 from .settings import Plan
 from .specs import Path, Profile
 from .study import Study

@@ -24,8 +24,8 @@ from .errors import BadInput, flag, path_of, shown
 from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .explorer_plots import view_figure
 from .files import BUILD, ROOT, write_file
-from .plots import encoded, label
-from .profiles import ProfileOf
+from .measures.drawing import encoded, label
+from .measures.profiles import ProfileOf
 from .settings import preset
 from .sources import ENDS, Numbers, Source, find, said, sources
 from .store import Store

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mcutils.profiles import PARTS, ProfileOf
+from mcutils.measures.profiles import PARTS, ProfileOf
 from mcutils.traces import SPLITS, Trace
 from mcutils.walks import Walk
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import mcutils as mc
-from mcutils.data.cues import SETS, counterfactual, cue_effects, places, planted
+from mcutils.data.cues import SETS, counterfactual, places, planted
 from mcutils.data.tasks import load_task
 from mcutils.errors import BadInput
+from mcutils.measures.cue_use import cue_effects
 from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import (
     Alike,

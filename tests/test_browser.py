@@ -20,7 +20,7 @@ import pytest
 
 import mcutils as mc
 from mcutils import experiments, sources
-from mcutils.metrics import measure, predictions
+from mcutils.measures.metrics import measure, predictions
 from mcutils.specs import key
 
 ROOT = Path(__file__).resolve().parent.parent

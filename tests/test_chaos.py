@@ -21,7 +21,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from mcutils.forms import suffix_of
-from mcutils.profiles import ProfileOf
+from mcutils.measures.profiles import ProfileOf
 from mcutils.runs import missing, run
 from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key

@@ -12,7 +12,7 @@ from mcutils import __main__ as cli
 from mcutils import reproduce as module
 from mcutils.claims import CLAIMS
 from mcutils.errors import BadInput
-from mcutils.metrics import METRICS
+from mcutils.measures.metrics import METRICS
 from mcutils.unlearning.methods import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,9 +13,9 @@ from synthetic import walk
 
 from mcutils import condition_plots as plots
 from mcutils import condition_tables as tables
-from mcutils import plots as basic
 from mcutils.errors import BadInput
-from mcutils.similarity import SIMILARITIES
+from mcutils.measures import drawing as basic
+from mcutils.measures.similarity import SIMILARITIES
 
 METHODS = [
     "gradient_ascent",

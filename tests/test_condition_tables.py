@@ -12,9 +12,9 @@ from synthetic import controls, walk
 
 from mcutils import condition_tables as tables
 from mcutils.conditions import CONDITIONS
-from mcutils.connectivity import mean_interval
-from mcutils.profiles import ProfileOf
-from mcutils.similarity import SIMILARITIES
+from mcutils.measures.intervals import mean_interval
+from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.similarity import SIMILARITIES
 from mcutils.verdicts import c4, c5, c7, nodes_of
 
 PAIRS = ((0, 42, 87), (0, 21, 100), (1, 42, 87))

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mcutils import condition_plots, metric_plots, plots, toy
+from mcutils import condition_plots, metric_plots, toy
+from mcutils.measures import drawing as plots
+from mcutils.measures.planes import Plane
+from mcutils.measures.similarity import SIMILARITIES
 from mcutils.metric_tables import FITS, INITS, OUTCOMES, PATHS, QUANTITIES, RETRAINED
-from mcutils.planes import Plane
-from mcutils.similarity import SIMILARITIES
 
 METHODS, KINDS, EPS = ["npo", "scrub"], ["linear", "bezier"], 0.25
 T = np.linspace(0, 1, 5)

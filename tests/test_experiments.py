@@ -16,7 +16,7 @@ from mcutils.curves import RECIPES
 from mcutils.data.tasks import FASHION_FULL_SHA256
 from mcutils.errors import BadInput
 from mcutils.experiments import EXPERIMENTS, ROUTES
-from mcutils.metrics import METRICS
+from mcutils.measures.metrics import METRICS
 from mcutils.specs import Alike, CueUse, Path, PlaneOf, Profile, TraceOf, Unlearned, is_arrays, key, kind_of, parents
 from mcutils.study import study
 from mcutils.upkeep import results

@@ -6,7 +6,7 @@ import synthetic
 
 from mcutils.explorer import View, scene
 from mcutils.explorer_plots import view_figure
-from mcutils.metrics import measure
+from mcutils.measures.metrics import measure
 from mcutils.sources import sources
 
 

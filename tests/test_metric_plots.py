@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from synthetic import RING, SEEDS, walk
 
-from mcutils import metric_plots, plots
+from mcutils import metric_plots
 from mcutils import metric_tables as tables
 from mcutils.claims import CLAIMS, judge
 from mcutils.errors import BadInput
-from mcutils.metrics import METRICS
-from mcutils.planes import Plane
-from mcutils.profiles import ProfileOf
+from mcutils.measures import drawing as plots
+from mcutils.measures.metrics import METRICS
+from mcutils.measures.planes import Plane
+from mcutils.measures.profiles import ProfileOf
 from mcutils.tables import excess_table
 
 METHODS = (

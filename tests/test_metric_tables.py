@@ -16,10 +16,11 @@ from mcutils import experiments
 from mcutils import metric_tables as tables
 from mcutils.claims import CLAIMS, Verdict, judge, ledger
 from mcutils.condition_tables import mean_of
-from mcutils.connectivity import mean_interval, percentile_interval, roughness
 from mcutils.errors import BadInput
-from mcutils.metrics import METRICS
-from mcutils.profiles import ProfileOf
+from mcutils.measures.along import roughness
+from mcutils.measures.intervals import mean_interval, percentile_interval
+from mcutils.measures.metrics import METRICS
+from mcutils.measures.profiles import ProfileOf
 from mcutils.verdicts import COPIES, DISTINCT, TESTS, best_inner, controls_hold, pattern_correlation, worst
 
 METHODS = ("npo", "scrub", "salun", "l1_sparse", "bad_teacher", "random_labels")
@@ -379,7 +380,7 @@ def test_barriers_to_retrained_models_stand_beside_those_of_retrained_pairs():
 
 def test_a_plane_s_models_in_nats_and_percent():
     at = {f"{q}_{s}": np.array([0.1, 0.2, 0.3]) for q in ("loss", "accuracy") for s in ("retain", "forget", "test")}
-    plane = mc.planes.Plane(T, T, {}, np.zeros((3, 2)), at, {})
+    plane = mc.measures.planes.Plane(T, T, {}, np.zeros((3, 2)), at, {})
     table = tables.planes_table({"npo": plane})
     assert table.loc[("npo", "unlearned")].to_list() == ["0.200", "20.0"] * 3
     assert table.index.get_level_values(1).to_list() == ["original", "unlearned", "retrained"]

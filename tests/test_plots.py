@@ -9,9 +9,9 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from mcutils import plots
-from mcutils.connectivity import excess
 from mcutils.errors import BadInput
+from mcutils.measures import drawing as plots
+from mcutils.measures.along import excess
 
 METHODS = ["finetune", "gradient_ascent", "gradient_difference", "npo", "scrub", "salun", "bad_teacher"]
 T = np.linspace(0, 1, 11)

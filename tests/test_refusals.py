@@ -7,9 +7,20 @@ import pytest
 import synthetic
 import torch
 
-from mcutils import connectivity as c
-from mcutils import metrics, planes, similarity
 from mcutils.errors import BadInput
+from mcutils.measures import connectivity as c
+from mcutils.measures import metrics, planes, similarity
+from mcutils.measures.along import (
+    barrier,
+    excess_variation,
+    forget_deficit,
+    mcu,
+    mcu_literal,
+    mcu_sweep,
+    roughness,
+    sign_changes,
+    surplus,
+)
 
 CURVE, MODEL, OTHER = synthetic.trace(5), synthetic.trace(seed=1, margin=5.0), synthetic.trace(seed=2, right=0.5)
 V, GRID = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.5, 1.0])
@@ -60,26 +71,26 @@ for bad in (True, 1.0, "1", 0.5, -1, 2**63, None):
 for bad in (np.nan, np.inf, 0, -1, True, "1", [0.4, 0.5], 1j, MODEL):
     case(f"gap={bad!r:.20}", lambda bad=bad: c.connectivity(CURVE, gap=bad))
 for bad in (np.nan, np.inf, 0, -1, True, "1", None, [1, "a"]):
-    case(f"gap={bad!r} of a sweep", lambda bad=bad: c.mcu_sweep(0.1, 0.1, bad, [0.1]))
+    case(f"gap={bad!r} of a sweep", lambda bad=bad: mcu_sweep(0.1, 0.1, bad, [0.1]))
 for bad in (np.nan, -0.1, True, "0.1", None, [0.1, -1], [0.1, "a"], {}):
-    case(f"eps={bad!r} of a sweep", lambda bad=bad: c.mcu_sweep(0.1, 0.1, 1.0, bad))
-    case(f"eps={bad!r} of MCU", lambda bad=bad: c.mcu(0.1, 0.1, bad, 0.1))
-    case(f"eps_forget={bad!r} of MCU", lambda bad=bad: c.mcu(0.1, 0.1, 0.1, bad))
+    case(f"eps={bad!r} of a sweep", lambda bad=bad: mcu_sweep(0.1, 0.1, 1.0, bad))
+    case(f"eps={bad!r} of MCU", lambda bad=bad: mcu(0.1, 0.1, bad, 0.1))
+    case(f"eps_forget={bad!r} of MCU", lambda bad=bad: mcu(0.1, 0.1, 0.1, bad))
 for bad in (True, "0.1", None, {}, [[0.1], [0.1, 0.2]]):
-    case(f"barrier {bad!r} of MCU", lambda bad=bad: c.mcu(bad, 0.1, 0.1, 0.1))
-    case(f"deficit {bad!r} of a sweep", lambda bad=bad: c.mcu_sweep(0.1, bad, 1.0, [0.1]))
+    case(f"barrier {bad!r} of MCU", lambda bad=bad: mcu(bad, 0.1, 0.1, 0.1))
+    case(f"deficit {bad!r} of a sweep", lambda bad=bad: mcu_sweep(0.1, bad, 1.0, [0.1]))
 for bad in (True, "abc", None, 1.0, [], [1.0, 2.0], [1j, 0, 1j], {}, [[1], [1, 2], [3]]):
-    for function in (c.barrier, c.forget_deficit, c.surplus, c.roughness):
+    for function in (barrier, forget_deficit, surplus, roughness):
         case(f"{function.__name__} of {bad!r}", lambda bad=bad, function=function: function(bad, GRID))
 for bad in (None, "abc", [0.0], [0, 0.5], [0, 0.7, 0.5, 1], [0, np.nan, 1], [0, True, "1"], 3, [0.1, 0.5, 1]):
-    case(f"t={bad!r}", lambda bad=bad: c.barrier(V, bad))
+    case(f"t={bad!r}", lambda bad=bad: barrier(V, bad))
 for bad in ([], "abc", None, 1.0):
-    case(f"variation of {bad!r}", lambda bad=bad: c.excess_variation(bad))
-    case(f"turns of {bad!r}", lambda bad=bad: c.sign_changes(bad))
+    case(f"variation of {bad!r}", lambda bad=bad: excess_variation(bad))
+    case(f"turns of {bad!r}", lambda bad=bad: sign_changes(bad))
 for bad in ("0.1", -1, [], None):
-    case(f"tol={bad!r}", lambda bad=bad: c.mcu_literal(V, V, GRID, bad))
+    case(f"tol={bad!r}", lambda bad=bad: mcu_literal(V, V, GRID, bad))
 for bad in ("0.1", -1, None):
-    case(f"noise={bad!r}", lambda bad=bad: c.sign_changes(V, bad))
+    case(f"noise={bad!r}", lambda bad=bad: sign_changes(V, bad))
 for bad in ("accuracy", 3, ["zrf", "nope"], [3], True, ["loss_test", None]):
     case(f"metric {bad!r}", lambda bad=bad: metrics.measure(CURVE, bad))
 for bad in ([MODEL], "retrained", 3, None, {"retrained": 3}, {"retrained": CURVE}, {"original": MODEL}, {}):
@@ -140,5 +151,5 @@ def test_logits_that_are_not_finite_are_measured_as_a_collapse_not_refused():
 
 def test_numbers_of_every_real_type_are_taken():
     for one in (1, 1.0, np.float32(1), np.int64(1)):
-        assert c.mcu(one / 20, 0, one / 10, one) and c.connectivity(CURVE, gap=one, n_boot=0).gap == 1
-    assert c.mcu([0.1, np.nan], 0, 0.2, np.inf).tolist() == [True, False]
+        assert mcu(one / 20, 0, one / 10, one) and c.connectivity(CURVE, gap=one, n_boot=0).gap == 1
+    assert mcu([0.1, np.nan], 0, 0.2, np.inf).tolist() == [True, False]

@@ -19,13 +19,14 @@ import torch
 from mcutils import engines
 from mcutils import runs as module
 from mcutils.curves import Curve, fit_curve, line
-from mcutils.data.cues import SETS, counterfactual, cue_use
+from mcutils.data.cues import SETS, counterfactual
 from mcutils.errors import BadInput
-from mcutils.planes import basis, plane, project
-from mcutils.profiles import ProfileOf
+from mcutils.measures.cue_use import cue_use
+from mcutils.measures.planes import basis, plane, project
+from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.similarity import SIMILARITIES, features
 from mcutils.runs import RunFailed, describe, ensure, missing, needed, run
 from mcutils.settings import MethodSettings, Plan
-from mcutils.similarity import SIMILARITIES, features
 from mcutils.specs import (
     Alike,
     CueUse,

@@ -6,7 +6,7 @@ import pytest
 import mcutils as mc
 from mcutils.experiments import EXPERIMENTS, quickstart, shipped
 from mcutils.files import ROOT
-from mcutils.metrics import accuracy, mean_loss
+from mcutils.measures.metrics import accuracy, mean_loss
 from mcutils.reproduce import SHIPPED
 from mcutils.runs import compute
 from mcutils.specs import Path, kind_of

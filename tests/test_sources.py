@@ -10,10 +10,10 @@ import synthetic
 
 import mcutils as mc
 from mcutils import experiments
-from mcutils.connectivity import excess
 from mcutils.errors import BadInput
-from mcutils.metrics import METRICS, measure, predictions, probabilities
-from mcutils.profiles import ProfileOf
+from mcutils.measures.along import excess
+from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
+from mcutils.measures.profiles import ProfileOf
 from mcutils.reproduce import SHIPPED
 from mcutils.sources import Numbers, forgotten, from_store, remembered, sources
 from mcutils.specs import key

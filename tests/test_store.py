@@ -21,9 +21,9 @@ from test_reading import ODD
 from mcutils import store as module
 from mcutils.curves import Curve, line
 from mcutils.errors import BadInput
+from mcutils.measures.planes import Plane
+from mcutils.measures.profiles import ProfileOf
 from mcutils.networks import network_for
-from mcutils.planes import Plane
-from mcutils.profiles import ProfileOf
 from mcutils.settings import MethodSettings, Plan
 from mcutils.specs import (
     Alike,

@@ -9,10 +9,12 @@ import pytest
 from synthetic import RING, T, controls, trace, walk
 
 from mcutils import search, tables
-from mcutils.claims import CLAIMS, TOLERANCE, Verdict, judge
-from mcutils.connectivity import excess, share_interval
+from mcutils.claims import CLAIMS, Verdict, judge
 from mcutils.errors import BadInput
-from mcutils.profiles import ProfileOf, profile
+from mcutils.measures.along import excess
+from mcutils.measures.connectivity import TOLERANCE
+from mcutils.measures.intervals import share_interval
+from mcutils.measures.profiles import ProfileOf, profile
 
 RIGHT = {"retain": 1.0, "forget": 1.0, "valid": 0.8, "test": 0.8}
 LOST = {**RIGHT, "forget": 0.8}

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
-from mcutils import plots, toy
-from mcutils.connectivity import barrier, chord, forget_deficit, mcu
+from mcutils import toy
 from mcutils.errors import BadInput
+from mcutils.measures import drawing as plots
+from mcutils.measures.along import barrier, chord, forget_deficit, mcu
 from mcutils.toy import Landscape
 
 PNG = b"\x89PNG\r\n\x1a\n"

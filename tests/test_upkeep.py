@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 from mcutils import specs as kinds
 from mcutils.errors import BadInput
 from mcutils.forms import outdated
+from mcutils.measures.profiles import ProfileOf
 from mcutils.networks import network_for
 from mcutils.planning import gathered
-from mcutils.profiles import ProfileOf
 from mcutils.settings import MethodSettings, Plan
 from mcutils.sources import from_store
 from mcutils.specs import (

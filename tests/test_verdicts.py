@@ -13,12 +13,13 @@ from scipy.stats import spearmanr
 from scipy.stats import t as student
 from synthetic import RING, T, controls, walk
 
-from mcutils.claims import CLAIMS, TOLERANCE
-from mcutils.connectivity import Interval, connectivity, share_explained, widened, wilson
+from mcutils.claims import CLAIMS
 from mcutils.errors import BadInput
 from mcutils.experiments import ROUTES
-from mcutils.metrics import METRICS
-from mcutils.profiles import ProfileOf
+from mcutils.measures.connectivity import TOLERANCE, connectivity
+from mcutils.measures.intervals import Interval, difference, share_explained, widened, wilson
+from mcutils.measures.metrics import METRICS
+from mcutils.measures.profiles import ProfileOf
 from mcutils.verdicts import (
     DISTINCT,
     TESTS,
@@ -34,7 +35,6 @@ from mcutils.verdicts import (
     changes,
     connected_share,
     controls_hold,
-    difference,
     joined,
     nonlinearity,
     pattern_correlation,

@@ -18,8 +18,8 @@ import mcutils as mc
 from mcutils import experiments, sources, widgets
 from mcutils.data.tasks import load_task
 from mcutils.errors import BadInput
-from mcutils.metrics import measure, predictions
-from mcutils.profiles import ProfileOf
+from mcutils.measures.metrics import measure, predictions
+from mcutils.measures.profiles import ProfileOf
 from mcutils.reproduce import SHIPPED
 from mcutils.specs import key, plain
 from mcutils.traces import Trace

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from synthetic import trace
 
-from mcutils.connectivity import SUMMARY, connectivity, forget_gap
 from mcutils.errors import BadInput
-from mcutils.metrics import METRICS, correct, measure
-from mcutils.profiles import PARTS, ProfileOf, closeness, profile
+from mcutils.measures.connectivity import SUMMARY, connectivity, forget_gap
+from mcutils.measures.metrics import METRICS, correct, measure
+from mcutils.measures.profiles import PARTS, ProfileOf, closeness, profile
 from mcutils.settings import Plan
 from mcutils.specs import Data, Original, Path, Profile, TraceOf, Untrained
 from mcutils.store import Store

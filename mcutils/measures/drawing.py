@@ -1,8 +1,7 @@
-"""Figures: one function per figure, tidy table or arrays in, matplotlib Figure out.
+"""Drawing: the style, colours, panels and legends that all figures share, and files of the same bytes.
 
-Tables are pandas DataFrames in long form; each function's docstring lists its columns. Accuracies are
-fractions (drawn in %), losses in nats, tolerances in units of the gap G = L_f(retrained) - L_f(original).
-Beyond means and ranges nothing is computed here: intervals come with the tables.
+Tables are pandas DataFrames in long form. Accuracies are fractions (drawn in %), losses in nats, tolerances in units of
+the gap G = L_f(retrained) - L_f(original). Beyond means and ranges no figure computes anything.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .connectivity import excess
-from .errors import BadInput
-from .files import write_file
+from ..errors import BadInput
+from ..files import write_file
+from .along import excess
 from .metrics import SCORES, gap_to_retrained
 
 # Okabe & Ito: told apart with any colour vision.

@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..errors import BadInput, choose
+from ..plugins import packaged
+from ..reading import LARGEST_ARRAYS, load_arrays, writing
+from ..traces import Trace
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
-from .errors import BadInput, choose
 from .metrics import METRICS, REFERENCES, correct, measure
-from .plugins import packaged
-from .reading import LARGEST_ARRAYS, load_arrays, writing
-from .traces import Trace
 
 
 @dataclass(frozen=True)

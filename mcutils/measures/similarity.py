@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..curves import weights_at
+from ..data.tasks import Task
+from ..errors import BadInput, choose, number, seed_of, shown, whole
+from ..traces import BATCH, Trace, check_same_examples
+from ..unlearning.endpoints import Endpoint
+from ..weights import Weights, check_same_shape, cosine, memory_format, module_of
 from . import metrics
-from .curves import weights_at
-from .data.tasks import Task
-from .errors import BadInput, choose, number, seed_of, shown, whole
 from .metrics import check_trace
-from .traces import BATCH, Trace, check_same_examples
-from .unlearning.endpoints import Endpoint
-from .weights import Weights, check_same_shape, cosine, memory_format, module_of
 
 READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FEATURES_LAST = (nn.Linear, nn.LayerNorm)  # layers whose inputs hold the features in the last axis, not the second

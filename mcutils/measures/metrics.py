@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .errors import BadInput, choose, seed_of, shown, whole
-from .traces import SPLITS, Trace
+from ..errors import BadInput, choose, seed_of, shown, whole
+from ..traces import SPLITS, Trace
 
 NO_REFERENCES: Mapping[str, Trace] = MappingProxyType({})
 REFERENCES = {

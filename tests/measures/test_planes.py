@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mcutils.curves import Curve, line, points_of
 from mcutils.errors import BadInput
-from mcutils.metrics import accuracy, mean_loss
+from mcutils.measures.metrics import accuracy, mean_loss
+from mcutils.measures.planes import Plane, _Places, basis, grid, plane, project
 from mcutils.models.vision import build
-from mcutils.planes import Plane, _Places, basis, grid, plane, project
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import trace
 from mcutils.unlearning.endpoints import unlearn

@@ -8,9 +8,30 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from mcutils import connectivity as c
 from mcutils.errors import BadInput
-from mcutils.metrics import per_example_loss
+from mcutils.measures import connectivity as c
+from mcutils.measures.along import (
+    barrier,
+    excess,
+    excess_variation,
+    forget_deficit,
+    mcu,
+    mcu_literal,
+    mcu_sweep,
+    roughness,
+    sign_changes,
+    surplus,
+    two_sided,
+)
+from mcutils.measures.intervals import (
+    Interval,
+    bootstrap_mean,
+    disjoint_pairs,
+    fraction_interval,
+    share_explained,
+    wilson,
+)
+from mcutils.measures.metrics import per_example_loss
 from mcutils.traces import Trace
 
 LAW = settings(deadline=None, derandomize=True)  # a slow machine and a lucky draw change nothing
@@ -38,8 +59,8 @@ def make_trace(points=7, seed=0, sizes=(60, 50, 20, 40), classes=4, signal=3.0):
 @given(CURVE, NUMBER, NUMBER)
 def test_barrier_ignores_an_affine_function_of_t(v, a, b):
     shifted = v + a + b * GRID
-    assert c.barrier(shifted, GRID) == pytest.approx(c.barrier(v, GRID), abs=1e-12)
-    assert c.forget_deficit(shifted, GRID) == pytest.approx(c.forget_deficit(v, GRID), abs=1e-12)
+    assert barrier(shifted, GRID) == pytest.approx(barrier(v, GRID), abs=1e-12)
+    assert forget_deficit(shifted, GRID) == pytest.approx(forget_deficit(v, GRID), abs=1e-12)
 
 
 @LAW
@@ -48,94 +69,94 @@ def test_a_convex_curve_has_no_barrier(bends, a, b):
     convex = a + b * GRID
     for knot, bend in zip(GRID[1:-1], bends, strict=True):
         convex = convex + bend * np.maximum(GRID - knot, 0)
-    assert 0 <= c.barrier(convex, GRID) <= 1e-12
-    assert c.surplus(convex, GRID) <= 1e-12
+    assert 0 <= barrier(convex, GRID) <= 1e-12
+    assert surplus(convex, GRID) <= 1e-12
 
 
 @LAW
 @given(CURVE)
 def test_deficit_is_the_barrier_of_the_negative(v):
-    assert c.forget_deficit(v, GRID) == c.barrier(-v, GRID) >= 0
-    assert c.excess(v, GRID)[0] == 0 == c.excess(v, GRID)[-1]
-    assert 0 <= c.surplus(v, GRID) <= c.barrier(v, GRID) + 1e-12
+    assert forget_deficit(v, GRID) == barrier(-v, GRID) >= 0
+    assert excess(v, GRID)[0] == 0 == excess(v, GRID)[-1]
+    assert 0 <= surplus(v, GRID) <= barrier(v, GRID) + 1e-12
 
 
 @LAW
 @given(CURVE, CURVE, st.floats(0.1, 5), arrays(np.float64, 6, elements=st.floats(0, 20)))
 def test_mcu_is_monotone_in_eps_and_matches_the_inequalities(retain, forget, gap, eps):
     eps = np.sort(eps)
-    b, d = c.barrier(retain, GRID), c.forget_deficit(forget, GRID)
-    holds = c.mcu_sweep(b, d, gap, eps)
+    b, d = barrier(retain, GRID), forget_deficit(forget, GRID)
+    holds = mcu_sweep(b, d, gap, eps)
     assert holds.shape == (6,) and (np.diff(holds.astype(int)) >= 0).all()
     for e, h in zip(eps, holds, strict=True):
         chord = [(1 - GRID) * v[0] + GRID * v[-1] for v in (retain, forget)]
         brute = (retain - chord[0] <= e * gap).all() and (forget - chord[1] >= -e * gap).all()
-        assert h == brute == c.mcu(b, d, e * gap, e * gap)
-    assert c.mcu_literal(retain, forget, GRID, tol=30.0)
+        assert h == brute == mcu(b, d, e * gap, e * gap)
+    assert mcu_literal(retain, forget, GRID, tol=30.0)
 
 
 def test_literal_inequalities():
     straight = 0.1 + 0.7 * GRID
     bump = GRID * (1 - GRID)
-    assert c.mcu_literal(straight, straight, GRID)
-    assert c.mcu_literal(straight - bump, straight + bump, GRID)
-    assert not c.mcu_literal(straight + bump, straight, GRID)
-    assert not c.mcu_literal(straight, straight - bump, GRID)
-    assert c.mcu_literal(straight + bump, straight - bump, GRID, tol=0.25)
-    assert not c.mcu_literal(straight + bump, straight - bump, GRID, tol=0.24)
-    assert not c.mcu_literal(np.where(GRID == 0.5, np.inf, straight), straight, GRID)
+    assert mcu_literal(straight, straight, GRID)
+    assert mcu_literal(straight - bump, straight + bump, GRID)
+    assert not mcu_literal(straight + bump, straight, GRID)
+    assert not mcu_literal(straight, straight - bump, GRID)
+    assert mcu_literal(straight + bump, straight - bump, GRID, tol=0.25)
+    assert not mcu_literal(straight + bump, straight - bump, GRID, tol=0.24)
+    assert not mcu_literal(np.where(GRID == 0.5, np.inf, straight), straight, GRID)
 
 
 def test_closed_forms_of_a_parabola():
     t = np.linspace(0, 1, 101)
     v = 2 + t + 4 * t * (1 - t)
-    assert c.barrier(v, t) == pytest.approx(1)
-    assert c.forget_deficit(v, t) == 0
-    assert c.surplus(v, t) == pytest.approx(4 / 6, rel=1e-3)
-    assert c.roughness(v, t) == pytest.approx(64)
+    assert barrier(v, t) == pytest.approx(1)
+    assert forget_deficit(v, t) == 0
+    assert surplus(v, t) == pytest.approx(4 / 6, rel=1e-3)
+    assert roughness(v, t) == pytest.approx(64)
     # v' = 5 - 8 t: up to t = 5/8, then down.
     up = 5 * 0.62 - 4 * 0.62**2
-    assert c.excess_variation(v) == pytest.approx(2 * (up - 1), abs=1e-3)
-    assert c.two_sided(v, 2.5) == pytest.approx(max(v.max() - 2.5, 0.5))
+    assert excess_variation(v) == pytest.approx(2 * (up - 1), abs=1e-3)
+    assert two_sided(v, 2.5) == pytest.approx(max(v.max() - 2.5, 0.5))
 
 
 def test_roughness_does_not_depend_on_the_grid():
     uneven = np.sort(np.r_[0, np.random.default_rng(0).random(40), 1])
     for t in (np.linspace(0, 1, 16), np.linspace(0, 1, 61), uneven):
-        assert c.roughness(3 * t**2 + t, t) == pytest.approx(36)
-    assert c.roughness(np.array([1.0, 5.0]), np.array([0.0, 1.0])) == 0
+        assert roughness(3 * t**2 + t, t) == pytest.approx(36)
+    assert roughness(np.array([1.0, 5.0]), np.array([0.0, 1.0])) == 0
 
 
 @LAW
 @given(CURVE)
 def test_variation_and_turns_against_plain_loops(v):
     total = sum(abs(b - a) for a, b in zip(v[:-1], v[1:], strict=True))
-    assert c.excess_variation(v) == pytest.approx(max(total - abs(v[-1] - v[0]), 0), abs=1e-12)
+    assert excess_variation(v) == pytest.approx(max(total - abs(v[-1] - v[0]), 0), abs=1e-12)
     moves = [np.sign(b - a) for a, b in zip(v[:-1], v[1:], strict=True) if b != a]
-    assert c.sign_changes(v) == sum(a != b for a, b in zip(moves[:-1], moves[1:], strict=True))
-    assert c.excess_variation(np.sort(v)) == pytest.approx(0, abs=1e-12) and c.sign_changes(np.sort(v)) == 0
+    assert sign_changes(v) == sum(a != b for a, b in zip(moves[:-1], moves[1:], strict=True))
+    assert excess_variation(np.sort(v)) == pytest.approx(0, abs=1e-12) and sign_changes(np.sort(v)) == 0
 
 
 def test_turns_ignore_swings_within_the_noise():
     wave = np.array([0, 1, 0.9, 2, 0, 0.05, -0.1, 3])
-    assert c.sign_changes(wave) == 6
-    assert c.sign_changes(wave, 0.2) == 2
-    assert c.sign_changes(wave, 10) == 0
+    assert sign_changes(wave) == 6
+    assert sign_changes(wave, 0.2) == 2
+    assert sign_changes(wave, 10) == 0
     stacked = np.stack([wave, -wave, wave * 0], axis=1)
-    np.testing.assert_array_equal(c.sign_changes(stacked, 0.2), [2, 2, 0])
+    np.testing.assert_array_equal(sign_changes(stacked, 0.2), [2, 2, 0])
 
 
 def test_measures_take_replicates_along_a_further_axis():
     v = np.random.default_rng(0).normal(size=(T, 5, 2))
     for function in (
-        lambda x: c.barrier(x, GRID),
-        lambda x: c.forget_deficit(x, GRID),
-        lambda x: c.surplus(x, GRID),
-        lambda x: c.roughness(x, GRID),
-        c.excess_variation,
-        c.sign_changes,
-        lambda x: c.two_sided(x, 0.3),
-        lambda x: c.mcu_literal(x, x, GRID),
+        lambda x: barrier(x, GRID),
+        lambda x: forget_deficit(x, GRID),
+        lambda x: surplus(x, GRID),
+        lambda x: roughness(x, GRID),
+        excess_variation,
+        sign_changes,
+        lambda x: two_sided(x, 0.3),
+        lambda x: mcu_literal(x, x, GRID),
     ):
         whole = function(v)
         assert whole.shape == (5, 2)
@@ -144,7 +165,7 @@ def test_measures_take_replicates_along_a_further_axis():
 
 def test_sweep_broadcasts_a_gap_per_pair():
     b, d, gap = np.array([0.1, 0.2, np.nan]), np.array([0.0, 0.1, 0.0]), np.array([1.0, 0.5, 1.0])
-    np.testing.assert_array_equal(c.mcu_sweep(b, d, gap, [0.1, 0.3, 0.4]), [[1, 0, 0], [1, 0, 0], [1, 1, 0]])
+    np.testing.assert_array_equal(mcu_sweep(b, d, gap, [0.1, 0.3, 0.4]), [[1, 0, 0], [1, 0, 0], [1, 1, 0]])
 
 
 def test_connectivity_matches_the_plain_functions():
@@ -156,17 +177,17 @@ def test_connectivity_matches_the_plain_functions():
     result = c.connectivity(trace, retrained=retrained, original=original, n_boot=50)
     losses = {s: per_example_loss(trace, s).mean(1) for s in trace.logits}
     errors = {s: 1 - (trace.logits[s].argmax(-1) == trace.labels[s]).mean(1) for s in trace.logits}
-    assert result["barrier_retain"] == c.barrier(losses["retain"], trace.t)
-    assert result["deficit_forget"] == c.forget_deficit(losses["forget"], trace.t)
-    assert result["barrier_test_accuracy"] == pytest.approx(c.barrier(errors["test"], trace.t), abs=1e-15)
-    assert result["roughness_forget"] == c.roughness(losses["forget"], trace.t)
+    assert result["barrier_retain"] == barrier(losses["retain"], trace.t)
+    assert result["deficit_forget"] == forget_deficit(losses["forget"], trace.t)
+    assert result["barrier_test_accuracy"] == pytest.approx(barrier(errors["test"], trace.t), abs=1e-15)
+    assert result["roughness_forget"] == roughness(losses["forget"], trace.t)
     level = per_example_loss(retrained, "forget").mean()
     assert result["two_sided_forget"] == pytest.approx(abs(losses["forget"] - level).max())
     assert result.gap == pytest.approx(level - per_example_loss(original, "forget").mean())
     worst = max(result["barrier_retain"], result["deficit_forget"])
     assert result["mcu_nats"] == worst and result["mcu_eps"] == pytest.approx(worst / result.gap)
     assert result.mcu(worst) and not result.mcu(worst * 0.999)
-    assert result["literal"] == c.mcu_literal(losses["retain"], losses["forget"], trace.t)
+    assert result["literal"] == mcu_literal(losses["retain"], losses["forget"], trace.t)
     np.testing.assert_array_equal(result.curves["loss_retain"], losses["retain"])
     for name in result.measures:
         assert result.replicates[name].shape == (50,) and np.isfinite(result.replicates[name]).all()
@@ -187,7 +208,7 @@ def test_bootstrap_matches_resampling_the_examples():
     for b in range(20):
         rows = np.repeat(np.arange(60), counts[b])
         resampled = per_example_loss(trace, "retain")[:, rows].mean(1)
-        assert result.replicates["barrier_retain"][b] == pytest.approx(c.barrier(resampled, trace.t), abs=1e-12)
+        assert result.replicates["barrier_retain"][b] == pytest.approx(barrier(resampled, trace.t), abs=1e-12)
 
 
 def test_resamples_are_shared_between_curves_and_kept_apart_between_splits():
@@ -256,9 +277,9 @@ def test_bad_input_is_one_clear_sentence():
         c.connectivity(single)
     for t in ([0, 0.5], [0, 0.7, 0.5, 1], [[0, 1]], [0.1, 1], [0, np.nan, 1]):
         with pytest.raises(BadInput, match="increasing values from 0 to 1"):
-            c.barrier(np.zeros(len(t)), t)
+            barrier(np.zeros(len(t)), t)
     with pytest.raises(BadInput, match="values have 3 points along the curve and t has 9"):
-        c.barrier(np.zeros(3), GRID)
+        barrier(np.zeros(3), GRID)
     for gap in (0.0, -0.1, np.nan):
         with pytest.raises(BadInput, match="must be positive"):
             c.connectivity(trace, gap=gap)
@@ -272,11 +293,11 @@ def test_bad_input_is_one_clear_sentence():
     with pytest.raises(BadInput, match="lacks the splits forget, test"):
         c.connectivity(partial)
     with pytest.raises(BadInput, match="replicates must be"):
-        c.bootstrap_mean([1.0, 2.0], replicates=np.zeros((3, 5)))
+        bootstrap_mean([1.0, 2.0], replicates=np.zeros((3, 5)))
     with pytest.raises(BadInput, match=r"shape \(2, 2\)"):
-        c.bootstrap_mean([1.0, 2.0], nodes=[1, 2])
+        bootstrap_mean([1.0, 2.0], nodes=[1, 2])
     with pytest.raises(BadInput, match="true or false"):
-        c.fraction_interval([0.5, 1.0])
+        fraction_interval([0.5, 1.0])
 
 
 # Intervals over units
@@ -284,7 +305,7 @@ def test_bad_input_is_one_clear_sentence():
 
 def coverage(draw, truth, repeats=200):
     """Share of simulated data sets whose interval holds the truth; draw() gives the arguments."""
-    found = [c.bootstrap_mean(n_boot=400, seed=k, **draw()) for k in range(repeats)]
+    found = [bootstrap_mean(n_boot=400, seed=k, **draw()) for k in range(repeats)]
     return np.mean([i.low <= truth <= i.high for i in found])
 
 
@@ -330,63 +351,63 @@ def test_coverage_with_examples_shared_by_all_units():
 
 
 def test_degenerate_samples_never_fail():
-    assert c.bootstrap_mean([2.0]) == (2, 2, 2)
-    assert c.bootstrap_mean([3.0] * 4) == (3, 3, 3)
-    assert np.isnan(c.bootstrap_mean([])).all() and np.isnan(c.bootstrap_mean([np.nan])).all()
-    assert c.bootstrap_mean([2.0, np.nan]) == (2, 2, 2)
-    assert c.bootstrap_mean([1.0, 3.0]) == (2, 1, 3)
-    one = c.bootstrap_mean([2.0], replicates=[np.linspace(1, 3, 201)])
+    assert bootstrap_mean([2.0]) == (2, 2, 2)
+    assert bootstrap_mean([3.0] * 4) == (3, 3, 3)
+    assert np.isnan(bootstrap_mean([])).all() and np.isnan(bootstrap_mean([np.nan])).all()
+    assert bootstrap_mean([2.0, np.nan]) == (2, 2, 2)
+    assert bootstrap_mean([1.0, 3.0]) == (2, 1, 3)
+    one = bootstrap_mean([2.0], replicates=[np.linspace(1, 3, 201)])
     assert one.estimate == 2 and 1 <= one.low < 1.1 and 2.9 < one.high <= 3
-    assert c.bootstrap_mean([2.0], replicates=np.zeros((1, 0))) == (2, 2, 2)
-    assert c.bootstrap_mean([2.0, 3.0], nodes=[[0, 1], [0, 2]]).low >= 2
-    assert c.bootstrap_mean([2.0], nodes=[["a", "b"]], clusters=["x"]) == (2, 2, 2)
-    assert c.bootstrap_mean([1.0, 2.0, 3.0], clusters=[7, 7, 7]) == c.bootstrap_mean([1.0, 2.0, 3.0])
+    assert bootstrap_mean([2.0], replicates=np.zeros((1, 0))) == (2, 2, 2)
+    assert bootstrap_mean([2.0, 3.0], nodes=[[0, 1], [0, 2]]).low >= 2
+    assert bootstrap_mean([2.0], nodes=[["a", "b"]], clusters=["x"]) == (2, 2, 2)
+    assert bootstrap_mean([1.0, 2.0, 3.0], clusters=[7, 7, 7]) == bootstrap_mean([1.0, 2.0, 3.0])
 
 
 def test_pairs_without_a_common_endpoint_are_plain_units():
     values = np.random.default_rng(0).normal(size=5)
     nodes = np.arange(10).reshape(5, 2)
-    assert c.bootstrap_mean(values, nodes=nodes) == c.bootstrap_mean(values)
+    assert bootstrap_mean(values, nodes=nodes) == bootstrap_mean(values)
 
 
 def test_intervals_are_reproducible_and_sit_around_the_estimate():
     values = np.random.default_rng(0).exponential(size=8)
-    first = c.bootstrap_mean(values, seed=1)
-    assert first == c.bootstrap_mean(values, seed=1) != c.bootstrap_mean(values, seed=2)
+    first = bootstrap_mean(values, seed=1)
+    assert first == bootstrap_mean(values, seed=1) != bootstrap_mean(values, seed=2)
     assert first.estimate == values.mean() and first.low < first.estimate < first.high
-    narrow = c.bootstrap_mean(values, seed=1, level=0.5)
+    narrow = bootstrap_mean(values, seed=1, level=0.5)
     assert first.low < narrow.low and narrow.high < first.high
 
 
 def test_below_has_three_answers():
-    interval = c.Interval(0.2, 0.1, 0.3)
+    interval = Interval(0.2, 0.1, 0.3)
     assert interval.below(0.3) is True and interval.below(0.05) is False and interval.below(0.2) is None
 
 
 def test_wilson_matches_scipy():
     for k, n in ((0, 5), (3, 10), (10, 10)):
         expected = stats.binomtest(k, n).proportion_ci(method="wilson")
-        assert c.wilson(k / n, n) == pytest.approx((expected.low, expected.high))
+        assert wilson(k / n, n) == pytest.approx((expected.low, expected.high))
 
 
 def test_fractions():
     hits = np.array([True] * 7 + [False] * 3)
-    found = c.fraction_interval(hits, n_boot=20000)
+    found = fraction_interval(hits, n_boot=20000)
     # For independent units the effective number is their number, up to bootstrap noise.
-    assert found == pytest.approx((0.7, *c.wilson(0.7, 10)), abs=0.01)
-    assert c.fraction_interval([True] * 10) == pytest.approx((1.0, *c.wilson(1, 10)))
-    assert c.fraction_interval([False] * 4) == pytest.approx((0.0, *c.wilson(0, 4)))
+    assert found == pytest.approx((0.7, *wilson(0.7, 10)), abs=0.01)
+    assert fraction_interval([True] * 10) == pytest.approx((1.0, *wilson(1, 10)))
+    assert fraction_interval([False] * 4) == pytest.approx((0.0, *wilson(0, 4)))
     pairs = list(combinations(range(5), 2))
     two = [0] * 10 + [1] * 10
-    assert c.fraction_interval([True] * 10, nodes=pairs).low == pytest.approx(c.wilson(1, 5)[0])
-    assert c.fraction_interval([True] * 20, clusters=two).low == pytest.approx(c.wilson(1, 2)[0])
-    assert c.fraction_interval([True] * 20, clusters=[3] * 20).low == pytest.approx(c.wilson(1, 20)[0])
-    both = c.fraction_interval([True] * 20, nodes=pairs * 2, clusters=two)
-    assert both.low == pytest.approx(c.wilson(1, 10)[0])
-    wider = c.fraction_interval(hits, nodes=pairs)
+    assert fraction_interval([True] * 10, nodes=pairs).low == pytest.approx(wilson(1, 5)[0])
+    assert fraction_interval([True] * 20, clusters=two).low == pytest.approx(wilson(1, 2)[0])
+    assert fraction_interval([True] * 20, clusters=[3] * 20).low == pytest.approx(wilson(1, 20)[0])
+    both = fraction_interval([True] * 20, nodes=pairs * 2, clusters=two)
+    assert both.low == pytest.approx(wilson(1, 10)[0])
+    wider = fraction_interval(hits, nodes=pairs)
     assert wider.estimate == 0.7 and wider.low < found.low and wider.high > found.high
-    assert c.fraction_interval([True], replicates=[[True, False] * 50]).low == 0
-    assert np.isnan(c.fraction_interval([])).all()
+    assert fraction_interval([True], replicates=[[True, False] * 50]).low == 0
+    assert np.isnan(fraction_interval([])).all()
 
 
 @pytest.mark.parametrize("p", [0.5, 0.8, 0.95])
@@ -396,9 +417,9 @@ def test_coverage_of_fractions(p):
     level = stats.norm.ppf(p) * np.sqrt(3)
     within = {"units": 0, "pairs": 0}
     for k in range(200):
-        units = c.fraction_interval(generator.random(10) < p, n_boot=300, seed=k)
+        units = fraction_interval(generator.random(10) < p, n_boot=300, seed=k)
         scores = generator.normal(size=5)[pairs].sum(1) + generator.normal(size=10)
-        shared = c.fraction_interval(scores < level, nodes=pairs, n_boot=300, seed=k)
+        shared = fraction_interval(scores < level, nodes=pairs, n_boot=300, seed=k)
         within["units"] += units.low <= p <= units.high
         within["pairs"] += shared.low <= p <= shared.high
     assert min(within.values()) / 200 >= 0.85
@@ -408,20 +429,20 @@ def test_share_explained_against_the_f_statistic():
     generator = np.random.default_rng(0)
     groups = np.repeat(["a", "b", "c"], 6)
     values = generator.normal(size=18) + (groups == "b")
-    eta2, p = c.share_explained(values, groups, n_perm=4000)
+    eta2, p = share_explained(values, groups, n_perm=4000)
     f, p_f = stats.f_oneway(*[values[groups == g] for g in "abc"])
     assert eta2 == pytest.approx(2 * f / (2 * f + 15))
     assert p == pytest.approx(p_f, abs=0.03)
-    assert c.share_explained(values, groups) == c.share_explained(values, groups)
+    assert share_explained(values, groups) == share_explained(values, groups)
 
 
 def test_share_explained_extremes():
-    assert c.share_explained([1.0] * 6, list("aabbcc")) == (0, 1)
-    assert c.share_explained([1.0, 2.0, 3.0], list("aaa")) == (0, 1)
-    eta2, p = c.share_explained(np.repeat([0.0, 5.0], 20), np.repeat([0, 1], 20), n_perm=500)
+    assert share_explained([1.0] * 6, list("aabbcc")) == (0, 1)
+    assert share_explained([1.0, 2.0, 3.0], list("aaa")) == (0, 1)
+    eta2, p = share_explained(np.repeat([0.0, 5.0], 20), np.repeat([0, 1], 20), n_perm=500)
     assert eta2 == pytest.approx(1) and p == pytest.approx(1 / 501)
-    assert np.isnan(c.share_explained([np.nan], ["a"])).all()
-    assert c.share_explained([np.nan, 1.0, 1.0], ["a", "a", "b"]) == (0, 1)
+    assert np.isnan(share_explained([np.nan], ["a"])).all()
+    assert share_explained([np.nan, 1.0, 1.0], ["a", "a", "b"]) == (0, 1)
 
 
 def test_permutation_test_keeps_its_level_for_pairs():
@@ -432,7 +453,7 @@ def test_permutation_test_keeps_its_level_for_pairs():
     for k in range(150):
         values = np.concatenate([generator.normal(size=5)[pairs].sum(1) for _ in range(6)])
         for use in below:
-            below[use] += c.share_explained(values, groups, nodes=nodes if use else None, n_perm=200, seed=k).p <= 0.05
+            below[use] += share_explained(values, groups, nodes=nodes if use else None, n_perm=200, seed=k).p <= 0.05
     assert below[True] / 150 <= 0.10
     assert below[False] / 150 > 0.30
 
@@ -441,7 +462,7 @@ def test_permutation_test_keeps_its_level_for_pairs():
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12), st.integers(0, 3))
 def test_disjoint_pairs_share_no_endpoint_and_are_maximal(pairs, seed):
     assume(all(a != b for a, b in pairs))
-    chosen = c.disjoint_pairs(pairs, seed=seed)
+    chosen = disjoint_pairs(pairs, seed=seed)
     ends = [end for row in chosen for end in pairs[row]]
     assert len(ends) == len(set(ends)) and len(chosen) >= 1
     assert all(set(pair) & set(ends) for pair in pairs)

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .curves import Curve, points_of, weights_at
-from .data.tasks import Task
-from .errors import BadInput, number, shown, whole
+from ..curves import Curve, points_of, weights_at
+from ..data.tasks import Task
+from ..errors import BadInput, number, shown, whole
+from ..reading import LARGEST_ARRAYS, load_arrays, writing
+from ..traces import trace
+from ..unlearning.endpoints import Endpoint, fingerprint
+from ..weights import Weights, check_same_shape, flatten, mix
 from .metrics import accuracy, mean_loss
-from .reading import LARGEST_ARRAYS, load_arrays, writing
-from .traces import trace
-from .unlearning.endpoints import Endpoint, fingerprint
-from .weights import Weights, check_same_shape, flatten, mix
 
 SPLITS = ("retain", "forget", "test")
 

@@ -7,8 +7,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr, softmax
 from sklearn.metrics import log_loss, roc_auc_score
 
-from mcutils import metrics
 from mcutils.errors import BadInput
+from mcutils.measures import metrics
 from mcutils.traces import SPLITS, Trace
 
 LAW = settings(deadline=None, derandomize=True)  # a slow machine and a lucky draw change nothing

@@ -15,8 +15,7 @@ from synthetic import trace
 from torch import nn
 
 from mcutils.errors import BadInput
-from mcutils.models.vision import build
-from mcutils.similarity import (
+from mcutils.measures.similarity import (
     SIMILARITIES,
     cka,
     cka_unbiased,
@@ -27,6 +26,7 @@ from mcutils.similarity import (
     matrix,
     point_of,
 )
+from mcutils.models.vision import build
 from mcutils.weights import weights_of
 
 BY_NEED = {n: [s for s in SIMILARITIES.values() if s.needs == n] for n in ("traces", "features", "weights")}

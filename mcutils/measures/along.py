@@ -1,0 +1,185 @@
+"""Numbers along a curve: chord, excess, barrier, deficit, MCU(eps) and smoothness of values v(t); arrays only.
+
+For values v(t) on a grid from t = 0 to t = 1 the chord is c(t) = (1 - t) v(0) + t v(1), and every curve is compared
+with its chord: the retain loss should not rise above it, the forget loss should not fall below it. Value arrays are
+(T, ...), the curve first, so that a whole set of bootstrap replicates is one call.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import BadInput, number, shown
+
+
+def chord(values: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Straight line (T, ...) between the first and last values, on a grid t (T,) from 0 to 1."""
+    values, t = _on_grid(values, t)
+    t = t.reshape(-1, *[1] * (values.ndim - 1))
+    with np.errstate(invalid="ignore"):
+        return (1 - t) * values[:1] + t * values[-1:]
+
+
+def excess(values: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """values - chord (T, ...); exactly 0 at both ends."""
+    with np.errstate(invalid="ignore"):
+        return _floats("values", values) - chord(values, t)
+
+
+def barrier(values: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Barrier max_t [v(t) - c(t)] (...): 0 for a convex curve, and never negative since the ends count."""
+    return excess(values, t).max(axis=0)
+
+
+def forget_deficit(values: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Deficit max_t [c(t) - v(t)] (...): how far a forget loss falls below its chord."""
+    return (0.0 - excess(values, t)).max(axis=0)
+
+
+def surplus(values: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Mean of the positive part of the excess, int max(0, v - c) dt (...), by the trapezoid rule."""
+    above = np.maximum(excess(values, t), 0)
+    return np.tensordot(np.diff(check_grid(t)), (above[1:] + above[:-1]) / 2, axes=1)
+
+
+def rounding(values: np.ndarray) -> np.ndarray:
+    """What rounding may add to a difference between a curve (T, ...) and its chord: 1e-12 of its largest value."""
+    return 1e-12 * np.abs(values).max(axis=0, initial=0.0)
+
+
+def mcu_literal(retain: np.ndarray, forget: np.ndarray, t: np.ndarray, tol: float = 0.0) -> np.ndarray:
+    """Whether the paper's two inequalities hold at every t: L_r <= c_r + tol and L_f >= c_f - tol (...).
+
+    `rounding` is always forgiven, so that an exactly straight curve passes; a curve that is not finite never does.
+    """
+    retain, forget = _floats("retain", retain), _floats("forget", forget)
+    tol = number("tol", tol, 0)
+    slack_retain, slack_forget = tol + rounding(retain), tol + rounding(forget)
+    holds = (barrier(retain, t) <= slack_retain) & (forget_deficit(forget, t) <= slack_forget)
+    return holds & np.isfinite(slack_retain) & np.isfinite(slack_forget)
+
+
+def mcu(retain_barrier, forget_deficit, eps_retain, eps_forget) -> np.ndarray:
+    """MCU(eps): retain barrier <= eps_retain and forget deficit <= eps_forget; a nan never connects."""
+    within = [
+        _floats(name, value) <= _tolerance(of, eps)
+        for name, value, of, eps in (
+            ("retain_barrier", retain_barrier, "eps_retain", eps_retain),
+            ("forget_deficit", forget_deficit, "eps_forget", eps_forget),
+        )
+    ]
+    return within[0] & within[1]
+
+
+def mcu_sweep(retain_barrier, forget_deficit, gap, eps) -> np.ndarray:
+    """MCU(eps * gap) for each eps: (E, ...) bool, never decreasing along E when eps increases.
+
+    Args:
+        retain_barrier, forget_deficit: (...) in nats.
+        gap: the unit G = L_f(retrained) - L_f(original) in nats, a number or (...), positive.
+        eps: (E,) tolerances in units of G.
+    """
+    unit = np.asarray(check_gap(gap))
+    retain_barrier, forget_deficit = (
+        _floats("retain_barrier", retain_barrier),
+        _floats("forget_deficit", forget_deficit),
+    )
+    inner = np.broadcast(retain_barrier, forget_deficit, unit).ndim
+    tolerance = _tolerance("eps", eps).reshape(-1, *[1] * inner) * unit
+    return mcu(retain_barrier, forget_deficit, tolerance, tolerance)
+
+
+def excess_variation(values: np.ndarray) -> np.ndarray:
+    """Total variation minus net change, sum |v_i+1 - v_i| - |v_T - v_1| (...): 0 for a monotone curve."""
+    values = _curve(values)
+    return np.maximum(np.abs(np.diff(values, axis=0)).sum(axis=0) - np.abs(values[-1] - values[0]), 0)
+
+
+def roughness(values: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Mean squared second difference (...) per squared grid step, so that grids of different T compare.
+
+    mean_i [(s_i+1 - s_i) / h_i]^2 with slopes s_i = (v_i - v_i-1) / (t_i - t_i-1) and
+    h_i = (t_i+1 - t_i-1) / 2, which tends to the mean of v''(t)^2. 0 for two points.
+    """
+    values, t = _on_grid(values, t)
+    if len(t) < 3:
+        return np.zeros(values.shape[1:])
+    shape = (-1, *[1] * (values.ndim - 1))
+    slope = np.diff(values, axis=0) / np.diff(t).reshape(shape)
+    return ((np.diff(slope, axis=0) / ((t[2:] - t[:-2]) / 2).reshape(shape)) ** 2).mean(axis=0)
+
+
+def sign_changes(values: np.ndarray, noise: float | np.ndarray = 0.0) -> np.ndarray:
+    """Number of turning points (...) of a curve, ignoring swings of at most ``noise``.
+
+    A turn is counted when the curve comes back from its latest extreme by more than ``noise``; the first
+    direction is set by the first move larger than ``noise``.
+    """
+    values, noise = _curve(values), _floats("noise", noise)
+    if (noise < 0).any():  # that of a curve that is not finite is nan
+        raise BadInput(f"noise must be at least 0, got {shown(noise)}.")
+    low, high = values[0].copy(), values[0].copy()
+    direction, turns = np.zeros(values.shape[1:], dtype=int), np.zeros(values.shape[1:], dtype=int)
+    for v in values[1:]:
+        low, high = np.minimum(low, v), np.maximum(high, v)
+        up, down = (v - low > noise) & (direction <= 0), (high - v > noise) & (direction >= 0)
+        turns += (up & (direction < 0)) | (down & (direction > 0))
+        direction = np.where(up, 1, np.where(down, -1, direction))
+        low, high = np.where(up | down, v, low), np.where(up | down, v, high)
+    return turns
+
+
+def two_sided(values: np.ndarray, level: float | np.ndarray) -> np.ndarray:
+    """Largest distance to the retrained model, max_t |v(t) - level| (...), in the units of the values."""
+    return np.abs(_curve(values) - _floats("level", level)).max(axis=0)
+
+
+def check_grid(t) -> np.ndarray:
+    """Return t as float64 (T,), or raise BadInput unless it increases from 0 to 1."""
+    t = _floats("t", t)
+    if t.ndim != 1 or len(t) < 2 or t[0] != 0 or t[-1] != 1 or not (np.diff(t) > 0).all():
+        given = " ".join(np.array2string(t, threshold=6, precision=3).split())
+        raise BadInput(f"t must be at least two increasing values from 0 to 1; given {given}.")
+    return t
+
+
+def check_gap(gap):
+    """Return the gap, or raise BadInput unless it is positive and finite."""
+    values = _floats("the gap", gap)
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        given = " ".join(str(gap).split())
+        raise BadInput(f"the gap L_f(retrained) - L_f(original) must be positive, or nothing is forgotten: {given}.")
+    return gap
+
+
+def _floats(name: str, values) -> np.ndarray:
+    """Real numbers as a float64 array, or raise BadInput; True and False are none."""
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        found = np.empty(0, dtype=object)
+    if found.dtype.kind not in "iuf":
+        raise BadInput(f"{name} must be real numbers, got {shown(values)}.")
+    return found.astype(np.float64)
+
+
+def _curve(values) -> np.ndarray:
+    values = _floats("values", values)
+    if values.ndim == 0 or len(values) == 0:
+        raise BadInput(f"values must hold a point of a curve or more along the first axis, got shape {values.shape}.")
+    return values
+
+
+def _on_grid(values, t) -> tuple[np.ndarray, np.ndarray]:
+    values, t = _curve(values), check_grid(t)
+    if len(values) != len(t):
+        raise BadInput(f"values have {len(values)} points along the curve and t has {len(t)}; they must be equal.")
+    return values, t
+
+
+def _tolerance(name: str, eps) -> np.ndarray:
+    """A tolerance, numbers of at least 0, as an array, or raise BadInput."""
+    found = _floats(name, eps)
+    if not (found >= 0).all():
+        raise BadInput(f"{name} must be at least 0, got {shown(eps)}.")
+    return found

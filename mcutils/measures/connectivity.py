@@ -1,0 +1,275 @@
+"""Connectivity of a traced curve: its measures in one object, with replicates over examples; arrays only.
+
+The paper states two inequalities and no tolerance, so the measures here are this companion's (`along`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from numbers import Real
+from zlib import crc32
+
+import numpy as np
+
+from ..errors import BadInput, choose, number, seed_of, share, whole
+from ..traces import Trace
+from .along import (
+    barrier,
+    check_gap,
+    check_grid,
+    excess,
+    excess_variation,
+    forget_deficit,
+    mcu,
+    mcu_literal,
+    roughness,
+    sign_changes,
+    surplus,
+    two_sided,
+)
+from .intervals import LEVEL, Interval, percentile_interval
+from .metrics import check_trace, correct, per_example_loss
+
+TOLERANCE = 0.1  # eps of MCU(eps), in units of G
+MEASURES = {
+    "barrier": "largest rise above the chord",
+    "deficit": "largest dip below the chord",
+    "surplus": "mean rise above the chord over the path",
+    "shortfall": "mean dip below the chord over the path",
+    "variation": "total variation minus net change",
+    "roughness": "mean squared second derivative in t",
+    "turns": "turning points above the noise",
+    "two_sided": "largest distance to the retrained model",
+    "literal": "1 if the paper's two inequalities hold at every t",
+    "mcu_nats": "smallest tolerance at which MCU holds, in nats",
+    "mcu_eps": "smallest tolerance at which MCU holds, in units of the gap G",
+    "mcu_accuracy": "smallest tolerance at which MCU holds, in accuracy",
+}
+SUMMARY = tuple(
+    "barrier_retain deficit_forget barrier_test two_sided_forget mcu_nats mcu_eps literal"
+    " barrier_retain_accuracy deficit_forget_accuracy barrier_test_accuracy".split()
+)
+# How smooth the path is; shown beside `SUMMARY`, whose replicates profiles keep.
+SMOOTHNESS = tuple(f"{measure}_{split}" for measure in ("variation", "roughness") for split in ("retain", "forget"))
+
+
+def forget_gap(retrained: Trace, original: Trace) -> float:
+    """Unit of the tolerances, G = L_f(retrained) - L_f(original) in nats, from traces of single models."""
+    levels = []
+    for name, one in (("retrained", retrained), ("original", original)):
+        if len(check_trace(one, name).t) != 1:
+            raise BadInput(f"{name} holds {len(one.t)} points of a curve; the gap is taken between two models (T = 1).")
+        levels.append(float(per_example_loss(one, "forget").mean()))
+    return float(check_gap(levels[0] - levels[1]))
+
+
+def collapsed(trace: Trace, margin: float = 0.1) -> tuple[str, ...]:
+    """Reasons to exclude a curve (or a model) because an endpoint collapsed; empty when both are sound.
+
+    An endpoint has collapsed when a mean loss is not finite, or its test accuracy is at most
+    1/K + margin (1 - 1/K), that is within a tenth of the way from chance to perfect.
+    """
+    reasons, margin = [], share("margin", margin, zero=True, one=True)
+    check_trace(trace)
+    losses = {split: per_example_loss(trace, split).mean(axis=1) for split in trace.logits}
+    accuracy, chance = correct(trace, "test").mean(axis=1), 1 / trace.logits["test"].shape[-1]
+    for end in sorted({0, len(trace.t) - 1}):
+        where = f"t = {float(trace.t[end]):g}"
+        bad = [split for split, values in losses.items() if not np.isfinite(values[end])]
+        if bad:
+            reasons.append(f"{where}: the {', '.join(bad)} loss is not finite")
+        if accuracy[end] <= chance + margin * (1 - chance):
+            reasons.append(f"{where}: test accuracy {accuracy[end]:.3f} is near chance ({chance:.3f})")
+    return tuple(reasons)
+
+
+@dataclass(frozen=True, repr=False)
+class Connectivity:
+    """Every measure of one curve.
+
+    ``curves[name]`` (T,) and ``bands[name]`` (2, T) hold loss_<split> in nats and accuracy_<split>;
+    ``measures[name]`` the point estimates and ``replicates[name]`` (n_boot,) their bootstrap over examples.
+    Names are ``<measure>_<split>`` for the loss and ``<measure>_<split>_accuracy`` for the error rate
+    (1 - accuracy, so that a rise is bad for both); `MEASURES` explains them. ``collapsed`` lists reasons to
+    exclude the curve.
+    """
+
+    t: np.ndarray
+    curves: Mapping[str, np.ndarray]
+    bands: Mapping[str, np.ndarray]
+    measures: Mapping[str, float]
+    replicates: Mapping[str, np.ndarray]
+    gap: float | None = None
+    collapsed: tuple[str, ...] = ()
+    meta: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> float:
+        return self.measures[choose("measure", name, self.measures)]
+
+    def interval(self, name: str, level: float = LEVEL) -> Interval:
+        """Percentile interval of a measure over examples (one curve, so no variation between seeds).
+
+        A maximum over t is biased upwards by noise, and so is its bootstrap: read it as conservative. Without
+        replicates the bounds are nan.
+        """
+        replicates, level = self.replicates.get(name, ()), share("level", level)
+        if len(replicates) == 0:
+            return Interval(self[name], np.nan, np.nan)
+        return percentile_interval(self[name], replicates, level)
+
+    def mcu(self, eps_retain: float, eps_forget: float | None = None) -> bool:
+        """Whether MCU(eps) holds, tolerances in nats; one number serves both sides."""
+        eps_forget = eps_retain if eps_forget is None else eps_forget
+        return bool(mcu(self["barrier_retain"], self["deficit_forget"], eps_retain, eps_forget))
+
+    def table(self, names=None):
+        """The measures as a pandas DataFrame: measure, estimate, low, high, meaning."""
+        import pandas as pd
+
+        names = list(self.measures) if names is None else [names] if isinstance(names, str) else names
+        rows = [(name, *self.interval(name), meaning(name)) for name in names]
+        return pd.DataFrame(rows, columns=["measure", "estimate", "low", "high", "meaning"])
+
+    def __repr__(self) -> str:
+        lines = [f"Connectivity on {len(self.t)} points (95 % intervals over examples)"]
+        for name in self._shown():
+            estimate, low, high = self.interval(name)
+            interval = f"[{low:.4f}, {high:.4f}]" if np.isfinite((low, high)).all() else ""
+            lines.append(f"  {name:<24} {estimate:.4f}  {interval:<18} {meaning(name)}")
+        return "\n".join([*lines, *(f"  excluded: {reason}" for reason in self.collapsed)])
+
+    def _shown(self) -> list[str]:
+        return [name for name in (*SUMMARY, *SMOOTHNESS) if name in self.measures]
+
+    def _repr_html_(self) -> str:
+        table = self.table(self._shown())
+        return table.to_html(index=False, float_format="{:.4f}".format) + "".join(
+            f"<p>excluded: {reason}</p>" for reason in self.collapsed
+        )
+
+
+def meaning(name: str) -> str:
+    """One phrase on a measure's name, with its split and unit."""
+    if name in MEASURES:
+        return MEASURES[name]
+    measure = next(m for m in MEASURES if name.startswith(f"{m}_"))
+    split = name.removeprefix(f"{measure}_").removesuffix("_accuracy")
+    return f"{MEASURES[measure]}, {split} {'error rate' if name.endswith('_accuracy') else 'loss'}"
+
+
+def connectivity(
+    trace: Trace,
+    *,
+    gap: float | None = None,
+    retrained: Trace | None = None,
+    original: Trace | None = None,
+    n_boot: int = 200,
+    seed: int = 0,
+) -> Connectivity:
+    """Measure a curve's connectivity with a bootstrap over examples.
+
+    Each split is resampled once per replicate, with the same draws for the same seed, split and number of
+    examples, so replicates of two curves evaluated on one task can be subtracted pairwise.
+
+    Args:
+        trace: a curve, t from 0 to 1.
+        gap: G = L_f(retrained) - L_f(original) in nats, or give both traces; it is not resampled.
+        retrained, original: single-model traces on the same examples; the first adds the two-sided measures.
+        n_boot: replicates, 0 for none.
+        seed: of the resampling.
+
+    Raises:
+        BadInput for a single model, a grid that does not run from 0 to 1, a gap that is not positive.
+    """
+    t = check_grid(check_trace(trace).t)
+    n_boot, seed = whole("n_boot", n_boot, 0, 100_000), seed_of(seed)
+    for name, one in (("retrained", retrained), ("original", original)):
+        if one is not None:
+            check_trace(one, name)
+    missing = {"retain", "forget", "test"} - set(trace.logits)
+    if missing:
+        raise BadInput(f"the trace lacks the splits {', '.join(sorted(missing))}, which connectivity needs.")
+    if gap is None and retrained is not None and original is not None:
+        gap = forget_gap(retrained, original)
+    elif gap is not None:
+        gap = float(check_gap(gap if isinstance(gap, Real) else number("the gap", gap)))
+    curves, bands, point, boots = {}, {}, {}, {}
+    values: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for split in trace.logits:
+        examples = {"loss": per_example_loss(trace, split), "accuracy": correct(trace, split)}
+        weights = resamples(split, examples["loss"].shape[1], n_boot, seed)
+        for kind, per_example in examples.items():
+            name = f"{kind}_{split}"
+            curves[name] = per_example.mean(axis=1)
+            replicates = per_example.astype(np.float64) @ weights.T
+            bands[name] = band(curves[name], replicates)
+            sampled = curves[name], replicates
+            values[name] = sampled if kind == "loss" else (1 - sampled[0], 1 - sampled[1])
+
+    def add(name, function, *arguments):
+        # Each argument is a pair (curve, its replicates along a further axis); a collapsed model yields nan.
+        curve_values, sampled_values = zip(*arguments, strict=True)
+        with np.errstate(invalid="ignore"):
+            point[name] = float(function(*curve_values))
+            boots[name] = np.asarray(function(*sampled_values), dtype=np.float64)
+
+    for name, pair in values.items():
+        kind, split = name.split("_", 1)
+        suffix = split if kind == "loss" else f"{split}_accuracy"
+        noise = noise_level(pair[1], t)
+        add(f"barrier_{suffix}", lambda v: barrier(v, t), pair)
+        add(f"deficit_{suffix}", lambda v: forget_deficit(v, t), pair)
+        add(f"surplus_{suffix}", lambda v: surplus(v, t), pair)
+        add(f"shortfall_{suffix}", lambda v: surplus(-v, t), pair)
+        add(f"variation_{suffix}", excess_variation, pair)
+        add(f"roughness_{suffix}", lambda v: roughness(v, t), pair)
+        add(f"turns_{suffix}", lambda v, noise=noise: sign_changes(v, noise), pair)
+        if retrained is not None and split == "forget":
+            add(f"two_sided_{suffix}", two_sided, pair, _level(retrained, trace, kind, n_boot, seed))
+    losses = values["loss_retain"], values["loss_forget"]
+    errors = values["accuracy_retain"], values["accuracy_forget"]
+    add("literal", lambda r, f: mcu_literal(r, f, t), *losses)
+    add("mcu_nats", lambda r, f: np.maximum(barrier(r, t), forget_deficit(f, t)), *losses)
+    if gap is not None:
+        add("mcu_eps", lambda r, f: np.maximum(barrier(r, t), forget_deficit(f, t)) / gap, *losses)
+    add("mcu_accuracy", lambda r, f: np.maximum(barrier(r, t), forget_deficit(f, t)), *errors)
+    return Connectivity(t, curves, bands, point, boots, gap, collapsed(trace), dict(trace.meta))
+
+
+def _level(retrained: Trace, trace: Trace, kind: str, n_boot: int, seed: int):
+    """The retrained model's forget loss or error rate, and its replicates on the trace's own resamples."""
+    if len(retrained.t) != 1 or not np.array_equal(retrained.index["forget"], trace.index["forget"]):
+        raise BadInput("retrained must be one model (T = 1) on the same forget examples as the trace.")
+    values = per_example_loss(retrained, "forget")[0] if kind == "loss" else 1.0 - correct(retrained, "forget")[0]
+    return values.mean(), resamples("forget", len(values), n_boot, seed) @ values
+
+
+@lru_cache(maxsize=8)
+def resamples(split: str, n: int, n_boot: int, seed: int) -> np.ndarray:
+    """Bootstrap weights (n_boot, n) of a split's examples: multinomial counts over n, each row summing to 1.
+
+    Fixed by the split's name, n and the seed; read-only, so that the cache stays intact.
+    """
+    generator = np.random.default_rng([seed, n, crc32(split.encode())])
+    weights = np.zeros((n_boot, n))
+    for row in weights:
+        row += np.bincount(generator.integers(0, n, n), minlength=n)
+    weights /= n
+    weights.flags.writeable = False
+    return weights
+
+
+def band(values: np.ndarray, replicates: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Pointwise percentile band (2, T) of values (T,) from replicates (T, n_boot); the values if none."""
+    if replicates.shape[-1] == 0:
+        return np.stack([values, values])
+    return np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=-1)
+
+
+def noise_level(replicates: np.ndarray, t: np.ndarray) -> float:
+    """Noise of a curve's shape in the units of its values: 1.96 median_t sd of the replicates' excess."""
+    if replicates.shape[-1] < 2 or len(t) < 3:
+        return 0.0
+    return float(1.96 * np.median(excess(replicates, t)[1:-1].std(axis=-1)))
