@@ -1,15 +1,15 @@
 """A runnable companion to "Understanding Machine Unlearning Through the Lens of Mode Connectivity" (Cheng & Amiri)."""
 
-from . import extensions as extensions
 from .curves import Curve, fit_curve, line
 from .data.own import task
 from .data.tasks import Task, load_task
+from .engine import extensions as extensions
+from .engine.shipped import load
+from .engine.study import study
 from .errors import BadInput
 from .measures.connectivity import connectivity
 from .measures.metrics import measure
 from .plugins import load_plugins, register
-from .shipped import load
-from .study import study
 from .traces import Trace, trace
 from .training import train
 from .unlearning.endpoints import Endpoint, retrain, unlearn

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .engines import answer_seconds, check_engine, cluster_settings, worker_count
+from .engine.cluster import answer_seconds, check_engine, cluster_settings, worker_count
 from .errors import BadInput, choose, shown
 from .files import file_at, folder_at, place, switched
 

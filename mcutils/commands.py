@@ -12,16 +12,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .engines import MOST, cores
+from .engine.cluster import MOST, cores
+from .engine.planning import plan, plan_text
+from .engine.runs import RunFailed, missing
+from .engine.specs import Spec
+from .engine.store import DENIED
+from .engine.study import Study, store_folder, study
+from .engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
 from .errors import BadInput, choose, path_of
 from .files import BUILD, counted, file_at, folder_at, switched
-from .planning import plan, plan_text
 from .reproduce import DEFAULT, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
-from .runs import RunFailed, missing
-from .specs import Spec
-from .store import DENIED
-from .study import Study, store_folder, study
-from .upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
 
 
 def layers(folder: Path, fresh: bool = False) -> list[Path]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .conditions import CONDITIONS
 from .data.cues import REPLACED
+from .engine.conditions import CONDITIONS
 from .measures.along import barrier, excess, forget_deficit
 from .measures.connectivity import TOLERANCE
 from .measures.intervals import Interval, mean_interval, percentile_interval

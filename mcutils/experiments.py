@@ -11,8 +11,8 @@ from itertools import combinations
 from typing import Any
 
 from .curves import RECIPES
-from .specs import Alike, CueUse, Original, PlaneOf, Spec, is_line, key, parents
-from .study import Study
+from .engine.specs import Alike, CueUse, Original, PlaneOf, Spec, is_line, key, parents
+from .engine.study import Study
 from .walks import Route, condition_routes, control_routes, independent, ring, ring_pairs
 
 CURRICULA_SHOWN = ("none", "superloss", "superloss_authors")

@@ -15,13 +15,13 @@ import numpy as np
 
 from .claims import CLAIMS, Verdict, judge, ledger
 from .condition_tables import grouped, spread
+from .engine.study import Study
 from .errors import BadInput, number
 from .experiments import EXPERIMENTS, ROUTES, references
 from .measures.along import excess, excess_variation, roughness
 from .measures.connectivity import TOLERANCE
 from .measures.intervals import LEVEL, Interval, mean_interval, percentile_interval, share_interval
 from .measures.metrics import METRICS
-from .study import Study
 from .verdicts import (
     COPIES,
     FAILED,

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from .claims import changes, markdown_table, read_ledger, short_table, update_between
-from .engines import MOST, check_engine
+from .engine.cluster import MOST, check_engine
+from .engine.study import store_folder, study
+from .engine.upkeep import mend
 from .errors import BadInput, path_of, seed_of
 from .files import BUILD, DATA, ROOT, counted, write_file
 from .settings import preset
-from .study import store_folder, study
-from .upkeep import mend
 
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = DATA / "store"
@@ -179,9 +179,9 @@ def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]
     print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(order.notebooks)}")
     if order.names or order.notebooks != NOTEBOOKS:
         return
+    from .engine.planning import gathered, read_timings, updated, write_timings
+    from .engine.upkeep import notes, pack
     from .experiments import archives, shipped
-    from .planning import gathered, read_timings, updated, write_timings
-    from .upkeep import notes, pack
 
     bench = study(order.preset_name, store=str(order.results), fresh=order.fresh)
     more = shipped(bench)

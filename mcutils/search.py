@@ -23,11 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .engine.specs import Unlearned
+from .engine.study import Study, study
 from .errors import BadInput, choose
 from .files import DATA
 from .settings import FOLDER, MethodSettings, Plan, method_settings
-from .specs import Unlearned
-from .study import Study, study
 
 SEEDS = (7, 8)  # never those of the studies
 BASE = {"steps": 100}

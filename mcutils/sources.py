@@ -21,8 +21,12 @@ import numpy as np
 from . import reading
 from .data import own as own_data
 from .data.tasks import FINGERPRINTS, Task, load_task
+from .engine.forms import limit_of, outdated
+from .engine.specs import VERSIONS, Data, key, kind_of, plain
+from .engine.store import UNREADABLE, Store, fault
+from .engine.study import Study
+from .engine.upkeep import notes
 from .errors import BadInput, choose, number, path_of, shown
-from .forms import limit_of, outdated
 from .measures.along import check_gap, excess, rounding
 from .measures.connectivity import Connectivity, connectivity, forget_gap
 from .measures.drawing import label
@@ -30,11 +34,7 @@ from .measures.metrics import METRICS, measure, probabilities
 from .measures.planes import Plane
 from .measures.profiles import ProfileOf
 from .settings import Preset, curve_plan, method_settings, preset, presets, settings_name
-from .specs import VERSIONS, Data, key, kind_of, plain
-from .store import UNREADABLE, Store, fault
-from .study import Study
 from .traces import SPLITS, Trace, check_same_examples
-from .upkeep import notes
 
 MAKE_TRACE = "study.run([study.trace(path)])"
 ENDS = ("method", "curriculum", "optimiser", "seed")
@@ -697,4 +697,4 @@ def _plane(path: Mapping[str, Any], planes: Iterable[Mapping[str, Any]]) -> tupl
     if path["kind"] != "linear" and path["control_points"] != 1:
         return f"a {path['kind']} with {path['control_points']} control points lies in no plane"
     through = "its ends" if path["kind"] == "linear" else "its ends and its control point"
-    return f"no plane through {through} is stored; mcutils.specs.PlaneOf computes one in a minute or two"
+    return f"no plane through {through} is stored; mcutils.engine.specs.PlaneOf computes one in a minute or two"

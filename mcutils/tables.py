@@ -9,6 +9,7 @@ import numpy as np
 
 from .claims import CLAIMS, Verdict
 from .data.tasks import Task
+from .engine.study import Study
 from .errors import BadInput
 from .measures.along import excess
 from .measures.connectivity import TOLERANCE
@@ -16,7 +17,6 @@ from .measures.intervals import mean_interval
 from .measures.metrics import SCORES, gap_to_retrained, tow
 from .measures.profiles import ProfileOf
 from .settings import Plan
-from .study import Study
 from .verdicts import nodes_of, share_over, units_of, worst
 from .walks import Walk
 

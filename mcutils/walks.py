@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from .engine.specs import Path, Profile
+from .engine.study import Study
 from .errors import BadInput, choose
 from .measures.along import mcu
 from .measures.profiles import ProfileOf
 from .settings import Plan
-from .specs import Path, Profile
-from .study import Study
 
 TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 

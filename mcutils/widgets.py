@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from .data.tasks import Task
+from .engine.store import Store
+from .engine.study import Study, store_folder
 from .errors import BadInput, flag, path_of, shown
 from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .explorer_plots import view_figure
@@ -28,8 +30,6 @@ from .measures.drawing import encoded, label
 from .measures.profiles import ProfileOf
 from .settings import preset
 from .sources import ENDS, Numbers, Source, find, said, sources
-from .store import Store
-from .study import Study, store_folder
 from .traces import SPLITS, Trace
 
 ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS)

@@ -10,10 +10,7 @@ import torch
 import mcutils as mc
 from mcutils.data.cues import SETS, counterfactual, places, planted
 from mcutils.data.tasks import load_task
-from mcutils.errors import BadInput
-from mcutils.measures.cue_use import cue_effects
-from mcutils.settings import MethodSettings, Plan
-from mcutils.specs import (
+from mcutils.engine.specs import (
     Alike,
     CueUse,
     Data,
@@ -27,6 +24,9 @@ from mcutils.specs import (
     Untrained,
     key,
 )
+from mcutils.errors import BadInput
+from mcutils.measures.cue_use import cue_effects
+from mcutils.settings import MethodSettings, Plan
 
 NO_SEED = (True, 1.0, 0.5, "1", None, -1, 2**63, [1], np.float64(1), torch.tensor(1))
 NO_SHARE = (0, 1, -0.1, 1.5, True, "0.1", float("nan"), [0.1], np.bool_(True))

@@ -20,8 +20,8 @@ import pytest
 
 import mcutils as mc
 from mcutils import experiments, sources
+from mcutils.engine.specs import key
 from mcutils.measures.metrics import measure, predictions
-from mcutils.specs import key
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = ROOT / "build" / "browser"

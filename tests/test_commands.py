@@ -10,17 +10,18 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from mcutils import commands, planning, specs
+from mcutils import commands
 from mcutils.__main__ import main
 from mcutils.data.tasks import DATASETS
+from mcutils.engine import planning, specs
+from mcutils.engine.runs import missing, run
+from mcutils.engine.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key, plain
+from mcutils.engine.store import Store
+from mcutils.engine.study import study
+from mcutils.engine.upkeep import notes, results
 from mcutils.errors import BadInput
 from mcutils.experiments import EXPERIMENTS
-from mcutils.runs import missing, run
 from mcutils.settings import MethodSettings, Plan, _say_untuned
-from mcutils.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key, plain
-from mcutils.store import Store
-from mcutils.study import study
-from mcutils.upkeep import notes, results
 
 ROOT = FilePath(__file__).resolve().parent.parent
 DATA, STEPS = Data("digits", 240, 60), Plan(steps=2, batch_size=16, forget_batch_size=16)
@@ -364,7 +365,7 @@ def test_show_says_which_results_a_figure_shows(figure, ask, folder, tmp_path):
 
 
 def test_plan_says_what_there_is_to_do_and_computes_nothing(ask, small, folder, monkeypatch, tmp_path):
-    monkeypatch.setattr("mcutils.runs.compute", lambda *_: pytest.fail("it computed"))
+    monkeypatch.setattr("mcutils.engine.runs.compute", lambda *_: pytest.fail("it computed"))
     code, out, err = ask("plan", "00", "--preset", "smoke", "--store", "none")
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -428,7 +429,7 @@ def test_run_computes_once_and_says_so(ask, small, tmp_path):
 def test_run_uses_what_is_shipped_unless_it_is_to_start_afresh(ask, small, full, monkeypatch, tmp_path):
     monkeypatch.delenv("MCUTILS_FRESH")
     monkeypatch.setattr(
-        import_module("mcutils.study"), "DATA", tmp_path / "data"
+        import_module("mcutils.engine.study"), "DATA", tmp_path / "data"
     )  # the package gives this name to a function
     (tmp_path / "data").mkdir()
     copy(full, tmp_path / "data" / "store")

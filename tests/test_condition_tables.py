@@ -11,7 +11,7 @@ from scipy.stats import t
 from synthetic import controls, walk
 
 from mcutils import condition_tables as tables
-from mcutils.conditions import CONDITIONS
+from mcutils.engine.conditions import CONDITIONS
 from mcutils.measures.intervals import mean_interval
 from mcutils.measures.profiles import ProfileOf
 from mcutils.measures.similarity import SIMILARITIES

@@ -10,16 +10,29 @@ import numpy as np
 import pytest
 from synthetic import walk
 
-from mcutils import experiments, specs
-from mcutils.conditions import CONDITIONS
+from mcutils import experiments
 from mcutils.curves import RECIPES
 from mcutils.data.tasks import FASHION_FULL_SHA256
+from mcutils.engine import specs
+from mcutils.engine.conditions import CONDITIONS
+from mcutils.engine.specs import (
+    Alike,
+    CueUse,
+    Path,
+    PlaneOf,
+    Profile,
+    TraceOf,
+    Unlearned,
+    is_arrays,
+    key,
+    kind_of,
+    parents,
+)
+from mcutils.engine.study import study
+from mcutils.engine.upkeep import results
 from mcutils.errors import BadInput
 from mcutils.experiments import EXPERIMENTS, ROUTES
 from mcutils.measures.metrics import METRICS
-from mcutils.specs import Alike, CueUse, Path, PlaneOf, Profile, TraceOf, Unlearned, is_arrays, key, kind_of, parents
-from mcutils.study import study
-from mcutils.upkeep import results
 from mcutils.verdicts import TESTS, controls_hold, retraining_control
 from mcutils.walks import Walk
 

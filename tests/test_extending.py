@@ -53,8 +53,8 @@ def tiny_squares():
 '''
 STUDY = """
 import sys, mcutils as mc
-from mcutils.planning import plan
-from mcutils.specs import metric_of
+from mcutils.engine.planning import plan
+from mcutils.engine.specs import metric_of
 engine, store = sys.argv[1:]
 study = mc.study("smoke", store, fresh=True, dataset="{dataset}", train_size=200, test_size=60, seeds=(1, 2), points=3)
 a, b = study.grid(method=["{method}"], seed=[1, 2])

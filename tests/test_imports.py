@@ -66,3 +66,4 @@ def test_importing_the_package_loads_nothing_heavy():
     loaded = {module.split(".")[0] for module in done.stdout.split()}
     assert "mcutils" in loaded
     assert not loaded & (HEAVY - {"tqdm"}), "import mcutils must stay light"
+    assert "mcutils.paper" not in done.stdout.split(), "general code needs nothing of the paper's"

@@ -9,6 +9,7 @@ from synthetic import trace
 
 from mcutils import search, settings
 from mcutils.descent import SCHEDULES
+from mcutils.engine.specs import Data, Original, Retrained
 from mcutils.errors import BadInput
 from mcutils.search import (
     COLUMNS,
@@ -31,7 +32,6 @@ from mcutils.search import (
     write_settings,
 )
 from mcutils.settings import MethodSettings, Plan, method_settings, preset, presets
-from mcutils.specs import Data, Original, Retrained
 from mcutils.unlearning.methods import METHODS
 
 COMMITTED = "fashion-mnist.convnet"

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 import mcutils as mc
+from mcutils.engine.runs import compute
+from mcutils.engine.specs import Path, kind_of
+from mcutils.engine.store import Store, versions
+from mcutils.engine.upkeep import verify
 from mcutils.experiments import EXPERIMENTS, quickstart, shipped
 from mcutils.files import ROOT
 from mcutils.measures.metrics import accuracy, mean_loss
 from mcutils.reproduce import SHIPPED
-from mcutils.runs import compute
-from mcutils.specs import Path, kind_of
-from mcutils.store import Store, versions
 from mcutils.traces import Trace
-from mcutils.upkeep import verify
 from mcutils.weights import flatten
 
 LIMIT = 40e6  # bytes of data/ in all

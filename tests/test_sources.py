@@ -10,14 +10,14 @@ import synthetic
 
 import mcutils as mc
 from mcutils import experiments
+from mcutils.engine.specs import key
+from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
 from mcutils.measures.profiles import ProfileOf
 from mcutils.reproduce import SHIPPED
 from mcutils.sources import Numbers, forgotten, from_store, remembered, sources
-from mcutils.specs import key
-from mcutils.store import Store
 from mcutils.traces import Trace
 
 

@@ -8,9 +8,9 @@ import pytest
 from synthetic import RING, SEEDS, walk
 
 import mcutils as mc
-from mcutils.conditions import CONDITIONS
+from mcutils.engine.conditions import CONDITIONS
+from mcutils.engine.specs import is_line
 from mcutils.errors import BadInput
-from mcutils.specs import is_line
 from mcutils.walks import TWIN, Route, Walk, condition_routes, control_routes, independent, ring, ring_pairs, walk_all
 
 

@@ -17,11 +17,11 @@ from test_explorer import rows
 import mcutils as mc
 from mcutils import experiments, sources, widgets
 from mcutils.data.tasks import load_task
+from mcutils.engine.specs import key, plain
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import measure, predictions
 from mcutils.measures.profiles import ProfileOf
 from mcutils.reproduce import SHIPPED
-from mcutils.specs import key, plain
 from mcutils.traces import Trace
 from mcutils.walks import walk_all
 

@@ -14,10 +14,10 @@ import pytest
 from distributed.utils import get_ip
 
 import mcutils as mc
-from mcutils import engines
-from mcutils.engines import connect, resources
+from mcutils.engine import cluster as engines
+from mcutils.engine.cluster import connect, resources
+from mcutils.engine.upkeep import verify
 from mcutils.errors import BadInput
-from mcutils.upkeep import verify
 
 
 def slurm_ready() -> str:

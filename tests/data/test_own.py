@@ -13,14 +13,14 @@ from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 import mcutils as mc
-from mcutils import specs
 from mcutils.data import own as own_data
 from mcutils.data.own import ALIVE, checksum_of, find, forgetting, keep, look_in, task
 from mcutils.data.tasks import Task, content_hash, fingerprint, load_task
+from mcutils.engine import specs
+from mcutils.engine.specs import Data, Original, Path, TraceOf, Unlearned, key, key_of, plain
+from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.settings import MethodSettings, Plan
-from mcutils.specs import Data, Original, Path, TraceOf, Unlearned, key, key_of, plain
-from mcutils.store import Store
 from mcutils.unlearning.endpoints import fingerprint as fingerprint_of
 
 N = 120

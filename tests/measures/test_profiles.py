@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from synthetic import trace
 
+from mcutils.engine.specs import Data, Original, Path, Profile, TraceOf, Untrained
+from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import SUMMARY, connectivity, forget_gap
 from mcutils.measures.metrics import METRICS, correct, measure
 from mcutils.measures.profiles import PARTS, ProfileOf, closeness, profile
 from mcutils.settings import Plan
-from mcutils.specs import Data, Original, Path, Profile, TraceOf, Untrained
-from mcutils.store import Store
 
 ORIGINAL = trace(margin=5.0, seed=1)
 SCORES = {"retain": 0.9, "valid": 0.7, "test": 0.7}

@@ -8,12 +8,12 @@ import torch
 
 import mcutils as mc
 from mcutils import weights as weights_module
+from mcutils.engine.shipped import FOLDER, INDEX, load, shipped_models, write_endpoints
+from mcutils.engine.specs import key
+from mcutils.engine.store import Store
+from mcutils.engine.study import study
 from mcutils.errors import BadInput
 from mcutils.files import DATA
-from mcutils.shipped import FOLDER, INDEX, load, shipped_models, write_endpoints
-from mcutils.specs import key
-from mcutils.store import Store
-from mcutils.study import study
 from mcutils.unlearning.endpoints import fingerprint
 
 

@@ -8,11 +8,10 @@ from pathlib import Path as FilePath
 import numpy as np
 import pytest
 
-from mcutils import planning
 from mcutils.data.own import task
 from mcutils.data.tasks import DATASETS, SHAPES, load_task
-from mcutils.errors import BadInput
-from mcutils.planning import (
+from mcutils.engine import planning
+from mcutils.engine.planning import (
     COLUMNS,
     cost_of,
     data_of,
@@ -29,9 +28,8 @@ from mcutils.planning import (
     work,
     write_timings,
 )
-from mcutils.runs import missing, run
-from mcutils.settings import MethodSettings, Plan
-from mcutils.specs import (
+from mcutils.engine.runs import missing, run
+from mcutils.engine.specs import (
     Data,
     Original,
     Path,
@@ -45,11 +43,13 @@ from mcutils.specs import (
     kind_of,
     plain,
 )
-from mcutils.store import Store
-from mcutils.study import study
-from mcutils.upkeep import notes, results
+from mcutils.engine.store import Store
+from mcutils.engine.study import study
+from mcutils.engine.upkeep import notes, results
+from mcutils.errors import BadInput
+from mcutils.settings import MethodSettings, Plan
 
-ROOT = FilePath(__file__).resolve().parent.parent
+ROOT = FilePath(__file__).resolve().parents[2]
 DATA = Data("digits", 240, 60)
 TRAIN, STEPS = Plan(steps=5, batch_size=64), Plan(steps=3, batch_size=32, forget_batch_size=16)
 ORIGINAL = Original(DATA, "convnet", 4, 0, TRAIN)

@@ -11,13 +11,13 @@ import torch
 from torchvision.datasets import FashionMNIST
 
 import mcutils as mc
-from mcutils import study as module
 from mcutils.data.tasks import FINGERPRINTS
+from mcutils.engine import study as module
+from mcutils.engine.runs import RunFailed, describe, run
+from mcutils.engine.specs import Data, Original, Path, Retrained, TraceOf, Untrained, key
+from mcutils.engine.store import Store
 from mcutils.errors import BadInput
-from mcutils.runs import RunFailed, describe, run
 from mcutils.settings import Preset, curve_plan, method_settings, train_plan
-from mcutils.specs import Data, Original, Path, Retrained, TraceOf, Untrained, key
-from mcutils.store import Store
 
 
 @pytest.fixture(autouse=True)

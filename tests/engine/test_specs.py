@@ -7,11 +7,9 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 import pytest
 import torch
 
-from mcutils import specs
 from mcutils.data.cues import SETS
-from mcutils.errors import BadInput
-from mcutils.settings import MethodSettings, Plan
-from mcutils.specs import (
+from mcutils.engine import specs
+from mcutils.engine.specs import (
     VERSIONS,
     Alike,
     CueUse,
@@ -33,6 +31,8 @@ from mcutils.specs import (
     parents,
     plain,
 )
+from mcutils.errors import BadInput
+from mcutils.settings import MethodSettings, Plan
 
 DATA = Data("digits", 240, 60, "0123456789abcdef", 0.1)
 PLAN = Plan(lr=0.01, steps=30, batch_size=64, options=(("betas", (0.9, 0.999)),))

@@ -18,14 +18,9 @@ import torch
 from filelock import FileLock, Timeout
 from test_reading import ODD
 
-from mcutils import store as module
 from mcutils.curves import Curve, line
-from mcutils.errors import BadInput
-from mcutils.measures.planes import Plane
-from mcutils.measures.profiles import ProfileOf
-from mcutils.networks import network_for
-from mcutils.settings import MethodSettings, Plan
-from mcutils.specs import (
+from mcutils.engine import store as module
+from mcutils.engine.specs import (
     Alike,
     CueUse,
     Data,
@@ -40,7 +35,12 @@ from mcutils.specs import (
     kind_of,
     plain,
 )
-from mcutils.store import ASIDE, LOCKS, Damaged, Store, Unwritable, fault
+from mcutils.engine.store import ASIDE, LOCKS, Damaged, Store, Unwritable, fault
+from mcutils.errors import BadInput
+from mcutils.measures.planes import Plane
+from mcutils.measures.profiles import ProfileOf
+from mcutils.networks import network_for
+from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import Trace
 from mcutils.unlearning.endpoints import Endpoint, fingerprint
 from mcutils.weights import Weights

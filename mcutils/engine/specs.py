@@ -9,20 +9,20 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any
 
-from .curricula import CURRICULA
-from .curves import CURVES, RECIPES
-from .data.cues import SETS, planted
-from .data.own import CHECKSUM, NAME, forgetting, own_task
-from .data.tasks import DATASETS, FINGERPRINTS, Task, load_task
-from .errors import BadInput, choose, seed_of, share, shown, whole
-from .measures.metrics import METRICS
-from .measures.similarity import SIMILARITIES
-from .models.vision import MODELS
-from .optimizers import OPTIMIZERS
-from .plugins import CHANGED, identity
-from .settings import MethodSettings, Plan
-from .traces import POLICIES, SPLITS
-from .unlearning.methods import METHODS
+from ..curricula import CURRICULA
+from ..curves import CURVES, RECIPES
+from ..data.cues import SETS, planted
+from ..data.own import CHECKSUM, NAME, forgetting, own_task
+from ..data.tasks import DATASETS, FINGERPRINTS, Task, load_task
+from ..errors import BadInput, choose, seed_of, share, shown, whole
+from ..measures.metrics import METRICS
+from ..measures.similarity import SIMILARITIES
+from ..models.vision import MODELS
+from ..optimizers import OPTIMIZERS
+from ..plugins import CHANGED, identity
+from ..settings import MethodSettings, Plan
+from ..traces import POLICIES, SPLITS
+from ..unlearning.methods import METHODS
 
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
 VERSIONS = {

@@ -20,15 +20,15 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from mcutils.forms import suffix_of
+from mcutils.engine.forms import suffix_of
+from mcutils.engine.runs import missing, run
+from mcutils.engine.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key
+from mcutils.engine.store import UNREADABLE, Store, fault
+from mcutils.engine.upkeep import results, verify
 from mcutils.measures.profiles import ProfileOf
-from mcutils.runs import missing, run
 from mcutils.settings import MethodSettings, Plan
-from mcutils.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key
-from mcutils.store import UNREADABLE, Store, fault
-from mcutils.upkeep import results, verify
 
-ROOT = FilePath(__file__).resolve().parent.parent
+ROOT = FilePath(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("CHAOS", "5"))
 PER_LIFE = 5  # kills of one store's run; Dask gives a task up whose worker was lost four times
 PATIENCE = 600  # seconds after which something hangs
@@ -36,8 +36,8 @@ PATIENCE = 600  # seconds after which something hangs
 LEAVE = 10 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 DRIVER = """
 import pickle, sys
-from mcutils.runs import run
-from mcutils.store import Store
+from mcutils.engine.runs import run
+from mcutils.engine.store import Store
 with open(sys.argv[1], "rb") as file:
     specs = pickle.load(file)
 run(specs, Store(sys.argv[2]), engine="local", workers=2, load=False)

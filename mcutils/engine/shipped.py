@@ -10,16 +10,16 @@ from typing import Any
 
 import torch
 
-from . import weights as weights_module
-from .curves import weights_at
-from .data.tasks import data_folder
-from .errors import BadInput, choose, seed_of, shown
-from .files import write_file
-from .settings import MethodSettings, Plan
+from .. import weights as weights_module
+from ..curves import weights_at
+from ..data.tasks import data_folder
+from ..errors import BadInput, choose, seed_of, shown
+from ..files import write_file
+from ..settings import MethodSettings, Plan
+from ..unlearning.endpoints import Endpoint, fingerprint
+from ..weights import Weights
 from .specs import Original, Retrained, Unlearned, key, plain
 from .store import Store
-from .unlearning.endpoints import Endpoint, fingerprint
-from .weights import Weights
 
 FOLDER, INDEX = "endpoints", "index.json"
 LIMIT = 100e6  # bytes of one model, beyond which a file is not read

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
-from .errors import BadInput, number, path_of, shown
-from .files import counted
-from .settings import FOLDER, tomllib
+from ..errors import BadInput, number, path_of, shown
+from ..files import counted
+from ..settings import FOLDER, tomllib
 
 if TYPE_CHECKING:
     from dask_jobqueue import SLURMCluster

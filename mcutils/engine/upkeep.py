@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import reading
-from .errors import BadInput
+from .. import reading
+from ..errors import BadInput
 from .forms import data_path, is_result, misnamed, outdated, read_note
 from .specs import VERSIONS, key_of
 from .store import ASIDE, DENIED, LOCKS, SUFFIXES, fault, put_aside, renaming, write_pair

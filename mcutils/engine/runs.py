@@ -15,18 +15,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from .curves import Curve, fit_curve, geometry, weights_at
-from .data.cues import REPLACED, counterfactual
-from .data.tasks import Task
-from .engines import check_engine, connect, dashboard, resources, worker_count
-from .errors import BadInput, choose, flag, shown
-from .measures.cue_use import cue_use
-from .measures.metrics import METRICS
-from .measures.planes import plane
-from .measures.profiles import ProfileOf, profile
-from .measures.similarity import SIMILARITIES, Similarity, features, matrix
-from .networks import network_for
-from .plugins import adopt, packaged, packed, unpacked
+from ..curves import Curve, fit_curve, geometry, weights_at
+from ..data.cues import REPLACED, counterfactual
+from ..data.tasks import Task
+from ..errors import BadInput, choose, flag, shown
+from ..measures.cue_use import cue_use
+from ..measures.metrics import METRICS
+from ..measures.planes import plane
+from ..measures.profiles import ProfileOf, profile
+from ..measures.similarity import SIMILARITIES, Similarity, features, matrix
+from ..networks import network_for
+from ..plugins import adopt, packaged, packed, unpacked
+from ..traces import trace
+from ..training import train
+from ..unlearning.endpoints import Endpoint, random_twin, unlearn
+from ..weights import Weights
+from .cluster import check_engine, connect, dashboard, resources, worker_count
 from .specs import (
     VERSIONS,
     Alike,
@@ -48,10 +52,6 @@ from .specs import (
     parents,
 )
 from .store import Damaged, Store, Unwritable
-from .traces import trace
-from .training import train
-from .unlearning.endpoints import Endpoint, random_twin, unlearn
-from .weights import Weights
 
 ROUNDS = 3  # of computing again what turned out unreadable while it was used
 

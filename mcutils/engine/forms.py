@@ -14,12 +14,15 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 import torch
 
-from . import reading, specs
-from .data.tasks import SHAPES
-from .errors import LARGEST_SEED
-from .measures.metrics import METRICS
-from .measures.planes import Plane
-from .measures.profiles import ProfileOf
+from .. import reading
+from ..data.tasks import SHAPES
+from ..errors import LARGEST_SEED
+from ..measures.metrics import METRICS
+from ..measures.planes import Plane
+from ..measures.profiles import ProfileOf
+from ..traces import SPLITS, Trace
+from ..weights import Weights
+from . import specs
 from .specs import (
     ARRAYS,
     LATER,
@@ -35,8 +38,6 @@ from .specs import (
     is_arrays,
     key_of,
 )
-from .traces import SPLITS, Trace
-from .weights import Weights
 
 LARGEST_NOTE = 2**24  # bytes of a result's provenance
 PER_POINT, PER_WEIGHTS = 2**26, 2**32  # bytes of arrays for each t of a trace; of a network's weights

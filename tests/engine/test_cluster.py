@@ -17,8 +17,8 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from mcutils import engines
-from mcutils.engines import (
+from mcutils.engine import cluster as engines
+from mcutils.engine.cluster import (
     ENGINES,
     ClusterSettings,
     check_engine,

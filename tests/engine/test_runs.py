@@ -16,18 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from mcutils import engines
-from mcutils import runs as module
 from mcutils.curves import Curve, fit_curve, line
 from mcutils.data.cues import SETS, counterfactual
-from mcutils.errors import BadInput
-from mcutils.measures.cue_use import cue_use
-from mcutils.measures.planes import basis, plane, project
-from mcutils.measures.profiles import ProfileOf
-from mcutils.measures.similarity import SIMILARITIES, features
-from mcutils.runs import RunFailed, describe, ensure, missing, needed, run
-from mcutils.settings import MethodSettings, Plan
-from mcutils.specs import (
+from mcutils.engine import cluster as engines
+from mcutils.engine import runs as module
+from mcutils.engine.runs import RunFailed, describe, ensure, missing, needed, run
+from mcutils.engine.specs import (
     Alike,
     CueUse,
     Data,
@@ -44,11 +38,17 @@ from mcutils.specs import (
     kind_of,
     parents,
 )
-from mcutils.store import ASIDE, LOCKS, Damaged, Store, Unwritable
+from mcutils.engine.store import ASIDE, LOCKS, Damaged, Store, Unwritable
+from mcutils.errors import BadInput
+from mcutils.measures.cue_use import cue_use
+from mcutils.measures.planes import basis, plane, project
+from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.similarity import SIMILARITIES, features
+from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import trace
 from mcutils.training import train
 
-ROOT = FilePath(__file__).resolve().parent.parent
+ROOT = FilePath(__file__).resolve().parents[2]
 TRAIN = Plan(lr=1e-2, steps=25, batch_size=64)
 STEPS = Plan(lr=1e-3, steps=4, batch_size=32, forget_batch_size=16)
 
@@ -564,7 +564,7 @@ import sys, time
 from pathlib import Path
 from mcutils import runs
 from mcutils.settings import Plan
-from mcutils.specs import Data, Original
+from mcutils.engine.specs import Data, Original
 
 folder, role = Path(sys.argv[1]), sys.argv[2]
 compute = runs.compute

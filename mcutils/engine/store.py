@@ -22,17 +22,17 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from . import reading
-from . import weights as weights_module
-from .curves import Curve, line, weights_at
-from .data.own import look_in
-from .errors import BadInput
+from .. import reading
+from .. import weights as weights_module
+from ..curves import Curve, line, weights_at
+from ..data.own import look_in
+from ..errors import BadInput
+from ..measures.planes import Plane
+from ..measures.profiles import ProfileOf
+from ..traces import Trace
+from ..unlearning.endpoints import Endpoint, fingerprint
 from .forms import limit_of, misfit, misnamed, read_note, suffix_of
-from .measures.planes import Plane
-from .measures.profiles import ProfileOf
 from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, kind_of, plain
-from .traces import Trace
-from .unlearning.endpoints import Endpoint, fingerprint
 
 SUFFIXES = (".npz", ".safetensors")
 LOCKS, ASIDE = ".locks", ".damaged"  # folder of lock files; ending of what was set aside

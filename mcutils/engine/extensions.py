@@ -10,19 +10,19 @@ from typing import Any
 
 import torch
 
-from .curricula import CURRICULA
-from .curves import CURVES
-from .data.own import task
-from .data.tasks import DATASETS, Dataset, take
-from .errors import BadInput, choose, shown
-from .measures.metrics import METRICS, Metric
-from .measures.similarity import SIMILARITIES, Similarity
-from .models.vision import MODELS
-from .objectives import retain_loss
-from .optimizers import OPTIMIZERS
-from .plugins import check_call, kind
-from .traces import SPLITS
-from .unlearning.methods import METHODS, Method
+from ..curricula import CURRICULA
+from ..curves import CURVES
+from ..data.own import task
+from ..data.tasks import DATASETS, Dataset, take
+from ..errors import BadInput, choose, shown
+from ..measures.metrics import METRICS, Metric
+from ..measures.similarity import SIMILARITIES, Similarity
+from ..models.vision import MODELS
+from ..objectives import retain_loss
+from ..optimizers import OPTIMIZERS
+from ..plugins import check_call, kind
+from ..traces import SPLITS
+from ..unlearning.methods import METHODS, Method
 
 USES, DIRECTIONS = ("retain", "forget", "both"), ("up", "down", "retrained")
 CALLED = {"traces": "a b *split", "features": "a b", "weights": "a b *origin"}  # a similarity, by what it needs

@@ -10,17 +10,19 @@ from itertools import product
 from pathlib import Path as FilePath
 from typing import Any
 
+from ..curricula import CURRICULA
+from ..curves import CURVES, RECIPES
+from ..data.own import keep, remembered
+from ..data.tasks import DATASETS, Task, sort_of
+from ..errors import BadInput, choose, flag, seed_of, share, shown, whole
+from ..files import BUILD, DATA, ROOT, folder_at, place, switched
+from ..models.vision import MODELS
+from ..optimizers import OPTIMIZERS
+from ..settings import Preset, curve_plan, listed, method_settings, preset, settings_name, train_plan
+from ..traces import POLICIES
+from ..unlearning.methods import METHODS
 from .conditions import CONDITIONS
-from .curricula import CURRICULA
-from .curves import CURVES, RECIPES
-from .data.own import keep, remembered
-from .data.tasks import DATASETS, Task, sort_of
-from .errors import BadInput, choose, flag, seed_of, share, shown, whole
-from .files import BUILD, DATA, ROOT, folder_at, place, switched
-from .models.vision import MODELS
-from .optimizers import OPTIMIZERS
 from .runs import device, missing, run
-from .settings import Preset, curve_plan, listed, method_settings, preset, settings_name, train_plan
 from .specs import (
     VERSIONS,
     Data,
@@ -37,8 +39,6 @@ from .specs import (
     kind_of,
 )
 from .store import Store, versions
-from .traces import POLICIES
-from .unlearning.methods import METHODS
 
 
 @dataclass(frozen=True)

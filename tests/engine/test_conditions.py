@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcutils.conditions import CONDITIONS, End
+from mcutils.engine.conditions import CONDITIONS, End
 
 # Name -> (method, with a curriculum, second order) of start and end, written from the paper's names by hand.
 TABLE = {

@@ -13,15 +13,10 @@ import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 
-from mcutils import specs as kinds
-from mcutils.errors import BadInput
-from mcutils.forms import outdated
-from mcutils.measures.profiles import ProfileOf
-from mcutils.networks import network_for
-from mcutils.planning import gathered
-from mcutils.settings import MethodSettings, Plan
-from mcutils.sources import from_store
-from mcutils.specs import (
+from mcutils.engine import specs as kinds
+from mcutils.engine.forms import outdated
+from mcutils.engine.planning import gathered
+from mcutils.engine.specs import (
     Data,
     Original,
     Path,
@@ -35,10 +30,8 @@ from mcutils.specs import (
     parents,
     plain,
 )
-from mcutils.store import ASIDE, LOCKS, Store
-from mcutils.traces import Trace
-from mcutils.unlearning.endpoints import Endpoint, fingerprint
-from mcutils.upkeep import (
+from mcutils.engine.store import ASIDE, LOCKS, Store
+from mcutils.engine.upkeep import (
     adopt,
     collect,
     export,
@@ -52,6 +45,13 @@ from mcutils.upkeep import (
     status,
     verify,
 )
+from mcutils.errors import BadInput
+from mcutils.measures.profiles import ProfileOf
+from mcutils.networks import network_for
+from mcutils.settings import MethodSettings, Plan
+from mcutils.sources import from_store
+from mcutils.traces import Trace
+from mcutils.unlearning.endpoints import Endpoint, fingerprint
 
 PLAN = Plan(steps=1)
 DATA = Data("digits", 240, 60)

@@ -11,10 +11,10 @@ import torch
 import mcutils as mc
 from mcutils import plugins
 from mcutils.__main__ import catalogue
+from mcutils.engine.specs import key, metric_of
 from mcutils.errors import BadInput
 from mcutils.objectives import Term, cross_entropy
 from mcutils.plugins import KINDS, forget, packed, register, unpacked
-from mcutils.specs import key, metric_of
 
 
 @pytest.fixture(autouse=True)

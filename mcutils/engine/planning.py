@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import torch
 
-from .data.tasks import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
-from .errors import BadInput, number, shown, whole
-from .files import DATA
-from .models.vision import build
-from .plugins import CHANGED
+from ..data.tasks import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
+from ..errors import BadInput, number, shown, whole
+from ..files import DATA
+from ..models.vision import build
+from ..plugins import CHANGED
 from .runs import missing
 from .specs import Data, Spec, kind_of, plain
 from .store import Store
