@@ -31,7 +31,7 @@ TABLES = {
     "curves": ("curves", "CURVES"),
     "metrics": ("measures.metrics", "METRICS"),
     "similarities": ("measures.similarity", "SIMILARITIES"),
-    "claims": ("claims", "CLAIMS"),
+    "claims": ("paper.claims", "CLAIMS"),
 }
 DETAILS = {
     "methods": ("source",),
@@ -187,7 +187,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         description="Search for each method's settings on the validation split.",
     )
     if list(argv[:1]) == ["search"]:
-        from . import search
+        from .paper import search
 
         search.add_arguments(three)
         three.set_defaults(run=search.main)

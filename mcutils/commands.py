@@ -32,7 +32,7 @@ def layers(folder: Path, fresh: bool = False) -> list[Path]:
 
 def planned(names: Sequence[str], bench: Study) -> list[Spec]:
     """The specs of the notebooks named (``02`` or ``02_seeds``), of all if none is."""
-    from .experiments import EXPERIMENTS
+    from .paper.registry import EXPERIMENTS
 
     chosen = []
     for name in names or EXPERIMENTS:

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .claims import changes, markdown_table, read_ledger, short_table, update_between
 from .engine.cluster import MOST, check_engine
 from .engine.study import store_folder, study
 from .engine.upkeep import mend
 from .errors import BadInput, path_of, seed_of
 from .files import BUILD, DATA, ROOT, counted, write_file
+from .paper.claims import changes, markdown_table, read_ledger, short_table, update_between
 from .settings import preset
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -181,7 +181,8 @@ def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]
         return
     from .engine.planning import gathered, read_timings, updated, write_timings
     from .engine.upkeep import notes, pack
-    from .experiments import archives, shipped
+    from .paper.archives import archives
+    from .paper.quickstart import shipped
 
     bench = study(order.preset_name, store=str(order.results), fresh=order.fresh)
     more = shipped(bench)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mcutils.measures.profiles import PARTS, ProfileOf
+from mcutils.paper.walks import Walk
 from mcutils.traces import SPLITS, Trace
-from mcutils.walks import Walk
 
 T = np.linspace(0, 1, 5)
 SEEDS = (42, 87, 21, 100, 13)

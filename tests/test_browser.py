@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 
 import mcutils as mc
-from mcutils import experiments, sources
+from mcutils import sources
 from mcutils.engine.specs import key
 from mcutils.measures.metrics import measure, predictions
+from mcutils.paper.quickstart import explorer
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = ROOT / "build" / "browser"
@@ -74,13 +75,13 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module")
 def traces(study):
     """Logits of the shipped line and curve, by kind."""
-    found = experiments.explorer(study)[:2]
+    found = explorer(study)[:2]
     return {one.trace.model.kind: study.store.get(one.trace) for one in found}
 
 
 @pytest.fixture(scope="module")
 def names(study):
-    return {one.trace.model.kind: key(one) for one in experiments.explorer(study)[:2]}
+    return {one.trace.model.kind: key(one) for one in explorer(study)[:2]}
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 
 from mcutils import __main__ as cli
 from mcutils import reproduce as module
-from mcutils.claims import CLAIMS
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import METRICS
+from mcutils.paper.claims import CLAIMS
 from mcutils.unlearning.methods import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,7 +20,7 @@ from mcutils.engine.store import Store
 from mcutils.engine.study import study
 from mcutils.engine.upkeep import notes, results
 from mcutils.errors import BadInput
-from mcutils.experiments import EXPERIMENTS
+from mcutils.paper.registry import EXPERIMENTS
 from mcutils.settings import MethodSettings, Plan, _say_untuned
 
 ROOT = FilePath(__file__).resolve().parent.parent

@@ -16,8 +16,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mcutils.experiments import EXPERIMENTS
 from mcutils.files import ROOT
+from mcutils.paper.registry import EXPERIMENTS
 from mcutils.reproduce import NOTEBOOKS, clean_notebook, find, machine_traces, read, read_parameters
 
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}

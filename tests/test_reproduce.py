@@ -15,9 +15,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils import reproduce as module
-from mcutils.claims import judge, ledger, markdown_table, short_table, write_ledger
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
+from mcutils.paper.claims import judge, ledger, markdown_table, short_table, write_ledger
 from mcutils.reproduce import (
     NOTEBOOKS,
     check_folder,

@@ -8,9 +8,10 @@ from mcutils.engine.runs import compute
 from mcutils.engine.specs import Path, kind_of
 from mcutils.engine.store import Store, versions
 from mcutils.engine.upkeep import verify
-from mcutils.experiments import EXPERIMENTS, quickstart, shipped
 from mcutils.files import ROOT
 from mcutils.measures.metrics import accuracy, mean_loss
+from mcutils.paper.quickstart import quickstart, shipped
+from mcutils.paper.registry import EXPERIMENTS
 from mcutils.reproduce import SHIPPED
 from mcutils.traces import Trace
 from mcutils.weights import flatten

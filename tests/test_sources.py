@@ -9,13 +9,13 @@ import pytest
 import synthetic
 
 import mcutils as mc
-from mcutils import experiments
 from mcutils.engine.specs import key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
 from mcutils.measures.profiles import ProfileOf
+from mcutils.paper.quickstart import explorer
 from mcutils.reproduce import SHIPPED
 from mcutils.sources import Numbers, forgotten, from_store, remembered, sources
 from mcutils.traces import Trace
@@ -33,7 +33,7 @@ def stored(study):
 
 @pytest.fixture(scope="module")
 def line(study):
-    return experiments.explorer(study)[0]
+    return explorer(study)[0]
 
 
 def test_a_trace_is_one_source_with_the_metrics_that_it_can_have():
@@ -189,7 +189,7 @@ def test_a_trace_without_a_profile_finds_its_references(study, line, tmp_path):
 
 
 def test_the_plane_of_line_and_curve_ships(study, stored, line):
-    curve, plane = experiments.explorer(study)[1:]
+    curve, plane = explorer(study)[1:]
     expected = study.store.get(plane)
     for spec, places in ((line, (0, 2)), (curve, (0, 1, 2))):
         found, at = stored[key(spec)].plane()

@@ -15,15 +15,17 @@ import synthetic
 from test_explorer import rows
 
 import mcutils as mc
-from mcutils import experiments, sources, widgets
+from mcutils import sources, widgets
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import key, plain
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import measure, predictions
 from mcutils.measures.profiles import ProfileOf
+from mcutils.paper import seeds as seeds_module
+from mcutils.paper.quickstart import explorer
+from mcutils.paper.walks import walk_all
 from mcutils.reproduce import SHIPPED
 from mcutils.traces import Trace
-from mcutils.walks import walk_all
 
 pytest.importorskip("ipywidgets")
 ALIVE = importlib.import_module("ipywidgets.widgets.widget")._instances
@@ -38,7 +40,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def specs(study):
-    return experiments.explorer(study)
+    return explorer(study)
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def listed(monkeypatch, found):
 @pytest.fixture(scope="module")
 def ledger(study, found):
     """Walks of 02_seeds by key, and the retain accuracy of each of their endpoints by what it is picked by."""
-    routes, named = experiments.seeds(study), {one.name: one for one in found}
+    routes, named = seeds_module.seeds(study), {one.name: one for one in found}
     walked = dict(zip((key(route.profile(study)) for route in routes), walk_all(study, routes), strict=True))
     ends = {}
     for name, walk in walked.items():

@@ -1,0 +1,455 @@
+"""The paper's 24 testable claims: statement, source, and the test that was fixed before any run; the ledger.
+
+The paper gives no tolerance and no test, so every statistic and threshold here is this companion's choice.
+G is the unit of losses: mean forget loss of the retrained models minus that of the original. MCU(0.1) means
+retain barrier <= 0.1 G and forget deficit <= 0.1 G. Intervals are 95 % bootstrap intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import BadInput, choose
+from ..files import DATA
+from ..measures.connectivity import TOLERANCE
+
+VERDICTS = ("supported", "contradicted", "undecided", "not run")
+REPLICATIONS = DATA / "replications"
+PER_NOTEBOOK = 3  # claims judged together in 02_seeds; its permutation test is held to 0.05 / 3
+COLUMNS = "id claim source statistic threshold effect low high n_pairs n_seeds verdict notebook".split()
+NUMBERS = {"threshold": float, "effect": float, "low": float, "high": float, "n_pairs": int, "n_seeds": int}
+SHOWN = "id claim verdict effect n_pairs n_seeds notebook".split()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim and its test. ``direction`` says which effects support it:
+
+    ``above`` or ``below`` the threshold; ``outside`` [-threshold, threshold], for a difference whose sign is
+    not claimed; ``explained``, a share of variance whose permutation p-value is below ``alpha``, and which is
+    negligible below the threshold.
+    """
+
+    id: str
+    statement: str
+    source: str
+    statistic: str
+    threshold: float
+    direction: str
+    notebook: str
+    alpha: float | None = None
+    fixed: str = "2026-11-24"
+
+    def measured(self, eps: float = TOLERANCE) -> str:
+        """The statistic in words, with the tolerance eps where it speaks of one; fixed is that of `TOLERANCE`."""
+        words = self.statistic.replace("MCU(0.1)", f"MCU({eps:g})")
+        return words.replace("deficit exceeds 0.1 G", f"deficit exceeds {eps:g} G")
+
+    @property
+    def rule(self) -> str:
+        """The rule of the verdict in words."""
+        return {
+            "above": f"supported if the interval lies above {self.threshold:g}, contradicted if below",
+            "below": f"supported if the interval lies below {self.threshold:g}, contradicted if above",
+            "outside": f"supported if the interval lies beyond +-{self.threshold:g}, contradicted if within",
+            "explained": f"supported if p < {self.alpha or 0:.3g}, contradicted if the interval lies below"
+            f" {self.threshold:g}",
+        }[self.direction]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a claim's test: effect with its interval, how many pairs and seeds, the verdict."""
+
+    claim: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n_pairs: int | None = None
+    n_seeds: int | None = None
+    verdict: str = "not run"
+    notebook: str = ""
+    p: float | None = None
+
+    def __str__(self) -> str:
+        if self.verdict == "not run":
+            return f"{self.claim}: not run"
+        p = "" if self.p is None else f", p = {self.p:.2g}"
+        numbers = f"{self.effect:.3g} [{self.low:.3g}, {self.high:.3g}]{p}"
+        counts = f"{self.n_pairs} pairs, {self.n_seeds} seeds"
+        return f"{self.claim}: {self.verdict} ({numbers}, {counts}; {CLAIMS[self.claim].rule})"
+
+
+def judge(
+    claim_id: str,
+    effect: float,
+    low: float,
+    high: float,
+    *,
+    n_pairs: int,
+    n_seeds: int,
+    p: float | None = None,
+    controls_ok: bool = True,
+    notebook: str = "",
+) -> Verdict:
+    """Apply a claim's rule to an effect and its 95 % interval [low, high].
+
+    ``undecided`` if the interval crosses the threshold or is not finite, or if a control failed. For
+    ``explained`` the permutation ``p`` is needed, and a negligible share contradicts however small p is.
+    """
+    claim = CLAIMS[choose("claim", claim_id, CLAIMS)]
+    if low > high:
+        raise BadInput(f"the interval of {claim_id} is upside down: [{low:g}, {high:g}].")
+    if claim.direction == "explained" and p is None:
+        raise BadInput(f"{claim_id} is judged by a permutation test: p is missing.")
+    word = "undecided"
+    if controls_ok and all(math.isfinite(v) for v in (effect, low, high)):
+        word = _decide(claim, low, high, p)
+    return Verdict(claim_id, effect, low, high, n_pairs, n_seeds, word, notebook or claim.notebook, p)
+
+
+def _decide(claim: Claim, low: float, high: float, p: float | None) -> str:
+    edge = claim.threshold
+    yes, no = {
+        "above": (low > edge, high < edge),
+        "below": (high < edge, low > edge),
+        "outside": (low > edge or high < -edge, -edge < low and high < edge),
+        "explained": (p is not None and p < (claim.alpha or 0), high < edge),
+    }[claim.direction]
+    return "contradicted" if no else "supported" if yes else "undecided"
+
+
+def ledger(verdicts: Iterable[Verdict] = (), eps: float = TOLERANCE) -> list[dict]:
+    """One row per claim, C1 to C24, with the columns of `COLUMNS`; a claim without a verdict was not run.
+
+    ``eps`` is the tolerance at which they were judged.
+    """
+    given = {}
+    for verdict in verdicts:
+        if choose("claim", verdict.claim, CLAIMS) in given:
+            raise BadInput(f"{verdict.claim} has two verdicts: a ledger holds one each.")
+        given[verdict.claim] = verdict
+    rows = []
+    for claim in CLAIMS.values():
+        v = given.get(claim.id, Verdict(claim.id))
+        found = {name: getattr(v, name) for name in ("effect", "low", "high", "n_pairs", "n_seeds", "verdict")}
+        made = {
+            "id": claim.id,
+            "claim": claim.statement,
+            "source": claim.source,
+            "statistic": claim.measured(eps),
+        }
+        rows.append({**made, "threshold": claim.threshold, **found, "notebook": v.notebook or claim.notebook})
+    return rows
+
+
+def write_ledger(rows: Iterable[dict], folder: str | Path) -> None:
+    """Write claims.csv and claims.md, in a folder that is made if need be; the same rows give the same bytes."""
+    texts = [[_cell(row[name]) for name in COLUMNS] for row in rows]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with open(Path(folder) / "claims.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *texts])
+    (Path(folder) / "claims.md").write_text(_markdown([COLUMNS, *texts]), encoding="utf-8")
+
+
+def read_ledger(path: str | Path) -> list[dict]:
+    """The rows of a claims.csv as `ledger` makes them, to the digits that were written; an empty cell is None."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        found = [{name: NUMBERS.get(name, str)(text) if text else None for name, text in row.items()} for row in rows]
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{path} is not a ledger of claims that can be read: {error}.") from error
+    if not found or list(found[0]) != COLUMNS:
+        raise BadInput(f"{path} is not a ledger of claims: its columns must be {', '.join(COLUMNS)}.")
+    return found
+
+
+def replications(preset: str, folder: str | Path = REPLICATIONS) -> dict[str, list[dict]]:
+    """Ledgers of a preset that were computed from nothing on other processors: name of the file -> its rows."""
+    return {path.stem: read_ledger(path) for path in sorted(Path(folder, preset).glob("*.csv"))}
+
+
+def changes(before: Iterable[dict], after: Iterable[dict]) -> list[str]:
+    """Where the verdicts of one ledger differ from those of another, in words, a sentence for each claim."""
+    old = {row["id"]: row for row in before}
+    pairs = [(old[row["id"]], row) for row in after if row["id"] in old]
+    return [f"{b['id']}: {_found(a)} before, {_found(b)} now" for a, b in pairs if a["verdict"] != b["verdict"]]
+
+
+def _found(row: dict) -> str:
+    return " ".join(filter(None, [row["verdict"], _effect(row)]))
+
+
+def markdown_table(rows: Iterable[dict]) -> str:
+    """The rows of a ledger as a short Markdown table: id, claim, verdict, effect [low, high], counts, notebook."""
+    texts = [["id", "claim", "verdict", "effect [95 %]", "pairs", "seeds", "notebook"]]
+    for row in rows:
+        texts.append([_effect(row) if name == "effect" else _cell(row[name]) for name in SHOWN])
+    return _markdown(texts)
+
+
+def short_table(rows: Iterable[dict]) -> str:
+    """The rows of a ledger as a Markdown table of what fits at a glance: id, claim, verdict."""
+    return _markdown([["id", "claim", "verdict"], *([_cell(row[name]) for name in SHOWN[:3]] for row in rows)])
+
+
+def _effect(row: dict) -> str:
+    values = [row[name] for name in ("effect", "low", "high")]
+    known = all(v is not None and not math.isnan(v) for v in values)
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*values) if known else ""
+
+
+def update_between(text: str, table: str, name: str = "claims") -> str:
+    """The text with what stands between ``<!-- name -->`` and ``<!-- /name -->`` replaced by a table.
+
+    Raises `BadInput` unless each mark stands there once, in this order.
+    """
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = text.partition(first)
+    _, closed, after = rest.partition(last)
+    if not found or not closed or first in rest or last in before + after:
+        raise BadInput(f"the text must hold {first} and, after it, {last}, each once.")
+    return f"{before}{first}\n{table.strip()}\n{last}{after}"
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    """A Markdown table, the first row being its head."""
+    lines = [rows[0], ["---"] * len(rows[0]), *([text.replace("|", "\\|") for text in row] for row in rows[1:])]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(*claims: Claim) -> dict[str, Claim]:
+    return {claim.id: claim for claim in claims}
+
+
+CLAIMS: dict[str, Claim] = _table(
+    Claim(
+        "C1",
+        "Two models unlearned by one method with two seeds are often joined by a path without a barrier.",
+        "digest; abstract 2026",
+        "share of (method, seed pair) whose better path, linear or quadratic, satisfies MCU(0.1)",
+        0.5,
+        "above",
+        "02_seeds",
+    ),
+    Claim(
+        "C2",
+        "Whether and how smoothly two models connect depends on the unlearning method.",
+        "digest; review",
+        "eta^2, the share of variance of the forget deficit / G (linear paths) by method; permutation p",
+        0.1,
+        "explained",
+        "02_seeds",
+        alpha=0.05 / PER_NOTEBOOK,
+    ),
+    Claim(
+        "C3",
+        "Whether and how smoothly two models connect depends on the task and its complexity.",
+        "digest; review",
+        "eta^2 of the forget deficit / G (linear paths) by data set; permutation p",
+        0.1,
+        "explained",
+        "13_datasets_and_architectures",
+        alpha=0.05,
+    ),
+    Claim(
+        "C4",
+        "Whether and how smoothly two models connect depends on the size of the forget set.",
+        "digest; review",
+        "change of the forget deficit / G (linear paths) from 2 % to 10 % forgetting, by a straight fit",
+        0.1,
+        "outside",
+        "06_forget_size",
+    ),
+    Claim(
+        "C5",
+        "A curriculum changes connectivity and can lead into another basin.",
+        "abstract 2026; review",
+        "smallest eps of MCU(eps) between curriculum and none, minus that between two seeds without, mean",
+        0.1,
+        "outside",
+        "03_curriculum",
+    ),
+    Claim(
+        "C6",
+        "A second-order optimiser changes connectivity and can lead into another basin.",
+        "abstract 2026; review",
+        "smallest eps of MCU(eps) between first and second order, minus that of two first-order seeds, mean",
+        0.1,
+        "outside",
+        "04_second_order",
+    ),
+    Claim(
+        "C7",
+        "Curricula and second-order optimisers help connectivity in some contexts and hurt it in others.",
+        "digest",
+        "smaller of the shares of contexts (condition, method, curve) whose smallest eps falls, or rises, by 0.05",
+        0.1,
+        "above",
+        "03_curriculum, 04_second_order",
+    ),
+    Claim(
+        "C8",
+        "Some pairs of different methods connect and some do not.",
+        "abstract 2025",
+        "smaller of the shares of (method pair, seed pair) that satisfy MCU(0.1) and that do not (linear paths)",
+        0.1,
+        "above",
+        "05_methods",
+    ),
+    Claim(
+        "C9",
+        "Along a path of low loss, metrics fluctuate in different patterns.",
+        "abstract 2025",
+        "mean |rank correlation| of two of six distinct metrics' excesses over the chord along one MCU(0.1) path",
+        0.5,
+        "below",
+        "07_metrics_along_the_path",
+    ),
+    Claim(
+        "C10",
+        "A shared manifold of low loss does not make other metrics uniform.",
+        "digest",
+        "median over MCU(0.1) paths of the widest metric range, in units of its original-to-retrained gap",
+        0.2,
+        "above",
+        "07_metrics_along_the_path",
+    ),
+    Claim(
+        "C11",
+        "Some points inside a path are better than both of its ends.",
+        "digest",
+        "share of MCU(0.1) paths whose inner point, chosen on one half of the examples, beats both ends on the other",
+        0.5,
+        "above",
+        "07_metrics_along_the_path",
+    ),
+    Claim(
+        "C12",
+        "Fitting a quadratic curve often fails for some methods, bad teaching among them.",
+        "review",
+        "share of bad-teacher fits, authors' recipe, whose smallest eps exceeds that of the line by 0.1",
+        0.5,
+        "above",
+        "08_curve_fitting",
+    ),
+    Claim(
+        "C13",
+        "The line can fail where a quadratic curve works, and the reverse.",
+        "ours",
+        "smaller of the shares of pairs with MCU(0.1) on the line only and on the quadratic curve only",
+        0.05,
+        "above",
+        "08_curve_fitting",
+    ),
+    Claim(
+        "C14",
+        "Models of one basin can differ a lot on privacy.",
+        "abstract 2026",
+        "spread of attack AUC over spread of test accuracy on MCU(0.1) paths, each in seed deviations",
+        2.0,
+        "above",
+        "10_privacy",
+    ),
+    Claim(
+        "C15",
+        "From the original to the unlearned model, forgetting progresses nonlinearly in t.",
+        "abstract 2026",
+        "largest distance of the forget loss from its chord, in units of its change along the line, mean",
+        0.1,
+        "above",
+        "09_progress_and_retraining",
+    ),
+    Claim(
+        "C16",
+        "Most approximate methods are not linearly connected to the retrained model.",
+        "abstract 2026",
+        "share of methods whose retain barrier to a retrained model exceeds two retrained models' by 0.1 G",
+        0.5,
+        "above",
+        "09_progress_and_retraining",
+    ),
+    Claim(
+        "C17",
+        "An ensemble of models along a path generalises better.",
+        "abstract 2026",
+        "test accuracy of the ensemble minus that of the better end, chosen on validation",
+        0.0,
+        "above",
+        "11_ensembles_and_relearning",
+    ),
+    Claim(
+        "C18",
+        "An ensemble of models along a path resists relearning better.",
+        "abstract 2026; review",
+        "forget accuracy regained by 25 relearning steps, ensemble minus a model starting at the same level",
+        0.0,
+        "below",
+        "11_ensembles_and_relearning",
+    ),
+    Claim(
+        "C19",
+        "An ensemble of models along a path lies in a smoother landscape.",
+        "review",
+        "rise of the test loss / G under random steps of 1 % of the weights' norm, ensemble minus better end",
+        0.0,
+        "below",
+        "11_ensembles_and_relearning",
+    ),
+    Claim(
+        "C20",
+        "The smoother the path, the easier the unlearning task.",
+        "abstract 2026",
+        "rank correlation of forget loss roughness with difficulty, the distance to the retrained model",
+        0.3,
+        "above",
+        "12_difficulty",
+    ),
+    Claim(
+        "C21",
+        "A path on which retain behaviour is connected need not be connected for the forget set.",
+        "review",
+        "share of retain-connected (method, seed pair, curve) whose forget deficit exceeds 0.1 G",
+        0.05,
+        "above",
+        "02_seeds",
+    ),
+    Claim(
+        "C22",
+        "What an ensemble gains depends on how many points it takes and where.",
+        "review",
+        "largest minus smallest gain in test accuracy over the sweep of number and placement of points",
+        0.005,
+        "above",
+        "11_ensembles_and_relearning",
+    ),
+    Claim(
+        "C23",
+        "Leaving the forget term out of the curve's objective changes the conclusions.",
+        "review",
+        "share of pairs whose MCU(0.1) verdict changes without the forget term, minus that by another seed of the fit",
+        0.1,
+        "above",
+        "08_curve_fitting",
+    ),
+    Claim(
+        "C24",
+        "Details of the fit (sampling of t, start, BatchNorm, learning rate) change the conclusions.",
+        "code",
+        "share of pairs whose MCU(0.1) verdict changes with the authors' recipe, minus that by another seed of the fit",
+        0.1,
+        "above",
+        "08_curve_fitting",
+    ),
+)

@@ -1,0 +1,244 @@
+"""06: how connectivity changes with the size of the forget set (C4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..engine.study import Study
+from ..measures.connectivity import TOLERANCE
+from ..measures.drawing import (
+    BLACK,
+    GREY,
+    LIGHT,
+    check_columns,
+    colour_of,
+    entry,
+    finish,
+    kinds_of,
+    label,
+    marker_of,
+    panel_grid,
+    style,
+    where,
+)
+from ..measures.intervals import LEVEL
+from .claims import Verdict
+from .judging import controls_hold, judge_mean, pair_of, sound
+from .panels import HEADINGS
+from .room import Room
+from .tables import MEASURES, grouped, mean_of, mean_over, replicates_of, spread
+from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
+SPAN = (0.02, 0.10)  # shares of the pool to forget between which a straight fit's change is told
+
+
+# What is walked
+
+
+def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
+    """``random`` at several sizes of the forget set, for three methods, coarse.
+
+    ``shares`` of the pool; by default `SIZES` equal steps up to the preset's.
+    """
+    routes = []
+    for forget in shares or [round(k * study.preset.forget / SIZES, 6) for k in range(1, SIZES + 1)]:
+        smaller = replace(study, preset=replace(study.preset, forget=forget))
+        contexts = alone(study.preset.methods[-4:-1] or study.preset.methods)
+        made = condition_routes(smaller, "random", contexts, independent(study.seeds), points=coarse(study))
+        routes += [replace(r, variant=f"{forget:g}", retrained=study.seeds[:2]) for r in made]
+    return routes + controls(study)
+
+
+# The tests of the claims
+
+
+def c4(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C4: change of the linear forget deficit from 2 % to 10 % forgetting by a straight fit, per method and pair."""
+    lines = [w for w in sound(walks, condition="random", kind="linear") if w.variant]
+    groups: dict[tuple, list[Walk]] = {}
+    for w in lines:
+        groups.setdefault(pair_of(w), []).append(w)
+    every = [float(w.variant) for w in lines]
+    slopes, replicates, kept = [], [], []
+    for group in groups.values():
+        sizes = np.array([float(w.variant) for w in group])
+        if min(every) == sizes.min() < sizes.max() == max(every):  # a fit to fewer would be an extrapolation
+            weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * 0.08
+            slopes.append(float(weights @ [w.deficit for w in group]))
+            replicates.append(weights @ np.array([w.replicates("deficit") for w in group]))
+            kept.append(group[0])
+    return judge_mean("C4", kept, slopes, replicates, level, controls_hold(walks))
+
+
+# Tables
+
+
+def size_summary(walks: Sequence[Walk]) -> pd.DataFrame:
+    """Mean and interval of each measure per method, curve and size of the forget set (a walk's variant)."""
+    import pandas as pd
+
+    rows = []
+    for (method, curve, variant), part in grouped(_sized(walks), "method", "kind", "variant").items():
+        rows += [(method, curve, float(variant), m, *mean_of(part, m), len(part)) for m in MEASURES]
+    return pd.DataFrame(rows, columns=["method", "curve", "size", "measure", "estimate", "low", "high", "n"])
+
+
+def sizes_text(walks: Sequence[Walk]) -> str:
+    """How much was walked, in words: sizes, methods, pairs of draws and points."""
+    ours = _sized(walks)
+    methods = list(dict.fromkeys(w.method for w in ours))
+    counts = [len({f(w) for w in ours}) for f in (lambda w: w.variant, lambda w: w.nodes)]
+    points = " or ".join(str(n) for n in sorted({len(w.profile.t) for w in ours}))
+    return (
+        f"{len(ours)} walks: {counts[0]} sizes, {len(methods)} methods ({', '.join(methods)}), {counts[1]} pairs of "
+        f"seeds, lines and curves of {points} points."
+    )
+
+
+def size_pairs(walks: Sequence[Walk]) -> pd.DataFrame:
+    """One row per walk: its method, curve, size and pair, and the measures."""
+    import pandas as pd
+
+    rows = []
+    for w in _sized(walks):
+        rows.append(
+            (w.method, w.kind, float(w.variant), f"{w.original}: {w.start}-{w.end}", w.barrier, w.deficit, w.eps)
+        )
+    return pd.DataFrame(rows, columns=["method", "curve", "size", "pair", *MEASURES])
+
+
+def _sized(walks: Sequence[Walk]) -> list[Walk]:
+    return [w for w in sound(walks) if w.variant]
+
+
+def size_fits(walks: Sequence[Walk]) -> pd.DataFrame:
+    """Straight fit of each measure against the size, per method and curve: its change from 2 % to 10 %.
+
+    ``change`` is the mean over pairs of each pair's own fit, with its interval; ``at_low`` and ``at_high`` are the mean
+    line's values at 2 % and 10 %. A pair without the smallest or the largest size has no fit.
+    """
+    import pandas as pd
+
+    rows = []
+    sizes_of = [float(w.variant) for w in _sized(walks)]
+    every = min(sizes_of, default=0.0), max(sizes_of, default=0.0)
+    for (method, curve), part in grouped(_sized(walks), "method", "kind").items():
+        pairs = grouped(part, "original", "start", "end")
+        for measure in MEASURES:
+            found, ends, kept = [], [], []
+            for group in pairs.values():
+                sizes = np.array([float(w.variant) for w in group])
+                if not every[0] == sizes.min() < sizes.max() == every[1]:  # as for C4
+                    continue
+                weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum()
+                values = np.array([getattr(w, measure) for w in group])
+                again = np.array([replicates_of(w, measure) for w in group])
+                slope = weights @ values
+                ends.append(values.mean() + slope * (np.array(SPAN) - sizes.mean()))
+                found.append((slope * (SPAN[1] - SPAN[0]), weights @ again * (SPAN[1] - SPAN[0])))
+                kept.append(group[0])
+            if kept:
+                changed, replicates = zip(*found, strict=True)
+                interval = mean_over(kept, changed, replicates)
+                rows.append((method, curve, measure, *interval, *np.mean(ends, axis=0), len(kept)))
+    return pd.DataFrame(
+        rows, columns=["method", "curve", "measure", "change", "low", "high", "at_low", "at_high", "pairs"]
+    )
+
+
+def fits_shown(walks: Sequence[Walk]) -> pd.DataFrame:
+    """`size_fits` to be read: the change of each measure from 2 % to 10 %, in G, with its interval."""
+    import pandas as pd
+
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for one in size_fits(walks).itertuples():
+        row = rows.setdefault((one.method, one.curve), {"method": one.method, "curve": one.curve})
+        row |= {f"change of the {one.measure}": spread((one.change, one.low, one.high)), "pairs": one.pairs}
+    columns = ["method", "curve", *(f"change of the {m}" for m in MEASURES), "pairs"]
+    return pd.DataFrame(list(rows.values()), columns=columns).set_index(["method", "curve"])
+
+
+def gap_table(walks: Sequence[Walk], pool: int) -> pd.DataFrame:
+    """Per method and size: images to forget, G in nats, and of the straight lines the ends' forget and test accuracy in
+    % and the barrier and deficit in nats, so without G; means over pairs.
+
+    ``pool`` is the number of training images of which the sizes are shares.
+    """
+    import pandas as pd
+
+    rows = []
+    lines = [w for w in _sized(walks) if w.kind == "linear"]
+    for (method, variant), part in grouped(lines, "method", "variant").items():
+        size, gap = float(variant), part[0].profile.gap
+        row = {"method": method, "forgotten": f"{100 * size:g} %", "images": round(size * pool), "G, nats": gap}
+        for split in ("forget", "test"):
+            ends = [w.profile.connectivity.curves[f"accuracy_{split}"][[0, -1]] for w in part]
+            row[f"{split} acc. %"] = round(100 * float(np.mean(ends)), 1)
+        rows.append(row | {f"{m}, nats": float(np.mean([getattr(w, m) for w in part])) * gap for m in MEASURES[:2]})
+    order = list(dict.fromkeys(w.method for w in lines))
+    rows.sort(key=lambda row: (order.index(row["method"]), row["images"]))
+    columns = ["method", "forgotten", "images", "G, nats", "forget acc. %", "test acc. %", "barrier, nats"]
+    table = pd.DataFrame(rows, columns=[*columns, "deficit, nats"]).set_index(["method", "forgotten"])
+    return table.round(3)
+
+
+# Figures
+
+
+def sizes_figure(pairs, summary, fits, *, threshold: float = TOLERANCE, title: str = ""):
+    """Deficit, barrier and smallest eps against the size of the forget set: a row per measure, a column per method.
+
+    Args:
+        pairs: `size_pairs`, drawn faint.
+        summary: `size_summary`, means and intervals.
+        fits: `size_fits`, drawn as dashed straight lines.
+        threshold: tolerance in G, shaded.
+        title: over the figure.
+    """
+    check_columns(pairs, ("method", "curve", "size", *MEASURES))
+    methods, kinds = list(dict.fromkeys(pairs["method"])), kinds_of(pairs)
+    with style():
+        fig, axes = panel_grid(3, len(methods), 6.4, sharex=True)
+        for row, measure in zip(axes, ("deficit", "barrier", "eps"), strict=True):
+            for ax, method in zip(row, methods, strict=True):
+                for j, kind in enumerate(kinds):
+                    here, colour = {"method": method, "curve": kind}, colour_of(kind)
+                    shift = 0.12 * (2 * j - len(kinds) + 1)
+                    one, dots = where(summary, **here, measure=measure).sort_values("size"), where(pairs, **here)
+                    x = 100 * one["size"] + shift
+                    ax.plot(100 * dots["size"] + shift, dots[measure], "o", color=colour, ms=3, alpha=0.4, mew=0)
+                    known = np.isfinite(one[["low", "high"]]).all(axis=1)  # one pair has no interval
+                    ax.vlines(x[known], one["low"][known], one["high"][known], color=colour, lw=1.4)
+                    look = {"color": colour, "ms": 5, "mec": "white", "mew": 0.6}
+                    ax.plot(x, one["estimate"], marker_of(kind), label=f"{label(kind)}, 95 %", **look)
+                    for fit in where(fits, **here, measure=measure).itertuples():
+                        ends = [100 * v for v in SPAN]
+                        ax.plot(ends, [fit.at_low, fit.at_high], color=colour, lw=1.2, ls=(0, (4, 2)), zorder=1.5)
+                ax.axhspan(0, threshold, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({threshold:g} G)")
+                ax.axhline(threshold, color=BLACK, lw=0.8, zorder=1)
+                low, high = ax.get_ylim()
+                ax.set_ylim(min(-0.03 * high, 0 if low >= 0 else low), max(high, 1.3 * threshold))
+                if measure == "deficit":
+                    ax.set_title(label(method))
+                if measure == "eps":
+                    ax.set_xlabel("forgotten (% of the pool)")
+            row[0].set_ylabel(f"{HEADINGS[measure]} (G)")
+        axes[0, 0].set_xticks(sorted({100 * v for v in pairs["size"]}))
+        finish(
+            fig,
+            axes[0, 0],
+            title,
+            [entry("", GREY, "straight fit", ls="--", lw=1.2), entry("o", GREY, "one pair", ms=3)],
+        )
+    return fig
+
+
+ROOMS = (Room("06_forget_size", sizes, tests={"C4": (("06_forget_size",), c4)}),)

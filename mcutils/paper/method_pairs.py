@@ -1,0 +1,730 @@
+"""05: pairs of different methods, how well they connect, and whether they are alike otherwise (C8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data.cues import REPLACED
+from ..engine.conditions import CONDITIONS
+from ..engine.specs import Alike, CueUse, Spec
+from ..engine.study import Study
+from ..measures.connectivity import TOLERANCE
+from ..measures.drawing import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILLION,
+    check_columns,
+    colour_of,
+    entry,
+    finish,
+    kinds_of,
+    label,
+    marker_of,
+    name_rows,
+    panel_grid,
+    style,
+    where,
+    widen,
+)
+from ..measures.intervals import LEVEL, Interval, percentile_interval
+from ..measures.similarity import SIMILARITIES, cluster_order, mantel
+from .claims import Verdict, judge
+from .judging import CHANGE, controls_hold, counts_of, nothing_found, pair_of, share_over, sound, worst
+from .panels import HEADINGS, SHOWN, shade_rows, signed_log, spread_row
+from .room import Room
+from .tables import MEASURES, end_names, grouped, mean_of, spread
+from .walks import Route, Walk, coarse, condition_routes, controls, independent, profiles, references
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CUED = {"forgetting": 0, "retraining": 1}  # the lines of a cue's use, and where they start: original, unlearned
+# The same where nothing has rows and columns.
+PLAIN = {"method_cl-non_cl": "first with\ncurriculum", "method_fo-so": "other one\nsecond order"}
+ALIKE = {"js": "JS divergence (bits)", "cka": "CKA", "cka_unbiased": "CKA, unbiased"}
+NUMBERS = 9  # methods up to which a cell has room for its number
+COOL, WARM = ("#08306B", "#2A6FB0", "#9CC7E6", "#EAF3FA"), ("#FDEBD6", "#F5A65B", "#C4500A", "#6B2100")
+EMPTY = "#ECECEC"
+
+
+# What is walked
+
+
+def method_pairs(study: Study) -> list[tuple[str, str]]:
+    """All pairs of two methods, in the preset's order."""
+    return list(combinations(study.preset.methods, 2))
+
+
+def sampled(study: Study, count: int = 6) -> list[tuple[str, str]]:
+    """A fixed sample of method pairs: each next one is the first whose methods were taken least often so far."""
+    left, taken = method_pairs(study), dict.fromkeys(study.preset.methods, 0)
+    found = []
+    while left and len(found) < count:
+        pair = min(left, key=lambda p: (max(taken[m] for m in p), sum(taken[m] for m in p)))
+        left.remove(pair)
+        found.append(pair)
+        taken |= {m: taken[m] + 1 for m in pair}
+    return found
+
+
+def methods(study: Study) -> list[Route]:
+    """All pairs of two methods as coarse lines in every method condition, and a sample as full lines and curves."""
+    pairs, three, points = method_pairs(study), independent(study.seeds), coarse(study)
+    routes = condition_routes(study, "method", pairs, three, ("linear",), points=points)
+    full = condition_routes(study, "method", sampled(study), three[:1])
+    for condition in ("method_in_cl", "method_in_so", "method_cl-non_cl", "method_fo-so"):
+        routes += condition_routes(study, condition, pairs, three[:1], ("linear",), points=points)
+        routes += condition_routes(study, condition, sampled(study), three[:1], ("bezier",), points=points)
+    return routes + [replace(r, variant="full") for r in full] + controls(study)
+
+
+def alike(study: Study) -> Alike:
+    """Similarity of all methods' endpoints, a second seed of the first, a retrained and the original model."""
+    names, (first, second) = study.preset.methods, study.seeds[:2]
+    models = [study.unlearned(name, first) for name in names] + [study.unlearned(names[0], second)]
+    return Alike((*models, study.retrained(first), study.original()), study.original(), study.preset.forget)
+
+
+def cued(study: Study, share: float | None = None) -> dict[tuple[str, str], CueUse]:
+    """Cue use along the lines original - unlearned and unlearned - retrained, on data whose D_f carries a cue.
+
+    ``share`` of the pool carries it, the first to be forgotten first; None is all of D_f.
+    """
+    bench = replace(study, data=replace(study.data, cue=share or study.preset.forget, checksum=""))
+    seed, forget = study.seeds[0], study.preset.forget
+    original, retrained = bench.original(), bench.retrained(seed, init=0)
+    found = {}
+    for name in study.preset.methods:
+        end = bench.unlearned(name, seed)
+        for part, path in (("forgetting", (original, end)), ("retraining", (end, retrained))):
+            found[name, part] = CueUse(bench.path(*path), forget, coarse(study))
+    return found
+
+
+# The tests of the claims
+
+
+def _rarer(found: Interval) -> Interval:
+    """The interval of min(p, 1 - p), the rarer of two outcomes, from that of a share p."""
+    ends = [min(v, 1 - v) for v in (found.low, found.high)]
+    high = 0.5 if found.low <= 0.5 <= found.high else max(ends)
+    return Interval(min(found[0], 1 - found[0]), min(ends), high)
+
+
+def c8(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C8: the smaller of the shares of method pairs (lines) that satisfy MCU(eps) and that do not."""
+    lines = sound(walks, condition="method", variant="", kind="linear")
+    if not lines:
+        return nothing_found("C8")
+    replicates = np.array([worst(w) <= eps for w in lines], dtype=float)
+    # An endpoint is a method run with a seed: the pairs of one method share its endpoints.
+    nodes = np.array([(f"{w.nodes[0]}/{w.method}", f"{w.nodes[1]}/{w.other}") for w in lines])
+    found = share_over(lines, [w.connected(eps) for w in lines], replicates, level, nodes=nodes)
+    return judge("C8", *_rarer(found), controls_ok=controls_hold(walks), **counts_of(lines))
+
+
+# Tables
+
+
+def pairs_table(
+    walks: Sequence[Walk], conditions: Sequence[str], shared: bool = False, eps: float = TOLERANCE
+) -> pd.DataFrame:
+    """One row per condition and pair of methods (straight lines): mean and interval of each measure.
+
+    ``connected`` counts the seed pairs with MCU(eps), ``n`` all of them. ``shared`` keeps only the seed pairs that
+    every condition has, so that conditions compare.
+    """
+    import pandas as pd
+
+    lines = [w for c in conditions for w in sound(walks, condition=c, kind="linear", variant="")]
+    if shared:
+        seeds = [{(w.original, w.start, w.end) for w in part} for part in grouped(lines, "condition").values()]
+        common = set.intersection(*seeds) if seeds else set()
+        lines = [w for w in lines if (w.original, w.start, w.end) in common]
+    rows = []
+    for (condition, method, other), part in grouped(lines, "condition", "method", "other").items():
+        row = {"condition": condition, "method": method, "other": other}
+        for m in MEASURES:
+            row |= dict(zip((m, f"{m}_low", f"{m}_high"), mean_of(part, m), strict=True))
+        rows.append({**row, "connected": sum(w.connected(eps) for w in part), "n": len(part)})
+    numbers = [f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["condition", "method", "other", *numbers, "connected", "n"])
+
+
+def pairs_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """A `pairs_table` to be read, the best connected pair first."""
+    import pandas as pd
+
+    rows = []
+    for one in table.sort_values("eps", kind="stable").to_dict("records"):
+        cells = {m: spread([one[m], one[f"{m}_low"], one[f"{m}_high"]]) for m in MEASURES}
+        count = f"{one['connected']} of {one['n']}"
+        rows.append({"pair": f"{one['method']} - {one['other']}", **cells, "connected": count})
+    return pd.DataFrame(rows, columns=["pair", *MEASURES, "connected"]).set_index("pair")
+
+
+def pair_matrix(
+    table: pd.DataFrame, measure: str, methods: Sequence[str], condition: str = "method", mirrored: bool = True
+) -> np.ndarray:
+    """Matrix (n, n) of a column of a `pairs_table`; nan where no pair was walked, as on the diagonal.
+
+    ``mirrored`` writes a pair on both sides; else row and column are the condition's first and second method.
+    """
+    found = np.full((len(methods), len(methods)), np.nan)
+    place = {name: k for k, name in enumerate(methods)}
+    for one in table[table["condition"] == condition].to_dict("records"):
+        i, j = place[one["method"]], place[one["other"]]
+        found[i, j] = one[measure]
+        if mirrored:
+            found[j, i] = one[measure]
+    return found
+
+
+def directed(condition: str) -> bool:
+    """Whether the two ends of a condition differ in more than their method, so that their order matters."""
+    first, second = end_names(condition)
+    return first != second
+
+
+def method_order(distance: np.ndarray, methods: Sequence[str]) -> tuple[list[str], np.ndarray | None]:
+    """Methods with neighbours in connectivity together, and the tree of `similarity.cluster_order` over them.
+
+    Methods without a finite distance to every other come last and have no leaf; with fewer than two leaves the tree is
+    None.
+    """
+    kept = list(range(len(methods)))
+    while len(kept) > 1:
+        inner = ~np.isfinite(distance[np.ix_(kept, kept)]) & ~np.eye(len(kept), dtype=bool)
+        if not inner.any():
+            break
+        kept.pop(int(inner.sum(axis=1).argmax()))
+    rest = [name for k, name in enumerate(methods) if k not in kept]
+    if len(kept) < 2:
+        return [*(methods[k] for k in kept), *rest], None
+    order, tree = cluster_order(distance[np.ix_(kept, kept)])
+    return [*(methods[kept[k]] for k in order), *rest], tree
+
+
+def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+    """Two rows per pair of methods with a fitted curve: the line of the same ends traced alike, and the curve.
+
+    Columns condition, method, other, curve, barrier, deficit, eps, and low, high: the interval of eps over examples.
+    """
+    import pandas as pd
+
+    ours = [w for w in sound(walks) if w.other]
+    lines = {(w.condition, w.variant, pair_of(w)): w for w in ours if w.kind == "linear"}
+    rows = []
+    for w in ours:
+        line = lines.get((w.condition, w.variant, pair_of(w)))
+        for one in (line, w) if w.kind != "linear" and line is not None else ():
+            interval = percentile_interval(one.eps, worst(one))
+            numbers = (one.barrier, one.deficit, *interval)
+            rows.append((w.condition, w.method, w.other, one.kind, *numbers, one.connected(eps)))
+    rows.sort(key=lambda row: list(CONDITIONS).index(row[0]))
+    columns = ["condition", "method", "other", "curve", "barrier", "deficit", "eps", "low", "high", "connected"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def curves_text(table: pd.DataFrame) -> str:
+    """How many pairs of a `curves_table` the line and the curve connect at MCU(0.1), as a Markdown list."""
+    lines = []
+    for condition, part in table.groupby("condition", sort=False):
+        line, curve = (part[(part["curve"] == "linear") == k]["connected"].to_numpy(bool) for k in (True, False))
+        counts = (line & curve, line & ~curve, ~line & curve, ~line & ~curve)
+        both, first, second, none = (int(c.sum()) for c in counts)
+        lines.append(
+            f"- `{condition}`, {len(line)} pairs: joined by both {both}, by the line only {first}, by the quadratic "
+            f"curve only {second}, by neither {none}."
+        )
+    return "\n".join(lines) or "No pair has both a line and a curve between sound ends."
+
+
+def full_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+    """The lines that were walked twice: barrier and deficit at the matrix's points and at the full number."""
+    import pandas as pd
+
+    coarse = {pair_of(w): w for w in sound(walks, condition="method", kind="linear", variant="")}
+    rows = {}
+    for w in sound(walks, condition="method", kind="linear", variant="full"):
+        one = coarse.get(pair_of(w))
+        if one is not None:
+            pair = {name: (f"{name}: {len(v.profile.t)} points", v) for name, v in (("coarse", one), ("full", w))}
+            cells = {f"{m}, {n}": getattr(v, m) for m in ("barrier", "deficit") for n, v in pair.values()}
+            rows[w.label] = {**cells, "same verdict": w.connected(eps) == one.connected(eps)}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pair")
+
+
+def full_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """The largest difference between the walks of a `full_table`, in words."""
+    table = full_table(walks, eps)
+    if len(table) == 0:
+        return "No pair was walked at both numbers of points."
+    cells = {m: table[[c for c in table if c.startswith(m)]].to_numpy(float) for m in ("barrier", "deficit")}
+    most = {m: float(np.ptp(values, axis=1).max()) for m, values in cells.items()}
+    parts = " and ".join(f"{value:.4f} G in the {m}" for m, value in most.items())
+    return (
+        f"**Full-size check**: over {len(table)} pairs the coarse matrix differs from the full walk by {parts} at "
+        f"most, and {int((~table['same verdict'].astype(bool)).sum())} verdicts at {eps:g} G differ."
+    )
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """p-values adjusted for all of them being looked at (Holm 1979); those that are nan are left out."""
+    p = np.asarray(p, dtype=np.float64)
+    found, order = np.full(len(p), np.nan), [k for k in np.argsort(p) if np.isfinite(p[k])]
+    most = 0.0
+    for rank, k in enumerate(order):
+        most = max(most, min(1.0, float(p[k]) * (len(order) - rank)))
+        found[k] = most
+    return found
+
+
+def agreement_table(alike: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Whether pairs of methods that are alike by a measure without a path are also better connected.
+
+    Args:
+        alike: matrices of `similarity.SIMILARITIES`, their first n rows the methods of the targets.
+        targets: name -> matrix (n, n), for example of barriers.
+
+    Returns:
+        similarity, target, rho (positive: the more alike, the smaller the target), one-sided p of `similarity.mantel`,
+        and p adjusted by `holm` over all rows. nan where fewer than three methods, or constant values, say nothing.
+    """
+    import pandas as pd
+
+    rows = []
+    for name, one in SIMILARITIES.items():
+        for target, goal in targets.items():
+            sign = -1 if one.alike == "high" else 1
+            mine = sign * alike[name][: len(goal), : len(goal)]
+            rows.append((name, target, *(mantel(mine, goal) if len(goal) > 2 else (np.nan, np.nan))))
+    table = pd.DataFrame(rows, columns=["similarity", "target", "rho", "p"])
+    return table.assign(p_holm=holm(table["p"]))
+
+
+def agreement_text(table: pd.DataFrame, level: float = 0.05) -> str:
+    """How many rows of an `agreement_table` agree, before and after the adjustment, in words."""
+    tested, raw = int(table["p"].notna().sum()), int((table["p"] < level).sum())
+    left = table[table["p_holm"] < level]
+    names = ", ".join(f"{one.similarity} with the {one.target} (rho {one.rho:.2f})" for one in left.itertuples())
+    return (
+        f"{tested} comparisons are tested: {raw} have p < {level:g} by themselves, and {len(left)} after the "
+        f"adjustment for {tested} tests" + (f": {names}." if names else ".")
+    )
+
+
+def levels_table(alike: Mapping[str, np.ndarray], methods: Sequence[str]) -> pd.DataFrame:
+    """Each similarity between methods (mean, least and most alike), between two seeds of the first method, and of
+    methods to the retrained and the original model: what counts as much and as little.
+
+    The last three rows of the matrices are a second seed, a retrained and the original model.
+    """
+    import pandas as pd
+
+    n, rows = len(methods), {}
+    for name, one in SIMILARITIES.items():
+        values = np.asarray(alike[name], dtype=np.float64)
+        between = values[:n, :n][np.triu_indices(n, 1)]
+        ends = (between.min(), between.max()) if one.alike == "high" else (between.max(), between.min())
+        cells = dict(zip(("methods, least alike", "methods, most alike"), ends, strict=True))
+        rows[name] = {
+            "methods, mean": between.mean(),
+            **cells,
+            f"two seeds of {methods[0]}": values[0, n],
+            "method and retrained, mean": values[:n, n + 1].mean(),
+            "method and original, mean": values[:n, n + 2].mean(),
+            "retrained and original": values[n + 1, n + 2],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("similarity").round(3)
+
+
+def scatter_table(
+    alike: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], methods: Sequence[str]
+) -> pd.DataFrame:
+    """One row per pair of methods and similarity: its value beside the targets of the pair."""
+    import pandas as pd
+
+    rows = []
+    for name in SIMILARITIES:
+        for i, j in zip(*np.triu_indices(len(methods), 1), strict=True):
+            goals = {target: goal[i, j] for target, goal in targets.items()}
+            row = {"similarity": name, "method": methods[i], "other": methods[j], "value": alike[name][i, j]}
+            rows.append({**row, **goals})
+    return pd.DataFrame(rows, columns=["similarity", "method", "other", "value", *targets])
+
+
+def cue_table(
+    found: Mapping[tuple[str, str], Mapping[str, np.ndarray]], examples: Mapping[str, int], classes: int
+) -> pd.DataFrame:
+    """Use of the cue along original (x = 0) - unlearned (1) - retrained (2), one row per method, split and x.
+
+    Args:
+        found: (method, ``forgetting`` or ``retraining``) -> arrays ``<split>/<name>`` (T,), see `cue_use.cue_use`.
+        examples: number of evaluated examples of each split.
+        classes: K of the task.
+
+    Returns:
+        method, split, x, reliance with the ends of its 95 % interval over examples, sensitivity, pull, and
+        accuracy_none. Per example the reliance is 1, 0 or -1 / (K - 2), so that the means of `cue_use.cue_use` hold its
+        variance: r = a - b / (K - 2) with shares a (the cue's label is predicted) and b (a label that is neither the
+        cue's nor the image's), and var = a + b / (K - 2)^2 - r^2.
+    """
+    import pandas as pd
+
+    rows = []
+    for (method, part), arrays in found.items():
+        for split in REPLACED:
+            r, a = arrays[f"{split}/reliance"], arrays[f"{split}/accuracy_swapped"]
+            b = (a - r) * (classes - 2)
+            half = 1.96 * np.sqrt(np.maximum(a + b / (classes - 2) ** 2 - r**2, 0) / examples[split])
+            x = CUED[part] + np.linspace(0, 1, len(r))
+            columns = {name: arrays[f"{split}/{name}"] for name in ("sensitivity", "pull", "accuracy_none")}
+            made = {"method": method, "part": part, "split": split, "x": x, "reliance": r}
+            rows.append(pd.DataFrame({**made, "low": r - half, "high": r + half, **columns}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def cue_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Reliance of the original, each unlearned and the retrained model on both splits, with its interval."""
+    import pandas as pd
+
+    rows: dict[str, dict[str, str]] = {}
+    for x, name in ((0, "original"), (1, ""), (2, "retrained")):
+        for one in table[table["x"] == x].itertuples():
+            if not (name == "" and one.part == "retraining"):
+                cells = rows.setdefault(name or one.method, {})
+                cells[f"{one.split} images"] = spread((one.reliance, one.low, one.high))
+    last = {name: rows.pop(name) for name in ("original", "retrained") if name in rows}
+    return pd.DataFrame.from_dict({**last, **rows}, orient="index").rename_axis("model")
+
+
+def cue_text(table: pd.DataFrame) -> str:
+    """What the reliance on forget images at the ends and between them says, in words computed from a `cue_table`.
+
+    Where the original's interval does not lie above the retrained model's, there is no use of the cue to remove.
+    """
+    ours = table[table["split"] == "forget"]
+    at = {x: ours[ours["x"] == x] for x in (0, 1, 2)}
+    original, retrained = (round(float(at[x]["reliance"].mean()), 3) + 0.0 for x in (0, 2))
+    if not at[0]["low"].mean() > at[2]["high"].mean():
+        return (
+            f"On forget images the reliance is {original:.3f} in the original and {retrained:.3f} in the retrained "
+            "model, and their intervals overlap: **the original does not use the cue here**, so nothing can be read "
+            "off what follows."
+        )
+    ends = at[1].drop_duplicates("method").set_index("method")
+    near = [m for m, one in ends.iterrows() if abs(one["reliance"] - retrained) < abs(one["reliance"] - original)]
+    forget = ours[ours["part"] == "forgetting"]
+    inner = forget[(forget["x"] > 0) & (forget["x"] < 1)].groupby("method", sort=False)["reliance"].max()
+    back = [m for m, top in inner.items() if top > max(original, ends.loc[m, "reliance"]) + CHANGE]
+    return (
+        f"On forget images the reliance is {original:.3f} in the original and {retrained:.3f} in the retrained model. "
+        f"{len(near)} of {len(ends)} unlearned models are nearer the retrained one: {', '.join(near) or 'none'}. Along "
+        f"the line from the original, {len(back)} of {len(ends)} methods pass a point that follows the cue more than "
+        f"both ends, by over {CHANGE:g}."
+    )
+
+
+# Figures
+
+
+def tolerance_norm(top: float, threshold: float = TOLERANCE):
+    """Colours of values in G: the cool half linear to the tolerance, the warm half logarithmic on to ``top``."""
+    from matplotlib.colors import FuncNorm
+
+    span = np.log(max(top, 2 * threshold) / threshold)
+
+    def forward(values):
+        values = np.maximum(np.asarray(values, dtype=np.float64), 0)
+        beyond = 0.5 + 0.5 * np.log(np.maximum(values, threshold) / threshold) / span
+        return np.where(values <= threshold, 0.5 * values / threshold, beyond)
+
+    def inverse(values):
+        values = np.asarray(values, dtype=np.float64)
+        return np.where(values <= 0.5, 2 * threshold * values, threshold * np.exp(np.clip(2 * values - 1, 0, 1) * span))
+
+    return FuncNorm((forward, inverse), vmin=0, vmax=max(top, 2 * threshold))
+
+
+def tolerance_map():
+    """Dark to light blue below the tolerance, light to dark orange above: a step that any colour vision sees."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    half = np.linspace(0, 0.5, len(COOL)), np.linspace(0.5, 1, len(WARM))
+    stops = [*zip(half[0], COOL, strict=True), *zip(half[1], WARM, strict=True)]
+    return LinearSegmentedColormap.from_list("tolerance", stops, N=512).with_extremes(bad="#FFFFFF00")
+
+
+def matrix_figure(pairs, methods: Sequence[str], tree, *, threshold: float = TOLERANCE, title: str = ""):
+    """Retain barrier and forget deficit between any two methods as two heat maps, and the tree that orders them.
+
+    Args:
+        pairs: `pairs_table`, of which the condition ``method`` is drawn.
+        methods: rows and columns, in the order of the tree.
+        tree: linkage over the first methods, see `method_order`; None leaves the dendrogram empty.
+        threshold: tolerance in G, where the colours change and the tree is marked.
+        title: over the figure.
+    """
+    check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "eps"))
+    top = _top(pairs)
+    with style():
+        ratios = {"width_ratios": [1, 1, 0.5]}
+        fig, axes = panel_grid(1, 3, 2.1 + 0.32 * len(methods), gridspec_kw=ratios)
+        for ax, measure in zip(axes[0], ("barrier", "deficit"), strict=False):
+            image = _heat(ax, pair_matrix(pairs, measure, methods), top, threshold)
+            if len(methods) <= NUMBERS:
+                _numbers(ax, pairs, measure, methods, image, threshold)
+            ax.set_title(f"{HEADINGS[measure]} (G)")
+            _names(ax, methods, first=measure == "barrier")
+        _dendrogram(axes[0, 2], tree, len(methods), threshold)
+        _colour_bar(fig, image, axes[0, :2], top, threshold)
+        numbers = [entry("$?$", BLACK, "its 95 % interval crosses the tolerance")] if len(methods) <= NUMBERS else []
+        finish(fig, axes[0, 0], title, [*numbers, _empty("not walked")])
+    return fig
+
+
+def matrices_figure(
+    pairs, methods: Sequence[str], conditions: Sequence[str], *, threshold: float = TOLERANCE, title: str = ""
+):
+    """Heat maps of retain barrier and forget deficit, a column of panels per condition, all in one order of methods.
+
+    Args:
+        pairs: `pairs_table`; a dot marks pairs of which every seed pair satisfies MCU(threshold).
+        methods: rows and columns.
+        conditions: columns of panels; where the ends differ in more than the method, a row is the first end's method.
+        threshold: tolerance in G, where the colours change.
+        title: over the figure.
+    """
+    check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "connected", "n"))
+    top = _top(pairs)
+    joined = pairs.assign(joined=(pairs["connected"] == pairs["n"]).astype(float))
+    with style():
+        fig, axes = panel_grid(2, len(conditions), 2.6 + 0.27 * len(methods), sharex=True, sharey=True)
+        fig.get_layout_engine().set(w_pad=0.03)
+        for row, measure in zip(axes, ("barrier", "deficit"), strict=True):
+            for ax, condition in zip(row, conditions, strict=True):
+                both = not directed(condition)
+                values = pair_matrix(pairs, measure, methods, condition, both)
+                image = _heat(ax, values, top, threshold)
+                y, x = np.nonzero(pair_matrix(joined, "joined", methods, condition, both) == 1)
+                ax.plot(
+                    x, y, "o", color="white", mec=BLACK, mew=0.6, ms=3.2, ls="", label=f"satisfies MCU({threshold:g})"
+                )
+                if measure == "barrier":
+                    ax.set_title(SHOWN.get(condition, condition), fontsize=8.5)
+                _names(ax, methods, first=ax is row[0], below=measure == "deficit")
+            row[0].set_ylabel(HEADINGS[measure])
+        _colour_bar(fig, image, axes, top, threshold)
+        finish(fig, axes[0, 0], title, [_empty("not walked")])
+    return fig
+
+
+def _top(pairs) -> float:
+    values = pairs[["barrier", "deficit"]].to_numpy(float)
+    return float(values[np.isfinite(values)].max(initial=0))
+
+
+def _heat(ax, values, top: float, threshold: float):
+    ax.set_facecolor(EMPTY)
+    image = ax.imshow(values, cmap=tolerance_map(), norm=tolerance_norm(top, threshold), aspect="equal")
+    ax.grid(False)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    ax.tick_params(length=0)
+    size = len(values)
+    ax.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", lw=1.0)
+    ax.tick_params(which="minor", length=0)
+    return image
+
+
+def _names(ax, methods: Sequence[str], first: bool = True, below: bool = True) -> None:
+    ax.set_xticks(range(len(methods)), [label(m) for m in methods], rotation=90, fontsize=8)
+    ax.set_yticks(range(len(methods)), [label(m) for m in methods], fontsize=8)
+    ax.tick_params(labelleft=first, labelbottom=below)
+
+
+def _numbers(ax, pairs, measure: str, methods: Sequence[str], image, threshold: float) -> None:
+    """Write each value into its cell, with a question mark where its interval crosses the tolerance."""
+    values, low, high = (pair_matrix(pairs, f"{measure}{end}", methods) for end in ("", "_low", "_high"))
+    for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        value = values[i, j]
+        red, green, blue, _ = image.cmap(image.norm(value))
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+        text = f"{value:.2f}".removeprefix("0") if value < 0.995 else f"{value:.1f}"
+        mark = "?" if low[i, j] <= threshold < high[i, j] else ""
+        size = 8 if len(methods) < 7 else 7.5
+        ax.text(
+            j,
+            i,
+            text.replace(".00", "0") + mark,
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="white" if dark else BLACK,
+        )
+
+
+def _dendrogram(ax, tree, rows: int, threshold: float) -> None:
+    """A tree whose leaves stand level with the rows of the heat maps, its root on the right."""
+    ax.set_ylim(rows - 0.5, -0.5)
+    ax.set_yticks([])
+    ax.grid(False)
+    ax.spines["left"].set_visible(False)
+    ax.set_title("tree by smallest eps")
+    if tree is None:
+        ax.set_axis_off()
+        return
+    from scipy.cluster.hierarchy import dendrogram
+
+    drawn = dendrogram(tree, no_plot=True)
+    for heights, places in zip(drawn["dcoord"], drawn["icoord"], strict=True):
+        ax.plot(heights, (np.array(places) - 5) / 10, color=BLACK, lw=1.1, solid_capstyle="butt")
+    signed_log(ax, tree[:, 2], threshold, share=0.6)
+    ax.axvline(threshold, color=BLACK, lw=1.0, ls="--")
+    ax.set_xlabel("distance (G)")
+
+
+def _colour_bar(fig, image, axes, top: float, threshold: float) -> None:
+    steps = [k for b in range(-1, 4) for k in (2 * 10.0**b, 5 * 10.0**b, 10 * 10.0**b)]
+    ticks = [0, threshold / 2, threshold, *(k for k in steps if 1.6 * threshold < k <= max(top, 2 * threshold))]
+    bar = fig.colorbar(image, ax=axes, location="bottom", fraction=0.05, pad=0.02, aspect=45, ticks=ticks)
+    bar.ax.set_xticklabels([f"{k:g}" for k in ticks])
+    bar.ax.minorticks_off()
+    bar.ax.axvline(threshold, color=BLACK, lw=1.5)
+    bar.outline.set_visible(False)
+    bar.set_label(f"G; the colours change at the tolerance, {threshold:g}", fontsize=8.5)
+
+
+def _empty(text: str):
+    """A legend entry for the cells without a value."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=EMPTY, edgecolor="none", label=text)
+
+
+def curves_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
+    """Smallest eps of line and curve for a sample of method pairs: a row per pair, a panel per condition.
+
+    Args:
+        table: `curves_table`; intervals are over examples.
+        threshold: tolerance in G; the axis is linear up to it and logarithmic beyond.
+        title: over the figure.
+    """
+    check_columns(table, ("condition", "method", "other", "curve", "eps", "low", "high"))
+    conditions, kinds = list(dict.fromkeys(table["condition"])), kinds_of(table)
+    pairs = list(dict.fromkeys(zip(table["method"], table["other"], strict=True)))
+    with style():
+        fig, axes = panel_grid(1, len(conditions), 1.7 + 0.4 * len(pairs), sharey=True, sharex=True)
+        for ax, condition in zip(axes[0], conditions, strict=True):
+            for y, (method, other) in enumerate(pairs):
+                here = where(table, condition=condition, method=method, other=other)
+                for j, kind in enumerate(kinds):
+                    found = where(here, curve=kind).rename(columns={"eps": "estimate"})
+                    spread_row(ax, y + 0.26 * (j - (len(kinds) - 1) / 2), (), found, colour_of(kind), marker_of(kind))
+            shade_rows(ax, len(pairs))
+            ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+            ax.set_title(PLAIN.get(condition, SHOWN.get(condition, condition)), fontsize=8.5)
+            ax.set_xlabel("smallest eps (G)", fontsize=8)
+            ax.grid(axis="y", visible=False)
+        signed_log(axes[0, 0], table[["eps", "high"]].to_numpy(float), threshold, few=True)
+        name_rows(axes[0, 0], [f"{label(a)} –\n{label(b)}" for a, b in pairs])
+        keys = [entry(marker_of(k), colour_of(k), f"{label(k)}, 95 % interval", ls="-") for k in kinds]
+        finish(fig, axes[0, 0], title, keys)
+    return fig
+
+
+def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, title: str = ""):
+    """Retain barrier and forget deficit of each pair of methods against how alike they are, a panel per similarity.
+
+    Args:
+        table: `scatter_table`, columns similarity, value, barrier, deficit.
+        tests: `agreement_table`, whose rho and p stand in the panels.
+        levels: `levels_table`; the similarity of two seeds is a dashed line, of a method and retraining a dotted one.
+        threshold: tolerance in G; the axis is linear up to it and logarithmic beyond.
+        title: over the figure.
+    """
+    check_columns(table, ("similarity", "value", "barrier", "deficit"))
+    names = list(dict.fromkeys(table["similarity"]))
+    looks = {"barrier": (BLUE, "o"), "deficit": (VERMILLION, "s")}
+    seeds = next(column for column in levels if column.startswith("two seeds"))
+    with style():
+        fig, axes = panel_grid(-(-len(names) // 3), 3, 1.0 + 2.4 * -(-len(names) // 3), sharey=True)
+        for ax, name in zip(axes.flat, names, strict=False):
+            here = where(table, similarity=name)
+            for target, (colour, marker) in looks.items():
+                ax.plot(
+                    here["value"], here[target], marker, color=colour, ms=4, alpha=0.7, mew=0, label=HEADINGS[target]
+                )
+            ax.axhline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+            ax.axvline(levels.loc[name, seeds], color=GREY, lw=1.2, ls="-", label="two seeds")
+            far = levels.loc[name, "method and retrained, mean"]
+            ax.axvline(far, color=GREY, lw=1.2, ls=":", label="to retrained")
+            found = [_tested(row) for row in where(tests, similarity=name).itertuples()]
+            ax.set_title("\n".join([ALIKE.get(name, label(name)), *found]), fontsize=8)
+            high = SIMILARITIES[name].alike == "high"
+            ax.set_xlabel("more alike →" if high else "← more alike", fontsize=8)
+        for ax in axes[:, 0]:
+            ax.set_ylabel("G")
+        signed_log(axes[0, 0], table[["barrier", "deficit"]].to_numpy(float), threshold, "y")
+        for ax in list(axes.flat)[len(names) :]:
+            ax.set_axis_off()
+        finish(fig, axes[0, 0], title)
+    return fig
+
+
+def _tested(row) -> str:
+    known = np.isfinite(row.rho)
+    return f"{row.target}: rho {row.rho:.2f}, p {row.p:.2g}" if known else f"{row.target}: not tested"
+
+
+def reliance_figure(table, *, columns: int = 4, title: str = ""):
+    """Reliance on the cue along original - unlearned - retrained: a panel per method, forget and test images.
+
+    Args:
+        table: `cue_table`, columns method, split, x (0 original, 1 unlearned, 2 retrained), reliance, low, high.
+        columns: panels side by side.
+        title: over the figure.
+    """
+    check_columns(table, ("method", "split", "x", "reliance", "low", "high"))
+    methods = list(dict.fromkeys(table["method"]))
+    columns = min(columns, len(methods))
+    rows = -(-len(methods) // columns)
+    looks = {"forget": (VERMILLION, "o", "-"), "test": (BLUE, "s", (0, (4, 1.5)))}
+    with style():
+        fig, axes = panel_grid(rows, columns, 1.1 + 1.75 * rows, sharex=True, sharey=True)
+        for k, ax in enumerate(axes.flat):
+            if k >= len(methods):
+                ax.set_axis_off()
+                continue
+            for split, (colour, marker, line) in looks.items():
+                one = where(table, method=methods[k], split=split).sort_values("x", kind="stable")
+                steps = {"marker": marker, "ms": 3.4, "markevery": max(1, (len(one) - 1) // 8)}
+                ax.fill_between(one["x"], one["low"], one["high"], color=colour, alpha=0.18, lw=0)
+                ax.plot(one["x"], one["reliance"], color=colour, ls=line, label=f"{split} images, 95 % band", **steps)
+            ax.axhline(0, color=BLACK, lw=0.9, ls=":", label="cue plays no part")
+            ax.axvline(1, color=GREY, lw=0.9)
+            ax.set_title(label(methods[k]))
+            ax.tick_params(labelbottom=k + columns >= len(methods))
+            if k % columns == 0:
+                ax.set_ylabel("reliance")
+        widen(axes[0, 0], 0.3)
+        axes[0, 0].set_xlim(-0.08, 2.08)
+        axes[0, 0].set_xticks([0, 1, 2], ["original", "unlearned", "retrained"], fontsize=8, rotation=30, ha="right")
+        finish(fig, axes[0, 0], title)
+    return fig
+
+
+def _all(study: Study) -> list[Spec]:
+    return [*profiles(study, methods(study)), *references(study), alike(study), *cued(study).values()]
+
+
+ROOMS = (Room("05_methods", methods, _all, {"C8": (("05_methods",), c8)}),)

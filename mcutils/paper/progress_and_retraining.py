@@ -1,0 +1,461 @@
+"""09: from the original to the unlearned and on to the retrained model (C15, C16)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..engine.specs import PlaneOf, Spec
+from ..engine.study import Study
+from ..measures.along import excess
+from ..measures.connectivity import TOLERANCE
+from ..measures.drawing import (
+    BAND,
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILLION,
+    check_columns,
+    check_some,
+    entry,
+    finish,
+    label,
+    name_rows,
+    panel_grid,
+    style,
+    where,
+)
+from ..measures.intervals import LEVEL, fraction_interval, mean_interval, widened
+from ..measures.planes import Plane
+from .claims import Verdict, judge
+from .judging import FAILED, counts_of, judge_mean, nothing_found, redraw_mean, sound, units_of, usable
+from .panels import SERIES, decades, dot_entry, dots_row
+from .room import Room
+from .tables import spread
+from .walks import COARSE, Route, Walk, coarse, profiles
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUANTITIES = ("loss", "accuracy")
+INITS = ("same init", "other init")
+RETRAINED = "retrained pairs"
+MODELS = (("original", "o"), ("unlearned", "s"), ("retrained", "D"))
+
+
+# What is walked
+
+
+def progress(study: Study) -> list[Route]:
+    """Lines original - unlearned, unlearned - retrained and retrained - retrained, for three seeds.
+
+    A retrained model starts from the original's initial weights (``same init``) or from its own (``other init``).
+    """
+    routes, chosen = [], study.seeds[:3]
+    inits = {"same init": 0, "other init": None}
+    for name in study.preset.methods:
+        for seed in chosen:
+            end = study.unlearned(name, seed)
+            labels = {"method": name, "kind": "linear", "start": seed, "end": seed, "condition": "forgetting"}
+            routes.append(Route(study.path(study.original(), end), **labels))
+            for variant, init in inits.items():
+                path = study.path(end, study.retrained(seed, init=init))
+                labels |= {"condition": "retraining", "variant": variant, "points": coarse(study)}
+                routes.append(Route(path, **labels))
+    for variant, init in inits.items():
+        for a, b in combinations(chosen, 2):
+            path = study.path(study.retrained(a, init=init), study.retrained(b, init=init))
+            labels = {"start": a, "end": b, "role": "control", "condition": "retrained", "variant": variant}
+            labels |= {"points": coarse(study)}
+            routes.append(Route(path, "retrain", "linear", **labels))
+    return routes
+
+
+def planes(study: Study, count: int = 3) -> dict[str, PlaneOf]:
+    """Planes through original, unlearned and retrained (same initial weights), for the first few methods."""
+    seed, size = study.seeds[0], 15 if study.preset.points > COARSE else 5
+    retrained = study.retrained(seed, init=0)
+    return {
+        name: PlaneOf((study.original(), study.unlearned(name, seed), retrained), study.preset.forget, size)
+        for name in study.preset.methods[2 : 2 + count] or study.preset.methods[:count]
+    }
+
+
+# The tests of the claims
+
+
+def nonlinearity(walk: Walk) -> float:
+    """Largest distance of the forget loss from its chord, in units of its change along the line; nan if it has none."""
+    values = walk.profile.metric("loss_forget")
+    change = abs(values[-1] - values[0])
+    return float(np.abs(excess(values, walk.profile.t)).max() / change) if change else np.nan
+
+
+def c15(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C15: mean distance of the forget loss from its chord between original and unlearned model."""
+    lines = sound(walks, condition="forgetting")
+    seeds, ok = np.array([w.nodes[1] for w in lines]), retraining_control(walks)
+    return judge_mean("C15", lines, [nonlinearity(w) for w in lines], None, level, ok, clusters=seeds)
+
+
+def retraining_control(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
+    """Whether retrained models of different initialisations have a retain barrier between them, as they must."""
+    apart = [w for w in walks if w.condition == "retrained" and w.variant == "other init" and not w.profile.collapsed]
+    return bool(apart) and all(w.barrier > eps for w in apart)
+
+
+def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
+    """C16: share of methods whose retain barrier to a retrained model exceeds that of two retrained models by 0.1 G.
+
+    All start from the initial weights of the original model; from others every straight line has a retain barrier.
+    """
+    base = [w for w in walks if w.condition == "retrained" and w.variant == "same init" and not w.profile.collapsed]
+    ours = sound(walks, condition="retraining", variant="same init")
+    if not base or not ours:
+        return nothing_found("C16")
+    methods = dict.fromkeys(w.method for w in ours)
+    groups = [[(w, w.barrier, w.replicates("barrier")) for w in ours if w.method == method] for method in methods]
+    level_of = np.mean([w.barrier for w in base]) + FAILED
+    again = redraw_mean([(w, w.barrier, w.replicates("barrier")) for w in base], seed=1) + FAILED
+    hits = {group[0][0].method: bool(np.mean([v for _, v, _ in group]) > level_of) for group in groups}
+    replicates = np.array([redraw_mean(group) > again for group in groups], dtype=float)
+    found = fraction_interval(list(hits.values()), replicates, level=level)
+    found = widened(found, [hits[w.method] for w in ours], units_of(ours), level, (0.0, 1.0))
+    return judge("C16", *found, controls_ok=retraining_control(walks), **counts_of(ours))
+
+
+# Tables
+
+
+def means(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+    """Mean and interval over pairs of a column of at least 0 for each group of a table.
+
+    The table has columns node_a and node_b, and ``<value>_again`` where the values have replicates over examples.
+    """
+    import pandas as pd
+
+    rows, again = [], f"{value}_again"
+    for group, part in table.groupby(list(by), sort=False):
+        values, replicates = part[value].to_numpy(float), np.stack(part[again]) if again in part else None
+        nodes = part[["node_a", "node_b"]].to_numpy()
+        found = mean_interval(values, replicates, nodes=nodes, within=(0.0, np.inf))
+        rows.append((*group, *found, int(np.isfinite(values).sum())))
+    return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high", "n"])
+
+
+def progress_of(values: np.ndarray) -> np.ndarray:
+    """Share of the change from first to last value that is made at each point, 0 to 1; nan if there is no change."""
+    values = np.asarray(values, dtype=np.float64)
+    change = values[-1] - values[0]
+    return (values - values[0]) / change if np.isfinite(change) and change else np.full(len(values), np.nan)
+
+
+def progress_table(walks: Sequence[Walk]) -> pd.DataFrame:
+    """One row per line original - unlearned and t: share of the change of the forget loss, and of its accuracy."""
+    import pandas as pd
+
+    parts = [pd.DataFrame(columns=["method", "seed", "t", *QUANTITIES])]
+    for w in usable(walks, condition="forgetting"):
+        made = {name: progress_of(w.profile.metric(f"{name}_forget")) for name in QUANTITIES}
+        parts.append(pd.DataFrame({"method": w.method, "seed": w.end, "t": w.profile.t, **made}))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def bends_table(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per line of a `progress_table` and quantity: how far from its chord, on which side, where steepest.
+
+    ``deviation`` is the largest distance from the chord in units of the change (C15's statistic for the loss), ``late``
+    whether it lies below, that is whether forgetting comes late; ``steepest`` the middle of the steepest step.
+    """
+    import pandas as pd
+
+    rows = []
+    for (method, seed), part in table.groupby(["method", "seed"], sort=False):
+        t = part["t"].to_numpy(float)
+        for quantity in QUANTITIES:
+            share = part[quantity].to_numpy(float)
+            if np.isfinite(share).all():
+                over, step = share - t, int(np.abs(np.diff(share) / np.diff(t)).argmax())
+                k = int(np.abs(over).argmax())
+                rows.append((method, seed, quantity, abs(over[k]), over[k] < 0, (t[step] + t[step + 1]) / 2))
+    return pd.DataFrame(rows, columns=["method", "seed", "quantity", "deviation", "late", "steepest"])
+
+
+def bends_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over seeds and interval of deviation and steepest t per method and quantity."""
+    import pandas as pd
+
+    rows, largest = [], {"deviation": np.inf, "steepest": 1.0}
+    for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
+        for measure, top in largest.items():
+            found = mean_interval(part[measure], clusters=part["seed"], within=(0.0, top))
+            rows.append((method, quantity, measure, *found, len(part)))
+    return pd.DataFrame(rows, columns=["method", "quantity", "measure", "estimate", "low", "high", "n"])
+
+
+def bends_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """A `bends_table` to be read: per method and quantity, means over seeds with intervals, and how many come late."""
+    import pandas as pd
+
+    means, rows = bends_summary(table).set_index(["method", "quantity", "measure"])[["estimate", "low", "high"]], []
+    for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
+        cells = {m: spread(means.loc[method, quantity, m], 2) for m in ("deviation", "steepest")}
+        row = {"method": method, "forget": quantity, "deviation from chord": cells["deviation"]}
+        rows.append(row | {"late": f"{int(part['late'].sum())} of {len(part)}", "steepest at t": cells["steepest"]})
+    columns = ["method", "forget", "deviation from chord", "late", "steepest at t"]
+    return pd.DataFrame(rows, columns=columns).set_index(["method", "forget"])
+
+
+def retraining_text(walks: Sequence[Walk]) -> str:
+    """The control of this experiment, and how many walks are left out for a collapsed end, in Markdown."""
+    apart = [w.barrier for w in walks if w.condition == "retrained" and w.variant == INITS[1]]
+    ours = [w for w in walks if w.role == "method"]
+    lost = sum(bool(w.profile.collapsed) for w in ours)
+    held = "held" if retraining_control(walks) else "FAILED, so that every verdict is undecided"
+    seen = f"between {min(apart):.2f} and {max(apart):.2f} G" if apart else "not walked"
+    return (
+        f"**Control {held}**: the retain barrier of lines between retrained models from different initial weights is "
+        f"{seen} (all must exceed {TOLERANCE:g} G). "
+        f"**{lost} of {len(ours)} walks have a collapsed end** and are left out."
+    )
+
+
+def retraining_table(walks: Sequence[Walk]) -> pd.DataFrame:
+    """One row per line to a retrained model, and per line between two retrained models (method `RETRAINED`).
+
+    ``init`` says whether the retrained models began from the initial weights of the original; barrier, deficit in G,
+    ``barrier_again`` the replicates over examples.
+    """
+    import pandas as pd
+
+    rows = []
+    for w in walks:
+        if w.condition == "retraining" and not w.profile.collapsed or w.condition == "retrained":
+            name = RETRAINED if w.condition == "retrained" else w.method
+            again = w.replicates("barrier")
+            rows.append((name, w.variant, f"{w.start}-{w.end}", *w.nodes, w.barrier, w.deficit, again))
+    columns = ["method", "init", "pair", "node_a", "node_b", "barrier", "deficit", "barrier_again"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def retraining_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Per initialisation and method: mean barrier with interval, how much it exceeds retrained pairs', mean deficit."""
+    import pandas as pd
+
+    found, rows = means(table, "barrier", ["init", "method"]), []
+    for init in INITS:
+        part = table[table["init"] == init]
+        base = part.loc[part["method"] == RETRAINED, "barrier"].mean()
+        for one in found[found["init"] == init].itertuples():
+            more = "-" if one.method == RETRAINED else f"{one.estimate - base:+.3f}"
+            row = {"init": init, "method": one.method, "barrier": spread(one[3:6]), "above retrained pairs": more}
+            deficit = part.loc[part["method"] == one.method, "deficit"].mean()
+            rows.append(row | {"deficit": f"{deficit:.3f}", "lines": one.n})
+    columns = ["init", "method", "barrier", "above retrained pairs", "deficit", "lines"]
+    return pd.DataFrame(rows, columns=columns).set_index(["init", "method"])
+
+
+def planes_table(planes: Mapping[str, object]) -> pd.DataFrame:
+    """Losses in nats and accuracies in % of the three models of each plane, as the plane's examples give them."""
+    import pandas as pd
+
+    rows = []
+    for method, one in planes.items():
+        for k, model in enumerate(("original", "unlearned", "retrained")):
+            row = {"plane": method, "model": model}
+            for split in ("retain", "forget", "test"):
+                row[f"{split} loss"] = f"{one.at_models[f'loss_{split}'][k]:.3f}"
+                row[f"{split} %"] = f"{100 * one.at_models[f'accuracy_{split}'][k]:.1f}"
+            rows.append(row)
+    return pd.DataFrame(rows).set_index(["plane", "model"])
+
+
+# Figures
+
+
+def progress_figure(table, *, columns: int = 4, title: str = ""):
+    """How much of the change from the original to the unlearned model is made at t, a panel per method.
+
+    Args:
+        table: `progress_and_retraining.progress_table`: columns method, seed, t, loss, accuracy (shares of the change).
+        columns: panels side by side.
+        title: over the figure.
+    """
+    check_columns(table, ("method", "seed", "t", *QUANTITIES))
+    methods = list(dict.fromkeys(table["method"]))
+    columns = min(columns, len(methods))
+    rows = -(-len(methods) // columns)
+    with style():
+        fig, axes = panel_grid(rows, columns, 1.0 + 1.75 * rows, sharex=True, sharey=True)
+        for k, ax in enumerate(axes.flat):
+            if k >= len(methods):
+                ax.set_axis_off()
+                continue
+            part = where(table, method=methods[k])
+            for quantity, (colour, marker) in zip(QUANTITIES, SERIES, strict=False):
+                for _, one in part.groupby("seed", sort=False):
+                    ax.plot(one["t"], one[quantity], color=colour, lw=0.7, alpha=0.5)
+                mean = part.groupby("t")[quantity].mean()
+                marks = {"marker": marker, "markevery": max(1, (len(mean) - 1) // 5), "ms": 3.4}
+                text = f"forget {quantity}: mean, seeds thin"
+                ax.plot(mean.index, mean, color=colour, lw=2.0, label=text, **marks)
+            ax.plot([0, 1], [0, 1], color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
+            ax.set_title(label(methods[k]))
+            if k + columns >= len(methods):
+                ax.set_xlabel("t")
+                ax.tick_params(labelbottom=True)
+            if k % columns == 0:
+                ax.set_ylabel("share of the change")
+        axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        # An accuracy that hardly changes swings far in units of its change: it may leave the panel.
+        values = table[list(QUANTITIES)].to_numpy(float)
+        low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=1)
+        axes[0, 0].set_ylim(max(low, -1.0) - 0.08, min(high, 2.0) + 0.08)
+        finish(fig, axes[0, 0], title)
+    return fig
+
+
+def bends_figure(table, summary, *, threshold: float | None = None, title: str = ""):
+    """How far forgetting is from linear in t and where it is steepest: seeds, mean and interval, a row per method.
+
+    Args:
+        table: `progress_and_retraining.bends_table`; summary: `progress_and_retraining.bends_summary` of it.
+        threshold: of C15, in units of the change.
+        title: over the figure.
+    """
+    check_columns(table, ("method", "quantity", "deviation", "steepest"))
+    check_columns(summary, ("method", "quantity", "measure", "estimate", "low", "high"))
+    methods = list(dict.fromkeys(table["method"]))
+    titles = {"deviation": "Largest distance from the chord", "steepest": "Where the steepest step is"}
+    with style():
+        fig, axes = panel_grid(1, 2, 1.4 + 0.4 * len(methods), sharey=True)
+        for ax, (measure, heading) in zip(axes[0], titles.items(), strict=True):
+            for y, method in enumerate(methods):
+                for j, (quantity, (colour, marker)) in enumerate(zip(QUANTITIES, SERIES, strict=False)):
+                    values = where(table, method=method, quantity=quantity)[measure].to_numpy(float)
+                    found = where(summary, method=method, quantity=quantity, measure=measure)
+                    dots_row(ax, y + 0.36 * (j - 0.5), values, found, colour, marker, 0.13)
+            ax.set_title(heading)
+            ax.grid(axis="y", visible=False)
+        ends = np.r_[table["deviation"], where(summary, measure="deviation")["high"]]
+        decades(axes[0, 0], ends, 1.0, inner=(0.25, 0.5, 0.75))
+        if threshold is not None:
+            text = f"threshold of C15, loss ({threshold:g})"
+            axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
+        axes[0, 0].set_xlabel("in units of the change: mean, 95 % interval")
+        axes[0, 1].set(xlim=(-0.03, 1.03), xlabel="t: mean, 95 % interval")
+        name_rows(axes[0, 0], methods)
+        keys = [entry(m, c, f"forget {q}", ls="-") for q, (c, m) in zip(QUANTITIES, SERIES)]  # noqa: B905
+        finish(fig, axes[0, 0], title, [*keys, dot_entry(GREY, "one seed")])
+    return fig
+
+
+def retraining_figure(table, summary, *, margin: float | None = None, title: str = ""):
+    """Retain barrier between unlearned and retrained models beside that between two retrained models.
+
+    Args:
+        table: `progress_and_retraining.retraining_table`: columns method, init, barrier (G).
+        summary: columns method, init, estimate, low, high.
+        margin: what C16 asks above the retrained pairs' mean, in G; drawn where they began as the original did.
+        title: over the figure.
+    """
+    check_columns(table, ("method", "init", "barrier"))
+    check_columns(summary, ("method", "init", "estimate", "low", "high"))
+    methods = [m for m in dict.fromkeys(table["method"]) if m != RETRAINED]
+    methods += [RETRAINED] if RETRAINED in set(table["method"]) else []
+    titles = {
+        "same init": "Retrained from the original's\ninitial weights",
+        "other init": "Retrained from other\ninitial weights",
+    }
+    with style():
+        fig, axes = panel_grid(1, 2, 1.5 + 0.33 * len(methods), sharey=True)
+        for ax, (init, heading) in zip(axes[0], titles.items(), strict=True):
+            part, found = where(table, init=init), where(summary, init=init)
+            for y, method in enumerate(methods):
+                colour, marker = (BLACK, "D") if method == RETRAINED else (BLUE, "o")
+                values = where(part, method=method)["barrier"].to_numpy(float)
+                dots_row(ax, y, values, where(found, method=method), colour, marker)
+            base, asked = where(part, method=RETRAINED)["barrier"], np.nan
+            if len(base):
+                text = "two retrained models (range)"
+                ax.axvspan(base.min(), base.max(), label=text, **BAND)
+                if margin is not None and init == INITS[0]:
+                    words, asked = f"their mean + {margin:g} G: C16", base.mean() + margin
+                    ax.axvline(asked, color=BLACK, lw=1.0, ls="--", label=words)
+            decades(ax, np.r_[part["barrier"], found["high"], asked], 0.1, inner=(0.5,))
+            ax.axhline(len(methods) - 1.5, color=GREY, lw=0.8 if RETRAINED in methods else 0)
+            ax.set_title(heading)
+            ax.set_xlabel("retain barrier (G): linear to 0.1, then log")
+            ax.grid(axis="y", visible=False)
+        name_rows(axes[0, 0], methods)
+        keys = [entry("o", BLUE, "mean, 95 % interval", ls="-"), dot_entry(BLUE, "one line")]
+        finish(fig, axes[0, 0], title, keys)
+    return fig
+
+
+def planes_figure(planes: Mapping[str, Plane], *, title: str = ""):
+    """Retain and forget loss on the plane through the original, an unlearned and a retrained model, a row per method.
+
+    Straight paths between the models are drawn; levels are logarithmic and the same for all rows of a column. The
+    dashed contour is the retrained model's own loss.
+    """
+    check_some(planes, "planes")
+    with style():
+        fig, axes = panel_grid(len(planes), 2, 0.9 + 2.35 * len(planes))
+        for column, split in enumerate(("retain", "forget")):
+            name = f"loss_{split}"
+            levels = _levels([one.values[name] for one in planes.values()])
+            for row, (method, one) in enumerate(planes.items()):
+                ax = axes[row, column]
+                shown = np.clip(one.values[name], levels[0], levels[-1])
+                filled = ax.contourf(one.x, one.y, shown, levels=levels, norm=_log(levels), cmap="cividis")
+                goal = float(one.at_models[name][2])
+                if levels[0] < goal < levels[-1]:
+                    ax.contour(one.x, one.y, shown, levels=[goal], colors="white", linewidths=1.0, linestyles="--")
+                ends = one.models[[0, 1, 2, 0]]
+                ax.plot(ends[:, 0], ends[:, 1], color="white", lw=2.4, zorder=2)
+                ax.plot(ends[:, 0], ends[:, 1], color=BLACK, lw=0.9, zorder=3)
+                for (x, y), (text, marker) in zip(one.models, MODELS, strict=True):
+                    look = {"color": VERMILLION, "mec": "white", "mew": 1.0, "ms": 8, "ls": ""}
+                    ax.plot(x, y, marker, zorder=4, label=text, **look)
+                ax.set_title(f"{label(method)}: {split} loss")
+                ax.grid(False)
+                ax.set_xlabel("distance in weight space" if row == len(planes) - 1 else "")
+                ax.set_ylabel("distance" if column == 0 else "")
+            bar = fig.colorbar(filled, ax=list(axes[:, column]), fraction=0.05, pad=0.02, shrink=0.8)
+            bar.set_ticks(levels[::2], labels=[f"{float(f'{v:.2g}'):g}" for v in levels[::2]])
+            bar.ax.minorticks_off()
+            bar.set_label(f"{split} loss (nats)")
+        keys = [entry("", GREY, "loss of the retrained model", ls="--", lw=1.0)]
+        finish(fig, axes[0, 0], title, keys)
+    return fig
+
+
+def _levels(values: Sequence[np.ndarray], count: int = 13) -> np.ndarray:
+    """Logarithmic contour levels over the finite values, at least a factor of 1.1 apart from end to end."""
+    found = np.concatenate([v[np.isfinite(v)].ravel() for v in values])
+    low = max(1e-4, found.min(initial=1.0))
+    return np.geomspace(low, max(1.1 * low, found.max(initial=low)), count)
+
+
+def _log(levels: np.ndarray):
+    from matplotlib.colors import LogNorm
+
+    return LogNorm(levels[0], levels[-1])
+
+
+def _all(study: Study) -> list[Spec]:
+    return [*profiles(study, progress(study)), *planes(study).values()]
+
+
+ROOMS = (
+    Room(
+        "09_progress_and_retraining",
+        progress,
+        _all,
+        {"C15": (("09_progress_and_retraining",), c15), "C16": (("09_progress_and_retraining",), c16)},
+    ),
+)

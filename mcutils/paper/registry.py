@@ -1,0 +1,55 @@
+"""The registry: every room, and from them what each notebook computes, walks and tests.
+
+So each can be planned or run without the notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from ..engine.specs import Spec
+from ..engine.study import Study
+from ..errors import choose
+from .claims import CLAIMS, Verdict
+from .room import Room, Test, verdict_by
+from .walks import Route, Walk, profiles, references
+
+# A line for each module that has rooms. The ledger, which takes them all, comes after them.
+MODULES = (
+    "quickstart",
+    "endpoints",
+    "seeds",
+    "curriculum_and_order",
+    "method_pairs",
+    "forget_size",
+    "metrics_along",
+    "curve_fitting",
+    "progress_and_retraining",
+)
+ROOMS: dict[str, Room] = {
+    room.notebook: room for name in MODULES for room in import_module(f".{name}", __package__).ROOMS
+}
+ROUTES: dict[str, Callable[[Study], list[Route]]] = {
+    name: room.routes for name, room in ROOMS.items() if room.routes is not None
+}
+_TESTS = {claim: test for room in ROOMS.values() for claim, test in room.tests.items()}
+# claim -> the notebooks of `ROUTES` whose walks it is judged on, and its test
+TESTS: dict[str, tuple[tuple[str, ...], Test]] = {claim: _TESTS[claim] for claim in CLAIMS if claim in _TESTS}
+
+
+def everything(study: Study) -> list[Spec]:
+    """The routes of all notebooks, and the references."""
+    return [spec for routes in ROUTES.values() for spec in profiles(study, routes(study))] + references(study)
+
+
+# notebook -> all that it needs
+EXPERIMENTS: dict[str, Callable[[Study], list[Spec]]] = dict(
+    sorted({"15_claims": everything, **{name: room.needs for name, room in ROOMS.items()}}.items())
+)
+
+
+def verdict_of(claim: str, walks: Sequence[Walk], *args: Any, **options: Any) -> Verdict:
+    """The verdict of a claim, a key of `TESTS`, on these walks; see `room.verdict_by`."""
+    return verdict_by(TESTS[choose("claim", claim, TESTS)][1], walks, *args, **options)

@@ -1,0 +1,58 @@
+"""A room: what one notebook of the paper computes, the paths that it walks and the tests of its claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import signature
+
+from ..engine.specs import Spec
+from ..engine.study import Study
+from ..errors import number
+from ..measures.connectivity import TOLERANCE
+from ..measures.intervals import LEVEL
+from .claims import Verdict
+from .walks import Route, Walk, profiles
+
+Test = Callable[..., Verdict]
+
+
+@dataclass(frozen=True)
+class Room:
+    """A notebook of the paper, as its module registers it in ``ROOMS``.
+
+    ``routes`` gives the paths that it walks, if it walks any, and ``specs`` all results that it needs, where these are
+    more than its routes' profiles. ``tests``: claim -> the notebooks whose walks it is judged on, and its test.
+    """
+
+    notebook: str
+    routes: Callable[[Study], list[Route]] | None = None
+    specs: Callable[[Study], list[Spec]] | None = None
+    tests: Mapping[str, tuple[tuple[str, ...], Test]] = field(default_factory=dict)
+
+    def needs(self, study: Study) -> list[Spec]:
+        """The specs of all that the notebook needs."""
+        if self.specs is not None:
+            return self.specs(study)
+        return profiles(study, self.routes(study)) if self.routes else []
+
+
+def verdict_by(
+    test: Test,
+    walks: Sequence[Walk],
+    eps: float = TOLERANCE,
+    *,
+    gaps: Mapping[str, float] | None = None,
+    level: float = LEVEL,
+) -> Verdict:
+    """The verdict of a claim's test on these walks.
+
+    Args:
+        test: of a claim, see `Room`.
+        walks: of the experiments that the claim is judged on.
+        eps: tolerance of MCU(eps) in G, for the claims whose statistic speaks of one. Controls keep the fixed one.
+        gaps: `metrics_along.telling_gaps`, which C10 needs.
+        level: of the interval.
+    """
+    options = {"eps": number("the tolerance epsilon", eps, 0), "level": level, "gaps": gaps or {}}
+    return test(walks, **{name: options[name] for name in signature(test).parameters if name in options})

@@ -1,0 +1,312 @@
+"""02: two models of one method and two seeds, walked from one to the other (C1, C2, C21)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..engine.specs import Spec
+from ..engine.study import Study
+from ..measures.connectivity import TOLERANCE
+from ..measures.drawing import (
+    BLACK,
+    GREY,
+    check_columns,
+    chord_and_tolerance,
+    colour_of,
+    entry,
+    excess_panels,
+    finish,
+    finish_excess,
+    interval_row,
+    kinds_of,
+    label,
+    marker_of,
+    marks_of,
+    name_rows,
+    panel_grid,
+    style,
+    where,
+)
+from ..measures.intervals import LEVEL, Interval, mean_interval, percentile_interval, share_explained
+from .claims import Verdict, judge
+from .judging import (
+    controls_hold,
+    counts_of,
+    decisive,
+    judge_share,
+    nodes_of,
+    nothing_found,
+    pair_of,
+    share_over,
+    sound,
+    units_of,
+    worst,
+)
+from .room import Room
+from .tables import paths_table
+from .walks import Route, Walk, alone, condition_routes, controls, profiles, references, ring_pairs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# What is walked
+
+
+def seeds(study: Study) -> list[Route]:
+    """``random`` for every method: neighbouring seeds on one original and a pair on another, and the controls."""
+    return condition_routes(study, "random", alone(study.preset.methods), ring_pairs(study)) + controls(study)
+
+
+# The tests of the claims
+
+
+def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float = LEVEL) -> tuple[Interval, int, int]:
+    """Share of (method, seed pair) connected at eps by the better of its curves; interval over seeds and examples."""
+    pairs: dict[tuple, list[Walk]] = {}
+    for w in walks:
+        pairs.setdefault(pair_of(w), []).append(w)
+    hits = [any(w.connected(eps) for w in group) for group in pairs.values()]
+    replicates = [np.any([worst(w) <= eps for w in group], axis=0) for group in pairs.values()]
+    first = [group[0] for group in pairs.values()]
+    found = share_over(first, hits, np.array(replicates, dtype=float), level)
+    return found, len(hits), counts_of(first)["n_seeds"]
+
+
+def c1(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C1: share of (method, seed pair) that some curve connects at MCU(eps)."""
+    kept = sound(walks, condition="random")
+    if not kept:
+        return nothing_found("C1")
+    found, pairs, seeds = connected_share(kept, eps, level)
+    return judge("C1", *found, n_pairs=pairs, n_seeds=seeds, controls_ok=controls_hold(walks))
+
+
+def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Verdict:
+    """C2: share of variance of the linear forget deficit that the method explains, with a permutation test."""
+    lines = [w for w in sound(walks, condition="random", kind="linear") if np.isfinite(w.deficit)]
+    if not lines:
+        return nothing_found("C2")
+    values = np.array([w.deficit for w in lines])
+    methods = np.array([w.method for w in lines])
+    share = share_explained(values, methods, nodes=nodes_of(lines))
+    rng = np.random.default_rng(seed)
+    groups = [np.flatnonzero(methods == m) for m in dict.fromkeys(methods)]
+    redrawn = []
+    for _ in range(draws):
+        rows = np.concatenate([rng.choice(g, len(g)) for g in groups])
+        redrawn.append(share_explained(values[rows], methods[rows], n_perm=1).eta2)
+    found = percentile_interval(share.eta2, np.array(redrawn), level)
+    found = decisive(found, (0.0, 1.0))  # one method, one pair each, or no difference: any share may be true
+    return judge("C2", *found, p=share.p, controls_ok=controls_hold(walks), **counts_of(lines))
+
+
+def c21(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
+    """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(eps)."""
+    flat = [w for w in sound(walks, condition="random") if w.barrier <= eps]
+    hits = [not w.connected(eps) for w in flat]
+    replicates = np.array([~(w.replicates("deficit") <= eps) for w in flat], dtype=float)
+    return judge_share("C21", flat, hits, replicates, level, controls_hold(walks))
+
+
+# Tables
+
+
+def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+    """Per method and curve: pairs connected at MCU(eps), mean and largest barrier and deficit in units of G."""
+    import pandas as pd
+
+    rows = []
+    for (method, curve), part in paths_table(walks, eps).groupby(["method", "curve"], sort=False):
+        row = {"method": method, "curve": curve, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
+        for name in ("barrier", "deficit"):
+            row |= {f"{name} mean": part[name].mean(), f"{name} max": part[name].max()}
+        row |= {"distance": part["distance"].mean(), "cosine": part["cosine"].mean()}
+        rows.append({**row, "collapsed": int(part["collapsed"].sum())})
+    return pd.DataFrame(rows).set_index(["method", "curve"]).round(3)
+
+
+def paths_means(walks: Sequence[Walk]) -> pd.DataFrame:
+    """Mean and interval of barrier and deficit per method and curve: method, curve, measure, estimate, low, high."""
+    import pandas as pd
+
+    rows = []
+    for (method, curve), part in by_curve(walks).items():
+        nodes, units = nodes_of(part), units_of(part)
+        for measure in ("barrier", "deficit"):
+            values, again = [getattr(w, measure) for w in part], np.array([w.replicates(measure) for w in part])
+            found = mean_interval(values, again, nodes=nodes, units=units, within=(0.0, np.inf))
+            rows.append((method, curve, measure, *found))
+    return pd.DataFrame(rows, columns=["method", "curve", "measure", "estimate", "low", "high"])
+
+
+def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
+    """Share of connected pairs per method, curve and tolerance eps (units of G), with its interval over seeds."""
+    import pandas as pd
+
+    rows = []
+    for (method, curve), part in by_curve(walks).items():
+        replicates = np.array([worst(w) for w in part])
+        for e in eps:
+            found = share_over(part, [w.connected(e) for w in part], (replicates <= e).astype(float))
+            rows.append((method, curve, e, *found))
+    return pd.DataFrame(rows, columns=["method", "curve", "eps", "fraction", "low", "high"])
+
+
+def by_curve(walks: Sequence[Walk]) -> dict[tuple[str, str], list[Walk]]:
+    groups: dict[tuple[str, str], list[Walk]] = {}
+    for w in walks:
+        groups.setdefault((w.method, w.kind), []).append(w)
+    return groups
+
+
+# Figures
+
+
+def seeds_figure(table, *, eps: float | None = None, share: bool = True, columns: int = 4, title: str = ""):
+    """Excess over the chord along t, every pair thin and the mean thick, two panels per method.
+
+    Args:
+        table: one row per pair, curve and t, columns method, pair, curve, t, forget_excess, retain_excess,
+            the last two being loss minus chord in units of the gap G.
+        eps: tolerance in units of G, shaded; MCU(eps) asks the forget line to stay above the shade's lower
+            edge and the retain line below its upper edge, both drawn.
+        share: one vertical scale for all methods, so that heights compare.
+        columns: methods side by side.
+        title: over the figure.
+    """
+    check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
+    methods = list(dict.fromkeys(table["method"]))
+    with style():
+        fig, panels = excess_panels(methods, columns)
+        for ax, method, split, first in panels:
+            _excess_panel(ax, where(table, method=method), f"{split}_excess", eps)
+            if share:
+                ax.set_ylim(_limits(table[f"{split}_excess"], eps))
+                ax.tick_params(labelleft=first)
+        finish_excess(fig, title)
+    return fig
+
+
+def _excess_panel(ax, part, column: str, eps: float | None) -> None:
+    for kind in kinds_of(part):
+        rows = where(part, curve=kind)
+        for _, one in rows.groupby("pair", sort=False):
+            ax.plot(one["t"], one[column], color=colour_of(kind), lw=0.7, alpha=0.45)
+        mean, text = rows.groupby("t")[column].mean(), f"{label(kind)}: mean, pairs thin"
+        ax.plot(mean.index, mean, color=colour_of(kind), lw=2.2, label=text, **marks_of(kind, len(mean), 4))
+    chord_and_tolerance(ax, column, eps)
+
+
+def _limits(values, eps: float | None) -> tuple[float, float]:
+    """A vertical range with all finite values, the chord and the tolerance."""
+    values = np.append(values, [0.0, -1.25 * (eps or 0), 1.25 * (eps or 0)])
+    low, high = values[np.isfinite(values)].min(), values[np.isfinite(values)].max()
+    pad = 0.06 * (high - low) or 0.05
+    return low - pad, high + pad
+
+
+def barrier_figure(table, summary, *, threshold: float | None = None, title: str = ""):
+    """Retain barrier and forget deficit: pairs, mean and interval in a row per method, controls last.
+
+    Args:
+        table: one row per pair and curve, columns method, curve, barrier, deficit (units of the gap G) and,
+            optionally, role ("method" or "control").
+        summary: columns method, curve, measure ("barrier" or "deficit"), estimate, low, high (`seeds.paths_means`);
+            an interval without end, as that of one pair, is not drawn.
+        threshold: tolerance in units of G. The axis is linear up to it (0.1 if None) and logarithmic beyond.
+        title: over the figure.
+    """
+    check_columns(table, ("method", "curve", "barrier", "deficit"))
+    check_columns(summary, ("method", "curve", "measure", "estimate", "low", "high"))
+    controls = set(where(table, role="control")["method"]) if "role" in table else set()
+    methods = sorted(dict.fromkeys(table["method"]), key=lambda m: m in controls)
+    kinds, linear = kinds_of(table), threshold or 0.1
+    headings = {
+        "barrier": "Retain barrier: rise of the retain loss",
+        "deficit": "Forget deficit: dip of the forget loss",
+    }
+    with style():
+        fig, axes = panel_grid(1, 2, 1.3 + 0.4 * len(methods), sharey=True)
+        for ax, (measure, heading) in zip(axes[0], headings.items(), strict=True):
+            for y, method in enumerate(methods):
+                present = [kind for kind in kinds if len(where(table, method=method, curve=kind))]
+                for j, kind in enumerate(present):
+                    height = y - 0.05 + 0.4 * (j - (len(present) - 1) / 2)
+                    values = where(table, method=method, curve=kind)[measure]
+                    found = where(summary, method=method, curve=kind, measure=measure)
+                    interval_row(ax, height, values, found, colour_of(kind), marker_of(kind))
+            ax.axhline(len(methods) - len(controls) - 0.5, color=GREY, lw=0.8 if controls else 0)
+            if threshold is not None:
+                ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+            _symlog(ax, np.r_[table[measure], where(summary, measure=measure)["high"]], linear)
+            ax.set_title(heading)
+            ax.set_xlabel(f"units of G: linear to {linear:g}, then log")
+            ax.grid(axis="y", visible=False)
+        name_rows(axes[0, 0], methods)
+        keys = [entry(marker_of(k), colour_of(k), f"{label(k)}: mean, 95 % interval", ls="-") for k in kinds]
+        finish(fig, axes[0, 0], title, [*keys, entry("o", GREY, "one pair", ms=3)])
+    return fig
+
+
+def _symlog(ax, values: np.ndarray, linear: float) -> None:
+    values = values[np.isfinite(values)]
+    top = max(2 * linear, 1.3 * values.max(initial=0))
+    steps = [a * 10.0**b for b in range(-4, 6) for a in (1, 2, 5)]
+    ticks = [0, linear / 2, linear, *(k for k in steps if 1.6 * linear < k <= top)]
+    ax.set_xscale("symlog", linthresh=linear, linscale=1.5)
+    ax.set_xlim(-0.06 * linear, top)
+    ax.set_xticks(ticks, [f"{k:g}" for k in ticks])
+    ax.minorticks_off()
+
+
+def mcu_sweep_figure(table, *, threshold: float | None = None, columns: int = 4, title: str = ""):
+    """Share of connected pairs against the tolerance, with its interval, a panel per method.
+
+    Args:
+        table: one row per method, curve and eps, columns method, curve, eps (units of G), fraction, low, high
+            (`seeds.sweep_table`).
+        threshold: tolerance to mark.
+        columns: panels side by side.
+        title: over the figure.
+    """
+    check_columns(table, ("method", "curve", "eps", "fraction", "low", "high"))
+    methods = list(dict.fromkeys(table["method"]))
+    columns = min(columns, len(methods))
+    rows = -(-len(methods) // columns)
+    with style():
+        fig, axes = panel_grid(rows, columns, 1.0 + 1.5 * rows, sharex=True, sharey=True)
+        for k, ax in enumerate(axes.flat):
+            if k >= len(methods):
+                ax.set_axis_off()
+                continue
+            for kind in kinds_of(where(table, method=methods[k])):
+                one, colour = where(table, method=methods[k], curve=kind).sort_values("eps"), colour_of(kind)
+                eps, text, marks = one["eps"], f"{label(kind)}, 95 % interval", marks_of(kind, len(one), 5)
+                ax.fill_between(eps, one["low"], one["high"], step="post", color=colour, alpha=0.14, lw=0)
+                ax.step(eps, one["fraction"], where="post", color=colour, label=text, zorder=3, **marks)
+            if threshold is not None:
+                text = f"tolerance ({threshold:g} G)"
+                ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", zorder=2, label=text)
+            ax.set_title(label(methods[k]))
+            ax.set_ylim(-0.04, 1.04)
+            ax.set_yticks([0, 0.5, 1], ["0", "50", "100"])
+            if k + columns >= len(methods):
+                ax.set_xlabel("tolerance eps (G)")
+                ax.tick_params(labelbottom=True)
+            if k % columns == 0:
+                ax.set_ylabel("connected pairs (%)")
+        finish(fig, axes[0, 0], title)
+    return fig
+
+
+def _all(study: Study) -> list[Spec]:
+    return [*profiles(study, seeds(study)), *references(study)]
+
+
+ROOMS = (
+    Room("02_seeds", seeds, _all, {"C1": (("02_seeds",), c1), "C2": (("02_seeds",), c2), "C21": (("02_seeds",), c21)}),
+)

@@ -1,0 +1,198 @@
+"""Tables: what the tables of several rooms share; walks in, a number with its interval, text or a DataFrame out.
+
+Losses are in units of the gap G. The smallest eps of MCU(eps), ``eps``, is the larger of barrier and deficit. Means
+over pairs of seeds have intervals over pairs and evaluated examples together, see `mean_over`. Controls and walks whose
+ends collapsed are left out of every table; `controls_text` counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..engine.conditions import CONDITIONS
+from ..measures.along import excess
+from ..measures.connectivity import TOLERANCE
+from ..measures.intervals import Interval, mean_interval
+from ..measures.profiles import ProfileOf
+from .claims import CLAIMS, Verdict
+from .judging import controls_hold, nodes_of, units_of, worst
+from .walks import Walk
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = ("barrier", "deficit", "eps")
+
+
+def models_table(profiles: Mapping[str, ProfileOf]) -> pd.DataFrame:
+    """Accuracy in % on the four splits and forget loss in nats, one row per named model."""
+    import pandas as pd
+
+    rows = []
+    for name, one in profiles.items():
+        shown = {
+            f"{s} acc. %": 100 * float(one.metric(f"accuracy_{s}")[0]) for s in ("retain", "forget", "valid", "test")
+        }
+        rows.append({"model": name, **shown, "forget loss": float(one.metric("loss_forget")[0])})
+    return pd.DataFrame(rows).set_index("model").round(2)
+
+
+def pair_name(walk: Walk) -> str:
+    """The seeds of a walk's ends, after that of their original model where it is not 0: ``42-87``, ``1: 42-87``."""
+    seeds = f"{walk.start}-{walk.end}"
+    return f"{walk.original}: {seeds}" if walk.original else seeds
+
+
+def paths_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+    """One row per walk: barrier and deficit in units of G, whether MCU(eps) holds, and how far apart the ends are."""
+    import pandas as pd
+
+    rows = []
+    for w in walks:
+        row = {"method": w.method, "curve": w.kind, "original": w.original, "start": w.start, "end": w.end}
+        row |= {"pair": pair_name(w), "role": w.role, "barrier": w.barrier, "deficit": w.deficit}
+        row |= {"connected": w.connected(eps), "collapsed": bool(w.profile.collapsed)}
+        row |= {"test_barrier": w.profile.connectivity["barrier_test"] / w.profile.gap}
+        row |= {name: w.profile.geometry.get(name, np.nan) for name in ("distance", "cosine", "moved_start", "length")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def excess_table(walks: Sequence[Walk]) -> pd.DataFrame:
+    """One row per walk and t: retain and forget loss minus their chords, in units of G."""
+    import pandas as pd
+
+    parts = []
+    for w in walks:
+        t, curves = w.profile.t, w.profile.connectivity.curves
+        over = {f"{s}_excess": excess(curves[f"loss_{s}"], t) / w.profile.gap for s in ("retain", "forget")}
+        parts.append(pd.DataFrame({"method": w.method, "pair": pair_name(w), "curve": w.kind, "t": t, **over}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """What the walks of methods show, in a sentence or two of Markdown: counts of connected paths, line against
+    curve.
+    """
+    table = paths_table([w for w in walks if w.role == "method"], eps)
+    flat = table[table["barrier"] <= eps]
+    kept = int((~flat["connected"]).sum())
+    parts = [f"{len(flat)} of {len(table)} paths have no retain barrier; {kept} of these fail by the deficit alone."]
+    for curve, part in table.groupby("curve", sort=False):
+        joined = int(part["connected"].sum())
+        parts.append(f"On the {curve} paths {joined} of {len(part)} pairs satisfy MCU({eps:g}).")
+    return " ".join(parts)
+
+
+def dips_text(walks: Sequence[Walk], retrained: Sequence[Mapping[str, float]], eps: float = TOLERANCE) -> str:
+    """How low the forget loss falls on paths that only the deficit keeps from MCU(eps), in a sentence.
+
+    A dip below the chord is knowledge regained only where it ends below what models that never saw the images have.
+    ``retrained`` are metrics of retrained models, of which ``loss_forget`` is read.
+    """
+    ours = [w for w in walks if w.role == "method" and w.barrier <= eps and not w.connected(eps)]
+    if not ours:
+        return f"No path fails MCU({eps:g}) by the deficit alone."
+    level = float(np.mean([one["loss_forget"] for one in retrained]))
+    losses = [w.profile.metric("loss_forget") for w in ours]
+    above = sum(loss.min() >= level for loss in losses)
+    edges = [min(level, loss[0], loss[-1]) - eps * w.profile.gap for w, loss in zip(ours, losses, strict=True)]
+    below = sum(loss.min() < edge for loss, edge in zip(losses, edges, strict=True))
+    return (
+        f"On {above} of the {len(ours)} paths that only the deficit keeps from MCU({eps:g}) the forget loss stays "
+        f"above that of the retrained models ({level:.2f} nats) at every t; on {below} it falls below that and below "
+        f"both ends by more than {eps:g} G."
+    )
+
+
+def verdicts_text(verdicts: Sequence[Verdict], eps: float = TOLERANCE) -> str:
+    """Verdicts as a Markdown list: the claim, its verdict, effect with 95 % interval, and the rule fixed beforehand."""
+    lines = []
+    for v in verdicts:
+        claim = CLAIMS[v.claim]
+        found = "nothing to measure"
+        if v.effect is not None and np.isfinite(v.effect):
+            p = "" if v.p is None else f", p = {v.p:.2g}"
+            found = f"{v.effect:.3f} [{v.low:.3f}, {v.high:.3f}]{p}; {v.n_pairs} paths, {v.n_seeds} seeds"
+        lines.append(
+            f"- **{v.claim}, {v.verdict}.** {claim.statement} *Statistic:* {claim.measured(eps)}. *Found:* {found}. "
+            f"*Rule:* {claim.rule}."
+        )
+    if eps != TOLERANCE and any(CLAIMS[v.claim].measured(eps) != CLAIMS[v.claim].statistic for v in verdicts):
+        lines.append(
+            f"\nThe tolerance fixed before the runs is {TOLERANCE:g} G; at {eps:g} G this is not the ledger's verdict."
+        )
+    return "\n".join(lines)
+
+
+def replicates_of(walk: Walk, measure: str) -> np.ndarray:
+    """Replicates over examples (B,) of ``barrier``, ``deficit`` or ``eps``."""
+    return worst(walk) if measure == "eps" else walk.replicates(measure)
+
+
+def mean_over(walks: Sequence[Walk], values, replicates=None, least: float = -np.inf) -> Interval:
+    """Mean of a number per walk with its interval (`intervals.mean_interval`) over pairs of seeds and examples.
+
+    With one pair it reaches from ``least``, the smallest possible value, to infinity.
+    """
+    replicates = None if replicates is None else np.array(replicates)
+    return mean_interval(values, replicates, nodes=nodes_of(walks), units=units_of(walks), within=(least, np.inf))
+
+
+def mean_of(walks: Sequence[Walk], measure: str) -> Interval:
+    """Mean of a measure over walks, see `mean_over`."""
+    return mean_over(walks, [getattr(w, measure) for w in walks], [replicates_of(w, measure) for w in walks], 0.0)
+
+
+def spread(found: Sequence[float], digits: int = 3) -> str:
+    """An estimate and the ends of its interval in words: ``0.120 [0.080, 0.200]``."""
+    estimate, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in found)
+    return f"{estimate} [{low}, {high}]"
+
+
+def grouped(walks: Iterable[Walk], *names: str) -> dict[tuple, list[Walk]]:
+    """Walks by the values of these labels, in order of appearance."""
+    groups: dict[tuple, list[Walk]] = {}
+    for w in walks:
+        groups.setdefault(tuple(getattr(w, name) for name in names), []).append(w)
+    return groups
+
+
+def controls_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """The controls, and how many walks are left out for a collapsed end, in Markdown."""
+    apart, twins = ([w for w in walks if w.role == "control" and name in w.method] for name in ("initialis", "twin"))
+    rises, ours = [w.barrier for w in apart], [w for w in walks if w.role == "method"]
+    lost = sum(bool(w.profile.collapsed) for w in ours)
+    held = "held" if controls_hold(walks, eps) else "FAILED, so that every verdict is undecided"
+    seen = f"between {min(rises):.2f} and {max(rises):.2f} G" if rises else "not walked"
+    return (
+        f"**Controls {held}**: the retain barrier of lines between different initialisations is {seen} (all must "
+        f"exceed {eps:g} G), and {sum(w.connected(eps) for w in twins)} of {len(twins)} fine-tuned twins satisfy "
+        f"MCU({eps:g}) (all must). "
+        f"**{lost} of {len(ours)} walks have a collapsed end** and are left out of what follows."
+    )
+
+
+def end_names(condition: str) -> tuple[str, str]:
+    """What tells the two ends of a condition apart, beside seed and method; equal where nothing does."""
+    ends = CONDITIONS[condition].start, CONDITIONS[condition].end
+    if ends[0].curriculum != ends[1].curriculum:
+        return tuple("curriculum" if end.curriculum else "none" for end in ends)
+    return tuple("second order" if end.second_order else "first order" for end in ends)
+
+
+def pair_with_original(walk: Walk) -> str:
+    """A walk's seeds with that of its original model: ``0: 42-87``."""
+    return f"{walk.original}: {walk.start}-{walk.end}"
+
+
+def found_text(one: Verdict) -> str:
+    return f"{one.verdict}, {effect_text(one.effect, one.low, one.high, 2)}"
+
+
+def effect_text(effect: float | None, low: float | None, high: float | None, digits: int = 3, none: str = "-") -> str:
+    """An effect with its interval in words, or ``none`` where nothing was measured."""
+    return spread(Interval(effect, low, high), digits) if effect is not None and np.isfinite(effect) else none

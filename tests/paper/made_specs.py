@@ -1,0 +1,42 @@
+"""Specs of the notebooks, read for what they are about."""
+
+from collections import Counter
+from pathlib import Path as FilePath
+
+from mcutils.engine.specs import parents
+
+ROOT = FilePath(__file__).resolve().parents[2]
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def leaves(specs):
+    """The data of everything that these specs are made from."""
+    found, seen = set(), set()
+
+    def visit(spec):
+        if spec not in seen:
+            seen.add(spec)
+            if not parents(spec):
+                found.add(spec.data)
+            for parent in parents(spec):
+                visit(parent)
+
+    for spec in specs:
+        visit(spec)
+    return found
+
+
+def models(profiles):
+    return [one.trace.model for one in profiles]
+
+
+def labels(routes, *names):
+    """How many routes there are with each combination of labels."""
+    return Counter(tuple(getattr(r, name) for name in names) for r in routes)
+
+
+def pairs_of(routes):
+    return {(r.original, r.start, r.end) for r in routes}
+
+
+THREE = {(0, 42, 87), (0, 21, 100), (1, 42, 87)}  # without a common endpoint

@@ -1,0 +1,324 @@
+"""The room `curriculum_and_order`: its routes, its claims' tests, its tables and figures on made-up walks."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from made_claims import METHODS as METHODS_of_claims
+from made_claims import SINGLE, both_ways, changed, judge, ours, twenty
+from made_conditions import PAIRS, STUDENT, made, with_arrays
+from made_figures_of_conditions import CROSSED, SEEDS, crossing, figure
+from made_figures_of_conditions import METHODS as METHODS_of_figures_of_conditions
+from matplotlib.text import Text
+from synthetic import RING, controls, walk
+
+from mcutils.errors import BadInput
+from mcutils.measures.drawing import label
+from mcutils.paper.curriculum_and_order import (
+    PLACES,
+    along_table,
+    c5,
+    c7,
+    changes,
+    changes_figure,
+    changes_shown,
+    changes_table,
+    changes_text,
+    condition_summary,
+    condition_table,
+    conditions_figure,
+    crossing_figure,
+    effect_of,
+    ends_table,
+    thinned,
+    thinned_text,
+    variants_table,
+)
+
+
+def test_pairs_without_the_least_difference_decide_no_claim():
+    base = [walk("npo", 0.0, 0.3, pair=p, noise=0) for p in SINGLE]
+    same = [replace(w, condition="cl-non_cl") for w in base]
+    found = c5([*base, *same, *controls()])
+    assert (found.effect, found.low, found.high, found.verdict) == (0, -np.inf, np.inf, "undecided")
+
+
+@pytest.mark.parametrize("true", [0.1, -0.1])
+def test_a_change_at_the_edge_is_seldom_decided(true):
+    """Three pairs of seeds, whose changes differ by chance: 5 % of studies may come to either conclusion.
+
+    From the extremes of three alone it would be a quarter of them.
+    """
+    rng = np.random.default_rng(1)
+    base = walk("npo", 0.5, noise=1e-6).profile
+    decided = []
+    for _ in range(300):
+        walks = controls()
+        for pair, change in zip(SINGLE[:3], rng.normal(true, 0.02, 3), strict=True):
+            other = walk("npo", 0.5 + change, noise=1e-6).profile
+            labels = {"method": "npo", "kind": "linear", "start": pair[0], "end": pair[1]}
+            walks += [type(walks[0])(**labels, profile=base)]
+            walks += [type(walks[0])(**labels, profile=other, condition="cl-non_cl")]
+        decided.append(c5(walks).verdict != "undecided")
+    assert 0.005 < np.mean(decided) < 0.08
+
+
+@pytest.mark.parametrize("claim", ["C5", "C6"])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [(0.3, "supported"), (-0.3, "supported"), (0.0, "contradicted"), (0.1, "undecided"), (-0.1, "undecided")],
+)
+def test_a_change_of_eps_is_that_beside_the_same_two_seeds(claim, change, expected):
+    condition = {"C5": "cl-non_cl", "C6": "fo-so"}[claim]
+    found = judge(claim, changed(change, condition))
+    assert found.effect == pytest.approx(change, abs=1e-12)
+    assert (found.verdict, found.n_pairs, found.n_seeds) == (expected, len(METHODS_of_claims) * len(RING) * 2, 5)
+
+
+@pytest.mark.parametrize(("claim", "condition"), [("C5", "cl-non_cl"), ("C6", "fo-so")])
+def test_changes_are_between_walks_of_one_pair_and_curve_and_nothing_else(claim, condition):
+    walks, values = changed(0.3, condition), changes(changed(0.3, condition), condition)
+    assert all(v == pytest.approx(0.3) for _, v, _ in values)
+    for w, value, replicates in values:
+        np.testing.assert_allclose(replicates, value, atol=0.01)
+        assert (w.condition, replicates.shape) == (condition, (60,))
+    others = [replace(w, variant="soul") for w in ours(changed(0.9, condition, base=0.0))]
+    others += [walk("npo", 5.0, pair=(1, 2), condition=condition), walk("npo", 5.0, pair=(1, 2), kind="bezier")]
+    others += ours(changed(0.7, "random_in_cl")) + [walk("npo", float("nan"), pair=RING[0], condition=condition)]
+    for mixed_up in (
+        walks + others[:-1],
+        others[:-1] + walks,
+        others[-2::-1] + walks[::-1],
+        walks[::-1] + others[-2::-1],
+    ):
+        assert judge(claim, mixed_up).effect == pytest.approx(0.3)
+    lost = judge(claim, walks + others[-1:])
+    assert (lost.effect, lost.n_pairs) == (pytest.approx(0.3), len(values) - 1)
+
+
+def test_c7_is_the_rarer_of_help_and_harm():
+    """Of six methods two are helped, one is harmed, one changes too little, and two are not changed."""
+    effect = dict(zip(METHODS_of_claims, (-0.2, -0.06, 0.2, 0.04, 0.0, 0.0), strict=True))
+    walks = both_ways(lambda m, k, p: effect[m], kinds=("linear", "bezier"))
+    found = judge("C7", walks)
+    assert found.effect == pytest.approx(1 / 6)
+    assert (found.n_pairs, found.n_seeds) == (6 * 2 * 2 * 5, 5)
+    mirrored = judge("C7", both_ways(lambda m, k, p: -effect[m], kinds=("linear", "bezier")))
+    assert mirrored.effect == found.effect
+    assert judge("C7", both_ways(lambda m, k, p: 0.0)).effect == 0
+
+
+def test_c7_takes_the_mean_over_the_pairs_of_a_context():
+    """One pair of five rises by 0.3 in every method, which is 0.06 on average."""
+    rises = judge("C7", both_ways(lambda m, k, p: (0.3 if m == "npo" else -0.3) if p == RING[0] else 0.0))
+    assert rises.effect == pytest.approx(1 / 6)
+    below = judge("C7", both_ways(lambda m, k, p: (0.2 if m == "npo" else -0.3) if p == RING[0] else 0.0))
+    assert below.effect == 0
+
+
+def test_c7_needs_only_one_of_the_two_conditions():
+    half = changed(lambda m, k, p: 0.2 if METHODS_of_claims.index(m) % 2 else -0.2, "fo-so", kinds=("linear",))
+    found = judge("C7", half)
+    assert (found.effect, found.n_pairs) == (0.5, len(METHODS_of_claims) * len(RING))
+
+
+def test_c7_counts_the_contexts_of_one_method_as_one():
+    """Curves and conditions of a method have its endpoints in common: four of each are not four times the evidence."""
+    methods = twenty(count=8)
+    change = lambda m, k, p: 0.2 if int(m[1:]) % 2 else -0.2  # noqa: E731
+    once = judge("C7", changed(change, "fo-so", methods=methods, kinds=("linear",)))
+    more = judge("C7", both_ways(change, methods=methods, kinds=("linear", "bezier")))
+    assert once.effect == more.effect == 0.5
+    assert more.high - more.low > 0.8 * (once.high - once.low)
+
+
+METHODS = ("npo", "scrub")
+
+
+def one_of_each(condition="random"):
+    """Walks that every table must leave out: controls, a collapsed one, a variant."""
+    lost = made(condition, 9.0, 9.0, collapsed=("t = 0: chance",))
+    return [*controls(), *lost, *made(condition, 7.0, 7.0, variant="superloss_authors")]
+
+
+def test_conditions_have_a_row_per_sound_walk_without_controls_and_variants():
+    walks = [*made("cl-non_cl", 0.2, 0.05), *made("random", 0.0, 0.1), *one_of_each("cl-non_cl")]
+    table = condition_table(walks, ("random", "cl-non_cl"))
+    assert table["condition"].tolist() == ["random"] * 3 + ["cl-non_cl"] * 3
+    assert table["pair"].tolist()[:3] == ["0: 42-87", "0: 21-100", "1: 42-87"]
+    np.testing.assert_allclose(table["eps"], [0.1] * 3 + [0.2] * 3)
+    assert table["connected"].tolist() == [True] * 3 + [False] * 3
+
+
+def test_the_summary_holds_means_with_intervals_per_context():
+    walks = []
+    for method, kind in product(METHODS, ("linear", "bezier")):
+        walks += made("random", (0.1, 0.2, 0.3), 0.05, method=method, kind=kind)
+    found = condition_summary([*walks, *one_of_each()], ("random", "fo-so"))
+    assert len(found) == 2 * 2 * 3 and set(found["n"]) == {3}
+    row = found[(found["method"] == "scrub") & (found["curve"] == "bezier") & (found["measure"] == "barrier")].iloc[0]
+    assert row["estimate"] == pytest.approx(0.2)
+    assert (row["low"], row["high"]) == pytest.approx((0.0, 0.2 + 0.1 * STUDENT))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [(-0.3, "helps"), (-0.05, "helps"), (-0.049, "neither"), (0.0, "neither"), (0.05, "harms"), (np.nan, "neither")],
+)
+def test_a_change_helps_or_harms_from_a_twentieth_on(change, word):
+    assert effect_of(change) == word
+
+
+def test_changes_are_paired_and_clear_only_if_the_interval_agrees():
+    walks = [*made("random", 0.0, (0.1, 0.2, 0.3)), *made("cl-non_cl", 0.0, (0.3, 0.4, 0.5))]
+    walks += [*made("random", 0.0, 0.2, method="scrub"), *made("cl-non_cl", 0.0, (0.0, 0.2, 0.6), method="scrub")]
+    found = changes_table([*walks, *one_of_each("cl-non_cl")], ["cl-non_cl"]).set_index("method")
+    assert found.loc["npo", "change"] == pytest.approx(0.2) and found.loc["npo", "low"] > 0.19
+    assert (found.loc["npo", "effect"], bool(found.loc["npo", "clear"])) == ("harms", True)
+    assert found.loc["scrub", "change"] == pytest.approx(0.2 / 3)
+    assert (found.loc["scrub", "effect"], bool(found.loc["scrub", "clear"])) == ("harms", False)
+    assert changes_text(found.reset_index()) == (
+        "- `cl-non_cl`, 2 contexts of one method and curve: helps in 0 (0 of them by the whole interval), harms in 2 "
+        "(1 of them by the whole interval), neither in 0 (0 of them by the whole interval)."
+    )
+
+
+def test_the_mean_change_is_the_effect_of_c5_and_the_rarer_side_that_of_c7():
+    walks = controls()
+    for k, (method, kind) in enumerate(product(METHODS, ("linear", "bezier"))):
+        walks += made("random", 0.0, 0.2, method, kind=kind)
+        walks += made("cl-non_cl", 0.0, 0.1 + 0.1 * k, method, kind=kind)
+    found = changes_table(walks, ["cl-non_cl"])
+    assert found["change"].mean() == pytest.approx(c5(walks).effect)
+    counts = found["effect"].value_counts()
+    assert min(counts["helps"], counts["harms"]) / len(found) == c7(walks).effect == 0.25
+
+
+def test_a_pair_without_its_counterpart_has_no_change():
+    walks = [*made("random", pairs=PAIRS[:2]), *made("fo-so", 0.2), *made("fo-so", 0.2, method="scrub")]
+    found = changes_table(walks, ["fo-so"])
+    assert found["method"].tolist() == ["npo"] and found["n"].tolist() == [2]
+
+
+def test_changes_are_shown_beside_what_they_are_changes_of():
+    walks = [*made("random", 0.0, 0.1, noise=0), *made("fo-so", 0.0, (0.2, 0.3, 0.4), noise=0)]
+    shown = changes_shown(walks, "fo-so").loc[("npo", "linear")]
+    assert shown["eps, random"] == "0.100 [0.100, 0.100]"
+    assert shown["eps, fo-so"] == "0.300 [0.052, 0.548]" and shown["change"] == "0.200 [-0.048, 0.448]"
+    assert shown["effect"] == "harms?" and shown["pairs"] == 3
+
+
+def test_no_walk_at_all_gives_empty_tables_and_words():
+    walks = controls()
+    assert len(condition_table(walks, ("random",))) == len(condition_summary(walks, ("random",))) == 0
+    assert len(changes_shown(walks, "fo-so")) == len(ends_table(walks, "fo-so")) == 0
+    assert len(along_table(walks, ("random",))) == len(variants_table(walks, "fo-so")) == 0
+    assert "No pair" in changes_text(changes_table(walks, ["fo-so"]))
+    assert thinned_text(walks) == "All walks have no points."
+
+
+def test_the_ends_are_compared_with_those_of_two_seeds():
+    near, far = made("random"), [with_arrays(w, geometry__distance=6.0) for w in made("cl-non_cl")]
+    row = ends_table([*near, *far, *one_of_each("cl-non_cl")], "cl-non_cl").loc["npo"]
+    assert (row["curriculum: forget %"], row["none: forget %"]) == ("90.0", "85.0")
+    assert (row["curriculum: test %"], row["none: test %"]) == ("90.0", "85.0")
+    assert (row["distance"], row["of two seeds'"]) == ("6.00", "2.00 [2.00, 2.00]")
+    assert (row["cosine"], row["cosine, two seeds"]) == ("0.250", "0.250")
+
+
+def test_variants_stand_below_the_lines_of_their_own_method():
+    walks = [*made("random", 0.0, 0.1), *made("fo-so", 0.0, 0.2), *made("fo-so", 0.0, 0.4, variant="soul")]
+    walks += [*made("random", method="scrub"), *made("fo-so", kind="bezier")]
+    found = variants_table(walks, "fo-so")
+    assert list(found.index) == [("npo", "random", "as above"), ("npo", "fo-so", "as above"), ("npo", "fo-so", "soul")]
+    assert [v.split()[0] for v in found["eps"]] == ["0.100", "0.200", "0.400"]
+
+
+def test_a_walk_can_be_read_at_fewer_of_its_points():
+    one = walk("npo", 0.2, 0.4)
+    assert thinned(one, 5) == pytest.approx((0.2, 0.4))
+    assert thinned(one, 3) == pytest.approx((0.2, 0.4))
+    assert thinned(one, 2) == pytest.approx((0.0, 0.0))
+
+
+def test_what_coarse_reading_costs_is_told():
+    gap = 2.0
+    early = 0.2 - gap * np.array([0, 0.4, 0.3, 0, 0])  # its dip of 0.4 G is at t = 0.25, where three points see nothing
+    fine = with_arrays(walk("npo", 0.0, 0.4, gap=gap), curve__loss_forget=early)
+    coarse = walk("npo", pair=(21, 100))
+    kept = {n: v[::2] for n, v in coarse.profile.arrays.items() if n.startswith("curve/")}
+    coarse = with_arrays(coarse, t=coarse.profile.t[::2], **{n.replace("/", "__"): v for n, v in kept.items()})
+    text = thinned_text([fine, coarse])
+    assert "1 walks have 5 points and 1 have 3" in text and "falls by 0.100 G at most" in text
+    assert thinned_text([fine]) == "All walks have 5 points."
+
+
+def test_excesses_along_the_path_keep_pairs_of_two_originals_apart():
+    table = along_table([*made("random", 0.2, 0.4), *one_of_each()], ("random",))
+    assert table["pair"].unique().tolist() == ["0: 42-87", "0: 21-100", "1: 42-87"]
+    one = table[table["pair"] == "1: 42-87"]
+    np.testing.assert_allclose(one["retain_excess"], [0, 0.1, 0.2, 0.1, 0], atol=1e-12)
+    np.testing.assert_allclose(one["forget_excess"], [0, -0.2, -0.4, -0.2, 0], atol=1e-12)
+
+
+def texts(fig):
+    return [item.get_text() for item in fig.findobj(Text)]
+
+
+def test_nothing_to_draw_is_one_clear_sentence():
+    with pytest.raises(BadInput, match="there are no rows to draw"):
+        conditions_figure(condition_table([], CROSSED), condition_summary([], CROSSED), CROSSED)
+    with pytest.raises(BadInput, match="no walks of fo-so"):
+        crossing_figure(along_table(crossing(METHODS_of_figures_of_conditions[:1]), ("random",)), "fo-so")
+    with pytest.raises(BadInput, match="lacks the columns low, high"):
+        changes_figure(
+            changes_table(crossing(METHODS_of_figures_of_conditions[:1]), CROSSED[1:]).drop(columns=["low", "high"])
+        )
+
+
+def test_every_pair_mean_and_interval_of_every_condition_is_drawn():
+    fig = figure("conditions")
+    assert len(fig.axes) == 4
+    ax = fig.axes[1]  # deficits of lines
+    dots = [
+        x for line in ax.get_lines() if line.get_marker() == "o" and line.get_markersize() < 3 for x in line.get_xdata()
+    ]
+    rows = condition_table(crossing(), CROSSED)
+    np.testing.assert_allclose(sorted(dots), sorted(rows[rows["curve"] == "linear"]["deficit"]))
+    summary = condition_summary(crossing(), CROSSED).query("curve == 'linear' and measure == 'deficit'")
+    for (_, marker), condition in zip(PLACES, CROSSED, strict=False):
+        means = [line for line in ax.get_lines() if line.get_marker() == marker and line.get_markersize() == 5]
+        expected = summary[summary["condition"] == condition]["estimate"]
+        np.testing.assert_allclose([float(line.get_xdata()[0]) for line in means], expected)
+    assert {"two seeds", "both with curriculum", "curriculum – none", "one pair"} <= set(texts(fig))
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == [label(m) for m in METHODS_of_figures_of_conditions]
+
+
+def test_changes_show_their_sign_and_what_counts_as_neither():
+    fig = figure("changes")
+    assert len(fig.axes) == 2
+    low, high = fig.axes[0].get_xlim()
+    found = changes_table(crossing(), CROSSED[1:])
+    assert low < found["low"].min() < 0 < found["high"].max() < high
+    assert any("−0.1" == text for text in texts(fig)) and "neither (within 0.05 G)" in texts(fig)
+    spans = [p for p in fig.axes[0].patches if np.isclose(p.get_width(), 0.1)]
+    assert spans and np.isclose(spans[0].get_x(), -0.05)
+
+
+def test_the_crossing_is_solid_and_two_seeds_are_dotted():
+    fig = figure("paths")
+    assert sum(ax.axison for ax in fig.axes) == 2 * len(METHODS_of_figures_of_conditions)
+    ax = fig.axes[0]  # forget loss of the first method
+    thick = [line for line in ax.get_lines() if line.get_linewidth() == 2.2]
+    thin = [line for line in ax.get_lines() if line.get_linewidth() == 0.7]
+    assert len(thick) == 2 and len(thin) == 2 * len(SEEDS)
+    along = along_table(crossing(), ("random", "cl-non_cl")).query(
+        "method == @METHODS_of_figures_of_conditions[0] and curve == 'linear'"
+    )
+    for condition, wanted in (
+        ("cl-non_cl", thick[0]),
+        ("random", next(v for v in ax.get_lines() if v.get_lw() == 1.6)),
+    ):
+        mean = along[along["condition"] == condition].groupby("t")["forget_excess"].mean()
+        np.testing.assert_allclose(wanted.get_ydata(), mean)

@@ -1,0 +1,264 @@
+"""The room `curve_fitting`: its routes, its claims' tests, its tables and figures on made-up walks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_claims import METHODS, SINGLE, fitted, judge, lines_and_curves, many, ours, refitted
+from made_figures_of_metrics import METHODS as METHODS_of_figures_of_metrics
+from made_figures_of_metrics import figure, fits_means, texts
+from made_figures_of_metrics import fits as fits_of_figures_of_metrics
+from made_figures_of_metrics import table as table_of_figures_of_metrics
+from made_metrics import fitted as fitted_of_metrics
+from made_specs import THREE, labels, pairs_of
+from synthetic import RING, controls, walk
+
+from mcutils.curves import RECIPES
+from mcutils.measures.intervals import percentile_interval
+from mcutils.measures.profiles import ProfileOf
+from mcutils.paper.claims import CLAIMS
+from mcutils.paper.curve_fitting import (
+    FITS,
+    OUTCOMES,
+    VARIANTS,
+    beside,
+    c12,
+    c13,
+    disagreements_table,
+    failures,
+    fits,
+    fits_figure,
+    fits_summary,
+    fits_table,
+    outcomes_table,
+    outcomes_text,
+    recipes_table,
+    surplus_table,
+)
+from mcutils.paper.judging import worst
+
+
+def test_fits_differ_in_what_their_variant_says_and_nothing_else(laptop):
+    routes = [r for r in fits(laptop) if r.role == "method"]
+    more = [r for r in routes if pairs_of([r]) - THREE]
+    assert labels(more, "method", "variant", "kind") == {
+        ("bad_teacher", "own", "linear"): 2,
+        ("bad_teacher", "authors", "bezier"): 2,
+    }
+    own = {(r.method, r.original, r.start, r.end, r.kind): r for r in routes if r.variant == "own"}
+    own |= {(r.method, r.original, r.start, r.end, "bezier"): r for r in more if r.variant == "authors"}
+    assert len(own) == 8 * 3 * 2 + 4
+    some = laptop.preset.methods[-4:-1]
+    counts = labels([r for r in routes if r not in more], "variant", "kind")
+    whole = ("own", "no BatchNorm refresh", "refit", "retain only", "retain - forget", "authors")
+    assert {v for v, k in counts if k == "linear"} == set(whole[:2])
+    assert {v: n for (v, k), n in counts.items() if k == "bezier"} == {
+        **dict.fromkeys(whole, 24),
+        **dict.fromkeys(VARIANTS, 3 * len(some)),
+    }
+    assert set(VARIANTS) == set(RECIPES) - {"corrected", "authors"}
+    for r in routes:
+        mine, path = own[r.method, r.original, r.start, r.end, r.kind].path, r.path
+        assert (path.start, path.end, path.kind) == (mine.start, mine.end, mine.kind)
+        assert path.seed - mine.seed == (r.variant == "refit")
+        assert r.batchnorm == ("none" if r.variant == "no BatchNorm refresh" else "")
+        objective = {"retain only": "finetune", "retain - forget": "gradient_difference"}.get(r.variant, "")
+        assert path.method == objective
+        if r.kind == "bezier":
+            assert path.recipe == (r.variant if r.variant in RECIPES else "corrected")
+        assert r.points == 11
+
+
+def test_c12_is_the_share_of_bad_teacher_fits_that_are_worse_than_the_line():
+    eps = (0.1, 0.19, 0.21, 0.5)
+    made = {"pairs": SINGLE[:4], "kinds": ("linear", "bezier")}
+    walks = fitted(0.1, lambda k: eps[k], methods=("bad_teacher",), **made)
+    found = c12(walks)
+    assert (found.effect, found.n_pairs, found.verdict) == (0.5, 4, "undecided")
+    others = fitted(0.0, 0.9, methods=METHODS[:2], **made)
+    others += fitted(0.0, 0.9, methods=("bad_teacher",), variants=("no BatchNorm refresh", "retain only"), **made)
+    assert c12(walks + ours(others)) == found
+
+
+def test_c12_is_undecided_by_three_pairs_whatever_they_show():
+    for eps in (0.15, 0.9):
+        walks = fitted(0.1, eps, SINGLE[:3], ("bad_teacher",), kinds=("linear", "bezier"))
+        assert c12(walks).verdict == "undecided"
+
+
+def test_c13_is_the_rarer_of_line_only_and_curve_only():
+    line, curve = (0.5, 0.5, 0.5, 0.0, 0.0), (0.0, 0.0, 0.5, 0.5, 0.0)
+    found = c13(lines_and_curves(lambda k: line[k], lambda k: curve[k]))
+    assert (found.effect, found.n_pairs, found.n_seeds) == (pytest.approx(1 / 5), 30, 5)
+    turned = c13(lines_and_curves(lambda k: curve[k], lambda k: line[k]))
+    assert turned.effect == found.effect
+    assert c13(lines_and_curves(0.5, 0.0)).effect == 0
+
+
+def test_c13_is_no_surer_than_the_less_certain_side():
+    """The two shares are equal, but on one side the examples do not tell."""
+    sure = lines_and_curves(lambda k: 0.5 * (k % 2), lambda k: 0.5 * (k % 2 == 0), pairs=many(20))
+    unsure = {"replicates/barrier_retain": np.random.default_rng(0).normal(0.2, 0.4, 60)}  # 0.1 G, give or take
+    for side in ("linear", "bezier"):
+        shaken = [
+            replace(w, profile=ProfileOf(w.profile.arrays | unsure)) if w.kind == side and w.eps < 0.05 else w
+            for w in ours(sure)
+        ]
+        found = c13(shaken + controls())
+        assert found.effect == c13(sure).effect and found.low < c13(sure).low
+
+
+def test_curves_are_set_beside_each_other_by_pair():
+    walks = fitted(0.0, 0.5, RING[:2], METHODS[:2])
+    both = beside(
+        walks + [walk("npo", pair=(1, 2), variant="own", kind="bezier")], ("own", "bezier"), ("authors", "bezier")
+    )
+    assert [(a.method, a.start, a.eps, b.eps) for a, b in both] == [
+        (m, p[0], 0.0, 0.5) for m in METHODS[:2] for p in RING[:2]
+    ]
+    assert all((a.method, a.start, a.end) == (b.method, b.start, b.end) for a, b in both)
+
+
+def test_what_another_seed_of_the_fit_changes_too_does_not_count():
+    """Of five pairs, the fit changes three verdicts, and another seed one of these and one more: 3/5 - 2/5."""
+    other, again = (0.5, 0.5, 0.5, 0.0, 0.0), (0.5, 0.0, 0.0, 0.5, 0.0)
+    for claim, variant in (("C23", "retain only"), ("C24", "authors")):
+        walks = refitted(0.0, lambda k: other[k], lambda k: again[k], variant)
+        found = judge(claim, walks)
+        assert (found.effect, found.n_pairs, found.verdict) == (pytest.approx(1 / 5), 30, "undecided")
+        assert judge(claim, [w for w in walks if w.variant != "refit"]).n_pairs == 0
+
+
+@pytest.mark.parametrize(("claim", "other"), [("C23", "retain only"), ("C24", "authors")])
+def test_conclusions_differ_where_one_of_two_curves_connects(claim, other):
+    first, second = (0.0, 0.0, 0.5, 0.5, 0.5), (0.0, 0.5, 0.0, 0.5, 0.6)
+    walks = refitted(lambda k: first[k], lambda k: second[k], lambda k: first[k], other)
+    found = judge(claim, walks)
+    assert (found.effect, found.n_pairs, found.n_seeds) == (pytest.approx(2 / 5), 30, 5)
+    lines = fitted(0.0, 0.5, variants=("own", other), kinds=("linear", "linear"))
+    more = fitted(0.0, 0.5, variants=("full", "uniform t"))
+    assert judge(claim, walks + ours(lines) + ours(more)) == found
+
+
+def test_every_fit_of_the_experiment_has_a_name(study):
+    routes = [r for r in fits(study) if r.role == "method"]
+    assert {(r.variant, r.kind) for r in routes} == set(FITS)
+    assert len(set(FITS.values())) == len(FITS)
+
+
+def test_fits_in_gaps_and_nats():
+    walks = [fitted_of_metrics("own", "bezier", 0.2), fitted_of_metrics("authors", "bezier", 0.05, rise=0.5, dip=0.25)]
+    table = fits_table([*walks, fitted_of_metrics("own", "linear", 0.3, collapsed=("t = 1: chance",)), *controls()])
+    assert table["fit"].to_list() == ["corrected", "authors"] and table["connected"].to_list() == [False, True]
+    np.testing.assert_allclose(table["eps"], [0.2, 0.05], rtol=1e-6)
+    np.testing.assert_allclose(table["nats"], [0.4, 0.1], rtol=1e-6)  # G is 2 nats
+    assert table[["rise", "dip"]].to_numpy().tolist() == [[0.01, 0.02], [0.5, 0.25]]
+    assert tuple(table.loc[0, ["low", "high"]]) == percentile_interval(walks[0].eps, worst(walks[0]))[1:]
+    summary = fits_summary(table)
+    assert summary.index.to_list() == ["corrected", "authors"] and summary.loc["authors", "eps (median)"] == 0.05
+    assert summary.loc["corrected", "connected"].startswith("0.00 [0.00, ")
+
+
+def test_a_fit_fails_when_its_line_would_have_been_better_by_a_tenth():
+    walks = []
+    for pair, line, own, authors in zip(RING[:3], (0.2, 0.2, 0.2), (0.29, 0.0, 0.31), (0.5, 0.5, 0.25), strict=True):
+        walks += [
+            fitted_of_metrics("own", "linear", line, pair=pair),
+            fitted_of_metrics("own", "bezier", own, pair=pair),
+        ]
+        walks.append(fitted_of_metrics("authors", "bezier", authors, pair=pair))
+    walks.append(fitted_of_metrics("authors", "bezier", 9.0, method="scrub"))  # without its line
+    cells, totals = failures(walks)
+    assert cells.to_dict("records") == [
+        {"method": "npo", "fit": "corrected", "failed": 1, "n": 3},
+        {"method": "npo", "fit": "authors", "failed": 2, "n": 3},
+    ]
+    assert totals["fit"].to_list() == ["corrected", "authors"]
+    np.testing.assert_allclose(totals["share"], [1 / 3, 2 / 3])
+    assert (totals["low"] < totals["share"]).all() and (totals["share"] < totals["high"]).all()
+    assert all(len(part) == 0 for part in failures(controls()))
+
+
+def quadrants():
+    eps = {"both": (0.05, 0.05), "line only": (0.05, 0.5), "curve only": (0.5, 0.05), "neither": (0.5, 0.5)}
+    return [
+        fitted_of_metrics("own", kind, value, pair=pair)
+        for pair, values in zip(RING, eps.values(), strict=False)
+        for kind, value in zip(("linear", "bezier"), values, strict=True)
+    ]
+
+
+def test_each_quadrant_of_line_and_curve():
+    table = outcomes_table(quadrants())
+    assert table["outcome"].to_list() == list(OUTCOMES)
+    assert set(table["fit"]) == {"corrected"}
+    text = outcomes_text(table)
+    assert text == "- *corrected*, 4 pairs; MCU(0.1) on both 1, line only 1, curve only 1, neither 1."
+    assert outcomes_text(table.iloc[:0]).startswith("No pair was walked")
+    nothing = replace(quadrants()[0], profile=fitted_of_metrics("own", "linear", float("nan")).profile)
+    assert outcomes_table([nothing, quadrants()[1]])["outcome"].to_list() == ["curve only"]
+
+
+def test_disagreements_name_the_recipe_that_connects():
+    walks = [fitted_of_metrics("own", "bezier", e, pair=p) for e, p in zip((0.05, 0.5, 0.5), RING, strict=False)]
+    walks += [fitted_of_metrics("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.02, 0.6), RING, strict=False)]
+    table = disagreements_table(walks)
+    assert table["connects"].to_list() == ["corrected", "authors"]
+    assert table.index.to_list() == [("npo", "0: 42-87"), ("npo", "0: 87-21")]
+    assert table.iloc[0]["eps, corrected"].startswith("0.050 [") and table.iloc[0]["eps, authors"].startswith("0.300 [")
+    assert set(table["set by"]) == {"deficit"}
+    assert len(disagreements_table(walks[:3])) == 0
+
+
+def test_claims_are_judged_by_either_recipe_on_the_pairs_that_have_both():
+    walks = [fitted_of_metrics("own", "linear", e, pair=p) for e, p in zip((0.3, 0.3, 0.05, 0.3), RING, strict=False)]
+    walks += [fitted_of_metrics("own", "bezier", e, pair=p) for e, p in zip((0.0, 0.0, 0.5, 0.0), RING, strict=False)]
+    walks += [fitted_of_metrics("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.0, 0.5), RING, strict=False)]
+    table = recipes_table(walks + controls())
+    assert table.columns.to_list() == ["statistic", "corrected", "authors"]
+    found = {claim: [row[name].split(", ")[1].split(" [")[0] for name in ("corrected", "authors")]
+             for claim, row in table.iterrows()}  # fmt: skip
+    # Of three pairs: joined by line or curve 3 and 2, line only 1 and 1, curve only 2 and 1.
+    assert found["C1"] == ["1.00", "0.67"] and found["C13"] == ["0.33", "0.33"]
+    assert [CLAIMS[c].statistic for c in table.index] == table["statistic"].to_list()
+    assert set(recipes_table(walks[:4] + controls())["authors"]) == {"undecided, -"}
+
+
+def test_the_better_path_is_the_one_that_costs_less():
+    table = surplus_table(fits_table([*quadrants(), fitted_of_metrics("own", "linear", 9.0, pair=RING[4])]))
+    cost = table.pivot(index="pair", columns="path", values="nats")
+    assert len(cost) == 4  # a pair without a curve has no better
+    np.testing.assert_allclose(cost["better of the two"], cost[["line", "corrected"]].min(axis=1))
+    assert len(surplus_table(fits_table(controls()))) == 0
+
+
+def test_fits_have_a_panel_per_method_and_a_row_per_fit():
+    fig = figure("fits")
+    assert len([ax for ax in fig.axes if ax.axison]) == len(METHODS_of_figures_of_metrics)
+    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == list(FITS.values())
+    few = table_of_figures_of_metrics("fits").query("fit in ('line', 'authors') and method == 'npo'")
+    small = fits_figure(few, fits_means(), fits=list(FITS.values()))
+    assert [tick.get_text() for tick in small.axes[0].get_yticklabels()] == ["line", "authors"]
+
+
+def test_failures_are_counted_in_their_cells():
+    cells, totals = failures(fits_of_figures_of_metrics())
+    fig = figure("failures")
+    for one in cells.itertuples():
+        assert f"{one.failed} of {one.n}" in texts(fig)
+    squares = [line for line in fig.axes[1].get_lines() if line.get_marker() == "s"]
+    assert [line.get_ydata()[0] for line in squares] == totals["share"].to_list()
+
+
+def test_each_quadrant_says_how_many_pairs_it_holds():
+    outcomes, fig = outcomes_table(fits_of_figures_of_metrics()), figure("outcomes")
+    assert len(fig.axes) == 2
+    for ax, (_, part) in zip(fig.axes, outcomes.groupby("fit", sort=False), strict=True):
+        counts = {text.get_text() for text in ax.texts}
+        assert counts == {f"{word}: {(part['outcome'] == word).sum()}" for word in OUTCOMES}
+        assert ax.get_xscale() == ax.get_yscale() == "symlog"
+        (low, high), boxes = ax.get_ylim(), [text.get_window_extent() for text in ax.texts]
+        for line in (one for one in ax.get_lines() if len(one.get_xdata()) and one.get_marker() != "None"):
+            places = ax.transData.transform(line.get_xydata())
+            assert all(low < y < high for y in line.get_ydata())
+            assert not any(box.contains(*place) for box in boxes for place in places), "a word over a pair"

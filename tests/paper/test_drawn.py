@@ -1,0 +1,623 @@
+"""Every figure's panels by the numbers in their artists: the right quantity, of the right rows, in the right panel.
+
+The tables are made up so that all numbers in them differ: a swap of measure, split, level, sign or order shows.
+"""
+
+from itertools import product
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mcutils import toy
+from mcutils.measures import drawing as plots
+from mcutils.measures.planes import Plane
+from mcutils.measures.similarity import SIMILARITIES
+from mcutils.paper import panels as metric_plots
+from mcutils.paper.curriculum_and_order import PLACES, changes_figure, conditions_figure, crossing_figure
+from mcutils.paper.curve_fitting import (
+    FITS,
+    OUTCOMES,
+    PATHS,
+    failures_figure,
+    fits_figure,
+    outcomes_figure,
+    surplus_figure,
+)
+from mcutils.paper.endpoints import endpoints_figure
+from mcutils.paper.forget_size import sizes_figure
+from mcutils.paper.ledger import VERDICT_STYLES, forest_figure
+from mcutils.paper.method_pairs import agreement_figure, curves_figure, matrices_figure, matrix_figure, reliance_figure
+from mcutils.paper.metrics_along import SHAPE_TITLES, best_figure, correlation_figure, metrics_figure, shapes_figure
+from mcutils.paper.progress_and_retraining import (
+    INITS,
+    QUANTITIES,
+    RETRAINED,
+    bends_figure,
+    planes_figure,
+    progress_figure,
+    retraining_figure,
+)
+from mcutils.paper.quickstart import path_figure
+from mcutils.paper.seeds import barrier_figure, mcu_sweep_figure, seeds_figure
+
+METHODS, KINDS, EPS = ["npo", "scrub"], ["linear", "bezier"], 0.25
+T = np.linspace(0, 1, 5)
+MARKS = {"linear": "o", "bezier": "s"}
+
+
+@pytest.fixture(autouse=True)
+def _not_laid_out(monkeypatch):
+    for module in (plots, metric_plots):
+        monkeypatch.setattr(module, "settle", lambda fig: None)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def frame(rng, numbers, repeat=1, **labels):
+    """Every combination of labels, ``repeat`` times, with columns of numbers between 0.01 and 1 that all differ."""
+    rows = [one for one in product(*labels.values()) for _ in range(repeat)]
+    table = pd.DataFrame(rows, columns=list(labels))
+    values = (1 + rng.permutation(len(rows) * len(numbers)).reshape(len(rows), -1)) / (len(rows) * len(numbers))
+    return table.assign(**dict(zip(numbers, values.T, strict=True)))
+
+
+def intervals(rng, estimate="estimate", **labels):
+    """Means with intervals that are not symmetric."""
+    table = frame(rng, [estimate, "down", "up"], **labels)
+    return table.assign(low=table[estimate] - 0.3 * table["down"], high=table[estimate] + 0.5 * table["up"])
+
+
+def single(line):
+    return len(line.get_xdata()) == 1
+
+
+def points(ax):
+    """Small dots without a line: (x, y) of all of them, row by row."""
+    lines = [v for v in ax.get_lines() if v.get_marker() == "o" and v.get_markersize() <= 3 and v.get_ls() == "None"]
+    return [(np.asarray(v.get_xdata()), np.asarray(v.get_ydata())) for v in lines]
+
+
+def means(ax):
+    """(height, x, marker) of each mean, and the ends of the bar at its height, from the top down."""
+    bars = [v for v in ax.get_lines() if v.get_marker() == "None" and v.get_solid_capstyle() == "butt"]
+    bars = {round(float(v.get_ydata()[0]), 6): tuple(v.get_xdata()) for v in bars if np.ptp(v.get_ydata()) == 0}
+    marks = [v for v in ax.get_lines() if single(v) and v.get_markersize() > 3 and np.isfinite(v.get_xdata()[0])]
+    found = sorted((round(float(v.get_ydata()[0]), 6), float(v.get_xdata()[0]), v.get_marker()) for v in marks)
+    return [(y, x, marker, *bars[y]) for y, x, marker in found]
+
+
+def check_rows(ax, tables, dots=None, marker=None):
+    """The means and intervals of an axis, from the top down, are those of the one-row tables in order."""
+    rows = means(ax)
+    assert len(rows) == len(tables)
+    for (_, x, drawn, low, high), one in zip(rows, tables, strict=True):
+        assert (x, low, high) == pytest.approx(tuple(one.iloc[0][["estimate", "low", "high"]])), one
+        if marker:
+            assert drawn == marker(one.iloc[0])
+    if dots is not None:
+        for (x, _), values in zip(points(ax), dots, strict=True):
+            np.testing.assert_allclose(np.sort(x), np.sort(values))
+    heights = [y for y, *_ in rows]
+    assert heights == sorted(heights) and len(set(heights)) == len(heights)
+
+
+def band(collection, t):
+    """Lower and upper edge at t of what `fill_between` drew."""
+    x, y = np.concatenate([path.vertices for path in collection.get_paths()]).T
+    at = [y[np.isclose(x, one)] for one in t]
+    return np.array([[v.min() for v in at], [v.max() for v in at]])
+
+
+def labelled(ax, text):
+    return [v for v in ax.get_lines() if v.get_label() == text]
+
+
+def ticks(ax, axis="y"):
+    return [t.get_text() for t in getattr(ax, f"get_{axis}ticklabels")()]
+
+
+def test_paths(rng):
+    names = [f"{q}_{s}" for s in ("retain", "forget", "test") for q in ("loss", "accuracy")]
+    draw = lambda: dict(zip(names, rng.uniform(0.1, 0.9, (6, 5)), strict=True))  # noqa: E731
+    curves = {kind: SimpleNamespace(t=T, curves=draw(), bands={}) for kind in KINDS}
+    for one in curves.values():
+        one.bands = {
+            n: np.stack([v - rng.uniform(0, 0.05, 5), v + rng.uniform(0, 0.1, 5)]) for n, v in one.curves.items()
+        }
+    retrained = {n: rng.uniform(0, 1, 3) for n in names}
+    original = {n: rng.uniform() for n in names}
+    fig = path_figure(curves, retrained=retrained, original=original, ends=("a", "b"))
+    for ax, name in zip(fig.axes, names, strict=True):
+        assert ax.get_ylabel().startswith(" ".join(reversed(name.split("_"))))
+        for k, (kind, one) in enumerate(curves.items()):
+            (line,) = labelled(ax, f"{plots.label(kind)}, 95 % band")
+            np.testing.assert_array_equal(line.get_xydata().T, [T, one.curves[name]])
+            np.testing.assert_allclose(band(ax.collections[k], T), one.bands[name])
+            ends = labelled(ax, "chord")[k].get_ydata()
+            np.testing.assert_allclose(ends, one.curves[name][0] + T * (one.curves[name][-1] - one.curves[name][0]))
+        box = next(p for p in ax.patches if p.get_label() == "retrained models (range)").get_bbox()
+        assert (box.y0, box.y1) == pytest.approx((retrained[name].min(), retrained[name].max()))
+        assert labelled(ax, "original model")[0].get_ydata()[0] == original[name]
+    assert ticks(fig.axes[-1], "x")[0].endswith("a") and ticks(fig.axes[-1], "x")[-1].endswith("b")
+
+
+def test_endpoints(rng):
+    columns = ["UA", "RA", "TA", "seconds"]
+    table = frame(rng, columns, 3, method=["scrub", "retrain", "original", "npo"])
+    goal = table[table["method"] == "retrain"][columns[:3]].mean()
+    table["gap"] = (table[columns[:3]] - goal).abs().mean(axis=1)
+    fig = endpoints_figure(table.drop(columns="gap"))
+    order = sorted(METHODS, key=lambda m: table[table["method"] == m]["gap"].mean())
+    rows = ["retrain", *order, "original"]
+    assert ticks(fig.axes[0]) == [plots.label(m) for m in rows]
+    for ax, column in zip(fig.axes, ("UA", "RA", "TA", "gap", "seconds"), strict=True):
+        assert column in ax.get_title() or column == "gap" and "average gap" in ax.get_title()
+        for y, method in enumerate(rows):
+            values = table[table["method"] == method][column].to_numpy()
+            ours = [v for v in ax.get_lines() if y == v.get_ydata()[0] and len(v.get_xdata()) == len(v.get_ydata())]
+            spread, seeds, mean = ours
+            assert tuple(spread.get_xdata()) == pytest.approx((values.min(), values.max()))
+            np.testing.assert_allclose(seeds.get_xdata(), values)
+            assert mean.get_xdata()[0] == pytest.approx(values.mean())
+        box = ax.patches[0].get_bbox()
+        values = table[table["method"] == "retrain"][column]
+        assert (box.x0, box.x1) == pytest.approx((values.min(), values.max()))
+
+
+def along(rng, **labels):
+    excess = ["retain_excess", "forget_excess"]
+    table = frame(rng, excess, pair=["a", "b"], method=METHODS, curve=KINDS, t=T, **labels)
+    return table.assign(forget_excess=-table["forget_excess"])
+
+
+def check_excess(fig, table, thick):
+    for ax, (split, method) in zip(fig.axes, product(("forget", "retain"), METHODS), strict=True):
+        part, column = table[table["method"] == method], f"{split}_excess"
+        for kind in KINDS:
+            one = part[part["curve"] == kind]
+            thin = [v for v in ax.get_lines() if v.get_lw() == 0.7 and v.get_color() == plots.COLOURS[kind]]
+            for line, (_, pair) in zip(thin, one.groupby("pair", sort=False), strict=True):
+                np.testing.assert_array_equal(line.get_xydata(), pair[["t", column]])
+            (mean,) = [v for v in ax.get_lines() if v.get_lw() == thick and v.get_color() == plots.COLOURS[kind]]
+            np.testing.assert_allclose(mean.get_ydata(), one.groupby("t")[column].mean())
+        edge = EPS if split == "retain" else -EPS
+        assert [v.get_ydata()[0] for v in ax.get_lines() if v.get_lw() == 0.8] == [edge]
+        assert labelled(ax, "chord")[0].get_ydata()[0] == 0
+        box = ax.patches[0].get_bbox()
+        assert (box.y0, box.y1) == (-EPS, EPS)
+        if ax in fig.axes[::2]:
+            assert ax.get_ylabel().startswith(split)
+    assert [ax.get_title() for ax in fig.axes[:2]] == [plots.label(m) for m in METHODS]
+
+
+def test_seeds(rng):
+    table = along(rng)
+    check_excess(seeds_figure(table, eps=EPS), table, 2.2)
+
+
+def test_barriers(rng):
+    table = frame(rng, ["barrier", "deficit"], 3, method=METHODS, curve=KINDS)
+    summary = intervals(rng, method=METHODS, curve=KINDS, measure=["deficit", "barrier"])
+    fig = barrier_figure(table, summary, threshold=EPS)
+    for ax, measure in zip(fig.axes, ("barrier", "deficit"), strict=True):
+        assert measure in ax.get_title().lower()
+        where = [{"method": m, "curve": k} for m in METHODS for k in KINDS]
+        rows = [plots.where(summary, measure=measure, **one) for one in where]
+        check_rows(ax, rows, [plots.where(table, **one)[measure] for one in where], lambda one: MARKS[one["curve"]])
+        assert labelled(ax, f"tolerance ({EPS:g} G)")[0].get_xdata()[0] == EPS
+    assert ticks(fig.axes[0]) == [plots.label(m) for m in METHODS]
+    lonely = barrier_figure(table, summary.assign(low=0.0, high=np.inf))
+    bars = [v for v in lonely.axes[0].get_lines() if v.get_solid_capstyle() == "butt"]
+    assert not bars  # one pair has a mean and no interval
+
+
+def test_sweeps(rng):
+    eps = [0.0, 0.1, 0.3]
+    table = intervals(rng, "fraction", method=METHODS, curve=KINDS, eps=eps)
+    fig = mcu_sweep_figure(table, threshold=EPS)
+    for ax, method in zip(fig.axes, METHODS, strict=True):
+        assert ax.get_title() == plots.label(method)
+        for k, kind in enumerate(KINDS):
+            one = plots.where(table, method=method, curve=kind)
+            (line,) = labelled(ax, f"{plots.label(kind)}, 95 % interval")
+            np.testing.assert_array_equal(line.get_xydata(), one[["eps", "fraction"]])
+            assert line.get_drawstyle() == "steps-post"
+            ys = np.unique(ax.collections[k].get_paths()[0].vertices[:, 1].round(9))
+            np.testing.assert_allclose(ys, np.unique(one[["low", "high"]].to_numpy().round(9)))
+        assert labelled(ax, f"tolerance ({EPS:g} G)")[0].get_xdata()[0] == EPS
+
+
+CONDITIONS = ("random", "random_in_cl", "cl-non_cl")
+
+
+def test_conditions(rng):
+    labels = {"condition": CONDITIONS, "method": METHODS, "curve": KINDS}
+    table = frame(rng, ["barrier", "deficit", "eps"], 3, **labels)
+    summary = intervals(rng, measure=["eps", "deficit", "barrier"], **labels)
+    fig = conditions_figure(table, summary, CONDITIONS, threshold=EPS)
+    for ax, (kind, measure) in zip(fig.axes, product(KINDS, ("barrier", "deficit")), strict=True):
+        assert ax.get_title() == f"{plots.label(kind)}: {metric_plots.HEADINGS[measure]}"
+        where = [{"condition": c, "method": m, "curve": kind} for m in METHODS for c in CONDITIONS]
+        marker = lambda one: PLACES[CONDITIONS.index(one["condition"])][1]  # noqa: E731
+        dots = [plots.where(table, **one)[measure] for one in where]
+        check_rows(ax, [plots.where(summary, measure=measure, **one) for one in where], dots, marker)
+    assert ticks(fig.axes[0]) == [plots.label(m) for m in METHODS]
+
+
+def test_changes(rng):
+    table = intervals(rng, "change", condition=CONDITIONS[1:], method=METHODS, curve=KINDS)
+    fig = changes_figure(table, edge=0.07)
+    renamed = table.rename(columns={"change": "estimate"})
+    for ax, condition in zip(fig.axes, CONDITIONS[1:], strict=True):
+        assert ax.get_title() == metric_plots.SHOWN[condition]
+        rows = [plots.where(renamed, condition=condition, method=m, curve=k) for m in METHODS for k in KINDS]
+        check_rows(ax, rows, marker=lambda one: MARKS[one["curve"]])
+        box = next(p for p in ax.patches if "neither" in p.get_label()).get_bbox()
+        assert (box.x0, box.x1) == (-0.07, 0.07)
+
+
+def test_crossings(rng):
+    table = along(rng, condition=["random", "cl-non_cl"])
+    fig = crossing_figure(table, "cl-non_cl", eps=EPS)
+    check_excess(fig, plots.where(table, condition="cl-non_cl"), 2.2)
+    for ax, (split, method) in zip(fig.axes, product(("forget", "retain"), METHODS), strict=True):
+        for kind in KINDS:
+            (dotted,) = [v for v in ax.get_lines() if v.get_lw() == 1.6 and v.get_color() == plots.COLOURS[kind]]
+            base = plots.where(table, condition="random", method=method, curve=kind)
+            np.testing.assert_allclose(dotted.get_ydata(), base.groupby("t")[f"{split}_excess"].mean())
+
+
+def method_pairs(rng, conditions):
+    """Rows of a `pairs_table` for three methods."""
+    names = [f"{m}{end}" for m in ("barrier", "deficit", "eps") for end in ("", "_low", "_high")]
+    ends = [("npo", "scrub"), ("npo", "salun"), ("scrub", "salun")]
+    table = frame(rng, names, condition=conditions, ends=ends)
+    table[["method", "other"]] = table["ends"].to_list()
+    return table.assign(connected=[3, 1, 0] * len(conditions), n=3)
+
+
+ORDER = ["salun", "npo", "scrub"]
+
+
+def cells(table, measure, mirrored=True):
+    found = np.full((3, 3), np.nan)
+    for one in table.itertuples():
+        i, j = ORDER.index(one.method), ORDER.index(one.other)
+        found[i, j] = getattr(one, measure)
+        if mirrored:
+            found[j, i] = found[i, j]
+    return found
+
+
+def test_a_matrix(rng):
+    table = method_pairs(rng, ["method"])
+    table[["barrier_low", "barrier_high"]] = [(0.1, 0.2), (0.1, 0.6), (0.3, 0.6)]  # below, across, above
+    table[["deficit_low", "deficit_high"]] = [(0.3, 0.6), (0.1, 0.2), (0.1, 0.6)]
+    fig = matrix_figure(table, ORDER, None, threshold=EPS)
+    for ax, measure in zip(fig.axes, ("barrier", "deficit"), strict=False):
+        assert ax.get_title() == f"{metric_plots.HEADINGS[measure]} (G)"
+        values, low, high = (cells(table, f"{measure}{end}") for end in ("", "_low", "_high"))
+        np.testing.assert_array_equal(ax.images[0].get_array().filled(np.nan), values)
+        for text in ax.texts:
+            x, y = map(int, text.get_position())
+            shown, crosses = text.get_text(), low[y, x] <= EPS < high[y, x]
+            assert float(shown.removesuffix("?")) == pytest.approx(values[y, x], abs=0.051)
+            assert shown.endswith("?") == crosses
+        assert ticks(ax, "x") == ticks(fig.axes[0]) == [plots.label(m) for m in ORDER]
+
+
+def test_matrices(rng):
+    conditions = ("method", "method_cl-non_cl")
+    table = method_pairs(rng, conditions)
+    fig = matrices_figure(table, ORDER, conditions, threshold=EPS)
+    for ax, (measure, condition) in zip(fig.axes, product(("barrier", "deficit"), conditions), strict=False):
+        part, both = plots.where(table, condition=condition), condition == "method"
+        np.testing.assert_array_equal(ax.images[0].get_array().filled(np.nan), cells(part, measure, both))
+        dots = {tuple(map(int, one)) for one in ax.get_lines()[0].get_xydata()}
+        assert dots == ({(2, 1), (1, 2)} if both else {(2, 1)})  # npo in row 1, scrub in column 2
+    assert [ax.get_title() for ax in fig.axes[:2]] == [metric_plots.SHOWN[c] for c in conditions]
+    assert [fig.axes[k].get_ylabel() for k in (0, 2)] == ["retain barrier", "forget deficit"]
+
+
+def test_lines_and_curves_of_method_pairs(rng):
+    conditions = ("method", "method_in_cl")
+    table = intervals(rng, "eps", condition=conditions, ends=[("npo", "scrub"), ("npo", "salun")], curve=KINDS)
+    table[["method", "other"]] = table["ends"].to_list()
+    fig = curves_figure(table.drop(columns="ends"), threshold=EPS)
+    renamed = table.rename(columns={"eps": "estimate"})
+    for ax, condition in zip(fig.axes, conditions, strict=True):
+        rows = [plots.where(renamed, condition=condition, other=o, curve=k) for o in ("scrub", "salun") for k in KINDS]
+        check_rows(ax, rows, marker=lambda one: MARKS[one["curve"]])
+        assert ax.get_title() == metric_plots.SHOWN[condition]
+
+
+def test_similarities(rng):
+    names = list(SIMILARITIES)[:3]
+    table = frame(rng, ["value", "barrier", "deficit"], 4, similarity=names)
+    tests = frame(rng, ["rho", "p"], similarity=names, target=["barrier", "deficit"])
+    columns = ["two seeds of npo", "method and original, mean", "method and retrained, mean"]
+    levels = pd.DataFrame(rng.uniform(0, 1, (3, 3)), columns=columns, index=names)
+    fig = agreement_figure(table, tests, levels, threshold=EPS)
+    for ax, name in zip(fig.axes, names, strict=False):
+        part = plots.where(table, similarity=name)
+        for measure, text in (("barrier", "retain barrier"), ("deficit", "forget deficit")):
+            np.testing.assert_array_equal(labelled(ax, text)[0].get_xydata(), part[["value", measure]])
+            one = plots.where(tests, similarity=name, target=measure).iloc[0]
+            assert f"{measure}: rho {one['rho']:.2f}, p {one['p']:.2g}" in ax.get_title()
+        assert labelled(ax, "two seeds")[0].get_xdata()[0] == levels.loc[name, columns[0]]
+        assert labelled(ax, "to retrained")[0].get_xdata()[0] == levels.loc[name, columns[2]]
+        alike = SIMILARITIES[name].alike == "high"
+        assert ax.get_xlabel() == ("more alike →" if alike else "← more alike")
+
+
+def test_reliance(rng):
+    table = intervals(rng, "reliance", method=METHODS, split=["test", "forget"], x=[0.0, 0.5, 1.0, 2.0])
+    fig = reliance_figure(table)
+    for ax, method in zip(fig.axes, METHODS, strict=True):
+        assert ax.get_title() == plots.label(method)
+        for k, split in enumerate(("forget", "test")):
+            part = plots.where(table, method=method, split=split)
+            (line,) = labelled(ax, f"{split} images, 95 % band")
+            np.testing.assert_array_equal(line.get_xydata(), part[["x", "reliance"]])
+            np.testing.assert_allclose(band(ax.collections[k], part["x"]), part[["low", "high"]].T)
+    assert ticks(fig.axes[0], "x") == ["original", "unlearned", "retrained"]
+
+
+def test_sizes(rng):
+    sizes, measures = [0.02, 0.1], ["deficit", "barrier", "eps"]
+    table = frame(rng, measures, 2, method=METHODS, curve=KINDS, size=sizes)
+    summary = intervals(rng, method=METHODS, curve=KINDS, size=sizes, measure=measures)
+    fits = frame(rng, ["at_low", "at_high"], method=METHODS, curve=KINDS, measure=measures)
+    fig = sizes_figure(table, summary, fits, threshold=EPS)
+    for ax, (measure, method) in zip(fig.axes, product(measures, METHODS), strict=True):
+        for k, kind in enumerate(KINDS):
+            here, shift = {"method": method, "curve": kind}, 0.12 * (2 * k - 1)
+            one = plots.where(summary, **here, measure=measure)
+            (line,) = labelled(ax, f"{plots.label(kind)}, 95 %")
+            np.testing.assert_allclose(line.get_xydata(), np.c_[100 * one["size"] + shift, one["estimate"]])
+            ends = [path.vertices for path in ax.collections[k].get_paths()]
+            np.testing.assert_allclose([v[:, 1] for v in ends], one[["low", "high"]])
+            (dots,) = [v for v in ax.get_lines() if v.get_markersize() == 3 and v.get_color() == plots.COLOURS[kind]]
+            pairs = plots.where(table, **here)
+            np.testing.assert_allclose(dots.get_xydata(), np.c_[100 * pairs["size"] + shift, pairs[measure]])
+            (fit,) = [v for v in ax.get_lines() if v.get_lw() == 1.2 and v.get_color() == plots.COLOURS[kind]]
+            straight = plots.where(fits, **here, measure=measure)[["at_low", "at_high"]].iloc[0]
+            np.testing.assert_allclose(fit.get_xydata(), np.c_[[2, 10], straight])
+        assert (ax.patches[0].get_bbox().y0, ax.patches[0].get_bbox().y1) == (0, EPS)
+    assert [fig.axes[k].get_ylabel() for k in (0, 2, 4)] == [
+        "forget deficit (G)",
+        "retain barrier (G)",
+        "smallest eps (G)",
+    ]
+    assert [ax.get_title() for ax in fig.axes[:2]] == [plots.label(m) for m in METHODS]
+
+
+def test_metrics(rng):
+    table = frame(rng, ["scaled", "value", "excess"], kind=["losses", "scores"], metric=["zrf", "loss_test"], t=T)
+    losses = frame(rng, ["retain_excess", "forget_excess"], t=T)
+    fig = metrics_figure(table, losses, eps=EPS)
+    for split, limit in (("retain", f"at most +{EPS}"), ("forget", f"at least -{EPS}")):
+        (line,) = labelled(fig.axes[0], split)
+        np.testing.assert_array_equal(line.get_xydata(), losses[["t", f"{split}_excess"]])
+        (edge,) = labelled(fig.axes[0], limit)
+        assert edge.get_ydata()[0] == (EPS if split == "retain" else -EPS) and edge.get_color() == line.get_color()
+    for ax, kind in zip(fig.axes[1:], ("losses", "scores"), strict=False):
+        assert ax.get_title().lower() == kind
+        for line, metric in zip(ax.get_lines(), ("zrf", "loss_test"), strict=False):
+            np.testing.assert_array_equal(line.get_ydata(), plots.where(table, kind=kind, metric=metric)["scaled"])
+
+
+def test_correlations(rng):
+    signed, strength = rng.uniform(-1, 1, (3, 3)), rng.uniform(0, 1, (3, 3))
+    ax = correlation_figure(["zrf", "loss_test", "overall"], signed, strength).axes[0]
+    shown = ax.images[0].get_array()
+    assert shown[1, 0] == signed[1, 0] and shown[2, 1] == signed[2, 1] and shown[0, 2] == strength[0, 2]
+    assert ticks(ax) == ticks(ax, "x") == ["ZRF", "loss, test", "overall"]
+
+
+def test_shapes(rng):
+    shapes, metrics = list(SHAPE_TITLES), ["zrf", "loss_test"]
+    table = frame(rng, shapes, 3, kind=["losses"], metric=metrics)
+    summary = intervals(rng, metric=metrics, measure=shapes[::-1])
+    fig = shapes_figure(table, summary, threshold=0.2)
+    for ax, shape in zip(fig.axes, shapes, strict=True):
+        assert shape in ax.get_title().lower()
+        dots = [plots.where(table, metric=m)[shape] for m in metrics]
+        check_rows(ax, [plots.where(summary, metric=m, measure=shape) for m in metrics], dots)
+    assert ticks(fig.axes[0]) == ["ZRF", "loss, test"]
+    assert labelled(fig.axes[0], "threshold of C10, for the widest metric (0.2)")[0].get_xdata()[0] == 0.2
+
+
+def test_best_points(rng):
+    table = frame(rng, ["end", "inner", "gain"], 3, method=METHODS, curve=["linear"])
+    summary = intervals(rng, "gain", method=METHODS)
+    left, right = best_figure(table, summary).axes
+    for method in METHODS:
+        part = plots.where(table, method=method)
+        np.testing.assert_array_equal(labelled(left, plots.label(method))[0].get_xydata(), part[["end", "inner"]])
+    percent = summary.rename(columns={"gain": "estimate"})
+    percent[["estimate", "low", "high"]] *= 100
+    dots = [100 * plots.where(table, method=m)["gain"] for m in METHODS]
+    check_rows(right, [plots.where(percent, method=m) for m in METHODS], dots)
+    assert ticks(right) == [plots.label(m) for m in METHODS]
+
+
+def test_fits(rng):
+    fits = list(FITS.values())
+    table = frame(rng, ["eps", "barrier"], 3, method=METHODS, fit=fits)
+    summary = intervals(rng, method=METHODS, fit=fits[::-1])
+    fig = fits_figure(table, summary, fits=fits, threshold=EPS)
+    for ax, method in zip(fig.axes, METHODS, strict=True):
+        assert ax.get_title() == plots.label(method)
+        where = [{"method": method, "fit": f} for f in fits]
+        marker = lambda one: "o" if one["fit"].startswith("line") else "D" if one["fit"] == "authors" else "s"  # noqa: E731
+        dots = [plots.where(table, **one)["eps"] for one in where]
+        check_rows(ax, [plots.where(summary, **one) for one in where], dots, marker)
+        assert labelled(ax, f"tolerance ({EPS:g} G)")[0].get_xdata()[0] == EPS
+    assert ticks(fig.axes[0]) == fits
+
+
+def test_failures(rng):
+    totals = intervals(rng, "share", fit=["own", "authors", "normal t"])
+    counts = [(m, f, k, 5 + k) for k, (m, f) in enumerate(product(METHODS, totals["fit"]))]
+    table = pd.DataFrame(counts, columns=["method", "fit", "failed", "n"]).iloc[:-1]
+    fig = failures_figure(table, totals, methods=METHODS)
+    top, bottom = fig.axes[:2]
+    places = {tuple(map(int, text.get_position())): text.get_text() for text in top.texts}
+    shares = top.collections[0].get_array().reshape(2, 3)
+    for one in table.itertuples():
+        x, y = list(totals["fit"]).index(one.fit), METHODS.index(one.method)
+        assert places[x, y] == f"{one.failed} of {one.n}" and shares[y, x] == pytest.approx(one.failed / one.n)
+    assert np.ma.is_masked(shares[1, 2]) and ticks(top) == [plots.label(m) for m in METHODS]
+    bars = [v for v in bottom.get_lines() if len(v.get_xdata()) == 2]
+    marks = [v for v in bottom.get_lines() if single(v)]
+    for x, one in enumerate(totals.itertuples()):
+        np.testing.assert_allclose(bars[x].get_xydata(), [(x, one.low), (x, one.high)])
+        np.testing.assert_allclose(marks[x].get_xydata(), [(x, one.share)])
+    assert [t.replace("\n", " ") for t in ticks(bottom, "x")] == list(totals["fit"])
+
+
+def test_outcomes(rng):
+    table = frame(rng, ["line", "curve"], 4, fit=["corrected", "authors"], method=METHODS)
+    table["outcome"] = [OUTCOMES[k] for k in (0, 0, 0, 1, 1, 2, 3, 0, 2, 2, 2, 2, 3, 3, 1, 1)]
+    fig = outcomes_figure(table, threshold=EPS)
+    for ax, fit in zip(fig.axes, ("corrected", "authors"), strict=True):
+        assert ax.get_title().endswith(fit)
+        for line, method in zip(ax.get_lines(), METHODS, strict=False):
+            np.testing.assert_array_equal(
+                line.get_xydata(), plots.where(table, fit=fit, method=method)[["line", "curve"]]
+            )
+        corner = {text.get_text(): text.xy for text in ax.texts}
+        for word, (right, above) in zip(OUTCOMES, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
+            x, y = corner[f"{word}: {(plots.where(table, fit=fit)['outcome'] == word).sum()}"]
+            assert (x > 0.5, y > 0.5) == (right, above)  # the line connects on the left, the curve below
+        assert ax.get_xlabel().endswith("of the line (G)")
+    assert fig.axes[0].get_ylabel().endswith("of the curve (G)")
+
+
+def test_surplus(rng):
+    table = frame(rng, ["nats", "rise", "dip"], 3, method=METHODS, path=PATHS)
+    summary = intervals(rng, method=METHODS, path=PATHS[::-1])
+    (ax,) = surplus_figure(table, summary, unit=0.7).axes
+    where = [{"method": m, "path": p} for m in METHODS for p in PATHS]
+    marker = lambda one: dict(zip(PATHS, "osD", strict=True))[one["path"]]  # noqa: E731
+    dots = [plots.where(table, **one)["nats"] for one in where]
+    check_rows(ax, [plots.where(summary, **one) for one in where], dots, marker)
+    assert labelled(ax, "0.1 G")[0].get_xdata()[0] == pytest.approx(0.07)
+
+
+def test_progress(rng):
+    table = frame(rng, QUANTITIES, method=METHODS, seed=[42, 87], t=T)
+    fig = progress_figure(table)
+    for ax, method in zip(fig.axes, METHODS, strict=True):
+        assert ax.get_title() == plots.label(method)
+        part = plots.where(table, method=method)
+        for quantity in QUANTITIES:
+            (mean,) = labelled(ax, f"forget {quantity}: mean, seeds thin")
+            np.testing.assert_allclose(mean.get_ydata(), part.groupby("t")[quantity].mean())
+            thin = [v for v in ax.get_lines() if v.get_lw() == 0.7 and v.get_color() == mean.get_color()]
+            for line, (_, one) in zip(thin, part.groupby("seed"), strict=True):
+                np.testing.assert_array_equal(line.get_xydata(), one[["t", quantity]])
+
+
+def test_bends(rng):
+    table = frame(rng, ["steepest", "deviation"], 3, method=METHODS, quantity=QUANTITIES)
+    summary = intervals(rng, method=METHODS, quantity=QUANTITIES, measure=["steepest", "deviation"])
+    fig = bends_figure(table, summary, threshold=0.1)
+    for ax, measure in zip(fig.axes, ("deviation", "steepest"), strict=True):
+        assert {"deviation": "distance", "steepest": "steepest"}[measure] in ax.get_title()
+        where = [{"method": m, "quantity": q} for m in METHODS for q in QUANTITIES]
+        marker = lambda one: dict(zip(QUANTITIES, "os", strict=True))[one["quantity"]]  # noqa: E731
+        dots = [plots.where(table, **one)[measure] for one in where]
+        check_rows(ax, [plots.where(summary, measure=measure, **one) for one in where], dots, marker)
+    assert labelled(fig.axes[0], "threshold of C15, loss (0.1)")[0].get_xdata()[0] == 0.1
+
+
+def test_retraining(rng):
+    names = [*METHODS, RETRAINED]
+    table = frame(rng, ["barrier", "deficit"], 3, method=names[::-1], init=INITS)
+    summary = intervals(rng, method=names, init=INITS[::-1])
+    fig = retraining_figure(table, summary, margin=0.1)
+    rows = ["scrub", "npo", RETRAINED]
+    for ax, init in zip(fig.axes, INITS, strict=True):
+        assert ("original's" in ax.get_title()) == (init == "same init")
+        dots = [plots.where(table, method=m, init=init)["barrier"] for m in rows]
+        marker = lambda one: "D" if one["method"] == RETRAINED else "o"  # noqa: E731
+        check_rows(ax, [plots.where(summary, method=m, init=init) for m in rows], dots, marker)
+        base, box = dots[-1], ax.patches[0].get_bbox()
+        assert (box.x0, box.x1) == pytest.approx((base.min(), base.max()))
+    asked = labelled(fig.axes[0], "their mean + 0.1 G: C16")[0].get_xdata()[0]
+    assert asked == pytest.approx(plots.where(table, method=RETRAINED, init="same init")["barrier"].mean() + 0.1)
+
+
+def test_planes(rng):
+    made = {}
+    for k, method in enumerate(METHODS):
+        values = {
+            f"loss_{s}": rng.uniform(0.1, 1 + k + 3 * j, (4, 5)) for j, s in enumerate(("retain", "forget", "test"))
+        }
+        at = {name: rng.uniform(0.3, 0.9, 3) for name in values}
+        made[method] = Plane(np.arange(5.0), np.arange(4.0), values, rng.uniform(0, 3, (3, 2)), at, {})
+    fig = planes_figure(made)
+    for ax, (method, split) in zip(fig.axes, product(METHODS, ("retain", "forget")), strict=False):
+        one = made[method]
+        assert ax.get_title() == f"{plots.label(method)}: {split} loss"
+        filled, goal = [v for v in ax.collections if hasattr(v, "levels")]
+        assert (filled.zmin, filled.zmax) == pytest.approx(
+            (one.values[f"loss_{split}"].min(), one.values[f"loss_{split}"].max())
+        )
+        assert list(goal.levels) == pytest.approx([one.at_models[f"loss_{split}"][2]])
+        for name, place in zip(("original", "unlearned", "retrained"), one.models, strict=True):
+            np.testing.assert_array_equal(labelled(ax, name)[0].get_xydata(), [place])
+    assert [ax.get_ylabel() for ax in fig.axes[4:]] == ["retain loss (nats)", "forget loss (nats)"]
+
+
+def test_the_forest(rng):
+    table = intervals(rng, "x", claim=["C1", "C4", "C9"])
+    table = table.assign(wide_low=table["low"] - 0.2, wide_high=table["high"] + 0.1, survives=[True, False, False])
+    words = {"statement": ["one", "two", "three"], "verdict": ["supported", "contradicted", "undecided"]}
+    table = table.assign(**words, effect=["e1", "e4", "e9"], threshold=["> 1", "< 4", "> 9"])
+    (ax,) = forest_figure(table, level=0.99).axes
+    thin = [v for v in ax.get_lines() if v.get_lw() == 0.8]
+    thick = [v for v in ax.get_lines() if v.get_lw() == 3.0]
+    marks = [v for v in ax.get_lines() if single(v)]
+    for y, one in enumerate(table.itertuples()):
+        np.testing.assert_array_equal(thin[y].get_xydata(), [(one.wide_low, y), (one.wide_high, y)])
+        np.testing.assert_array_equal(thick[y].get_xydata(), [(one.low, y), (one.high, y)])
+        np.testing.assert_array_equal(marks[y].get_xydata(), [(one.x, y)])
+        assert ax.texts[y].get_text() == f"{one.effect}\n({one.threshold})" and ax.texts[y].get_position()[1] == y
+        colour, marker = VERDICT_STYLES[one.verdict]
+        assert (marks[y].get_marker(), thick[y].get_color()) == (marker, colour)
+    assert ticks(ax) == ["C1  one", "C4  two", "C9  three"]
+    box = ax.patches[0].get_bbox()
+    assert box.x1 == 0 and box.x0 == ax.get_xlim()[0]  # left of zero is the side that contradicts
+
+
+def test_the_toy():
+    land = toy.Landscape(0.4, 1.2)
+    walks = {"line": toy.walk(land), "curve": toy.walk(land, (0.3, 0.9))}
+    fig = toy.figure(land, walks, eps=EPS, t=0.25)
+    for column, (split, sign) in enumerate((("retain", 1), ("forget", -1))):
+        top, bottom = fig.axes[column], fig.axes[2 + column]
+        assert top.get_title().startswith(f"{split} loss") and bottom.get_ylabel() == f"{split} loss (nats)"
+        for name, one in walks.items():
+            values = getattr(one, split)
+            (line,) = labelled(bottom, name)
+            np.testing.assert_array_equal(line.get_xydata(), np.c_[one.t, values])
+            ring = [v for v in bottom.get_lines() if single(v) and v.get_markeredgecolor() == line.get_color()]
+            np.testing.assert_allclose(ring[0].get_xydata(), [(0.25, np.interp(0.25, one.t, values))])
+            drawn = [v for v in top.get_lines() if v.get_lw() == 2.0 and v.get_color() == line.get_color()]
+            np.testing.assert_array_equal(drawn[0].get_xydata(), one.places)
+        level = getattr(walks["line"], split)[0]
+        (edge,) = [v for v in bottom.get_lines() if v.get_lw() == 0.8]
+        np.testing.assert_allclose(edge.get_ydata(), level + sign * EPS * toy.gap(land))
+        contour = [v for v in top.collections if hasattr(v, "levels")][1]
+        assert list(contour.levels) == pytest.approx([level + sign * EPS * toy.gap(land)])
+        on_it = np.concatenate([path.vertices for path in contour.get_paths()])
+        values = getattr(toy, f"{split}_loss")(land, on_it)
+        np.testing.assert_allclose(values, contour.levels[0], atol=0.01)

@@ -1,0 +1,132 @@
+"""The room `endpoints`: its routes, its claims' tests, its tables and figures on made-up walks."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from made_specs import models as models_of_specs
+from made_tables import clean
+from made_tables import model as model_of_tables
+
+from mcutils.engine.specs import Unlearned
+from mcutils.errors import BadInput
+from mcutils.paper import search
+from mcutils.paper.endpoints import endpoint_rows, endpoint_summary, endpoints, settings_table
+from mcutils.paper.search import GRID
+
+
+def test_endpoints_cover_every_method_and_seed_curriculum_and_optimiser(smoke):
+    ends = [model for model in models_of_specs(endpoints(smoke)) if isinstance(model, Unlearned)]
+    plain = {(e.method, e.seed) for e in ends if (e.curriculum, e.optimizer) == ("none", "adamw")}
+    assert plain == {(m, s) for m in ("finetune", *smoke.preset.methods) for s in smoke.seeds}
+    varied = {(e.curriculum, e.optimizer) for e in ends if e.method == "npo" and e.seed == smoke.seeds[0]}
+    assert len(varied) == 9
+
+
+def stub(profiles):
+    """A study whose results are the given ones, asked for by their specs."""
+    return SimpleNamespace(profile=lambda spec: ("profile", spec), run=lambda specs: [profiles[s] for _, s in specs])
+
+
+KNOWN = {
+    "a": model_of_tables({"retain": 0.9, "forget": 0.7, "valid": 0.6, "test": 0.6}, 1.0),
+    "b": model_of_tables({"retain": 1.0, "forget": 0.7, "valid": 0.8, "test": 0.8}, 3.0),
+    "r": model_of_tables({"retain": 1.0, "forget": 0.8, "valid": 0.8, "test": 0.8}, 60.0),
+    "s": model_of_tables({"retain": 1.0, "forget": 0.9, "valid": 0.7, "test": 0.7}, 62.0),
+    "lost": model_of_tables({"retain": 0.2, "forget": 0.2, "valid": 0.2, "test": 0.2}),
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    models = {
+        ("npo", 1): "a",
+        ("npo", 2): "b",
+        ("retrain", 1): "r",
+        ("retrain", 2): "s",
+        ("gradient_ascent", 1): "lost",
+    }
+    return endpoint_rows(stub(KNOWN), models)
+
+
+def test_endpoints_hold_their_scores_and_seconds(rows):
+    assert rows["method"].tolist() == ["npo", "npo", "retrain", "retrain", "gradient_ascent"]
+    assert rows["seed"].tolist() == [1, 2, 1, 2, 1]
+    assert rows["seconds"].tolist() == [1, 3, 60, 62, 2]
+    assert rows["collapsed"].tolist() == [False] * 4 + [True]
+    np.testing.assert_allclose(rows[["UA", "RA", "TA"]].to_numpy()[0], [0.3, 0.9, 0.6])
+    for name in ("accuracy_valid", "loss_forget", "zrf", "js_retrained_forget", "js_retrained_test"):
+        assert rows[name].tolist() == [float(KNOWN[k].metric(name)[0]) for k in ("a", "b", "r", "s", "lost")]
+    clean(rows)
+
+
+def test_the_gap_is_taken_to_the_mean_retrained_model(rows):
+    ua, ra, ta = 0.15, 1.0, 0.75  # means of the two retrained rows
+    first = [abs(0.3 - ua), abs(0.9 - ra), abs(0.6 - ta)]
+    assert rows["gap"][0] == pytest.approx(sum(first) / 3)
+    assert rows["tow"][0] == pytest.approx(math.prod(1 - d for d in first))
+    assert rows["gap"][2] == pytest.approx((0.05 + 0 + 0.05) / 3)
+
+
+def test_a_gap_needs_retrained_models():
+    with pytest.raises(BadInput, match="at least one named retrain"):
+        endpoint_rows(stub(KNOWN), {("npo", 1): "a"})
+
+
+def test_the_summary_is_sorted_by_the_gap_and_has_a_spread_only_over_seeds(rows):
+    table = endpoint_summary(rows)
+    assert table.index.tolist() == ["retrain", "npo", "gradient_ascent"]
+    names = ["UA", "RA", "TA", "gap, points", "ZRF", "JS to retrained", "CPU s", "seeds"]
+    assert list(table.columns) == names
+    assert table.loc["npo", "UA"] == "30.0 ± 0.0"
+    assert table.loc["npo", "TA"] == f"70.0 ± {np.std([60, 80], ddof=1):.1f}"
+    assert table.loc["npo", "CPU s"] == "2.0 ± 1.4"
+    assert table.loc["gradient_ascent", "TA"] == "20.0"
+    assert table["seeds"].tolist() == [2, 2, 1]
+    clean(table)
+
+
+def test_settings_stand_beside_what_the_oracle_would_choose(monkeypatch):
+    rows = []
+    for method in GRID:
+        for lr, valid, forget in ((0.001, 0.88, 0.88), (0.002, 0.88, 0.90)):
+            made = {
+                "method": method,
+                "curriculum": "none",
+                "optimizer": "adamw",
+                "lr": lr,
+                "steps": 100,
+                "seed": 7,
+            }
+            made |= {
+                "batch_size": 128,
+                "forget_batch_size": 16,
+                "options": "beta=0.1" if method == "npo" else "",
+            }
+            made |= {"schedule": "linear" if method == "scrub" else "constant", "forget_original": 0.98}
+            made |= {
+                "forget": forget,
+                "valid": valid,
+                "retain": 0.99,
+                "valid_original": 0.88,
+                "retain_original": 0.99,
+            }
+            made |= {
+                "forget_retrained": 0.90,
+                "valid_retrained": 0.88,
+                "retain_retrained": 0.99,
+                "seconds": 1,
+            }
+            rows.append({name: str(value) for name, value in made.items()})
+    monkeypatch.setattr(search, "read_rows", lambda name: rows)
+    table = settings_table(SimpleNamespace(settings="mine"))
+    assert table.index.tolist() == list(search.GRID)
+    assert list(table.columns) == ["chosen on validation", "gap", "by gap to retrained", "its gap"]
+    both = [f"lr {lr}, 100 steps, linear decay, D_f batch 16" for lr in (0.001, 0.002)]
+    assert table.loc["scrub"].tolist() == [both[0], 0.67, both[1], 0.0]
+    assert table.loc["npo", "chosen on validation"] == "lr 0.001, 100 steps, D_f batch 16, beta=0.1"
+    assert (table["its gap"] <= table["gap"]).all()
+    clean(table)
+    monkeypatch.setattr(search, "read_rows", lambda name: rows[::2])
+    assert set(settings_table(SimpleNamespace(settings="mine"))["by gap to retrained"]) == {"the same"}

@@ -1,0 +1,229 @@
+"""The room `ledger`: its routes, its claims' tests, its tables and figures on made-up walks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_figures_of_metrics import figure, texts, verdicts
+from made_metrics import WALKED
+from synthetic import controls
+
+from mcutils.measures.profiles import ProfileOf
+from mcutils.paper.claims import CLAIMS, Verdict, judge, ledger
+from mcutils.paper.judging import controls_hold
+from mcutils.paper.ledger import (
+    VERDICT_STYLES,
+    beyond,
+    controls_table,
+    corrected_table,
+    forest_table,
+    judge_all,
+    ledger_table,
+    not_run_table,
+    replication_table,
+    shuffled,
+    shuffled_table,
+    strict_level,
+    survives,
+)
+from mcutils.paper.registry import ROUTES, TESTS
+
+GAPS = {"zrf": 0.5}
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return {v.claim: v for v in judge_all(WALKED, GAPS)}
+
+
+def test_claims_are_judged_whose_experiments_are_there(judged):
+    assert list(judged) == ["C1", "C2", "C5", "C15", "C16", "C21"]
+    assert {v.verdict for v in judged.values()} == {"supported"}
+    for claim in judged:
+        names, test = TESTS[claim]
+        assert judged[claim] == test([w for n in names for w in WALKED[n]])
+    everything = {name: [] for name in ROUTES} | WALKED
+    assert [v.claim for v in judge_all(everything, GAPS)] == [c for c in CLAIMS if c in TESTS]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_broken_study_loses_the_support_of_claims_about_labels(seed, judged):
+    """Profiles are shuffled among labels, so that pairs mix methods and conditions.
+
+    C2 compares methods, C5 conditions, C16 methods with retrained pairs: no label is left that tells them apart, and
+    their support must go. C1 and C21 are shares of all pairs and C15 a mean over all lines: they read no label that the
+    shuffle touches, cannot be broken by it, and must come out with the effect that they had. The controls stay, so that
+    nothing is lost by a failed control.
+    """
+    broken = shuffled(WALKED, seed)
+    assert controls_hold(broken["02_seeds"]) and controls_hold(broken["03_curriculum"])
+    again = {v.claim: v for v in judge_all(broken, GAPS)}
+    assert {again[c].verdict for c in ("C2", "C5", "C16")} <= {"undecided", "contradicted"}
+    kept = ("C1", "C15", "C21")
+    assert [again[c].effect for c in kept] == pytest.approx([judged[c].effect for c in kept])
+    assert {again[c].verdict for c in kept} == {"supported"}
+
+
+def test_a_shuffle_keeps_labels_and_moves_profiles_within_their_kind():
+    broken = shuffled(WALKED, 1)
+    for name, walks in WALKED.items():
+        labels = [replace(w, profile=None) for w in walks]
+        assert [replace(w, profile=None) for w in broken[name]] == labels
+        for kind in ("linear", "bezier"):
+            for init in ("same init", "other init", ""):
+                groups = [
+                    sorted(id(w.profile) for w in part if w.kind == kind and w.variant == init)
+                    for part in (walks, broken[name])
+                ]
+                assert groups[0] == groups[1]
+    pairs = zip(WALKED["02_seeds"], broken["02_seeds"], strict=True)
+    moved = [a.profile is not b.profile for a, b in pairs if a.role == "method"]
+    assert np.mean(moved) > 0.5
+    for k in (-1, -2):
+        assert broken["02_seeds"][k].profile is WALKED["02_seeds"][k].profile  # the controls
+    places = [[id(w.profile) for w in shuffled(WALKED, seed)["02_seeds"]] for seed in (1, 1, 2)]
+    assert places[0] == places[1] == [id(w.profile) for w in broken["02_seeds"]] and places[0] != places[2]
+
+
+def test_shuffled_verdicts_are_shown_for_claims_about_labels(judged):
+    again = judge_all(shuffled(WALKED), GAPS)
+    table = shuffled_table(list(judged.values()), again)
+    assert table.index.to_list() == ["C2", "C5", "C16"]
+    assert table["as walked"].str.startswith("supported, ").all()
+    assert not table["shuffled"].str.startswith("supported").any()
+
+
+def test_a_study_of_collapsed_ends_decides_nothing():
+    gone = {
+        name: [replace(w, profile=ProfileOf({**w.profile.arrays, "collapsed": np.array(["t = 0"])})) for w in walks]
+        for name, walks in ({name: [] for name in ROUTES} | WALKED).items()
+    }
+    found = judge_all(gone, GAPS)
+    assert len(found) == len(TESTS) and {v.verdict for v in found} == {"undecided"}
+    table = forest_table(found, found)
+    assert set(table["effect"]) == {"nothing to measure"} and table["x"].isna().all()
+    assert set(ledger_table(ledger(found))["effect [95 %]"]) == {"-"}
+
+
+def verdict(claim, low, high, p=None, **options):
+    return judge(claim, (low + high) / 2, low, high, n_pairs=9, n_seeds=5, p=p, **options)
+
+
+def test_many_claims_are_held_to_a_wider_interval():
+    first = [verdict("C1", 0.6, 0.9), verdict("C2", 0.3, 0.6, 0.004), verdict("C21", 0.1, 0.2), verdict("C8", 0, 0.05)]
+    strict = [verdict("C1", 0.4, 1), verdict("C2", 0.2, 0.7, 0.004), verdict("C21", 0.06, 0.3), verdict("C8", 0, 0.2)]
+    level = strict_level(first)
+    assert level == pytest.approx(1 - 0.05 / 4)
+    kept = [survives(a, b, level) for a, b in zip(first, strict, strict=True)]
+    assert kept == [False, True, True, False]
+    assert not survives(first[1], replace(strict[1], p=0.0126), level)  # below its alpha, above 0.05 / 4
+    table = corrected_table(first, strict)
+    assert table["survives"].to_list() == ["no", "yes", "yes", "no"] and table["p"].to_list() == ["", "0.004", "", ""]
+    undecided = verdict("C1", 0.4, 0.6)
+    assert corrected_table([undecided], [undecided])["survives"].to_list() == ["-"]
+    assert strict_level([]) == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize(
+    ("claim", "interval", "expected"),
+    [
+        ("C1", (0.75, 0.5, 1.0), (0.5, 0, 1)),
+        ("C9", (0.25, 0.0, 0.75), (0.5, -0.5, 1)),
+        ("C5", (-0.3, -0.4, -0.2), (2, 1, 3)),
+        ("C5", (0.05, -0.2, 0.3), (-0.5, -1, 2)),
+        ("C17", (0.02, 0.01, 0.05), (1, 0.5, 2.5)),
+        ("C18", (0.02, -0.02, 0.04), (-2 / 3, -4 / 3, 2 / 3)),
+    ],
+)
+def test_effects_are_shown_as_distances_beyond_their_threshold(claim, interval, expected):
+    assert tuple(beyond(claim, interval)) == pytest.approx(expected)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    claim=st.sampled_from([c for c in CLAIMS if CLAIMS[c].direction != "explained"]),
+    ends=st.tuples(st.floats(-2, 2), st.floats(-2, 2)).map(sorted),
+)
+def test_the_side_of_zero_is_the_verdict(claim, ends):
+    low, high = ends
+    found = beyond(claim, ((low + high) / 2, low, high))
+    edge = CLAIMS[claim].threshold
+    if min(abs(abs(v) - edge) for v in ends) > 1e-9:  # rounding at the threshold itself aside
+        word = "supported" if found.low > 0 else "contradicted" if found.high < 0 else "undecided"
+        assert word == verdict(claim, low, high).verdict
+    assert found.low <= found.high
+
+
+def test_the_forest_has_a_row_for_each_claim_judged():
+    first = [verdict("C1", 0.6, 0.9), verdict("C5", -0.3, -0.2)]
+    strict = [verdict("C1", 0.4, 1), verdict("C5", -0.4, -0.1)]
+    table = forest_table(first, strict).set_index("claim")
+    numbers = table.loc["C1", ["x", "low", "high", "wide_low", "wide_high"]].to_list()
+    assert numbers == pytest.approx([0.5, 0.2, 0.8, -0.2, 1])
+    assert table.loc["C1", "effect"] == "0.75 [0.60, 0.90]"
+    assert table["threshold"].to_list() == ["> 0.5", "beyond ± 0.1"] and table["survives"].to_list() == [False, False]
+    assert table.loc["C5", "statement"] == CLAIMS["C5"].statement
+
+
+def test_controls_are_shown_for_every_experiment():
+    table = controls_table(WALKED)
+    assert table.index.to_list() == list(WALKED) and set(table["held"]) == {"yes"}
+    assert table.loc["02_seeds", "other initialisation: smallest barrier"] == "4.000"
+    assert table.loc["09_progress_and_retraining", "other initialisation: smallest barrier"] == "5.000"
+    assert table.loc["02_seeds", ["walks", "collapsed"]].to_list() == [60, 0]
+    failed = controls_table({"02_seeds": controls(twin=0.3), "05_methods": []})
+    assert failed["held"].to_list() == ["NO", "NO"] and failed["fine-tuned twin: largest eps"].to_list() == [
+        "0.300",
+        "-",
+    ]
+
+
+def test_a_replication_is_laid_beside_the_ledger():
+    here = ledger([verdict("C1", 0.6, 0.9), verdict("C5", 0.05, 0.2), verdict("C8", 0, 0.2), verdict("C4", -1, -0.5)])
+    there = ledger([verdict("C1", 0.7, 1.0), verdict("C5", 0.11, 0.14), verdict("C8", 0.2, 0.4), Verdict("C10")])
+    table = replication_table(here, there)
+    assert table.index.to_list() == ["C1", "C5", "C8"]
+    assert table["inside"].to_list() == ["yes", "yes", "no"] and table["same"].to_list() == ["yes", "NO", "NO"]
+    assert table.loc["C5", ["verdict here", "verdict there"]].to_list() == ["undecided", "supported"]
+    assert table.loc["C1", ["effect here", "effect there"]].to_list() == [
+        "0.750 [0.600, 0.900]",
+        "0.850 [0.700, 1.000]",
+    ]
+    nothing = ledger([replace(verdict("C1", 0.6, 0.9), effect=None, low=None, high=None)])
+    assert replication_table(nothing, there).loc["C1", "inside"] == "-"
+    assert len(replication_table(ledger(), there)) == 0
+
+
+def test_claims_that_were_not_run_say_why():
+    table = not_run_table(ledger([verdict("C1", 0.6, 0.9)]))
+    assert "C1" not in table.index and len(table) == 23
+    assert table.loc["C14", "why"] == "10_privacy does not exist yet"
+    assert table.loc["C2", "why"] == "02_seeds registers no test of it"
+
+
+def test_the_ledger_is_shown_without_the_claims_that_were_not_run():
+    table = ledger_table(ledger([verdict("C1", 0.6, 0.9), Verdict("C3")]))
+    assert table.index.to_list() == ["C1"] and table.loc["C1", "effect [95 %]"] == "0.750 [0.600, 0.900]"
+    assert isinstance(ledger_table(ledger()), pd.DataFrame) and len(ledger_table(ledger())) == 0
+
+
+def test_the_forest_shows_verdicts_by_colour_and_shape_and_hollow_where_the_correction_takes_them():
+    fig, made = figure("forest"), forest_table(*verdicts())
+    ax = fig.axes[0]
+    marks = [line for line in ax.get_lines() if line.get_marker() not in ("None", "")]
+    known = made[np.isfinite(made["x"])]
+    assert [line.get_xdata()[0] for line in marks] == known["x"].to_list()
+    for line, one in zip(marks, known.itertuples(), strict=True):
+        colour, marker = VERDICT_STYLES[one.verdict]
+        assert (line.get_marker(), line.get_markeredgecolor()) == (marker, colour)
+        hollow = one.verdict != "undecided" and not one.survives
+        assert (line.get_markerfacecolor() == "white") == hollow
+    assert set(known["verdict"]) == {"supported", "contradicted", "undecided"}
+    assert len(set(VERDICT_STYLES.values())) == 3
+    shown = texts(fig)
+    assert any(CLAIMS["C9"].statement.split()[0] in text and text.startswith("C9") for text in shown)
+    assert "nothing to measure\n(> 0.5)" in shown and "thin: corrected (99.0 %)" in shown
+    assert "hollow: lost when corrected" in shown

@@ -1,0 +1,78 @@
+"""The room `quickstart`: its routes, its claims' tests, its tables and figures on made-up walks."""
+
+import numpy as np
+import pytest
+from made_figures import T, curves, figure
+from made_specs import ROOT
+from made_specs import models as models_of_specs
+from matplotlib.text import Text
+
+from mcutils.engine.specs import TraceOf, Unlearned, key, parents
+from mcutils.engine.upkeep import results
+from mcutils.errors import BadInput
+from mcutils.measures.along import excess
+from mcutils.paper import quickstart as quickstart_module
+from mcutils.paper.quickstart import quickstart
+
+
+def test_the_quickstart_follows_its_parameters(smoke):
+    found = models_of_specs(quickstart(smoke, "scrub", (1, 2)))
+    ends = [model for model in found if isinstance(model, Unlearned)]
+    assert [(end.method, end.seed) for end in ends] == [("scrub", 1), ("scrub", 2)]
+    assert [(path.kind, path.start, path.end) for path in found[-2:]] == [("linear", *ends), ("bezier", *ends)]
+    default = models_of_specs(quickstart(smoke))
+    assert [(e.method, e.seed) for e in default if isinstance(e, Unlearned)] == [("npo", 42), ("npo", 87)]
+
+
+def test_the_shipped_results_are_exactly_those_of_the_experiments_and_the_quickstart_s_models(asked, laptop):
+    shipped = {path.stem for path in results(ROOT / "data" / "store")}
+    models = set(map(key, quickstart_module.shipped(laptop)))
+    assert not models & set().union(*asked.values())
+    assert shipped - models == set().union(*asked.values())
+    assert models <= shipped
+
+
+def test_what_ships_of_the_quickstart_is_enough_to_load_and_walk_it(laptop):
+    """Every model that a shipped curve or endpoint is read with ships as well."""
+    kept = set(quickstart_module.shipped(laptop))
+    for spec in kept:
+        if not isinstance(spec, TraceOf):
+            assert set(parents(spec)) <= kept
+
+
+def test_the_explorer_s_plane_holds_the_quickstart_s_line_and_curve(laptop):
+    line, curve, plane = quickstart_module.explorer(laptop)
+    assert [key(one) for one in (line, curve)] == [key(one) for one in quickstart_module.quickstart(laptop)[-2:]]
+    assert plane.models == (line.trace.model.start, curve.trace.model, line.trace.model.end)
+    assert curve.trace.model.control_points == 1
+
+
+def test_an_unknown_method_is_refused(smoke):
+    with pytest.raises(BadInput, match="unknown method 'wish'"):
+        quickstart_module.quickstart(smoke, "wish")
+
+
+def test_splits_say_their_sizes_and_uses(tiny):
+    table = quickstart_module.splits_table(tiny)
+    assert {name: len(rows) for name, rows in tiny.index.items() if name in table.index} == table["examples"].to_dict()
+    assert list(table.columns) == ["examples", "use"] and (table["examples"] > 0).all()
+    assert "reported only" in table.loc["test", "use"] and "choices" in table.loc["valid", "use"]
+    assert table.loc["retain", "examples"] + table.loc["forget", "examples"] == len(tiny.index["train"])
+
+
+def texts(fig):
+    return [item.get_text() for item in fig.findobj(Text)]
+
+
+def test_path_figure_draws_the_curves_the_chord_and_the_references():
+    fig = figure("path")
+    assert len(fig.axes) == 6
+    panel = fig.axes[2]
+    lines = {line.get_label(): line for line in panel.get_lines()}
+    np.testing.assert_array_equal(lines["linear, 95 % band"].get_ydata(), curves()["linear"].curves["loss_forget"])
+    chord = lines["chord"].get_ydata()
+    assert np.ptp(excess(chord, T)) < 1e-12 and chord[0] == 0.3 and chord[-1] == pytest.approx(0.32)
+    assert [line.get_label() for line in panel.get_lines()].count("chord") == 1
+    assert {"retrained models (range)", "original model", "Bézier, 95 % band"} <= set(texts(fig))
+    assert "NPO" in texts(fig) and "1\nseed 87" in texts(fig)
+    assert len(quickstart_module.path_figure({"linear": curves()["linear"]}, splits=["forget"]).axes) == 2

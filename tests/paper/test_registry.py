@@ -1,0 +1,98 @@
+"""The registry: the lists of specs behind the notebooks, and that they are what the notebooks really use."""
+
+import json
+from collections import Counter
+from dataclasses import fields
+
+import pytest
+from made_specs import NOTEBOOKS, ROOT, THREE, labels, leaves, pairs_of
+
+from mcutils.data.tasks import FASHION_FULL_SHA256
+from mcutils.engine.conditions import CONDITIONS
+from mcutils.engine.specs import Alike, CueUse, PlaneOf, Profile, TraceOf, _task, is_arrays, key
+from mcutils.engine.study import study
+from mcutils.paper.registry import EXPERIMENTS, ROUTES
+from mcutils.paper.walks import Walk
+
+
+def test_every_notebook_has_its_experiment_under_its_name():
+    assert sorted(EXPERIMENTS) == sorted(NOTEBOOKS)
+    assert set(ROUTES) < set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_a_list_of_results_to_show_the_same_every_time(name, smoke):
+    found = EXPERIMENTS[name](smoke)
+    assert found and all(is_arrays(spec) and not isinstance(spec, TraceOf) for spec in found)
+    again = study("smoke", store=str(smoke.store.folder), fresh=True)
+    assert EXPERIMENTS[name](again) == found
+    assert [key(spec) for spec in EXPERIMENTS[name](again)] == [key(spec) for spec in found]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_paper_s_sizes_can_be_planned_without_their_data(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("MCUTILS_DATA", str(tmp_path))
+    _task.cache_clear()  # what an earlier test has read
+    bench = study("paper", store=str(tmp_path / "store"), fresh=True)
+    assert {data.checksum for data in leaves(EXPERIMENTS[name](bench))} == {FASHION_FULL_SHA256}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_routes_are_told_apart_by_their_labels_and_paths_agree_with_these(name, laptop):
+    routes = ROUTES[name](laptop)
+    said = [f.name for f in fields(Walk) if f.name != "profile"]
+    ours = [r for r in routes if r.role == "method"]
+    assert set(labels(ours, *said).values()) == {1}
+    for r in ours:
+        start, end = r.path.start, r.path.end
+        assert r.kind == r.path.kind
+        if r.condition in CONDITIONS:
+            named = CONDITIONS[r.condition]
+            assert (start.seed, end.seed) == (r.start, r.end)
+            # Forget sets differ in 06; the original model does not.
+            assert start.origin == end.origin == laptop.original(r.original)
+            assert (start.method, end.method) == (r.method, r.other or r.method)
+            for one, spec in ((named.start, start), (named.end, end)):
+                assert (spec.curriculum != "none", spec.optimizer != "adamw") == (one.curriculum, one.second_order)
+
+
+@pytest.mark.parametrize(
+    ("name", "across", "inside", "authors"),
+    [
+        ("03_curriculum", "cl-non_cl", "random_in_cl", "superloss_authors"),
+        ("04_second_order", "fo-so", "random_in_so", "soul"),
+    ],
+)
+def test_a_condition_stands_beside_random_over_the_same_independent_pairs(name, across, inside, authors, laptop):
+    routes = [r for r in ROUTES[name](laptop) if r.role == "method"]
+    count, few = len(laptop.preset.methods) * 3, 11
+    found = labels(routes, "condition", "kind", "variant", "points")
+    assert found == {
+        **{(c, k, "", 0): count for c in ("random", across) for k in ("linear", "bezier")},
+        **{(inside, k, "", few): count for k in ("linear", "bezier")},
+        (across, "linear", authors, few): 3,
+    }
+    for condition in ("random", across, inside):
+        assert pairs_of(r for r in routes if r.condition == condition) == THREE
+    theirs = [r.path for r in routes if r.variant]
+    assert all(authors in (p.start.curriculum, p.end.optimizer) for p in theirs)
+    # The same walks as those of 02, where there are any.
+    random = {r.profile(laptop) for r in routes if r.condition == "random"}
+    assert random <= set(EXPERIMENTS["02_seeds"](laptop))
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "kinds"),
+    [("05_methods", 17, {Alike: 1, CueUse: 16}), ("09_progress_and_retraining", 3, {PlaneOf: 3})],
+)
+def test_notebooks_that_show_more_than_profiles(name, count, kinds, laptop):
+    others = [spec for spec in EXPERIMENTS[name](laptop) if not isinstance(spec, Profile)]
+    assert Counter(map(type, others)) == kinds and len(others) == count
+
+
+def test_the_figures_were_drawn_from_exactly_the_results_of_their_experiments(asked):
+    listing = ROOT / "figures" / "results.json"
+    if not listing.is_file():
+        pytest.skip("no list of results lies beside the figures")
+    assert {name: set(entry["results"]) for name, entry in json.loads(listing.read_text()).items()} == asked

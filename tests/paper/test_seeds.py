@@ -1,0 +1,290 @@
+"""The room `seeds`: its routes, its claims' tests, its tables and figures on made-up walks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_claims import METHODS, SINGLE, by_method, judge, ours, study
+from made_figures import METHODS as METHODS_of_figures
+from made_figures import along, barrier_figure, figure, pairs, sweep
+from made_specs import labels
+from made_tables import clean
+from synthetic import RING, controls, walk
+
+from mcutils.errors import BadInput
+from mcutils.measures.connectivity import TOLERANCE
+from mcutils.measures.intervals import share_explained, share_interval, wilson
+from mcutils.paper.claims import CLAIMS, Verdict
+from mcutils.paper.claims import judge as claims_judge
+from mcutils.paper.judging import sound
+from mcutils.paper.registry import verdict_of
+from mcutils.paper.seeds import (
+    c1,
+    c2,
+    c21,
+    connected_share,
+    mcu_sweep_figure,
+    paths_summary,
+    seeds,
+    seeds_figure,
+    sweep_table,
+)
+from mcutils.paper.tables import excess_table, verdicts_text
+
+
+def test_seeds_have_a_line_and_a_curve_for_each_pair_on_two_originals(laptop):
+    routes = [r for r in seeds(laptop) if r.role == "method"]
+    ring = {(0, 42, 87), (0, 87, 21), (0, 21, 100), (0, 100, 13), (1, 42, 87)}
+    expected = {(m, k, *p) for m in laptop.preset.methods for k in ("linear", "bezier") for p in ring}
+    assert set(labels(routes, "method", "kind", "original", "start", "end")) == expected
+    assert {(r.condition, r.other, r.variant, r.points) for r in routes} == {("random", "", "", 0)}
+
+
+def test_c1_counts_pairs_by_their_better_curve():
+    def barrier(method, kind, pair):
+        return 0.5 if (kind == "linear") == (METHODS.index(method) % 2 == 0) else 0.0
+
+    walks = study(barrier, kinds=("linear", "bezier"))
+    found = c1(walks)
+    assert (found.effect, found.n_pairs, found.n_seeds) == (1.0, len(METHODS) * len(RING), 5)
+    assert (found.low, found.high) == pytest.approx(wilson(1.0, 5))  # five seeds, however many methods
+    assert found.verdict == "supported"
+    assert c1([w for w in walks if w.kind == "linear" or w.role == "control"]).effect == 0.5
+
+
+@pytest.mark.parametrize(
+    ("barrier", "deficit", "expected"),
+    [
+        (0.05, 0.05, "supported"),
+        (0.0, 0.5, "contradicted"),
+        (lambda m, k, p: 0.5 * (METHODS.index(m) % 2), 0.0, "undecided"),
+    ],
+)
+def test_c1_comes_out_as_constructed(barrier, deficit, expected):
+    assert c1(study(barrier, deficit)).verdict == expected
+
+
+def test_c1_is_undecided_when_the_examples_do_not_tell():
+    walks = study(0.095, noise=0.05)
+    assert c1(walks).effect == 1.0
+    assert c1(walks).verdict == "undecided"
+    assert c1(study(0.095, noise=0.001)).verdict == "supported"
+
+
+def test_c1_keeps_originals_and_pairs_apart():
+    walks = study(methods=("npo",)) + [replace(w, original=1) for w in ours(study(methods=("npo",)))]
+    assert connected_share(sound(walks))[1:] == (10, 10)
+
+
+def test_c1_is_about_one_method_and_two_seeds():
+    walks = study(0.0) + study(0.9, conditions=("cl-non_cl", "random_in_cl", "method"), held=[])
+    assert c1(walks) == c1(study(0.0))
+
+
+def test_c2_is_supported_when_methods_differ(cases):
+    found = cases["C2"][0][1]
+    assert found.effect > 0.95 and found.p < 0.05 / 3
+    assert (found.n_pairs, found.n_seeds) == (30, 5)
+
+
+def test_c2_s_share_is_that_of_an_analysis_of_variance():
+    values = {"npo": (0.1, 0.3), "scrub": (0.5, 0.7), "salun": (0.2, 0.6)}
+    walks = study(deficit=lambda m, k, p: values[m][SINGLE.index(p)], methods=tuple(values), pairs=SINGLE[:2])
+    grand = np.mean(list(values.values()))
+    between = 2 * sum((np.mean(v) - grand) ** 2 for v in values.values())
+    total = sum((x - grand) ** 2 for v in values.values() for x in v)
+    assert c2(walks).effect == pytest.approx(between / total)
+
+
+def test_c2_permutes_pairs_without_common_seeds(cases):
+    walks, found = cases["C2"][0]
+    values, methods = ([getattr(w, name) for w in ours(walks)] for name in ("deficit", "method"))
+    apart = share_explained(values, methods, nodes=[w.nodes for w in ours(walks)])
+    assert found.p == apart.p and found.effect == apart.eta2
+    # Where there are two such pairs of each of two methods, no permutation is rare enough.
+    few = study(deficit=by_method, methods=METHODS[:2])
+    assert c2(few).p > 0.1 > share_explained(*([getattr(w, n) for w in ours(few)] for n in ("deficit", "method"))).p
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_c2_loses_its_support_when_methods_are_shuffled(seed):
+    walks = ours(study(deficit=by_method))
+    places = np.random.default_rng(seed).permutation(len(walks))
+    shuffled = [replace(w, profile=walks[k].profile) for w, k in zip(walks, places, strict=True)]
+    found = c2(shuffled + controls())
+    assert found.p > 0.05 / 3
+    assert found.verdict == "undecided"
+
+
+def test_c2_without_differences_or_with_one_method_knows_nothing():
+    for walks in (study(deficit=0.0), study(deficit=by_method, methods=("npo",)), study(deficit=0.2, pairs=RING[:1])):
+        found = c2(walks)
+        assert (found.low, found.high, found.p, found.verdict) == (0, 1, 1, "undecided")
+
+
+def test_c2_is_supported_by_its_permutations_even_where_no_method_varies():
+    found = c2(study(deficit=lambda m, k, p: 0.1 * METHODS.index(m)))
+    assert (found.effect, found.verdict) == (pytest.approx(1), "supported")
+
+
+def test_c2_is_contradicted_when_methods_do_not_matter(cases):
+    found = cases["C2"][1][1]
+    assert found.effect == pytest.approx(0, abs=1e-12) and found.high < 0.1 and found.p > 0.5
+
+
+def test_c2_is_undecided_with_few_pairs_of_equal_methods():
+    found = c2(study(deficit=lambda m, k, p: 0.01 * RING.index(p)))
+    assert found.verdict == "undecided"  # five pairs each cannot show that a share is below a tenth
+
+
+def test_c2_looks_at_straight_lines_with_a_finite_deficit(cases):
+    walks, found = cases["C2"][0]
+    assert judge("C2", walks + study(deficit=5.0, kinds=("bezier",), held=[])) == found
+    assert judge("C2", walks + [walk("npo", 0.0, float("nan"), (1, 2))]) == found
+
+
+def test_c21_is_supported_when_retain_connects_and_forget_does_not(cases):
+    found = cases["C21"][0][1]
+    assert (found.effect, found.n_pairs) == (1.0, 60)
+
+
+def test_c21_asks_only_paths_without_a_retain_barrier():
+    def barrier(method, kind, pair):
+        return 0.5 if method in METHODS[:4] else 0.0
+
+    found = c21(study(barrier, deficit=lambda m, k, p: 0.3 if m in METHODS[:5] else 0.0))
+    assert (found.effect, found.n_pairs) == (0.5, 10)
+
+
+def test_c21_never_takes_nan_for_behaviour_that_is_kept():
+    assert c21(study(deficit=float("nan"))).effect == 1.0
+
+
+def test_c21_is_undecided_by_few_connected_paths():
+    found = c21(study())
+    assert (found.effect, found.verdict) == (0.0, "undecided")  # five seeds cannot exclude a share of 5 %
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_c21_is_undecided_by_one_hit_among_few_pairs(count):
+    """Wilson's interval alone would lie above 5 %."""
+    walks = study(deficit=lambda m, k, p: 0.3 * (p == SINGLE[0]), methods=("npo",), pairs=SINGLE[:count])
+    found = c21(walks)
+    assert found.effect == 1 / count and wilson(1 / count, count)[0] > 0.05
+    assert (found.low, found.verdict) == (0.0, "undecided")
+
+
+def test_c21_without_any_connected_path_is_undecided():
+    found = c21(study(barrier=0.5))
+    assert (found.verdict, found.n_pairs, found.n_seeds) == ("undecided", 0, 0)
+
+
+@pytest.mark.parametrize("eps", [-0.1, float("nan"), "0.1", True])
+def test_a_tolerance_that_is_none_is_refused(eps):
+    with pytest.raises(BadInput, match="the tolerance epsilon must be a finite number of at least 0"):
+        verdict_of("C1", study(), eps)
+
+
+def test_paths_per_method_and_curve(walks):
+    table = paths_summary(walks)
+    assert table.index.tolist() == [
+        ("npo", "linear"), ("npo", "bezier"), ("scrub", "linear"),
+        ("other initialisation", "linear"), ("fine-tuned twin", "linear"),
+    ]  # fmt: skip
+    one = table.loc[("npo", "linear")]
+    assert (one["connected"], one["barrier mean"], one["barrier max"]) == ("3 of 5", 0.04, 0.08)
+    assert (one["deficit mean"], one["deficit max"]) == (0.1, 0.2)
+    assert table.loc[("scrub", "linear"), "collapsed"] == 1
+    assert (table["distance"] == 3).all() and (table["cosine"] == 0.25).all()
+    clean(table)
+
+
+def test_the_share_of_connected_pairs_never_falls_with_the_tolerance(walks):
+    eps = np.linspace(0, 0.5, 11)
+    table = sweep_table(walks, eps)
+    assert list(table.columns) == ["method", "curve", "eps", "fraction", "low", "high"]
+    assert len(table) == 5 * len(eps)
+    for group, part in table.groupby(["method", "curve"]):
+        assert (part["eps"].diff().dropna() > 0).all()
+        assert (part["fraction"].diff().dropna() >= 0).all(), group
+    assert (table["low"] <= table["fraction"]).all() and (table["fraction"] <= table["high"]).all()
+    assert table["fraction"].between(0, 1).all() and table["low"].min() >= 0 and table["high"].max() <= 1
+    last = table[table["eps"] == 0.5].set_index(["method", "curve"])["fraction"]
+    assert last[("npo", "linear")] == last[("scrub", "linear")] == 1
+    assert last[("other initialisation", "linear")] == 0
+    clean(table)
+
+
+def test_a_share_s_interval_counts_shared_seeds_and_examples(walks):
+    part = [w for w in walks if (w.method, w.kind) == ("npo", "linear")]
+    one = sweep_table(part, [TOLERANCE]).iloc[0]
+    worst = np.array([np.maximum(w.replicates("barrier"), w.replicates("deficit")) for w in part])
+    hits, nodes = [w.connected(TOLERANCE) for w in part], np.array([w.nodes for w in part])
+    expected = share_interval(hits, (worst <= TOLERANCE).astype(float), nodes=nodes)
+    assert (one["fraction"], one["low"], one["high"]) == expected
+    certain = share_interval(hits, nodes=nodes)
+    assert one["high"] - one["low"] >= certain.high - certain.low
+
+
+def test_the_same_seeds_on_another_original_are_other_draws():
+    part = [walk("npo", 0.3 * (k % 2), pair=p, original=o) for o in range(4) for k, p in enumerate(RING[:2])]
+    one = sweep_table(part, [TOLERANCE]).iloc[0]
+    same = sweep_table([replace(w, original=0) for w in part], [TOLERANCE]).iloc[0]
+    assert one["fraction"] == same["fraction"] == 0.5
+    assert one["high"] - one["low"] < same["high"] - same["low"]
+
+
+def test_verdicts_state_claim_numbers_and_rule():
+    found = [
+        claims_judge("C1", 0.8, 0.6, 0.9, n_pairs=30, n_seeds=5),
+        claims_judge("C2", 0.01, 0.0, 0.05, n_pairs=30, n_seeds=5, p=0.4),
+        claims_judge("C21", 0.1, 0.0, 0.3, n_pairs=20, n_seeds=5),
+    ]
+    lines = clean(verdicts_text(found)).split("\n")
+    for v, line, word in zip(found, lines, ("supported", "contradicted", "undecided"), strict=True):
+        claim = CLAIMS[v.claim]
+        assert line.startswith(f"- **{v.claim}, {word}.** {claim.statement} *Statistic:* {claim.statistic}. *Found:* ")
+        assert f"{v.effect:.3f} [{v.low:.3f}, {v.high:.3f}]" in line
+        assert line.endswith(f"*Rule:* {claim.rule}.")
+        assert f"{v.n_pairs} paths, {v.n_seeds} seeds" in line
+    assert ", p = 0.4;" in lines[1] and "p =" not in lines[0]
+
+
+def test_a_verdict_without_numbers_says_so():
+    nan = float("nan")
+    found = [claims_judge("C21", nan, nan, nan, n_pairs=0, n_seeds=0), Verdict("C3")]
+    lines = clean(verdicts_text(found)).split("\n")
+    assert lines[0].startswith("- **C21, undecided.**") and lines[1].startswith("- **C3, not run.**")
+    assert all("*Found:* nothing to measure." in line for line in lines)
+
+
+def test_tables_leave_their_walks_alone(walks):
+    before = [replace(w) for w in walks]
+    paths_summary(walks), sweep_table(walks, [0.1]), excess_table(walks)
+    assert [w.profile.arrays["measure/barrier_retain"] for w in walks] == [
+        w.profile.arrays["measure/barrier_retain"] for w in before
+    ]
+
+
+def test_controls_stand_below_the_methods():
+    fig = barrier_figure(pairs().iloc[::-1], threshold=0.1)
+    rows = [tick.get_text() for tick in fig.axes[0].get_yticklabels()]
+    assert set(rows[-2:]) == {"different initialisation", "fine-tuned twin"} and len(rows) == 9
+
+
+def test_seeds_figure_has_two_panels_per_method_on_one_scale():
+    fig = figure("seeds")
+    used = [ax for ax in fig.axes if ax.axison]
+    assert len(used) == 2 * len(METHODS_of_figures)
+    assert len({ax.get_ylim() for ax in used}) == 2
+    free = seeds_figure(along(), share=False)
+    assert len({ax.get_ylim() for ax in free.axes if ax.axison}) > 2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_methods_and_few_pairs(count):
+    some = METHODS_of_figures[:count]
+    assert len(seeds_figure(along(some)).axes) == 2 * count
+    barrier_figure(pairs(some).query("role == 'method'").drop(columns="role"))
+    barrier_figure(pairs(some).drop_duplicates("method"))
+    assert len(mcu_sweep_figure(sweep().query("method in @some")).axes) == count

@@ -1,0 +1,175 @@
+"""Tables: numbers by hand on made-up walks, readable text, never a NaN in a cell."""
+
+import numpy as np
+import pytest
+from made_conditions import STUDENT
+from made_conditions import made as made_of_conditions
+from made_metrics import WALKED, fitted, reference_models
+from made_tables import LOST, RIGHT, clean, model
+from synthetic import RING, T, controls, walk
+
+from mcutils.measures.along import excess
+from mcutils.measures.connectivity import TOLERANCE
+from mcutils.paper import ledger
+from mcutils.paper.claims import CLAIMS, judge
+from mcutils.paper.curve_fitting import fits_table
+from mcutils.paper.progress_and_retraining import means
+from mcutils.paper.tables import (
+    controls_text,
+    dips_text,
+    excess_table,
+    grouped,
+    mean_of,
+    mean_over,
+    models_table,
+    pair_name,
+    paths_table,
+    spread,
+    verdicts_text,
+)
+
+
+def test_models_in_percent():
+    table = models_table({"original": model(RIGHT), "retrained": model(LOST)})
+    assert list(table.columns) == [
+        "retain acc. %",
+        "forget acc. %",
+        "valid acc. %",
+        "test acc. %",
+        "forget loss",
+    ]
+    assert table.loc["original"].tolist()[:4] == [100, 100, 80, 80]
+    assert table.loc["retrained"].tolist()[:4] == [100, 80, 80, 80]
+    assert table.loc["retrained", "forget loss"] > table.loc["original", "forget loss"] > 0
+    clean(table)
+
+
+def test_one_row_per_path(walks):
+    table = paths_table(walks)
+    assert len(table) == len(walks)
+    expected = "method curve original start end pair role barrier deficit connected collapsed test_barrier".split()
+    assert list(table.columns) == expected + ["distance", "cosine", "moved_start", "length"]
+    one = table.iloc[4]
+    assert (one["method"], one["curve"], one["pair"], one["role"]) == ("npo", "linear", "13-42", "method")
+    assert (one["barrier"], one["deficit"], one["test_barrier"]) == pytest.approx((0.08, 0.2, 0.04))
+    assert table["connected"].tolist() == [w.connected(TOLERANCE) for w in walks]
+    assert table["connected"].dtype == bool and table["collapsed"].sum() == 1
+    assert one[["distance", "cosine", "moved_start", "length"]].tolist() == [3.0, 0.25, 2.0, 3.5]
+    clean(table)
+
+
+def test_a_pair_on_another_original_is_named_after_it_as_well():
+    on = [walk("npo", 0.1 * k, pair=RING[0], original=k) for k in (0, 1, 2)]
+    assert [pair_name(w) for w in on] == ["42-87", "1: 42-87", "2: 42-87"]
+    table = paths_table(on)
+    assert table["original"].tolist() == [0, 1, 2]
+    assert table["pair"].tolist() == list(dict.fromkeys(excess_table(on)["pair"])) == [
+        "42-87", "1: 42-87", "2: 42-87",
+    ]  # fmt: skip
+    assert (table["start"].nunique(), table["end"].nunique()) == (1, 1)
+
+
+def test_excesses_are_zero_at_the_ends_and_the_height_between(walks):
+    table = excess_table(walks)
+    assert list(table.columns) == ["method", "pair", "curve", "t", "retain_excess", "forget_excess"]
+    assert len(table) == len(walks) * len(T)
+    ends = table[table["t"].isin([0, 1])]
+    assert (ends[["retain_excess", "forget_excess"]] == 0).all(axis=None)
+    one = table[(table["method"] == "npo") & (table["curve"] == "linear") & (table["pair"] == "13-42")]
+    curves = walks[4].profile.connectivity.curves
+    np.testing.assert_allclose(one["retain_excess"], excess(curves["loss_retain"], T) / walks[4].profile.gap)
+    assert one["retain_excess"].max() == pytest.approx(0.08)
+    assert one["forget_excess"].min() == pytest.approx(-0.2)
+    clean(table)
+
+
+def test_verdicts_at_another_tolerance_say_that_they_are_not_the_ledgers():
+    both = [judge(claim, 0.8, 0.7, 0.9, n_pairs=2, n_seeds=3) for claim in ("C1", "C21")]
+    words = clean(verdicts_text(both, 0.2))
+    assert "satisfies MCU(0.2)" in words and "deficit exceeds 0.2 G" in words and "MCU(0.1)" not in words
+    assert words.endswith("The tolerance fixed before the runs is 0.1 G; at 0.2 G this is not the ledger's verdict.")
+    assert "not the ledger's" not in verdicts_text(both)
+    other = [judge("C5", 0.8, 0.7, 0.9, n_pairs=2, n_seeds=3)]
+    assert verdicts_text(other, 0.2) == verdicts_text(other), "C5 knows no tolerance"
+
+
+def test_dips_are_set_against_what_models_that_never_saw_the_images_have():
+    """The ends' forget losses are 1.0; G is 2: a deficit of 0.15 G dips to 0.7."""
+    bend = lambda low: {"loss_forget": np.array([1.0, 1.0, low, 1.0, 1.0])}  # noqa: E731
+    made = [walk("npo", 0.0, 0.15, seed=k, metrics=bend(low)) for k, low in enumerate((0.7, 0.7, 0.4, 0.1))]
+    others = [walk("npo", 0.5, 0.5, metrics=bend(0.0)), walk("npo", 0.0, 0.05, metrics=bend(0.0))]
+    found = dips_text([*made, *others, *controls()], [{"loss_forget": 0.4}, {"loss_forget": 0.6}])
+    assert found == (
+        "On 2 of the 4 paths that only the deficit keeps from MCU(0.1) the forget loss stays above that of the "
+        "retrained models (0.50 nats) at every t; on 1 it falls below that and below both ends by more than 0.1 G."
+    )
+    assert dips_text(made, [{"loss_forget": 0.5}], 0.2) == "No path fails MCU(0.2) by the deficit alone."
+
+
+def test_an_estimate_stands_before_its_interval_and_zero_has_no_sign():
+    assert spread((0.12, 0.08, 0.2)) == "0.120 [0.080, 0.200]"
+    assert spread((-0.0, -0.04, 0.0), 1) == "0.0 [0.0, 0.0]"
+
+
+def test_a_mean_is_over_walks_and_eps_is_the_larger_measure():
+    walks = made_of_conditions("random", (0.1, 0.2, 0.3), (0.3, 0.1, 0.1))
+    assert mean_of(walks, "barrier").estimate == pytest.approx(0.2)
+    found = mean_of(walks, "eps")
+    assert found.estimate == pytest.approx((0.3 + 0.2 + 0.3) / 3)
+    half = STUDENT * np.std([0.3, 0.2, 0.3], ddof=1)
+    assert (found.low, found.high) == pytest.approx((0.8 / 3 - half, 0.8 / 3 + half))
+
+
+def test_an_interval_is_never_narrower_than_students_and_one_pair_has_none():
+    walks = made_of_conditions("random", noise=0)
+    found = mean_over(walks, [0.1, 0.2, 0.6], least=0.0)
+    half = STUDENT * np.std([0.1, 0.2, 0.6], ddof=1)
+    assert found == pytest.approx((0.3, 0.0, 0.3 + half)) and half > 0.3
+    assert mean_over(walks, [0.2, 0.2, 0.2]) == pytest.approx((0.2, 0.2, 0.2))
+    noisy = np.linspace(0, 1, 101)[None]
+    assert mean_over(walks[:1], [0.5], noisy, least=0.0) == (0.5, 0.0, np.inf)
+
+
+def test_walks_are_grouped_in_order_of_appearance():
+    walks = [*made_of_conditions("random", method="npo"), *made_of_conditions("random", method="scrub")]
+    assert list(grouped(walks[::-1], "method", "original")) == [
+        ("scrub", 1),
+        ("scrub", 0),
+        ("npo", 1),
+        ("npo", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        (controls(), ["Controls held", "between 4.00 and 4.00 G", "1 of 1 fine-tuned twins"]),
+        (controls(twin=0.3), ["Controls FAILED", "0 of 1 fine-tuned twins"]),
+        ([], ["Controls FAILED", "not walked", "0 of 0 fine-tuned twins"]),
+    ],
+)
+def test_the_controls_and_the_collapsed_are_counted(held, words):
+    walks = [*made_of_conditions("random"), *made_of_conditions("random", collapsed=("t = 1: chance",)), *held]
+    text = controls_text(walks)
+    assert all(word in text for word in [*words, "3 of 6 walks have a collapsed end"])
+
+
+def test_means_are_over_pairs_with_shared_seeds():
+    walks = [fitted("own", "bezier", 0.1 * k, pair=p) for k, p in enumerate(RING)]
+    table = fits_table([*walks, fitted("own", "bezier", 1.0, method="scrub")])
+    found = means(table, "eps", ["method", "fit"]).set_index(["method", "fit"])
+    expected = mean_of(walks, "eps")
+    assert tuple(found.loc[("npo", "corrected"), ["estimate", "low", "high"]]) == pytest.approx(tuple(expected))
+    assert tuple(found.loc[("scrub", "corrected"), ["estimate", "low", "high"]]) == pytest.approx((1, 0, np.inf))
+
+
+def test_the_ledger_of_a_study_is_gathered_and_judged(study, monkeypatch):
+    routes = {"02_seeds": lambda s: ["a", "b"], "03_curriculum": lambda s: ["c"]}
+    monkeypatch.setattr(ledger, "ROUTES", routes)
+    monkeypatch.setattr(ledger, "walk_all", lambda s, given: [f"walk {one}" for one in given])
+    assert ledger.gather(study) == {"02_seeds": ["walk a", "walk b"], "03_curriculum": ["walk c"]}
+    monkeypatch.setattr(ledger, "gather", lambda s: WALKED)
+    monkeypatch.setattr(ledger, "levels", lambda s: reference_models())
+    rows = ledger.ledger_rows(study)
+    assert [row["id"] for row in rows] == list(CLAIMS)
+    assert {row["id"] for row in rows if row["verdict"] == "supported"} == {"C1", "C2", "C5", "C15", "C16", "C21"}

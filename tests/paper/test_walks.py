@@ -1,0 +1,242 @@
+"""Walks: which pairs are joined, what the controls are, and a walk's numbers in units of the gap."""
+
+from dataclasses import fields, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from synthetic import RING, SEEDS, walk
+
+import mcutils as mc
+from mcutils.engine.conditions import CONDITIONS
+from mcutils.engine.specs import is_line
+from mcutils.errors import BadInput
+from mcutils.paper.walks import (
+    TWIN,
+    Route,
+    Walk,
+    condition_routes,
+    control_routes,
+    independent,
+    ring,
+    ring_pairs,
+    walk_all,
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Specs of a small study; nothing is computed."""
+    folder = str(tmp_path_factory.mktemp("walks") / "store")
+    changes = {"seeds": [42, 87, 21], "methods": ["npo", "salun"], "points": 3, "pairs": 2}
+    return mc.study("smoke", store=folder, fresh=True, **changes)
+
+
+# Pairs
+
+
+def test_a_ring_joins_each_seed_to_two_others():
+    pairs = ring(SEEDS)
+    assert pairs == list(RING)
+    ends = [seed for pair in pairs for seed in pair]
+    assert {seed: ends.count(seed) for seed in SEEDS} == dict.fromkeys(SEEDS, 2)
+    assert len({frozenset(pair) for pair in pairs}) == len(SEEDS)
+
+
+def test_small_rings_and_the_first_few_pairs():
+    assert ring((42, 87)) == [(42, 87)]
+    assert ring((42, 87, 21)) == [(42, 87), (87, 21), (21, 42)]
+    assert ring(SEEDS, 2) == [(42, 87), (87, 21)]
+    assert ring(SEEDS, 0) == ring(SEEDS, 99) == ring(SEEDS)
+
+
+@pytest.mark.parametrize("pairs", [ring, independent])
+@pytest.mark.parametrize("seeds", [(), (42,), (42, 42), (42, 87, 42)])
+def test_a_pair_needs_two_seeds(pairs, seeds):
+    with pytest.raises(BadInput, match="two different seeds or more"):
+        pairs(seeds)
+
+
+def test_a_second_original_has_the_first_pair_again(study):
+    assert ring_pairs(study) == [(0, 42, 87), (0, 87, 21), (1, 42, 87)]
+    every = SimpleNamespace(seeds=SEEDS, preset=SimpleNamespace(pairs=0))
+    assert ring_pairs(every) == [*((0, *pair) for pair in RING), (1, 42, 87)]
+
+
+@pytest.mark.parametrize("seeds", [(42, 87), (42, 87, 21), SEEDS, tuple(range(8))])
+@pytest.mark.parametrize("count", [1, 3, 6])
+def test_independent_pairs_have_no_endpoint_in_common(seeds, count):
+    pairs = independent(seeds, count)
+    ends = [(original, seed) for original, *both in pairs for seed in both]
+    assert len(pairs) == count and len(set(ends)) == 2 * count
+    assert all(start in seeds and end in seeds for _, start, end in pairs)
+    originals = [original for original, _, _ in pairs]
+    assert originals == sorted(originals) and originals[-1] == (count - 1) // (len(seeds) // 2)
+
+
+def test_independent_pairs_are_taken_from_few_originals():
+    assert independent((42, 87)) == [(0, 42, 87), (1, 42, 87), (2, 42, 87)]
+    assert independent(SEEDS) == [(0, 42, 87), (0, 21, 100), (1, 42, 87)]
+    assert independent(range(6)) == [(0, 0, 1), (0, 2, 3), (0, 4, 5)]
+
+
+# Routes
+
+
+def labels(route):
+    """What a route says of itself, without its path."""
+    return {f.name: getattr(route, f.name) for f in fields(Route) if f.name != "path"}
+
+
+def test_a_route_of_each_kind_joins_each_pair_of_each_method(study):
+    pairs = [(0, 42, 87), (0, 87, 21), (1, 42, 87)]
+    routes = condition_routes(study, "random", [("npo",), ("salun",)], pairs)
+    assert [(r.method, r.kind, r.original, r.start, r.end) for r in routes] == [
+        (method, kind, *pair) for method in ("npo", "salun") for pair in pairs for kind in ("linear", "bezier")
+    ]
+    for r in routes:
+        original = study.original(r.original)
+        ends = [study.unlearned(r.method, seed, origin=original) for seed in (r.start, r.end)]
+        assert r.path == study.path(*ends, r.kind)
+        assert is_line(r.path) == (r.kind == "linear")
+        assert (r.role, r.condition, r.other, r.variant) == ("method", "random", "", "")
+        assert (r.points, r.batchnorm, r.retrained) == (0, "", None)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_condition_s_route_has_its_ends(condition, study):
+    about = CONDITIONS[condition]
+    names = ("npo", "salun")[: about.methods]
+    (route,) = condition_routes(study, condition, [names], [(1, 42, 21)], ("linear",), points=2)
+    expected = study.ends(condition, names, (42, 21), original=1)
+    assert (route.path.start, route.path.end) == expected
+    assert (route.method, route.other, route.condition, route.points) == (names[0], "".join(names[1:]), condition, 2)
+    assert (route.original, route.start, route.end) == (1, 42, 21)
+    for end, spec in zip((about.start, about.end), expected, strict=True):
+        assert spec.method == names[end.method]
+        assert spec.curriculum == ("superloss" if end.curriculum else "none")
+        assert spec.optimizer == ("sophia_g" if end.second_order else "adamw")
+        assert spec.origin == study.original(1)
+
+
+def test_a_condition_can_use_another_curriculum_and_optimiser(study):
+    pairs = [(0, 42, 87)]
+    (route,) = condition_routes(study, "cl-non_cl", [("npo",)], pairs, ("linear",), curriculum="superloss_authors")
+    assert (route.path.start.curriculum, route.path.end.curriculum) == ("superloss_authors", "none")
+    (route,) = condition_routes(study, "fo-so", [("npo",)], pairs, ("linear",), optimizer="soul")
+    assert (route.path.start.optimizer, route.path.end.optimizer) == ("adamw", "soul")
+
+
+def test_a_condition_wants_as_many_methods_as_it_joins(study):
+    with pytest.raises(BadInput, match="random takes 1 method"):
+        condition_routes(study, "random", [("npo", "salun")], [(0, 42, 87)])
+    with pytest.raises(BadInput, match="unknown condition 'seed'"):
+        condition_routes(study, "seed", [("npo",)], [(0, 42, 87)])
+
+
+def test_a_route_s_profile_is_traced_as_it_says(study):
+    (route,) = condition_routes(study, "random", [("npo",)], [(0, 42, 87)], ("bezier",))
+    assert route.profile(study) == study.profile(route.path)
+    assert route.profile(study).trace.points == 3
+    other = replace(route, points=2, batchnorm="none", retrained=(87,)).profile(study)
+    assert (other.trace.points, other.trace.batchnorm) == (2, "none")
+    assert other.trace.model == route.path
+    assert [one.model for one in other.retrained] == [study.retrained(87)]
+    assert [one.model.seed for one in route.profile(study).retrained] == [42, 87, 21]
+
+
+# Controls
+
+
+def test_the_negative_control_joins_two_initialisations(study):
+    routes = [r for r in control_routes(study, ["npo", "salun"]) if r.method == "other initialisation"]
+    assert [r.path.start.method for r in routes] == ["npo", "salun"]
+    for r in routes:
+        assert (r.kind, r.start, r.end, r.role) == ("linear", 42, 87, "control")
+        start, end = r.path.start, r.path.end
+        assert is_line(r.path)
+        assert (start.origin, end.origin) == (study.original(0), study.original(1))
+        assert start.origin.seed != end.origin.seed and start.settings == end.settings
+        assert (start.method, start.seed, end.seed) == (end.method, 42, 87)
+
+
+def test_the_positive_control_joins_an_endpoint_and_its_fine_tuned_twin(study):
+    routes = [r for r in control_routes(study, ["npo", "salun"]) if r.method == "fine-tuned twin"]
+    assert [r.path.start for r in routes] == [study.unlearned(m, 42) for m in ("npo", "salun")]
+    for r in routes:
+        assert (r.kind, r.start, r.end, r.role) == ("linear", 42, 87, "control")
+        assert is_line(r.path)
+        assert r.path.end.origin == r.path.start and r.path.end.method == "finetune"
+        assert r.path.end.settings.plan == TWIN
+    assert TWIN.steps == 50 and TWIN.lr <= 1e-4
+
+
+def test_controls_need_two_seeds():
+    with pytest.raises(BadInput, match="two different seeds"):
+        control_routes(SimpleNamespace(seeds=(42,)), ["npo"])
+
+
+# Walking
+
+
+def test_routes_come_back_as_walks_in_order_with_their_labels(study):
+    routes = condition_routes(study, "method", [("npo", "salun")], [(1, 42, 87)], points=2)
+    routes += [replace(routes[0], variant="full", points=0), *control_routes(study, ["npo"])]
+    asked, known = [], [walk("x", 0.1 * k).profile for k in range(5)]
+
+    def run(specs):
+        asked.extend(specs)
+        return known
+
+    found = walk_all(SimpleNamespace(profile=study.profile, run=run), iter(routes))
+    assert asked == [r.profile(study) for r in routes] and len(set(asked)) == 5
+    assert [w.profile for w in found] == known
+    for one, route in zip(found, routes, strict=True):
+        said = {f.name: getattr(one, f.name) for f in fields(Walk) if f.name != "profile"}
+        assert said.items() <= labels(route).items()
+    assert [w.role for w in found] == ["method"] * 3 + ["control"] * 2
+    assert [w.variant for w in found] == ["", "", "full", "", ""]
+    assert not study.store.folder.exists()  # nothing was computed
+
+
+def test_a_walk_is_known_by_its_seeds_and_its_original():
+    one, other = walk("npo"), walk("npo", original=1, other="salun")
+    assert one.nodes == ("0/42", "0/87") and other.nodes == ("1/42", "1/87")
+    assert (one.label, other.label) == ("npo", "npo - salun")
+
+
+# Numbers
+
+
+def test_a_walk_counts_in_units_of_the_gap():
+    one = walk("npo", barrier=0.3, deficit=0.05, gap=4.0)
+    assert one.profile.connectivity["barrier_retain"] == pytest.approx(1.2)
+    assert (one.barrier, one.deficit, one.eps) == pytest.approx((0.3, 0.05, 0.3))
+    for name, value in (("barrier", 0.3), ("deficit", 0.05)):
+        assert one.replicates(name).shape == (60,)
+        np.testing.assert_allclose(one.replicates(name), value, atol=0.01)
+    with pytest.raises(BadInput, match="unknown measure 'literal': choose one of barrier, deficit"):
+        one.replicates("literal")
+
+
+@pytest.mark.parametrize(
+    ("barrier", "deficit", "eps", "expected"),
+    [
+        (0.05, 0.05, 0.1, True),
+        (0.1, 0.0, 0.1, True),
+        (0.2, 0.0, 0.1, False),
+        (0.0, 0.2, 0.1, False),
+        (0.2, 0.2, 0.2, True),
+        (float("nan"), 0.0, 0.1, False),
+        (0.0, float("nan"), 0.1, False),
+    ],
+)
+def test_connected_means_both_at_most_eps(barrier, deficit, eps, expected):
+    assert walk("npo", barrier, deficit).connected(eps) is expected
+
+
+@pytest.mark.parametrize(("barrier", "deficit"), [(0.3, 0.1), (0.1, 0.3), (0.25, 0.25), (0.0, 0.0)])
+def test_eps_is_the_smallest_that_connects(barrier, deficit):
+    one = walk("npo", barrier, deficit)
+    assert one.eps == max(one.barrier, one.deficit)
+    assert one.connected(one.eps) and not one.connected(one.eps - 1e-9)
