@@ -7,6 +7,7 @@ from .engine import extensions as extensions
 from .engine.shipped import load
 from .engine.study import study
 from .errors import BadInput
+from .explorer.widget import explore
 from .measures.connectivity import connectivity
 from .measures.metrics import measure
 from .plugins import load_plugins, register
@@ -14,7 +15,6 @@ from .traces import Trace, trace
 from .training import train
 from .unlearning.endpoints import Endpoint, retrain, unlearn
 from .weights import Weights, weights_of
-from .widgets import explore
 
 __all__ = [
     "BadInput",

@@ -46,10 +46,10 @@ from mcutils.engine.upkeep import (
     verify,
 )
 from mcutils.errors import BadInput
+from mcutils.explorer.sources import from_store
 from mcutils.measures.profiles import ProfileOf
 from mcutils.networks import network_for
 from mcutils.settings import MethodSettings, Plan
-from mcutils.sources import from_store
 from mcutils.traces import Trace
 from mcutils.unlearning.endpoints import Endpoint, fingerprint
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mcutils import toy
 from mcutils.measures import drawing as plots
 from mcutils.measures.planes import Plane
 from mcutils.measures.similarity import SIMILARITIES
@@ -41,6 +40,7 @@ from mcutils.paper.progress_and_retraining import (
 )
 from mcutils.paper.quickstart import path_figure
 from mcutils.paper.seeds import barrier_figure, mcu_sweep_figure, seeds_figure
+from mcutils.teaching import toy
 
 METHODS, KINDS, EPS = ["npo", "scrub"], ["linear", "bezier"], 0.25
 T = np.linspace(0, 1, 5)

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from .curves import points_at
-from .errors import BadInput
-from .measures.along import barrier, check_gap, chord, excess, forget_deficit, mcu
-from .measures.connectivity import TOLERANCE
-from .measures.drawing import (
+from ..curves import points_at
+from ..errors import BadInput
+from ..measures.along import barrier, check_gap, chord, excess, forget_deficit, mcu
+from ..measures.connectivity import TOLERANCE
+from ..measures.drawing import (
     BLACK,
     GREY,
     LIGHT,

@@ -18,23 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from . import reading
-from .data import own as own_data
-from .data.tasks import FINGERPRINTS, Task, load_task
-from .engine.forms import limit_of, outdated
-from .engine.specs import VERSIONS, Data, key, kind_of, plain
-from .engine.store import UNREADABLE, Store, fault
-from .engine.study import Study
-from .engine.upkeep import notes
-from .errors import BadInput, choose, number, path_of, shown
-from .measures.along import check_gap, excess, rounding
-from .measures.connectivity import Connectivity, connectivity, forget_gap
-from .measures.drawing import label
-from .measures.metrics import METRICS, measure, probabilities
-from .measures.planes import Plane
-from .measures.profiles import ProfileOf
-from .settings import Preset, curve_plan, method_settings, preset, presets, settings_name
-from .traces import SPLITS, Trace, check_same_examples
+from .. import reading
+from ..data import own as own_data
+from ..data.tasks import FINGERPRINTS, Task, load_task
+from ..engine.forms import limit_of, outdated
+from ..engine.specs import VERSIONS, Data, key, kind_of, plain
+from ..engine.store import UNREADABLE, Store, fault
+from ..engine.study import Study
+from ..engine.upkeep import notes
+from ..errors import BadInput, choose, number, path_of, shown
+from ..measures.along import check_gap, excess, rounding
+from ..measures.connectivity import Connectivity, connectivity, forget_gap
+from ..measures.drawing import label
+from ..measures.metrics import METRICS, measure, probabilities
+from ..measures.planes import Plane
+from ..measures.profiles import ProfileOf
+from ..settings import Preset, curve_plan, method_settings, preset, presets, settings_name
+from ..traces import SPLITS, Trace, check_same_examples
 
 MAKE_TRACE = "study.run([study.trace(path)])"
 ENDS = ("method", "curriculum", "optimiser", "seed")

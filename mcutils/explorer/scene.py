@@ -20,14 +20,14 @@ from importlib.resources import files
 
 import numpy as np
 
-from .curves import points_at
-from .errors import BadInput, choose, number, whole
-from .measures.along import chord
-from .measures.drawing import label
-from .measures.metrics import METRICS
-from .measures.planes import Plane
+from ..curves import points_at
+from ..errors import BadInput, choose, number, whole
+from ..measures.along import chord
+from ..measures.drawing import label
+from ..measures.metrics import METRICS
+from ..measures.planes import Plane
+from ..traces import SPLITS
 from .sources import Numbers, Source
-from .traces import SPLITS
 
 PAGE = 24  # images that are shown at once
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 196, 46, 12, 24, 30  # of a panel, in its own units

@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 
 import mcutils as mc
-from mcutils import sources
 from mcutils.engine.specs import key
+from mcutils.explorer import sources
 from mcutils.measures.metrics import measure, predictions
 from mcutils.paper.quickstart import explorer
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "build" / "browser"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 ARGUMENTS = (

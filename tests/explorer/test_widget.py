@@ -12,13 +12,14 @@ from functools import partial
 import numpy as np
 import pytest
 import synthetic
-from test_explorer import rows
+from test_scene import rows
 
 import mcutils as mc
-from mcutils import sources, widgets
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import key, plain
 from mcutils.errors import BadInput
+from mcutils.explorer import sources
+from mcutils.explorer import widget as widgets
 from mcutils.measures.metrics import measure, predictions
 from mcutils.measures.profiles import ProfileOf
 from mcutils.paper import seeds as seeds_module

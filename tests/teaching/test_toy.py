@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
-from mcutils import toy
 from mcutils.errors import BadInput
 from mcutils.measures import drawing as plots
 from mcutils.measures.along import barrier, chord, forget_deficit, mcu
-from mcutils.toy import Landscape
+from mcutils.teaching import toy
+from mcutils.teaching.toy import Landscape
 
 PNG = b"\x89PNG\r\n\x1a\n"
 landscapes = st.builds(Landscape, bend=st.floats(*toy.BENDS), depth=st.floats(*toy.DEPTHS))

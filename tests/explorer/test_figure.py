@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import synthetic
 
-from mcutils.explorer import View, scene
-from mcutils.explorer_plots import view_figure
+from mcutils.explorer.figure import view_figure
+from mcutils.explorer.scene import View, scene
+from mcutils.explorer.sources import sources
 from mcutils.measures.metrics import measure
-from mcutils.sources import sources
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ import mcutils as mc
 from mcutils.engine.specs import key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
+from mcutils.explorer.sources import Numbers, forgotten, from_store, remembered, sources
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
 from mcutils.measures.profiles import ProfileOf
 from mcutils.paper.quickstart import explorer
 from mcutils.reproduce import SHIPPED
-from mcutils.sources import Numbers, forgotten, from_store, remembered, sources
 from mcutils.traces import Trace
 
 

@@ -1,4 +1,4 @@
-"""The curve explorer for notebooks: controls of ipywidgets around the strings of `explorer`.
+"""The curve explorer for notebooks: controls of ipywidgets around the strings of `scene`.
 
 A move of the slider sends one small frame and redraws nothing. Whatever goes wrong becomes a sentence in the widget.
 """
@@ -19,18 +19,18 @@ from typing import Any
 
 import numpy as np
 
-from .data.tasks import Task
-from .engine.store import Store
-from .engine.study import Study, store_folder
-from .errors import BadInput, flag, path_of, shown
-from .explorer import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
-from .explorer_plots import view_figure
-from .files import BUILD, ROOT, write_file
-from .measures.drawing import encoded, label
-from .measures.profiles import ProfileOf
-from .settings import preset
+from ..data.tasks import Task
+from ..engine.store import Store
+from ..engine.study import Study, store_folder
+from ..errors import BadInput, flag, path_of, shown
+from ..files import BUILD, ROOT, write_file
+from ..measures.drawing import encoded, label
+from ..measures.profiles import ProfileOf
+from ..settings import preset
+from ..traces import SPLITS, Trace
+from .figure import view_figure
+from .scene import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
 from .sources import ENDS, Numbers, Source, find, said, sources
-from .traces import SPLITS, Trace
 
 ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS)
 WEIGHTS = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "data": 16}  # others: 2

@@ -17,15 +17,15 @@ import synthetic
 import torch
 
 import mcutils as mc
-from mcutils import explorer
 from mcutils.errors import BadInput
-from mcutils.explorer import View, contours, extreme, nearest, page, png, quantities, scene, shown, spans, ticks
-from mcutils.explorer_plots import view_figure
+from mcutils.explorer import scene as explorer
+from mcutils.explorer.figure import view_figure
+from mcutils.explorer.scene import View, contours, extreme, nearest, page, png, quantities, scene, shown, spans, ticks
+from mcutils.explorer.sources import Source, sources
 from mcutils.measures import drawing as plots
 from mcutils.measures.along import barrier, chord, forget_deficit
 from mcutils.measures.metrics import METRICS, measure
 from mcutils.measures.planes import Plane
-from mcutils.sources import Source, sources
 from mcutils.traces import Trace
 
 T = 5

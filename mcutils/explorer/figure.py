@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .explorer import Scene, extreme, spans, title_of, unit_of
-from .measures.along import chord
-from .measures.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, WIDTH, settle, style
+from ..measures.along import chord
+from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, WIDTH, settle, style
+from .scene import Scene, extreme, spans, title_of, unit_of
 
 LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"))
 IMAGES = 8
@@ -16,7 +16,7 @@ def view_figure(made: Scene):
     """The panels of a scene at its t, its plane where there is one, and the first images of its page.
 
     Args:
-        made: an `explorer.scene`.
+        made: an `scene.scene`.
 
     Returns:
         A matplotlib Figure.

@@ -1,0 +1,1 @@
+"""Teaching: a landscape of two weights, for a first lesson."""
