@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mcutils import __main__ as cli
+from mcutils.cli import main as cli
 
 LONG = "x" * 300
 PATHS = ("~nosuchuser", "~nosuchuser/x", "file", "file/below", LONG, "fifo")

@@ -9,9 +9,9 @@ import shlex
 import pytest
 
 import mcutils as mc
-from mcutils.__main__ import parser
+from mcutils.cli.main import parser
+from mcutils.cli.reproduce import NOTEBOOKS
 from mcutils.files import ROOT
-from mcutils.reproduce import NOTEBOOKS
 
 MAX_WORDS = 1200
 PAGES = [

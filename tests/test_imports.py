@@ -1,4 +1,4 @@
-"""No module imports itself by way of others, and `import mcutils` stays light."""
+"""Each wing imports only from wings to its left, and `import mcutils` stays light."""
 
 import ast
 import os
@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mcutils"
+# From left to right. The core is what stands at the top of the package, and three folders.
+WINGS = {"core": 0, "measures": 1, "engine": 2, "paper": 3, "explorer": 3, "teaching": 3, "cli": 4}
+CORE = ("settings", "data", "models", "unlearning")
 # Slow to import, or needed by few: imported inside the functions that use them.
 HEAVY = set(
     "scipy sklearn torchvision matplotlib pandas dask distributed dask_jobqueue ipywidgets IPython papermill"
@@ -41,9 +44,35 @@ def imports(name, path, files=FILES):
         yield from ((one, id(node) in inside) for one in found)
 
 
+def wing(name):
+    """The wing of a module, or None of the package itself."""
+    parts = name.split(".")
+    if len(parts) == 1 or parts[1] == "__main__":
+        return None
+    return "core" if len(parts) == 2 and parts[1] not in WINGS or parts[1] in CORE else parts[1]
+
+
 def ours(name, path, files=FILES):
     """Modules of mcutils that a file imports anywhere, functions included."""
     return {one for one, _ in imports(name, path, files) if one.split(".")[0] == "mcutils"}
+
+
+def test_every_folder_is_a_wing_or_of_the_core():
+    folders = {path.name for path in PACKAGE.iterdir() if list(path.glob("*.py"))}
+    assert folders == (set(WINGS) | set(CORE)) - {"core"}
+    assert all((PACKAGE / folder / "__init__.py").is_file() for folder in folders)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_wing_imports_only_from_those_to_its_left(name):
+    here, seen = wing(name), ours(name, FILES[name])
+    wrong = {m for m in seen if wing(m) != here and (wing(m) is None or WINGS[wing(m)] >= WINGS[here])}
+    assert not wrong, f"{name} of {here} imports {', '.join(sorted(wrong))}"
+
+
+def test_nobody_but_the_command_line_knows_the_paper():
+    known = {name for name in FILES for m in ours(name, FILES[name]) if wing(m) == "paper" and wing(name) != "paper"}
+    assert known and {wing(name) for name in known} == {"cli"}
 
 
 def test_no_module_imports_itself_by_way_of_others():
@@ -57,6 +86,22 @@ def test_no_module_imports_itself_by_way_of_others():
 def test_heavy_packages_wait_inside_functions(name):
     early = {module.split(".")[0] for module, inside in imports(name, FILES[name]) if not inside}
     assert not early & HEAVY
+
+
+def test_the_check_sees_all_forms_and_functions(tmp_path):
+    code = (
+        "from . import tables\nfrom .walks import Walk\nfrom .. import weights\nfrom ..measures import metrics as m\n"
+    )
+    code += "import mcutils.curves\ndef f():\n    from mcutils import study\n    from ..engine.store import Store\n"
+    (tmp_path / "x.py").write_text(code)
+    found = {"paper.tables", "paper.walks", "weights", "measures.metrics", "curves", "engine.store"}
+    assert ours("mcutils.paper.x", tmp_path / "x.py") == {"mcutils"} | {f"mcutils.{one}" for one in found}
+
+
+def test_modules_stand_beside_the_functions_of_their_names():
+    code = "import mcutils as mc, mcutils.measures.connectivity as a, mcutils.engine.study as b\n"
+    code += "assert mc.connectivity is a.connectivity and mc.study is b.study"
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)}, check=True)
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -16,9 +16,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from mcutils.cli.reproduce import NOTEBOOKS, clean_notebook, find, machine_traces, read, read_parameters
 from mcutils.files import ROOT
 from mcutils.paper.registry import EXPERIMENTS
-from mcutils.reproduce import NOTEBOOKS, clean_notebook, find, machine_traces, read, read_parameters
 
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 EXPECTED = set(EXPERIMENTS)

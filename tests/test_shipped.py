@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mcutils as mc
+from mcutils.cli.reproduce import SHIPPED
 from mcutils.engine.runs import compute
 from mcutils.engine.specs import Path, kind_of
 from mcutils.engine.store import Store, versions
@@ -12,7 +13,6 @@ from mcutils.files import ROOT
 from mcutils.measures.metrics import accuracy, mean_loss
 from mcutils.paper.quickstart import quickstart, shipped
 from mcutils.paper.registry import EXPERIMENTS
-from mcutils.reproduce import SHIPPED
 from mcutils.traces import Trace
 from mcutils.weights import flatten
 

@@ -10,7 +10,7 @@ import torch
 
 import mcutils as mc
 from mcutils import plugins
-from mcutils.__main__ import catalogue
+from mcutils.cli.main import catalogue
 from mcutils.engine.specs import key, metric_of
 from mcutils.errors import BadInput
 from mcutils.objectives import Term, cross_entropy

@@ -9,6 +9,7 @@ import pytest
 import synthetic
 
 import mcutils as mc
+from mcutils.cli.reproduce import SHIPPED
 from mcutils.engine.specs import key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
@@ -17,7 +18,6 @@ from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
 from mcutils.measures.profiles import ProfileOf
 from mcutils.paper.quickstart import explorer
-from mcutils.reproduce import SHIPPED
 from mcutils.traces import Trace
 
 

@@ -15,6 +15,7 @@ import synthetic
 from test_scene import rows
 
 import mcutils as mc
+from mcutils.cli.reproduce import SHIPPED
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import key, plain
 from mcutils.errors import BadInput
@@ -25,7 +26,6 @@ from mcutils.measures.profiles import ProfileOf
 from mcutils.paper import seeds as seeds_module
 from mcutils.paper.quickstart import explorer
 from mcutils.paper.walks import walk_all
-from mcutils.reproduce import SHIPPED
 from mcutils.traces import Trace
 
 pytest.importorskip("ipywidgets")

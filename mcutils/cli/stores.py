@@ -12,15 +12,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .engine.cluster import MOST, cores
-from .engine.planning import plan, plan_text
-from .engine.runs import RunFailed, missing
-from .engine.specs import Spec
-from .engine.store import DENIED
-from .engine.study import Study, store_folder, study
-from .engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
-from .errors import BadInput, choose, path_of
-from .files import BUILD, counted, file_at, folder_at, switched
+from ..engine.cluster import MOST, cores
+from ..engine.planning import plan, plan_text
+from ..engine.runs import RunFailed, missing
+from ..engine.specs import Spec
+from ..engine.store import DENIED
+from ..engine.study import Study, store_folder, study
+from ..engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
+from ..errors import BadInput, choose, path_of
+from ..files import BUILD, counted, file_at, folder_at, switched
 from .reproduce import DEFAULT, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
 
 
@@ -32,7 +32,7 @@ def layers(folder: Path, fresh: bool = False) -> list[Path]:
 
 def planned(names: Sequence[str], bench: Study) -> list[Spec]:
     """The specs of the notebooks named (``02`` or ``02_seeds``), of all if none is."""
-    from .paper.registry import EXPERIMENTS
+    from ..paper.registry import EXPERIMENTS
 
     chosen = []
     for name in names or EXPERIMENTS:

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .engine.cluster import MOST, check_engine
-from .engine.study import store_folder, study
-from .engine.upkeep import mend
-from .errors import BadInput, path_of, seed_of
-from .files import BUILD, DATA, ROOT, counted, write_file
-from .paper.claims import changes, markdown_table, read_ledger, short_table, update_between
-from .settings import preset
+from ..engine.cluster import MOST, check_engine
+from ..engine.study import store_folder, study
+from ..engine.upkeep import mend
+from ..errors import BadInput, path_of, seed_of
+from ..files import BUILD, DATA, ROOT, counted, write_file
+from ..paper.claims import changes, markdown_table, read_ledger, short_table, update_between
+from ..settings import preset
 
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = DATA / "store"
@@ -179,10 +179,10 @@ def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]
     print(f"wrote {_counted(len(paths), 'executed notebook')} into {shown(order.notebooks)}")
     if order.names or order.notebooks != NOTEBOOKS:
         return
-    from .engine.planning import gathered, read_timings, updated, write_timings
-    from .engine.upkeep import notes, pack
-    from .paper.archives import archives
-    from .paper.quickstart import shipped
+    from ..engine.planning import gathered, read_timings, updated, write_timings
+    from ..engine.upkeep import notes, pack
+    from ..paper.archives import archives
+    from ..paper.quickstart import shipped
 
     bench = study(order.preset_name, store=str(order.results), fresh=order.fresh)
     more = shipped(bench)
@@ -318,8 +318,8 @@ def mended(folder: Path) -> None:
 
 def check_data(preset_name: str) -> None:
     """Read every shipped file and the preset's data set; raise `BadInput` if one is missing or corrupt."""
-    from .data.tasks import DATASETS, RESTORE, data_folder, read_shipped
-    from .errors import choose
+    from ..data.tasks import DATASETS, RESTORE, data_folder, read_shipped
+    from ..errors import choose
 
     try:
         names = list(json.loads((data_folder() / "checksums.json").read_text(encoding="utf-8")))

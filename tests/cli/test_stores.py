@@ -10,8 +10,8 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from mcutils import commands
-from mcutils.__main__ import main
+from mcutils.cli import stores as commands
+from mcutils.cli.main import main
 from mcutils.data.tasks import DATASETS
 from mcutils.engine import planning, specs
 from mcutils.engine.runs import missing, run
@@ -23,7 +23,7 @@ from mcutils.errors import BadInput
 from mcutils.paper.registry import EXPERIMENTS
 from mcutils.settings import MethodSettings, Plan, _say_untuned
 
-ROOT = FilePath(__file__).resolve().parent.parent
+ROOT = FilePath(__file__).resolve().parents[2]
 DATA, STEPS = Data("digits", 240, 60), Plan(steps=2, batch_size=16, forget_batch_size=16)
 TRAIN = Plan(lr=1e-2, steps=60, batch_size=32)
 ORIGINAL, RETRAINED = Original(DATA, "convnet", 2, 0, TRAIN), Retrained(DATA, 0.1, "convnet", 2, 42, TRAIN)

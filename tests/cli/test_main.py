@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mcutils import __main__ as cli
-from mcutils import reproduce as module
+from mcutils.cli import main as cli
+from mcutils.cli import reproduce as module
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import METRICS
 from mcutils.paper.claims import CLAIMS
 from mcutils.unlearning.methods import METHODS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 KINDS = [*cli.TABLES, "notebooks"]
 
 
@@ -137,7 +137,7 @@ def test_help_tells_the_defaults(command, capsys):
 
 def test_help_loads_nothing_that_it_does_not_need():
     code = (
-        "import sys\nfrom mcutils.__main__ import main\n"
+        "import sys\nfrom mcutils.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "slow = 'papermill distributed matplotlib pandas sklearn scipy torchvision'.split()\n"
         "print([m for m in slow if m in sys.modules])"

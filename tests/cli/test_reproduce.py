@@ -14,11 +14,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mcutils import reproduce as module
-from mcutils.errors import BadInput
-from mcutils.files import ROOT
-from mcutils.paper.claims import judge, ledger, markdown_table, short_table, write_ledger
-from mcutils.reproduce import (
+from mcutils.cli import reproduce as module
+from mcutils.cli.reproduce import (
     NOTEBOOKS,
     check_folder,
     check_parameters,
@@ -32,6 +29,9 @@ from mcutils.reproduce import (
     reproduce,
     table,
 )
+from mcutils.errors import BadInput
+from mcutils.files import ROOT
+from mcutils.paper.claims import judge, ledger, markdown_table, short_table, write_ledger
 
 # Kernels and papermill warn about matters of their own.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -271,7 +271,7 @@ def test_an_interrupt_stops_at_once_with_a_sentence_and_no_traceback(tmp_path, n
     """As Ctrl-C does: the process gets a signal while a notebook runs."""
     folder = fake(tmp_path / "notebooks", nb00_good="import time\ntime.sleep(100)", nb01_other="x = 1")
     code = (
-        "import functools, signal, sys; from pathlib import Path; from mcutils import __main__ as m, reproduce as r\n"
+        "import functools, signal, sys; from pathlib import Path; from mcutils.cli import main as m, reproduce as r\n"
         # A shell starts background jobs with this signal ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"r.reproduce = functools.partial(r.reproduce, notebooks=Path({str(folder)!r}))\n"

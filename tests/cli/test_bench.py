@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mcutils import bench
+from mcutils.cli import bench
 from mcutils.traces import SPLITS, Trace
 
 

@@ -23,14 +23,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .curves import Curve, fit_curve
-from .data.tasks import Task, load_task
-from .files import write_file
-from .measures.metrics import correct, per_example_loss
-from .settings import MethodSettings, Plan
-from .traces import BATCH, SPLITS, Trace, trace
-from .training import train
-from .weights import Weights, module_of
+from ..curves import Curve, fit_curve
+from ..data.tasks import Task, load_task
+from ..files import write_file
+from ..measures.metrics import correct, per_example_loss
+from ..settings import MethodSettings, Plan
+from ..traces import BATCH, SPLITS, Trace, trace
+from ..training import train
+from ..weights import Weights, module_of
 
 # Upper bounds, but for processes, which is a speed-up.
 GOALS = {"evaluation": 1.10, "fit": 1.10, "bf16": 0.70, "processes": 1.3}
