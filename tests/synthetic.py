@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mcutils.measures.profiles import PARTS, ProfileOf
+from mcutils.measures.profiles import PARTS, Profile
 from mcutils.paper.walks import Walk
 from mcutils.traces import SPLITS, Trace
 
@@ -74,7 +74,7 @@ def walk(
     arrays |= {f"metric/{name}": np.asarray(values, float) for name, values in (metrics or {}).items()}
     if scores is not None:
         arrays |= {f"score/{part}": np.asarray(values, float) for part, values in zip(PARTS, scores, strict=True)}
-    return Walk(method, kind, *pair, ProfileOf(arrays), role, original, **labels)
+    return Walk(method, kind, *pair, Profile(arrays), role, original, **labels)
 
 
 def controls(apart=4.0, twin=0.0):

@@ -11,17 +11,17 @@ import mcutils as mc
 from mcutils.data.cues import SETS, counterfactual, places, planted
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import (
-    Alike,
-    CueUse,
-    Data,
-    Original,
-    Path,
-    PlaneOf,
-    Profile,
-    Retrained,
-    TraceOf,
-    Unlearned,
-    Untrained,
+    AlikeSpec,
+    CueUseSpec,
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    PlaneSpec,
+    ProfileSpec,
+    RetrainedSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
     key,
 )
 from mcutils.errors import BadInput
@@ -34,21 +34,21 @@ NO_COUNT = (True, 1.0, "1", -1, [1], float("inf"))
 NO_NAME = (3, ["npo"], True, b"npo", "wish")
 NO_MODEL = ("npo", 3, ["npo"], {}, Plan())
 
-DATA = Data("digits", 240, 60)
+DATA = DataSpec("digits", 240, 60)
 PLAN = Plan(steps=5, batch_size=64)
 SETTINGS = MethodSettings(PLAN)
-ORIGINAL = Original(DATA, "convnet", 4, 0, PLAN)
-RETRAINED = Retrained(DATA, 0.1, "convnet", 4, 42, PLAN)
-END = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
+ORIGINAL = OriginalSpec(DATA, "convnet", 4, 0, PLAN)
+RETRAINED = RetrainedSpec(DATA, 0.1, "convnet", 4, 42, PLAN)
+END = UnlearnedSpec(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
 OTHER = replace(END, seed=87)
-CURVE = Path(END, OTHER, 0.1, "bezier", 1, "corrected", 0, PLAN)
-TRACE, SINGLE = TraceOf(CURVE, 0.1, 3), TraceOf(ORIGINAL, 0.1)
+CURVE = CurveSpec(END, OTHER, 0.1, "bezier", 1, "corrected", 0, PLAN)
+TRACE, SINGLE = TraceSpec(CURVE, 0.1, 3), TraceSpec(ORIGINAL, 0.1)
 SPECS = {
     "Data": (DATA, {"dataset": NO_NAME, "train_size": NO_COUNT, "test_size": NO_COUNT, "checksum": (3, None)}),
     "Original": (ORIGINAL, {"data": ("digits", None), "model": NO_NAME, "width": (*NO_COUNT, 0), "seed": NO_SEED}),
     "Original's plan": (ORIGINAL, {"plan": (None, {}, SETTINGS)}),
     "Retrained": (RETRAINED, {"forget": NO_SHARE, "init": [v for v in NO_SEED if v is not None]}),
-    "Untrained": (Untrained(DATA, "convnet", 4, 0), {"width": NO_COUNT, "seed": NO_SEED}),
+    "Untrained": (UntrainedSpec(DATA, "convnet", 4, 0), {"width": NO_COUNT, "seed": NO_SEED}),
     "Unlearned": (END, {"origin": (*NO_MODEL, None, CURVE), "forget": NO_SHARE, "method": NO_NAME, "seed": NO_SEED}),
     "Unlearned's names": (END, {"curriculum": NO_NAME, "optimizer": NO_NAME, "settings": (None, PLAN, {})}),
     "Path": (CURVE, {"start": NO_MODEL, "end": (*NO_MODEL, TRACE), "kind": NO_NAME, "control_points": (*NO_COUNT, 0)}),
@@ -58,15 +58,15 @@ SPECS = {
         {"model": (*NO_MODEL, TRACE), "points": (*NO_COUNT, 1), "batchnorm": NO_NAME, "shown": (3, "x")},
     ),
     "Profile": (
-        Profile(TRACE, SINGLE, (SINGLE,), SINGLE),
+        ProfileSpec(TRACE, SINGLE, (SINGLE,), SINGLE),
         {"trace": NO_MODEL, "retrained": ("ab", 3, None, [3], SINGLE), "bootstrap": (*NO_COUNT, 0)},
     ),
     "Alike": (
-        Alike((END, OTHER), ORIGINAL, 0.1),
+        AlikeSpec((END, OTHER), ORIGINAL, 0.1),
         {"models": ("ab", [END, 3], None), "split": NO_NAME, "rows": (0, 1.0)},
     ),
-    "CueUse": (CueUse(CURVE, 0.1), {"model": (END, None), "points": NO_COUNT}),
-    "PlaneOf": (PlaneOf((END, OTHER, ORIGINAL), 0.1), {"models": ((END, OTHER), "abc"), "resolution": (1, True)}),
+    "CueUse": (CueUseSpec(CURVE, 0.1), {"model": (END, None), "points": NO_COUNT}),
+    "PlaneOf": (PlaneSpec((END, OTHER, ORIGINAL), 0.1), {"models": ((END, OTHER), "abc"), "resolution": (1, True)}),
 }
 ROWS = [
     (name, field, value) for name, (_, fields) in SPECS.items() for field, values in fields.items() for value in values
@@ -87,8 +87,8 @@ def test_a_spec_refuses_a_field_of_a_wrong_type_or_value(name, field, value):
 
 
 def test_numbers_of_numpy_give_the_same_spec_and_key_as_python_s():
-    mine = Unlearned(
-        Original(Data("digits", np.int64(240), np.int32(60)), "convnet", np.int16(4), np.uint8(0), PLAN),
+    mine = UnlearnedSpec(
+        OriginalSpec(DataSpec("digits", np.int64(240), np.int32(60)), "convnet", np.int16(4), np.uint8(0), PLAN),
         np.float64(0.1),
         "npo",
         "none",
@@ -100,7 +100,7 @@ def test_numbers_of_numpy_give_the_same_spec_and_key_as_python_s():
     first = key(mine)
     key.cache_clear()
     assert mine == END and first == key(END) and type(mine.seed) is int and type(mine.origin.data.train_size) is int
-    assert Alike([END, OTHER], ORIGINAL, 0.1) == Alike((END, OTHER), ORIGINAL, 0.1)
+    assert AlikeSpec([END, OTHER], ORIGINAL, 0.1) == AlikeSpec((END, OTHER), ORIGINAL, 0.1)
 
 
 # A preset's fields

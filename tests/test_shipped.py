@@ -6,7 +6,7 @@ import pytest
 import mcutils as mc
 from mcutils.cli.reproduce import SHIPPED
 from mcutils.engine.runs import compute
-from mcutils.engine.specs import Path, kind_of
+from mcutils.engine.specs import CurveSpec, kind_of
 from mcutils.engine.store import Store, versions
 from mcutils.engine.upkeep import verify
 from mcutils.files import ROOT
@@ -60,7 +60,7 @@ def test_what_ships_is_small():
 
 
 def test_shipped_profiles_follow_from_shipped_traces(study, layer):
-    profiles = [p for p in quickstart(study) if isinstance(p.trace.model, Path)]
+    profiles = [p for p in quickstart(study) if isinstance(p.trace.model, CurveSpec)]
     assert len(profiles) == 2
     for spec in profiles:
         kept, found = layer.get(spec).arrays, compute(spec, layer).arrays

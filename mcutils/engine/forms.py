@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path as FilePath
 from types import UnionType
@@ -19,24 +19,25 @@ from ..data.tasks import SHAPES
 from ..errors import LARGEST_SEED
 from ..measures.metrics import METRICS
 from ..measures.planes import Plane
-from ..measures.profiles import ProfileOf
+from ..measures.profiles import Profile
 from ..traces import SPLITS, Trace
 from ..weights import Weights
-from . import specs
 from .specs import (
     ARRAYS,
+    KINDS,
     LATER,
     VERSIONS,
-    Alike,
-    CueUse,
-    MetricOf,
-    Path,
-    PlaneOf,
-    Profile,
+    AlikeSpec,
+    CueUseSpec,
+    CurveSpec,
+    MetricSpec,
+    PlaneSpec,
+    ProfileSpec,
     Spec,
-    TraceOf,
+    TraceSpec,
     is_arrays,
     key_of,
+    name_of,
 )
 
 LARGEST_NOTE = 2**24  # bytes of a result's provenance
@@ -52,7 +53,7 @@ def suffix_of(spec: Spec) -> str:
 
 @lru_cache(maxsize=1)
 def _suffixes() -> dict[str, str]:
-    arrays = {kind.__name__ for kind in ARRAYS}
+    arrays = {name_of(kind) for kind in ARRAYS}
     return {kind.lower(): ".npz" if kind in arrays else ".safetensors" for kind in VERSIONS}
 
 
@@ -111,7 +112,7 @@ def misnamed(path: FilePath, note: Mapping[str, Any], asked: bool = False) -> st
     if said != (path.stem, path.stem):
         return OTHER
     spec = note["spec"]
-    return "" if asked or outdated(spec) or _fits(spec, getattr(specs, str(spec["spec"]), None)) else NONSENSE
+    return "" if asked or outdated(spec) or _fits(spec, KINDS.get(str(spec["spec"]))) else NONSENSE
 
 
 def outdated(description: Any) -> bool:
@@ -126,7 +127,8 @@ def outdated(description: Any) -> bool:
 
 @lru_cache(maxsize=64)
 def _fields(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -141,10 +143,10 @@ def _fits(value: Any, hint: Any) -> bool:
             return all(_fits(one, inner[0]) for one in value)
         return len(value) == len(inner) and all(map(_fits, value, inner))
     if is_dataclass(hint):
-        if not isinstance(value, dict) or value.get("spec") != hint.__name__:
+        if not isinstance(value, dict) or value.get("spec") != name_of(hint):
             return False
         hints = _fields(hint)
-        left_out = {name for name in hints if name not in value and (hint.__name__, name) in LATER}
+        left_out = {name for name in hints if name not in value and (name_of(hint), name) in LATER}
         named = hints.keys() - left_out <= value.keys()
         return named and all(_fits(value[name], one) for name, one in hints.items() if name not in left_out)
     return _plain_fits(value, hint)
@@ -176,17 +178,17 @@ def limit_of(kind: str, settings: Mapping[str, Any]) -> int:
 
 def misfit(spec: Spec, found: Any) -> str:
     """What a loaded result has that its spec does not allow, or lacks, in a few words; empty for a fitting one."""
-    if isinstance(spec, TraceOf):
+    if isinstance(spec, TraceSpec):
         return _of_trace(spec, found)
-    if isinstance(spec, Profile):
+    if isinstance(spec, ProfileSpec):
         return _of_profile(spec, found)
-    if isinstance(spec, PlaneOf):
+    if isinstance(spec, PlaneSpec):
         return _of_plane(spec, found)
-    if isinstance(spec, MetricOf):
+    if isinstance(spec, MetricSpec):
         return _shaped(found, {"values": (spec.trace.points,)})
-    if isinstance(spec, Alike):
+    if isinstance(spec, AlikeSpec):
         return _shaped(found, dict.fromkeys(found, (len(spec.models),) * 2))
-    if isinstance(spec, CueUse):
+    if isinstance(spec, CueUseSpec):
         return _shaped(found, dict.fromkeys(found, (spec.points,)))
     return _of_weights(spec, found)
 
@@ -203,7 +205,7 @@ def _shaped(arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], ki
     return ""
 
 
-def _of_trace(spec: TraceOf, found: Trace) -> str:
+def _of_trace(spec: TraceSpec, found: Trace) -> str:
     groups = {"logits": found.logits, "labels": found.labels, "index": found.index}
     if any(set(group) != set(SPLITS) for group in groups.values()):
         return f"its splits are not {', '.join(SPLITS)}"
@@ -231,7 +233,7 @@ def _of_t(t: np.ndarray) -> str:
     return "" if t[0] == 0 and t[-1] == 1 and (np.diff(t) > 0).all() else "t does not rise from 0 to 1"
 
 
-def _of_profile(spec: Profile, found: ProfileOf) -> str:
+def _of_profile(spec: ProfileSpec, found: Profile) -> str:
     points = spec.trace.points
     every, single = (points,), ()
     shapes = {
@@ -256,7 +258,7 @@ def _of_profile(spec: Profile, found: ProfileOf) -> str:
     return _shaped(arrays, wanted) or _of_t(arrays["t"])
 
 
-def _of_plane(spec: PlaneOf, found: Plane) -> str:
+def _of_plane(spec: PlaneSpec, found: Plane) -> str:
     side = spec.resolution
     if not found.values or set(found.values) != set(found.at_models):
         return "its values at the models are not those on the grid"
@@ -268,9 +270,9 @@ def _of_plane(spec: PlaneOf, found: Plane) -> str:
 
 
 def _of_weights(spec: Spec, found: Sequence[Weights]) -> str:
-    count, network = spec.control_points if isinstance(spec, Path) else 1, spec
+    count, network = spec.control_points if isinstance(spec, CurveSpec) else 1, spec
     while not hasattr(network, "model"):
-        network = network.start if isinstance(network, Path) else network.origin
+        network = network.start if isinstance(network, CurveSpec) else network.origin
     if len(found) != count:
         return f"it holds {len(found)} networks, not {count}"
     recipe = getattr(found[0].net, "recipe", None) or {}

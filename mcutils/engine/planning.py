@@ -19,7 +19,7 @@ from ..files import DATA
 from ..models.vision import build
 from ..plugins import CHANGED
 from .runs import missing
-from .specs import Data, Spec, kind_of, plain
+from .specs import DataSpec, Spec, kind_of, plain
 from .store import Store
 from .upkeep import notes
 
@@ -86,7 +86,7 @@ def form_of(data: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
 
 
 def _task_of(data: Mapping[str, Any], forget: float | None = None) -> Task:
-    found = Data(data["dataset"], data["train_size"], data["test_size"], data["checksum"])
+    found = DataSpec(data["dataset"], data["train_size"], data["test_size"], data["checksum"])
     return found.pool if forget is None else found.task(forget)
 
 

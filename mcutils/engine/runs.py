@@ -22,7 +22,7 @@ from ..errors import BadInput, choose, flag, shown
 from ..measures.cue_use import cue_use
 from ..measures.metrics import METRICS
 from ..measures.planes import plane
-from ..measures.profiles import ProfileOf, profile
+from ..measures.profiles import Profile, profile
 from ..measures.similarity import SIMILARITIES, Similarity, features, matrix
 from ..networks import network_for
 from ..plugins import adopt, packaged, packed, unpacked
@@ -33,19 +33,19 @@ from ..weights import Weights
 from .cluster import check_engine, connect, dashboard, resources, worker_count
 from .specs import (
     VERSIONS,
-    Alike,
-    CueUse,
-    Data,
-    MetricOf,
-    Original,
-    Path,
-    PlaneOf,
-    Profile,
-    Retrained,
+    AlikeSpec,
+    CueUseSpec,
+    CurveSpec,
+    DataSpec,
+    MetricSpec,
+    OriginalSpec,
+    PlaneSpec,
+    ProfileSpec,
+    RetrainedSpec,
     Spec,
-    TraceOf,
-    Unlearned,
-    Untrained,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
     is_line,
     key,
     kind_of,
@@ -61,7 +61,7 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _task(data: Data, forget: float | None = None) -> Task:
+def _task(data: DataSpec, forget: float | None = None) -> Task:
     """The task on the device of the computation; without ``forget``, any with the data's pool and BatchNorm rows."""
     found = data.pool if forget is None else data.task(forget)
     return found if device() == "cpu" else found.to(device())
@@ -81,47 +81,47 @@ def _loaded(store: Store, spec: Spec) -> Any:
 
 def compute(spec: Spec, store: Store) -> Any:
     """Compute a spec whose parents are in the store."""
-    if isinstance(spec, Profile):
+    if isinstance(spec, ProfileSpec):
         first, *others = (store.get(p) for p in parents(spec))
         original, *retrained, random = others
         made = profile(first, original, retrained, random, spec.bootstrap)
         seconds = 0.0 if is_line(spec.trace.model) else store.seconds(spec.trace.model)
-        return ProfileOf({**made.arrays, "seconds": np.float64(seconds)})
-    if isinstance(spec, Original):
+        return Profile({**made.arrays, "seconds": np.float64(seconds)})
+    if isinstance(spec, OriginalSpec):
         task = _task(spec.data)
         return train(task, spec.model, seed=spec.seed, plan=spec.plan, width=spec.width)
-    if isinstance(spec, Retrained):
+    if isinstance(spec, RetrainedSpec):
         task = _task(spec.data, spec.forget)
         return train(task, spec.model, seed=spec.seed, plan=spec.plan, split="retain", init=spec.init, width=spec.width)
-    if isinstance(spec, Untrained):
+    if isinstance(spec, UntrainedSpec):
         task = _task(spec.data)
         return random_twin(network_for(task, spec.model, spec.seed, width=spec.width), task, spec.seed)
-    if isinstance(spec, TraceOf):
+    if isinstance(spec, TraceSpec):
         task, model = _task(spec.model.data, spec.forget), _loaded(store, spec.model)
         task = counterfactual(task, spec.shown) if spec.shown else task
         found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm)
-        if not isinstance(spec.model, Path):
+        if not isinstance(spec.model, CurveSpec):
             return found
         start = spec.model.start
-        origin = weights_at(_loaded(store, start.origin)) if isinstance(start, Unlearned) else None
+        origin = weights_at(_loaded(store, start.origin)) if isinstance(start, UnlearnedSpec) else None
         made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
         return replace(found, meta={**found.meta, **made})
-    if isinstance(spec, MetricOf):
+    if isinstance(spec, MetricSpec):
         metric = METRICS[spec.metric]
         references = {name: store.get(one) for name, one in zip(metric.references, spec.references, strict=True)}
         return {"values": metric(store.get(spec.trace), references=references)}
-    if isinstance(spec, Alike):
+    if isinstance(spec, AlikeSpec):
         return alike(spec, store)
-    if isinstance(spec, CueUse):
+    if isinstance(spec, CueUseSpec):
         found = {name: store.get(one) for name, one in spec.traces.items()}
         splits = {split: cue_use(found, split) for split in REPLACED}
         return {f"{split}/{name}": values for split, one in splits.items() for name, values in one.items()}
-    if isinstance(spec, PlaneOf):
+    if isinstance(spec, PlaneSpec):
         loaded = (_loaded(store, one) for one in spec.models)
         models = [one.points[1] if isinstance(one, Curve) else one for one in loaded]
         return plane(models, _task(spec.models[0].data, spec.forget), spec.resolution, rows=spec.rows)
     task = _task(spec.data, spec.forget)
-    if isinstance(spec, Unlearned):
+    if isinstance(spec, UnlearnedSpec):
         made = {"curriculum": spec.curriculum, "optimizer": spec.optimizer, "settings": spec.settings}
         return unlearn(weights_at(_loaded(store, spec.origin)), task, spec.method, seed=spec.seed, **made)
     ends = [_loaded(store, spec.start), _loaded(store, spec.end)]
@@ -130,7 +130,7 @@ def compute(spec: Spec, store: Store) -> Any:
     return fit_curve(*ends, task, seed=spec.seed, **made, **objective)
 
 
-def alike(spec: Alike, store: Store) -> dict[str, np.ndarray]:
+def alike(spec: AlikeSpec, store: Store) -> dict[str, np.ndarray]:
     """Matrices (n, n) of `similarity.SIMILARITIES` between n models; those of features are averaged over layers."""
     task, origin = _task(spec.origin.data, spec.forget), _loaded(store, spec.origin)
     models = [_loaded(store, one) for one in spec.models]
@@ -193,11 +193,11 @@ def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
 def needed(spec: Spec, store: Store) -> Iterator[Spec]:
     """All that must be loadable to compute a spec: its parents, and what loading those reads."""
     read = parents(spec)
-    if isinstance(spec, Profile) and not is_line(spec.trace.model):
+    if isinstance(spec, ProfileSpec) and not is_line(spec.trace.model):
         read = (*read, spec.trace.model)  # for the seconds that it took
     for parent in read:
         yield parent
-        if is_line(parent) or (isinstance(parent, (Unlearned, Path)) and parent in store):
+        if is_line(parent) or (isinstance(parent, (UnlearnedSpec, CurveSpec)) and parent in store):
             yield from needed(parent, store)
 
 
@@ -401,14 +401,14 @@ def _together(
 
 def describe(spec: Spec) -> str:
     """A spec in a few words."""
-    if isinstance(spec, Unlearned):
+    if isinstance(spec, UnlearnedSpec):
         return f"{spec.method} x {spec.curriculum} x {spec.optimizer}, seed {spec.seed} ({key(spec)})"
-    if isinstance(spec, Path):
+    if isinstance(spec, CurveSpec):
         return f"{spec.kind} path from {describe(spec.start)} to {describe(spec.end)}"
-    if isinstance(spec, (Alike, PlaneOf)):
+    if isinstance(spec, (AlikeSpec, PlaneSpec)):
         return f"{kind_of(spec)} of {len(spec.models)} models from {describe(spec.models[0])} on"
-    if isinstance(spec, MetricOf):
+    if isinstance(spec, MetricSpec):
         return f"metric {spec.metric} of {describe(spec.trace)}"
-    if isinstance(spec, (TraceOf, CueUse, Profile)):
+    if isinstance(spec, (TraceSpec, CueUseSpec, ProfileSpec)):
         return f"{kind_of(spec)} of {describe(spec.trace if isinstance(spec, Profile) else spec.model)}"
     return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"

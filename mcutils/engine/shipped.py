@@ -18,7 +18,7 @@ from ..files import write_file
 from ..settings import MethodSettings, Plan
 from ..unlearning.endpoints import Endpoint, fingerprint
 from ..weights import Weights
-from .specs import Original, Retrained, Unlearned, key, plain
+from .specs import OriginalSpec, RetrainedSpec, UnlearnedSpec, key, plain
 from .store import Store
 
 FOLDER, INDEX = "endpoints", "index.json"
@@ -63,12 +63,12 @@ def shipped_models(path: str | Path | None = None) -> list[dict[str, Any]]:
     return [{column: entry[column] for column in columns} for entry in _index(data_folder(path) / FOLDER)]
 
 
-def write_endpoints(store: Store, specs: Iterable[Original | Retrained | Unlearned], folder: Path) -> None:
+def write_endpoints(store: Store, specs: Iterable[OriginalSpec | RetrainedSpec | UnlearnedSpec], folder: Path) -> None:
     """Write models of a store in half precision beside an index, which says what each is and its accuracies."""
     entries = []
     for spec in specs:
-        origin = spec.origin if isinstance(spec, Unlearned) else spec
-        name = spec.method if isinstance(spec, Unlearned) else type(spec).__name__.lower()
+        origin = spec.origin if isinstance(spec, UnlearnedSpec) else spec
+        name = spec.method if isinstance(spec, UnlearnedSpec) else type(spec).__name__.lower()
         entry = {"name": name, "seed": spec.seed, "original": origin.seed, "exact": key(spec)}
         file = folder / f"{name}-{spec.seed}-{origin.seed}.safetensors"
         half = weights_at(store.get(spec)).to(torch.float16)
@@ -78,7 +78,7 @@ def write_endpoints(store: Store, specs: Iterable[Original | Retrained | Unlearn
         task = spec.data.task(getattr(spec, "forget", 0.1))
         entry |= {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
         entry |= {split: _accuracy(half, task, split) for split in ("retain", "forget", "test")}
-        if isinstance(spec, Unlearned):
+        if isinstance(spec, UnlearnedSpec):
             entry |= {"task": fingerprint(task), "seconds": store.seconds(spec), "settings": plain(spec.settings)}
             entry |= {"curriculum": spec.curriculum, "optimizer": spec.optimizer}
         entries.append(entry)

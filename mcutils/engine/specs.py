@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from ..curricula import CURRICULA
 from ..curves import CURVES, RECIPES
@@ -68,13 +68,14 @@ def _checked(name: str, declared: str, value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Data(Checked):
+class DataSpec(Checked):
     """A data set and how much of it; ``checksum`` is that of the decoded images and labels (filled in if empty).
 
     A name that no data set has is that of a task made by `own.task`, which goes by its checksum.
     ``cue``: the first images of the forget order, this share of the pool, carry a cue (`cues.planted`); 0 is none.
     """
 
+    kind_name: ClassVar[str] = "Data"
     dataset: str
     train_size: int = 0
     test_size: int = 0
@@ -126,10 +127,11 @@ def _planted(task: Task, cue: float) -> Task:
 
 
 @dataclass(frozen=True)
-class Original(Checked):
+class OriginalSpec(Checked):
     """The model before unlearning, trained on all of the pool."""
 
-    data: Data
+    kind_name: ClassVar[str] = "Original"
+    data: DataSpec
     model: str
     width: int
     seed: int
@@ -137,10 +139,11 @@ class Original(Checked):
 
 
 @dataclass(frozen=True)
-class Retrained(Checked):
+class RetrainedSpec(Checked):
     """A model trained on D_r only, with a seed of its own; ``init``, where given, draws its initial weights instead."""
 
-    data: Data
+    kind_name: ClassVar[str] = "Retrained"
+    data: DataSpec
     forget: float
     model: str
     width: int
@@ -150,20 +153,22 @@ class Retrained(Checked):
 
 
 @dataclass(frozen=True)
-class Untrained(Checked):
+class UntrainedSpec(Checked):
     """A random network of the architecture: the reference of ZRF."""
 
-    data: Data
+    kind_name: ClassVar[str] = "Untrained"
+    data: DataSpec
     model: str
     width: int
     seed: int
 
 
 @dataclass(frozen=True)
-class Unlearned(Checked):
+class UnlearnedSpec(Checked):
     """An endpoint: a method, a curriculum and an optimiser applied to ``origin`` (an original or another endpoint)."""
 
-    origin: Original | Unlearned | Retrained
+    kind_name: ClassVar[str] = "Unlearned"
+    origin: OriginalSpec | UnlearnedSpec | RetrainedSpec
     forget: float
     method: str
     curriculum: str
@@ -178,21 +183,22 @@ class Unlearned(Checked):
         choose("optimizer", self.optimizer, OPTIMIZERS)
 
     @property
-    def data(self) -> Data:
+    def data(self) -> DataSpec:
         """The data of the model that it was unlearned from."""
         return self.origin.data
 
 
 @dataclass(frozen=True)
-class Path(Checked):
+class CurveSpec(Checked):
     """A curve between two models; a linear one is not fitted.
 
     Control points are fitted by ``recipe`` and ``plan`` with the objective of the start, or, where ``method`` is named,
     with that method's under its ``settings``.
     """
 
-    start: Unlearned | Original | Retrained
-    end: Unlearned | Original | Retrained
+    kind_name: ClassVar[str] = "Path"
+    start: UnlearnedSpec | OriginalSpec | RetrainedSpec
+    end: UnlearnedSpec | OriginalSpec | RetrainedSpec
     forget: float
     kind: str = "linear"
     control_points: int = 0
@@ -219,19 +225,20 @@ class Path(Checked):
             raise BadInput(f"the ends of a path were trained on different data: {self.start.data} and {self.end.data}.")
 
     @property
-    def data(self) -> Data:
+    def data(self) -> DataSpec:
         """The data of both ends."""
         return self.start.data
 
 
 @dataclass(frozen=True)
-class TraceOf(Checked):
+class TraceSpec(Checked):
     """Logits of a model, or of a curve at ``points`` equally spaced t.
 
     ``shown``: forget and test images replaced by those of a counterfactual set of `cues.SETS`; empty is as they are.
     """
 
-    model: Original | Retrained | Untrained | Unlearned | Path
+    kind_name: ClassVar[str] = "TraceOf"
+    model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec
     forget: float
     points: int = 1
     batchnorm: str = "retain"
@@ -244,32 +251,34 @@ class TraceOf(Checked):
             if not self.model.data.cue:
                 raise BadInput(f"the set {self.shown!r} is of data with a cue, but these carry none.")
         choose("BatchNorm policy", self.batchnorm, POLICIES)
-        allowed = self.points > 1 if isinstance(self.model, Path) else self.points == 1
+        allowed = self.points > 1 if isinstance(self.model, CurveSpec) else self.points == 1
         if not allowed:
             raise BadInput(f"a curve is traced at 2 points or more and a model at 1, got {self.points}.")
 
 
 @dataclass(frozen=True)
-class Profile(Checked):
+class ProfileSpec(Checked):
     """What figures and verdicts need of a trace: metrics along it, connectivity with its replicates."""
 
-    trace: TraceOf
-    original: TraceOf
-    retrained: tuple[TraceOf, ...]
-    random: TraceOf
+    kind_name: ClassVar[str] = "Profile"
+    trace: TraceSpec
+    original: TraceSpec
+    retrained: tuple[TraceSpec, ...]
+    random: TraceSpec
     bootstrap: int = 200
 
 
 @dataclass(frozen=True)
-class MetricOf(Checked):
+class MetricSpec(Checked):
     """One metric along a trace, for metrics that profiles computed before do not hold.
 
     ``references`` are the traces of the frozen models that it reads, in the order of its `metrics.Metric.references`.
     """
 
-    trace: TraceOf
+    kind_name: ClassVar[str] = "MetricOf"
+    trace: TraceSpec
     metric: str
-    references: tuple[TraceOf, ...] = ()
+    references: tuple[TraceSpec, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -280,23 +289,24 @@ class MetricOf(Checked):
             raise BadInput(f"metric {self.metric!r} reads {read}, got {len(self.references)} reference traces.")
 
 
-def metric_of(profile: Profile, metric: str) -> MetricOf:
+def metric_of(profile: ProfileSpec, metric: str) -> MetricSpec:
     """The spec of a metric along what a profile is of, with the profile's references."""
     choose("metric", metric, METRICS)
     known = {"original": profile.original, "retrained": profile.retrained[0], "random": profile.random}
-    return MetricOf(profile.trace, metric, tuple(known[name] for name in METRICS[metric].references))
+    return MetricSpec(profile.trace, metric, tuple(known[name] for name in METRICS[metric].references))
 
 
 @dataclass(frozen=True)
-class Alike(Checked):
+class AlikeSpec(Checked):
     """How alike models of one original are: a matrix of each measure of `similarity.SIMILARITIES`.
 
     Predictions are compared on ``split``, features on the first ``rows`` of its images. ``measures`` names registered
     ones; empty are the package's own.
     """
 
-    models: tuple[Unlearned | Retrained | Original, ...]
-    origin: Original
+    kind_name: ClassVar[str] = "Alike"
+    models: tuple[UnlearnedSpec | RetrainedSpec | OriginalSpec, ...]
+    origin: OriginalSpec
     forget: float
     split: str = "test"
     rows: int = 1000
@@ -311,33 +321,35 @@ class Alike(Checked):
             raise BadInput(f"models are compared two at least at a time, got {len(self.models)}.")
 
     @property
-    def traces(self) -> tuple[TraceOf, ...]:
+    def traces(self) -> tuple[TraceSpec, ...]:
         """The models' traces."""
-        return tuple(TraceOf(model, self.forget) for model in self.models)
+        return tuple(TraceSpec(model, self.forget) for model in self.models)
 
 
 @dataclass(frozen=True)
-class CueUse(Checked):
+class CueUseSpec(Checked):
     """How far models along a path follow a planted cue: `cue_use.cue_use` of its traces on all of `cues.SETS`."""
 
-    model: Path
+    kind_name: ClassVar[str] = "CueUse"
+    model: CurveSpec
     forget: float
     points: int = 11
 
     @property
-    def traces(self) -> dict[str, TraceOf]:
+    def traces(self) -> dict[str, TraceSpec]:
         """The path's trace on each counterfactual set."""
-        return {name: TraceOf(self.model, self.forget, self.points, shown=name) for name in SETS}
+        return {name: TraceSpec(self.model, self.forget, self.points, shown=name) for name in SETS}
 
 
 @dataclass(frozen=True)
-class PlaneOf(Checked):
+class PlaneSpec(Checked):
     """Losses and accuracies on the plane through three models, see `planes.plane`.
 
     A fitted path with one control point stands for that control point: the plane of a quadratic curve and its ends.
     """
 
-    models: tuple[Unlearned | Retrained | Original | Path, ...]
+    kind_name: ClassVar[str] = "PlaneOf"
+    models: tuple[UnlearnedSpec | RetrainedSpec | OriginalSpec | CurveSpec, ...]
     forget: float
     resolution: int = 15
     rows: int = 500
@@ -346,13 +358,20 @@ class PlaneOf(Checked):
         super().__post_init__()
         if len(self.models) != 3:
             raise BadInput(f"a plane goes through three models, got {len(self.models)}.")
-        if any(isinstance(one, Path) and one.control_points != 1 for one in self.models):
+        if any(isinstance(one, CurveSpec) and one.control_points != 1 for one in self.models):
             raise BadInput("a path in a plane stands for its control point: it needs exactly one.")
 
 
-ARRAYS = (TraceOf, Profile, MetricOf, Alike, CueUse, PlaneOf)  # their results are arrays (npz), the others' weights
-TRACED = (Alike, CueUse)  # read traces that their fields imply but do not hold
+# Their results are arrays (npz), the others' weights.
+ARRAYS = (TraceSpec, ProfileSpec, MetricSpec, AlikeSpec, CueUseSpec, PlaneSpec)
+TRACED = (AlikeSpec, CueUseSpec)  # read traces that their fields imply but do not hold
 Spec = Any
+
+
+# By the name that keys and provenance carry.
+KINDS = {
+    kind.kind_name: kind for kind in (OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec, *ARRAYS)
+}
 
 
 def plain(value: Any) -> Any:
@@ -361,8 +380,13 @@ def plain(value: Any) -> Any:
 
 
 def kind_of(spec: Spec) -> str:
-    """The kind's name: Original, Retrained, Unlearned, Path, TraceOf, Profile, ..."""
-    return type(spec).__name__
+    """The kind's name, in keys and provenance: Original, Retrained, Unlearned, Path, TraceOf, Profile, ..."""
+    return name_of(type(spec))
+
+
+def name_of(kind: type) -> str:
+    """The name that a class of specs or settings has in keys: its own, or the one that kept results carry."""
+    return getattr(kind, "kind_name", kind.__name__)
 
 
 @lru_cache(maxsize=200_000)
@@ -453,21 +477,21 @@ def _name(description: Mapping[str, Any]) -> str:
 
 def parents(spec: Spec) -> tuple[Spec, ...]:
     """The results that computing a spec reads."""
-    if isinstance(spec, Unlearned):
+    if isinstance(spec, UnlearnedSpec):
         return (spec.origin,)
-    if isinstance(spec, Path):
+    if isinstance(spec, CurveSpec):
         return (spec.start, spec.end)
-    if isinstance(spec, TraceOf):
+    if isinstance(spec, TraceSpec):
         return (spec.model,)
-    if isinstance(spec, Profile):
+    if isinstance(spec, ProfileSpec):
         return (spec.trace, spec.original, *spec.retrained, spec.random)
-    if isinstance(spec, MetricOf):
+    if isinstance(spec, MetricSpec):
         return (spec.trace, *spec.references)
-    if isinstance(spec, Alike):
+    if isinstance(spec, AlikeSpec):
         return (*spec.models, *spec.traces, spec.origin)
-    if isinstance(spec, CueUse):
+    if isinstance(spec, CueUseSpec):
         return tuple(spec.traces.values())
-    if isinstance(spec, PlaneOf):
+    if isinstance(spec, PlaneSpec):
         return spec.models
     return ()
 
@@ -479,4 +503,4 @@ def is_arrays(spec: Spec) -> bool:
 
 def is_line(spec: Spec) -> bool:
     """Whether a spec is a straight path, which is its two ends and never kept."""
-    return isinstance(spec, Path) and spec.kind == "linear"
+    return isinstance(spec, CurveSpec) and spec.kind == "linear"

@@ -28,11 +28,23 @@ from ..curves import Curve, line, weights_at
 from ..data.own import look_in
 from ..errors import BadInput
 from ..measures.planes import Plane
-from ..measures.profiles import ProfileOf
+from ..measures.profiles import Profile
 from ..traces import Trace
 from ..unlearning.endpoints import Endpoint, fingerprint
 from .forms import limit_of, misfit, misnamed, read_note, suffix_of
-from .specs import Path, PlaneOf, Profile, Spec, TraceOf, Unlearned, is_arrays, is_line, key, kind_of, plain
+from .specs import (
+    CurveSpec,
+    PlaneSpec,
+    ProfileSpec,
+    Spec,
+    TraceSpec,
+    UnlearnedSpec,
+    is_arrays,
+    is_line,
+    key,
+    kind_of,
+    plain,
+)
 
 SUFFIXES = (".npz", ".safetensors")
 LOCKS, ASIDE = ".locks", ".damaged"  # folder of lock files; ending of what was set aside
@@ -157,10 +169,10 @@ class Store:
         if wrong:
             self._set_aside(path, unreadable=seen)
             raise Damaged(f"{path.name} cannot be read ({wrong}): it is left out; compute it again.")
-        if isinstance(spec, Path):
+        if isinstance(spec, CurveSpec):
             ends = [weights_at(self.get(e)) for e in (spec.start, spec.end)]
             return Curve(spec.kind, (ends[0], *found, ends[1]))
-        if isinstance(spec, Unlearned):
+        if isinstance(spec, UnlearnedSpec):
             origin = weights_at(self.get(spec.origin))
             made = spec.method, spec.curriculum, spec.optimizer, spec.seed, spec.settings
             return Endpoint(found[0], origin, fingerprint(spec.data.task(spec.forget)), *made, self.seconds(spec))
@@ -291,7 +303,7 @@ def _parts(result: Any) -> Any:
     """What is written of a result: the networks of an endpoint or a curve, or arrays as they are."""
     if isinstance(result, Curve):
         return list(result.points[1:-1])
-    return result if isinstance(result, (Trace, Plane, ProfileOf, dict)) else [weights_at(result)]
+    return result if isinstance(result, (Trace, Plane, Profile, dict)) else [weights_at(result)]
 
 
 def _written(parts: Any) -> bytes:
@@ -308,12 +320,12 @@ def _written(parts: Any) -> bytes:
 def _read(spec: Spec, path: FilePath) -> Any:
     limit = limit_of(kind_of(spec), vars(spec))
     file = io.BytesIO(reading.read(path, limit))
-    if isinstance(spec, TraceOf):
+    if isinstance(spec, TraceSpec):
         return Trace.load(file, limit)
-    if isinstance(spec, PlaneOf):
+    if isinstance(spec, PlaneSpec):
         return Plane.load(file, limit)
-    if isinstance(spec, Profile):
-        return ProfileOf.load(file, limit)
+    if isinstance(spec, ProfileSpec):
+        return Profile.load(file, limit)
     return reading.load_arrays(file, limit) if is_arrays(spec) else weights_module.load(file)
 
 

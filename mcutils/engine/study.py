@@ -25,15 +25,15 @@ from .conditions import CONDITIONS
 from .runs import device, missing, run
 from .specs import (
     VERSIONS,
-    Data,
-    Original,
-    Path,
-    Profile,
-    Retrained,
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    ProfileSpec,
+    RetrainedSpec,
     Spec,
-    TraceOf,
-    Unlearned,
-    Untrained,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
     is_line,
     key,
     kind_of,
@@ -50,7 +50,7 @@ class Study:
 
     preset: Preset
     store: Store
-    data: Data
+    data: DataSpec
     used: dict[str, None] = field(default_factory=dict, compare=False, repr=False)
     own: Task | None = field(default=None, compare=False, repr=False)  # holds data of one's own, as `own.find` asks
 
@@ -74,17 +74,17 @@ class Study:
         """Name of the settings file."""
         return settings_name(self.preset.dataset, self.preset.model)
 
-    def original(self, seed: int = 0) -> Original:
+    def original(self, seed: int = 0) -> OriginalSpec:
         """The model before unlearning."""
-        return Original(self.data, self.preset.model, self.preset.width, seed, train_plan(self.settings))
+        return OriginalSpec(self.data, self.preset.model, self.preset.width, seed, train_plan(self.settings))
 
-    def retrained(self, seed: int, forget: float | None = None, init: int | None = None) -> Retrained:
+    def retrained(self, seed: int, forget: float | None = None, init: int | None = None) -> RetrainedSpec:
         """The model that never saw D_f (the preset's share of the pool, or ``forget``), from weights of its own.
 
         ``init`` gives it the initial weights of the original model of that seed.
         """
         p, lost = self.preset, self._lost(forget)
-        return Retrained(self.data, lost, p.model, p.width, seed, train_plan(self.settings), init)
+        return RetrainedSpec(self.data, lost, p.model, p.width, seed, train_plan(self.settings), init)
 
     def unlearned(
         self,
@@ -94,14 +94,14 @@ class Study:
         optimizer: str = "adamw",
         origin: Any = None,
         forget: float | None = None,
-    ) -> Unlearned:
+    ) -> UnlearnedSpec:
         """An endpoint with the tuned settings of its method, curriculum and optimiser."""
         choose("method", method, METHODS)
         choose("curriculum", curriculum, CURRICULA)
         choose("optimizer", optimizer, OPTIMIZERS)
         tuned = method_settings(self.settings, method, curriculum, optimizer)
         origin = self.original() if origin is None else origin
-        return Unlearned(origin, self._lost(forget), method, curriculum, optimizer, seed, tuned)
+        return UnlearnedSpec(origin, self._lost(forget), method, curriculum, optimizer, seed, tuned)
 
     def _lost(self, forget: float | None) -> float:
         return self.preset.forget if forget is None else share("forget", forget)
@@ -114,7 +114,7 @@ class Study:
         optimizer: Sequence[str] = ("adamw",),
         original: Sequence[int] = (0,),
         forget: Sequence[float | None] = (None,),
-    ) -> list[Unlearned]:
+    ) -> list[UnlearnedSpec]:
         """All endpoints of a product: every method x seed x curriculum x optimiser x original x share to forget.
 
         Methods and seeds default to the preset's; the last axis varies fastest.
@@ -136,7 +136,7 @@ class Study:
         curriculum: str = "superloss",
         optimizer: str = "sophia_g",
         original: int = 0,
-    ) -> tuple[Unlearned, Unlearned]:
+    ) -> tuple[UnlearnedSpec, UnlearnedSpec]:
         """The two endpoints of one of the paper's conditions, for one or two methods and two seeds.
 
         ``curriculum`` and ``optimizer`` are what its ends with a curriculum and of second order use.
@@ -168,38 +168,38 @@ class Study:
         control_points: int = 1,
         seed: int = 0,
         objective: str = "",
-    ) -> Path:
+    ) -> CurveSpec:
         """A curve between two models; control points are fitted with the objective of ``start``, or the one named."""
         for name, model in (("start", start), ("end", end)):
-            _spec(name, model, (Original, Retrained, Unlearned))
+            _spec(name, model, (OriginalSpec, RetrainedSpec, UnlearnedSpec))
         choose("curve", kind, CURVES)
         choose("recipe", recipe, RECIPES)
         whole("control_points", control_points, 1)
         seed_of(seed)
-        forget = start.forget if isinstance(start, Unlearned) else getattr(end, "forget", self.preset.forget)
+        forget = start.forget if isinstance(start, UnlearnedSpec) else getattr(end, "forget", self.preset.forget)
         if kind == "linear":
-            return Path(start, end, forget)
-        if not isinstance(start, Unlearned):
+            return CurveSpec(start, end, forget)
+        if not isinstance(start, UnlearnedSpec):
             raise BadInput("a curve is fitted with an unlearning objective: its start must be an unlearned model.")
         settings = None
         if objective != "":
             choose("objective", objective, METHODS)
             settings = method_settings(self.settings, objective, "none", start.optimizer)
         plan = curve_plan(self.settings, settings or start.settings)
-        return Path(start, end, forget, kind, control_points, recipe, seed, plan, objective, settings)
+        return CurveSpec(start, end, forget, kind, control_points, recipe, seed, plan, objective, settings)
 
-    def trace(self, model: Any, batchnorm: str | None = None, points: int | None = None) -> TraceOf:
+    def trace(self, model: Any, batchnorm: str | None = None, points: int | None = None) -> TraceSpec:
         """The trace of a model, or of a curve at the preset's number of points and its recipe's BatchNorm policy."""
-        _spec("model", model, (Original, Retrained, Untrained, Unlearned, Path))
+        _spec("model", model, (OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec))
         if batchnorm is not None:
             choose("BatchNorm policy", batchnorm, POLICIES)
         if points is not None:
             whole("points", points, 2)
         forget = getattr(model, "forget", self.preset.forget)
-        if not isinstance(model, Path):
-            return TraceOf(model, forget, 1, batchnorm or "retain")
+        if not isinstance(model, CurveSpec):
+            return TraceSpec(model, forget, 1, batchnorm or "retain")
         policy = batchnorm or (RECIPES[model.recipe].batchnorm if model.recipe else "retain")
-        return TraceOf(model, forget, points or self.preset.points, policy)
+        return TraceSpec(model, forget, points or self.preset.points, policy)
 
     def profile(
         self,
@@ -207,7 +207,7 @@ class Study:
         batchnorm: str | None = None,
         retrained: Sequence[int] | None = None,
         points: int | None = None,
-    ) -> Profile:
+    ) -> ProfileSpec:
         """The profile of a model or curve, against the original and the retrained models of the preset's seeds.
 
         The references forget as much as the model does.
@@ -216,8 +216,10 @@ class Study:
         seeds = self.seeds if retrained is None else listed("retrained", retrained)
         found = self.trace(model, batchnorm, points)
         references = (self.original(), *(self.retrained(s, found.forget) for s in seeds))
-        first, *others = (TraceOf(m, found.forget) for m in (*references, Untrained(self.data, p.model, p.width, 0)))
-        return Profile(found, first, tuple(others[:-1]), others[-1], p.bootstrap)
+        first, *others = (
+            TraceSpec(m, found.forget) for m in (*references, UntrainedSpec(self.data, p.model, p.width, 0))
+        )
+        return ProfileSpec(found, first, tuple(others[:-1]), others[-1], p.bootstrap)
 
     def run(self, specs: Iterable[Spec], **options: Any) -> list[Any]:
         """Compute what the store lacks and load the results, in order; options as in `runs.run`."""
@@ -316,7 +318,7 @@ def study(
     return Study(
         chosen,
         Store(store_folder(store), [] if fresh else [DATA / "store"]),
-        Data(chosen.dataset, chosen.train_size, chosen.test_size, checksum),
+        DataSpec(chosen.dataset, chosen.train_size, chosen.test_size, checksum),
         own=task,
     )
 

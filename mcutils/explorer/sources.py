@@ -22,7 +22,7 @@ from .. import reading
 from ..data import own as own_data
 from ..data.tasks import FINGERPRINTS, Task, load_task
 from ..engine.forms import limit_of, outdated
-from ..engine.specs import VERSIONS, Data, key, kind_of, plain
+from ..engine.specs import VERSIONS, DataSpec, key, kind_of, plain
 from ..engine.store import UNREADABLE, Store, fault
 from ..engine.study import Study
 from ..engine.upkeep import notes
@@ -32,7 +32,7 @@ from ..measures.connectivity import Connectivity, connectivity, forget_gap
 from ..measures.drawing import label
 from ..measures.metrics import METRICS, measure, probabilities
 from ..measures.planes import Plane
-from ..measures.profiles import ProfileOf
+from ..measures.profiles import Profile
 from ..settings import Preset, curve_plan, method_settings, preset, presets, settings_name
 from ..traces import SPLITS, Trace, check_same_examples
 
@@ -104,9 +104,9 @@ class Numbers:
 
     t: np.ndarray
     trace: Trace | None = None
-    profile: ProfileOf | None = None
+    profile: Profile | None = None
     references: Mapping[str, Trace] = field(default_factory=dict)
-    retrained: Sequence[Trace | ProfileOf] = ()
+    retrained: Sequence[Trace | Profile] = ()
     task: Callable[[], Task] | None = None
     why: str = ""
     given_gap: float | None = None
@@ -141,7 +141,7 @@ class Numbers:
         for one in self.retrained:
             if isinstance(one, Trace) and not Numbers(one.t, one, references=self.references).lacking(name):
                 found.append(measure(one, name, references=self.references)[name][0])
-            elif isinstance(one, ProfileOf) and f"metric/{name}" in one.arrays:
+            elif isinstance(one, Profile) and f"metric/{name}" in one.arrays:
                 found.append(one.metric(name)[0])
         self._levels[name] = np.asarray(found, dtype=np.float64)
         return self._levels[name]
@@ -342,7 +342,7 @@ def _folder(given: Any) -> Path:
 
 def _by_name(given: Any) -> dict[str, Any]:
     """A trace, a profile, or a list or dictionary of them, by names of one's own or of ours."""
-    if isinstance(given, (Trace, ProfileOf)):
+    if isinstance(given, (Trace, Profile)):
         given = {given.meta.get("kind", "path") if isinstance(given, Trace) else "path": given}
     elif isinstance(given, (list, tuple)):
         given = {f"path {k}": one for k, one in enumerate(given, 1)}
@@ -364,23 +364,23 @@ def _what(one: Any) -> str:
 
 
 def _given(name: str, one: Any, more: Mapping[str, Any]) -> Source:
-    if not isinstance(one, (Trace, ProfileOf)):
+    if not isinstance(one, (Trace, Profile)):
         raise BadInput(f"{name} is neither a trace nor a profile, but {type(one).__name__}.")
     check_path(name, one)
-    if isinstance(one, ProfileOf):
+    if isinstance(one, Profile):
         why = "only a profile was given, which holds no predictions: give the trace"
         return Source(name, name, {"path": name}, lambda: Numbers(one.t, None, one, why=why), False)
     return Source(name, name, {"path": name}, lambda: Numbers(one.t, one, **more))
 
 
-def check_path(name: str, one: Trace | ProfileOf) -> None:
+def check_path(name: str, one: Trace | Profile) -> None:
     """Raise `BadInput` unless a trace or profile is of a path from t = 0 to t = 1."""
     t = np.asarray(one.t)
     if t.ndim != 1 or len(t) < 2:
         raise BadInput(f"{name} holds one model and no path: there is nothing to walk along.")
     if t.dtype.kind not in "fiu" or t[0] != 0 or t[-1] != 1 or not (np.diff(t) > 0).all():
         raise BadInput(f"{name} does not run from t = 0 to t = 1 in increasing steps.")
-    if isinstance(one, ProfileOf):
+    if isinstance(one, Profile):
         for array, values in one.arrays.items():
             if array.startswith("metric/") and np.shape(values) != t.shape:
                 raise BadInput(f"{name} has {array} of shape {np.shape(values)}, expected {t.shape}.")
@@ -650,7 +650,7 @@ def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
     """Numbers of a stored path: its profile and trace, as far as kept, and its references."""
     trace, spec = _trace(note), note["spec"]
     data, kept = _data(trace), shelf.traces.get(_text(trace))
-    task = lambda: Data(**{f.name: data[f.name] for f in fields(Data) if f.name in data}).task(trace["forget"])  # noqa: E731
+    task = lambda: DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])  # noqa: E731
     if kept is not None:
         name, kept = kept["key"], _load(kept, Trace.load)
         check_path(name, kept)
@@ -658,12 +658,12 @@ def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
         traces = {role: [_load(one, Trace.load) for one in many] for role, many in _references(trace, shelf).items()}
         references = {role: many[0] for role, many in traces.items() if many}
         return Numbers(kept.t, kept, references=references, retrained=traces["retrained"], task=task)
-    profile = _load(note, ProfileOf.load)
+    profile = _load(note, Profile.load)
     check_path(note["key"], profile)
     levels = []
     for one in map(_text, spec["retrained"]):
         if one in shelf.singles:
-            levels.append(_load(shelf.singles[one], ProfileOf.load))
+            levels.append(_load(shelf.singles[one], Profile.load))
         elif one in shelf.traces:
             levels.append(_load(shelf.traces[one], Trace.load))
     why = "" if kept else f"no trace of this path is stored; {MAKE_TRACE} makes it, python -m mcutils run it all"

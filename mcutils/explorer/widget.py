@@ -25,7 +25,7 @@ from ..engine.study import Study, store_folder
 from ..errors import BadInput, flag, path_of, shown
 from ..files import BUILD, ROOT, write_file
 from ..measures.drawing import encoded, label
-from ..measures.profiles import ProfileOf
+from ..measures.profiles import Profile
 from ..settings import preset
 from ..traces import SPLITS, Trace
 from .figure import view_figure
@@ -118,7 +118,7 @@ def code_of(given: Any) -> str:
         given = given.folder
     if isinstance(given, (str, Path)):
         return repr(str(given))
-    return "trace" if isinstance(given, (Trace, ProfileOf)) else "paths"
+    return "trace" if isinstance(given, (Trace, Profile)) else "paths"
 
 
 def _safely(function: Callable) -> Callable:

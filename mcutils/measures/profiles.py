@@ -19,7 +19,7 @@ from .metrics import METRICS, REFERENCES, correct, measure
 
 
 @dataclass(frozen=True)
-class ProfileOf:
+class Profile:
     """A computed `Profile`: ``arrays`` by name, with readers for what figures use.
 
     ``metric(name)`` (T,) of any metric; for a curve also ``connectivity`` with curves, bands, measures, replicates.
@@ -36,9 +36,9 @@ class ProfileOf:
             np.savez_compressed(file, **_packed(self.arrays))
 
     @staticmethod
-    def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> ProfileOf:
+    def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Profile:
         """Read a profile written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
-        return ProfileOf(_unpacked(load_arrays(path, limit)))
+        return Profile(_unpacked(load_arrays(path, limit)))
 
     @property
     def t(self) -> np.ndarray:
@@ -130,9 +130,7 @@ def _unpacked(packed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {str(name): values for group, stacked in pairs for name, values in zip(group, stacked, strict=True)}
 
 
-def profile(
-    found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200
-) -> ProfileOf:
+def profile(found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200) -> Profile:
     """Measure a trace against the original, the retrained models and an untrained one; no network is touched.
 
     The gap G is the mean over the retrained models; divergences are to the first of them.
@@ -153,4 +151,4 @@ def profile(
         arrays |= {f"band/{name}": values.astype(np.float32) for name, values in one.bands.items()}
         arrays |= {f"measure/{name}": np.float64(value) for name, value in one.measures.items()}
         arrays |= {f"replicates/{n}": one.replicates[n].astype(np.float32) for n in SUMMARY if n in one.replicates}
-    return ProfileOf(arrays)
+    return Profile(arrays)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..engine.specs import Original, is_line, key
+from ..engine.specs import OriginalSpec, is_line, key
 from ..engine.study import Study
 from .quickstart import shipped
 from .registry import EXPERIMENTS
@@ -23,7 +23,7 @@ def archives(study: Study) -> dict[str, list[str]]:
             if key(spec) not in seen and not is_line(spec):
                 seen.add(key(spec))
                 first = original_of(spec)
-                seed = (first if isinstance(first, Original) else study.original()).seed
+                seed = (first if isinstance(first, OriginalSpec) else study.original()).seed
                 found.setdefault(f"{name}-original{seed}", []).append(key(spec))
     return found
 

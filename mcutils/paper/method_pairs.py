@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data.cues import REPLACED
 from ..engine.conditions import CONDITIONS
-from ..engine.specs import Alike, CueUse, Spec
+from ..engine.specs import AlikeSpec, CueUseSpec, Spec
 from ..engine.study import Study
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import (
@@ -84,14 +84,14 @@ def methods(study: Study) -> list[Route]:
     return routes + [replace(r, variant="full") for r in full] + controls(study)
 
 
-def alike(study: Study) -> Alike:
+def alike(study: Study) -> AlikeSpec:
     """Similarity of all methods' endpoints, a second seed of the first, a retrained and the original model."""
     names, (first, second) = study.preset.methods, study.seeds[:2]
     models = [study.unlearned(name, first) for name in names] + [study.unlearned(names[0], second)]
-    return Alike((*models, study.retrained(first), study.original()), study.original(), study.preset.forget)
+    return AlikeSpec((*models, study.retrained(first), study.original()), study.original(), study.preset.forget)
 
 
-def cued(study: Study, share: float | None = None) -> dict[tuple[str, str], CueUse]:
+def cued(study: Study, share: float | None = None) -> dict[tuple[str, str], CueUseSpec]:
     """Cue use along the lines original - unlearned and unlearned - retrained, on data whose D_f carries a cue.
 
     ``share`` of the pool carries it, the first to be forgotten first; None is all of D_f.
@@ -103,7 +103,7 @@ def cued(study: Study, share: float | None = None) -> dict[tuple[str, str], CueU
     for name in study.preset.methods:
         end = bench.unlearned(name, seed)
         for part, path in (("forgetting", (original, end)), ("retraining", (end, retrained))):
-            found[name, part] = CueUse(bench.path(*path), forget, coarse(study))
+            found[name, part] = CueUseSpec(bench.path(*path), forget, coarse(study))
     return found
 
 

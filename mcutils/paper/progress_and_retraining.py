@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.specs import PlaneOf, Spec
+from ..engine.specs import PlaneSpec, Spec
 from ..engine.study import Study
 from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
@@ -74,12 +74,12 @@ def progress(study: Study) -> list[Route]:
     return routes
 
 
-def planes(study: Study, count: int = 3) -> dict[str, PlaneOf]:
+def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:
     """Planes through original, unlearned and retrained (same initial weights), for the first few methods."""
     seed, size = study.seeds[0], 15 if study.preset.points > COARSE else 5
     retrained = study.retrained(seed, init=0)
     return {
-        name: PlaneOf((study.original(), study.unlearned(name, seed), retrained), study.preset.forget, size)
+        name: PlaneSpec((study.original(), study.unlearned(name, seed), retrained), study.preset.forget, size)
         for name in study.preset.methods[2 : 2 + count] or study.preset.methods[:count]
     }
 

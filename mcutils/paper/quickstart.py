@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.tasks import Task
-from ..engine.specs import PlaneOf, Spec, parents
+from ..engine.specs import PlaneSpec, Spec, parents
 from ..engine.study import Study
 from ..measures.along import excess
 from ..measures.drawing import (
@@ -56,7 +56,7 @@ def explorer(study: Study) -> list[Spec]:
     """The quickstart's line and curve, and the plane that holds both: through the ends and the control point."""
     *_, line, curve = quickstart(study)
     path, size = curve.trace.model, 21 if study.preset.points > COARSE else 5
-    return [line, curve, PlaneOf((path.start, path, path.end), study.preset.forget, size)]
+    return [line, curve, PlaneSpec((path.start, path, path.end), study.preset.forget, size)]
 
 
 def shipped(study: Study) -> list[Spec]:

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..engine.specs import Unlearned
+from ..engine.specs import UnlearnedSpec
 from ..engine.study import Study, study
 from ..errors import BadInput, choose
 from ..files import DATA
@@ -136,7 +136,7 @@ def rows_for(bench: Study, jobs: list[tuple[str, str, str, MethodSettings, int]]
     """Run endpoints and read their accuracies on forget, validation and retain data; test data are not looked at."""
     from ..measures.metrics import accuracy
 
-    ends = [Unlearned(bench.original(), bench.preset.forget, m, c, o, seed, s) for m, c, o, s, seed in jobs]
+    ends = [UnlearnedSpec(bench.original(), bench.preset.forget, m, c, o, seed, s) for m, c, o, s, seed in jobs]
     models = [bench.original(), bench.retrained(SEEDS[0]), *ends]
     traces = bench.run([bench.trace(model) for model in models])
     points = [{s: round(float(accuracy(t, s)[0]), 6) for s in ("forget", "valid", "retain")} for t in traces]

@@ -16,7 +16,7 @@ from ..engine.conditions import CONDITIONS
 from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import Interval, mean_interval
-from ..measures.profiles import ProfileOf
+from ..measures.profiles import Profile
 from .claims import CLAIMS, Verdict
 from .judging import controls_hold, nodes_of, units_of, worst
 from .walks import Walk
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MEASURES = ("barrier", "deficit", "eps")
 
 
-def models_table(profiles: Mapping[str, ProfileOf]) -> pd.DataFrame:
+def models_table(profiles: Mapping[str, Profile]) -> pd.DataFrame:
     """Accuracy in % on the four splits and forget loss in nats, one row per named model."""
     import pandas as pd
 

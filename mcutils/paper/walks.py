@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ..engine.specs import Path, Profile, Spec
+from ..engine.specs import CurveSpec, ProfileSpec, Spec
 from ..engine.study import Study
 from ..errors import BadInput, choose
 from ..measures.along import mcu
-from ..measures.profiles import ProfileOf
+from ..measures.profiles import Profile
 from ..settings import Plan
 
 TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
@@ -29,7 +29,7 @@ class Route:
     that G is taken from (None: the preset's).
     """
 
-    path: Path
+    path: CurveSpec
     method: str
     kind: str
     start: int
@@ -43,7 +43,7 @@ class Route:
     batchnorm: str = ""
     retrained: tuple[int, ...] | None = None
 
-    def profile(self, study: Study) -> Profile:
+    def profile(self, study: Study) -> ProfileSpec:
         """The spec of what figures need of it."""
         return study.profile(self.path, self.batchnorm or None, self.retrained, self.points or None)
 
@@ -56,7 +56,7 @@ class Walk:
     kind: str
     start: int
     end: int
-    profile: ProfileOf
+    profile: Profile
     role: str = "method"
     original: int = 0
     condition: str = "random"

@@ -15,7 +15,18 @@ from mcutils.cli.main import main
 from mcutils.data.tasks import DATASETS
 from mcutils.engine import planning, specs
 from mcutils.engine.runs import missing, run
-from mcutils.engine.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key, plain
+from mcutils.engine.specs import (
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    ProfileSpec,
+    RetrainedSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
+    key,
+    plain,
+)
 from mcutils.engine.store import Store
 from mcutils.engine.study import study
 from mcutils.engine.upkeep import notes, results
@@ -24,13 +35,16 @@ from mcutils.paper.registry import EXPERIMENTS
 from mcutils.settings import MethodSettings, Plan, _say_untuned
 
 ROOT = FilePath(__file__).resolve().parents[2]
-DATA, STEPS = Data("digits", 240, 60), Plan(steps=2, batch_size=16, forget_batch_size=16)
+DATA, STEPS = DataSpec("digits", 240, 60), Plan(steps=2, batch_size=16, forget_batch_size=16)
 TRAIN = Plan(lr=1e-2, steps=60, batch_size=32)
-ORIGINAL, RETRAINED = Original(DATA, "convnet", 2, 0, TRAIN), Retrained(DATA, 0.1, "convnet", 2, 42, TRAIN)
-ENDS = [Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", seed, MethodSettings(STEPS)) for seed in (42, 87)]
-BEND = Path(*ENDS, 0.1, "bezier", 1, "corrected", 0, STEPS)
-SINGLE = [TraceOf(model, 0.1) for model in (ORIGINAL, RETRAINED, Untrained(DATA, "convnet", 2, 0))]
-WANTED = [Profile(TraceOf(path, 0.1, 3), SINGLE[0], (SINGLE[1],), SINGLE[2], 5) for path in (BEND, Path(*ENDS, 0.1))]
+ORIGINAL, RETRAINED = OriginalSpec(DATA, "convnet", 2, 0, TRAIN), RetrainedSpec(DATA, 0.1, "convnet", 2, 42, TRAIN)
+ENDS = [UnlearnedSpec(ORIGINAL, 0.1, "npo", "none", "adamw", seed, MethodSettings(STEPS)) for seed in (42, 87)]
+BEND = CurveSpec(*ENDS, 0.1, "bezier", 1, "corrected", 0, STEPS)
+SINGLE = [TraceSpec(model, 0.1) for model in (ORIGINAL, RETRAINED, UntrainedSpec(DATA, "convnet", 2, 0))]
+WANTED = [
+    ProfileSpec(TraceSpec(path, 0.1, 3), SINGLE[0], (SINGLE[1],), SINGLE[2], 5)
+    for path in (BEND, CurveSpec(*ENDS, 0.1))
+]
 EVERY = missing(WANTED, Store("none"))
 
 
@@ -440,8 +454,8 @@ def test_run_uses_what_is_shipped_unless_it_is_to_start_afresh(ask, small, full,
 
 def test_a_failed_result_is_named_and_the_exit_code_is_1(ask, full, monkeypatch, tmp_path):
     plan = replace(STEPS, lr=1e30, steps=6)
-    lost = Unlearned(ORIGINAL, 0.1, "gradient_ascent", "none", "adamw", 42, MethodSettings(plan))
-    monkeypatch.setitem(EXPERIMENTS, "00_quickstart", lambda bench: [TraceOf(lost, 0.1), *WANTED])
+    lost = UnlearnedSpec(ORIGINAL, 0.1, "gradient_ascent", "none", "adamw", 42, MethodSettings(plan))
+    monkeypatch.setitem(EXPERIMENTS, "00_quickstart", lambda bench: [TraceSpec(lost, 0.1), *WANTED])
     copy(full, tmp_path / "mine")
     code, out, err = ask("run", "00", "--preset", "smoke", "--store", "mine", "--engine", "serial")
     assert (code, out) == (1, "2 reused, 0 computed, 1 failed, 1 skipped\n")

@@ -17,7 +17,7 @@ from mcutils.data import own as own_data
 from mcutils.data.own import ALIVE, checksum_of, find, forgetting, keep, look_in, task
 from mcutils.data.tasks import Task, content_hash, fingerprint, load_task
 from mcutils.engine import specs
-from mcutils.engine.specs import Data, Original, Path, TraceOf, Unlearned, key, key_of, plain
+from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, TraceSpec, UnlearnedSpec, key, key_of, plain
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.settings import MethodSettings, Plan
@@ -331,8 +331,8 @@ def specs_of(study):
     """An endpoint and the trace of a line from it to another, made in a few steps, on the study's data."""
     plan, forget = Plan(steps=3, batch_size=16, forget_batch_size=8), study.preset.forget
     original = replace(study.original(), plan=plan, width=2)
-    start, end = (Unlearned(original, forget, "npo", "none", "adamw", s, MethodSettings(plan)) for s in (1, 2))
-    return start, TraceOf(Path(start, end, forget), forget, 3)
+    start, end = (UnlearnedSpec(original, forget, "npo", "none", "adamw", s, MethodSettings(plan)) for s in (1, 2))
+    return start, TraceSpec(CurveSpec(start, end, forget), forget, 3)
 
 
 @pytest.mark.parametrize(("forget", "engine"), [(0.2, "serial"), ([5, 3, 50, 61], "local")])
@@ -363,14 +363,14 @@ def test_keys_cover_own_data_and_their_absence_is_a_sentence(tmp_path):
     one, other = (task(x, Y, name="mine") for x in (PIXELS / 1.0, PIXELS / 2.0))
     keys = {key(mc.study("smoke", str(tmp_path), task=made).original()) for made in (one, other)}
     assert len(keys) == 2
-    absent = Data("mine", checksum="0" * 64)
-    assert key_of(plain(Original(absent, "convnet", 2, 0, Plan()))).startswith("original-")
+    absent = DataSpec("mine", checksum="0" * 64)
+    assert key_of(plain(OriginalSpec(absent, "convnet", 2, 0, Plan()))).startswith("original-")
     with pytest.raises(BadInput, match="the data 'mine' with checksum '000000000000' are not at hand"):
         absent.task(0.1)
     with pytest.raises(BadInput, match="is data of your own, taken whole"):
-        Data("mine", train_size=5, checksum="0" * 64)
+        DataSpec("mine", train_size=5, checksum="0" * 64)
     with pytest.raises(BadInput, match="unknown data set 'mine'"):
-        Data("mine", checksum="0" * 63)
+        DataSpec("mine", checksum="0" * 63)
 
 
 def test_curves_connectivity_and_pictures_of_own_data():

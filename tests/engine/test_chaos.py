@@ -22,10 +22,20 @@ from safetensors.numpy import load_file
 
 from mcutils.engine.forms import suffix_of
 from mcutils.engine.runs import missing, run
-from mcutils.engine.specs import Data, Original, Path, Profile, Retrained, TraceOf, Unlearned, Untrained, key
+from mcutils.engine.specs import (
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    ProfileSpec,
+    RetrainedSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
+    key,
+)
 from mcutils.engine.store import UNREADABLE, Store, fault
 from mcutils.engine.upkeep import results, verify
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.settings import MethodSettings, Plan
 
 ROOT = FilePath(__file__).resolve().parents[2]
@@ -55,37 +65,37 @@ def environment(monkeypatch):
 
 def references(data, width, plan):
     """An original model, and the single traces that profiles are measured against."""
-    original = Original(data, "convnet", width, 0, plan)
-    models = (original, Retrained(data, 0.1, "convnet", width, 42, plan), Untrained(data, "convnet", width, 0))
-    first, second, third = (TraceOf(model, 0.1) for model in models)
+    original = OriginalSpec(data, "convnet", width, 0, plan)
+    models = (original, RetrainedSpec(data, 0.1, "convnet", width, 42, plan), UntrainedSpec(data, "convnet", width, 0))
+    first, second, third = (TraceSpec(model, 0.1) for model in models)
     return original, (first, (second,), third)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """A small study, the specs that it asks for, and a store in which this process computed it. Read only."""
-    data, steps = Data("digits", 240, 60), Plan(lr=1e-3, steps=60, batch_size=64, forget_batch_size=32)
+    data, steps = DataSpec("digits", 240, 60), Plan(lr=1e-3, steps=60, batch_size=64, forget_batch_size=32)
     original, against = references(data, 4, Plan(lr=1e-2, steps=120, batch_size=64))
     ends = [
-        Unlearned(original, 0.1, method, "none", "adamw", seed, MethodSettings(steps))
+        UnlearnedSpec(original, 0.1, method, "none", "adamw", seed, MethodSettings(steps))
         for method in ("npo", "random_labels")
         for seed in (42, 87)
     ]
-    paths = [Path(start, end, 0.1) for start, end in zip(ends[::2], ends[1::2], strict=True)]
+    paths = [CurveSpec(start, end, 0.1) for start, end in zip(ends[::2], ends[1::2], strict=True)]
     paths += [replace(p, kind="bezier", control_points=1, recipe="corrected", plan=steps) for p in paths]
-    traces = [TraceOf(end, 0.1) for end in ends] + [TraceOf(path, 0.1, 5) for path in paths]
-    return computed_here([Profile(trace, *against, 20) for trace in traces], tmp_path_factory)
+    traces = [TraceSpec(end, 0.1) for end in ends] + [TraceSpec(path, 0.1, 5) for path in paths]
+    return computed_here([ProfileSpec(trace, *against, 20) for trace in traces], tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """As `undisturbed`, but 120 results of a moment each."""
-    data, plan = Data("digits", 240, 60), Plan(steps=1, batch_size=16, forget_batch_size=16)
+    data, plan = DataSpec("digits", 240, 60), Plan(steps=1, batch_size=16, forget_batch_size=16)
     original, against = references(data, 2, plan)
-    ends = [Unlearned(original, 0.1, "npo", "none", "adamw", s, MethodSettings(plan)) for s in range(38)]
-    bends = [Path(ends[0], e, 0.1, "bezier", 1, "corrected", 0, plan) for e in ends[1:3]]
-    traces = [TraceOf(end, 0.1) for end in ends] + [TraceOf(bend, 0.1, 3) for bend in bends]
-    return computed_here([Profile(trace, *against, 2) for trace in traces[6:]], tmp_path_factory, traces)
+    ends = [UnlearnedSpec(original, 0.1, "npo", "none", "adamw", s, MethodSettings(plan)) for s in range(38)]
+    bends = [CurveSpec(ends[0], e, 0.1, "bezier", 1, "corrected", 0, plan) for e in ends[1:3]]
+    traces = [TraceSpec(end, 0.1) for end in ends] + [TraceSpec(bend, 0.1, 3) for bend in bends]
+    return computed_here([ProfileSpec(trace, *against, 2) for trace in traces[6:]], tmp_path_factory, traces)
 
 
 def computed_here(wanted, tmp_path_factory, more=()):
@@ -122,7 +132,7 @@ def arrays(path):
     if path.suffix == ".safetensors":
         found = load_file(path)
     elif path.stem.startswith("profile-"):
-        found = {name: value for name, value in ProfileOf.load(path).arrays.items() if name != "seconds"}
+        found = {name: value for name, value in Profile.load(path).arrays.items() if name != "seconds"}
     else:
         with np.load(path, allow_pickle=False) as file:
             found = dict(file)
@@ -136,7 +146,7 @@ def check_same(folder, every, reference):
     for spec in every:
         first, second = file_of(folder, spec), file_of(reference, spec)
         assert arrays(first) == arrays(second), key(spec)
-        if isinstance(spec, TraceOf):
+        if isinstance(spec, TraceSpec):
             assert first.read_bytes() == second.read_bytes()
 
 
@@ -445,8 +455,11 @@ def forge(path):
 def test_pickles_with_a_forged_checksum_are_made_again_and_never_opened(many, tmp_path, capsys):
     every, reference = many
     folder, mark = copied(reference, tmp_path / "store"), tmp_path / "unpickled"
-    bombs = [next(s for s in every if isinstance(s, kind)) for kind in (Original, Unlearned, Path, TraceOf, Profile)]
-    bombs.append(next(s for s in every if isinstance(s, TraceOf) and s not in bombs))
+    bombs = [
+        next(s for s in every if isinstance(s, kind))
+        for kind in (OriginalSpec, UnlearnedSpec, CurveSpec, TraceSpec, ProfileSpec)
+    ]
+    bombs.append(next(s for s in every if isinstance(s, TraceSpec) and s not in bombs))
     for spec in bombs:
         path = file_of(folder, spec)
         path.write_bytes(pickle.dumps(Bomb(mark)))

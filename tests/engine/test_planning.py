@@ -30,14 +30,14 @@ from mcutils.engine.planning import (
 )
 from mcutils.engine.runs import missing, run
 from mcutils.engine.specs import (
-    Data,
-    Original,
-    Path,
-    Profile,
-    Retrained,
-    TraceOf,
-    Unlearned,
-    Untrained,
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    ProfileSpec,
+    RetrainedSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
     key,
     key_of,
     kind_of,
@@ -50,17 +50,17 @@ from mcutils.errors import BadInput
 from mcutils.settings import MethodSettings, Plan
 
 ROOT = FilePath(__file__).resolve().parents[2]
-DATA = Data("digits", 240, 60)
+DATA = DataSpec("digits", 240, 60)
 TRAIN, STEPS = Plan(steps=5, batch_size=64), Plan(steps=3, batch_size=32, forget_batch_size=16)
-ORIGINAL = Original(DATA, "convnet", 4, 0, TRAIN)
-START = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, MethodSettings(STEPS))
+ORIGINAL = OriginalSpec(DATA, "convnet", 4, 0, TRAIN)
+START = UnlearnedSpec(ORIGINAL, 0.1, "npo", "none", "adamw", 42, MethodSettings(STEPS))
 END = replace(START, method="scrub", optimizer="soul", seed=87)
-LINE, BEND = Path(START, END, 0.1), Path(START, END, 0.1, "bezier", 2, "corrected", 0, STEPS)
-RANDOM = Untrained(DATA, "convnet", 4, 0)
-RETRAINED = Retrained(DATA, 0.1, "convnet", 4, 42, TRAIN)
-SINGLE = [TraceOf(model, 0.1) for model in (ORIGINAL, RETRAINED, RANDOM)]
-TRACE = TraceOf(BEND, 0.1, 3)
-PROFILES = [Profile(t, SINGLE[0], (SINGLE[1],), SINGLE[2], 10) for t in (TRACE, TraceOf(LINE, 0.1, 3), *SINGLE)]
+LINE, BEND = CurveSpec(START, END, 0.1), CurveSpec(START, END, 0.1, "bezier", 2, "corrected", 0, STEPS)
+RANDOM = UntrainedSpec(DATA, "convnet", 4, 0)
+RETRAINED = RetrainedSpec(DATA, 0.1, "convnet", 4, 42, TRAIN)
+SINGLE = [TraceSpec(model, 0.1) for model in (ORIGINAL, RETRAINED, RANDOM)]
+TRACE = TraceSpec(BEND, 0.1, 3)
+PROFILES = [ProfileSpec(t, SINGLE[0], (SINGLE[1],), SINGLE[2], 10) for t in (TRACE, TraceSpec(LINE, 0.1, 3), *SINGLE)]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_the_table_of_shapes_is_that_of_the_data():
 def test_examples_of_a_trace_are_as_many_as_a_task_has(dataset, train, test, forget):
     task = load_task(dataset, forget, train_size=train or None, test_size=test or None)
     count = sum(len(rows) for rows in task.evaluation.values())
-    assert abs(evaluated(plain(Data(dataset, train, test)), forget) - count) <= 1
+    assert abs(evaluated(plain(DataSpec(dataset, train, test)), forget) - count) <= 1
 
 
 def test_own_data_are_planned_by_their_own_shape_classes_and_rows(tmp_path):
@@ -211,7 +211,7 @@ def test_the_work_of_each_kind_is_that_counted_by_hand():
 @pytest.mark.parametrize("spec", [ORIGINAL, RETRAINED, START, BEND], ids=kind_of)
 def test_work_grows_with_steps(spec):
     def with_steps(n):
-        if isinstance(spec, Unlearned):
+        if isinstance(spec, UnlearnedSpec):
             return replace(spec, settings=replace(spec.settings, plan=replace(STEPS, steps=n)))
         return replace(spec, plan=replace(spec.plan, steps=n))
 
@@ -228,8 +228,8 @@ def test_sizes_are_those_counted_by_hand():
 
 def test_sizes_are_roughly_those_of_files(tmp_path):
     """Of a network and a trace large enough that headers do not matter."""
-    big = replace(ORIGINAL, data=Data("digits"), width=16, plan=replace(TRAIN, steps=1))
-    trace = TraceOf(big, 0.1)
+    big = replace(ORIGINAL, data=DataSpec("digits"), width=16, plan=replace(TRAIN, steps=1))
+    trace = TraceSpec(big, 0.1)
     store = Store(tmp_path)
     run([trace], store, engine="serial", load=False)
     found = {path.name.split("-")[0]: path.stat().st_size for path in results(tmp_path)}

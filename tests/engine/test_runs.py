@@ -22,17 +22,17 @@ from mcutils.engine import cluster as engines
 from mcutils.engine import runs as module
 from mcutils.engine.runs import RunFailed, describe, ensure, missing, needed, run
 from mcutils.engine.specs import (
-    Alike,
-    CueUse,
-    Data,
-    Original,
-    Path,
-    PlaneOf,
-    Profile,
-    Retrained,
-    TraceOf,
-    Unlearned,
-    Untrained,
+    AlikeSpec,
+    CueUseSpec,
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    PlaneSpec,
+    ProfileSpec,
+    RetrainedSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
     is_line,
     key,
     kind_of,
@@ -42,7 +42,7 @@ from mcutils.engine.store import ASIDE, LOCKS, Damaged, Store, Unwritable
 from mcutils.errors import BadInput
 from mcutils.measures.cue_use import cue_use
 from mcutils.measures.planes import basis, plane, project
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.measures.similarity import SIMILARITIES, features
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import trace
@@ -61,7 +61,7 @@ class Awkward(Exception):
 
 
 @dataclass(frozen=True)
-class Broken(Data):
+class Broken(DataSpec):
     """Data that raise when they are used."""
 
     def task(self, forget):
@@ -69,7 +69,7 @@ class Broken(Data):
 
 
 @dataclass(frozen=True)
-class Deadly(Data):
+class Deadly(DataSpec):
     """Data that end the process that uses them."""
 
     def task(self, forget):
@@ -87,14 +87,14 @@ def environment(monkeypatch):
 @pytest.fixture(scope="module")
 def specs():
     """A small study by name: two endpoints of NPO, a line and a curve between them, and their profiles."""
-    data = Data("digits", 240, 60)
-    original = Original(data, "convnet", 4, 0, TRAIN)
-    retrained = Retrained(data, 0.1, "convnet", 4, 42, TRAIN)
-    start = Unlearned(original, 0.1, "npo", "none", "adamw", 42, MethodSettings(STEPS))
+    data = DataSpec("digits", 240, 60)
+    original = OriginalSpec(data, "convnet", 4, 0, TRAIN)
+    retrained = RetrainedSpec(data, 0.1, "convnet", 4, 42, TRAIN)
+    start = UnlearnedSpec(original, 0.1, "npo", "none", "adamw", 42, MethodSettings(STEPS))
     end = replace(start, seed=87)
-    line = Path(start, end, 0.1)
-    bend = Path(start, end, 0.1, "bezier", 1, "corrected", 0, STEPS)
-    single = [TraceOf(model, 0.1) for model in (original, retrained, Untrained(data, "convnet", 4, 0))]
+    line = CurveSpec(start, end, 0.1)
+    bend = CurveSpec(start, end, 0.1, "bezier", 1, "corrected", 0, STEPS)
+    single = [TraceSpec(model, 0.1) for model in (original, retrained, UntrainedSpec(data, "convnet", 4, 0))]
     found = {
         "original": original,
         "retrained": retrained,
@@ -104,9 +104,9 @@ def specs():
         "bend": bend,
     }
     for name in ("line", "bend"):
-        found[f"{name} trace"] = TraceOf(found[name], 0.1, 3)
-        found[f"{name} profile"] = Profile(found[f"{name} trace"], single[0], (single[1],), single[2], 10)
-    return found | {"start trace": TraceOf(start, 0.1)}
+        found[f"{name} trace"] = TraceSpec(found[name], 0.1, 3)
+        found[f"{name} profile"] = ProfileSpec(found[f"{name} trace"], single[0], (single[1],), single[2], 10)
+    return found | {"start trace": TraceSpec(start, 0.1)}
 
 
 @pytest.fixture(scope="module")
@@ -142,15 +142,15 @@ def tensors(weights):
 def bits(spec, store):
     """A result bit by bit, but for the seconds that it took."""
     found = store.get(spec)
-    if isinstance(spec, TraceOf):
+    if isinstance(spec, TraceSpec):
         parts = {"t": found.t} | {f"logits/{s}": v for s, v in found.logits.items()}
         parts |= {f"index/{s}": v for s, v in found.index.items()}
         return {n: v.tobytes() for n, v in parts.items()} | found.meta
-    if isinstance(spec, Profile):
+    if isinstance(spec, ProfileSpec):
         return {n: v.tobytes() for n, v in found.arrays.items() if n != "seconds"}
-    if isinstance(spec, Path):
+    if isinstance(spec, CurveSpec):
         return [tensors(point) for point in found.points]
-    return tensors(found.weights if isinstance(spec, Unlearned) else found)
+    return tensors(found.weights if isinstance(spec, UnlearnedSpec) else found)
 
 
 def everything(specs):
@@ -198,7 +198,7 @@ def test_a_rerun_computes_nothing_and_says_so(specs, copy, capsys, nothing, monk
     wanted = [specs["line profile"], specs["bend profile"], specs["line"], specs["line profile"]]
     first, second, line, again = run(wanted, copy)
     assert summary(capsys) == "2 reused, 0 computed"
-    assert isinstance(first, ProfileOf) and isinstance(line, Curve) and line.kind == "linear"
+    assert isinstance(first, Profile) and isinstance(line, Curve) and line.kind == "linear"
     assert first.arrays["t"].tolist() == second.t.tolist() == [0, 0.5, 1]
     rows = [json.loads(row) for row in report.read_text().splitlines()]
     assert rows == [{"reused": 2, "computed": 0, "failed": 0, "keys": [key(s) for s in wanted if s != specs["line"]]}]
@@ -379,7 +379,7 @@ def test_an_interrupted_run_keeps_what_was_finished(specs, tmp_path, monkeypatch
 def test_threads_are_as_before(specs, tmp_path):
     torch.set_num_threads(2)
     try:
-        run([Untrained(specs["original"].data, "convnet", 4, 1)], Store(tmp_path))
+        run([UntrainedSpec(specs["original"].data, "convnet", 4, 1)], Store(tmp_path))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
@@ -435,8 +435,8 @@ def test_a_named_objective_and_initial_weights_reach_the_computation(specs, full
 @pytest.mark.parametrize("shown", SETS)
 def test_a_trace_of_a_counterfactual_set_shows_it(shown, specs, tmp_path):
     data = replace(specs["original"].data, cue=0.05)
-    model = Untrained(data, "convnet", 4, 0)
-    found, plain = run([TraceOf(model, 0.1, shown=shown), TraceOf(model, 0.1)], Store(tmp_path))
+    model = UntrainedSpec(data, "convnet", 4, 0)
+    found, plain = run([TraceSpec(model, 0.1, shown=shown), TraceSpec(model, 0.1)], Store(tmp_path))
     weights, task = Store(tmp_path).get(model), data.task(0.1)
     expected = trace(weights, counterfactual(task, shown), batchnorm="retain")
     for split in ("retain", "forget", "test"):
@@ -452,13 +452,13 @@ def test_a_trace_of_a_counterfactual_set_shows_it(shown, specs, tmp_path):
 def compared(specs, full, tmp_path_factory):
     """What is measured of several models or a path, by name, and a store over `full` that holds all of it."""
     data = replace(specs["original"].data, cue=0.1)
-    first, second = (Original(data, "convnet", 2, seed, Plan(lr=1e-2, steps=4)) for seed in (0, 1))
+    first, second = (OriginalSpec(data, "convnet", 2, seed, Plan(lr=1e-2, steps=4)) for seed in (0, 1))
     models = tuple(specs[name] for name in ("start", "end", "retrained", "original"))
     found = {
-        "alike": Alike(models, specs["original"], 0.1, "valid", 17),
-        "cue use": CueUse(Path(first, second, 0.1), 0.1, 3),
-        "plane": PlaneOf((models[3], models[0], models[2]), 0.1, 3, 12),
-        "plane of a curve": PlaneOf((models[0], specs["bend"], models[1]), 0.1, 2, 5),
+        "alike": AlikeSpec(models, specs["original"], 0.1, "valid", 17),
+        "cue use": CueUseSpec(CurveSpec(first, second, 0.1), 0.1, 3),
+        "plane": PlaneSpec((models[3], models[0], models[2]), 0.1, 3, 12),
+        "plane of a curve": PlaneSpec((models[0], specs["bend"], models[1]), 0.1, 2, 5),
     }
     store = Store(tmp_path_factory.mktemp("compared") / "store", [full])
     with pytest.MonkeyPatch.context() as patch:
@@ -613,7 +613,7 @@ def test_processes_compute_a_result_once_and_take_over_from_a_killed_one(tmp_pat
             process.communicate()
     assert sorted(said) == ["computed", "reused"]
     assert len(list(tmp_path.glob("begun-*"))) == 2
-    assert Original(Data("digits", 240, 60), "convnet", 2, 0, Plan(steps=1)) in Store(tmp_path / "store")
+    assert OriginalSpec(DataSpec("digits", 240, 60), "convnet", 2, 0, Plan(steps=1)) in Store(tmp_path / "store")
 
 
 # Refusing
@@ -630,7 +630,7 @@ def test_computing_can_be_forbidden(specs, copy, monkeypatch, nothing):
     )
     lost = replace(specs["original"], seed=9)
     with pytest.raises(BadInput, match=f"^{key(lost)} and 1 more are not"):
-        run([TraceOf(lost, 0.1)], copy)
+        run([TraceSpec(lost, 0.1)], copy)
 
 
 def test_a_store_that_cannot_be_written_is_one_sentence_before_any_work(specs, tmp_path, nothing):
@@ -654,10 +654,10 @@ def test_a_full_store_need_not_be_writable(specs, copy, monkeypatch, nothing):
 def failing(specs):
     """Specs of which one cannot be computed: gradient ascent at an absurd rate, with what depends on it."""
     settings = MethodSettings(Plan(lr=1e30, steps=6, forget_batch_size=16))
-    lost = Unlearned(specs["original"], 0.1, "gradient_ascent", "none", "adamw", 42, settings)
-    line, other = Path(specs["start"], lost, 0.1), specs["line profile"]
+    lost = UnlearnedSpec(specs["original"], 0.1, "gradient_ascent", "none", "adamw", 42, settings)
+    line, other = CurveSpec(specs["start"], lost, 0.1), specs["line profile"]
     bend = replace(specs["bend"], end=lost)
-    dependents = [TraceOf(lost, 0.1), bend, TraceOf(bend, 0.1, 3), TraceOf(line, 0.1, 3)]
+    dependents = [TraceSpec(lost, 0.1), bend, TraceSpec(bend, 0.1, 3), TraceSpec(line, 0.1, 3)]
     return lost, [*dependents, replace(other, trace=dependents[-1])], other
 
 
@@ -715,8 +715,8 @@ def test_a_bug_in_one_result_does_not_stop_the_others(specs, copy, monkeypatch):
 def test_two_processes_give_the_same_bits_and_the_same_failures(specs, failing, full, tmp_path, capsys):
     store = Store(tmp_path / "together")
     wanted = everything(specs.values())
-    broken = Untrained(Broken("digits", 240, 60, specs["original"].data.checksum), "convnet", 4, 0)
-    dependent = TraceOf(broken, 0.1)
+    broken = UntrainedSpec(Broken("digits", 240, 60, specs["original"].data.checksum), "convnet", 4, 0)
+    dependent = TraceSpec(broken, 0.1)
     with pytest.raises(RunFailed) as caught:
         run([dependent, *specs.values(), *failing[1]], store, engine="local", workers=2)
     lines = {line.split(": ")[0]: line for line in str(caught.value).split("\n")}
@@ -731,8 +731,8 @@ def test_two_processes_give_the_same_bits_and_the_same_failures(specs, failing, 
 
 
 def test_a_worker_that_always_dies_is_a_failure(specs, tmp_path, capsys):
-    deadly = Untrained(Deadly("digits", 240, 60, specs["original"].data.checksum), "convnet", 4, 0)
-    dependent = TraceOf(deadly, 0.1)
+    deadly = UntrainedSpec(Deadly("digits", 240, 60, specs["original"].data.checksum), "convnet", 4, 0)
+    dependent = TraceSpec(deadly, 0.1)
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}), pytest.raises(RunFailed) as caught:
         run([dependent], Store(tmp_path), engine="local", workers=2)
     first, second = str(caught.value).split("\n")
@@ -834,8 +834,8 @@ def test_an_unknown_engine_or_number_of_processes_is_refused_before_any_work(
         (7, {}, "specs must be a list of specs, got 7"),
         ([None], {}, "specs must hold specs"),
         (["trace-1"], {}, "specs must hold specs"),
-        ([Data("digits")], {}, "specs must hold specs"),
-        ([Data], {}, "specs must hold specs"),
+        ([DataSpec("digits")], {}, "specs must hold specs"),
+        ([DataSpec], {}, "specs must hold specs"),
         ({"a": 1}, {}, "specs must hold specs"),
     ],
 )

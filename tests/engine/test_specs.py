@@ -11,17 +11,17 @@ from mcutils.data.cues import SETS
 from mcutils.engine import specs
 from mcutils.engine.specs import (
     VERSIONS,
-    Alike,
-    CueUse,
-    Data,
-    Original,
-    Path,
-    PlaneOf,
-    Profile,
-    Retrained,
-    TraceOf,
-    Unlearned,
-    Untrained,
+    AlikeSpec,
+    CueUseSpec,
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    PlaneSpec,
+    ProfileSpec,
+    RetrainedSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
     is_arrays,
     is_line,
     key,
@@ -34,22 +34,22 @@ from mcutils.engine.specs import (
 from mcutils.errors import BadInput
 from mcutils.settings import MethodSettings, Plan
 
-DATA = Data("digits", 240, 60, "0123456789abcdef", 0.1)
+DATA = DataSpec("digits", 240, 60, "0123456789abcdef", 0.1)
 PLAN = Plan(lr=0.01, steps=30, batch_size=64, options=(("betas", (0.9, 0.999)),))
 SETTINGS = MethodSettings(PLAN, (("beta", 0.1),), (("lam", 1.5),))
-ORIGINAL = Original(DATA, "convnet", 4, 0, PLAN)
-RETRAINED = Retrained(DATA, 0.1, "convnet", 4, 42, PLAN)
+ORIGINAL = OriginalSpec(DATA, "convnet", 4, 0, PLAN)
+RETRAINED = RetrainedSpec(DATA, 0.1, "convnet", 4, 42, PLAN)
 PLAIN = replace(ORIGINAL, data=replace(DATA, cue=0.0))
-UNTRAINED = Untrained(DATA, "convnet", 4, 0)
-UNLEARNED = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
-PATH = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN, "scrub", SETTINGS)
-TRACE = TraceOf(PATH, 0.1, 5)
-PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (TraceOf(RETRAINED, 0.1),), TraceOf(UNTRAINED, 0.1), 50)
+UNTRAINED = UntrainedSpec(DATA, "convnet", 4, 0)
+UNLEARNED = UnlearnedSpec(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
+PATH = CurveSpec(UNLEARNED, replace(UNLEARNED, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN, "scrub", SETTINGS)
+TRACE = TraceSpec(PATH, 0.1, 5)
+PROFILE = ProfileSpec(TRACE, TraceSpec(ORIGINAL, 0.1), (TraceSpec(RETRAINED, 0.1),), TraceSpec(UNTRAINED, 0.1), 50)
 METRIC = metric_of(PROFILE, "js_retrained_forget")
-ALIKE = Alike((UNLEARNED, ORIGINAL, RETRAINED), ORIGINAL, 0.1, rows=20)
-CUE_USE = CueUse(PATH, 0.1, 5)
-LINE = Path(UNLEARNED, replace(UNLEARNED, seed=87), 0.1)
-PLANE = PlaneOf((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
+ALIKE = AlikeSpec((UNLEARNED, ORIGINAL, RETRAINED), ORIGINAL, 0.1, rows=20)
+CUE_USE = CueUseSpec(PATH, 0.1, 5)
+LINE = CurveSpec(UNLEARNED, replace(UNLEARNED, seed=87), 0.1)
+PLANE = PlaneSpec((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
 RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE)
 SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 
@@ -102,10 +102,10 @@ OTHER = {
     },
     "TraceOf": {"model": replace(PATH, seed=8), **FORGET, "points": 7, "batchnorm": "none", "shown": "own"},
     "Profile": {
-        "trace": TraceOf(PATH, 0.1, 9),
-        "original": TraceOf(ORIGINAL, 0.3),
+        "trace": TraceSpec(PATH, 0.1, 9),
+        "original": TraceSpec(ORIGINAL, 0.3),
         "retrained": (),
-        "random": TraceOf(UNTRAINED, 0.3),
+        "random": TraceSpec(UNTRAINED, 0.3),
         "bootstrap": 51,
     },
     "Alike": {
@@ -275,20 +275,20 @@ def test_parents_are_what_a_result_reads():
     assert parents(PATH) == (PATH.start, PATH.end)
     assert parents(TRACE) == (PATH,)
     assert parents(PROFILE) == (TRACE, PROFILE.original, *PROFILE.retrained, PROFILE.random)
-    assert parents(ALIKE) == (*ALIKE.models, *(TraceOf(m, 0.1) for m in ALIKE.models), ORIGINAL)
-    assert parents(CUE_USE) == tuple(TraceOf(PATH, 0.1, 5, shown=name) for name in SETS)
+    assert parents(ALIKE) == (*ALIKE.models, *(TraceSpec(m, 0.1) for m in ALIKE.models), ORIGINAL)
+    assert parents(CUE_USE) == tuple(TraceSpec(PATH, 0.1, 5, shown=name) for name in SETS)
     assert list(CUE_USE.traces) == list(SETS) and CUE_USE.traces["own"].shown == "own"
     assert parents(PLANE) == PLANE.models
 
 
 def test_only_a_straight_path_is_a_line():
-    assert is_line(Path(UNLEARNED, ORIGINAL, 0.1))
+    assert is_line(CurveSpec(UNLEARNED, ORIGINAL, 0.1))
     assert not any(map(is_line, RESULTS))
 
 
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
     assert [s for s in RESULTS if is_arrays(s)] == [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE]
-    assert not is_arrays(Path(UNLEARNED, ORIGINAL, 0.1))
+    assert not is_arrays(CurveSpec(UNLEARNED, ORIGINAL, 0.1))
 
 
 REFUSED = {
@@ -317,8 +317,8 @@ REFUSED = {
         "unknown BatchNorm policy 'test': choose one of none, ",
     ),
     "a curve at 1 point": (lambda: replace(TRACE, points=1), "2 points or more and a model at 1, got 1"),
-    "a model at 5 points": (lambda: TraceOf(ORIGINAL, 0.1, 5), "2 points or more and a model at 1, got 5"),
-    "a model at no point": (lambda: TraceOf(ORIGINAL, 0.1, 0), "points must be a whole number of at least 1, got 0"),
+    "a model at 5 points": (lambda: TraceSpec(ORIGINAL, 0.1, 5), "2 points or more and a model at 1, got 5"),
+    "a model at no point": (lambda: TraceSpec(ORIGINAL, 0.1, 0), "points must be a whole number of at least 1, got 0"),
     "nothing to forget": (lambda: replace(UNLEARNED, forget=0.0), "forget must be a share between 0 and 1, got 0.0"),
     "everything to forget": (lambda: replace(RETRAINED, forget=1), "forget must be a share between 0 and 1, got 1"),
     "a seed that is no number": (lambda: replace(UNLEARNED, seed="42"), "seed must be a whole number .*, got '42'"),
@@ -332,11 +332,11 @@ REFUSED = {
     "settings without objective": (lambda: replace(PATH, method=""), "the objective of no method needs"),
     "counterfactual set": (lambda: replace(TRACE, shown="all"), "unknown counterfactual set 'all': choose one of none"),
     "a set without a cue": (
-        lambda: TraceOf(PLAIN, 0.1, shown="own"),
+        lambda: TraceSpec(PLAIN, 0.1, shown="own"),
         "the set 'own' is of data with a cue, but these carry none",
     ),
     "cue use without a cue": (
-        lambda: parents(replace(CUE_USE, model=Path(PLAIN, PLAIN, 0.1))),
+        lambda: parents(replace(CUE_USE, model=CurveSpec(PLAIN, PLAIN, 0.1))),
         "the set 'none' is of data with a cue, but these carry none",
     ),
     "cue use at 1 point": (lambda: parents(replace(CUE_USE, points=1)), "2 points or more and a model at 1, got 1"),
@@ -350,7 +350,7 @@ REFUSED = {
         lambda: replace(PATH, end=replace(ORIGINAL, data=replace(DATA, train_size=120))),
         "the ends of a path were trained on different data",
     ),
-    "dataset": (lambda: Data("mnist"), "'mnist'"),
+    "dataset": (lambda: DataSpec("mnist"), "'mnist'"),
 }
 
 
@@ -361,13 +361,13 @@ def test_what_cannot_be_computed_is_refused(make, message):
 
 
 def test_data_carry_the_checksum_of_what_is_loaded(tiny):
-    data = Data("digits", 240, 60)
+    data = DataSpec("digits", 240, 60)
     assert data.checksum == tiny.checksum == data.task(0.2).checksum
     assert len(data.task(0.2).index["forget"]) > len(tiny.index["forget"])
 
 
 def test_a_cue_is_never_left_in_the_retain_set():
-    data = Data("digits", 240, 60, cue=0.2)
+    data = DataSpec("digits", 240, 60, cue=0.2)
     with pytest.raises(BadInput, match="forgetting 0.1 of the pool leaves cues in D_r: 0.2 of it carries them"):
         data.task(0.1)
     task = data.task(0.3)
@@ -377,7 +377,7 @@ def test_a_cue_is_never_left_in_the_retain_set():
 
 @pytest.mark.parametrize("cue", [0.0, 0.05, 0.2])
 def test_what_is_trained_on_the_pool_sees_the_same_images_whatever_is_forgotten(cue):
-    data = Data("digits", 240, 60, cue=cue)
+    data = DataSpec("digits", 240, 60, cue=cue)
     pool, other = data.pool, data.task(0.4)
     assert torch.equal(pool.x, other.x) and torch.equal(pool.y, other.y)
     assert all(torch.equal(pool.index[name], other.index[name]) for name in ("train", "valid", "test"))

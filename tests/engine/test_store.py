@@ -21,16 +21,16 @@ from test_reading import ODD
 from mcutils.curves import Curve, line
 from mcutils.engine import store as module
 from mcutils.engine.specs import (
-    Alike,
-    CueUse,
-    Data,
-    Original,
-    Path,
-    PlaneOf,
-    Profile,
-    TraceOf,
-    Unlearned,
-    Untrained,
+    AlikeSpec,
+    CueUseSpec,
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    PlaneSpec,
+    ProfileSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
     key,
     kind_of,
     plain,
@@ -38,7 +38,7 @@ from mcutils.engine.specs import (
 from mcutils.engine.store import ASIDE, LOCKS, Damaged, Store, Unwritable, fault
 from mcutils.errors import BadInput
 from mcutils.measures.planes import Plane
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.networks import network_for
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import Trace
@@ -59,16 +59,16 @@ def odd(shape, dtype, seed):
 @pytest.fixture(scope="module")
 def made(tiny):
     """spec -> result of every kind, invented rather than computed. Read only."""
-    data = Data("digits", 240, 60)
-    original = Original(data, "convnet", 2, 0, PLAN)
-    start = Unlearned(original, 0.1, "npo", "none", "adamw", 42, SETTINGS)
+    data = DataSpec("digits", 240, 60)
+    original = OriginalSpec(data, "convnet", 2, 0, PLAN)
+    start = UnlearnedSpec(original, 0.1, "npo", "none", "adamw", 42, SETTINGS)
     end = replace(start, seed=87)
-    path = Path(start, end, 0.1, "bezier", 2, "corrected", 0, PLAN)
-    trace = TraceOf(path, 0.1, 3)
-    random = Untrained(data, "convnet_gn", 2, 0)
-    profile = Profile(trace, TraceOf(original, 0.1), (), TraceOf(random, 0.1), 5)
+    path = CurveSpec(start, end, 0.1, "bezier", 2, "corrected", 0, PLAN)
+    trace = TraceSpec(path, 0.1, 3)
+    random = UntrainedSpec(data, "convnet_gn", 2, 0)
+    profile = ProfileSpec(trace, TraceSpec(original, 0.1), (), TraceSpec(random, 0.1), 5)
     three, cued = (start, end, original), replace(original, data=replace(data, cue=0.1))
-    use = CueUse(Path(cued, replace(cued, seed=1), 0.1), 0.1, 5)
+    use = CueUseSpec(CurveSpec(cued, replace(cued, seed=1), 0.1), 0.1, 5)
     nets = [network_for(tiny, "convnet", seed, width=2) for seed in range(5)]
 
     def endpoint(spec, weights):
@@ -90,10 +90,10 @@ def made(tiny):
         path: Curve("bezier", (nets[1], nets[3], nets[4], nets[2])),
         random: network_for(tiny, "convnet_gn", 0, width=2),
         trace: Trace(np.linspace(0, 1, 3), logits, rows, rows, {"kind": "bezier", "note": "a=b"}),
-        profile: ProfileOf(arrays),
-        Alike(three, original, 0.1, rows=9): {"agreement": np.eye(3), "js": odd((3, 3), np.float64, 5)},
+        profile: Profile(arrays),
+        AlikeSpec(three, original, 0.1, rows=9): {"agreement": np.eye(3), "js": odd((3, 3), np.float64, 5)},
         use: {"test/pull": odd(5, np.float64, 6), "forget/accuracy_own": np.arange(5.0)},
-        PlaneOf(three, 0.1, 5, 20): Plane(
+        PlaneSpec(three, 0.1, 5, 20): Plane(
             np.arange(5.0), np.arange(5.0), plane, odd((3, 2), np.float64, 7), places, meta
         ),
     }
@@ -157,7 +157,7 @@ def content(result):
     if isinstance(result, Trace):
         tables = {n: getattr(result, n) for n in ("logits", "labels", "index")}
         return [result.meta, content(result.t), {n: content(dict(v)) for n, v in tables.items()}]
-    if isinstance(result, ProfileOf):
+    if isinstance(result, Profile):
         return content(dict(result.arrays))
     if isinstance(result, Plane):
         parts = [content(getattr(result, n)) for n in ("x", "y", "models")]
@@ -190,7 +190,7 @@ def test_a_network_s_tensors_keep_their_oddities(tmp_path, made):
 
 def test_a_line_is_its_two_ends_and_never_kept(store, made):
     start, end = (spec for spec in made if kind_of(spec) == "Unlearned")
-    spec = Path(start, end, 0.1)
+    spec = CurveSpec(start, end, 0.1)
     assert spec not in store
     assert content(store.get(spec)) == content(line(made[start], made[end]))
     assert not list(store.folder.glob(f"{key(spec)}*"))

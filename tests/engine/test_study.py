@@ -14,7 +14,7 @@ import mcutils as mc
 from mcutils.data.tasks import FINGERPRINTS
 from mcutils.engine import study as module
 from mcutils.engine.runs import RunFailed, describe, run
-from mcutils.engine.specs import Data, Original, Path, Retrained, TraceOf, Untrained, key
+from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UntrainedSpec, key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.settings import Preset, curve_plan, method_settings, train_plan
@@ -75,7 +75,7 @@ def test_where_results_and_figures_go(tmp_path, monkeypatch):
 
 def test_fresh_leaves_aside_what_is_shipped(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "DATA", tmp_path / "data")
-    random = Untrained(Data("digits"), "convnet", 4, 0)
+    random = UntrainedSpec(DataSpec("digits"), "convnet", 4, 0)
     run([random], Store(tmp_path / "data" / "store"))
 
     def opened(**options):
@@ -121,9 +121,9 @@ def test_a_study_can_be_planned_where_its_data_are_missing(offline, tmp_path, ca
 
 def test_models_have_the_settings_of_the_file(smoke):
     original, retrained = smoke.original(), smoke.retrained(42)
-    assert original == Original(smoke.data, "convnet", 4, 0, train_plan("digits.convnet"))
-    assert retrained == Retrained(smoke.data, 0.1, "convnet", 4, 42, original.plan)
-    assert smoke.retrained(42, 0.2, init=7) == Retrained(smoke.data, 0.2, "convnet", 4, 42, original.plan, 7)
+    assert original == OriginalSpec(smoke.data, "convnet", 4, 0, train_plan("digits.convnet"))
+    assert retrained == RetrainedSpec(smoke.data, 0.1, "convnet", 4, 42, original.plan)
+    assert smoke.retrained(42, 0.2, init=7) == RetrainedSpec(smoke.data, 0.2, "convnet", 4, 42, original.plan, 7)
     one = smoke.unlearned("scrub", 87, "superloss", "soul")
     assert one.settings == method_settings("digits.convnet", "scrub", "superloss", "soul")
     assert (one.origin, one.forget, one.seed) == (original, 0.1, 87)
@@ -136,8 +136,8 @@ def test_paths_and_traces_follow_their_recipe(smoke):
     start, end = smoke.unlearned("npo", 42), smoke.unlearned("npo", 87)
     line, bend = smoke.path(start, end), smoke.path(start, end, "bezier")
     authors = smoke.path(start, end, "chain", "authors", control_points=2, seed=5)
-    assert line == Path(start, end, 0.1)
-    assert bend == Path(start, end, 0.1, "bezier", 1, "corrected", 0, curve_plan("digits.convnet", start.settings))
+    assert line == CurveSpec(start, end, 0.1)
+    assert bend == CurveSpec(start, end, 0.1, "bezier", 1, "corrected", 0, curve_plan("digits.convnet", start.settings))
     assert (authors.kind, authors.recipe, authors.control_points, authors.seed) == ("chain", "authors", 2, 5)
     assert [smoke.trace(m).batchnorm for m in (line, bend, authors, start)] == [
         "retain",
@@ -155,7 +155,7 @@ def test_a_curve_is_fitted_with_the_objective_named(smoke):
     start, end = smoke.unlearned("npo", 42, optimizer="soul"), smoke.unlearned("npo", 87, optimizer="soul")
     settings = method_settings("digits.convnet", "scrub", "none", "soul")
     found = smoke.path(start, end, "bezier", objective="scrub")
-    assert found == Path(
+    assert found == CurveSpec(
         *(start, end, 0.1, "bezier", 1, "corrected", 0, curve_plan("digits.convnet", settings), "scrub", settings)
     )
     assert smoke.path(start, end, "bezier").method == ""
@@ -167,8 +167,8 @@ def test_a_curve_is_fitted_with_the_objective_named(smoke):
 def test_the_number_of_points_can_be_given_for_a_curve(smoke):
     start, end = smoke.unlearned("npo", 42), smoke.unlearned("npo", 87)
     line = smoke.path(start, end)
-    assert smoke.trace(line, points=7) == TraceOf(line, 0.1, 7)
-    assert smoke.profile(line, points=7) == replace(smoke.profile(line), trace=TraceOf(line, 0.1, 7))
+    assert smoke.trace(line, points=7) == TraceSpec(line, 0.1, 7)
+    assert smoke.profile(line, points=7) == replace(smoke.profile(line), trace=TraceSpec(line, 0.1, 7))
     assert smoke.trace(start, points=7) == smoke.trace(start) and smoke.trace(start).points == 1
 
 
@@ -246,7 +246,7 @@ def test_a_profile_names_all_that_it_is_measured_against(smoke):
     found = smoke.profile(model)
     assert found.trace == smoke.trace(model) and found.original == smoke.trace(smoke.original())
     assert found.retrained == tuple(smoke.trace(smoke.retrained(s)) for s in (42, 87))
-    assert found.random.model == Untrained(smoke.data, "convnet", 4, 0)
+    assert found.random.model == UntrainedSpec(smoke.data, "convnet", 4, 0)
     assert found.bootstrap == smoke.preset.bootstrap
     assert smoke.profile(model, retrained=[7]).retrained == (smoke.trace(smoke.retrained(7)),)
 
@@ -282,7 +282,7 @@ def kept(study):
 
 
 def test_a_study_remembers_the_results_that_it_used(smoke, tmp_path):
-    first, second = (Untrained(smoke.data, "convnet", 2, seed) for seed in (0, 1))
+    first, second = (UntrainedSpec(smoke.data, "convnet", 2, seed) for seed in (0, 1))
     traces = [smoke.trace(first), smoke.trace(second)]
     smoke.run([second, traces[0]])
     smoke.run([first, second], load=False)

@@ -17,14 +17,14 @@ from mcutils.engine import specs as kinds
 from mcutils.engine.forms import outdated
 from mcutils.engine.planning import gathered
 from mcutils.engine.specs import (
-    Data,
-    Original,
-    Path,
-    Profile,
-    Retrained,
-    TraceOf,
-    Unlearned,
-    Untrained,
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    ProfileSpec,
+    RetrainedSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    UntrainedSpec,
     key,
     kind_of,
     parents,
@@ -47,19 +47,19 @@ from mcutils.engine.upkeep import (
 )
 from mcutils.errors import BadInput
 from mcutils.explorer.sources import from_store
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.networks import network_for
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import Trace
 from mcutils.unlearning.endpoints import Endpoint, fingerprint
 
 PLAN = Plan(steps=1)
-DATA = Data("digits", 240, 60)
-ORIGINAL = Original(DATA, "convnet", 2, 0, PLAN)
-RANDOM = Untrained(DATA, "convnet", 2, 0)
-START = Unlearned(ORIGINAL, 0.1, "npo", "none", "adamw", 42, MethodSettings(PLAN, (("beta", 0.1),)))
-TRACE, OF_RANDOM = TraceOf(START, 0.1), TraceOf(RANDOM, 0.1)
-PROFILE = Profile(TRACE, TraceOf(ORIGINAL, 0.1), (), OF_RANDOM, 5)
+DATA = DataSpec("digits", 240, 60)
+ORIGINAL = OriginalSpec(DATA, "convnet", 2, 0, PLAN)
+RANDOM = UntrainedSpec(DATA, "convnet", 2, 0)
+START = UnlearnedSpec(ORIGINAL, 0.1, "npo", "none", "adamw", 42, MethodSettings(PLAN, (("beta", 0.1),)))
+TRACE, OF_RANDOM = TraceSpec(START, 0.1), TraceSpec(RANDOM, 0.1)
+PROFILE = ProfileSpec(TRACE, TraceSpec(ORIGINAL, 0.1), (), OF_RANDOM, 5)
 SECONDS = {ORIGINAL: 4, RANDOM: 0.5, START: 2, TRACE: 0.25, OF_RANDOM: 0.125, PROFILE: 1}
 
 
@@ -71,7 +71,7 @@ def made(tiny):
     rows = {split: np.arange(4) for split in ("retain", "forget", "valid", "test")}
     logits = {split: np.random.default_rng(0).normal(size=(1, 4, 10)).astype(np.float16) for split in rows}
     traces = [Trace(np.array([0.0]), logits, rows, rows, {"kind": kind}) for kind in ("unlearned", "untrained")]
-    profile = ProfileOf({"t": np.array([0.0]), "gap": np.float64(0.1), "metric/RA": np.array([0.5])})
+    profile = Profile({"t": np.array([0.0]), "gap": np.float64(0.1), "metric/RA": np.array([0.5])})
     return dict(zip(SECONDS, (nets[0], nets[1], end, *traces, profile), strict=True))
 
 
@@ -191,8 +191,9 @@ def test_notes_are_provenance_with_bytes_and_folder(store, tmp_path, made):
     assert set(found) == set(map(key, SECONDS))
     for spec in SECONDS:
         first = other if spec in (START, RANDOM) else store
-        size = file_of(first, spec).stat().st_size
-        assert found[key(spec)] == {**first.provenance(spec), "bytes": size, "folder": first.folder}
+        path = file_of(first, spec)
+        own = {"bytes": path.stat().st_size, "folder": first.folder, "path": path}
+        assert found[key(spec)] == {**first.provenance(spec), **own}
     assert found[key(RANDOM)]["seconds"] == 77
 
 
@@ -487,14 +488,14 @@ def test_matching_goes_by_the_beginning_of_a_key(store, tmp_path):
         assert str(caught.value).startswith(f"no result's key begins with {prefix!r} in {folders[0]}, {folders[1]}: ")
 
 
-RETRAINED = Retrained(DATA, 0.1, "convnet", 2, 42, PLAN)
-BEND = Path(START, replace(START, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN)
-REFERENCES = tuple(TraceOf(replace(RETRAINED, seed=seed), 0.1) for seed in (42, 87))
+RETRAINED = RetrainedSpec(DATA, 0.1, "convnet", 2, 42, PLAN)
+BEND = CurveSpec(START, replace(START, seed=87), 0.1, "bezier", 1, "corrected", 0, PLAN)
+REFERENCES = tuple(TraceSpec(replace(RETRAINED, seed=seed), 0.1) for seed in (42, 87))
 
 
 @pytest.mark.parametrize(
     "spec",
-    [ORIGINAL, RETRAINED, START, BEND, TraceOf(BEND, 0.1, 3), replace(PROFILE, retrained=REFERENCES), DATA],
+    [ORIGINAL, RETRAINED, START, BEND, TraceSpec(BEND, 0.1, 3), replace(PROFILE, retrained=REFERENCES), DATA],
     ids=kind_of,
 )
 def test_parents_in_a_description_are_those_of_the_spec(spec):
@@ -602,7 +603,7 @@ def changed(value, path, new):
 
 @pytest.mark.parametrize("new", [5, None, "odd", [], {}, [[1]], {"spec": "Stray"}, 10**400, True], ids=str)
 def test_a_self_consistent_odd_spec_spoils_nothing(new, store):
-    known = plain(replace(PROFILE, trace=TraceOf(BEND, 0.1, 3)))
+    known = plain(replace(PROFILE, trace=TraceSpec(BEND, 0.1, 3)))
     count = 0
     for path in mutations(known):
         try:
@@ -645,7 +646,8 @@ def test_a_packed_store_is_read_in_place_and_holds_each_result_once(packed, stor
     assert [path.name for path in results(packed)] == [path.name for path in results(store.folder)]
     assert {path.parent.name for path in results(packed) if path.stem in map(key, (TRACE, START))} == {"00_first.zip"}
     found, expected = notes([packed]), notes([store.folder])
-    assert {k: {**n, "folder": 0} for k, n in found.items()} == {k: {**n, "folder": 0} for k, n in expected.items()}
+    apart = {"folder": 0, "path": 0}
+    assert {k: {**n, **apart} for k, n in found.items()} == {k: {**n, **apart} for k, n in expected.items()}
     assert status(packed) == status(store.folder)
     reader, before = Store(tmp_path / "new", [packed]), listing(packed)
     for spec in SECONDS:

@@ -16,7 +16,7 @@ from mcutils.errors import BadInput
 from mcutils.explorer.sources import Numbers, forgotten, from_store, remembered, sources
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.paper.quickstart import explorer
 from mcutils.traces import Trace
 
@@ -100,7 +100,7 @@ def test_an_image_with_a_nan_is_last_and_forgotten():
 @pytest.mark.parametrize("eps", [0.0, 0.05, 0.1, 0.2, 0.3])
 def test_where_mcu_breaks_is_where_a_loss_leaves_its_chord_by_more_than_eps_g(eps):
     profile = synthetic.walk("npo", barrier=0.1, deficit=0.2).profile
-    numbers = Numbers(profile.t, profile=ProfileOf({**profile.arrays, **as_metrics(profile)}))
+    numbers = Numbers(profile.t, profile=Profile({**profile.arrays, **as_metrics(profile)}))
     found = numbers.breaks(eps)
     bump = 1 - 2 * np.abs(profile.t - 0.5)
     assert found["retain"].tolist() == (0.1 * bump > eps + 1e-9).tolist()

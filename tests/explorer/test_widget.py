@@ -22,7 +22,7 @@ from mcutils.errors import BadInput
 from mcutils.explorer import sources
 from mcutils.explorer import widget as widgets
 from mcutils.measures.metrics import measure, predictions
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.paper import seeds as seeds_module
 from mcutils.paper.quickstart import explorer
 from mcutils.paper.walks import walk_all
@@ -221,7 +221,7 @@ def test_every_listed_path_keeps_its_ends_unless_it_says_otherwise(ledger, found
     for name, one in ((one.name, one) for one in found):
         if any(end not in ends for end in ends_of(one)) or "% forgotten" in one.picks["reading"].split("data, ")[0]:
             continue
-        got = ProfileOf.load(SHIPPED / f"{name}.npz").metric("accuracy_retain")[[0, -1]]
+        got = Profile.load(SHIPPED / f"{name}.npz").metric("accuracy_retain")[[0, -1]]
         off[name] = float(np.abs(got - [ends[end] for end in ends_of(one)]).max())
         told += one.rank[0] > 0
         assert one.rank[0] > 0 or off[name] < 1e-6, one.picks
@@ -353,8 +353,8 @@ GIVEN = {  # what cannot be explored, and a piece of the sentence that says so
     "no rows": (with_split("forget", "index", np.arange(3)), "rows of shape (3,)"),
     "no such split": (with_split("secret", "logits", np.zeros((T, 0, 4))), "unknown split 'secret'"),
     "no logits": (broken_trace(logits={}, labels={}, index={}), "no logits"),
-    "a profile of a model": (ProfileOf({"t": np.zeros(1), "gap": np.float64(1)}), "no path"),
-    "a short metric": (ProfileOf({"t": np.linspace(0, 1, 3), "metric/UA": np.zeros(2)}), "metric/UA of shape (2,)"),
+    "a profile of a model": (Profile({"t": np.zeros(1), "gap": np.float64(1)}), "no path"),
+    "a short metric": (Profile({"t": np.linspace(0, 1, 3), "metric/UA": np.zeros(2)}), "metric/UA of shape (2,)"),
 }
 OPTIONS = {
     "no such path": ({"path": "zero"}, "no path is named 'zero'"),
@@ -392,7 +392,7 @@ OPTIONS = {
     "a curve for the original": ({"original": PAIR["line"]}, "trace of one model"),
     "text for the retrained": ({"retrained": "model"}, "trace of one model"),
     "numbers for the retrained": ({"retrained": [1]}, "trace of one model"),
-    "a profile for the untrained": ({"random": ProfileOf({})}, "trace of one model"),
+    "a profile for the untrained": ({"random": Profile({})}, "trace of one model"),
     "a model of other data": ({"original": synthetic.trace(1, n=7)}, "different retain examples"),
     "a name for a task": ({"task": "digits"}, "task is a task"),
     "another task": ({"task": OTHER_TASK}, "was not taken on this task: its retain examples have other labels"),

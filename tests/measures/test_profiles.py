@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from synthetic import trace
 
-from mcutils.engine.specs import Data, Original, Path, Profile, TraceOf, Untrained
+from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, ProfileSpec, TraceSpec, UntrainedSpec
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import SUMMARY, connectivity, forget_gap
 from mcutils.measures.metrics import METRICS, correct, measure
-from mcutils.measures.profiles import PARTS, ProfileOf, closeness, profile
+from mcutils.measures.profiles import PARTS, Profile, closeness, profile
 from mcutils.settings import Plan
 
 ORIGINAL = trace(margin=5.0, seed=1)
@@ -40,7 +40,7 @@ def test_metrics_are_those_of_the_trace(name, curve, model):
 
 
 def test_a_metric_that_a_profile_lacks_names_its_traces_and_how_to_measure_it(curve):
-    lacking = ProfileOf({n: v for n, v in curve.arrays.items() if n not in ("metric/zrf", "metric/loss_test")})
+    lacking = Profile({n: v for n, v in curve.arrays.items() if n not in ("metric/zrf", "metric/loss_test")})
     message = r"holds no 'zrf', .* path itself, an untrained network, by measure\(trace, 'zrf', references="
     with pytest.raises(BadInput, match=message):
         lacking.metric("zrf")
@@ -164,7 +164,7 @@ def test_a_collapsed_model_says_so(curve):
 
 
 def test_seconds_are_those_given(curve):
-    assert ProfileOf({**curve.arrays, "seconds": np.float64(2.5)}).seconds == 2.5
+    assert Profile({**curve.arrays, "seconds": np.float64(2.5)}).seconds == 2.5
 
 
 def test_the_same_trace_gives_the_same_bits(curve):
@@ -173,10 +173,10 @@ def test_the_same_trace_gives_the_same_bits(curve):
 
 
 def test_a_stored_profile_reads_as_before(curve, tmp_path):
-    data, plan = Data("digits", 240, 60, "00"), Plan()
-    original, random = Original(data, "convnet", 4, 0, plan), Untrained(data, "convnet", 4, 0)
-    of = TraceOf(original, 0.1)
-    spec = Profile(TraceOf(Path(original, original, 0.1), 0.1, 5), of, (of,), TraceOf(random, 0.1), 30)
+    data, plan = DataSpec("digits", 240, 60, "00"), Plan()
+    original, random = OriginalSpec(data, "convnet", 4, 0, plan), UntrainedSpec(data, "convnet", 4, 0)
+    of = TraceSpec(original, 0.1)
+    spec = ProfileSpec(TraceSpec(CurveSpec(original, original, 0.1), 0.1, 5), of, (of,), TraceSpec(random, 0.1), 30)
     Store(tmp_path).put(spec, curve, 0)
     found = Store(tmp_path).get(spec)
     assert (found.gap, found.collapsed, found.geometry) == (curve.gap, curve.collapsed, curve.geometry)
@@ -194,8 +194,8 @@ def test_every_array_is_kept_with_its_name_type_and_shape(curve, model, tmp_path
     odd = {"a/x": np.zeros(0), "a/y": np.zeros(0, np.float32), "b": np.float64(-0.0), "b/x": np.array([np.nan, np.inf])}
     odd |= {"c/d/e": np.arange(3), "c/d/f": np.arange(3.0), "g": np.array(["é", ""]), "h/names": np.ones((2, 3), bool)}
     for k, arrays in enumerate((curve.arrays, model.arrays, odd, {"t": np.zeros(1)})):
-        ProfileOf(arrays).save(tmp_path / f"{k}.npz")
-        found = ProfileOf.load(tmp_path / f"{k}.npz").arrays
+        Profile(arrays).save(tmp_path / f"{k}.npz")
+        found = Profile.load(tmp_path / f"{k}.npz").arrays
         assert {n: (v.dtype, v.shape, v.tobytes()) for n, v in found.items()} == {
             n: (np.asarray(v).dtype, np.shape(v), np.asarray(v).tobytes()) for n, v in arrays.items()
         }
@@ -204,7 +204,7 @@ def test_every_array_is_kept_with_its_name_type_and_shape(curve, model, tmp_path
 def test_a_profile_is_read_without_unpickling(tmp_path):
     np.savez(tmp_path / "bad.npz", **{"0/names": np.array(["x"]), "0/values": np.array([{}], dtype=object)})
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        ProfileOf.load(tmp_path / "bad.npz")
+        Profile.load(tmp_path / "bad.npz")
 
 
 def test_what_cannot_be_measured_is_refused():

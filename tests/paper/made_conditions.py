@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import t
 from synthetic import walk
 
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 
 PAIRS = ((0, 42, 87), (0, 21, 100), (1, 42, 87))
 STUDENT = t.ppf(0.975, 2) / np.sqrt(3)  # half of Student's interval of three, in standard deviations
@@ -28,4 +28,4 @@ def made(
 def with_arrays(one, **arrays):
     """The same walk with other arrays, ``__`` standing for ``/``."""
     new = {name.replace("__", "/"): np.asarray(value) for name, value in arrays.items()}
-    return replace(one, profile=ProfileOf({**one.profile.arrays, **new}))
+    return replace(one, profile=Profile({**one.profile.arrays, **new}))

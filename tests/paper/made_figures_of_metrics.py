@@ -10,7 +10,7 @@ from synthetic import RING, SEEDS, walk
 
 from mcutils.measures.metrics import METRICS
 from mcutils.measures.planes import Plane
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.paper.claims import judge
 from mcutils.paper.curve_fitting import (
     FITS,
@@ -86,7 +86,7 @@ def fits(methods=METHODS, pairs=RING[:3]):
                 eps = float(np.random.default_rng([k, j, i]).choice([0.0, 0.03, 0.2, 1.5, 20.0]))
                 one = walk(method, eps / 2, eps, pair, kind, variant=variant, seed=k)
                 more = {"measure/surplus_retain": np.float64(0.1), "measure/shortfall_forget": np.float64(0.2)}
-                walks.append(replace(one, profile=ProfileOf({**one.profile.arrays, **more})))
+                walks.append(replace(one, profile=Profile({**one.profile.arrays, **more})))
     return walks
 
 

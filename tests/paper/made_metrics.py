@@ -7,7 +7,7 @@ import numpy as np
 from synthetic import RING, SEEDS, T, controls, walk
 
 from mcutils.measures.metrics import METRICS
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 
 METHODS = ("npo", "scrub", "salun", "l1_sparse", "bad_teacher", "random_labels")
 LEVEL_SCORES = ((0.5,) * 5, (0.5,) * 5)
@@ -23,7 +23,7 @@ def fitted(variant, kind, eps, method="npo", pair=(42, 87), rise=0.01, dip=0.02,
     """A walk of `curve_fitting.fits` with this smallest eps, all of it a forget deficit."""
     made = walk(method, 0.0, eps, pair, kind, variant=variant, **options)
     more = {"measure/surplus_retain": np.float64(rise), "measure/shortfall_forget": np.float64(dip)}
-    return replace(made, profile=ProfileOf({**made.profile.arrays, **more}))
+    return replace(made, profile=Profile({**made.profile.arrays, **more}))
 
 
 def wild(seed):

@@ -3,7 +3,7 @@
 import numpy as np
 from synthetic import trace
 
-from mcutils.measures.profiles import ProfileOf, profile
+from mcutils.measures.profiles import Profile, profile
 
 RIGHT = {"retain": 1.0, "forget": 1.0, "valid": 0.8, "test": 0.8}
 LOST = {**RIGHT, "forget": 0.8}
@@ -13,7 +13,7 @@ RETRAINED = [trace(right=LOST, seed=k) for k in (3, 4)]
 
 def model(right, seconds=2.0):
     found = profile(trace(right=right, seed=5), ORIGINAL, RETRAINED, RANDOM, bootstrap=5)
-    return ProfileOf({**found.arrays, "seconds": np.float64(seconds)})
+    return Profile({**found.arrays, "seconds": np.float64(seconds)})
 
 
 def clean(table):

@@ -15,7 +15,7 @@ from synthetic import RING, controls, walk
 
 from mcutils.curves import RECIPES
 from mcutils.measures.intervals import percentile_interval
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.paper.claims import CLAIMS
 from mcutils.paper.curve_fitting import (
     FITS,
@@ -101,7 +101,7 @@ def test_c13_is_no_surer_than_the_less_certain_side():
     unsure = {"replicates/barrier_retain": np.random.default_rng(0).normal(0.2, 0.4, 60)}  # 0.1 G, give or take
     for side in ("linear", "bezier"):
         shaken = [
-            replace(w, profile=ProfileOf(w.profile.arrays | unsure)) if w.kind == side and w.eps < 0.05 else w
+            replace(w, profile=Profile(w.profile.arrays | unsure)) if w.kind == side and w.eps < 0.05 else w
             for w in ours(sure)
         ]
         found = c13(shaken + controls())

@@ -9,7 +9,7 @@ from made_specs import models as models_of_specs
 from made_tables import clean
 from made_tables import model as model_of_tables
 
-from mcutils.engine.specs import Unlearned
+from mcutils.engine.specs import UnlearnedSpec
 from mcutils.errors import BadInput
 from mcutils.paper import search
 from mcutils.paper.endpoints import endpoint_rows, endpoint_summary, endpoints, settings_table
@@ -17,7 +17,7 @@ from mcutils.paper.search import GRID
 
 
 def test_endpoints_cover_every_method_and_seed_curriculum_and_optimiser(smoke):
-    ends = [model for model in models_of_specs(endpoints(smoke)) if isinstance(model, Unlearned)]
+    ends = [model for model in models_of_specs(endpoints(smoke)) if isinstance(model, UnlearnedSpec)]
     plain = {(e.method, e.seed) for e in ends if (e.curriculum, e.optimizer) == ("none", "adamw")}
     assert plain == {(m, s) for m in ("finetune", *smoke.preset.methods) for s in smoke.seeds}
     varied = {(e.curriculum, e.optimizer) for e in ends if e.method == "npo" and e.seed == smoke.seeds[0]}

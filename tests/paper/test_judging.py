@@ -13,7 +13,7 @@ from synthetic import RING, controls, walk
 
 from mcutils.measures.connectivity import TOLERANCE, connectivity
 from mcutils.measures.intervals import Interval, widened, wilson
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.paper.claims import CLAIMS
 from mcutils.paper.judging import controls_hold, sound, units_of, usable
 from mcutils.paper.registry import TESTS, verdict_of
@@ -117,7 +117,7 @@ def test_one_mean_of_the_same_paths_has_one_interval_wherever_it_stands(deficits
     from mcutils.paper.seeds import paths_means, sweep_table
 
     walks = [walk("npo", 0.0, d, pair=p, noise=noise, variant="own") for p, d in zip(RING, deficits, strict=False)]
-    walks = [replace(w, profile=ProfileOf({**w.profile.arrays, **MORE})) for w in walks]
+    walks = [replace(w, profile=Profile({**w.profile.arrays, **MORE})) for w in walks]
     expected = condition_tables.mean_of(walks, "deficit")
     drawn = paths_means(walks).set_index("measure").loc["deficit", ["estimate", "low", "high"]]
     assert tuple(drawn) == tuple(expected)

@@ -11,7 +11,7 @@ from made_figures_of_metrics import figure, texts, verdicts
 from made_metrics import WALKED
 from synthetic import controls
 
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.paper.claims import CLAIMS, Verdict, judge, ledger
 from mcutils.paper.judging import controls_hold
 from mcutils.paper.ledger import (
@@ -98,7 +98,7 @@ def test_shuffled_verdicts_are_shown_for_claims_about_labels(judged):
 
 def test_a_study_of_collapsed_ends_decides_nothing():
     gone = {
-        name: [replace(w, profile=ProfileOf({**w.profile.arrays, "collapsed": np.array(["t = 0"])})) for w in walks]
+        name: [replace(w, profile=Profile({**w.profile.arrays, "collapsed": np.array(["t = 0"])})) for w in walks]
         for name, walks in ({name: [] for name in ROUTES} | WALKED).items()
     }
     found = judge_all(gone, GAPS)

@@ -20,7 +20,7 @@ from made_specs import leaves as leaves_of_specs
 from synthetic import controls
 
 from mcutils.engine.conditions import CONDITIONS
-from mcutils.engine.specs import Unlearned, kind_of
+from mcutils.engine.specs import UnlearnedSpec, kind_of
 from mcutils.engine.study import study
 from mcutils.measures.drawing import label
 from mcutils.measures.similarity import SIMILARITIES
@@ -62,7 +62,7 @@ def test_models_that_are_compared_are_of_one_original(laptop):
         "Retrained",
         "Original",
     ]
-    assert {m.origin for m in found.models if isinstance(m, Unlearned)} == {found.origin} == {laptop.original()}
+    assert {m.origin for m in found.models if isinstance(m, UnlearnedSpec)} == {found.origin} == {laptop.original()}
 
 
 def test_cues_are_planted_in_what_is_forgotten_and_nowhere_else(laptop):

@@ -18,13 +18,13 @@ from made_metrics import wild as wild_of_metrics
 from scipy.stats import spearmanr
 from synthetic import RING, T, controls, walk
 
-from mcutils.engine.specs import Path, Profile
+from mcutils.engine.specs import CurveSpec, ProfileSpec
 from mcutils.errors import BadInput
 from mcutils.measures.along import roughness
 from mcutils.measures.drawing import label
 from mcutils.measures.intervals import Interval, difference, mean_interval
 from mcutils.measures.metrics import METRICS
-from mcutils.measures.profiles import ProfileOf
+from mcutils.measures.profiles import Profile
 from mcutils.paper import metrics_along
 from mcutils.paper.claims import CLAIMS
 from mcutils.paper.metrics_along import (
@@ -44,10 +44,10 @@ def test_an_experiment_walks_its_routes(smoke):
     for name, made in ROUTES.items():
         asked = EXPERIMENTS[name](smoke)
         assert {r.profile(smoke) for r in made(smoke)} <= set(asked)
-        assert all(isinstance(r.path, Path) for r in made(smoke))
+        assert all(isinstance(r.path, CurveSpec) for r in made(smoke))
     everything = set(EXPERIMENTS["15_claims"](smoke))
     for name in (*ROUTES, "07_metrics_along_the_path"):
-        assert {spec for spec in EXPERIMENTS[name](smoke) if isinstance(spec, Profile)} <= everything
+        assert {spec for spec in EXPERIMENTS[name](smoke) if isinstance(spec, ProfileSpec)} <= everything
 
 
 RESAMPLED = ("C1", "C4", "C5", "C6", "C12", "C16", "C21", "C23", "C24")  # over examples too, and not half of them
@@ -122,7 +122,7 @@ def test_pairs_without_any_difference_decide_nothing(claim):
         for w in walks:
             arrays = dict(like.get((w.condition, w.variant), w.profile.arrays))
             arrays |= {n: np.full(60, arrays[n.replace("replicates", "measure")]) for n in arrays if "replicates" in n}
-            same.append(replace(w, profile=ProfileOf(arrays if w.role == "method" else w.profile.arrays)))
+            same.append(replace(w, profile=Profile(arrays if w.role == "method" else w.profile.arrays)))
         found = judge(claim, same)
         assert (found.verdict, found.n_pairs > 2) == ("undecided", True), str(found)
         assert found.high == np.inf
@@ -161,7 +161,7 @@ def test_noisy_examples_widen_the_interval(claim, cases):
     noisy = []
     for w in walks:
         rows = {n: v + w.profile.gap * rng.normal(size=60) for n, v in w.profile.arrays.items() if "replicates" in n}
-        noisy.append(replace(w, profile=ProfileOf({**w.profile.arrays, **rows})))
+        noisy.append(replace(w, profile=Profile({**w.profile.arrays, **rows})))
     wide = judge(claim, noisy)
     assert wide.effect == found.effect
     assert wide.high - wide.low > found.high - found.low
@@ -417,7 +417,7 @@ def test_the_best_inner_point_is_chosen_on_one_half_and_told_on_the_other():
 
 
 def test_levels_are_those_of_the_original_and_of_each_retrained_model(study, monkeypatch):
-    models = [ProfileOf({f"metric/{name}": np.array([float(k)]) for name in METRICS}) for k in range(4)]
+    models = [Profile({f"metric/{name}": np.array([float(k)]) for name in METRICS}) for k in range(4)]
     monkeypatch.setattr(type(study), "run", lambda self, specs: models[: len(specs)])
     original, retrained = metrics_along.levels(study)
     assert set(original.values()) == {0.0} and [set(one.values()) for one in retrained] == [{1.0}, {2.0}, {3.0}]

@@ -7,7 +7,7 @@ from made_specs import ROOT
 from made_specs import models as models_of_specs
 from matplotlib.text import Text
 
-from mcutils.engine.specs import TraceOf, Unlearned, key, parents
+from mcutils.engine.specs import TraceSpec, UnlearnedSpec, key, parents
 from mcutils.engine.upkeep import results
 from mcutils.errors import BadInput
 from mcutils.measures.along import excess
@@ -17,11 +17,11 @@ from mcutils.paper.quickstart import quickstart
 
 def test_the_quickstart_follows_its_parameters(smoke):
     found = models_of_specs(quickstart(smoke, "scrub", (1, 2)))
-    ends = [model for model in found if isinstance(model, Unlearned)]
+    ends = [model for model in found if isinstance(model, UnlearnedSpec)]
     assert [(end.method, end.seed) for end in ends] == [("scrub", 1), ("scrub", 2)]
     assert [(path.kind, path.start, path.end) for path in found[-2:]] == [("linear", *ends), ("bezier", *ends)]
     default = models_of_specs(quickstart(smoke))
-    assert [(e.method, e.seed) for e in default if isinstance(e, Unlearned)] == [("npo", 42), ("npo", 87)]
+    assert [(e.method, e.seed) for e in default if isinstance(e, UnlearnedSpec)] == [("npo", 42), ("npo", 87)]
 
 
 def test_the_shipped_results_are_exactly_those_of_the_experiments_and_the_quickstart_s_models(asked, laptop):
@@ -36,7 +36,7 @@ def test_what_ships_of_the_quickstart_is_enough_to_load_and_walk_it(laptop):
     """Every model that a shipped curve or endpoint is read with ships as well."""
     kept = set(quickstart_module.shipped(laptop))
     for spec in kept:
-        if not isinstance(spec, TraceOf):
+        if not isinstance(spec, TraceSpec):
             assert set(parents(spec)) <= kept
 
 

@@ -9,7 +9,7 @@ from made_specs import NOTEBOOKS, ROOT, THREE, labels, leaves, pairs_of
 
 from mcutils.data.tasks import FASHION_FULL_SHA256
 from mcutils.engine.conditions import CONDITIONS
-from mcutils.engine.specs import Alike, CueUse, PlaneOf, Profile, TraceOf, _task, is_arrays, key
+from mcutils.engine.specs import AlikeSpec, CueUseSpec, PlaneSpec, ProfileSpec, TraceSpec, _task, is_arrays, key
 from mcutils.engine.study import study
 from mcutils.paper.registry import EXPERIMENTS, ROUTES
 from mcutils.paper.walks import Walk
@@ -23,7 +23,7 @@ def test_every_notebook_has_its_experiment_under_its_name():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_is_a_list_of_results_to_show_the_same_every_time(name, smoke):
     found = EXPERIMENTS[name](smoke)
-    assert found and all(is_arrays(spec) and not isinstance(spec, TraceOf) for spec in found)
+    assert found and all(is_arrays(spec) and not isinstance(spec, TraceSpec) for spec in found)
     again = study("smoke", store=str(smoke.store.folder), fresh=True)
     assert EXPERIMENTS[name](again) == found
     assert [key(spec) for spec in EXPERIMENTS[name](again)] == [key(spec) for spec in found]
@@ -84,10 +84,10 @@ def test_a_condition_stands_beside_random_over_the_same_independent_pairs(name, 
 
 @pytest.mark.parametrize(
     ("name", "count", "kinds"),
-    [("05_methods", 17, {Alike: 1, CueUse: 16}), ("09_progress_and_retraining", 3, {PlaneOf: 3})],
+    [("05_methods", 17, {AlikeSpec: 1, CueUseSpec: 16}), ("09_progress_and_retraining", 3, {PlaneSpec: 3})],
 )
 def test_notebooks_that_show_more_than_profiles(name, count, kinds, laptop):
-    others = [spec for spec in EXPERIMENTS[name](laptop) if not isinstance(spec, Profile)]
+    others = [spec for spec in EXPERIMENTS[name](laptop) if not isinstance(spec, ProfileSpec)]
     assert Counter(map(type, others)) == kinds and len(others) == count
 
 

@@ -9,7 +9,7 @@ from synthetic import trace
 
 from mcutils import settings
 from mcutils.descent import SCHEDULES
-from mcutils.engine.specs import Data, Original, Retrained
+from mcutils.engine.specs import DataSpec, OriginalSpec, RetrainedSpec
 from mcutils.errors import BadInput
 from mcutils.paper import search
 from mcutils.paper.search import (
@@ -220,7 +220,7 @@ def test_a_row_gives_back_its_settings():
 
 
 def test_rows_hold_what_the_endpoints_score(monkeypatch):
-    data = Data("digits", 240, 60, "00")
+    data = DataSpec("digits", 240, 60, "00")
     scores = [
         {"retain": 1.0, "forget": 1.0, "valid": 0.9, "test": 0.0},
         {"retain": 0.95, "forget": 0.9, "valid": 0.9, "test": 0.0},
@@ -233,8 +233,8 @@ def test_rows_hold_what_the_endpoints_score(monkeypatch):
         return [trace(right=s) for s in scores]
 
     bench = SimpleNamespace(
-        original=lambda: Original(data, "convnet", 4, 0, Plan()),
-        retrained=lambda seed: Retrained(data, 0.1, "convnet", 4, seed, Plan()),
+        original=lambda: OriginalSpec(data, "convnet", 4, 0, Plan()),
+        retrained=lambda seed: RetrainedSpec(data, 0.1, "convnet", 4, seed, Plan()),
         preset=SimpleNamespace(forget=0.1),
         trace=lambda spec: spec,
         run=run,
