@@ -29,7 +29,7 @@ help:
 	@echo '                  NOTEBOOKS="00 02", STORE=folder of results, FRESH=1 to do without the results in data/)'
 	@echo 'make test         run the tests, then compare the committed notebooks with a redraw'
 	@echo 'make bench        measure speed ratios, into build/bench.json'
-	@echo 'make lint         check style'
+	@echo 'make lint         check style, limits and types'
 	@echo 'make clean-build  remove build/'
 
 setup:
@@ -73,7 +73,7 @@ bench: setup
 	@$(RUN) mcutils bench
 
 lint: setup
-	@$(RUN) ruff check .
+	@$(RUN) ruff check . && $(RUN) ruff format --check mcutils tests data && $(RUN) mypy
 
 clean-build:
 	rm -rf build
