@@ -129,7 +129,7 @@ def wrong_labels(y: Tensor, classes: int, form: str, generator: torch.Generator 
 def random_labels(net: Network, step: Step, *, labels: str = "uniform", order: str = "joint") -> tuple[Term, ...]:
     """Cross-entropy on D_f with random labels plus cross-entropy on D_r with the true ones.
 
-    ``order = "sequential"`` passes over D_f and then D_r, as SalUn does (see `unlearning.phases`); ``joint`` uses both
+    ``order = "sequential"`` passes over D_f and then D_r, as SalUn does (see `unlearning.methods`); ``joint`` uses both
     in each step, in one forward pass as from one shuffled batch. In a step with one batch there is one term.
     """
     forget, retain = together(net, step.forget, step.retain)
@@ -178,7 +178,7 @@ def scrub(
 
     A forget step minimises ``-T^2 KL(original || current)``, a retain step ``gamma CE + alpha T^2 KL(original ||
     current)``, T softening both. Passes over D_f precede those over D_r in the first ``msteps`` epochs (see
-    `unlearning.phases`); a step that holds both batches has all terms. Source: Kurmanji et al. 2023, large-scale
+    `unlearning.methods`); a step that holds both batches has all terms. Source: Kurmanji et al. 2023, large-scale
     CIFAR-10 values.
     """
     terms = []

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .data.tasks import Inputs, joined, take, to
-from .data.tasks import count as examples
+from .data.tasks import Inputs, count as examples, joined, take, to
 from .errors import BadInput, flag, instance, number, path_of, shown, whole
 from .models.vision import build, check_module, copied, is_named, reason
 from .reading import writing

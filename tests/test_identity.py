@@ -7,8 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mcutils.errors import BadInput
 from mcutils.identity import identity_of

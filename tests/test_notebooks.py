@@ -177,9 +177,9 @@ def test_what_is_to_be_tried_uses_only_what_the_notebook_defines(cells, code):
 
 
 def test_an_undefined_name_and_a_missing_attribute_are_found():
-    names, modules = bound([ast.parse("import mcutils as mc\nfrom mcutils import experiments\nstudy = mc.study()")])
+    names, modules = bound([ast.parse("import mcutils as mc\nfrom mcutils.paper import registry\nstudy = mc.study()")])
     assert unresolved("study.path(a, b)", names, modules) == ["a", "b"]
-    assert unresolved("experiments.NOT_THERE, mc.study()", names, modules) == ["experiments.NOT_THERE"]
+    assert unresolved("registry.NOT_THERE, mc.study()", names, modules) == ["registry.NOT_THERE"]
 
 
 def test_it_asks_before_it_computes(cells):
@@ -305,8 +305,8 @@ def smoke(out, *options, notebooks=NOTEBOOKS):
         environment.pop(variable, None)
     places = ["--store", str(out / "store"), "--out", str(out / "build")]
     run = "import sys; from functools import partial; from pathlib import Path; "
-    run += "from mcutils import __main__, reproduce as m; "
-    run += "m.reproduce = partial(m.reproduce, notebooks=Path(sys.argv.pop(1))); sys.exit(__main__.main(sys.argv[1:]))"
+    run += "from mcutils.cli import main, reproduce as m; "
+    run += "m.reproduce = partial(m.reproduce, notebooks=Path(sys.argv.pop(1))); sys.exit(main.main(sys.argv[1:]))"
     command = [sys.executable, "-c", run, str(notebooks), "reproduce", "--preset", "smoke", *places, *options]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

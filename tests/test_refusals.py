@@ -8,8 +8,7 @@ import synthetic
 import torch
 
 from mcutils.errors import BadInput
-from mcutils.measures import connectivity as c
-from mcutils.measures import metrics, planes, similarity
+from mcutils.measures import connectivity as c, metrics, planes, similarity
 from mcutils.measures.along import (
     barrier,
     excess_variation,

@@ -18,8 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BadInput, choose, seed_of, whole
-from ..errors import share as share_of
+from ..errors import BadInput, choose, seed_of, share as share_of, whole
 from .tasks import Task, sort_of
 
 SETS = {

@@ -22,8 +22,7 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from .. import reading
-from .. import weights as weights_module
+from .. import reading, weights as weights_module
 from ..curves import Curve, line, weights_at
 from ..data.own import look_in
 from ..errors import BadInput
@@ -152,7 +151,7 @@ class Store:
         return float(self.provenance(spec)["seconds"])
 
     def get(self, spec: Spec) -> Any:
-        """Load a result: `Weights`, `Endpoint`, `Curve`, `Trace`, `ProfileOf`, `Plane`, or arrays by name."""
+        """Load a result: `Weights`, `Endpoint`, `Curve`, `Trace`, `Profile`, `Plane`, or arrays by name."""
         if is_line(spec):
             return line(self.get(spec.start), self.get(spec.end))
         path = self._find(spec)

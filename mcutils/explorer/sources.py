@@ -697,4 +697,4 @@ def _plane(path: Mapping[str, Any], planes: Iterable[Mapping[str, Any]]) -> tupl
     if path["kind"] != "linear" and path["control_points"] != 1:
         return f"a {path['kind']} with {path['control_points']} control points lies in no plane"
     through = "its ends" if path["kind"] == "linear" else "its ends and its control point"
-    return f"no plane through {through} is stored; mcutils.engine.specs.PlaneOf computes one in a minute or two"
+    return f"no plane through {through} is stored; mcutils.engine.specs.PlaneSpec computes one in a minute or two"

@@ -16,12 +16,12 @@ from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, VERMILLION, check_colu
 from ..measures.intervals import LEVEL, Interval
 from .claims import CLAIMS, VERDICTS, Verdict, judge, ledger
 from .judging import controls_hold
-from .metrics_along import levels, telling_gaps
+from .metrics_along import telling_gaps
 from .panels import settle_below
 from .progress_and_retraining import INITS, retraining_control
 from .registry import EXPERIMENTS, ROUTES, TESTS, verdict_of
 from .tables import effect_text, found_text
-from .walks import Walk, walk_all
+from .walks import Walk, levels, walk_all
 
 if TYPE_CHECKING:
     import pandas as pd

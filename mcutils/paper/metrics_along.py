@@ -176,12 +176,6 @@ def compared() -> list[str]:
     return [name for names in kinds().values() for name in names]
 
 
-def levels(study: Study) -> tuple[dict[str, float], list[dict[str, float]]]:
-    """Every metric of the original model, and of each retrained model."""
-    found = [{name: float(one.metric(name)[0]) for name in METRICS} for one in study.run(references(study))]
-    return found[0], found[1:]
-
-
 def joined_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     """Per condition and curve: paths between sound ends, those that satisfy MCU(eps), and those of them compared.
 

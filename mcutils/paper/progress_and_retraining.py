@@ -34,7 +34,7 @@ from .claims import Verdict, judge
 from .judging import FAILED, counts_of, judge_mean, nothing_found, redraw_mean, sound, units_of, usable
 from .panels import SERIES, decades, dot_entry, dots_row
 from .room import Room
-from .tables import spread
+from .tables import means, spread
 from .walks import COARSE, Route, Walk, coarse, profiles
 
 if TYPE_CHECKING:
@@ -128,22 +128,6 @@ def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
 
 
 # Tables
-
-
-def means(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
-    """Mean and interval over pairs of a column of at least 0 for each group of a table.
-
-    The table has columns node_a and node_b, and ``<value>_again`` where the values have replicates over examples.
-    """
-    import pandas as pd
-
-    rows, again = [], f"{value}_again"
-    for group, part in table.groupby(list(by), sort=False):
-        values, replicates = part[value].to_numpy(float), np.stack(part[again]) if again in part else None
-        nodes = part[["node_a", "node_b"]].to_numpy()
-        found = mean_interval(values, replicates, nodes=nodes, within=(0.0, np.inf))
-        rows.append((*group, *found, int(np.isfinite(values).sum())))
-    return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high", "n"])
 
 
 def progress_of(values: np.ndarray) -> np.ndarray:

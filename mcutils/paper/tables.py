@@ -189,6 +189,22 @@ def pair_with_original(walk: Walk) -> str:
     return f"{walk.original}: {walk.start}-{walk.end}"
 
 
+def means(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+    """Mean and interval over pairs of a column of at least 0 for each group of a table.
+
+    The table has columns node_a and node_b, and ``<value>_again`` where the values have replicates over examples.
+    """
+    import pandas as pd
+
+    rows, again = [], f"{value}_again"
+    for group, part in table.groupby(list(by), sort=False):
+        values, replicates = part[value].to_numpy(float), np.stack(part[again]) if again in part else None
+        nodes = part[["node_a", "node_b"]].to_numpy()
+        found = mean_interval(values, replicates, nodes=nodes, within=(0.0, np.inf))
+        rows.append((*group, *found, int(np.isfinite(values).sum())))
+    return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high", "n"])
+
+
 def found_text(one: Verdict) -> str:
     return f"{one.verdict}, {effect_text(one.effect, one.low, one.high, 2)}"
 

@@ -11,6 +11,7 @@ from ..engine.specs import CurveSpec, ProfileSpec, Spec
 from ..engine.study import Study
 from ..errors import BadInput, choose
 from ..measures.along import mcu
+from ..measures.metrics import METRICS
 from ..measures.profiles import Profile
 from ..settings import Plan
 
@@ -207,3 +208,9 @@ def profiles(study: Study, routes: Sequence[Route]) -> list[Spec]:
 def references(study: Study) -> list[Spec]:
     """Profiles of the original and the retrained models."""
     return [study.profile(one) for one in (study.original(), *(study.retrained(s) for s in study.seeds))]
+
+
+def levels(study: Study) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Every metric of the original model, and of each retrained model."""
+    found = [{name: float(one.metric(name)[0]) for name in METRICS} for one in study.run(references(study))]
+    return found[0], found[1:]

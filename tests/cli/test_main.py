@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mcutils.cli import main as cli
-from mcutils.cli import reproduce as module
+from mcutils.cli import main as cli, reproduce as module
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import METRICS
 from mcutils.paper.claims import CLAIMS

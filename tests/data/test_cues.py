@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from synthetic import trace as synthetic_trace
 
 from mcutils.data.cues import SETS, counterfactual, counterfactuals, other_images, other_labels, places, planted

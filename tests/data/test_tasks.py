@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mcutils.data import tasks as data
 from mcutils.data.tasks import DATASETS, count, fingerprint, joined, load_task, shuffled, take, to

@@ -18,8 +18,7 @@ import torch
 
 from mcutils.curves import Curve, fit_curve, line
 from mcutils.data.cues import SETS, counterfactual
-from mcutils.engine import cluster as engines
-from mcutils.engine import runs as module
+from mcutils.engine import cluster as engines, runs as module
 from mcutils.engine.runs import RunFailed, describe, ensure, missing, needed, run
 from mcutils.engine.specs import (
     AlikeSpec,
@@ -562,7 +561,7 @@ def test_what_cannot_be_compared_is_named(name, change, compared, full, tmp_path
 WORKER = """
 import sys, time
 from pathlib import Path
-from mcutils import runs
+from mcutils.engine import runs
 from mcutils.settings import Plan
 from mcutils.engine.specs import Data, Original
 

@@ -19,8 +19,7 @@ from mcutils.cli.reproduce import SHIPPED
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import key, plain
 from mcutils.errors import BadInput
-from mcutils.explorer import sources
-from mcutils.explorer import widget as widgets
+from mcutils.explorer import sources, widget as widgets
 from mcutils.measures.metrics import measure, predictions
 from mcutils.measures.profiles import Profile
 from mcutils.paper import seeds as seeds_module

@@ -6,8 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mcutils.curves import Curve, line, points_of
 from mcutils.errors import BadInput

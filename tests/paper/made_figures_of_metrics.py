@@ -41,14 +41,13 @@ from mcutils.paper.progress_and_retraining import (
     bends_figure,
     bends_summary,
     bends_table,
-    means,
     planes_figure,
     progress_figure,
     progress_table,
     retraining_figure,
     retraining_table,
 )
-from mcutils.paper.tables import excess_table
+from mcutils.paper.tables import excess_table, means
 
 METHODS = (
     "gradient_ascent", "random_labels", "bad_teacher", "salun", "gradient_difference", "npo", "scrub", "l1_sparse"

@@ -1,13 +1,11 @@
 """Walks with metrics, fits and retrained models whose tables are known beforehand."""
 
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from synthetic import RING, SEEDS, T, controls, walk
+from synthetic import SEEDS, walk
 
 from mcutils.measures.metrics import METRICS
-from mcutils.measures.profiles import Profile
 
 METHODS = ("npo", "scrub", "salun", "l1_sparse", "bad_teacher", "random_labels")
 LEVEL_SCORES = ((0.5,) * 5, (0.5,) * 5)
@@ -17,13 +15,6 @@ def measured(curves=None, method="npo", pair=(42, 87), barrier=0.0, deficit=0.0,
     """A walk whose metrics have these curves at the five points of `T`, and are 0 where none is given."""
     metrics = dict.fromkeys(METRICS, np.zeros(5)) | (curves or {})
     return walk(method, barrier, deficit, pair, metrics=metrics, scores=scores, **options)
-
-
-def fitted(variant, kind, eps, method="npo", pair=(42, 87), rise=0.01, dip=0.02, **options):
-    """A walk of `curve_fitting.fits` with this smallest eps, all of it a forget deficit."""
-    made = walk(method, 0.0, eps, pair, kind, variant=variant, **options)
-    more = {"measure/surplus_retain": np.float64(rise), "measure/shortfall_forget": np.float64(dip)}
-    return replace(made, profile=Profile({**made.profile.arrays, **more}))
 
 
 def wild(seed):
@@ -56,27 +47,3 @@ def retraining(barrier, base, methods=METHODS, pairs=3, apart=5.0):
             labels = {"role": "control", "condition": "retrained", "variant": init}
             walks.append(walk("retrain", level, 0.0, pair, seed=99, **labels))
     return walks
-
-
-def experiment(shift=0.5, methods=METHODS, pairs=RING):
-    """A study on which C1, C2, C5, C16 and C21 are supported.
-
-    On lines the forget deficit depends on the method, curves connect all; a curriculum costs so much more; lines to
-    retrained models have a barrier that lines between two retrained models have not.
-    """
-    seeds, curriculum = [], []
-    for k, method in enumerate(methods):
-        for pair in pairs:
-            seeds.append(measured(wild(k), method, pair, 0.0, 0.3 * k + 0.01 * pairs.index(pair), seed=k))
-            seeds.append(measured(wild(k), method, pair, kind="bezier", seed=k))
-            for condition, eps in (("random", 0.4), ("cl-non_cl", 0.4 + shift)):
-                curriculum.append(measured(wild(k), method, pair, 0.0, eps, seed=k, condition=condition))
-    return {
-        "02_seeds": seeds + controls(),
-        "03_curriculum": curriculum + controls(),
-        "09_progress_and_retraining": retraining(0.18, 0.0, methods)
-        + [forgetting(T ** (2 + 0.1 * k), 1 - T, m, s) for m in methods for k, s in enumerate(SEEDS[:3])],
-    }
-
-
-WALKED = experiment()

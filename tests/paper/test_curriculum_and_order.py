@@ -5,11 +5,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from made_claims import METHODS as METHODS_of_claims
-from made_claims import SINGLE, both_ways, changed, judge, ours, twenty
+from made_claims import METHODS as METHODS_of_claims, SINGLE, both_ways, changed, judge, ours, twenty
 from made_conditions import PAIRS, STUDENT, made, with_arrays
-from made_figures_of_conditions import CROSSED, SEEDS, crossing, figure
-from made_figures_of_conditions import METHODS as METHODS_of_figures_of_conditions
+from made_figures_of_conditions import CROSSED, METHODS as METHODS_of_figures_of_conditions, SEEDS, crossing, figure
 from matplotlib.text import Text
 from synthetic import RING, controls, walk
 

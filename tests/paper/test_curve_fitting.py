@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_claims import METHODS, SINGLE, fitted, judge, lines_and_curves, many, ours, refitted
-from made_figures_of_metrics import METHODS as METHODS_of_figures_of_metrics
-from made_figures_of_metrics import figure, fits_means, texts
-from made_figures_of_metrics import fits as fits_of_figures_of_metrics
-from made_figures_of_metrics import table as table_of_figures_of_metrics
-from made_metrics import fitted as fitted_of_metrics
+from made_claims import METHODS, SINGLE, fitted as fitted_of_claims, judge, lines_and_curves, many, ours, refitted
+from made_figures_of_metrics import (
+    METHODS as METHODS_of_figures_of_metrics,
+    figure,
+    fits as fits_of_figures_of_metrics,
+    fits_means,
+    table as table_of_figures_of_metrics,
+    texts,
+)
 from made_specs import THREE, labels, pairs_of
 from synthetic import RING, controls, walk
 
@@ -36,6 +39,7 @@ from mcutils.paper.curve_fitting import (
     surplus_table,
 )
 from mcutils.paper.judging import worst
+from mcutils.paper.tables import mean_of, means
 
 
 def test_fits_differ_in_what_their_variant_says_and_nothing_else(laptop):
@@ -72,17 +76,19 @@ def test_fits_differ_in_what_their_variant_says_and_nothing_else(laptop):
 def test_c12_is_the_share_of_bad_teacher_fits_that_are_worse_than_the_line():
     eps = (0.1, 0.19, 0.21, 0.5)
     made = {"pairs": SINGLE[:4], "kinds": ("linear", "bezier")}
-    walks = fitted(0.1, lambda k: eps[k], methods=("bad_teacher",), **made)
+    walks = fitted_of_claims(0.1, lambda k: eps[k], methods=("bad_teacher",), **made)
     found = c12(walks)
     assert (found.effect, found.n_pairs, found.verdict) == (0.5, 4, "undecided")
-    others = fitted(0.0, 0.9, methods=METHODS[:2], **made)
-    others += fitted(0.0, 0.9, methods=("bad_teacher",), variants=("no BatchNorm refresh", "retain only"), **made)
+    others = fitted_of_claims(0.0, 0.9, methods=METHODS[:2], **made)
+    others += fitted_of_claims(
+        0.0, 0.9, methods=("bad_teacher",), variants=("no BatchNorm refresh", "retain only"), **made
+    )
     assert c12(walks + ours(others)) == found
 
 
 def test_c12_is_undecided_by_three_pairs_whatever_they_show():
     for eps in (0.15, 0.9):
-        walks = fitted(0.1, eps, SINGLE[:3], ("bad_teacher",), kinds=("linear", "bezier"))
+        walks = fitted_of_claims(0.1, eps, SINGLE[:3], ("bad_teacher",), kinds=("linear", "bezier"))
         assert c12(walks).verdict == "undecided"
 
 
@@ -109,7 +115,7 @@ def test_c13_is_no_surer_than_the_less_certain_side():
 
 
 def test_curves_are_set_beside_each_other_by_pair():
-    walks = fitted(0.0, 0.5, RING[:2], METHODS[:2])
+    walks = fitted_of_claims(0.0, 0.5, RING[:2], METHODS[:2])
     both = beside(
         walks + [walk("npo", pair=(1, 2), variant="own", kind="bezier")], ("own", "bezier"), ("authors", "bezier")
     )
@@ -135,9 +141,16 @@ def test_conclusions_differ_where_one_of_two_curves_connects(claim, other):
     walks = refitted(lambda k: first[k], lambda k: second[k], lambda k: first[k], other)
     found = judge(claim, walks)
     assert (found.effect, found.n_pairs, found.n_seeds) == (pytest.approx(2 / 5), 30, 5)
-    lines = fitted(0.0, 0.5, variants=("own", other), kinds=("linear", "linear"))
-    more = fitted(0.0, 0.5, variants=("full", "uniform t"))
+    lines = fitted_of_claims(0.0, 0.5, variants=("own", other), kinds=("linear", "linear"))
+    more = fitted_of_claims(0.0, 0.5, variants=("full", "uniform t"))
     assert judge(claim, walks + ours(lines) + ours(more)) == found
+
+
+def fitted(variant, kind, eps, method="npo", pair=(42, 87), rise=0.01, dip=0.02, **options):
+    """A walk of `curve_fitting.fits` with this smallest eps, all of it a forget deficit."""
+    made = walk(method, 0.0, eps, pair, kind, variant=variant, **options)
+    more = {"measure/surplus_retain": np.float64(rise), "measure/shortfall_forget": np.float64(dip)}
+    return replace(made, profile=Profile({**made.profile.arrays, **more}))
 
 
 def test_every_fit_of_the_experiment_has_a_name(study):
@@ -147,8 +160,8 @@ def test_every_fit_of_the_experiment_has_a_name(study):
 
 
 def test_fits_in_gaps_and_nats():
-    walks = [fitted_of_metrics("own", "bezier", 0.2), fitted_of_metrics("authors", "bezier", 0.05, rise=0.5, dip=0.25)]
-    table = fits_table([*walks, fitted_of_metrics("own", "linear", 0.3, collapsed=("t = 1: chance",)), *controls()])
+    walks = [fitted("own", "bezier", 0.2), fitted("authors", "bezier", 0.05, rise=0.5, dip=0.25)]
+    table = fits_table([*walks, fitted("own", "linear", 0.3, collapsed=("t = 1: chance",)), *controls()])
     assert table["fit"].to_list() == ["corrected", "authors"] and table["connected"].to_list() == [False, True]
     np.testing.assert_allclose(table["eps"], [0.2, 0.05], rtol=1e-6)
     np.testing.assert_allclose(table["nats"], [0.4, 0.1], rtol=1e-6)  # G is 2 nats
@@ -159,15 +172,21 @@ def test_fits_in_gaps_and_nats():
     assert summary.loc["corrected", "connected"].startswith("0.00 [0.00, ")
 
 
+def test_means_are_over_pairs_with_shared_seeds():
+    walks = [fitted("own", "bezier", 0.1 * k, pair=p) for k, p in enumerate(RING)]
+    table = fits_table([*walks, fitted("own", "bezier", 1.0, method="scrub")])
+    found = means(table, "eps", ["method", "fit"]).set_index(["method", "fit"])
+    expected = mean_of(walks, "eps")
+    assert tuple(found.loc[("npo", "corrected"), ["estimate", "low", "high"]]) == pytest.approx(tuple(expected))
+    assert tuple(found.loc[("scrub", "corrected"), ["estimate", "low", "high"]]) == pytest.approx((1, 0, np.inf))
+
+
 def test_a_fit_fails_when_its_line_would_have_been_better_by_a_tenth():
     walks = []
     for pair, line, own, authors in zip(RING[:3], (0.2, 0.2, 0.2), (0.29, 0.0, 0.31), (0.5, 0.5, 0.25), strict=True):
-        walks += [
-            fitted_of_metrics("own", "linear", line, pair=pair),
-            fitted_of_metrics("own", "bezier", own, pair=pair),
-        ]
-        walks.append(fitted_of_metrics("authors", "bezier", authors, pair=pair))
-    walks.append(fitted_of_metrics("authors", "bezier", 9.0, method="scrub"))  # without its line
+        walks += [fitted("own", "linear", line, pair=pair), fitted("own", "bezier", own, pair=pair)]
+        walks.append(fitted("authors", "bezier", authors, pair=pair))
+    walks.append(fitted("authors", "bezier", 9.0, method="scrub"))  # without its line
     cells, totals = failures(walks)
     assert cells.to_dict("records") == [
         {"method": "npo", "fit": "corrected", "failed": 1, "n": 3},
@@ -182,7 +201,7 @@ def test_a_fit_fails_when_its_line_would_have_been_better_by_a_tenth():
 def quadrants():
     eps = {"both": (0.05, 0.05), "line only": (0.05, 0.5), "curve only": (0.5, 0.05), "neither": (0.5, 0.5)}
     return [
-        fitted_of_metrics("own", kind, value, pair=pair)
+        fitted("own", kind, value, pair=pair)
         for pair, values in zip(RING, eps.values(), strict=False)
         for kind, value in zip(("linear", "bezier"), values, strict=True)
     ]
@@ -195,13 +214,13 @@ def test_each_quadrant_of_line_and_curve():
     text = outcomes_text(table)
     assert text == "- *corrected*, 4 pairs; MCU(0.1) on both 1, line only 1, curve only 1, neither 1."
     assert outcomes_text(table.iloc[:0]).startswith("No pair was walked")
-    nothing = replace(quadrants()[0], profile=fitted_of_metrics("own", "linear", float("nan")).profile)
+    nothing = replace(quadrants()[0], profile=fitted("own", "linear", float("nan")).profile)
     assert outcomes_table([nothing, quadrants()[1]])["outcome"].to_list() == ["curve only"]
 
 
 def test_disagreements_name_the_recipe_that_connects():
-    walks = [fitted_of_metrics("own", "bezier", e, pair=p) for e, p in zip((0.05, 0.5, 0.5), RING, strict=False)]
-    walks += [fitted_of_metrics("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.02, 0.6), RING, strict=False)]
+    walks = [fitted("own", "bezier", e, pair=p) for e, p in zip((0.05, 0.5, 0.5), RING, strict=False)]
+    walks += [fitted("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.02, 0.6), RING, strict=False)]
     table = disagreements_table(walks)
     assert table["connects"].to_list() == ["corrected", "authors"]
     assert table.index.to_list() == [("npo", "0: 42-87"), ("npo", "0: 87-21")]
@@ -211,9 +230,9 @@ def test_disagreements_name_the_recipe_that_connects():
 
 
 def test_claims_are_judged_by_either_recipe_on_the_pairs_that_have_both():
-    walks = [fitted_of_metrics("own", "linear", e, pair=p) for e, p in zip((0.3, 0.3, 0.05, 0.3), RING, strict=False)]
-    walks += [fitted_of_metrics("own", "bezier", e, pair=p) for e, p in zip((0.0, 0.0, 0.5, 0.0), RING, strict=False)]
-    walks += [fitted_of_metrics("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.0, 0.5), RING, strict=False)]
+    walks = [fitted("own", "linear", e, pair=p) for e, p in zip((0.3, 0.3, 0.05, 0.3), RING, strict=False)]
+    walks += [fitted("own", "bezier", e, pair=p) for e, p in zip((0.0, 0.0, 0.5, 0.0), RING, strict=False)]
+    walks += [fitted("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.0, 0.5), RING, strict=False)]
     table = recipes_table(walks + controls())
     assert table.columns.to_list() == ["statistic", "corrected", "authors"]
     found = {claim: [row[name].split(", ")[1].split(" [")[0] for name in ("corrected", "authors")]
@@ -225,7 +244,7 @@ def test_claims_are_judged_by_either_recipe_on_the_pairs_that_have_both():
 
 
 def test_the_better_path_is_the_one_that_costs_less():
-    table = surplus_table(fits_table([*quadrants(), fitted_of_metrics("own", "linear", 9.0, pair=RING[4])]))
+    table = surplus_table(fits_table([*quadrants(), fitted("own", "linear", 9.0, pair=RING[4])]))
     cost = table.pivot(index="pair", columns="path", values="nats")
     assert len(cost) == 4  # a pair without a curve has no better
     np.testing.assert_allclose(cost["better of the two"], cost[["line", "corrected"]].min(axis=1))

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from made_specs import models as models_of_specs
-from made_tables import clean
-from made_tables import model as model_of_tables
+from made_tables import clean, model as model_of_tables
 
 from mcutils.engine.specs import UnlearnedSpec
 from mcutils.errors import BadInput

@@ -11,7 +11,7 @@ from synthetic import RING
 
 from mcutils.errors import BadInput
 from mcutils.measures.drawing import DPI, STYLE, WIDTH, save
-from mcutils.paper import progress_and_retraining
+from mcutils.paper import tables
 from mcutils.paper.curve_fitting import (
     FITS,
     failures,
@@ -23,7 +23,7 @@ from mcutils.paper.curve_fitting import (
 )
 from mcutils.paper.ledger import forest_figure, forest_table
 from mcutils.paper.metrics_along import best_figure, correlation_figure
-from mcutils.paper.progress_and_retraining import planes_figure
+from mcutils.paper.progress_and_retraining import planes_figure, progress_figure, progress_table
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -87,11 +87,8 @@ def test_few_methods_and_single_pairs_are_drawn():
     one = fits(METHODS[:1], RING[:1])
     few = fits_table(one)
     names = list(FITS.values())
-    assert len(fits_figure(few, progress_and_retraining.means(few, "eps", ["method", "fit"]), fits=names).axes) == 1
+    assert len(fits_figure(few, tables.means(few, "eps", ["method", "fit"]), fits=names).axes) == 1
     failures_figure(*failures(one), methods=METHODS[:1])
     outcomes_figure(outcomes_table(one))
-    assert (
-        len(progress_and_retraining.progress_figure(progress_and_retraining.progress_table(progress(METHODS[:1]))).axes)
-        == 1
-    )
+    assert len(progress_figure(progress_table(progress(METHODS[:1]))).axes) == 1
     forest_figure(forest_table(*([v[0]] for v in verdicts())))

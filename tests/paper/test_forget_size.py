@@ -5,12 +5,9 @@ from dataclasses import replace
 import matplotlib
 import numpy as np
 import pytest
-from made_claims import SIZES as SIZES_of_claims
-from made_claims import judge, ours
-from made_claims import sized as sized_of_claims
+from made_claims import SIZES as SIZES_of_claims, judge, ours, sized as sized_of_claims
 from made_conditions import made, with_arrays
-from made_figures_of_conditions import figure
-from made_figures_of_conditions import sized as sized_of_figures_of_conditions
+from made_figures_of_conditions import figure, sized as sized_of_figures_of_conditions
 from made_specs import THREE, labels, pairs_of
 from synthetic import RING, controls, walk
 

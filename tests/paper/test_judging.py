@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from made_claims import METHODS, SINGLE, study
 from synthetic import RING, controls, walk
 
@@ -113,8 +112,8 @@ def test_one_mean_of_the_same_paths_has_one_interval_wherever_it_stands(deficits
     """In the figure of 02, the tables of 03 to 06, the figures of 08, and in a verdict."""
     from mcutils.paper import tables as condition_tables
     from mcutils.paper.curve_fitting import fits_summary, fits_table
-    from mcutils.paper.progress_and_retraining import means
     from mcutils.paper.seeds import paths_means, sweep_table
+    from mcutils.paper.tables import means
 
     walks = [walk("npo", 0.0, d, pair=p, noise=noise, variant="own") for p, d in zip(RING, deficits, strict=False)]
     walks = [replace(w, profile=Profile({**w.profile.arrays, **MORE})) for w in walks]

@@ -5,32 +5,41 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from made_figures_of_metrics import figure, texts, verdicts
-from made_metrics import WALKED
-from synthetic import controls
+from made_metrics import METHODS, forgetting, measured, reference_models, retraining, wild
+from synthetic import RING, SEEDS, T, controls
 
 from mcutils.measures.profiles import Profile
+from mcutils.paper import ledger as ledger_module
 from mcutils.paper.claims import CLAIMS, Verdict, judge, ledger
 from mcutils.paper.judging import controls_hold
-from mcutils.paper.ledger import (
-    VERDICT_STYLES,
-    beyond,
-    controls_table,
-    corrected_table,
-    forest_table,
-    judge_all,
-    ledger_table,
-    not_run_table,
-    replication_table,
-    shuffled,
-    shuffled_table,
-    strict_level,
-    survives,
-)
+from mcutils.paper.ledger import forest_table, judge_all, ledger_table, shuffled, shuffled_table
 from mcutils.paper.registry import ROUTES, TESTS
 
+
+def experiment(shift=0.5, methods=METHODS, pairs=RING):
+    """A study on which C1, C2, C5, C16 and C21 are supported.
+
+    On lines the forget deficit depends on the method, curves connect all; a curriculum costs so much more; lines to
+    retrained models have a barrier that lines between two retrained models have not.
+    """
+    seeds, curriculum = [], []
+    for k, method in enumerate(methods):
+        for pair in pairs:
+            seeds.append(measured(wild(k), method, pair, 0.0, 0.3 * k + 0.01 * pairs.index(pair), seed=k))
+            seeds.append(measured(wild(k), method, pair, kind="bezier", seed=k))
+            for condition, eps in (("random", 0.4), ("cl-non_cl", 0.4 + shift)):
+                curriculum.append(measured(wild(k), method, pair, 0.0, eps, seed=k, condition=condition))
+    return {
+        "02_seeds": seeds + controls(),
+        "03_curriculum": curriculum + controls(),
+        "09_progress_and_retraining": retraining(0.18, 0.0, methods)
+        + [forgetting(T ** (2 + 0.1 * k), 1 - T, m, s) for m in methods for k, s in enumerate(SEEDS[:3])],
+    }
+
+
+WALKED = experiment()
 GAPS = {"zrf": 0.5}
 
 
@@ -108,6 +117,18 @@ def test_a_study_of_collapsed_ends_decides_nothing():
     assert set(ledger_table(ledger(found))["effect [95 %]"]) == {"-"}
 
 
+def test_the_ledger_of_a_study_is_gathered_and_judged(study, monkeypatch):
+    routes = {"02_seeds": lambda s: ["a", "b"], "03_curriculum": lambda s: ["c"]}
+    monkeypatch.setattr(ledger_module, "ROUTES", routes)
+    monkeypatch.setattr(ledger_module, "walk_all", lambda s, given: [f"walk {one}" for one in given])
+    assert ledger_module.gather(study) == {"02_seeds": ["walk a", "walk b"], "03_curriculum": ["walk c"]}
+    monkeypatch.setattr(ledger_module, "gather", lambda s: WALKED)
+    monkeypatch.setattr(ledger_module, "levels", lambda s: reference_models())
+    rows = ledger_module.ledger_rows(study)
+    assert [row["id"] for row in rows] == list(CLAIMS)
+    assert {row["id"] for row in rows if row["verdict"] == "supported"} == {"C1", "C2", "C5", "C15", "C16", "C21"}
+
+
 def verdict(claim, low, high, p=None, **options):
     return judge(claim, (low + high) / 2, low, high, n_pairs=9, n_seeds=5, p=p, **options)
 
@@ -115,16 +136,16 @@ def verdict(claim, low, high, p=None, **options):
 def test_many_claims_are_held_to_a_wider_interval():
     first = [verdict("C1", 0.6, 0.9), verdict("C2", 0.3, 0.6, 0.004), verdict("C21", 0.1, 0.2), verdict("C8", 0, 0.05)]
     strict = [verdict("C1", 0.4, 1), verdict("C2", 0.2, 0.7, 0.004), verdict("C21", 0.06, 0.3), verdict("C8", 0, 0.2)]
-    level = strict_level(first)
+    level = ledger_module.strict_level(first)
     assert level == pytest.approx(1 - 0.05 / 4)
-    kept = [survives(a, b, level) for a, b in zip(first, strict, strict=True)]
+    kept = [ledger_module.survives(a, b, level) for a, b in zip(first, strict, strict=True)]
     assert kept == [False, True, True, False]
-    assert not survives(first[1], replace(strict[1], p=0.0126), level)  # below its alpha, above 0.05 / 4
-    table = corrected_table(first, strict)
+    assert not ledger_module.survives(first[1], replace(strict[1], p=0.0126), level)  # below its alpha, above 0.05 / 4
+    table = ledger_module.corrected_table(first, strict)
     assert table["survives"].to_list() == ["no", "yes", "yes", "no"] and table["p"].to_list() == ["", "0.004", "", ""]
     undecided = verdict("C1", 0.4, 0.6)
-    assert corrected_table([undecided], [undecided])["survives"].to_list() == ["-"]
-    assert strict_level([]) == pytest.approx(0.95)
+    assert ledger_module.corrected_table([undecided], [undecided])["survives"].to_list() == ["-"]
+    assert ledger_module.strict_level([]) == pytest.approx(0.95)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +160,7 @@ def test_many_claims_are_held_to_a_wider_interval():
     ],
 )
 def test_effects_are_shown_as_distances_beyond_their_threshold(claim, interval, expected):
-    assert tuple(beyond(claim, interval)) == pytest.approx(expected)
+    assert tuple(ledger_module.beyond(claim, interval)) == pytest.approx(expected)
 
 
 @settings(max_examples=200, deadline=None)
@@ -149,7 +170,7 @@ def test_effects_are_shown_as_distances_beyond_their_threshold(claim, interval, 
 )
 def test_the_side_of_zero_is_the_verdict(claim, ends):
     low, high = ends
-    found = beyond(claim, ((low + high) / 2, low, high))
+    found = ledger_module.beyond(claim, ((low + high) / 2, low, high))
     edge = CLAIMS[claim].threshold
     if min(abs(abs(v) - edge) for v in ends) > 1e-9:  # rounding at the threshold itself aside
         word = "supported" if found.low > 0 else "contradicted" if found.high < 0 else "undecided"
@@ -160,7 +181,7 @@ def test_the_side_of_zero_is_the_verdict(claim, ends):
 def test_the_forest_has_a_row_for_each_claim_judged():
     first = [verdict("C1", 0.6, 0.9), verdict("C5", -0.3, -0.2)]
     strict = [verdict("C1", 0.4, 1), verdict("C5", -0.4, -0.1)]
-    table = forest_table(first, strict).set_index("claim")
+    table = ledger_module.forest_table(first, strict).set_index("claim")
     numbers = table.loc["C1", ["x", "low", "high", "wide_low", "wide_high"]].to_list()
     assert numbers == pytest.approx([0.5, 0.2, 0.8, -0.2, 1])
     assert table.loc["C1", "effect"] == "0.75 [0.60, 0.90]"
@@ -169,12 +190,12 @@ def test_the_forest_has_a_row_for_each_claim_judged():
 
 
 def test_controls_are_shown_for_every_experiment():
-    table = controls_table(WALKED)
+    table = ledger_module.controls_table(WALKED)
     assert table.index.to_list() == list(WALKED) and set(table["held"]) == {"yes"}
     assert table.loc["02_seeds", "other initialisation: smallest barrier"] == "4.000"
     assert table.loc["09_progress_and_retraining", "other initialisation: smallest barrier"] == "5.000"
     assert table.loc["02_seeds", ["walks", "collapsed"]].to_list() == [60, 0]
-    failed = controls_table({"02_seeds": controls(twin=0.3), "05_methods": []})
+    failed = ledger_module.controls_table({"02_seeds": controls(twin=0.3), "05_methods": []})
     assert failed["held"].to_list() == ["NO", "NO"] and failed["fine-tuned twin: largest eps"].to_list() == [
         "0.300",
         "-",
@@ -184,7 +205,7 @@ def test_controls_are_shown_for_every_experiment():
 def test_a_replication_is_laid_beside_the_ledger():
     here = ledger([verdict("C1", 0.6, 0.9), verdict("C5", 0.05, 0.2), verdict("C8", 0, 0.2), verdict("C4", -1, -0.5)])
     there = ledger([verdict("C1", 0.7, 1.0), verdict("C5", 0.11, 0.14), verdict("C8", 0.2, 0.4), Verdict("C10")])
-    table = replication_table(here, there)
+    table = ledger_module.replication_table(here, there)
     assert table.index.to_list() == ["C1", "C5", "C8"]
     assert table["inside"].to_list() == ["yes", "yes", "no"] and table["same"].to_list() == ["yes", "NO", "NO"]
     assert table.loc["C5", ["verdict here", "verdict there"]].to_list() == ["undecided", "supported"]
@@ -193,36 +214,39 @@ def test_a_replication_is_laid_beside_the_ledger():
         "0.850 [0.700, 1.000]",
     ]
     nothing = ledger([replace(verdict("C1", 0.6, 0.9), effect=None, low=None, high=None)])
-    assert replication_table(nothing, there).loc["C1", "inside"] == "-"
-    assert len(replication_table(ledger(), there)) == 0
+    assert ledger_module.replication_table(nothing, there).loc["C1", "inside"] == "-"
+    assert len(ledger_module.replication_table(ledger(), there)) == 0
 
 
 def test_claims_that_were_not_run_say_why():
-    table = not_run_table(ledger([verdict("C1", 0.6, 0.9)]))
+    table = ledger_module.not_run_table(ledger([verdict("C1", 0.6, 0.9)]))
     assert "C1" not in table.index and len(table) == 23
     assert table.loc["C14", "why"] == "10_privacy does not exist yet"
     assert table.loc["C2", "why"] == "02_seeds registers no test of it"
 
 
 def test_the_ledger_is_shown_without_the_claims_that_were_not_run():
-    table = ledger_table(ledger([verdict("C1", 0.6, 0.9), Verdict("C3")]))
+    table = ledger_module.ledger_table(ledger([verdict("C1", 0.6, 0.9), Verdict("C3")]))
     assert table.index.to_list() == ["C1"] and table.loc["C1", "effect [95 %]"] == "0.750 [0.600, 0.900]"
-    assert isinstance(ledger_table(ledger()), pd.DataFrame) and len(ledger_table(ledger())) == 0
+    assert (
+        isinstance(ledger_module.ledger_table(ledger()), pd.DataFrame)
+        and len(ledger_module.ledger_table(ledger())) == 0
+    )
 
 
 def test_the_forest_shows_verdicts_by_colour_and_shape_and_hollow_where_the_correction_takes_them():
-    fig, made = figure("forest"), forest_table(*verdicts())
+    fig, made = figure("forest"), ledger_module.forest_table(*verdicts())
     ax = fig.axes[0]
     marks = [line for line in ax.get_lines() if line.get_marker() not in ("None", "")]
     known = made[np.isfinite(made["x"])]
     assert [line.get_xdata()[0] for line in marks] == known["x"].to_list()
     for line, one in zip(marks, known.itertuples(), strict=True):
-        colour, marker = VERDICT_STYLES[one.verdict]
+        colour, marker = ledger_module.VERDICT_STYLES[one.verdict]
         assert (line.get_marker(), line.get_markeredgecolor()) == (marker, colour)
         hollow = one.verdict != "undecided" and not one.survives
         assert (line.get_markerfacecolor() == "white") == hollow
     assert set(known["verdict"]) == {"supported", "contradicted", "undecided"}
-    assert len(set(VERDICT_STYLES.values())) == 3
+    assert len(set(ledger_module.VERDICT_STYLES.values())) == 3
     shown = texts(fig)
     assert any(CLAIMS["C9"].statement.split()[0] in text and text.startswith("C9") for text in shown)
     assert "nothing to measure\n(> 0.5)" in shown and "thin: corrected (99.0 %)" in shown

@@ -6,17 +6,21 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from made_claims import judge, mixed, ours
-from made_claims import study as study_of_claims
+from hypothesis import given, strategies as st
+from made_claims import judge, mixed, ours, study as study_of_claims
 from made_conditions import PAIRS, made
-from made_figures_of_conditions import METHODS, PAIRED, SEEDS, agreement, cues, figure, paired
-from made_figures_of_conditions import one as one_of_figures_of_conditions
-from made_figures_of_conditions import pairs_of as pairs_of_of_figures_of_conditions
-from made_specs import THREE as THREE_of_specs
-from made_specs import labels, pairs_of
-from made_specs import leaves as leaves_of_specs
+from made_figures_of_conditions import (
+    METHODS,
+    PAIRED,
+    SEEDS,
+    agreement,
+    cues,
+    figure,
+    one as one_of_figures_of_conditions,
+    paired,
+    pairs_of as pairs_of_of_figures_of_conditions,
+)
+from made_specs import THREE as THREE_of_specs, labels, leaves as leaves_of_specs, pairs_of
 from synthetic import controls
 
 from mcutils.engine.conditions import CONDITIONS

@@ -5,16 +5,31 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from made_claims import CASES, FINE, FLAT, GAPS, METHODS, OTHER, RISING, better, judge, measured, ours, patterns
-from made_claims import apart as apart_of_claims
-from made_figures_of_metrics import GAPS as GAPS_of_figures_of_metrics
-from made_figures_of_metrics import METHODS as METHODS_of_figures_of_metrics
-from made_figures_of_metrics import figure, lines, texts
-from made_figures_of_metrics import joined as joined_of_figures_of_metrics
-from made_figures_of_metrics import table as table_of_figures_of_metrics
-from made_metrics import measured as measured_of_metrics
-from made_metrics import reference_models
-from made_metrics import wild as wild_of_metrics
+from made_claims import (
+    CASES,
+    FINE,
+    FLAT,
+    GAPS,
+    METHODS,
+    OTHER,
+    RISING,
+    apart as apart_of_claims,
+    better,
+    judge,
+    measured,
+    ours,
+    patterns,
+)
+from made_figures_of_metrics import (
+    GAPS as GAPS_of_figures_of_metrics,
+    METHODS as METHODS_of_figures_of_metrics,
+    figure,
+    joined as joined_of_figures_of_metrics,
+    lines,
+    table as table_of_figures_of_metrics,
+    texts,
+)
+from made_metrics import measured as measured_of_metrics, reference_models, wild as wild_of_metrics
 from scipy.stats import spearmanr
 from synthetic import RING, T, controls, walk
 
@@ -414,13 +429,6 @@ def test_the_best_inner_point_is_chosen_on_one_half_and_told_on_the_other():
     assert text.startswith("1 of 2 chosen inner points") and "100 % of the chosen t" in text
     assert metrics_along.best_text(metrics_along.best_table([])).startswith("No connected path")
     assert len(metrics_along.best_table([])) == len(metrics_along.best_summary(metrics_along.best_table([]))) == 0
-
-
-def test_levels_are_those_of_the_original_and_of_each_retrained_model(study, monkeypatch):
-    models = [Profile({f"metric/{name}": np.array([float(k)]) for name in METRICS}) for k in range(4)]
-    monkeypatch.setattr(type(study), "run", lambda self, specs: models[: len(specs)])
-    original, retrained = metrics_along.levels(study)
-    assert set(original.values()) == {0.0} and [set(one.values()) for one in retrained] == [{1.0}, {2.0}, {3.0}]
 
 
 def test_names_of_metrics():

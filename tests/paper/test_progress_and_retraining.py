@@ -4,23 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_claims import FINE, METHODS, apart, judge, ours, retraining
-from made_claims import forgetting as forgetting_of_claims
-from made_figures_of_metrics import METHODS as METHODS_of_figures_of_metrics
-from made_figures_of_metrics import figure
-from made_figures_of_metrics import lines as lines_of_figures_of_metrics
-from made_figures_of_metrics import plane as plane_of_figures_of_metrics
-from made_figures_of_metrics import table as table_of_figures_of_metrics
-from made_metrics import forgetting as forgetting_of_metrics
-from made_metrics import measured
-from made_metrics import retraining as retraining_of_metrics
+from made_claims import FINE, METHODS, apart, forgetting as forgetting_of_claims, judge, ours, retraining
+from made_figures_of_metrics import (
+    METHODS as METHODS_of_figures_of_metrics,
+    figure,
+    lines as lines_of_figures_of_metrics,
+    plane as plane_of_figures_of_metrics,
+    table as table_of_figures_of_metrics,
+)
+from made_metrics import forgetting as forgetting_of_metrics, measured, retraining as retraining_of_metrics
 from made_specs import labels
 from scipy.stats import t as student
 from synthetic import T, controls, walk
 
 import mcutils as mc
 from mcutils.measures.metrics import METRICS
-from mcutils.paper import progress_and_retraining
+from mcutils.paper import progress_and_retraining, tables
 from mcutils.paper.judging import controls_hold
 from mcutils.paper.progress_and_retraining import c16, nonlinearity, retraining_control
 from mcutils.paper.registry import ROUTES, TESTS
@@ -251,7 +250,7 @@ def test_retrained_pairs_stand_last_with_what_c16_asks_beside_their_own_initiali
     )
     assert "their mean + 0.1 G: C16" not in lines_of_figures_of_metrics(right)
     without = table_of_figures_of_metrics("retraining").query("method != @progress_and_retraining.RETRAINED")
-    means = progress_and_retraining.means(without, "barrier", ["method", "init"])
+    means = tables.means(without, "barrier", ["method", "init"])
     assert len(progress_and_retraining.retraining_figure(without, means, margin=0.1).axes) == 2
 
 

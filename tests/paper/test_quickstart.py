@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from made_figures import T, curves, figure
-from made_specs import ROOT
-from made_specs import models as models_of_specs
+from made_specs import ROOT, models as models_of_specs
 from matplotlib.text import Text
 
 from mcutils.engine.specs import TraceSpec, UnlearnedSpec, key, parents

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_claims import METHODS, SINGLE, by_method, judge, ours, study
-from made_figures import METHODS as METHODS_of_figures
-from made_figures import along, barrier_figure, figure, pairs, sweep
+from made_figures import METHODS as METHODS_of_figures, along, barrier_figure, figure, pairs, sweep
 from made_specs import labels
 from made_tables import clean
 from synthetic import RING, controls, walk
@@ -14,8 +13,7 @@ from synthetic import RING, controls, walk
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import TOLERANCE
 from mcutils.measures.intervals import share_explained, share_interval, wilson
-from mcutils.paper.claims import CLAIMS, Verdict
-from mcutils.paper.claims import judge as claims_judge
+from mcutils.paper.claims import CLAIMS, Verdict, judge as claims_judge
 from mcutils.paper.judging import sound
 from mcutils.paper.registry import verdict_of
 from mcutils.paper.seeds import (

@@ -2,18 +2,15 @@
 
 import numpy as np
 import pytest
-from made_conditions import STUDENT
-from made_conditions import made as made_of_conditions
-from made_metrics import WALKED, fitted, reference_models
+from made_conditions import STUDENT, made as made_of_conditions
 from made_tables import LOST, RIGHT, clean, model
 from synthetic import RING, T, controls, walk
 
 from mcutils.measures.along import excess
 from mcutils.measures.connectivity import TOLERANCE
-from mcutils.paper import ledger
-from mcutils.paper.claims import CLAIMS, judge
-from mcutils.paper.curve_fitting import fits_table
-from mcutils.paper.progress_and_retraining import means
+from mcutils.measures.metrics import METRICS
+from mcutils.measures.profiles import Profile
+from mcutils.paper.claims import judge
 from mcutils.paper.tables import (
     controls_text,
     dips_text,
@@ -27,6 +24,7 @@ from mcutils.paper.tables import (
     spread,
     verdicts_text,
 )
+from mcutils.paper.walks import levels
 
 
 def test_models_in_percent():
@@ -154,22 +152,8 @@ def test_the_controls_and_the_collapsed_are_counted(held, words):
     assert all(word in text for word in [*words, "3 of 6 walks have a collapsed end"])
 
 
-def test_means_are_over_pairs_with_shared_seeds():
-    walks = [fitted("own", "bezier", 0.1 * k, pair=p) for k, p in enumerate(RING)]
-    table = fits_table([*walks, fitted("own", "bezier", 1.0, method="scrub")])
-    found = means(table, "eps", ["method", "fit"]).set_index(["method", "fit"])
-    expected = mean_of(walks, "eps")
-    assert tuple(found.loc[("npo", "corrected"), ["estimate", "low", "high"]]) == pytest.approx(tuple(expected))
-    assert tuple(found.loc[("scrub", "corrected"), ["estimate", "low", "high"]]) == pytest.approx((1, 0, np.inf))
-
-
-def test_the_ledger_of_a_study_is_gathered_and_judged(study, monkeypatch):
-    routes = {"02_seeds": lambda s: ["a", "b"], "03_curriculum": lambda s: ["c"]}
-    monkeypatch.setattr(ledger, "ROUTES", routes)
-    monkeypatch.setattr(ledger, "walk_all", lambda s, given: [f"walk {one}" for one in given])
-    assert ledger.gather(study) == {"02_seeds": ["walk a", "walk b"], "03_curriculum": ["walk c"]}
-    monkeypatch.setattr(ledger, "gather", lambda s: WALKED)
-    monkeypatch.setattr(ledger, "levels", lambda s: reference_models())
-    rows = ledger.ledger_rows(study)
-    assert [row["id"] for row in rows] == list(CLAIMS)
-    assert {row["id"] for row in rows if row["verdict"] == "supported"} == {"C1", "C2", "C5", "C15", "C16", "C21"}
+def test_levels_are_those_of_the_original_and_of_each_retrained_model(study, monkeypatch):
+    models = [Profile({f"metric/{name}": np.array([float(k)]) for name in METRICS}) for k in range(4)]
+    monkeypatch.setattr(type(study), "run", lambda self, specs: models[: len(specs)])
+    original, retrained = levels(study)
+    assert set(original.values()) == {0.0} and [set(one.values()) for one in retrained] == [{1.0}, {2.0}, {3.0}]

@@ -8,8 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from matplotlib.text import Text
 
 from mcutils.errors import BadInput
@@ -339,7 +338,7 @@ def test_the_panel_is_labelled_and_has_a_picture_where_no_kernel_runs():
 
 
 def test_neither_widgets_nor_matplotlib_load_before_they_are_needed():
-    code = "import sys; from mcutils import toy; toy.walk(toy.Landscape()); print(*sys.modules)"
+    code = "import sys; from mcutils.teaching import toy; toy.walk(toy.Landscape()); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert "mcutils" in loaded and not loaded & {"ipywidgets", "matplotlib", "IPython"}
