@@ -1,9 +1,12 @@
-"""Small made-up traces and walks whose measures are known beforehand, for tests that need no network."""
+"""Small made-up traces and walks whose measures are known beforehand, and shipped results, without a network."""
 
 import numpy as np
 
+from mcutils.engine.specs import key
+from mcutils.files import DATA
 from mcutils.measures.profiles import PARTS, Profile
 from mcutils.paper.walks import Walk
+from mcutils.reading import archived, read
 from mcutils.traces import SPLITS, Trace
 
 T = np.linspace(0, 1, 5)
@@ -83,3 +86,15 @@ def controls(apart=4.0, twin=0.0):
         walk("other initialisation", apart, pair=(42, 87), role="control"),
         walk("fine-tuned twin", twin, pair=(42, 87), role="control"),
     ]
+
+
+def shipped(name):
+    """Where a file of a shipped result is: in an archive."""
+    return archived(DATA / "store")[name]
+
+
+def copy_shipped(folder, *wanted):
+    """Put shipped results, which lie in archives, into a folder of files."""
+    for spec in wanted:
+        for suffix in (".npz", ".json"):
+            (folder / f"{key(spec)}{suffix}").write_bytes(read(shipped(f"{key(spec)}{suffix}"), 10**7))

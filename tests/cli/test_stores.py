@@ -276,7 +276,11 @@ def test_import_takes_the_sound_ones_that_are_new(ask, folder, full, tmp_path):
         ("plan --preset huge --store store", "unknown preset 'huge'"),
         ("run 77 --preset smoke --store store", "unknown experiment '77': choose one of 00_quickstart, "),
         ("run --preset huge --store store", "unknown preset 'huge'"),
-        ("run 00 --preset smoke --store store --workers 0", "--workers must be at least 1, got 0."),
+        (
+            "run 00 --preset smoke --store store --workers 0",
+            "--workers must be a whole number from 1 to 10,000, got 0.",
+        ),
+        ("run --workers many", "--workers must be a whole number from 1 to 10,000, got 'many'."),
         ("run 00 --preset smoke --store store --engine wish", "unknown engine 'wish': choose one of serial, local"),
         ("run 00 --preset smoke --store file", "the store"),
     ],
@@ -292,7 +296,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(words, says, ask, folder, tmp
     assert names(folder) == {key(spec) for spec in EVERY} and not (tmp_path / "target").exists()
 
 
-@pytest.mark.parametrize("words", ["store", "store wish", "show", "store export", "run --workers many", "plan --wish"])
+@pytest.mark.parametrize("words", ["store", "store wish", "show", "store export", "plan --wish"])
 def test_argparse_refuses_the_rest_with_2(words, capsys):
     with pytest.raises(SystemExit) as stop:
         main(words.split())
@@ -330,7 +334,7 @@ def test_show_does_without_what_damage_took_from_a_note(ask, folder, tmp_path):
     path = data_file(folder, BEND).with_suffix(".json")
     path.write_text(path.read_text().replace('"created"', '"creaked"').replace('"versions"', '"versiots"'))
     used(tmp_path / "figures", **{"02_seeds": [BEND]})
-    for words in (["path-"], [""], ["path-", "--json"], ["figures/02_seeds.png"]):
+    for words in (["path-"], ["path-", "--json"], ["figures/02_seeds.png"]):
         code, out, err = ask("show", *words, "--store", "store")
         assert code == 0 and key(BEND) in out and err == ""
 
@@ -528,7 +532,10 @@ def test_explore_as_an_app_needs_voila(ask, served, monkeypatch):
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["--port", "0"], "--port must be from 1 to 65535"), (["--store", "nowhere"], "there is no store in nowhere")],
+    [
+        (["--port", "0"], "--port must be a whole number from 1 to 65,535, got 0."),
+        (["--store", "nowhere"], "there is no store in nowhere"),
+    ],
 )
 def test_explore_refuses(ask, served, words, says):
     code, out, err = ask("explore", *words)

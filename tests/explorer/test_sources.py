@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import shutil
 
 import numpy as np
 import pytest
 import synthetic
 
 import mcutils as mc
-from mcutils.cli.reproduce import SHIPPED
 from mcutils.engine.specs import key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
@@ -167,9 +165,7 @@ def test_a_path_without_a_trace_says_which_command_makes_it(stored):
 
 
 def test_retrained_models_without_a_profile_are_read_from_their_traces(study, stored, line, tmp_path):
-    for spec in (line, *line.retrained):
-        for suffix in (".npz", ".json"):
-            shutil.copy(SHIPPED / f"{key(spec)}{suffix}", tmp_path)
+    synthetic.copy_shipped(tmp_path, line, *line.retrained)
     (one,) = sources(tmp_path)
     expected = stored[key(line)].read()
     for name in ("loss_forget", "accuracy_retain"):
@@ -178,10 +174,7 @@ def test_retrained_models_without_a_profile_are_read_from_their_traces(study, st
 
 
 def test_a_trace_without_a_profile_finds_its_references(study, line, tmp_path):
-    wanted = [line.trace, *line.retrained, line.original, line.random]
-    for spec in wanted:
-        for suffix in (".npz", ".json"):
-            shutil.copy(SHIPPED / f"{key(spec)}{suffix}", tmp_path)
+    synthetic.copy_shipped(tmp_path, line.trace, *line.retrained, line.original, line.random)
     (one,) = sources(tmp_path)
     profile = study.store.get(line)
     assert one.name == key(line.trace) and one.read().gap == pytest.approx(profile.gap)
@@ -199,8 +192,7 @@ def test_the_plane_of_line_and_curve_ships(study, stored, line):
 
 
 def test_results_of_other_data_do_not_belong_to_a_study(study, line, tmp_path):
-    for suffix in (".npz", ".json"):
-        shutil.copy(SHIPPED / f"{key(line)}{suffix}", tmp_path)
+    synthetic.copy_shipped(tmp_path, line)
     with pytest.raises(BadInput, match="no path is stored"):
         from_store([tmp_path], {"spec": "Data", "dataset": "other"})
     names = [[one.name for one in found] for found in (sources(Store(tmp_path)), sources(tmp_path))]
@@ -211,9 +203,7 @@ def test_results_of_other_data_do_not_belong_to_a_study(study, line, tmp_path):
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "cut"])
 def test_a_store_that_changes_underneath_is_told(line, tmp_path, damage):
-    for spec in (line, line.trace):
-        for suffix in (".npz", ".json"):
-            shutil.copy(SHIPPED / f"{key(spec)}{suffix}", tmp_path)
+    synthetic.copy_shipped(tmp_path, line, line.trace)
     (one,) = sources(tmp_path)
     path = tmp_path / f"{key(line)}.npz"
     if damage == "gone":

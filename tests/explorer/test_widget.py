@@ -5,7 +5,6 @@ import gc
 import importlib
 import json
 import re
-import shutil
 import weakref
 from functools import partial
 
@@ -15,7 +14,6 @@ import synthetic
 from test_scene import rows
 
 import mcutils as mc
-from mcutils.cli.reproduce import SHIPPED
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import key, plain
 from mcutils.errors import BadInput
@@ -47,14 +45,8 @@ def specs(study):
 def small(specs, tmp_path):
     """A store of one's own with the shipped line and curve, of which the line has a trace."""
     line, curve, _ = specs
-    copy(tmp_path, line, line.trace, curve)
+    synthetic.copy_shipped(tmp_path, line, line.trace, curve)
     return tmp_path
-
-
-def copy(folder, *wanted):
-    for spec in wanted:
-        for suffix in (".npz", ".json"):
-            shutil.copy(SHIPPED / f"{key(spec)}{suffix}", folder)
 
 
 def alive(one):
@@ -220,7 +212,7 @@ def test_every_listed_path_keeps_its_ends_unless_it_says_otherwise(ledger, found
     for name, one in ((one.name, one) for one in found):
         if any(end not in ends for end in ends_of(one)) or "% forgotten" in one.picks["reading"].split("data, ")[0]:
             continue
-        got = Profile.load(SHIPPED / f"{name}.npz").metric("accuracy_retain")[[0, -1]]
+        got = Profile.load(synthetic.shipped(f"{name}.npz")).metric("accuracy_retain")[[0, -1]]
         off[name] = float(np.abs(got - [ends[end] for end in ends_of(one)]).max())
         told += one.rank[0] > 0
         assert one.rank[0] > 0 or off[name] < 1e-6, one.picks

@@ -88,5 +88,5 @@ def test_bad_input_is_one_clear_sentence(tmp_path):
         path_figure({})
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(BadInput, match="cannot write a.png in the folder"):
+    with pytest.raises(BadInput, match="the folder of what is written .* is not a folder"):
         save(figure("path"), "a", blocked)

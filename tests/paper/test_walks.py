@@ -239,4 +239,4 @@ def test_connected_means_both_at_most_eps(barrier, deficit, eps, expected):
 def test_eps_is_the_smallest_that_connects(barrier, deficit):
     one = walk("npo", barrier, deficit)
     assert one.eps == max(one.barrier, one.deficit)
-    assert one.connected(one.eps) and not one.connected(one.eps - 1e-9)
+    assert one.connected(one.eps) and (one.eps == 0 or not one.connected(one.eps - 1e-9))
