@@ -67,7 +67,7 @@ def linear(points: int, t: float) -> tuple[float, ...]:
 CURVES: dict[str, Coefficients] = {"linear": linear, "bezier": bezier, "chain": chain}
 
 
-def points_at(kind: str, points: Sequence[np.ndarray], t: Sequence[float]) -> np.ndarray:
+def points_at(kind: str, points: Sequence[np.ndarray] | np.ndarray, t: Sequence[float] | np.ndarray) -> np.ndarray:
     """phi(t) (T, ...) for points that are arrays (...), such as places in a plane: sum_j c_j(t) point_j."""
     rows = (CURVES[kind](len(points), float(one)) for one in t)
     return np.stack([sum(c * point for c, point in zip(row, points, strict=True)) for row in rows])

@@ -7,31 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from numbers import Real
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
 from ..errors import BadInput, choose, number, seed_of, share, whole
 from ..traces import Trace
-from .along import (
-    barrier,
-    check_gap,
-    check_grid,
-    excess,
-    excess_variation,
-    forget_deficit,
-    mcu,
-    mcu_literal,
-    roughness,
-    sign_changes,
-    surplus,
-    two_sided,
-)
+from . import along
+from .along import barrier, check_gap, check_grid, excess, forget_deficit, surplus
 from .intervals import LEVEL, Interval, percentile_interval
 from .metrics import check_trace, correct, per_example_loss
 
+Sampled = tuple[np.ndarray, np.ndarray]  # values, and their replicates along a further axis
 TOLERANCE = 0.1  # eps of MCU(eps), in units of G
 MEASURES = {
     "barrier": "largest rise above the chord",
@@ -114,15 +104,15 @@ class Connectivity:
         A maximum over t is biased upwards by noise, and so is its bootstrap: read it as conservative. Without
         replicates the bounds are nan.
         """
-        replicates, level = self.replicates.get(name, ()), share("level", level)
-        if len(replicates) == 0:
+        replicates, level = self.replicates.get(name), share("level", level)
+        if replicates is None or len(replicates) == 0:
             return Interval(self[name], np.nan, np.nan)
         return percentile_interval(self[name], replicates, level)
 
     def mcu(self, eps_retain: float, eps_forget: float | None = None) -> bool:
         """Whether MCU(eps) holds, tolerances in nats; one number serves both sides."""
         eps_forget = eps_retain if eps_forget is None else eps_forget
-        return bool(mcu(self["barrier_retain"], self["deficit_forget"], eps_retain, eps_forget))
+        return bool(along.mcu(self["barrier_retain"], self["deficit_forget"], eps_retain, eps_forget))
 
     def table(self, names=None):
         """The measures as a pandas DataFrame: measure, estimate, low, high, meaning."""
@@ -181,7 +171,14 @@ def connectivity(
         seed: of the resampling.
 
     Raises:
-        BadInput for a single model, a grid that does not run from 0 to 1, a gap that is not positive.
+        BadInput: a single model, a grid that does not run from 0 to 1, a gap that is not positive.
+
+    >>> import numpy as np, mcutils as mc
+    >>> logits = np.array([2.0, 0.0, 2.0])[:, None, None] * np.eye(2)  # surest at both ends, at a loss in the middle
+    >>> parts = [dict.fromkeys(("retain", "forget", "test"), one) for one in (logits, np.arange(2), np.arange(2))]
+    >>> found = mc.connectivity(mc.Trace(np.linspace(0, 1, 3), *parts, {}), gap=0.5)
+    >>> round(found["barrier_retain"], 3), round(found["mcu_eps"], 3), found.mcu(eps_retain=0.6)
+    (0.566, 1.132, True)
     """
     t = check_grid(check_trace(trace).t)
     n_boot, seed = whole("n_boot", n_boot, 0, 100_000), seed_of(seed)
@@ -195,50 +192,54 @@ def connectivity(
         gap = forget_gap(retrained, original)
     elif gap is not None:
         gap = float(check_gap(gap if isinstance(gap, Real) else number("the gap", gap)))
-    curves, bands, point, boots = {}, {}, {}, {}
-    values: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    curves, bands, values = {}, {}, {}
     for split in trace.logits:
         examples = {"loss": per_example_loss(trace, split), "accuracy": correct(trace, split)}
         weights = resamples(split, examples["loss"].shape[1], n_boot, seed)
         for kind, per_example in examples.items():
-            name = f"{kind}_{split}"
-            curves[name] = per_example.mean(axis=1)
-            replicates = per_example.astype(np.float64) @ weights.T
-            bands[name] = band(curves[name], replicates)
-            sampled = curves[name], replicates
-            values[name] = sampled if kind == "loss" else (1 - sampled[0], 1 - sampled[1])
-
-    def add(name, function, *arguments):
-        # Each argument is a pair (curve, its replicates along a further axis); a collapsed model yields nan.
+            curve, replicates = per_example.mean(axis=1), per_example.astype(np.float64) @ weights.T
+            curves[f"{kind}_{split}"], bands[f"{kind}_{split}"] = curve, band(curve, replicates)
+            values[kind, split] = (curve, replicates) if kind == "loss" else (1 - curve, 1 - replicates)
+    levels = {} if retrained is None else {k: _level(retrained, trace, k, n_boot, seed) for k in ("loss", "accuracy")}
+    point, boots = {}, {}
+    for name, (function, *arguments) in _measures(values, t, gap, levels).items():
         curve_values, sampled_values = zip(*arguments, strict=True)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):  # a collapsed model yields nan
             point[name] = float(function(*curve_values))
             boots[name] = np.asarray(function(*sampled_values), dtype=np.float64)
-
-    for name, pair in values.items():
-        kind, split = name.split("_", 1)
-        suffix = split if kind == "loss" else f"{split}_accuracy"
-        noise = noise_level(pair[1], t)
-        add(f"barrier_{suffix}", lambda v: barrier(v, t), pair)
-        add(f"deficit_{suffix}", lambda v: forget_deficit(v, t), pair)
-        add(f"surplus_{suffix}", lambda v: surplus(v, t), pair)
-        add(f"shortfall_{suffix}", lambda v: surplus(-v, t), pair)
-        add(f"variation_{suffix}", excess_variation, pair)
-        add(f"roughness_{suffix}", lambda v: roughness(v, t), pair)
-        add(f"turns_{suffix}", lambda v, noise=noise: sign_changes(v, noise), pair)
-        if retrained is not None and split == "forget":
-            add(f"two_sided_{suffix}", two_sided, pair, _level(retrained, trace, kind, n_boot, seed))
-    losses = values["loss_retain"], values["loss_forget"]
-    errors = values["accuracy_retain"], values["accuracy_forget"]
-    add("literal", lambda r, f: mcu_literal(r, f, t), *losses)
-    add("mcu_nats", lambda r, f: np.maximum(barrier(r, t), forget_deficit(f, t)), *losses)
-    if gap is not None:
-        add("mcu_eps", lambda r, f: np.maximum(barrier(r, t), forget_deficit(f, t)) / gap, *losses)
-    add("mcu_accuracy", lambda r, f: np.maximum(barrier(r, t), forget_deficit(f, t)), *errors)
     return Connectivity(t, curves, bands, point, boots, gap, collapsed(trace), dict(trace.meta))
 
 
-def _level(retrained: Trace, trace: Trace, kind: str, n_boot: int, seed: int):
+def _measures(
+    values: Mapping[tuple[str, str], Sampled], t: np.ndarray, gap: float | None, levels: Mapping[str, Sampled]
+) -> dict[str, tuple[Any, ...]]:
+    """Each measure by name: a function, and the curves that it is of, by (kind, split); error rates as accuracy."""
+
+    def worst(retain: np.ndarray, forget: np.ndarray) -> np.ndarray:
+        return np.maximum(barrier(retain, t), forget_deficit(forget, t))
+
+    found: dict[str, tuple[Any, ...]] = {}
+    for (kind, split), pair in values.items():
+        suffix = split if kind == "loss" else f"{split}_accuracy"
+        found |= {
+            f"barrier_{suffix}": (partial(barrier, t=t), pair),
+            f"deficit_{suffix}": (partial(forget_deficit, t=t), pair),
+            f"surplus_{suffix}": (partial(surplus, t=t), pair),
+            f"shortfall_{suffix}": (lambda v: surplus(-v, t), pair),
+            f"variation_{suffix}": (along.excess_variation, pair),
+            f"roughness_{suffix}": (partial(along.roughness, t=t), pair),
+            f"turns_{suffix}": (partial(along.sign_changes, noise=noise_level(pair[1], t)), pair),
+        }
+        if levels and split == "forget":
+            found[f"two_sided_{suffix}"] = along.two_sided, pair, levels[kind]
+    losses, errors = ((values[kind, "retain"], values[kind, "forget"]) for kind in ("loss", "accuracy"))
+    found |= {"literal": (partial(along.mcu_literal, t=t), *losses), "mcu_nats": (worst, *losses)}
+    if gap is not None:
+        found["mcu_eps"] = (lambda *both: worst(*both) / gap), *losses
+    return {**found, "mcu_accuracy": (worst, *errors)}
+
+
+def _level(retrained: Trace, trace: Trace, kind: str, n_boot: int, seed: int) -> Sampled:
     """The retrained model's forget loss or error rate, and its replicates on the trace's own resamples."""
     if len(retrained.t) != 1 or not np.array_equal(retrained.index["forget"], trace.index["forget"]):
         raise BadInput("retrained must be one model (T = 1) on the same forget examples as the trace.")

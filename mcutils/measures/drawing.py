@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -145,39 +146,38 @@ def chord_and_tolerance(ax, column: str, eps: float | None) -> None:
         ax.axhline(eps if column == "retain_excess" else -eps, color=BLACK, lw=0.8, zorder=1)
 
 
-def interval_row(
-    ax,
-    height: float,
-    values,
-    found,
-    colour: str,
-    marker: str,
-    *,
-    below=0.12,
-    dot=3.0,
-    faint=0.5,
-    line=1.6,
-    mark=5.5,
-    edge=0.7,
-    over=2.0,
-) -> None:
+@dataclass(frozen=True)
+class RowLook:
+    """How far down the dots of `interval_row` are, their size and opacity; the interval's width, size and edge of the
+    mean's marker, and the interval's depth."""
+
+    below: float = 0.12
+    dot: float = 3.0
+    faint: float = 0.5
+    line: float = 1.6
+    mark: float = 5.5
+    edge: float = 0.7
+    over: float = 2.0
+
+
+ROW = RowLook()
+
+
+def interval_row(ax, height: float, values, found, colour: str, marker: str, look: RowLook = ROW) -> None:
     """Single values as small dots just below a row, and over them their mean with its interval.
 
-    Args:
-        values: the dots; those that are not finite are left out.
-        found: rows with estimate, low and high; what is not finite, as the interval of one pair, is left out.
-        below, dot, faint: how far down the dots are, their size and opacity.
-        line, mark, edge, over: width of the interval, size and edge of the mean's marker, and where in depth they lie.
+    ``found`` has rows with estimate, low and high; what is not finite, as the interval of one pair, is left out.
     """
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
-    ax.plot(values, np.full(len(values), height + below), "o", color=colour, ms=dot, alpha=faint, mew=0)
+    dots = np.full(len(values), height + look.below)
+    ax.plot(values, dots, "o", color=colour, ms=look.dot, alpha=look.faint, mew=0)
     for one in found.itertuples():
         ends = [one.low, one.high]
         if np.isfinite(ends).all():
-            ax.plot(ends, [height, height], color=colour, lw=line, solid_capstyle="butt", zorder=over)
+            ax.plot(ends, [height, height], color=colour, lw=look.line, solid_capstyle="butt", zorder=look.over)
         if np.isfinite(one.estimate):
-            ax.plot(one.estimate, height, marker, color=colour, ms=mark, mec="white", mew=edge, zorder=4)
+            ax.plot(one.estimate, height, marker, color=colour, ms=look.mark, mec="white", mew=look.edge, zorder=4)
 
 
 def check_columns(table, columns: Sequence[str]) -> None:

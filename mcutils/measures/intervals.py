@@ -229,7 +229,8 @@ def disjoint_pairs(nodes, groups=None, seed: int = 0) -> np.ndarray:
     """Rows (m,) of nodes (n, 2), no two of one group sharing an endpoint: a random maximal set, in order."""
     nodes = np.asarray(nodes)
     groups = np.zeros(len(nodes), int) if groups is None else np.asarray(groups)
-    used, chosen = set(), []
+    used: set[tuple[Hashable, Hashable]] = set()
+    chosen: list[int] = []
     for row in np.random.default_rng(seed).permutation(len(nodes)):
         ends = {(groups[row], end) for end in nodes[row].tolist()}
         if not ends & used:

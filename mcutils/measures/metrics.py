@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -146,7 +147,7 @@ def _differences(scores: Mapping, retrained: Mapping, keys: Iterable[str]) -> li
         if any(np.any((np.asarray(given[key]) < 0) | (np.asarray(given[key]) > 1)) for key in keys):
             raise BadInput(f"{where} must be fractions between 0 and 1, not percentages.")
     differences = [np.asarray(scores[key], float) - np.asarray(retrained[key], float) for key in keys]
-    return np.broadcast_arrays(*differences)
+    return list(np.broadcast_arrays(*differences))
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,16 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
-def register(name: str, *, direction: str, unit: str, formula: str, source: str = "standard", splits, references=()):
+def register(
+    name: str,
+    direction: str,
+    unit: str,
+    formula: str,
+    source: str = "standard",
+    *,
+    splits: Iterable[str],
+    references=(),
+):
     """Decorator that adds ``function(trace, *, references) -> (T,)`` to METRICS; a name can be taken once."""
     if name in METRICS:
         raise BadInput(f"a metric named {name!r} exists already; choose another name.")
@@ -207,6 +217,12 @@ def measure(
 
     Returns:
         name -> (T,) float64.
+
+    >>> import numpy as np, mcutils as mc
+    >>> logits = np.array([2.0, 0.0, -2.0])[:, None, None] * np.eye(2)  # right, at a loss (the first class), wrong
+    >>> parts = [{"forget": logits}, {"forget": np.arange(2)}, {"forget": np.arange(2)}]
+    >>> mc.measure(mc.Trace(np.linspace(0, 1, 3), *parts, {}), "accuracy_forget")
+    {'accuracy_forget': array([1. , 0.5, 0. ])}
     """
     check_trace(trace)
     if not isinstance(references, Mapping):
@@ -247,67 +263,46 @@ def _pair(trace: Trace, references: Mapping[str, Trace], name: str, split: str):
     return log_probabilities(trace, split), log_probabilities(other, split)
 
 
-_LOSS_DIRECTION = {"retain": "down", "forget": "retrained", "valid": "down", "test": "down"}
-_ACCURACY_DIRECTION = {"retain": "up", "forget": "retrained", "valid": "up", "test": "up"}
+_SPARSE = "Jia et al. 2023 (model sparsity)"
 
 for _split in SPLITS:
+    _good = "retrained" if _split == "forget" else "down"
 
-    @register(
-        f"loss_{_split}",
-        direction=_LOSS_DIRECTION[_split],
-        unit="nats",
-        formula="mean -log p_y",
-        splits=[_split],
-    )
+    @register(f"loss_{_split}", _good, "nats", "mean -log p_y", splits=[_split])
     def _loss(trace, *, references, split=_split):
         return mean_loss(trace, split)
 
 
 for _split in SPLITS:
+    _good = "retrained" if _split == "forget" else "up"
 
-    @register(
-        f"accuracy_{_split}",
-        direction=_ACCURACY_DIRECTION[_split],
-        unit="fraction",
-        formula="mean [argmax p = y]",
-        splits=[_split],
-    )
+    @register(f"accuracy_{_split}", _good, "fraction", "mean [argmax p = y]", splits=[_split])
     def _accuracy(trace, *, references, split=_split):
         return accuracy(trace, split)
 
 
-_SPARSE = "Jia et al. 2023 (model sparsity)"
-
-
-@register(
-    "UA",
-    direction="retrained",
-    unit="fraction",
-    formula="1 - forget accuracy",
-    source=_SPARSE,
-    splits=["forget"],
-)
+@register("UA", "retrained", "fraction", "1 - forget accuracy", _SPARSE, splits=["forget"])
 def _ua(trace, *, references):
     return 1 - accuracy(trace, "forget")
 
 
-@register("RA", direction="up", unit="fraction", formula="retain accuracy", source=_SPARSE, splits=["retain"])
+@register("RA", "up", "fraction", "retain accuracy", _SPARSE, splits=["retain"])
 def _ra(trace, *, references):
     return accuracy(trace, "retain")
 
 
-@register("TA", direction="up", unit="fraction", formula="test accuracy", source=_SPARSE, splits=["test"])
+@register("TA", "up", "fraction", "test accuracy", _SPARSE, splits=["test"])
 def _ta(trace, *, references):
     return accuracy(trace, "test")
 
 
 @register(
     "knowledge_gap",
-    direction="retrained",
-    unit="AUC",
+    "retrained",
+    "AUC",
+    "1/2 + (retain accuracy - forget accuracy) / 2",
+    "Cheng & Amiri, MU-Bench, in expectation",
     splits=("retain", "forget"),
-    formula="1/2 + (retain accuracy - forget accuracy) / 2",
-    source="Cheng & Amiri, MU-Bench, in expectation",
 )
 def _knowledge_gap(trace, *, references):
     # The benchmark averages, over 500 random retain subsets, the AUC of "answered correctly" as a score for
@@ -317,12 +312,12 @@ def _knowledge_gap(trace, *, references):
 
 @register(
     "overall",
-    direction="up",
-    unit="fraction",
+    "up",
+    "fraction",
+    "harmonic mean of 1 - |test accuracy - original's| and 1 - |forget accuracy - 1/K|",
+    "Cheng & Amiri, MU-Bench (as used along curves; rewards chance-level forgetting)",
     splits=("forget", "test"),
-    references=("original",),
-    formula="harmonic mean of 1 - |test accuracy - original's| and 1 - |forget accuracy - 1/K|",
-    source="Cheng & Amiri, MU-Bench (as used along curves; rewards chance-level forgetting)",
+    references=["original"],
 )
 def _overall(trace, *, references):
     original = accuracy(reference(references, "original", trace, "test"), "test")
@@ -332,27 +327,22 @@ def _overall(trace, *, references):
     return 2 * test * forget / (test + forget)
 
 
-@register(
-    "zrf",
-    direction="retrained",
-    unit="1 - bits",
-    splits=["forget"],
-    references=("random",),
-    formula="1 - mean JS(p, p_random), JS in bits",
-    source="Chundawat et al. 2023 (Bad Teacher), as defined",
-)
+_ZRF, _TEACHER = "1 - mean JS(p, p_random), JS in bits", "Chundawat et al. 2023 (Bad Teacher), as defined"
+
+
+@register("zrf", "retrained", "1 - bits", _ZRF, _TEACHER, splits=["forget"], references=["random"])
 def _zrf(trace, *, references):
     return 1 - js_divergence(*_pair(trace, references, "random", "forget")).mean(axis=-1)
 
 
 @register(
     "zrf_elementwise",
-    direction="retrained",
-    unit="1 - nats / K",
+    "retrained",
+    "1 - nats / K",
+    "1 - mean [KL(m || p) + KL(m || p_random)] / (2 K), in nats",
+    "Chundawat et al. 2023, as in the published code: arguments swapped, averaged over classes too",
     splits=["forget"],
-    references=("random",),
-    formula="1 - mean [KL(m || p) + KL(m || p_random)] / (2 K), in nats",
-    source="Chundawat et al. 2023, as in the published code: arguments swapped, averaged over classes too",
+    references=["random"],
 )
 def _zrf_elementwise(trace, *, references):
     log_p, log_q = _pair(trace, references, "random", "forget")
@@ -363,11 +353,11 @@ def _zrf_elementwise(trace, *, references):
 
 @register(
     "zrf_noise",
-    direction="retrained",
-    unit="1 - nats",
+    "retrained",
+    "1 - nats",
+    "1 - mean over classes of JS(p_k, noise_k), columns normalised over D_f, softmax(uniform) noise",
+    "Cheng & Amiri, MU-Bench, as in the code: 500 noise draws, JS taken across examples, in nats",
     splits=["forget"],
-    formula="1 - mean over classes of JS(p_k, noise_k), columns normalised over D_f, softmax(uniform) noise",
-    source="Cheng & Amiri, MU-Bench, as in the code: 500 noise draws, JS taken across examples, in nats",
 )
 def zrf_noise(trace: Trace, *, references=NO_REFERENCES, draws: int = 500, seed: int = 0) -> np.ndarray:
     """The benchmark's ZRF (T,): noise in place of a network, and JS taken down the examples of each class."""
@@ -391,54 +381,30 @@ def zrf_noise(trace: Trace, *, references=NO_REFERENCES, draws: int = 500, seed:
 
 
 for _split in ("forget", "test"):
+    _near: dict[str, Any] = {"splits": [_split], "references": ["retrained"]}
+    _source = "Golatkar et al. 2021; Chundawat et al. 2023"
 
-    @register(
-        f"js_retrained_{_split}",
-        direction="down",
-        unit="bits",
-        splits=(_split,),
-        references=("retrained",),
-        formula="mean JS(p, p_retrained), JS in bits",
-        source="Golatkar et al. 2021; Chundawat et al. 2023",
-    )
+    @register(f"js_retrained_{_split}", "down", "bits", "mean JS(p, p_retrained), JS in bits", _source, **_near)
     def _js_retrained(trace, *, references, split=_split):
         return js_divergence(*_pair(trace, references, "retrained", split)).mean(axis=-1)
 
-    @register(
-        f"kl_retrained_{_split}",
-        direction="down",
-        unit="nats",
-        splits=(_split,),
-        references=("retrained",),
-        formula="mean KL(p_retrained || p)",
-        source="Golatkar et al. 2020",
-    )
+    _source = "Golatkar et al. 2020"
+
+    @register(f"kl_retrained_{_split}", "down", "nats", "mean KL(p_retrained || p)", _source, **_near)
     def _kl_retrained(trace, *, references, split=_split):
         log_p, log_q = _pair(trace, references, "retrained", split)
         return kl_divergence(log_q, log_p).mean(axis=-1)
 
-    @register(
-        f"activation_distance_{_split}",
-        direction="down",
-        unit="L2 of probabilities",
-        splits=(_split,),
-        references=("retrained",),
-        formula="mean ||p - p_retrained||_2",
-        source="Golatkar et al. 2021",
-    )
+    _formula, _source = "mean ||p - p_retrained||_2", "Golatkar et al. 2021"
+
+    @register(f"activation_distance_{_split}", "down", "L2 of probabilities", _formula, _source, **_near)
     def _activation_distance(trace, *, references, split=_split):
         log_p, log_q = _pair(trace, references, "retrained", split)
         return np.linalg.norm(np.exp(log_p) - np.exp(log_q), axis=-1).mean(axis=-1)
 
-    @register(
-        f"agreement_{_split}",
-        direction="up",
-        unit="fraction",
-        splits=(_split,),
-        references=("retrained",),
-        formula="mean of [argmax p = argmax p_retrained]",
-        source="Cao & Yang 2015 (completeness)",
-    )
+    _formula, _source = "mean of [argmax p = argmax p_retrained]", "Cao & Yang 2015 (completeness)"
+
+    @register(f"agreement_{_split}", "up", "fraction", _formula, _source, **_near)
     def _agreement(trace, *, references, split=_split):
         other = reference(references, "retrained", trace, split)
         mine, theirs = predictions(trace, split), predictions(other, split)

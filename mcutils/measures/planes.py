@@ -79,7 +79,9 @@ def basis(three: Sequence[Weights | Endpoint]) -> Basis:
     height = float(v.norm())
     if height <= rounding:
         raise BadInput("the three models lie on one line: a plane needs a model beside it.")
-    return Basis(points, u, v / height, np.array([(0.0, 0.0), (along, height), (length, 0.0)]))
+    return Basis(
+        (points[0], points[1], points[2]), u, v / height, np.array([(0.0, 0.0), (along, height), (length, 0.0)])
+    )
 
 
 def project(plane: Basis, model: Curve | Weights | Endpoint, t: int | Sequence[float] = 31) -> np.ndarray:
@@ -132,7 +134,7 @@ class Plane:
         for group in ("values", "at_models"):
             arrays |= {f"{group}/{name}": values for name, values in getattr(self, group).items()}
         with writing(path) as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     @staticmethod
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Plane:

@@ -33,7 +33,7 @@ class Profile:
         An entry of an archive costs some 300 bytes whatever it holds, and a profile has a hundred small arrays.
         """
         with writing(path) as file:
-            np.savez_compressed(file, **_packed(self.arrays))
+            np.savez_compressed(file, **_packed(self.arrays))  # type: ignore[arg-type]
 
     @staticmethod
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Profile:

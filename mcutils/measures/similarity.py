@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..curves import weights_at
-from ..data.tasks import Task
+from ..data.tasks import Inputs, Task, take, to
 from ..errors import BadInput, choose, number, seed_of, shown, whole
 from ..traces import BATCH, Trace, check_same_examples
 from ..unlearning.endpoints import Endpoint
@@ -24,6 +24,7 @@ from ..weights import Weights, check_same_shape, cosine, memory_format, module_o
 from . import metrics
 from .metrics import check_trace
 
+Name = TypeVar("Name", bound=Hashable)
 READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FEATURES_LAST = (nn.Linear, nn.LayerNorm)  # layers whose inputs hold the features in the last axis, not the second
 
@@ -172,26 +173,28 @@ def features(
         raise BadInput(f"rows must be whole numbers of examples (n,), got {rows.dtype} of shape {tuple(rows.shape)}.")
     if isinstance(layers, str):
         layers = [layers]
-    module, x = module_of(weights), task.x[rows]
+    module, x = module_of(weights), take(task.x, rows)
     known = {name: layer for name, layer in module.named_modules() if name}
     layout = memory_format(weights, x)
-    module.to(memory_format=layout)
+    module.to(memory_format=layout)  # type: ignore[call-overload]
     if layers is None:
         # One example tells the order of the calls and who reads the same tensor.
-        readers = {name: layer for name, layer in known.items() if isinstance(layer, READERS)}
-        entered = list(_entering(module, readers, x[:1].to(memory_format=layout), lambda layer, value: value).items())
+        readers: dict[str, nn.Module] = {name: one for name, one in known.items() if isinstance(one, READERS)}
+        one = to(take(x, slice(1)), memory_format=layout)
+        entered = list(_entering(module, readers, one, lambda layer, value: value).items())
         layers = [n for k, (n, v) in enumerate(entered) if k and not any(v is other for _, other in entered[:k])]
         if not layers:
             raise BadInput(f"a {weights.model} calls no convolution or linear layer after its first: name layers=.")
     chosen = {choose("layer", name, known): known[name] for name in layers}
-    parts = [_entering(module, chosen, b.to(memory_format=layout), _pooled) for b in x.split(BATCH)]
+    batches = (to(take(x, slice(k, k + BATCH)), memory_format=layout) for k in range(0, len(rows), BATCH))
+    parts = [_entering(module, chosen, batch, _pooled) for batch in batches]
     for name in chosen:
         if name not in parts[0]:
             raise BadInput(f"a {weights.model} never calls its layer {name!r}: name layers that it calls.")
     return {name: torch.cat([part[name] for part in parts]).cpu() for name in chosen}
 
 
-def _entering(module: nn.Module, layers: dict[str, nn.Module], x: Tensor, keep: Callable) -> dict[str, Tensor]:
+def _entering(module: nn.Module, layers: dict[str, nn.Module], x: Inputs, keep: Callable) -> dict[str, Tensor]:
     """What ``keep(layer, input)`` makes of each layer's input while the module runs, in the order of the calls."""
     found: dict[str, Tensor] = {}
 
@@ -210,10 +213,10 @@ def _pooled(layer: nn.Module, value: Tensor) -> Tensor:
     return value.mean(axes) if axes else value.clone()  # a copy: the layer may work in place
 
 
-def matrix(names: Sequence[Hashable], pair_value: Callable[[Hashable, Hashable], float]) -> np.ndarray:
+def matrix(names: Sequence[Name], pair_value: Callable[[Name, Name], float]) -> np.ndarray:
     """Symmetric (n, n) of ``pair_value(a, b)``, called once a pair; also of a name with itself, such as two seeds."""
     found = np.full((len(names), len(names)), np.nan)
-    for i, j in zip(*np.triu_indices(len(names)), strict=True):
+    for i, j in np.stack(np.triu_indices(len(names)), axis=1).tolist():
         found[i, j] = found[j, i] = pair_value(names[i], names[j])
     return found
 

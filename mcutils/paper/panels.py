@@ -7,7 +7,20 @@ from functools import partial
 
 import numpy as np
 
-from ..measures.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, entry, interval_row, settle
+from ..measures.drawing import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    RowLook,
+    entry,
+    interval_row,
+    settle,
+)
 
 # Conditions in words; colours and markers by their place in a figure, the reference (two seeds) grey and first.
 SHOWN = {
@@ -24,7 +37,7 @@ SHOWN = {
 }
 HEADINGS = {"barrier": "retain barrier", "deficit": "forget deficit", "eps": "smallest eps"}
 # Rows of several markers each: slighter than those of one.
-spread_row = partial(interval_row, below=0.09, dot=2.6, faint=0.55, line=1.4, mark=5, edge=0.6, over=3)
+spread_row = partial(interval_row, look=RowLook(0.09, dot=2.6, faint=0.55, line=1.4, mark=5, edge=0.6, over=3))
 LEAST = 0.01  # G: an axis that is linear to the tolerance shows no more than this of nothing
 # Lines that share a panel differ in colour and marker.
 SERIES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (BLACK, "v"))
@@ -61,7 +74,7 @@ def signed_log(ax, values, linear: float, axis: str = "x", few: bool = False, sh
 def dots_row(ax, height: float, values, found, colour: str, marker: str, below: float = 0.22) -> None:
     """A row of `drawing.interval_row` with larger markers where these are slight."""
     size = 5 if marker in "osD" else 7.5
-    interval_row(ax, height, values, found, colour, marker, below=below, faint=0.45, mark=size, edge=0.6)
+    interval_row(ax, height, values, found, colour, marker, RowLook(below, faint=0.45, mark=size, edge=0.6))
 
 
 def decades(ax, values: np.ndarray, linear: float, least: float = 1.3, inner: Sequence[float] = ()) -> None:

@@ -7,7 +7,6 @@ nats, places are rows (x, y), and what a path is judged by comes from `connectiv
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,23 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..curves import points_at
-from ..errors import BadInput
+from ..errors import BadInput, number, whole
+from ..measures import drawing
 from ..measures.along import barrier, check_gap, chord, excess, forget_deficit, mcu
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import (
-    BLACK,
-    GREY,
-    LIGHT,
-    VERMILLION,
-    WIDTH,
-    check_some,
-    colour_of,
-    encoded,
-    entry,
-    marks_of,
-    style,
-    widen,
-)
+from ..measures.drawing import BLACK, GREY, LIGHT, VERMILLION, WIDTH, encoded, entry, style
 
 START, END = np.array([-1.0, 0.0]), np.array([1.0, 0.0])  # the two unlearned models
 KEPT, COST = 0.03, 0.1  # retain loss of the original model, and what unlearning added to it
@@ -68,7 +55,7 @@ class Landscape:
 
     def __post_init__(self) -> None:
         for name, (low, high) in {"bend": BENDS, "depth": DEPTHS}.items():
-            check_number(name, getattr(self, name), low, high)
+            number(name, getattr(self, name), low, high)
 
     @property
     def original(self) -> np.ndarray:
@@ -76,15 +63,13 @@ class Landscape:
         return np.array([0.0, -self.depth])
 
 
-def check_number(name: str, value: Any, low: float, high: float) -> float:
-    """Return a value, a number or its text, as a float, or raise BadInput unless it lies between low and high."""
+def check_eps(value: Any) -> float:
+    """Return a tolerance in units of G, a number or its text, as a float, or raise BadInput unless it is 0 to 10."""
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not low <= number <= high:
-        raise BadInput(f"{name} must be a number from {low:g} to {high:g}; given {value!r}.")
-    return number
+        value = float(value) if isinstance(value, str) else value
+    except ValueError:
+        pass
+    return number("the tolerance ε", value, 0, 10)
 
 
 def check_places(places) -> np.ndarray:
@@ -182,9 +167,7 @@ def walk(landscape: Landscape, control=None, points: int = 101) -> ToyWalk:
         control: the control point (2,) of a quadratic Bezier curve; None walks the straight line.
         points: T, at least 2.
     """
-    if points < 2:
-        raise BadInput(f"a path is walked at 2 points or more, got {points}.")
-    t = np.linspace(0, 1, points)
+    t = np.linspace(0, 1, whole("points", points, 2))
     places = path(control, t)
     losses = retain_loss(landscape, places), forget_loss(landscape, places)
     kind = "linear" if control is None else "bezier"
@@ -212,9 +195,8 @@ def fit(
     Raises:
         BadInput: a bad number, or a fit that ran away.
     """
-    if steps < 1:
-        raise BadInput(f"a fit takes at least 1 step, got {steps}.")
-    weight, rate = check_number("forget", forget, 0, 100), check_number("lr", lr, 1e-9, 100)
+    whole("steps", steps, 1)
+    weight, rate = number("forget", forget, 0, 100), number("lr", lr, 1e-9, 100)
     rng, trail = np.random.default_rng(seed), [check_places(start)]
     for step in range(steps):
         t = rng.uniform()
@@ -229,7 +211,7 @@ def fit(
 
 def best_control(landscape: Landscape, step: float = 0.05) -> ToyWalk:
     """The Bezier curve of smallest eps among all control points of a grid over `ACROSS` and `UP`, by trying each."""
-    check_number("step", step, 0.01, 1)
+    number("step", step, 0.01, 1)
     x, y = (low + step * np.arange(round((high - low) / step) + 1) for low, high in (ACROSS, UP))
     controls, t = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2), np.linspace(0, 1, 51)
     places = path(controls, t)
@@ -239,7 +221,7 @@ def best_control(landscape: Landscape, step: float = 0.05) -> ToyWalk:
 
 def sentence(walked: ToyWalk, eps: float = TOLERANCE) -> str:
     """One sentence on a walk: whether MCU(eps) holds, and the barrier and deficit that decide it."""
-    eps = check_number("the tolerance ε", eps, 0, 10)
+    eps = check_eps(eps)
     up, down = f"{walked.barrier:.3f} G above its chord", f"{walked.deficit:.3f} G below its chord"
     if walked.connected(eps):
         return (
@@ -257,7 +239,7 @@ def table(walks: Mapping[str, ToyWalk], eps: float = TOLERANCE):
     """One row per named walk: barrier, deficit and smallest eps in units of G, and whether MCU(eps) holds."""
     import pandas as pd
 
-    check_some(walks, "walks")
+    drawing.check_some(walks, "walks")
     rows = [(name, w.barrier, w.deficit, w.eps, w.connected(eps)) for name, w in walks.items()]
     columns = ["path", "barrier (G)", "deficit (G)", "smallest ε", f"MCU({eps:g})"]
     return pd.DataFrame(rows, columns=columns).set_index("path").round(3)
@@ -287,9 +269,8 @@ def figure(
     """
     import matplotlib.pyplot as plt
 
-    check_some(walks, "walks")
-    eps = check_number("the tolerance ε", eps, 0, 10)
-    t = None if t is None else check_number("t", t, 0, 1)
+    drawing.check_some(walks, "walks")
+    eps, t = check_eps(eps), None if t is None else number("t", t, 0, 1)
     with style():
         # A layout of fixed places: the panel redraws this many times, and a solved one would take most of that time.
         sides = {"left": 0.085, "right": 0.915, "bottom": 0.155, "top": 0.95 - 0.035 * bool(title), "wspace": 0.42}
@@ -305,7 +286,10 @@ def figure(
             _along(axes[1, column], walks, split, eps, t)
         axes[0, 0].set_ylabel("second weight")
         handles, texts = axes[1, 0].get_legend_handles_labels()
-        keys = [entry("*", BLACK, "original model", ms=9), entry("o", GREY, "unlearned models", ms=6)]
+        keys = [
+            entry("*", BLACK, "original model", ms=9),
+            entry("o", GREY, "unlearned models", ms=6),
+        ]
         keys += [entry("D", VERMILLION, "control point")] if any(w.control is not None for w in walks.values()) else []
         fig.legend([*handles, *keys], [*texts, *(k.get_label() for k in keys)], loc="lower center", ncols=4)
         if title:
@@ -344,7 +328,7 @@ def _map(fig, ax, landscape: Landscape, split: str, loss: Callable, eps: float) 
 
 
 def _draw_path(ax, walked: ToyWalk, t: float | None) -> None:
-    colour = colour_of(walked.kind)
+    colour = drawing.colour_of(walked.kind)
     ax.plot(*walked.places.T, color="white", lw=3.6, zorder=4)
     ax.plot(*walked.places.T, color=colour, lw=2.0, zorder=5)
     if walked.control is not None:
@@ -358,15 +342,16 @@ def _along(ax, walks: Mapping[str, ToyWalk], split: str, eps: float, t: float | 
     for name, one in walks.items():
         values = getattr(one, split)
         straight, edge = chord(values, one.t), eps * one.gap * (1 if split == "retain" else -1)
-        ax.plot(one.t, values, color=colour_of(one.kind), zorder=3, label=name, **marks_of(one.kind, len(one.t), 6))
+        colour, marks = drawing.colour_of(one.kind), drawing.marks_of(one.kind, len(one.t), 6)
+        ax.plot(one.t, values, color=colour, zorder=3, label=name, **marks)
         if t is not None:
             here = np.interp(t, one.t, values)
-            ax.plot(t, here, "o", color="white", mec=colour_of(one.kind), mew=2.0, ms=7, zorder=4)
+            ax.plot(t, here, "o", color="white", mec=colour, mew=2.0, ms=7, zorder=4)
     # All walks of a landscape share their ends, and so their chord.
     ax.fill_between(one.t, straight, straight + edge, color=LIGHT, lw=0, label=f"tolerance ({eps:g} G)")
     ax.plot(one.t, straight + edge, color=BLACK, lw=0.8)
     ax.plot(one.t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), label="chord")
-    widen(ax, 0.3 * one.gap)
+    drawing.widen(ax, 0.3 * one.gap)
     ax.set(xlim=(-0.02, 1.02), xlabel="t", ylabel=f"{split} loss (nats)")
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
@@ -388,6 +373,9 @@ class Panel:
         return {**shown, "text/plain": self.words, "image/png": base64.b64encode(self.picture).decode()}
 
 
+SLIDERS = ("x", "y", "t", "bend", "depth", "eps")
+
+
 def play(
     landscape: Landscape | None = None,
     control: Sequence[float] = (0.0, 0.0),
@@ -402,71 +390,29 @@ def play(
     was moved past in the meantime. A control point at (0, 0) gives the straight line.
 
     Args:
-        landscape: the first one.
-        control: the first control point (x, y).
-        t: the first place marked on the path.
-        eps: the first tolerance, in units of G.
+        landscape, control, t, eps: where the controls stand at first; eps in units of G.
         later: takes the function that redraws and calls it soon; by default the kernel's event loop, or at once where
             none runs.
     """
     import ipywidgets as widgets
 
-    landscape, control = landscape or Landscape(), check_places(control)
-
-    def slider(name: str, value: float, low: float, high: float, step: float, tip: str):
-        value, look = check_number(name, value, low, high), {"description_width": "9em"}
-        options = {"value": value, "min": low, "max": high, "step": step, "tooltip": tip, "readout_format": ".2f"}
-        return widgets.FloatSlider(description=name, style=look, layout={"width": "26em"}, **options)
-
-    parts = {
-        "x": slider("control point, x", control[0], *ACROSS, 0.05, "first weight of the control point"),
-        "y": slider("control point, y", control[1], *UP, 0.05, "second weight of the control point"),
-        "t": slider("t", t, 0, 1, 0.02, "where on the path the ring stands"),
-        "bend": slider("bend of valley", landscape.bend, *BENDS, 0.02, "0: the valley is straight"),
-        "depth": slider("depth of original", landscape.depth, *DEPTHS, 0.05, "how far below the line it lies"),
-        "eps": widgets.Text(
-            value=f"{check_number('the tolerance ε', eps, 0, 10):g}",
-            description="tolerance ε",
-            tooltip="in units of G",
-            style={"description_width": "9em"},
-            layout={"width": "16em"},
-        ),
-        "line": widgets.Button(description="Straight line", tooltip="put the control point on the midpoint"),
-        "fit": widgets.Button(description="Fit", tooltip="descend retain loss minus forget loss from here"),
-        "text": widgets.HTML(),
-        "picture": widgets.HTML(),
-    }
-
-    def state() -> tuple[Landscape, ToyWalk, float]:
-        here = Landscape(parts["bend"].value, parts["depth"].value)
-        eps = check_number("the tolerance ε", parts["eps"].value, 0, 10)
-        return here, walk(here, (parts["x"].value, parts["y"].value)), eps
-
-    def words() -> str:
-        try:
-            _, walked, eps = state()
-        except BadInput as error:
-            return f"{str(error)[0].upper()}{str(error)[1:]}"
-        k = np.abs(walked.t - parts["t"].value).argmin()
-        return (
-            f"{sentence(walked, eps)} Smallest ε: {walked.eps:.3f}. At t = {walked.t[k]:.2f} the retain loss is "
-            f"{walked.retain[k]:.3f} and the forget loss {walked.forget[k]:.3f} nats."
-        )
+    parts = _controls(landscape or Landscape(), check_places(control).tolist(), t, eps)
 
     def draw() -> bytes | None:
         try:
-            here, walked, eps = state()
+            here, walked, eps = _state(parts)
         except BadInput:
             return None  # the sentence says why, and the last picture stays
-        png = encoded(figure(here, {"straight line": walk(here), "path": walked}, eps=eps, t=parts["t"].value), dpi=100)
-        source, alt = base64.b64encode(png).decode(), escape(words(), quote=True)
+        walks = {"straight line": walk(here), "path": walked}
+        png = encoded(figure(here, walks, eps=eps, t=parts["t"].value), dpi=100)
+        source, alt = base64.b64encode(png).decode(), escape(_words(parts), quote=True)
         parts["picture"].value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{source}">'
         return png
 
     redraw = _soon(draw, later or _event_loop)
 
     def say() -> None:
-        parts["text"].value = f'<span role="status" aria-live="polite">{escape(words())}</span>'
+        parts["text"].value = f'<span role="status" aria-live="polite">{escape(_words(parts))}</span>'
 
     def moved(*_: Any) -> None:
         say()
@@ -479,15 +425,58 @@ def play(
         here, start = Landscape(parts["bend"].value, parts["depth"].value), (parts["x"].value, parts["y"].value)
         put(*fit(here, seed=0, start=start)[-1])
 
-    for name in ("x", "y", "t", "bend", "depth", "eps"):
+    for name in SLIDERS:
         parts[name].observe(moved, names="value")
     parts["line"].on_click(lambda _: put(0, 0))
     parts["fit"].on_click(fitted)
     say()
-    columns = [[parts[name] for name in names] for names in (("x", "y", "t"), ("bend", "depth", "eps"))]
+    columns = [[parts[name] for name in names] for names in (SLIDERS[:3], SLIDERS[3:])]
     sliders = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
     buttons = widgets.HBox([parts["line"], parts["fit"]])
-    return Panel(widgets.VBox([sliders, buttons, parts["text"], parts["picture"]]), parts, words(), draw())
+    box = widgets.VBox([sliders, buttons, parts["text"], parts["picture"]])
+    return Panel(box, parts, _words(parts), draw() or b"")
+
+
+def _controls(landscape: Landscape, control: Sequence[float], t: float, eps: float) -> dict[str, Any]:
+    """The widgets of a panel by name, at their first values."""
+    import ipywidgets as widgets
+
+    def slider(name: str, value: float, low: float, high: float, step: float, tip: str):
+        options = {"min": low, "max": high, "step": step, "tooltip": tip, "readout_format": ".2f"}
+        options |= {"style": {"description_width": "9em"}, "layout": {"width": "26em"}}
+        return widgets.FloatSlider(number(name, value, low, high), description=name, **options)
+
+    field = {"style": {"description_width": "9em"}, "layout": {"width": "16em"}}
+    return {
+        "x": slider("control point, x", control[0], *ACROSS, 0.05, "first weight of the control point"),
+        "y": slider("control point, y", control[1], *UP, 0.05, "second weight of the control point"),
+        "t": slider("t", t, 0, 1, 0.02, "where on the path the ring stands"),
+        "bend": slider("bend of valley", landscape.bend, *BENDS, 0.02, "0: the valley is straight"),
+        "depth": slider("depth of original", landscape.depth, *DEPTHS, 0.05, "how far below the line it lies"),
+        "eps": widgets.Text(f"{check_eps(eps):g}", description="tolerance ε", tooltip="in units of G", **field),
+        "line": widgets.Button(description="Straight line", tooltip="put the control point on the midpoint"),
+        "fit": widgets.Button(description="Fit", tooltip="descend retain loss minus forget loss from here"),
+        "text": widgets.HTML(),
+        "picture": widgets.HTML(),
+    }
+
+
+def _state(parts: Mapping[str, Any]) -> tuple[Landscape, ToyWalk, float]:
+    """What the controls of a panel stand at: landscape, path and tolerance."""
+    here = Landscape(parts["bend"].value, parts["depth"].value)
+    return here, walk(here, (parts["x"].value, parts["y"].value)), check_eps(parts["eps"].value)
+
+
+def _words(parts: Mapping[str, Any]) -> str:
+    try:
+        _, walked, eps = _state(parts)
+    except BadInput as error:
+        return f"{str(error)[0].upper()}{str(error)[1:]}"
+    k = np.abs(walked.t - parts["t"].value).argmin()
+    return (
+        f"{sentence(walked, eps)} Smallest ε: {walked.eps:.3f}. At t = {walked.t[k]:.2f} the retain loss is "
+        f"{walked.retain[k]:.3f} and the forget loss {walked.forget[k]:.3f} nats."
+    )
 
 
 def _soon(draw: Callable[[], Any], later: Callable[[Callable[[], None]], None]) -> Callable[[], None]:
