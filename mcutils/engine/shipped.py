@@ -18,7 +18,7 @@ from ..files import write_file
 from ..settings import MethodSettings, Plan
 from ..unlearning.endpoints import Endpoint, fingerprint
 from ..weights import Weights
-from .specs import OriginalSpec, RetrainedSpec, UnlearnedSpec, key, plain
+from .specs import OriginalSpec, RetrainedSpec, UnlearnedSpec, key, kind_of, plain
 from .store import Store
 
 FOLDER, INDEX = "endpoints", "index.json"
@@ -68,7 +68,7 @@ def write_endpoints(store: Store, specs: Iterable[OriginalSpec | RetrainedSpec |
     entries = []
     for spec in specs:
         origin = spec.origin if isinstance(spec, UnlearnedSpec) else spec
-        name = spec.method if isinstance(spec, UnlearnedSpec) else type(spec).__name__.lower()
+        name = spec.method if isinstance(spec, UnlearnedSpec) else kind_of(spec).lower()
         entry = {"name": name, "seed": spec.seed, "original": origin.seed, "exact": key(spec)}
         file = folder / f"{name}-{spec.seed}-{origin.seed}.safetensors"
         half = weights_at(store.get(spec)).to(torch.float16)
