@@ -89,12 +89,12 @@ def controls(apart=4.0, twin=0.0):
 
 
 def shipped(name):
-    """Where a file of a shipped result is: in an archive."""
-    return archived(DATA / "store")[name]
+    """The bytes of a file of a shipped result, which lies in an archive."""
+    return read(archived(DATA / "store")[name], 10**7)
 
 
 def copy_shipped(folder, *wanted):
     """Put shipped results, which lie in archives, into a folder of files."""
     for spec in wanted:
         for suffix in (".npz", ".json"):
-            (folder / f"{key(spec)}{suffix}").write_bytes(read(shipped(f"{key(spec)}{suffix}"), 10**7))
+            (folder / f"{key(spec)}{suffix}").write_bytes(shipped(f"{key(spec)}{suffix}"))

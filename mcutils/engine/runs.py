@@ -410,5 +410,5 @@ def describe(spec: Spec) -> str:
     if isinstance(spec, MetricSpec):
         return f"metric {spec.metric} of {describe(spec.trace)}"
     if isinstance(spec, (TraceSpec, CueUseSpec, ProfileSpec)):
-        return f"{kind_of(spec)} of {describe(spec.trace if isinstance(spec, Profile) else spec.model)}"
+        return f"{kind_of(spec)} of {describe(spec.trace if isinstance(spec, ProfileSpec) else spec.model)}"
     return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"

@@ -184,7 +184,7 @@ def test_gc_removes_what_nothing_will_read(ask, folder, monkeypatch):
     assert code == 0 and out.startswith("removed 10 files, ")
     assert path.stem not in names(folder)
     left = [spec for spec in EVERY if key(spec) in names(folder)]
-    assert {type(spec).__name__ for spec in left} == {"Original", "Retrained", "Unlearned", "TraceOf"}
+    assert {type(spec).__name__ for spec in left} == {"OriginalSpec", "RetrainedSpec", "UnlearnedSpec", "TraceSpec"}
     assert len(left) == 8
     assert ask("store", "verify", "--store", "store")[0] == 0
 

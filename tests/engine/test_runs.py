@@ -63,6 +63,8 @@ class Awkward(Exception):
 class Broken(DataSpec):
     """Data that raise when they are used."""
 
+    kind_name = "Broken"
+
     def task(self, forget):
         raise Awkward("this", "that")
 
@@ -70,6 +72,8 @@ class Broken(DataSpec):
 @dataclass(frozen=True)
 class Deadly(DataSpec):
     """Data that end the process that uses them."""
+
+    kind_name = "Deadly"
 
     def task(self, forget):
         os._exit(3)
@@ -563,7 +567,7 @@ import sys, time
 from pathlib import Path
 from mcutils.engine import runs
 from mcutils.settings import Plan
-from mcutils.engine.specs import Data, Original
+from mcutils.engine.specs import DataSpec, OriginalSpec
 
 folder, role = Path(sys.argv[1]), sys.argv[2]
 compute = runs.compute
@@ -577,7 +581,7 @@ def watched(spec, store):
 
 runs.compute = watched
 (folder / f"ready-{role}").touch()
-print(runs.ensure(Original(Data("digits", 240, 60), "convnet", 2, 0, Plan(steps=1)), str(folder / "store"), ()))
+print(runs.ensure(OriginalSpec(DataSpec("digits", 240, 60), "convnet", 2, 0, Plan(steps=1)), str(folder / "store"), ()))
 """
 
 

@@ -3,6 +3,7 @@
 import base64
 import gc
 import importlib
+import io
 import json
 import re
 import weakref
@@ -212,7 +213,7 @@ def test_every_listed_path_keeps_its_ends_unless_it_says_otherwise(ledger, found
     for name, one in ((one.name, one) for one in found):
         if any(end not in ends for end in ends_of(one)) or "% forgotten" in one.picks["reading"].split("data, ")[0]:
             continue
-        got = Profile.load(synthetic.shipped(f"{name}.npz")).metric("accuracy_retain")[[0, -1]]
+        got = Profile.load(io.BytesIO(synthetic.shipped(f"{name}.npz"))).metric("accuracy_retain")[[0, -1]]
         off[name] = float(np.abs(got - [ends[end] for end in ends_of(one)]).max())
         told += one.rank[0] > 0
         assert one.rank[0] > 0 or off[name] < 1e-6, one.picks

@@ -208,14 +208,26 @@ def test_the_search_is_at_least_as_good_as_any_point_of_its_grid():
         (lambda: toy.walk(Landscape(), points=1), "points must be a whole number of at least 2, got 1."),
         (lambda: toy.fit(Landscape(), seed=0, steps=0), "steps must be a whole number of at least 1, got 0."),
         (lambda: toy.fit(Landscape(), seed=0, lr=100), "the fit ran away at step"),
-        (lambda: toy.fit(Landscape(), seed=0, forget=-1), "forget must be a finite number of at least 0 and at most 100, got -1."),
+        (
+            lambda: toy.fit(Landscape(), seed=0, forget=-1),
+            "forget must be a finite number of at least 0 and at most 100, got -1.",
+        ),
         (lambda: toy.sentence(toy.walk(Landscape()), np.nan), "the tolerance ε must be a finite number of"),
         (lambda: toy.figure(Landscape(), {}), "there are no walks to draw."),
-        (lambda: toy.figure(Landscape(), {"line": toy.walk(Landscape())}, t=2), "t must be a finite number of at least 0 and at most 1, got 2."),
+        (
+            lambda: toy.figure(Landscape(), {"line": toy.walk(Landscape())}, t=2),
+            "t must be a finite number of at least 0 and at most 1, got 2.",
+        ),
         (lambda: toy.table({}), "there are no walks to draw."),
-        (lambda: toy.best_control(Landscape(), 0), "step must be a finite number of at least 0.01 and at most 1, got 0."),
+        (
+            lambda: toy.best_control(Landscape(), 0),
+            "step must be a finite number of at least 0.01 and at most 1, got 0.",
+        ),
         (lambda: toy.play(t=3), "t must be a finite number of at least 0 and at most 1, got 3."),
-        (lambda: toy.play(control=(9, 0)), "control point, x must be a finite number of at least -1.5 and at most 1.5, got 9.0."),
+        (
+            lambda: toy.play(control=(9, 0)),
+            "control point, x must be a finite number of at least -1.5 and at most 1.5, got 9.0.",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_sentence(call, words):
