@@ -101,7 +101,7 @@ def check_engine(name: str | None) -> str:
 
 def _is_address(text: str) -> bool:
     found = re.fullmatch(r"(tcp|tls|ws|wss|ucx)://[^\s/?#]+:([0-9]{1,5})", text)
-    return bool(found) and 1 <= int(found[2]) <= 65535
+    return found is not None and 1 <= int(found[2]) <= 65535
 
 
 def worker_count(given: Any = None, name: str = "workers") -> int:

@@ -5,165 +5,37 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
-
-from ..data.tasks import BN_SIZE, RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
-from ..errors import BadInput, number, shown, whole
+from ..errors import BadInput, number, shown
 from ..files import DATA
-from ..models.vision import build
-from ..plugins import CHANGED
+from .costs import cost, network_of, readable
+from .kinds import KINDS
 from .runs import missing
-from .specs import DataSpec, Spec, kind_of, plain
+from .specs import Spec, kind_of, plain
 from .store import Store
 from .upkeep import notes
 
 TIMINGS = DATA / "timings.csv"
 COLUMNS = ("kind", "method", "optimizer", "model", "results", "seconds", "work")
-BACKWARD = 2  # forward passes that a backward pass is worth
-REPLICATES = 1e7  # floating-point operations that one bootstrap replicate at one point is worth, about
 
 
-# What reading a description that is none of a spec raises, and building a network of impossible sizes.
-ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RuntimeError)
-Reader = TypeVar("Reader", bound=Callable[..., Any])
-
-
-def _readable(reader: Reader) -> Reader:
-    """A reader of what `plain` wrote that raises `BadInput`, and nothing else, for any other table."""
-
-    @wraps(reader)
-    def read(description: Mapping[str, Any], *more: Any) -> Any:
-        try:
-            return reader(description, *more)
-        except BadInput:
-            raise
-        except ODD as error:
-            raise BadInput(f"{shown(description)} is no description of a spec ({shown(error)}).") from None
-
-    return read  # type: ignore[return-value]
-
-
-@_readable
-def data_of(description: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The data of a spec written by `plain`: its own, or that of what it is made from."""
-    if isinstance(description.get("data"), Mapping):
-        return description["data"]
-    for part in _made_from(description):
-        return data_of(part)
-    raise BadInput(f"a {description.get('spec')} names no data.")
-
-
-@_readable
-def network_of(description: Mapping[str, Any]) -> tuple[str, int]:
-    """The architecture and width of a spec written by `plain`."""
-    if isinstance(description.get("model"), str):
-        return description["model"], whole("width", description["width"], 1)
-    for part in _made_from(description):
-        return network_of(part)
-    raise BadInput(f"a {description.get('spec')} names no network.")
-
-
-def _made_from(description: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The results that name a spec's data and network, most telling first."""
-    parts = [description.get(name) for name in ("origin", "start", "model", "trace")]
-    return [part for part in (*parts, *description.get("models", ())) if isinstance(part, Mapping)]
-
-
-def form_of(data: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
-    """Shape of an example of a spec's data and the number of classes; loads what is not built in."""
-    if data["dataset"] in SHAPES:
-        return SHAPES[data["dataset"]][2:]
-    task = _task_of(data)
-    if isinstance(task.x, Mapping):
-        raise BadInput(f"the examples of {task.dataset} are several tensors each, whose cost is not known.")
-    return tuple(task.x.shape[1:]), task.n_classes
-
-
-def _task_of(data: Mapping[str, Any], forget: float | None = None) -> Task:
-    found = DataSpec(data["dataset"], data["train_size"], data["test_size"], data["checksum"])
-    return found.pool if forget is None else found.task(forget)
-
-
-@lru_cache(maxsize=64)
-def cost_of(model: str, width: int, shape: tuple[int, ...], classes: int) -> tuple[float, int]:
-    """Floating-point operations of a forward pass of one example, and the number of a network's parameters."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    try:
-        with torch.device("meta"):
-            net = build(model, shape[0], classes, seed=0, width=width).eval()
-        with FlopCounterMode(display=False) as counter:
-            net(torch.empty(1, *shape, device="meta"))
-    except (RuntimeError, TypeError, ValueError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(f"a {model} of width {width} does not take examples of shape {shape}.") from None
-    return float(counter.get_total_flops()), sum(p.numel() for p in net.parameters())
-
-
-CHANGED.append(cost_of.cache_clear)
-
-
-def _cost(description: Mapping[str, Any]) -> tuple[float, int]:
-    return cost_of(*network_of(description), *form_of(data_of(description)))
-
-
-@_readable
-def evaluated(data: Mapping[str, Any], forget: float) -> int:
-    """Examples in a trace of a task: retain sample, forget set, validation and test."""
-    if data["dataset"] not in SHAPES:
-        return sum(map(len, _task_of(data, forget).evaluation.values()))
-    train, test, *_ = SHAPES[data["dataset"]]
-    train, test = int(data["train_size"]) or train, int(data["test_size"]) or test
-    valid = round(VALID_FRACTION * train)
-    lost = round(forget * (train - valid))
-    return min(RETAIN_EVAL_SIZE, (train - valid - lost) // 2) + lost + valid + test
-
-
-@_readable
+@readable
 def work(description: Mapping[str, Any]) -> float:
     """Floating-point operations of a result, roughly: example passes times the network's cost."""
-    kind = description["spec"]
-    flops, _ = _cost(description)
-    if kind == "TraceOf":
-        return flops * description["points"] * (evaluated(data_of(description), description["forget"]) + BN_SIZE)
-    if kind == "Profile":
-        return REPLICATES * description["trace"]["points"] * description["bootstrap"]
-    if kind == "PlaneOf":
-        return flops * description["resolution"] ** 2 * (3 * description["rows"] + BN_SIZE)
-    if kind == "Alike":
-        return flops * len(description["models"]) * description["rows"]
-    if kind in ("CueUse", "MetricOf"):
-        return REPLICATES * description.get("trace", description)["points"]
-    plan = description.get("plan") or (description.get("settings") or {}).get("plan")
-    if not plan:
-        return flops * BN_SIZE
-    batch = plan["batch_size"] + (plan["forget_batch_size"] if kind in ("Unlearned", "Path") else 0)
-    return flops * plan["steps"] * batch * (1 + BACKWARD)
+    return KINDS[description["spec"]].work(description, cost(description)[0])
 
 
-@_readable
+@readable
 def size(description: Mapping[str, Any]) -> float:
     """Bytes of a result, roughly."""
-    kind, data = description["spec"], data_of(description)
-    if kind == "TraceOf":
-        return 2 * form_of(data)[1] * description["points"] * evaluated(data, description["forget"])
-    if kind in ("Alike", "CueUse", "PlaneOf", "MetricOf"):
-        return 10_000
-    if kind == "Profile":
-        # A curve's holds bootstrap replicates of its measures beside the values along it.
-        points = description["trace"]["points"]
-        return 2_400 if points == 1 else 9_840 + 260 * points
-    return 4 * _cost(description)[1] * max(1, description.get("control_points", 1))
+    return KINDS[description["spec"]].size(description)
 
 
-@_readable
+@readable
 def group(description: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """What recorded run times are gathered by: kind, method, optimiser, architecture."""
     maker = description if description["spec"] == "Unlearned" else description.get("start") or {}

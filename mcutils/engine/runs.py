@@ -8,144 +8,30 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
-from ..curves import Curve, fit_curve, geometry, weights_at
-from ..data.cues import REPLACED, counterfactual
-from ..data.tasks import Task
 from ..errors import BadInput, choose, flag, shown
-from ..measures.cue_use import cue_use
-from ..measures.metrics import METRICS
-from ..measures.planes import plane
-from ..measures.profiles import Profile, profile
-from ..measures.similarity import SIMILARITIES, Similarity, features, matrix
-from ..networks import network_for
-from ..plugins import adopt, packaged, packed, unpacked
-from ..traces import trace
-from ..training import train
-from ..unlearning.endpoints import Endpoint, random_twin, unlearn
-from ..weights import Weights
+from ..plugins import adopt, packed, unpacked
+from ..unlearning.endpoints import Endpoint
 from .cluster import check_engine, connect, dashboard, resources, worker_count
+from .kinds import describe, of
 from .specs import (
     VERSIONS,
-    AlikeSpec,
-    CueUseSpec,
-    CurveSpec,
-    DataSpec,
-    MetricSpec,
-    OriginalSpec,
-    PlaneSpec,
-    ProfileSpec,
-    RetrainedSpec,
     Spec,
-    TraceSpec,
-    UnlearnedSpec,
-    UntrainedSpec,
     is_line,
     key,
     kind_of,
-    parents,
 )
 from .store import Damaged, Store, Unwritable
 
 ROUNDS = 3  # of computing again what turned out unreadable while it was used
 
 
-def device() -> str:
-    """Where results are computed: the GPU that this process sees, else the processor."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _task(data: DataSpec, forget: float | None = None) -> Task:
-    """The task on the device of the computation; without ``forget``, any with the data's pool and BatchNorm rows."""
-    found = data.pool if forget is None else data.task(forget)
-    return found if device() == "cpu" else found.to(device())
-
-
-def _loaded(store: Store, spec: Spec) -> Any:
-    """A parent's result, its weights on the device of the computation."""
-    found, where = store.get(spec), device()
-    if where == "cpu" or not isinstance(found, (Weights, Endpoint, Curve)):
-        return found
-    if isinstance(found, Curve):
-        return replace(found, points=tuple(p.to(where) for p in found.points))
-    if isinstance(found, Endpoint):
-        return replace(found, weights=found.weights.to(where), origin=found.origin.to(where))
-    return found.to(where)
-
-
 def compute(spec: Spec, store: Store) -> Any:
     """Compute a spec whose parents are in the store."""
-    if isinstance(spec, ProfileSpec):
-        first, *others = (store.get(p) for p in parents(spec))
-        original, *retrained, random = others
-        made = profile(first, original, retrained, random, spec.bootstrap)
-        seconds = 0.0 if is_line(spec.trace.model) else store.seconds(spec.trace.model)
-        return Profile({**made.arrays, "seconds": np.float64(seconds)})
-    if isinstance(spec, OriginalSpec):
-        task = _task(spec.data)
-        return train(task, spec.model, seed=spec.seed, plan=spec.plan, width=spec.width)
-    if isinstance(spec, RetrainedSpec):
-        task = _task(spec.data, spec.forget)
-        return train(task, spec.model, seed=spec.seed, plan=spec.plan, split="retain", init=spec.init, width=spec.width)
-    if isinstance(spec, UntrainedSpec):
-        task = _task(spec.data)
-        return random_twin(network_for(task, spec.model, spec.seed, width=spec.width), task, spec.seed)
-    if isinstance(spec, TraceSpec):
-        task, model = _task(spec.model.data, spec.forget), _loaded(store, spec.model)
-        task = counterfactual(task, spec.shown) if spec.shown else task
-        found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm)
-        if not isinstance(spec.model, CurveSpec):
-            return found
-        start = spec.model.start
-        origin = weights_at(_loaded(store, start.origin)) if isinstance(start, UnlearnedSpec) else None
-        made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
-        return replace(found, meta={**found.meta, **made})
-    if isinstance(spec, MetricSpec):
-        metric = METRICS[spec.metric]
-        references = {name: store.get(one) for name, one in zip(metric.references, spec.references, strict=True)}
-        return {"values": metric(store.get(spec.trace), references=references)}
-    if isinstance(spec, AlikeSpec):
-        return alike(spec, store)
-    if isinstance(spec, CueUseSpec):
-        found = {name: store.get(one) for name, one in spec.traces.items()}
-        splits = {split: cue_use(found, split) for split in REPLACED}
-        return {f"{split}/{name}": values for split, one in splits.items() for name, values in one.items()}
-    if isinstance(spec, PlaneSpec):
-        loaded = (_loaded(store, one) for one in spec.models)
-        models = [one.points[1] if isinstance(one, Curve) else one for one in loaded]
-        return plane(models, _task(spec.models[0].data, spec.forget), spec.resolution, rows=spec.rows)
-    task = _task(spec.data, spec.forget)
-    if isinstance(spec, UnlearnedSpec):
-        made = {"curriculum": spec.curriculum, "optimizer": spec.optimizer, "settings": spec.settings}
-        return unlearn(weights_at(_loaded(store, spec.origin)), task, spec.method, seed=spec.seed, **made)
-    ends = [_loaded(store, spec.start), _loaded(store, spec.end)]
-    objective = {"method": spec.method, "settings": spec.settings} if spec.method else {}
-    made = {"kind": spec.kind, "control_points": spec.control_points, "recipe": spec.recipe, "plan": spec.plan}
-    return fit_curve(*ends, task, seed=spec.seed, **made, **objective)
-
-
-def alike(spec: AlikeSpec, store: Store) -> dict[str, np.ndarray]:
-    """Matrices (n, n) of `similarity.SIMILARITIES` between n models; those of features are averaged over layers."""
-    task, origin = _task(spec.origin.data, spec.forget), _loaded(store, spec.origin)
-    models = [_loaded(store, one) for one in spec.models]
-    seen = [features(one, task, task.rows(spec.split)[: spec.rows]) for one in models]
-    inputs = {"traces": [store.get(one) for one in spec.traces], "weights": models, "features": seen}
-    given = {"traces": {"split": spec.split}, "weights": {"origin": origin}, "features": {}}
-
-    def value(measure: Similarity, i: int, j: int) -> float:
-        a, b = (inputs[measure.needs][k] for k in (i, j))
-        if measure.needs == "features":
-            return float(np.mean([measure(a[layer], b[layer]) for layer in a]))
-        return measure(a, b, **given[measure.needs])
-
-    names = spec.measures or packaged("similarity", SIMILARITIES)
-    return {name: matrix(range(len(models)), partial(value, SIMILARITIES[name])) for name in names}
+    return of(spec).compute(spec, store)
 
 
 def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any) -> str:  # noqa: ARG001
@@ -192,12 +78,10 @@ def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
 
 def needed(spec: Spec, store: Store) -> Iterator[Spec]:
     """All that must be loadable to compute a spec: its parents, and what loading those reads."""
-    read = parents(spec)
-    if isinstance(spec, ProfileSpec) and not is_line(spec.trace.model):
-        read = (*read, spec.trace.model)  # for the seconds that it took
-    for parent in read:
+    kind = of(spec)
+    for parent in (*kind.parents(spec), *kind.timed(spec)):
         yield parent
-        if is_line(parent) or (isinstance(parent, (UnlearnedSpec, CurveSpec)) and parent in store):
+        if is_line(parent) or (of(parent).whole and parent in store):
             yield from needed(parent, store)
 
 
@@ -225,7 +109,8 @@ def run(
     """
     specs = _checked(specs)
     engine, workers, load = check_engine(engine or None), worker_count(workers), flag("load", load)
-    computed, tried = 0, set()
+    computed = 0
+    tried: set[str] = set()
     for attempt in range(ROUNDS):
         last = attempt + 1 == ROUNDS
         todo = missing(specs, store)
@@ -397,18 +282,3 @@ def _together(
         if why:
             failures[spec] = why
     return {spec for spec, word in words.items() if word == "computed"}, failures
-
-
-def describe(spec: Spec) -> str:
-    """A spec in a few words."""
-    if isinstance(spec, UnlearnedSpec):
-        return f"{spec.method} x {spec.curriculum} x {spec.optimizer}, seed {spec.seed} ({key(spec)})"
-    if isinstance(spec, CurveSpec):
-        return f"{spec.kind} path from {describe(spec.start)} to {describe(spec.end)}"
-    if isinstance(spec, (AlikeSpec, PlaneSpec)):
-        return f"{kind_of(spec)} of {len(spec.models)} models from {describe(spec.models[0])} on"
-    if isinstance(spec, MetricSpec):
-        return f"metric {spec.metric} of {describe(spec.trace)}"
-    if isinstance(spec, (TraceSpec, CueUseSpec, ProfileSpec)):
-        return f"{kind_of(spec)} of {describe(spec.trace if isinstance(spec, ProfileSpec) else spec.model)}"
-    return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"

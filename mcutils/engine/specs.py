@@ -35,6 +35,7 @@ VERSIONS = {
 LOWEST = {"width": 1, "points": 1, "bootstrap": 1, "resolution": 2, "rows": 1}
 
 
+@dataclass(frozen=True)
 class Checked:
     """A spec whose fields are checked against their declared types when it is made.
 
@@ -42,8 +43,8 @@ class Checked:
     """
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]
-            object.__setattr__(self, field.name, _checked(field.name, field.type, getattr(self, field.name)))
+        for field in fields(self):
+            object.__setattr__(self, field.name, _checked(field.name, str(field.type), getattr(self, field.name)))
 
 
 def _checked(name: str, declared: str, value: Any) -> Any:
@@ -362,16 +363,8 @@ class PlaneSpec(Checked):
             raise BadInput("a path in a plane stands for its control point: it needs exactly one.")
 
 
-# Their results are arrays (npz), the others' weights.
-ARRAYS = (TraceSpec, ProfileSpec, MetricSpec, AlikeSpec, CueUseSpec, PlaneSpec)
 TRACED = (AlikeSpec, CueUseSpec)  # read traces that their fields imply but do not hold
 Spec = Any
-
-
-# By the name that keys and provenance carry.
-KINDS = {
-    kind.kind_name: kind for kind in (OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec, *ARRAYS)
-}
 
 
 def plain(value: Any) -> Any:
@@ -451,7 +444,7 @@ LATER = {("Alike", "measures")}
 
 def _registered(value: Any) -> dict[str, Any]:
     """The identities of what a spec names and somebody has registered; nothing for what belongs to the package."""
-    found = {}
+    found: dict[str, Any] = {}
     for f in fields(value):
         held = getattr(value, f.name) if f.name in NAMES else ()
         for name in (held,) if isinstance(held, str) else held if isinstance(held, tuple) else ():
@@ -473,32 +466,6 @@ def _number(value: Any) -> Any:
 def _name(description: Mapping[str, Any]) -> str:
     text = json.dumps(description, sort_keys=True, separators=(",", ":"))
     return f"{description['spec'].lower()}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
-
-
-def parents(spec: Spec) -> tuple[Spec, ...]:
-    """The results that computing a spec reads."""
-    if isinstance(spec, UnlearnedSpec):
-        return (spec.origin,)
-    if isinstance(spec, CurveSpec):
-        return (spec.start, spec.end)
-    if isinstance(spec, TraceSpec):
-        return (spec.model,)
-    if isinstance(spec, ProfileSpec):
-        return (spec.trace, spec.original, *spec.retrained, spec.random)
-    if isinstance(spec, MetricSpec):
-        return (spec.trace, *spec.references)
-    if isinstance(spec, AlikeSpec):
-        return (*spec.models, *spec.traces, spec.origin)
-    if isinstance(spec, CueUseSpec):
-        return tuple(spec.traces.values())
-    if isinstance(spec, PlaneSpec):
-        return spec.models
-    return ()
-
-
-def is_arrays(spec: Spec) -> bool:
-    """Whether a spec's result is a set of arrays (npz) and not weights."""
-    return isinstance(spec, ARRAYS)
 
 
 def is_line(spec: Spec) -> bool:

@@ -22,23 +22,14 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from .. import reading, weights as weights_module
-from ..curves import Curve, line, weights_at
+from .. import reading
+from ..curves import line
 from ..data.own import look_in
 from ..errors import BadInput
-from ..measures.planes import Plane
-from ..measures.profiles import Profile
-from ..traces import Trace
-from ..unlearning.endpoints import Endpoint, fingerprint
-from .forms import limit_of, misfit, misnamed, read_note, suffix_of
+from .forms import misnamed, read_note
+from .kinds import limit_of, of, read
 from .specs import (
-    CurveSpec,
-    PlaneSpec,
-    ProfileSpec,
     Spec,
-    TraceSpec,
-    UnlearnedSpec,
-    is_arrays,
     is_line,
     key,
     kind_of,
@@ -105,7 +96,7 @@ class Store:
         if name in self._sound and _stamp(self._sound[name][0]) == self._sound[name][1]:
             return self._sound[name][0]
         for folder in (self.folder, *self.layers):
-            for path in _places(folder, f"{name}{suffix_of(spec)}"):
+            for path in _places(folder, f"{name}{of(spec).form.suffix}"):
                 seen, wrong = _stamp(path), fault(path, asked=True)
                 if not wrong:
                     self._sound[name] = path, seen
@@ -157,10 +148,10 @@ class Store:
         path = self._find(spec)
         if path is None:
             raise BadInput(f"{key(spec)} is not in the store: compute it with study.run.")
-        seen = self._sound[key(spec)][1]
+        seen, kind = self._sound[key(spec)][1], of(spec)
         try:
-            found = _read(spec, path)
-            wrong = misfit(spec, found)
+            found = read(path, kind_of(spec), vars(spec))
+            wrong = kind.check(spec, found)
         except PermissionError as error:
             raise BadInput(_denied(path, f"{DENIED} ({error.strerror})")) from None
         except UNREADABLE as error:
@@ -168,22 +159,19 @@ class Store:
         if wrong:
             self._set_aside(path, unreadable=seen)
             raise Damaged(f"{path.name} cannot be read ({wrong}): it is left out; compute it again.")
-        if isinstance(spec, CurveSpec):
-            ends = [weights_at(self.get(e)) for e in (spec.start, spec.end)]
-            return Curve(spec.kind, (ends[0], *found, ends[1]))
-        if isinstance(spec, UnlearnedSpec):
-            origin = weights_at(self.get(spec.origin))
-            made = spec.method, spec.curriculum, spec.optimizer, spec.seed, spec.settings
-            return Endpoint(found[0], origin, fingerprint(spec.data.task(spec.forget)), *made, self.seconds(spec))
+        if kind.whole is not None:
+            return kind.whole(spec, found, self)
         return found[0] if isinstance(found, list) else found
 
     def put(self, spec: Spec, result: Any, seconds: float) -> None:
         """Write a result and its provenance, which is renamed first: data without provenance are never sound."""
-        name, suffix, parts = key(spec), suffix_of(spec), _parts(result)
-        wrong = misfit(spec, parts)
+        name, kind = key(spec), of(spec)
+        parts, file = kind.parts(result), io.BytesIO()
+        wrong = kind.check(spec, parts)
         if wrong:
             raise BadInput(f"{name} is not kept, since {wrong}.")
-        data = _written(parts)
+        kind.form.save(file, parts)
+        data = file.getvalue()
         note = {
             "key": name,
             "spec": plain(spec),
@@ -192,7 +180,7 @@ class Store:
             "versions": versions(),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
-        final = self.folder / f"{name}{suffix}"
+        final = self.folder / f"{name}{kind.form.suffix}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_pair(final, data, json.dumps(note, sort_keys=True).encode())
@@ -296,36 +284,6 @@ def fault(path: FilePath, asked: bool = False) -> str:
     except OSError as error:
         return f"{DENIED} ({error.strerror or error})"
     return "" if note["sha256"] == digest.hexdigest() else "its checksum differs"
-
-
-def _parts(result: Any) -> Any:
-    """What is written of a result: the networks of an endpoint or a curve, or arrays as they are."""
-    if isinstance(result, Curve):
-        return list(result.points[1:-1])
-    return result if isinstance(result, (Trace, Plane, Profile, dict)) else [weights_at(result)]
-
-
-def _written(parts: Any) -> bytes:
-    file = io.BytesIO()
-    if isinstance(parts, list):
-        weights_module.save(file, parts)
-    elif isinstance(parts, dict):
-        np.savez_compressed(file, **parts)
-    else:
-        parts.save(file)
-    return file.getvalue()
-
-
-def _read(spec: Spec, path: FilePath) -> Any:
-    limit = limit_of(kind_of(spec), vars(spec))
-    file = io.BytesIO(reading.read(path, limit))
-    if isinstance(spec, TraceSpec):
-        return Trace.load(file, limit)
-    if isinstance(spec, PlaneSpec):
-        return Plane.load(file, limit)
-    if isinstance(spec, ProfileSpec):
-        return Profile.load(file, limit)
-    return reading.load_arrays(file, limit) if is_arrays(spec) else weights_module.load(file)
 
 
 def versions() -> dict[str, str]:

@@ -22,7 +22,8 @@ from ..settings import Preset, curve_plan, listed, method_settings, preset, sett
 from ..traces import POLICIES
 from ..unlearning.methods import METHODS
 from .conditions import CONDITIONS
-from .runs import device, missing, run
+from .kinds.record import device
+from .runs import missing, run
 from .specs import (
     VERSIONS,
     CurveSpec,

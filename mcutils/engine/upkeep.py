@@ -128,11 +128,13 @@ def garbage(folder: Path) -> list[Path]:
 def _abandoned(path: Path) -> bool:
     """Whether a scratch file's process has ended; it may run on another machine, so not for an hour."""
     found = SCRATCH.fullmatch(path.name)
-    known = found and (found["key"] is None or is_result(f"{found['key']}{found['end']}", note=found["end"] == ".json"))
-    if not known:
+    if found is None:
+        return False
+    name, end, pid = found["key"], found["end"], int(found["pid"])
+    if name is not None and not is_result(f"{name}{end}", note=end == ".json"):
         return False
     try:
-        os.kill(int(found["pid"]), 0)
+        os.kill(pid, 0)
         return False
     except (OverflowError, PermissionError):
         return False
@@ -244,7 +246,8 @@ def pack(groups: Mapping[str, Iterable[str]], sources: Sequence[Path], target: P
     no result has. Nothing is written unless all are found. Archives of results that are in no group go, as do results
     beside them; other files stay. Raises `BadInput` as `export` does.
     """
-    sources, seen = [Path(source) for source in sources], set()
+    sources = [Path(source) for source in sources]
+    seen: set[str] = set()
     _check_target(target, [*sources, Path("")], shipped_too)
     content: dict[str, dict[str, bytes]] = {}
     for group, keys in groups.items():
@@ -299,11 +302,8 @@ def matching(prefix: str, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
 
 def parents_in(description: Any) -> dict[str, Mapping[str, Any]]:
     """The results nested directly in a spec written by `plain`, by key."""
-    if isinstance(description, Mapping):
-        inner = description.values()
-    elif isinstance(description, list):
-        inner = description
-    else:
+    inner = description.values() if isinstance(description, Mapping) else description
+    if not isinstance(description, (Mapping, list)):
         return {}
     found: dict[str, Mapping[str, Any]] = {}
     for value in inner:

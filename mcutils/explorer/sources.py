@@ -6,7 +6,6 @@ trace is kept. Shapes: T points on a path, N forget examples, K classes.
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import reading
 from ..data import own as own_data
 from ..data.tasks import FINGERPRINTS, Task, load_task
-from ..engine.forms import limit_of, outdated
+from ..engine.forms import outdated
+from ..engine.kinds import read
 from ..engine.specs import VERSIONS, DataSpec, key, kind_of, plain
 from ..engine.store import UNREADABLE, Store, fault
 from ..engine.study import Study
@@ -635,13 +634,13 @@ def _some(names: Mapping[str, Any], most: int = 6) -> str:
     return ", ".join(first) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _load(note: Mapping[str, Any], reader: Callable[[Any], Any]) -> Any:
+def _load(note: Mapping[str, Any]) -> Any:
     """Read a stored result after comparing its checksum; `BadInput` if it is gone or damaged by now."""
     path = note["path"]
     if wrong := fault(path):
         raise BadInput(f"{note['key']} cannot be shown, {wrong}: the store has changed, call explore again.")
     try:
-        return reader(io.BytesIO(reading.read(path, limit_of(note["spec"]["spec"], note["spec"]))))
+        return read(path, note["spec"]["spec"], note["spec"])
     except UNREADABLE as error:
         raise BadInput(f"{note['key']} cannot be read ({error}): python -m mcutils store verify.") from None
 
@@ -652,20 +651,20 @@ def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
     data, kept = _data(trace), shelf.traces.get(_text(trace))
     task = lambda: DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])  # noqa: E731
     if kept is not None:
-        name, kept = kept["key"], _load(kept, Trace.load)
+        name, kept = kept["key"], _load(kept)
         check_path(name, kept)
     if spec is trace:
-        traces = {role: [_load(one, Trace.load) for one in many] for role, many in _references(trace, shelf).items()}
+        traces = {role: [_load(one) for one in many] for role, many in _references(trace, shelf).items()}
         references = {role: many[0] for role, many in traces.items() if many}
         return Numbers(kept.t, kept, references=references, retrained=traces["retrained"], task=task)
-    profile = _load(note, Profile.load)
+    profile = _load(note)
     check_path(note["key"], profile)
     levels = []
     for one in map(_text, spec["retrained"]):
         if one in shelf.singles:
-            levels.append(_load(shelf.singles[one], Profile.load))
+            levels.append(_load(shelf.singles[one]))
         elif one in shelf.traces:
-            levels.append(_load(shelf.traces[one], Trace.load))
+            levels.append(_load(shelf.traces[one]))
     why = "" if kept else f"no trace of this path is stored; {MAKE_TRACE} makes it, python -m mcutils run it all"
     return Numbers(profile.t, kept, profile, retrained=levels, task=task, why=why)
 
@@ -693,7 +692,7 @@ def _plane(path: Mapping[str, Any], planes: Iterable[Mapping[str, Any]]) -> tupl
     for note in planes:
         models = note["spec"]["models"]
         if all(one in models for one in nodes):
-            return _load(note, Plane.load), tuple(map(models.index, nodes))
+            return _load(note), tuple(map(models.index, nodes))
     if path["kind"] != "linear" and path["control_points"] != 1:
         return f"a {path['kind']} with {path['control_points']} control points lies in no plane"
     through = "its ends" if path["kind"] == "linear" else "its ends and its control point"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.tasks import Task
-from ..engine.specs import PlaneSpec, Spec, parents
+from ..engine.kinds import parents
+from ..engine.specs import PlaneSpec, Spec
 from ..engine.study import Study
 from ..measures.along import excess
 from ..measures.drawing import (

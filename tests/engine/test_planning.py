@@ -11,14 +11,11 @@ import pytest
 from mcutils.data.own import task
 from mcutils.data.tasks import DATASETS, SHAPES, load_task
 from mcutils.engine import planning
+from mcutils.engine.costs import cost_of, data_of, evaluated, network_of
 from mcutils.engine.planning import (
     COLUMNS,
-    cost_of,
-    data_of,
-    evaluated,
     gathered,
     group,
-    network_of,
     plan,
     plan_text,
     rate,

@@ -19,7 +19,8 @@ import torch
 from mcutils.curves import Curve, fit_curve, line
 from mcutils.data.cues import SETS, counterfactual
 from mcutils.engine import cluster as engines, runs as module
-from mcutils.engine.runs import RunFailed, describe, ensure, missing, needed, run
+from mcutils.engine.kinds import describe, parents
+from mcutils.engine.runs import RunFailed, ensure, missing, needed, run
 from mcutils.engine.specs import (
     AlikeSpec,
     CueUseSpec,
@@ -35,7 +36,6 @@ from mcutils.engine.specs import (
     is_line,
     key,
     kind_of,
-    parents,
 )
 from mcutils.engine.store import ASIDE, LOCKS, Damaged, Store, Unwritable
 from mcutils.errors import BadInput

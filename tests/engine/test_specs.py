@@ -9,6 +9,7 @@ import torch
 
 from mcutils.data.cues import SETS
 from mcutils.engine import specs
+from mcutils.engine.kinds import of, parents
 from mcutils.engine.specs import (
     VERSIONS,
     AlikeSpec,
@@ -22,13 +23,11 @@ from mcutils.engine.specs import (
     TraceSpec,
     UnlearnedSpec,
     UntrainedSpec,
-    is_arrays,
     is_line,
     key,
     key_of,
     kind_of,
     metric_of,
-    parents,
     plain,
 )
 from mcutils.errors import BadInput
@@ -287,8 +286,8 @@ def test_only_a_straight_path_is_a_line():
 
 
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
-    assert [s for s in RESULTS if is_arrays(s)] == [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE]
-    assert not is_arrays(CurveSpec(UNLEARNED, ORIGINAL, 0.1))
+    assert [s for s in RESULTS if of(s).form.suffix == ".npz"] == [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE]
+    assert of(CurveSpec(UNLEARNED, ORIGINAL, 0.1)).form.suffix == ".safetensors"
 
 
 REFUSED = {

@@ -13,7 +13,8 @@ from torchvision.datasets import FashionMNIST
 import mcutils as mc
 from mcutils.data.tasks import FINGERPRINTS
 from mcutils.engine import study as module
-from mcutils.engine.runs import RunFailed, describe, run
+from mcutils.engine.kinds import describe
+from mcutils.engine.runs import RunFailed, run
 from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UntrainedSpec, key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from mcutils.engine import specs as kinds
 from mcutils.engine.forms import outdated
+from mcutils.engine.kinds import parents
 from mcutils.engine.planning import gathered
 from mcutils.engine.specs import (
     CurveSpec,
@@ -27,7 +28,6 @@ from mcutils.engine.specs import (
     UntrainedSpec,
     key,
     kind_of,
-    parents,
     plain,
 )
 from mcutils.engine.store import ASIDE, LOCKS, Store

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path as FilePath
 
-from mcutils.engine.specs import parents
+from mcutils.engine.kinds import parents
 
 ROOT = FilePath(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))

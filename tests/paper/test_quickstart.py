@@ -6,7 +6,8 @@ from made_figures import T, curves, figure
 from made_specs import ROOT, models as models_of_specs
 from matplotlib.text import Text
 
-from mcutils.engine.specs import TraceSpec, UnlearnedSpec, key, parents
+from mcutils.engine.kinds import parents
+from mcutils.engine.specs import TraceSpec, UnlearnedSpec, key
 from mcutils.engine.upkeep import results
 from mcutils.errors import BadInput
 from mcutils.measures.along import excess

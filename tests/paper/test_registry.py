@@ -9,7 +9,8 @@ from made_specs import NOTEBOOKS, ROOT, THREE, labels, leaves, pairs_of
 
 from mcutils.data.tasks import FASHION_FULL_SHA256
 from mcutils.engine.conditions import CONDITIONS
-from mcutils.engine.specs import AlikeSpec, CueUseSpec, PlaneSpec, ProfileSpec, TraceSpec, _task, is_arrays, key
+from mcutils.engine.kinds import of
+from mcutils.engine.specs import AlikeSpec, CueUseSpec, PlaneSpec, ProfileSpec, TraceSpec, _task, key
 from mcutils.engine.study import study
 from mcutils.paper.registry import EXPERIMENTS, ROUTES
 from mcutils.paper.walks import Walk
@@ -23,7 +24,7 @@ def test_every_notebook_has_its_experiment_under_its_name():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_is_a_list_of_results_to_show_the_same_every_time(name, smoke):
     found = EXPERIMENTS[name](smoke)
-    assert found and all(is_arrays(spec) and not isinstance(spec, TraceSpec) for spec in found)
+    assert found and all(of(spec).form.suffix == ".npz" and not isinstance(spec, TraceSpec) for spec in found)
     again = study("smoke", store=str(smoke.store.folder), fresh=True)
     assert EXPERIMENTS[name](again) == found
     assert [key(spec) for spec in EXPERIMENTS[name](again)] == [key(spec) for spec in found]

@@ -1,0 +1,158 @@
+"""Kinds of numbers along a path: traces, profiles and single metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...curves import geometry, weights_at
+from ...data.cues import counterfactual
+from ...data.tasks import BN_SIZE
+from ...measures.metrics import METRICS
+from ...measures.profiles import Profile, profile
+from ...traces import SPLITS, Trace, trace
+from ..costs import data_of, evaluated, form_of
+from ..specs import CurveSpec, MetricSpec, ProfileSpec, Spec, TraceSpec, UnlearnedSpec, is_line
+from .record import ARRAYS, Kind, Results, loaded, shaped, task_of
+
+REPLICATES = 1e7  # floating-point operations that one bootstrap replicate at one point is worth, about
+SMALL = 10_000  # bytes of a few short arrays
+
+
+def _trace(spec: TraceSpec, store: Results) -> Trace:
+    task, model = task_of(spec.model.data, spec.forget), loaded(store, spec.model)
+    task = counterfactual(task, spec.shown) if spec.shown else task
+    found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm)
+    if not isinstance(spec.model, CurveSpec):
+        return found
+    start = spec.model.start
+    origin = weights_at(loaded(store, start.origin)) if isinstance(start, UnlearnedSpec) else None
+    made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
+    return replace(found, meta={**found.meta, **made})
+
+
+def _is_trace(spec: TraceSpec, found: Trace) -> str:
+    groups = {"logits": found.logits, "labels": found.labels, "index": found.index}
+    if any(set(group) != set(SPLITS) for group in groups.values()):
+        return f"its splits are not {', '.join(SPLITS)}"
+    wrong = shaped({"t": found.t}, {"t": (spec.points,)}, "f") or _is_t(found.t)
+    classes = np.shape(found.logits[SPLITS[0]])[-1:]
+    for split in SPLITS:
+        rows = np.shape(found.labels[split])[:1]
+        wrong = (
+            wrong
+            or shaped(found.logits, {split: (spec.points, *rows, *classes)}, "f")
+            or shaped(found.labels, {split: rows}, "iu")
+            or shaped(found.index, {split: rows}, "iu")
+        )
+        if wrong:
+            return wrong
+        labels, index = found.labels[split], found.index[split]
+        if labels.size and (labels.min() < 0 or labels.max() >= classes[0] or index.min() < 0):
+            return f"a label or row of {split} is out of range"
+    return ""
+
+
+def _is_t(t: np.ndarray) -> str:
+    if len(t) == 1:
+        return "" if t[0] == 0 else "t is not 0"
+    return "" if t[0] == 0 and t[-1] == 1 and (np.diff(t) > 0).all() else "t does not rise from 0 to 1"
+
+
+def _evaluations(description: Mapping[str, Any], flops: float) -> float:
+    return flops * description["points"] * (evaluated(data_of(description), description["forget"]) + BN_SIZE)
+
+
+def _logits(description: Mapping[str, Any]) -> float:
+    data = data_of(description)
+    return 2 * form_of(data)[1] * description["points"] * evaluated(data, description["forget"])
+
+
+def _profile(spec: ProfileSpec, store: Results) -> Profile:
+    original, random, *retrained = (store.get(one) for one in (spec.original, spec.random, *spec.retrained))
+    made = profile(store.get(spec.trace), original, retrained, random, spec.bootstrap)
+    seconds = sum(map(store.seconds, _timed(spec)))
+    return Profile({**made.arrays, "seconds": np.float64(seconds)})
+
+
+def _timed(spec: ProfileSpec) -> tuple[Spec, ...]:
+    return () if is_line(spec.trace.model) else (spec.trace.model,)
+
+
+def _is_profile(spec: ProfileSpec, found: Profile) -> str:
+    points = spec.trace.points
+    every: tuple[int, ...] = (points,)
+    single: tuple[int, ...] = ()
+    shapes = {
+        "t": every, "gap": single, "seconds": single, "metric": every, "score": every, "geometry": single,
+        "curve": every, "band": (2, points), "measure": single,
+    }  # fmt: skip
+    arrays = found.arrays
+    wanted: dict[str, tuple[int, ...]] = {"t": every, "gap": single}
+    for name, values in arrays.items():
+        group = name.partition("/")[0]
+        if group in shapes:
+            wanted[name] = shapes[group]
+        elif group == "replicates":
+            wanted[name] = np.shape(values)[:1]
+        elif group != "collapsed":
+            return f"{name} is nothing that a profile holds"
+    metrics = {name.partition("/")[2] for name in arrays if name.startswith("metric/")}
+    if not metrics & set(METRICS):
+        return "it holds no metric"
+    if np.ndim(arrays.get("collapsed", [])) != 1:
+        return "collapsed is no list"
+    return shaped(arrays, wanted) or _is_t(arrays["t"])
+
+
+def _summary(description: Mapping[str, Any]) -> float:
+    # A curve's holds bootstrap replicates of its measures beside the values along it.
+    points = description["trace"]["points"]
+    return 2_400 if points == 1 else 9_840 + 260 * points
+
+
+def _metric(spec: MetricSpec, store: Results) -> dict[str, np.ndarray]:
+    metric = METRICS[spec.metric]
+    references = {name: store.get(one) for name, one in zip(metric.references, spec.references, strict=True)}
+    return {"values": metric(store.get(spec.trace), references=references)}
+
+
+def _named(what: str, of: str) -> Callable[[Spec, Callable[[Spec], str]], str]:
+    return lambda spec, inner: f"{what} of {inner(getattr(spec, of))}"
+
+
+ALONG = (
+    Kind(
+        TraceSpec,
+        lambda spec: (spec.model,),
+        _trace,
+        _is_trace,
+        _named("TraceOf", "model"),
+        _evaluations,
+        _logits,
+        replace(ARRAYS, load=Trace.load, save=lambda file, found: found.save(file)),
+    ),
+    Kind(
+        ProfileSpec,
+        lambda spec: (spec.trace, spec.original, *spec.retrained, spec.random),
+        _profile,
+        _is_profile,
+        _named("Profile", "trace"),
+        lambda d, flops: REPLICATES * d["trace"]["points"] * d["bootstrap"],
+        _summary,
+        replace(ARRAYS, load=Profile.load, save=lambda file, found: found.save(file)),
+        timed=_timed,
+    ),
+    Kind(
+        MetricSpec,
+        lambda spec: (spec.trace, *spec.references),
+        _metric,
+        lambda spec, found: shaped(found, {"values": (spec.trace.points,)}),
+        lambda spec, inner: f"metric {spec.metric} of {inner(spec.trace)}",
+        lambda d, flops: REPLICATES * d["trace"]["points"],
+        lambda d: SMALL,
+    ),
+)

@@ -1,0 +1,134 @@
+"""Kinds of weights: original, retrained, untrained and unlearned models, and curves between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ... import weights as weights_module
+from ...curves import Curve, fit_curve, weights_at
+from ...data.tasks import BN_SIZE, SHAPES
+from ...networks import network_for
+from ...training import train
+from ...unlearning.endpoints import Endpoint, fingerprint, random_twin, unlearn
+from ...weights import Weights
+from ..costs import cost
+from ..specs import CurveSpec, OriginalSpec, RetrainedSpec, Spec, UnlearnedSpec, UntrainedSpec, key, kind_of
+from .record import Form, Kind, Results, loaded, task_of
+
+WEIGHTS = Form(".safetensors", 2**32, lambda file, limit: weights_module.load(file), weights_module.save)
+BACKWARD = 2  # forward passes that a backward pass is worth
+
+
+def _original(spec: OriginalSpec, store: Results) -> Weights:
+    return train(task_of(spec.data), spec.model, seed=spec.seed, plan=spec.plan, width=spec.width)
+
+
+def _retrained(spec: RetrainedSpec, store: Results) -> Weights:
+    task = task_of(spec.data, spec.forget)
+    return train(task, spec.model, seed=spec.seed, plan=spec.plan, split="retain", init=spec.init, width=spec.width)
+
+
+def _untrained(spec: UntrainedSpec, store: Results) -> Weights:
+    task = task_of(spec.data)
+    return random_twin(network_for(task, spec.model, spec.seed, width=spec.width), task, spec.seed)
+
+
+def _unlearned(spec: UnlearnedSpec, store: Results) -> Endpoint:
+    return unlearn(
+        weights_at(loaded(store, spec.origin)),
+        task_of(spec.data, spec.forget),
+        spec.method,
+        seed=spec.seed,
+        curriculum=spec.curriculum,
+        optimizer=spec.optimizer,
+        settings=spec.settings,
+    )
+
+
+def _endpoint(spec: UnlearnedSpec, parts: Sequence[Weights], store: Results) -> Endpoint:
+    origin = weights_at(store.get(spec.origin))
+    made = spec.method, spec.curriculum, spec.optimizer, spec.seed, spec.settings
+    return Endpoint(parts[0], origin, fingerprint(spec.data.task(spec.forget)), *made, store.seconds(spec))
+
+
+def _curve(spec: CurveSpec, store: Results) -> Curve:
+    start, end, task = loaded(store, spec.start), loaded(store, spec.end), task_of(spec.data, spec.forget)
+    made = {"kind": spec.kind, "control_points": spec.control_points, "recipe": spec.recipe, "plan": spec.plan}
+    objective = {"method": spec.method, "settings": spec.settings} if spec.method else {}
+    given: dict[str, Any] = {"seed": spec.seed, **made, **objective}
+    return fit_curve(start, end, task, **given)
+
+
+def _between(spec: CurveSpec, parts: Sequence[Weights], store: Results) -> Curve:
+    start, end = (weights_at(store.get(one)) for one in (spec.start, spec.end))
+    return Curve(spec.kind, (start, *parts, end))
+
+
+def _fits(spec: Spec, found: Sequence[Weights]) -> str:
+    count, network = spec.control_points if isinstance(spec, CurveSpec) else 1, spec
+    while not hasattr(network, "model"):
+        network = network.start if isinstance(network, CurveSpec) else network.origin
+    if len(found) != count:
+        return f"it holds {len(found)} networks, not {count}"
+    recipe = getattr(found[0].net, "recipe", None) or {}
+    shape = SHAPES.get(network.data.dataset)
+    expected = {"name": network.model, "width": network.width, "channels": shape[2][0] if shape else None}
+    for name, value in expected.items():
+        if value is not None and recipe.get(name, value) != value:
+            return f"it is of a network with {name} {recipe[name]}, not {value}"
+    for weights in found:
+        for name, values in weights.params.items():
+            if not torch.isfinite(values).all():
+                return f"{name} holds NaN or infinity"
+        if any(torch.isnan(values).any() for values in weights.buffers.values()):
+            return "a buffer holds NaN"
+    return ""
+
+
+def _steps(description: Mapping[str, Any], flops: float) -> float:
+    plan = description.get("plan") or (description.get("settings") or {}).get("plan")
+    if not plan:
+        return flops * BN_SIZE
+    batch = plan["batch_size"] + (plan["forget_batch_size"] if description["spec"] in ("Unlearned", "Path") else 0)
+    return flops * plan["steps"] * batch * (1 + BACKWARD)
+
+
+def _bytes(description: Mapping[str, Any]) -> float:
+    return 4 * cost(description)[1] * max(1, description.get("control_points", 1))
+
+
+def _name(spec: Spec, inner: Callable[[Spec], str]) -> str:
+    return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"
+
+
+def _single(result: Any) -> list[Weights]:
+    return [weights_at(result)]
+
+
+ORIGINAL = Kind(OriginalSpec, lambda spec: (), _original, _fits, _name, _steps, _bytes, WEIGHTS, _single)
+MODELS = (
+    ORIGINAL,
+    replace(ORIGINAL, spec=RetrainedSpec, compute=_retrained),
+    replace(ORIGINAL, spec=UntrainedSpec, compute=_untrained),
+    replace(
+        ORIGINAL,
+        spec=UnlearnedSpec,
+        parents=lambda spec: (spec.origin,),
+        compute=_unlearned,
+        describe=lambda s, inner: f"{s.method} x {s.curriculum} x {s.optimizer}, seed {s.seed} ({key(s)})",
+        whole=_endpoint,
+    ),
+    replace(
+        ORIGINAL,
+        spec=CurveSpec,
+        parents=lambda spec: (spec.start, spec.end),
+        compute=_curve,
+        describe=lambda spec, inner: f"{spec.kind} path from {inner(spec.start)} to {inner(spec.end)}",
+        parts=lambda curve: list(curve.points[1:-1]),
+        whole=_between,
+    ),
+)
