@@ -15,7 +15,7 @@ from typing import Any
 from ..engine.cluster import MOST, cores
 from ..engine.planning import plan, plan_text
 from ..engine.runs import RunFailed, missing
-from ..engine.specs import Spec
+from ..engine.specs import ProfileSpec, Spec
 from ..engine.store import DENIED
 from ..engine.study import Study, store_folder, study
 from ..engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
@@ -30,15 +30,16 @@ def layers(folder: Path, fresh: bool = False) -> list[Path]:
     return [path for path in (folder, *below) if path.is_dir()]
 
 
-def planned(names: Sequence[str], bench: Study) -> list[Spec]:
-    """The specs of the notebooks named (``02`` or ``02_seeds``), of all if none is."""
+def planned(names: Sequence[str], bench: Study, metric: str | None = None) -> list[Spec]:
+    """The specs of the notebooks named (``02`` or ``02_seeds``), of all if none is; or of a metric of their profiles."""
     from ..paper.registry import EXPERIMENTS
 
     chosen = []
     for name in names or EXPERIMENTS:
         matches = [full for full in EXPERIMENTS if Path(name).stem in (full, full.split("_")[0])]
         chosen.append(choose("experiment", matches[0] if matches else name, EXPERIMENTS))
-    return [spec for name in dict.fromkeys(chosen) for spec in EXPERIMENTS[name](bench)]
+    specs = [spec for name in dict.fromkeys(chosen) for spec in EXPERIMENTS[name](bench)]
+    return specs if metric is None else [bench.metric(metric, one) for one in specs if isinstance(one, ProfileSpec)]
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,7 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_study_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="00 or 00_quickstart (default: all)")
     parser.add_argument("--preset", default=DEFAULT, help=f"smoke, laptop or paper (default: {DEFAULT})")
+    parser.add_argument("--metric", metavar="NAME", help="only this metric of their profiles, and what it reads")
     parser.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
     parser.add_argument("--fresh", action="store_true", help="do without the results shipped in data/")
 
@@ -71,7 +73,7 @@ def run_main(arguments: argparse.Namespace) -> int:
     check_store(folder)
     workers = counted("--workers", arguments.workers, 1, MOST)
     bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
-    specs = planned(arguments.notebooks, bench)
+    specs = planned(arguments.notebooks, bench, arguments.metric)
     if missing(specs, bench.store):
         _ = bench.task  # data that are not there stop the run before each result fails for lack of them
     try:
@@ -87,7 +89,7 @@ def plan_main(arguments: argparse.Namespace) -> int:
     """Print what the notebooks would compute."""
     folder = store_folder(arguments.store)
     bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
-    rows = plan(planned(arguments.notebooks, bench), bench.store)
+    rows = plan(planned(arguments.notebooks, bench, arguments.metric), bench.store)
     if arguments.json:  # which knows no nan
         print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
         return 0

@@ -28,6 +28,7 @@ from .specs import (
     VERSIONS,
     CurveSpec,
     DataSpec,
+    MetricSpec,
     OriginalSpec,
     ProfileSpec,
     RetrainedSpec,
@@ -38,6 +39,7 @@ from .specs import (
     is_line,
     key,
     kind_of,
+    metric_of,
 )
 from .store import Store, versions
 
@@ -221,6 +223,13 @@ class Study:
             TraceSpec(m, found.forget) for m in (*references, UntrainedSpec(self.data, p.model, p.width, 0))
         )
         return ProfileSpec(found, first, tuple(others[:-1]), others[-1], p.bootstrap)
+
+    def metric(self, name: str, model: Any, **options: Any) -> MetricSpec:
+        """One metric along a model or curve, or along what a profile is of, for profiles kept before it was registered.
+
+        Its result is ``{"values": (T,)}``; references and options are those of `profile`.
+        """
+        return metric_of(model if isinstance(model, ProfileSpec) else self.profile(model, **options), name)
 
     def run(self, specs: Iterable[Spec], **options: Any) -> list[Any]:
         """Compute what the store lacks and load the results, in order; options as in `runs.run`."""

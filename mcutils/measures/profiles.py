@@ -55,10 +55,10 @@ class Profile:
         one = METRICS[choose("metric", name, METRICS)]
         if f"metric/{name}" not in self.arrays:
             traces = ", ".join(["the model or path itself", *(REFERENCES.get(r, r) for r in one.references)])
-            given = ", ".join(f"{r}=its trace" for r in one.references)
             raise BadInput(
-                f"this profile holds no {name!r}, which was registered after it was computed: it is measured on the "
-                f"traces of {traces}, by measure(trace, {name!r}{f', references=dict({given})' if given else ''})."
+                f"this profile holds no {name!r}, which was registered after it was computed: it reads the traces of "
+                f"{traces}, and python -m mcutils run NOTEBOOK --metric {name}, or study.run([study.metric({name!r}, "
+                f"path)]), computes just these (plan instead of run says what that costs)."
             )
         return self.arrays[f"metric/{name}"]
 
