@@ -31,7 +31,7 @@ def layers(folder: Path, fresh: bool = False) -> list[Path]:
 
 
 def planned(names: Sequence[str], bench: Study, metric: str | None = None) -> list[Spec]:
-    """The specs of the notebooks named (``02`` or ``02_seeds``), of all if none is; or of a metric of their profiles."""
+    """The specs of the notebooks named (``02`` or ``02_seeds``; none: all), or of a metric of their profiles."""
     from ..paper.registry import EXPERIMENTS
 
     chosen = []

@@ -108,7 +108,7 @@ def worker_count(given: Any = None, name: str = "workers") -> int:
     """Processes that compute: as given, else as the environment's ``MCUTILS_WORKERS`` says, else a core each."""
     if given is None:
         return counted("MCUTILS_WORKERS", os.environ.get("MCUTILS_WORKERS") or 0, 0, MOST) or cores()
-    return counted(name, given, 1, MOST)
+    return counted(name, given, 1, MOST) or cores()
 
 
 def cores() -> int:
@@ -433,7 +433,8 @@ def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Pa
     # The certificate's files are this user's alone, lie where every node sees them, and go with the cluster.
     secret = {"security": Security.temporary(), "shared_temp_directory": str(logs.resolve())}
     with _undisturbed():
-        cluster = SLURMCluster(job_cls=OurJob, **_job(settings, folder), **here, **secret)
+        job: Any = OurJob  # annotated as an instance of it there
+        cluster = SLURMCluster(job_cls=job, **_job(settings, folder), **here, **secret)
         for name, kept in vars(cluster).items():
             if name.startswith("_job_") and isinstance(getattr(kept, "name", None), str):
                 stack.callback(kept.close)

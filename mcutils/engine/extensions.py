@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from ..curricula import CURRICULA
 from ..curves import CURVES
 from ..data.own import task
-from ..data.tasks import DATASETS, Dataset, take
+from ..data.tasks import DATASETS, Dataset
 from ..errors import BadInput, choose, shown
 from ..measures.metrics import METRICS, Metric
 from ..measures.similarity import SIMILARITIES, Similarity
@@ -66,10 +66,13 @@ def _dataset(name: str, function: Callable[..., Any]) -> Callable[..., Dataset]:
             return made
         if not isinstance(made, tuple) or len(made) not in (2, 4):
             raise BadInput(f"the data set {name!r} must give (x, y) or (x, y, x_test, y_test), got {shown(made)}.")
-        test = {"test": made[2:]} if len(made) == 4 else {}
-        own = task(*made[:2], name=f"{name}-examples", **test)
-        known = torch.cat([own.rows("train"), own.rows("valid")]).sort().values
-        parts = [part for rows in (known, own.rows("test")) for part in (take(own.x, rows), own.y[rows])]
+        own = task(*made[:2], name=f"{name}-examples", test=made[2:] or 0.2)
+        known, new = torch.cat([own.rows("train"), own.rows("valid")]).sort().values, own.rows("test")
+        if not isinstance(own.x, torch.Tensor):
+            raise BadInput(
+                f"the data set {name!r} must give one array of examples; mc.task takes dictionaries of them."
+            )
+        parts = (own.x[known], own.y[known], own.x[new], own.y[new])
         return Dataset(name, *parts, own.classes, own.checksum, own.mean, own.std)
 
     return read
@@ -99,19 +102,12 @@ def _method(
     *,
     uses: str = "both",
     references: str | Sequence[str] = (),
-    phases: Callable[..., Any] | None = None,
-    mask: Callable[..., Any] | None = None,
-    fresh: bool = False,
-    defaults: Mapping[str, Any] = types.MappingProxyType({}),
-    source: str = "",
-    summary: str = "",
+    **more: Any,
 ) -> Method:
     """An objective ``(net, step, **options) -> terms`` with what the loop must hand it, see `methods.Method`."""
     choose("batches that a method uses", uses, USES)
     frozen = _names("frozen network", references, FROZEN)
-    made = _function(name, function)
-    about = {"defaults": dict(defaults), "source": source, "summary": summary}
-    return Method(name, made, uses, frozen, phases, mask, fresh, **about)
+    return Method(name, _function(name, function), uses, frozen, **more)
 
 
 def _edit(name: str, function: Callable[..., Any], *, source: str = "", summary: str = "") -> Method:

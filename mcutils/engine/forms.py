@@ -112,7 +112,7 @@ def _fits(value: Any, hint: Any) -> bool:
         if inner[-1] is Ellipsis:
             return all(_fits(one, inner[0]) for one in value)
         return len(value) == len(inner) and all(map(_fits, value, inner))
-    if is_dataclass(hint):
+    if is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict) or value.get("spec") != name_of(hint):
             return False
         hints = _fields(hint)

@@ -125,7 +125,8 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
         if name not in rates:
             rates[name] = next((found for one in known if (found := rate(name, one)) is not None), None)
         entry["to compute"] += 1
-        entry["CPU seconds"] += float("nan") if rates[name] is None else rates[name] * work(description)
+        known_rate = rates[name]
+        entry["CPU seconds"] += math.nan if known_rate is None else known_rate * work(description)
         entry["MB"] += size(description) / 1e6
     return list(table.values())
 

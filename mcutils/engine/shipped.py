@@ -53,7 +53,7 @@ def load(name: str = "npo", *, seed: int = 42, original: int = 0, path: str | Pa
     if "settings" not in entry:
         return found
     origin = _read(folder, entries["original", original, original])
-    made = (entry[part] for part in ("task", "name", "curriculum", "optimizer", "seed"))
+    made = entry["task"], entry["name"], entry["curriculum"], entry["optimizer"], entry["seed"]
     return Endpoint(found, origin, *made, _settings(entry["settings"]), float(entry["seconds"]))
 
 

@@ -416,7 +416,7 @@ def key_of(description: Mapping[str, Any]) -> str:
 
 
 def _or_key(value: Any) -> Any:
-    return key(value) if is_dataclass(value) and kind_of(value) in VERSIONS else _described(value, _or_key)
+    return key(value) if isinstance(value, Checked) and kind_of(value) in VERSIONS else _described(value, _or_key)
 
 
 def _described(value: Any, inner: Callable[[Any], Any]) -> Any:

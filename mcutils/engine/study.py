@@ -218,11 +218,10 @@ class Study:
         p = self.preset
         seeds = self.seeds if retrained is None else listed("retrained", retrained)
         found = self.trace(model, batchnorm, points)
-        references = (self.original(), *(self.retrained(s, found.forget) for s in seeds))
-        first, *others = (
-            TraceSpec(m, found.forget) for m in (*references, UntrainedSpec(self.data, p.model, p.width, 0))
-        )
-        return ProfileSpec(found, first, tuple(others[:-1]), others[-1], p.bootstrap)
+        retrain = tuple(TraceSpec(self.retrained(s, found.forget), found.forget) for s in seeds)
+        original, random = self.original(), UntrainedSpec(self.data, p.model, p.width, 0)
+        first, last = TraceSpec(original, found.forget), TraceSpec(random, found.forget)
+        return ProfileSpec(found, first, retrain, last, p.bootstrap)
 
     def metric(self, name: str, model: Any, **options: Any) -> MetricSpec:
         """One metric along a model or curve, or along what a profile is of, for profiles kept before it was registered.

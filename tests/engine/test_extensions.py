@@ -196,6 +196,13 @@ def test_registered_data_give_a_task_and_a_study(tmp_path):
     assert theta.params["0.weight"].shape == (2, 5)
 
 
+def test_registered_data_of_several_tensors_are_refused():
+    x = {"ids": torch.arange(60).reshape(20, 3), "mask": torch.ones(20, 3)}
+    register("dataset", "mine")(lambda: (x, np.arange(20) % 2))
+    with pytest.raises(BadInput, match="'mine' must give one array of examples"):
+        mc.load_task("mine", 0.2)
+
+
 def test_other_data_under_the_same_name_are_other_results(tmp_path):
     keys = set()
     for size in (200, 210):
