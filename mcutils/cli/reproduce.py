@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +165,36 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
 
 
 def _executed(order: Order, paths: Sequence[Path], given: Mapping[Path, Mapping[str, Any]]) -> list[Outcome]:
-    """What became of each notebook."""
-    jobs = []
+    """What became of each notebook, in their order."""
+    jobs = {}
     for number, path in enumerate(paths, 1):
         values = {**({"preset": order.preset_name} if "preset" in read_parameters(path) else {}), **given[path]}
         label = f"[{number}/{len(paths)}] {path.stem}"
-        jobs.append((path, order.target / "notebooks" / path.name, values, order.figures, label))
+        jobs[path] = Job(path, order.target / "notebooks" / path.name, values, order.figures, label)
+    started, at_once = schedule(order, paths)
     with environment(order.variables):
-        return [execute(*job) for job in jobs]
+        outcomes = dict(zip(started, execute_all([jobs[path] for path in started], at_once), strict=True))
+    return [outcomes[path] for path in paths]
+
+
+def schedule(order: Order, paths: Sequence[Path]) -> tuple[list[Path], int]:
+    """In which order notebooks start, and how many run at once.
+
+    Where nothing is to be computed each notebook keeps one core busy: as many as there are run, those that read most
+    first. Else one after the other, each with all cores for its results.
+    """
+    from ..engine.cluster import worker_count
+    from ..engine.runs import missing
+    from ..paper.registry import EXPERIMENTS
+
+    one_by_one = list(paths), 1
+    if len(paths) == 1 or order.parameters or any(path.stem not in EXPERIMENTS for path in paths):
+        return one_by_one
+    bench = study(order.preset_name, store=str(order.results), fresh=order.fresh or None)
+    read = {path: EXPERIMENTS[path.stem](bench) for path in paths}
+    if missing([spec for specs in read.values() for spec in specs], bench.store):
+        return one_by_one
+    return sorted(paths, key=lambda path: -len(read[path])), min(worker_count(order.workers), len(paths))
 
 
 def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]) -> None:
@@ -347,45 +373,66 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def execute(source: Path, target: Path, parameters: Mapping[str, Any], figures: Path, label: str) -> Outcome:
-    """Execute one notebook under a progress bar and say what became of it; its errors are not raised."""
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
+@dataclass(frozen=True)
+class Job:
+    """A notebook to execute: from where, to where, its parameters, the folder of its figures, the bar's label."""
 
-    before, began, error, refused = drawn(source.stem, figures), time.monotonic(), "", False
+    source: Path
+    target: Path
+    parameters: Mapping[str, Any]
+    figures: Path
+    label: str
+
+
+class Kernels:
+    """The kernels that were started, so that whoever is interrupted can end them all."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.started: list[Any] = []
+
+    def add(self, manager: Any) -> None:
+        """Note a kernel that has been started; it ends at once where all were ended meanwhile."""
+        self.started.append(manager)
+        if self.ended:
+            self.end()
+
+    def end(self) -> None:
+        """Kill every kernel, with the processes that it has started, and every one that is still to come."""
+        self.ended = True
+        for manager in list(self.started):
+            process = getattr(manager.provisioner, "process", None)
+            if process is not None and process.poll() is None:
+                with suppress(OSError):
+                    group = manager.provisioner.pgid  # a kernel leads a session of its own; Windows has none
+                    os.killpg(group, signal.SIGKILL) if group else process.kill()
+
+
+def execute_all(jobs: Sequence[Job], at_once: int = 1) -> list[Outcome]:
+    """Execute notebooks, ``at_once`` of them beside each other; an interrupt ends them all."""
+    kernels = Kernels()
+    with ThreadPoolExecutor(at_once) as pool:
+        found = [pool.submit(execute, job, kernels) for job in jobs]
+        try:
+            return [future.result() for future in found]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            kernels.end()
+            raise
+
+
+def execute(job: Job, kernels: Kernels) -> Outcome:
+    """Execute one notebook under a progress bar and say what became of it; its errors are not raised."""
+    before, began = drawn(job.source.stem, job.figures), time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "report.jsonl"
-        try:
-            with environment({"MCUTILS_REPORT": str(log)}), progress(label, log) as engine:
-                papermill.execute_notebook(
-                    source,
-                    target,
-                    dict(parameters),
-                    engine_name=engine,
-                    kernel_name="python3",
-                    language="python",
-                    # The kernel's own log would break the bar; what goes wrong comes as the notebook's error.
-                    extra_arguments=["--IPKernelApp.log_level=50"],
-                    progress_bar=False,
-                    cwd=source.parent,
-                    start_timeout=300,
-                )
-        except PapermillExecutionError as failure:
-            refused = failure.ename == "BadInput"
-            lines = f"{failure.ename}: {failure.evalue}".strip().splitlines()
-            where = "" if refused else f"cell {failure.cell_index}, {len(lines)} lines of error, the last:\n"
-            error = failure.evalue if refused else "\n".join(lines[-LAST_LINES:])
-            error = error if len(lines) <= LAST_LINES or refused else where + error
-        except Exception as failure:  # whatever the kernel or papermill does, the other notebooks still run
-            if "Kernel died" in str(failure):
-                failure = RuntimeError(f"{KILLED} ({failure})")
-            error = f"{type(failure).__name__}: " + "\n".join(str(failure).strip().splitlines()[-LAST_LINES:])
+        error, refused = _run(job, log, kernels)
         counts = _lines(log)
-    after = drawn(source.stem, figures)
+    after = drawn(job.source.stem, job.figures)
     reports = [line for line in counts if "computed" in line]
     failed = sum(line.get("failed", 0) for line in reports)
     return Outcome(
-        source.stem,
+        job.source.stem,
         time.monotonic() - began,
         error or (f"{failed} results could not be computed" if failed else ""),
         refused,
@@ -396,40 +443,104 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], figures: 
     )
 
 
+def _run(job: Job, log: Path, kernels: Kernels) -> tuple[str, bool]:
+    """Let papermill execute a notebook; returns its error, empty for none, and whether that was a `BadInput`."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    try:
+        with progress(job.label, log) as bar, event_loop():
+            papermill.execute_notebook(
+                job.source,
+                job.target,
+                dict(job.parameters),
+                engine_name=papermill_engine(),
+                kernel_name="python3",
+                language="python",
+                # The kernel's own log would break the bar; what goes wrong comes as the notebook's error.
+                extra_arguments=["--IPKernelApp.log_level=50"],
+                progress_bar=False,
+                start_timeout=300,
+                watched=(bar, log, kernels, job.source.parent),
+            )
+    except PapermillExecutionError as failure:
+        if failure.ename == "BadInput":
+            return failure.evalue, True
+        lines = f"{failure.ename}: {failure.evalue}".strip().splitlines()
+        if len(lines) > LAST_LINES:
+            lines[:-LAST_LINES] = [f"cell {failure.cell_index}, {len(lines)} lines of error, the last:"]
+        return "\n".join(lines), False
+    except Exception as failure:  # whatever the kernel or papermill does, the other notebooks still run
+        if "Kernel died" in str(failure):
+            failure = RuntimeError(f"{KILLED} ({failure})")
+        return f"{type(failure).__name__}: " + "\n".join(str(failure).strip().splitlines()[-LAST_LINES:]), False
+    return "", False
+
+
+@contextmanager
+def event_loop() -> Iterator[None]:
+    """Close, in the end, the event loop that Jupyter makes for this thread."""
+    from jupyter_core.utils import ensure_event_loop
+
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.close()
+
+
+@lru_cache(maxsize=1)
+def papermill_engine() -> str:
+    """Name of the papermill engine whose kernels know their own report and folder, and which moves our bar."""
+    from jupyter_client.manager import AsyncKernelManager
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Watched(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, watched: Any = (), **options: Any) -> None:
+            bar, log, kernels, folder = watched
+
+            class Manager(AsyncKernelManager):
+                # The environment and folder of this process are shared by all notebooks that run.
+                async def start_kernel(self, **given: Any) -> None:
+                    own = {**os.environ, "MCUTILS_REPORT": str(log)}
+                    await super().start_kernel(**{**given, "env": own, "cwd": str(folder)})
+                    kernels.add(self)
+
+            nb_man.pbar = bar
+            bar.reset(total=len(nb_man.nb.cells))
+            super().execute_managed_notebook(nb_man, kernel_name, kernel_manager_class=Manager, **options)
+            bar.set_postfix_str(latest(_lines(log)))
+
+    papermill_engines.register("mcutils", Watched)
+    return "mcutils"
+
+
 def drawn(name: str, figures: Path) -> dict[Path, int]:
     """A notebook's figures, ``<name>*.png``, and when each was written."""
     return {path: path.stat().st_mtime_ns for path in figures.glob(f"{name}*.png")}
 
 
 @contextmanager
-def progress(label: str, log: Path) -> Iterator[str]:
-    """Show a bar of cells whose clock goes on within a long cell, and beside it what `study.run` reports.
-
-    Yields the name of the papermill engine that moves the bar.
-    """
-    from papermill.engines import NBClientEngine, papermill_engines
+def progress(label: str, log: Path) -> Iterator[Any]:
+    """Show a bar of cells whose clock goes on within a long cell, and beside it what `study.run` reports."""
     from tqdm import tqdm
 
     bar = tqdm(desc=label, unit="cell", dynamic_ncols=True)
-
-    class Watched(NBClientEngine):
-        @classmethod
-        def execute_managed_notebook(cls, nb_man, kernel_name, **options):
-            nb_man.pbar = bar
-            bar.reset(total=len(nb_man.nb.cells))
-            super().execute_managed_notebook(nb_man, kernel_name, **options)
-            bar.set_postfix_str(latest(_lines(log)))
 
     def watch() -> None:
         while not ended.wait(1 if sys.stderr.isatty() else 60):
             bar.set_postfix_str(latest(_lines(log)), refresh=False)
             bar.refresh()
 
-    papermill_engines.register("mcutils", Watched)
     ended, watcher = threading.Event(), threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield "mcutils"
+        yield bar
     finally:
         ended.set()
         watcher.join()

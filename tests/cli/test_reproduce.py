@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -93,7 +94,8 @@ def executed(tmp_path_factory):
     source = fake(place / "in", nb00_good=GOOD) / "00_good.ipynb"
     (place / "figures").mkdir()
     with module.environment({"MCUTILS_FIGURES": str(place / "figures"), "OMP_NUM_THREADS": "1"}):
-        outcome = module.execute(source, place / "out.ipynb", {"preset": "laptop"}, place / "figures", "test")
+        job = module.Job(source, place / "out.ipynb", {"preset": "laptop"}, place / "figures", "test")
+        (outcome,) = module.execute_all([job])
     assert not outcome.error
     return read(place / "out.ipynb")
 
@@ -239,6 +241,67 @@ def test_a_kernel_that_dies_is_a_failure_like_another(run, folder, capsys):
     assert "01_other: RuntimeError: its kernel was killed, perhaps for lack of memory; finished results are kept" in err
 
 
+MEET = """
+import pathlib, time, os
+here = pathlib.Path("{folder}")
+(here / "{me}").write_text(os.environ["MCUTILS_REPORT"])
+late = time.monotonic() + 60
+while not (here / "{other}").exists() and time.monotonic() < late:
+    time.sleep(0.05)
+assert (here / "{other}").exists()
+open(os.environ["MCUTILS_REPORT"], "a").write('{{"reused": {count}, "computed": 0, "failed": 0}}\\n')
+{last}
+"""
+
+
+def beside(monkeypatch, at_once):
+    monkeypatch.setattr(module, "schedule", lambda order, paths: (list(reversed(paths)), at_once))
+
+
+def test_notebooks_run_beside_each_other_each_with_its_own_report_and_folder(
+    run, folder, tmp_path, monkeypatch, capsys
+):
+    """The first two wait for each other; the one that fails stops neither; the report keeps the order of names."""
+    meet = {"folder": tmp_path, "last": "raise KeyError('lost')"}
+    fake(
+        folder,
+        nb00_good="import os\nassert os.path.basename(os.getcwd()) == 'notebooks'",
+        nb01_other=MEET.format(me="b", other="c", count=7, **meet),
+        nb02_third=MEET.format(me="c", other="b", count=9, **{**meet, "last": ""}),
+    )
+    beside(monkeypatch, 2)
+    here = os.getcwd()
+    assert run() == 1
+    out, err = capsys.readouterr()
+    rows = [line.split()[:1] + line.split()[2:5] for line in out.splitlines() if line.startswith("0")]
+    assert rows == [["00_good", "ok", "-", "-"], ["01_other", "failed", "7", "0"], ["02_third", "ok", "9", "0"]]
+    assert (tmp_path / "b").read_text() != (tmp_path / "c").read_text()
+    assert os.getcwd() == here and "MCUTILS_REPORT" not in os.environ and "KeyError: 'lost'" in err
+
+
+def scheduled(monkeypatch, paths, left, **options):
+    """What `schedule` says where the notebooks read as many results as their names end in, and ``left`` are missing."""
+    needs = {path.stem: lambda bench, n=int(path.stem[-1]): [n] * n for path in paths}
+    monkeypatch.setattr("mcutils.paper.registry.EXPERIMENTS", needs)
+    monkeypatch.setattr("mcutils.engine.runs.missing", lambda specs, store: left)
+    return module.schedule(module.Order(preset_name="smoke", **options), paths)
+
+
+def test_the_longest_start_first_and_as_many_as_there_are_cores_where_nothing_is_to_be_computed(monkeypatch):
+    paths = [Path(f"a{n}.ipynb") for n in (1, 3, 2)]
+    longest = [paths[1], paths[2], paths[0]]
+    assert scheduled(monkeypatch, paths, [], workers=2) == (longest, 2)
+    assert scheduled(monkeypatch, paths, [], workers=1) == (longest, 1)
+    assert scheduled(monkeypatch, paths, [], workers=64) == (longest, 3)
+    assert scheduled(monkeypatch, paths, ["x"], workers=2) == (paths, 1)
+    assert scheduled(monkeypatch, paths, [], workers=2, parameters=(("n", "1"),)) == (paths, 1)
+    assert scheduled(monkeypatch, paths[:1], [], workers=2) == (paths[:1], 1)
+
+
+def test_an_unknown_notebook_may_compute_anything(folder):
+    assert module.schedule(module.Order(workers=2), find([], folder)) == (find([], folder), 1)
+
+
 KILL_LATER = "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()\ntime.sleep(60)"
 
 
@@ -253,7 +316,7 @@ def test_a_kernel_that_is_killed_ends_in_a_sentence(run, folder, capsys, when):
 def test_only_a_plain_run_of_the_default_preset_draws_into_figures(run, tmp_path, monkeypatch):
     places = []
     monkeypatch.setattr(module, "check_folder", lambda folder, what, option: places.append(folder))
-    monkeypatch.setattr(module, "execute", lambda *a: module.Outcome("x", 0.0, figures=(a[3],)))
+    monkeypatch.setattr(module, "execute", lambda job, kernels: module.Outcome("x", 0.0, figures=(job.figures,)))
     monkeypatch.delenv("MCUTILS_STORE", raising=False)
     for options in ({}, {"preset_name": "laptop"}, {"preset_name": "laptop", "parameters": [("n", "1")]}):
         assert run("00", **{"out": None, "store": None, **options}) == 0
@@ -268,23 +331,31 @@ def test_only_a_plain_run_of_the_default_preset_draws_into_figures(run, tmp_path
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_stops_at_once_with_a_sentence_and_no_traceback(tmp_path, number):
-    """As Ctrl-C does: the process gets a signal while a notebook runs."""
-    folder = fake(tmp_path / "notebooks", nb00_good="import time\ntime.sleep(100)", nb01_other="x = 1")
+    """As Ctrl-C does: the process gets a signal while two notebooks run, whose kernels have children, and one waits."""
+    sleep = (
+        "import os, pathlib, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '300'])\n"
+        f"pathlib.Path({str(tmp_path)!r}, 'pids{{}}').write_text(f'{{os.getpid()}} {{child.pid}} ')\n"
+        "time.sleep(300)"
+    )
+    codes = {f"nb0{n}_x": sleep.replace("pids{}", f"pids{n}").replace("{{", "{").replace("}}", "}") for n in (0, 1)}
+    folder = fake(tmp_path / "notebooks", **codes, nb02_other="x = 1")
     code = (
         "import functools, signal, sys; from pathlib import Path; from mcutils.cli import main as m, reproduce as r\n"
         # A shell starts background jobs with this signal ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"r.reproduce = functools.partial(r.reproduce, notebooks=Path({str(folder)!r}))\n"
         "r.check_data = lambda preset: None\n"
+        "r.schedule = lambda order, paths: (list(paths), 2)\n"
         f"sys.exit(m.main(['reproduce', '--preset', 'smoke', '--store', {str(tmp_path / 's')!r},"
         f" '--out', {str(tmp_path / 'b')!r}]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=environment)
+    notes = [tmp_path / "pids0", tmp_path / "pids1"]
     try:
-        target = tmp_path / "b" / "notebooks" / "00_good.ipynb"
         deadline = time.monotonic() + 180
-        while time.monotonic() < deadline and not (target.is_file() and '"running"' in target.read_text()):
+        while time.monotonic() < deadline and not all(n.is_file() and n.read_text().endswith(" ") for n in notes):
             time.sleep(0.2)
         process.send_signal(number)
         _, err = process.communicate(timeout=120)
@@ -292,7 +363,20 @@ def test_an_interrupt_stops_at_once_with_a_sentence_and_no_traceback(tmp_path, n
         process.kill()
     assert process.returncode == 128 + number
     assert "interrupted; finished results are kept" in err and "Traceback" not in err
-    assert not (tmp_path / "b" / "notebooks" / "01_other.ipynb").exists()
+    assert not (tmp_path / "b" / "notebooks" / "02_other.ipynb").exists()
+    pids = [int(word) for note in notes for word in note.read_text().split()]
+    assert len(pids) == 4
+    gone = time.monotonic() + 60
+    while time.monotonic() < gone and any(map(alive, pids)):
+        time.sleep(0.1)
+    assert not any(map(alive, pids))
+
+
+def alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_short_ledger_goes_into_a_page(tmp_path):
@@ -333,10 +417,10 @@ def test_a_run_says_which_verdicts_changed(run, tmp_path, monkeypatch, capsys, b
         numbers = (effect, effect - 0.1, effect + 0.1)
         write_ledger(ledger([judge("C1", *numbers, n_pairs=3, n_seeds=3)]), tmp_path / "build" / "figures")
 
-    def execute(path, *rest):
+    def execute(job, kernels):
         if after is not None:
             write(after)
-        return module.Outcome(path.stem, 0.0)
+        return module.Outcome(job.source.stem, 0.0)
 
     if before is not None:
         write(before)
