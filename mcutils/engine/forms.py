@@ -91,7 +91,8 @@ def outdated(description: Any) -> bool:
         version = VERSIONS.get(str(description.get("spec")))
         traces = VERSIONS["TraceOf"]
         old = description.get("version") != version or description.get("traces", traces) != traces
-        return old or any(map(outdated, description.values()))
+        # What somebody registered has versions of its own.
+        return old or any(outdated(value) for name, value in description.items() if name != "registered")
     return isinstance(description, list) and any(map(outdated, description))
 
 
