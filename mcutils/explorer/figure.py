@@ -6,6 +6,7 @@ import numpy as np
 
 from ..measures.along import chord
 from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, WIDTH, settle, style
+from ..measures.planes import Plane
 from .scene import Scene, extreme, spans, title_of, unit_of
 
 LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"))
@@ -23,8 +24,9 @@ def view_figure(made: Scene):
     """
     import matplotlib.pyplot as plt
 
-    panels = [*made.metrics, *([] if isinstance(made.plane, str) else ["plane/retain", "plane/forget"])]
-    first, rows = made.numbers[0], max(1, -(-len(panels) // 2))
+    plane, first = made.on, made.numbers[0]
+    panels = [*made.metrics, *(["plane/retain", "plane/forget"] if plane else [])]
+    rows = max(1, -(-len(panels) // 2))
     why = first.why.partition(";")[0] or (first.no_pictures if first.forgotten and first.known_task else "")
     images = len(made.places) > 0 and not why
     with style():
@@ -34,15 +36,14 @@ def view_figure(made: Scene):
         grid = fig.add_gridspec(rows + images, 2, height_ratios=[2.3] * rows + [1.9] * images)
         for k, name in enumerate(panels):
             ax = fig.add_subplot(grid[k // 2, k % 2])
-            _plane(ax, made, name.split("/")[1]) if "/" in name else _curves(ax, made, name)
+            _plane(ax, made, plane, name.split("/")[1]) if plane and "/" in name else _curves(ax, made, name)
         if images:
             _images(fig, grid[rows, :], made)
-        elif why:
-            fig.supxlabel(f"No images: {why}.", fontsize=8)
         fig.suptitle(f"{literal(made.sources[0].label)}: t = {float(made.t[made.view.k]):.3f}", fontsize=10)
         keys = {text: h for ax in fig.axes for h, text in zip(*ax.get_legend_handles_labels(), strict=True)}
         columns = 1 if sum(map(len, keys)) > 80 else max(1, len(keys))
-        fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns)
+        words = f"No images: {why}." if why else None  # a title of the legend, which keeps clear of its entries
+        fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns, title=words, title_fontsize=8)
         settle(fig)
     return fig
 
@@ -80,28 +81,27 @@ def _curves(ax, made: Scene, name: str) -> None:
     ax.set_xlim(0, 1)
 
 
-def _plane(ax, made: Scene, split: str) -> None:
+def _plane(ax, made: Scene, plane: Plane, split: str) -> None:
     from matplotlib.colors import LogNorm
 
-    plane = made.plane[0]
     z = np.maximum(np.asarray(plane.values[f"loss_{split}"], dtype=np.float64), 1e-4)
     levels = np.geomspace(np.nanmin(z), max(1.1 * np.nanmin(z), np.nanmax(z)), 11)
     ax.contourf(plane.x, plane.y, z, levels=levels, norm=LogNorm(levels[0], levels[-1]), cmap="cividis")
     for k, (source, one, at) in enumerate(zip(made.sources, made.numbers, made.beside(made.view.k), strict=True)):
-        where = made.on_plane(source, np.linspace(0, 1, 41))
-        if where is not None:
-            spot = made.on_plane(source, np.asarray(one.t)[[at]])[0]
+        where, spot = (made.on_plane(source, t) for t in (np.linspace(0, 1, 41), np.asarray(one.t)[[at]]))
+        if where is not None and spot is not None:
             ax.plot(*where.T, color="white", lw=3.0)
             ax.plot(*where.T, LINES[k][1], color=BLACK, lw=1.2)
-            ax.plot(*spot, LINES[k][2], color=LINES[k][0], mec="white", ms=8, zorder=5)
+            ax.plot(*spot[0], LINES[k][2], color=LINES[k][0], mec="white", ms=8, zorder=5)
     ax.set_title(f"{split} loss on the plane (nats, yellow: high)")
     ax.set_xlabel("distance in weight space")
     ax.grid(False)
 
 
 def _images(fig, place, made: Scene) -> None:
-    found, k, first = made.numbers[0].forgotten, made.view.k, made.numbers[0]
-    pictures = first.pictures(made.places)
+    k, first = made.view.k, made.numbers[0]
+    found, pictures = first.forgotten, first.pictures(made.places)
+    assert found is not None, "there are places of images only where there are predictions"
     inner = place.subgridspec(1, IMAGES)
     for j, spot in enumerate(list(made.places)[:IMAGES]):
         ax = fig.add_subplot(inner[0, j])

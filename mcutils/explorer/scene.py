@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -212,7 +213,8 @@ class Scene:
             parts = [self.numbers[0].levels(name)]
             for one in self.numbers:
                 if not one.lacking(name):
-                    parts += [one.values(name), *([] if one.band(name) is None else one.band(name))]
+                    band = one.band(name)
+                    parts += [one.values(name), *([] if band is None else band)]
             values = np.concatenate([np.ravel(part) for part in parts]).astype(np.float64)
             values = values[np.isfinite(values)]
             low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
@@ -291,13 +293,13 @@ class Scene:
             k, size, text = mark
             says += f" Largest {text}, at t = {t[k]:.3g}."
             if size > 0:
-                x, y, line = _x(t[k]), self._y(name, values[k]), self._y(name, chord(values, t)[k])
+                u, y, line = _x(t[k]), self._y(name, values[k]), self._y(name, chord(values, t)[k])
                 side = "start" if t[k] < 0.2 else "end" if t[k] > 0.8 else "middle"
                 # Beyond the curve, where no marker covers it: a barrier rises, a deficit dips.
-                place = min(y, line) - 10 if split == "retain" else max(y, line) + 17
-                place = min(max(place, TOP + 9), HEIGHT - BOTTOM - 4)
-                parts.append(f"<path class='mark c{letter}' d='M{x:.1f} {line:.1f}V{y:.1f}'/>")
-                parts.append(_text(x, place, escape(text), side, "marked"))
+                beyond = min(y, line) - 10 if split == "retain" else max(y, line) + 17
+                place = min(max(beyond, TOP + 9), HEIGHT - BOTTOM - 4)
+                parts.append(f"<path class='mark c{letter}' d='M{u:.1f} {line:.1f}V{y:.1f}'/>")
+                parts.append(_text(u, place, escape(text), side, "marked"))
         return parts, says
 
     def _strip(self) -> str:
@@ -329,20 +331,15 @@ class Scene:
         bad = [split for split, where in broken.items() if where.any()]
         return f"breaks for {' and '.join(bad)}" if bad else "holds"
 
+    @property
+    def on(self) -> Plane | None:
+        """The plane of the first path, where one is stored."""
+        return None if isinstance(self.plane, str) else self.plane[0]
+
     def _planes(self) -> list[str]:
         if isinstance(self.plane, str):
             return [f"<div class='empty'><h4>Loss plane</h4><p>{escape(self.plane)}.</p></div>"]
-        return [self._map(split) for split in ("retain", "forget")]
-
-    @cached_property
-    def _scale(self) -> tuple[float, float, float, float]:
-        x, y = self.plane[0].x, self.plane[0].y
-        return float(x[0]), float(x[-1]), float(y[0]), float(y[-1])
-
-    def _at(self, x: float, y: float) -> tuple[float, float]:
-        x0, x1, y0, y1 = self._scale
-        px = LEFT + (x - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
-        return px, TOP + (y1 - y) / (y1 - y0) * (PLANE - TOP - BOTTOM)
+        return [self._map(self.plane[0], split) for split in ("retain", "forget")]
 
     @cached_property
     def _found(self) -> tuple[tuple[Plane, tuple[int, ...]] | str, ...]:
@@ -352,26 +349,25 @@ class Scene:
     def on_plane(self, source: Source, t: np.ndarray) -> np.ndarray | None:
         """Places (T, 2) on the plane of a path's points; None for a path that does not lie in it."""
         found = self._found[self.sources.index(source)]
-        if isinstance(found, str) or not np.array_equal(found[0].models, self.plane[0].models):
+        if isinstance(found, str) or self.on is None or not np.array_equal(found[0].models, self.on.models):
             return None
         nodes = found[0].models[list(found[1])]
         return points_at("linear" if len(nodes) == 2 else source.picks["curve"], nodes, t)
 
-    def _map(self, split: str) -> str:
+    def _map(self, plane: Plane, split: str) -> str:
         """Contours of one loss on the plane, with the paths that lie in it."""
-        plane, name = self.plane[0], f"loss_{split}"
-        z = np.asarray(plane.values[name], dtype=np.float64)
+        z = np.asarray(plane.values[f"loss_{split}"], dtype=np.float64)
         parts = []
         for level, polygons in contours(plane.x, plane.y, z):
             for ring in polygons:
-                d = "".join(_line([self._at(*point) for point in loop]) + "Z" for loop in ring)
+                d = "".join(_line([_at(plane, *point) for point in loop]) + "Z" for loop in ring)
                 parts.append(f"<path class='level' fill-rule='evenodd' d='{d}'><title>{level:.3g} nats</title></path>")
         marks = []
         for k, source in enumerate(self.sources):
             where, letter = self.on_plane(source, np.linspace(0, 1, 41)), "ab"[k]
             if where is None:
                 continue
-            points = [self._at(*p) for p in where]
+            points = [_at(plane, *p) for p in where]
             d = _line(points)
             marks.append(f"<path class='halo' d='{d}'/><path class='curve c{letter}' d='{d}'/>")
             for end, (x, y) in (("start", points[0]), ("end", points[-1])) if k == 0 else ():
@@ -379,10 +375,10 @@ class Scene:
                 marks.append(_text(x, y + 16, end, "middle", "name"))
             shape = "<circle r='5.5'/>" if k == 0 else "<rect x='-5' y='-5' width='10' height='10'/>"
             marks.append(f"<g class='spot c{letter}' style='--x:var(--p{letter});--y:var(--q{letter})'>{shape}</g>")
-        x0, x1, y0, y1 = self._scale
+        x0, x1, y0, y1 = _extent(plane)
         frame = f"<path class='axis' d='M{LEFT} {TOP}H{WIDTH - RIGHT}V{PLANE - BOTTOM}H{LEFT}Z'/>"
-        frame += "".join(_text(self._at(x, y0)[0], PLANE - BOTTOM + 13, f"{x:g}") for x in ticks(x0, x1))
-        frame += "".join(_text(LEFT - 5, self._at(x0, y)[1] + 3.5, f"{y:g}", "end") for y in ticks(y0, y1))
+        frame += "".join(_text(_at(plane, x, y0)[0], PLANE - BOTTOM + 13, f"{x:g}") for x in ticks(x0, x1))
+        frame += "".join(_text(LEFT - 5, _at(plane, x0, y)[1] + 3.5, f"{y:g}", "end") for y in ticks(y0, y1))
         frame += _text((LEFT + WIDTH - RIGHT) / 2, PLANE - 4, "distance in weight space")
         low, high = np.nanmin(z), np.nanmax(z)
         heading = f"{split} loss, {low:.2g} to {high:.2g} nats (tint: high)"
@@ -404,9 +400,9 @@ class Scene:
             for row, name in enumerate(self.metrics):
                 value = np.nan if one.lacking(name) else one.values(name)[k]
                 found[f"{letter}{row}"] = self._y(name, value) if np.isfinite(value) else OFF
-            if not isinstance(self.plane, str):
+            if self.on is not None:
                 where = self.on_plane(self.sources[j], np.array([t]))
-                found[f"p{letter}"], found[f"q{letter}"] = (OFF, OFF) if where is None else self._at(*where[0])
+                found[f"p{letter}"], found[f"q{letter}"] = (OFF, OFF) if where is None else _at(self.on, *where[0])
         css = "".join(f"--{name}:{value:.1f}px;" for name, value in found.items())
         # The text beside the slider, too, changes without a message of its own.
         text = f".{self.scope}.at::after{{content:'t = {float(self.t[at[0]]):.3f}'}}"
@@ -478,41 +474,39 @@ class Scene:
             empty = f"<div class='empty'><h4>Forget images</h4><p>No images: {escape(first.no_pictures)}.</p></div>"
             return f"<div class='{scope}'><p class='note'>{words}</p>{empty}</div>"
         note = f"<p class='note'>Numbers for pictures: {escape(first.no_pictures)}.</p>" if first.no_pictures else ""
-        order = self._other_places()
-        cells = "".join(self._cell(j, place, at, names, order) for j, place in enumerate(self.places))
+        places = [
+            {} if o.forgotten is None else {int(r): j for j, r in enumerate(o.forgotten.rows)} for o in self.numbers
+        ]
+        cells = "".join(
+            self._cell(j, int(row), at, names, places) for j, row in enumerate(found.rows[list(self.places)])
+        )
         page = f"images {self.places.start + 1} to {self.places.stop} of {n}"
         return (
             f"<div class='{scope}'><p class='note'>{words}</p>{note}"
             f"<ul class='cells' aria-label='Forget set, {page}'>{cells}</ul></div>"
         )
 
-    def _other_places(self) -> list[dict[int, int]]:
-        """For each further path with a trace: row of the data set -> place in that path's order."""
-        return [
-            {} if one.forgotten is None else {int(row): j for j, row in enumerate(one.forgotten.rows)}
-            for one in self.numbers[1:]
-        ]
-
-    def _cell(self, j: int, place: int, at: Sequence[int], names: Sequence[str], order: list[dict[int, int]]) -> str:
-        first = self.numbers[0].forgotten
-        row, truth = int(first.rows[place]), names[int(first.labels[place])]
-        says = [self._says(self.numbers[0], at[0], place, names, "a" if order else "")]
-        for one, i, places, letter in zip(self.numbers[1:], at[1:], order, "b", strict=False):
-            if row in places:
-                says.append(self._says(one, i, places[row], names, letter))
-        known = first.predicted[at[0], place] == first.labels[place]
+    def _cell(
+        self, j: int, row: int, at: Sequence[int], names: Sequence[str], places: Sequence[Mapping[int, int]]
+    ) -> str:
+        """One image: a row of the data set, which has its place in the order of each path that predicts it."""
+        says, letters, known, truth = "", "ab" if len(places) > 1 else [""], False, ""
+        for one, i, there, letter in zip(self.numbers, at, places, letters, strict=False):
+            found = one.forgotten
+            if found is None or row not in there:
+                continue
+            place = there[row]
+            predicted, sure, label = (int(found.predicted[i, place]), found.confidence[i, place], found.labels[place])
+            if not says:
+                known, truth = predicted == label, names[label]
+            said = "no prediction" if predicted < 0 else f"{escape(names[predicted])} {100 * sure:.0f}&nbsp;%"
+            mark = f"<b class='c{letter}'>{'●' if letter == 'a' else '■'}</b> " if letter else ""
+            word = "✓ remembered" if predicted == label else "✗ forgotten"
+            says += (
+                f"<span class='said' data-predicted='{predicted}'>{mark}{said}</span><span class='word'>{word}</span>"
+            )
         picture = f"<i class='i{j}' role='img' aria-label='forget image {row}, {escape(truth)}'></i>"
-        text = "".join(says)
-        return f"<li class='{'in' if known else 'out'}' data-row='{row}'>{picture}<b>{escape(truth)}</b>{text}</li>"
-
-    def _says(self, one: Numbers, i: int, place: int, names: Sequence[str], letter: str) -> str:
-        found = one.forgotten
-        predicted, sure = int(found.predicted[i, place]), float(found.confidence[i, place])
-        known = predicted == int(found.labels[place])
-        word = "✓ remembered" if known else "✗ forgotten"
-        said = "no prediction" if predicted < 0 else f"{escape(names[predicted])} {100 * sure:.0f}&nbsp;%"
-        mark = f"<b class='c{letter}'>{'●' if letter == 'a' else '■'}</b> " if letter else ""
-        return f"<span class='said' data-predicted='{predicted}'>{mark}{said}</span><span class='word'>{word}</span>"
+        return f"<li class='{'in' if known else 'out'}' data-row='{row}'>{picture}<b>{escape(truth)}</b>{says}</li>"
 
     def alt(self, k: int) -> str:
         """The view in a sentence or two, for whoever does not see it."""
@@ -563,7 +557,7 @@ def extreme(one: Numbers, split: str) -> tuple[int, float, str] | None:
 
 def spans(broken: np.ndarray, t: np.ndarray) -> list[tuple[float, float]]:
     """Stretches (from, to) of t around the points where something is broken, up to half way to their neighbours."""
-    t, found = np.asarray(t), []
+    t, found = np.asarray(t), list[tuple[float, float]]()
     edges = np.concatenate([t[:1], (t[1:] + t[:-1]) / 2, t[-1:]])
     for k in np.flatnonzero(broken):
         if found and found[-1][1] == edges[k]:
@@ -599,8 +593,8 @@ def contours(x: np.ndarray, y: np.ndarray, z: np.ndarray, count: int = 9):
     levels = np.geomspace(low, max(1.1 * low, finite.max(initial=low)), count + 1)[:-1]
     made = contour_generator(x, y, np.ma.masked_invalid(z), fill_type="OuterOffset")
     for level in levels:
-        polygons, offsets = made.filled(level * 0.999, np.inf)
-        rings = [[p[a:b] for a, b in zip(o, o[1:], strict=False)] for p, o in zip(polygons, offsets, strict=True)]
+        found: Any = made.filled(level * 0.999, np.inf)  # polygons and offsets, by the type of fill
+        rings = [[p[a:b] for a, b in zip(o, o[1:], strict=False)] for p, o in zip(*found, strict=True)]
         yield float(level), rings
 
 
@@ -616,6 +610,16 @@ def png(image: np.ndarray) -> bytes:
 
 def _x(t: float) -> float:
     return LEFT + float(t) * (WIDTH - LEFT - RIGHT)
+
+
+def _extent(plane: Plane) -> tuple[float, float, float, float]:
+    return float(plane.x[0]), float(plane.x[-1]), float(plane.y[0]), float(plane.y[-1])
+
+
+def _at(plane: Plane, x: float, y: float) -> tuple[float, float]:
+    x0, x1, y0, y1 = _extent(plane)
+    px = LEFT + (x - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
+    return px, TOP + (y1 - y) / (y1 - y0) * (PLANE - TOP - BOTTOM)
 
 
 def _clip(y: float) -> float:
@@ -654,7 +658,7 @@ def _svg(height: float, heading: str, words: str, inside: str) -> str:
 
 def look() -> str:
     """The style sheet of all scenes."""
-    return files("mcutils").joinpath("settings", "explorer.css").read_text(encoding="utf-8")
+    return (files("mcutils") / "settings" / "explorer.css").read_text(encoding="utf-8")
 
 
 def page(made: Scene, code: str = "") -> str:
@@ -662,10 +666,10 @@ def page(made: Scene, code: str = "") -> str:
 
     Its policy lets a browser run the page's own script only, and ask no server for anything.
     """
-    template = files("mcutils").joinpath("settings", "explorer.html").read_text(encoding="utf-8")
+    template = (files("mcutils") / "settings" / "explorer.html").read_text(encoding="utf-8")
     frames = [made.frame(k) for k in range(len(made.t))]
     data = json.dumps({"frames": frames, "t": made.t.tolist(), "alt": [made.alt(k) for k in range(len(made.t))]})
-    script = re.search(r"<script>(.*?)</script>", template, re.DOTALL).group(1)
+    script = template.partition("<script>")[2].partition("</script>")[0]
     parts = {
         "title": escape(f"mcutils explorer: {made.sources[0].label}"),
         "script": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

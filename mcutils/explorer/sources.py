@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..data import own as own_data
 from ..data.tasks import FINGERPRINTS, Task, load_task
@@ -76,9 +77,8 @@ def forgotten(trace: Trace) -> Forgotten:
     predicted = np.where(bad, -1, np.where(bad[..., None], 0, found).argmax(axis=-1))
     rise = excess(p, trace.t)[1:-1].max(axis=0) if len(p) > 2 else np.zeros(p.shape[1])
     order = np.argsort(-np.where(np.isfinite(rise), rise, -np.inf), kind="stable")
-    parts = (p, predicted, np.where(bad, np.nan, found.max(axis=-1)))
-    rows = np.asarray(trace.index["forget"])
-    return Forgotten(*(part[:, order] for part in parts), labels[order], rows[order], rise[order])
+    sure, rows = np.where(bad, np.nan, found.max(axis=-1)), np.asarray(trace.index["forget"])
+    return Forgotten(p[:, order], predicted[:, order], sure[:, order], labels[order], rows[order], rise[order])
 
 
 def remembered(trace: Trace) -> dict[str, int]:
@@ -117,6 +117,8 @@ class Numbers:
         needs = METRICS[choose("metric", name, METRICS)]
         if self.profile is not None:
             return "" if f"metric/{name}" in self.profile.arrays else "not in the profile"
+        if self.trace is None:
+            return "there is no trace"
         lost = [split for split in needs.splits if split not in self.trace.logits]
         lost += [f"{one} model" for one in needs.references if one not in self.references]
         return f"needs the {' and '.join(lost)}" if lost else ""
@@ -128,7 +130,7 @@ class Numbers:
         if name not in self._values:
             if self.profile is not None:
                 self._values[name] = np.asarray(self.profile.metric(name), dtype=np.float64)
-            else:
+            elif self.trace is not None:
                 self._values[name] = measure(self.trace, name, references=self.references)[name]
         return self._values[name]
 
@@ -167,7 +169,7 @@ class Numbers:
         if self.profile is not None:
             return self.profile.connectivity
         try:
-            return connectivity(self.trace, gap=self.gap, n_boot=100)
+            return None if self.trace is None else connectivity(self.trace, gap=self.gap, n_boot=100)
         except BadInput:
             return None
 
@@ -180,7 +182,7 @@ class Numbers:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, numbers where no task names them."""
         named = () if self.known_task is None else tuple(map(str, self.known_task.classes))
-        count = self.trace.logits["forget"].shape[-1]
+        count = 0 if self.trace is None else self.trace.logits["forget"].shape[-1]
         return named + tuple(map(str, range(len(named), count)))
 
     @cached_property
@@ -209,15 +211,15 @@ class Numbers:
         The task's normalisation is undone. Where that leaves values that are no shares of white, each channel is
         stretched to its range over the forget set.
         """
-        if self.no_pictures:
+        task, found = self.known_task, self.forgotten
+        if self.no_pictures or task is None or found is None or isinstance(task.x, Mapping):
             return None
-        task = self.known_task
-        pixels = task.x[self.forgotten.rows].double().cpu().numpy()
-        if task.x.is_floating_point() and len(task.mean) == pixels.shape[1]:
-            mean, std = (np.array(part)[:, None, None] for part in (task.mean, task.std))
-            pixels = pixels * std + mean
+        pixels = task.x[torch.as_tensor(found.rows)].double().cpu().numpy()
         if not task.x.is_floating_point():
             pixels /= 255
+        elif len(task.mean) == pixels.shape[1]:
+            mean, std = (np.array(part)[:, None, None] for part in (task.mean, task.std))
+            pixels = pixels * std + mean
         if np.nanmin(pixels) < -1e-3 or np.nanmax(pixels) > 1 + 1e-3:
             low, high = (f(pixels, axis=(0, 2, 3))[:, None, None] for f in (np.nanmin, np.nanmax))
             pixels = (pixels - low) / np.maximum(high - low, 1e-9)
@@ -320,7 +322,7 @@ def sources(
         return from_store([given.store.folder, *given.store.layers], plain(given.data), given.preset)
     if isinstance(given, (Store, str, PathLike)):
         return from_store([given.folder, *given.layers] if isinstance(given, Store) else [_folder(given)])
-    more = {"references": dict(reversed(named)), "retrained": many, "given_gap": gap}
+    more: dict[str, Any] = {"references": dict(reversed(named)), "retrained": many, "given_gap": gap}
     more["task"] = (lambda: task) if task else None
     found, given = [], _by_name(given)
     for name, one in given.items():
@@ -398,13 +400,17 @@ def check_path(name: str, one: Trace | Profile) -> None:
             raise BadInput(f"{name} has {split} rows of shape {rows.shape}, expected a whole number for each label.")
 
 
+class NothingStored(BadInput):
+    """A store is where it should be, and holds no path yet."""
+
+
 def from_store(
     folders: Sequence[Path], data: Mapping[str, Any] | None = None, usual: Preset | None = None
 ) -> list[Source]:
     """The paths stored in these folders (with these ``data``, as `specs.plain` writes them).
 
     Those that are read as ``usual`` reads them come first (None: as the preset reads them that is nearest to each),
-    and of these the traced ones. Raises `BadInput` if there is none.
+    and of these the traced ones. Raises `NothingStored` if there is none.
     """
     stored = {name: note for name, note in sorted(notes(map(Path, folders)).items()) if not outdated(note["spec"])}
     kinds = {
@@ -421,7 +427,7 @@ def from_store(
         chosen = [note for note in chosen if _data(_trace(note)) == data]
     if not chosen:
         where = ", ".join(str(folder) for folder in folders)
-        raise BadInput(f"no path is stored in {where}: python -m mcutils run 00 computes the first two.")
+        raise NothingStored(f"no path is stored in {where}: python -m mcutils run 00 computes the first two.")
     usuals = [usual] if usual else [preset(name) for name in presets()]
     several = len({_data_words(_data(_trace(note))) for note in chosen}) > 1
     found = [_stored(note, shelf, usuals, several) for note in chosen]
@@ -650,23 +656,24 @@ def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
     trace, spec = _trace(note), note["spec"]
     data, kept = _data(trace), shelf.traces.get(_text(trace))
     task = lambda: DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])  # noqa: E731
+    found: Trace | None = None
     if kept is not None:
-        name, kept = kept["key"], _load(kept)
-        check_path(name, kept)
-    if spec is trace:
+        found = _load(kept)
+        check_path(kept["key"], found)
+    if found is not None and spec is trace:
         traces = {role: [_load(one) for one in many] for role, many in _references(trace, shelf).items()}
         references = {role: many[0] for role, many in traces.items() if many}
-        return Numbers(kept.t, kept, references=references, retrained=traces["retrained"], task=task)
+        return Numbers(found.t, found, references=references, retrained=traces["retrained"], task=task)
     profile = _load(note)
     check_path(note["key"], profile)
-    levels = []
+    levels: list[Trace | Profile] = []
     for one in map(_text, spec["retrained"]):
         if one in shelf.singles:
             levels.append(_load(shelf.singles[one]))
         elif one in shelf.traces:
             levels.append(_load(shelf.traces[one]))
-    why = "" if kept else f"no trace of this path is stored; {MAKE_TRACE} makes it, python -m mcutils run it all"
-    return Numbers(profile.t, kept, profile, retrained=levels, task=task, why=why)
+    why = "" if found else f"no trace of this path is stored; {MAKE_TRACE} makes it, python -m mcutils run it all"
+    return Numbers(profile.t, found, profile, retrained=levels, task=task, why=why)
 
 
 def _references(trace: Mapping[str, Any], shelf: _Shelf) -> dict[str, list[Mapping[str, Any]]]:

@@ -30,7 +30,7 @@ from ..settings import preset
 from ..traces import SPLITS, Trace
 from .figure import view_figure
 from .scene import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
-from .sources import ENDS, Numbers, Source, find, said, sources
+from .sources import ENDS, NothingStored, Numbers, Source, find, said, sources
 
 ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS)
 WEIGHTS = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "data": 16}  # others: 2
@@ -42,7 +42,7 @@ COMPARES = {"no": "", "overlaid": "overlaid", "side by side": "beside"}
 _numbers = count(1)
 
 
-def explore(
+def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.code` writes them)
     given: Any,
     path: Any = "",
     *,
@@ -62,43 +62,44 @@ def explore(
 ) -> Explorer:
     """Walk along a path in a notebook: a slider of t, linked views, a table, and the forget images.
 
-    ``mc.explore(study, path)`` opens one path of a study, for example ``mc.explore(study, study.path(start, end))`` or
-    ``mc.explore(study, routes[0])`` for a route of `experiments`. Where no trace of it is stored, its profile gives the
-    curves, and a sentence stands for the images. Without a kernel the cell's output is a picture and a sentence.
-
-    What happens once it is shown never raises: it becomes a message in the widget (and ``.message``). Nothing is
+    ``mc.explore(study, study.path(start, end))`` opens one path of a study. Without a stored trace its profile gives
+    the curves, and a sentence stands for the images; without a kernel the output is a picture; of a store without a
+    path it is a sentence. What happens once it is shown never raises: it becomes a message (``.message``). Nothing is
     computed but metrics of stored logits.
 
     Args:
         given, retrained, original, random, gap, task: what to explore and what it is measured against, see
             `sources.sources`: a trace, a profile, a list or dictionary of them, a study, a store or its folder.
-        path: the path to begin with: its name (a key in a store, a dictionary's key) or label, the spec of a stored
-            path, of its trace or profile, the two specs of its ends, or a route. The first that fits is shown, which
-            is the one that is read most normally: BatchNorm refreshed on retain data, fitted by the corrected recipe
-            with its own objective, and with the preset's share to forget and number of points. Empty is the first.
+        path, compare: the path to begin with, and a second one, as `sources.find` takes them; empty is the first, none.
         t: where to begin, in [0, 1]; None is the middle.
-        metric, splits: quantity and splits of the panels, as ``python -m mcutils list metrics`` has them.
-        eps: tolerance of MCU(eps), in units of G.
-        compare, beside: a second path, named like the first, drawn into the same panels or beside them.
-        page: page of forget images.
+        metric, splits, eps: quantity and splits of the panels, see ``python -m mcutils list metrics``; tolerance in G.
+        beside, page: whether the second path has panels of its own; page of forget images.
         folder: where pictures and pages are saved; None is ``build/explorer``.
 
     Raises:
         BadInput: there is no such path, nothing to explore, or an argument that is not allowed.
+
+    >>> import numpy as np, mcutils as mc
+    >>> logits = np.array([2.0, 0.0, 2.0])[:, None, None] * np.eye(2)
+    >>> parts = [dict.fromkeys(("retain", "forget"), one) for one in (logits, np.arange(2), np.arange(2))]
+    >>> explorer = mc.explore({"up and down": mc.Trace(np.linspace(0, 1, 3), *parts, {})})
+    >>> print(explorer.scene.alt(1))
+    up and down; at t = 0.500: retain loss 0.693 nats, forget loss 0.693 nats. MCU(0.1) breaks for retain.
     """
-    options = {"retrained": retrained, "original": original, "random": random, "gap": gap, "task": task}
-    found = {one.name: one for one in sources(given, **options)}
-    study = given if isinstance(given, Study) else None
-    asked, other = (find(found, one, study) if not _empty(one) else "" for one in (path, compare))
     splits = (splits,) if isinstance(splits, str) else splits
     if not isinstance(splits, (tuple, list)) or not splits:
         raise BadInput(f"splits is a list of {', '.join(SPLITS)}, got {shown(splits)}.")
-    view = View(asked, 0, metric, tuple(splits), eps, other, flag("beside", beside), page)
-    check_view(view)
-    if t is not None:
-        nearest(np.array([0.0, 1.0]), t)
-    made = Explorer(found, code_of(given), BUILD / "explorer" if folder is None else path_of(folder, "folder"))
-    made._start(view, t)
+    view = check_view(View("", 0, metric, tuple(splits), eps, "", flag("beside", beside), page))
+    nearest(np.array([0.0, 1.0]), 0.5 if t is None else t)  # or refused
+    place = BUILD / "explorer" if folder is None else path_of(folder, "folder")
+    try:
+        listed = sources(given, retrained=retrained, original=original, random=random, gap=gap, task=task)
+    except NothingStored as error:
+        return Explorer({}, code_of(given), place).close(str(error))
+    found, study = {one.name: one for one in listed}, given if isinstance(given, Study) else None
+    asked, other = (find(found, one, study) if not _empty(one) else "" for one in (path, compare))
+    made = Explorer(found, code_of(given), place)
+    made._start(replace(view, path=asked, compare=other), t)
     return made
 
 
@@ -148,9 +149,12 @@ class Explorer:
 
         self.sources: dict[str, Source] = dict(found)
         self._labels = Counter(one.label for one in found.values())
-        self.folder, self.message, self.scene = folder, "", None
-        self._given, self._scope, self._kept = code, f"mcx{next(_numbers)}", {}
-        self._quiet, self._links, self._order = False, (), ("", [])
+        self.folder, self.message, self.view = folder, "", View("")
+        self._given, self._scope, self._gone, self._quiet = code, f"mcx{next(_numbers)}", "", False
+        self._scene: Scene | None = None
+        self._kept: dict[str, Numbers] = {}
+        self._links: tuple[Any, ...] = ()
+        self._order: tuple[str, list[Source]] = "", []
         self._status = w.HTML()
         self.widget = w.VBox([self._status])
         self.widget.add_class("mcutils-explorer")
@@ -162,19 +166,26 @@ class Explorer:
             try:
                 numbers = self._read(name)
                 k = len(numbers.t) // 2 if t is None else nearest(numbers.t, t)
-                self.scene = self._drawn(replace(view, path=name, k=k))
+                self._scene = self._drawn(replace(view, path=name, k=k))
                 break
             except BadInput as error:
                 problems.append(str(error))
             except Exception as error:  # whatever was given, it is refused in a sentence
                 problems.append(f"{name} cannot be explored ({type(error).__name__}: {error}).")
-        if self.scene is None:
+        if self._scene is None:
             self.close()
             raise BadInput(problems[0])
         self.view = self.scene.view
         self._build()
         self._show()
         self.say(" ".join(filter(None, [*problems, _missing(self.scene)])))
+
+    @property
+    def scene(self) -> Scene:
+        """The view as it is drawn; raises `BadInput` where there is none."""
+        if self._scene is None:
+            raise BadInput(self._gone)
+        return self._scene
 
     def _read(self, name: str) -> Numbers:
         if name not in self._kept:
@@ -194,12 +205,11 @@ class Explorer:
         import ipywidgets as w
 
         wide = {"description_width": "initial"}
-        axes = list(dict.fromkeys(name for one in self.sources.values() for name in one.picks))
-        self.picks = {}
-        for axis in axes:
-            words = axis.removeprefix("start ").removeprefix("end ")
-            width = "auto" if axis in ("reading", "path") else "205px"
-            self.picks[axis] = w.Dropdown(description=words, style=wide, layout=w.Layout(width=width, max_width=WHOLE))
+        self.picks: dict[str, Any] = {}
+        for axis in dict.fromkeys(name for one in self.sources.values() for name in one.picks):
+            look = w.Layout(width="auto" if axis in ("reading", "path") else "205px", max_width=WHOLE)
+            said_of = axis.removeprefix("start ").removeprefix("end ")
+            self.picks[axis] = w.Dropdown(description=said_of, style=wide, layout=look)
         words = [(label(name), name) for name in quantities()]
         self.metric = w.Dropdown(options=words, description="metric", style=wide, layout=w.Layout(width="230px"))
         self.splits = {s: w.ToggleButton(description=s, layout=w.Layout(width="70px")) for s in SPLITS}
@@ -348,16 +358,15 @@ class Explorer:
         if self._quiet:
             return
         mode, there = COMPARES[self.mode.value], quantities()[self.metric.value]
-        wanted = [s for s, one in self.splits.items() if one.value]
-        if owner is self.metric:  # the splits chosen before stay chosen where the quantity has them
-            wanted = list(self.view.splits)
+        wanted = tuple(s for s, one in self.splits.items() if one.value)
         if owner in self.splits.values() and not wanted:
             self._back("at least one split is shown.")
             return
-        wanted = wanted if there else self.view.splits
-        compare = self.other.value if mode else ""
-        changes = {"metric": self.metric.value, "splits": tuple(wanted), "eps": round(self.eps.value, 4)}
-        self._go(replace(self.view, **changes, compare=compare or "", beside=mode == "beside"))
+        if owner is self.metric or not there:  # the splits chosen before stay chosen where the quantity has them
+            wanted = self.view.splits
+        compare, eps = self.other.value if mode else "", round(self.eps.value, 4)
+        asked = View(self.view.path, self.view.k, self.metric.value, wanted, eps, compare or "", mode == "beside")
+        self._go(replace(asked, page=self.view.page))
 
     @_safely
     def _moved(self, k: int) -> None:
@@ -384,7 +393,7 @@ class Explorer:
         except Exception:
             self._back("")
             raise
-        self.scene, self.view = made, made.view
+        self._scene, self.view = made, made.view
         self._show()
         self.say(_missing(made))
 
@@ -401,7 +410,7 @@ class Explorer:
     @_safely
     def go(self, t: float) -> None:
         """Move to the point nearest to t, as the slider does."""
-        self.slider.value = nearest(self._open().scene.t, t)
+        self.slider.value = nearest(self.scene.t, t)
 
     def say(self, words: str) -> None:
         """Show a message where a screen reader announces it; empty clears it."""
@@ -422,15 +431,15 @@ class Explorer:
 
     def page(self) -> str:
         """The view as a self-contained HTML page, all of its points inside."""
-        return page(self._open().scene, self.code)
+        return page(self.scene, self.code)
 
     def figure(self):
         """The view as a matplotlib Figure."""
-        return view_figure(replace(self._open().scene, view=self.view))
+        return view_figure(replace(self.scene, view=self.view))
 
     def save(self, kind: str) -> Path:
         """Write the view as ``png``, ``svg`` or ``html`` into the explorer's folder; returns the file."""
-        view = self._open().view
+        view = self.view
         if not isinstance(kind, str) or kind not in KINDS:
             raise BadInput(f"a view is saved as png, svg or html, not as {shown(kind)}.")
         name = "".join(c if c.isalnum() or c in "-_." else "-" for c in view.path)[:100]
@@ -439,26 +448,22 @@ class Explorer:
         write_file(path, self.page().encode("utf-8", "replace") if html else encoded(self.figure(), kind))
         return path
 
-    def _open(self) -> Explorer:
-        if self.scene is None:
-            raise BadInput("this explorer is closed: call mc.explore again.")
-        return self
-
-    def close(self) -> None:
-        """Take the widget and all that it holds away; what is asked of it later is answered by a sentence."""
-        self._quiet, pile = True, [self.widget, *self._links]
+    def close(self, words: str = "this explorer is closed: call mc.explore again.") -> Explorer:
+        """Take the widget and all that it holds away; what is asked of it later is answered by these words."""
+        self._gone, self._quiet, pile = words, True, [self.widget, *self._links]
         while pile:
             one = pile.pop()
             pile += [*getattr(one, "children", ()), *(getattr(one, p) for p in ("layout", "style") if hasattr(one, p))]
             one.unobserve_all()
             one.close()
-        self.scene, self.sources, self._order = None, {}, ("", [])
+        self._scene, self.sources, self._order = None, {}, ("", [])
         self._kept.clear()
+        return self
 
     def _repr_mimebundle_(self, include=None, exclude=None, **options: Any) -> Any:  # noqa: ARG002
         """The widget where a kernel runs, and a picture of the view where none does."""
-        if self.scene is None:
-            return {"text/plain": self.message or "This explorer is closed."}
+        if self._scene is None:
+            return {"text/plain": self.message or self._gone}
         data = dict(self.widget._repr_mimebundle_() or {})
         words, picture = self.scene.alt(self.view.k), base64.b64encode(picture_of(self.figure())).decode()
         return {**data, "text/plain": words, "image/png": picture}, {"image/png": {"alt": words}}

@@ -279,10 +279,16 @@ def mantel(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Ma
     if a.shape != b.shape:
         raise BadInput(f"two matrices over the same rows are needed, got shapes {a.shape} and {b.shape}.")
     i, j = np.triu_indices(len(a), 1)
+    complete = np.isfinite([a[i, j], b[i, j]]).all()
+    if complete:  # ranks then move with their pairs: they are taken once
+        a, b = a.copy(), b.copy()
+        for one in (a, b):
+            one[i, j] = one[j, i] = rankdata(one[i, j])
 
     def rho(order: np.ndarray) -> float:
-        pairs = np.stack([a[i, j], b[order[i], order[j]]])
-        ranks = rankdata(pairs[:, np.isfinite(pairs).all(axis=0)], axis=1)
+        ranks = np.stack([a[i, j], b[order[i], order[j]]])
+        if not complete:
+            ranks = rankdata(ranks[:, np.isfinite(ranks).all(axis=0)], axis=1)
         if ranks.shape[1] < 3 or (np.ptp(ranks, axis=1) == 0).any():
             return np.nan
         u, v = ranks - ranks.mean(axis=1, keepdims=True)

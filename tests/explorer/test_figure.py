@@ -1,8 +1,11 @@
 """The view as a figure: the same values as the strings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import synthetic
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mcutils.explorer.figure import view_figure
 from mcutils.explorer.scene import View, scene
@@ -42,3 +45,23 @@ def test_a_trace_with_nan_is_drawn():
     trace.logits["retain"][2] = np.nan
     (source,) = sources(trace)
     assert view_figure(scene(View("bezier"), {"bezier": source})).axes
+
+
+@pytest.mark.parametrize("words", ["nothing is here", "the pictures are not here " * 3])
+def test_why_there_are_no_images_stands_clear_of_the_legend(words):
+    profile = synthetic.walk("npo", metrics={"loss_retain": np.ones(5), "loss_forget": np.arange(5.0)}).profile
+    (source,) = sources({"a path with a long name, NPO 42 to SCRUB 87": profile})
+    made = scene(View(source.name), {source.name: source})
+    made = replace(made, numbers=(replace(made.numbers[0], why=words),))
+    fig = view_figure(made)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    (legend,) = fig.legends
+    parts = [text for text in (*legend.get_texts(), legend.get_title(), *fig.texts) if text.get_text()]
+    assert any(text.get_text() == f"No images: {words}." for text in parts)
+    boxes = [one.get_window_extent(renderer) for one in parts] + [ax.get_tightbbox(renderer) for ax in fig.axes]
+    boxes = [one for one in boxes if one is not None]
+    for k, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[:k]), parts
+        assert one.x0 >= 0 and one.x1 <= fig.bbox.x1 and one.y0 >= 0

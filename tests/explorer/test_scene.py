@@ -20,7 +20,20 @@ import mcutils as mc
 from mcutils.errors import BadInput
 from mcutils.explorer import scene as explorer
 from mcutils.explorer.figure import view_figure
-from mcutils.explorer.scene import View, contours, extreme, nearest, page, png, quantities, scene, shown, spans, ticks
+from mcutils.explorer.scene import (
+    View,
+    _at as place_on,
+    contours,
+    extreme,
+    nearest,
+    page,
+    png,
+    quantities,
+    scene,
+    shown,
+    spans,
+    ticks,
+)
 from mcutils.explorer.sources import Source, sources
 from mcutils.measures import drawing as plots
 from mcutils.measures.along import barrier, chord, forget_deficit
@@ -191,7 +204,7 @@ def test_the_curve_on_the_plane_is_the_curve_of_its_points():
         assert one.on_plane(found[kind], t) == pytest.approx(np.array(places, float))
     both = scene(View("bezier", compare="linear", k=2), found)
     assert both.backdrop.count("class='halo'") == 4
-    x, y = both._at(1, 0.5)
+    x, y = place_on(both.on, 1, 0.5)
     assert f"--pa:{x:.1f}px;--qa:{y:.1f}px" in both.frame(2)
 
 
@@ -332,7 +345,7 @@ def test_inputs_that_are_no_images_are_said_to_be_none(x, words):
     one, _ = own(x, ("yes", "no"))
     assert f"No images: the inputs of this task are no images, but {words}" in one.frame(0)
     assert "<ul" not in one.frame(0) and "forget examples are remembered" in one.frame(0) and one._images() == ""
-    assert "No images" in view_figure(one).get_supxlabel()
+    assert "No images" in view_figure(one).legends[0].get_title().get_text()
     assert page(one)
 
 

@@ -415,9 +415,18 @@ def check_sentence(said, says):
     assert said.endswith(".") and said.count(". ") == 0, "one sentence"
 
 
-def test_a_store_without_a_path_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="no path is stored in"):
-        mc.explore(str(tmp_path))
+def test_a_store_without_a_path_yet_is_told_as_output(tmp_path, capsys):
+    for given in (str(tmp_path), tmp_path, mc.study("smoke", store=str(tmp_path / "own"), fresh=True)):
+        one = mc.explore(given, "bezier", compare="linear")
+        (said,) = one._repr_mimebundle_().values()
+        check_sentence(said, "no path is stored in")
+        assert str(tmp_path) in said and "python -m mcutils run 00" in said
+        with pytest.raises(BadInput, match="no path is stored in"):
+            one.save("png")
+        one.go(0.5)
+        assert one.message == said and not one.sources
+    with pytest.raises(BadInput, match="unknown metric 'joy'"):
+        mc.explore(tmp_path, metric="joy")
 
 
 @pytest.mark.parametrize("kind", ["gif", "", None, 3, ["png"], "PNG"])
