@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,8 +20,8 @@ from ..engine.specs import ProfileSpec, Spec
 from ..engine.store import DENIED
 from ..engine.study import Study, store_folder, study
 from ..engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
-from ..errors import BadInput, choose, path_of
-from ..files import BUILD, counted, file_at, folder_at, switched
+from ..errors import BadInput, choose, path_of, whole
+from ..files import BUILD, counted, file_at, folder_at, switched, write_file
 from .reproduce import DEFAULT, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
 
 
@@ -299,6 +300,7 @@ def _show_figure(path: Path, folders: Sequence[Path]) -> int:
 
 
 EXPLORER = "14_explorer.ipynb"
+HERE = "127.0.0.1"
 
 
 def add_explore_arguments(parser: argparse.ArgumentParser) -> None:
@@ -313,31 +315,60 @@ def explore_main(arguments: argparse.Namespace) -> int:
     """Open the explorer's notebook, or the app, and serve it until it is interrupted."""
     if arguments.store and not store_folder(arguments.store).is_dir():
         raise BadInput(f"there is no store in {arguments.store}: name a folder that a run has filled.")
+    port = whole("--port", counted("--port", arguments.port, 1, 65535), 1, 65535)
+    command = explore_command(arguments.app, port, not arguments.no_browser)
+    check_port(port)
     variables = {
         "MCUTILS_STORE": str(store_folder(arguments.store).resolve()),
         "PYTHONPATH": python_path(),
+        "JUPYTER_PREFER_ENV_PATH": "1",
     }
-    command = explore_command(arguments.app, counted("--port", arguments.port, 1, 65535), not arguments.no_browser)
     return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
+
+
+def check_port(port: int) -> None:
+    """Raise `BadInput` unless a server can listen there."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself will do
+        try:
+            one.bind((HERE, port))
+        except OSError as error:
+            reason = error.strerror or error
+            raise BadInput(f"port {port} of {HERE} cannot be used ({reason}): choose another with --port.") from None
 
 
 def explore_command(app: bool, port: int, browser: bool, folder: Path = BUILD / "explorer") -> list[str]:
     """The command that serves the explorer on 127.0.0.1; raises `BadInput` for what is not there.
 
-    The notebook of an app, which holds nothing but the explorer, is written into ``folder``.
+    Jupyter's server asks for its random token and refuses a foreign Host. The notebook of an app, which holds nothing
+    but the explorer, is written into ``folder``; its page may load nothing from elsewhere, and kernels that nobody is
+    connected to end after ten minutes.
     """
-    path = NOTEBOOKS / EXPLORER
-    if app and find_spec("voila") is None:
+    common = [f"--ServerApp.ip={HERE}", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    common += ["--ServerApp.allow_remote_access=False"] + ([] if browser else ["--no-browser"])
+    if not app:
+        path = NOTEBOOKS / EXPLORER
+        if not path.is_file():
+            raise BadInput(f"there is no {EXPLORER} in {NOTEBOOKS}: run this from a clone of the repository.")
+        return [sys.executable, "-m", "jupyterlab", *common, str(path)]
+    if find_spec("voila") is None:
         raise BadInput("--app needs Voila: pip install -e '.[demo]', or leave out --app for JupyterLab.")
-    if app:
-        check_folder(folder, "folder", "the rights of this user")
-        path = folder / "app.ipynb"
-        path.write_text(json.dumps(APP), encoding="utf-8")
-    if not path.is_file():
-        raise BadInput(f"there is no {EXPLORER} in {NOTEBOOKS}: run this from a clone of the repository.")
-    module = ["voila", "--Voila.ip=127.0.0.1"] if app else ["jupyterlab", "--ServerApp.ip=127.0.0.1"]
-    quiet = [] if browser else ["--no-browser"]
-    return [sys.executable, "-m", *module, f"--port={port}", *quiet, str(path)]
+    check_folder(folder, "folder", "the rights of this user")
+    write_file(folder / "app.ipynb", json.dumps(APP))
+    sockets = " ".join(f"ws://{name}:{port}" for name in (HERE, "localhost"))
+    policy = (
+        "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:;"
+        f" connect-src 'self' {sockets}; frame-ancestors 'self'"
+    )
+    options = {
+        "ServerApp.root_dir": folder,
+        "ServerApp.default_url": "/voila/render/app.ipynb",
+        "ServerApp.jpserver_extensions": {"voila.server_extension": True},
+        "ServerApp.tornado_settings": {"headers": {"Content-Security-Policy": policy}},
+        "MappingKernelManager.cull_idle_timeout": 600,
+        "MappingKernelManager.cull_interval": 60,
+    }
+    return [sys.executable, "-m", "jupyter_server", *common, *(f"--{name}={value}" for name, value in options.items())]
 
 
 APP = {

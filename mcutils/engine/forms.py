@@ -114,13 +114,16 @@ def _fits(value: Any, hint: Any) -> bool:
             return all(_fits(one, inner[0]) for one in value)
         return len(value) == len(inner) and all(map(_fits, value, inner))
     if is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict) or value.get("spec") != name_of(hint):
-            return False
-        hints = _fields(hint)
-        left_out = {name for name in hints if name not in value and (name_of(hint), name) in LATER}
-        named = hints.keys() - left_out <= value.keys()
-        return named and all(_fits(value[name], one) for name, one in hints.items() if name not in left_out)
+        return isinstance(value, dict) and value.get("spec") == name_of(hint) and _fields_fit(json.dumps(value), hint)
     return _plain_fits(value, hint)
+
+
+@lru_cache(maxsize=10_000)  # the specs of one store have most of their parents in common
+def _fields_fit(text: str, kind: type) -> bool:
+    value, hints = json.loads(text), _fields(kind)
+    left_out = {name for name in hints if name not in value and (name_of(kind), name) in LATER}
+    named = hints.keys() - left_out <= value.keys()
+    return named and all(_fits(value[name], one) for name, one in hints.items() if name not in left_out)
 
 
 def _plain_fits(value: Any, hint: Any) -> bool:

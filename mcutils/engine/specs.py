@@ -396,23 +396,24 @@ def key_of(description: Mapping[str, Any]) -> str:
 
     Raises `BadInput` for what no spec is written as.
     """
-
-    def parent(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            is_result = isinstance(value.get("spec"), str) and value["spec"] in VERSIONS
-            return keyed(value) if is_result else {k: parent(v) for k, v in value.items()}
-        return [parent(v) for v in value] if isinstance(value, list) else value
-
-    def keyed(value: Mapping[str, Any]) -> str:
-        return _name({name: parent(inner) for name, inner in value.items()})
-
     kind = description.get("spec") if isinstance(description, Mapping) else None
     if not isinstance(kind, str) or not kind.isidentifier():
         raise BadInput(f"a spec is described by a table that names its kind, got {shown(description)}.")
     try:
-        return keyed(description)
+        return _key_of(json.dumps(description))
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"this description of a {kind} is none of a spec: {shown(str(error))}.") from None
+
+
+@lru_cache(maxsize=10_000)  # the specs of one store have most of their parents in common
+def _key_of(text: str) -> str:
+    def parent(value: Any) -> Any:
+        if isinstance(value, dict):
+            is_result = isinstance(value.get("spec"), str) and value["spec"] in VERSIONS
+            return _key_of(json.dumps(value)) if is_result else {name: parent(inner) for name, inner in value.items()}
+        return [parent(inner) for inner in value] if isinstance(value, list) else value
+
+    return _name({name: parent(inner) for name, inner in json.loads(text).items()})
 
 
 def _or_key(value: Any) -> Any:

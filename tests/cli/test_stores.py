@@ -1,7 +1,9 @@
 """The commands ``run``, ``plan``, ``store`` and ``show``: what they print, and 0, 1 or 2 without a traceback."""
 
+import ast
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -506,6 +508,7 @@ def served(monkeypatch):
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(commands.subprocess, "run", note)
+    monkeypatch.setattr(commands, "check_port", lambda port: None)
     return seen
 
 
@@ -513,7 +516,7 @@ def test_explore_opens_the_notebook_on_this_machine_only(ask, served, folder):
     assert ask("explore", "--store", "store", "--port", "9001", "--no-browser") == (0, "", "")
     [(command, environment)] = served
     assert command[:3] == [sys.executable, "-m", "jupyterlab"] and command[-1].endswith("14_explorer.ipynb")
-    assert {"--ServerApp.ip=127.0.0.1", "--port=9001", "--no-browser"} < set(command)
+    assert {"--ServerApp.ip=127.0.0.1", "--ServerApp.port=9001", "--no-browser"} < set(command)
     assert environment["MCUTILS_STORE"] == str(folder) and environment["PYTHONPATH"].startswith(str(ROOT))
     assert ask("explore")[0] == 0 and "--no-browser" not in served[1][0]
 
@@ -525,9 +528,31 @@ def test_explore_as_an_app_needs_voila(ask, served, monkeypatch):
     monkeypatch.setattr(commands, "find_spec", lambda name: object())
     assert ask("explore", "--app")[0] == 0
     [(command, _)] = served
-    assert command[:3] == [sys.executable, "-m", "voila"] and "--Voila.ip=127.0.0.1" in command
-    [cell] = json.loads(FilePath(command[-1]).read_text())["cells"]
+    assert command[:3] == [sys.executable, "-m", "jupyter_server"]
+    options = dict(word.removeprefix("--").split("=", 1) for word in command[3:])
+    assert options["ServerApp.ip"] == "127.0.0.1" and options["ServerApp.port"] == "8888"
+    assert options["ServerApp.allow_remote_access"] == "False" and options["ServerApp.port_retries"] == "0"
+    assert 0 < int(options["MappingKernelManager.cull_idle_timeout"]) <= 600
+    assert int(options["MappingKernelManager.cull_interval"]) == 60
+    assert not any(name in options for name in ("IdentityProvider.token", "ServerApp.token", "ServerApp.password"))
+    (policy,) = ast.literal_eval(options["ServerApp.tornado_settings"])["headers"].values()
+    assert {word for part in policy.split(";") for word in part.split()[1:] if ":" in word} == {
+        *("data:", "blob:", "ws://127.0.0.1:8888", "ws://localhost:8888")
+    }
+    [cell] = json.loads((FilePath(options["ServerApp.root_dir"]) / "app.ipynb").read_text())["cells"]
     assert cell["source"].endswith("mc.explore(mc.study())")
+
+
+@pytest.mark.parametrize("words", [[], ["--app"]])
+def test_explore_says_that_its_port_is_taken(ask, monkeypatch, words):
+    monkeypatch.setattr(commands.subprocess, "run", None)
+    monkeypatch.setattr(commands, "find_spec", lambda name: object())
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        port = one.getsockname()[1]
+        code, out, err = ask("explore", "--port", str(port), *words)
+    assert (code, out) == (2, "") and err.startswith(f"mcutils: port {port} of 127.0.0.1 cannot be used")
 
 
 @pytest.mark.parametrize(
