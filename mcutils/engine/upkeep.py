@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import reading
+from ..data.own import FOLDER as OWN
 from ..errors import BadInput
 from .forms import data_path, is_result, misnamed, outdated, read_note
 from .specs import VERSIONS, key_of
@@ -86,7 +88,7 @@ def status(folder: Path) -> list[dict[str, Any]]:
 
 def is_store(folder: Path) -> bool:
     """Whether a folder holds a result of ours, or what a run leaves of one, or nothing at all."""
-    names = [entry.name for entry in os.scandir(folder) if entry.name != LOCKS]
+    names = [entry.name for entry in os.scandir(folder) if entry.name not in (LOCKS, OWN)]
     return not names or bool(reading.archived(folder)) or any(_ours(name) or SCRATCH.fullmatch(name) for name in names)
 
 
@@ -205,7 +207,9 @@ def _check_target(target: Path, sources: Sequence[Path], shipped_too: bool) -> N
 def export(
     keys: Iterable[str], sources: Sequence[Path], target: Path, exact: bool = False, shipped_too: bool = False
 ) -> int:
-    """Copy these sound results from the first source that has each; returns the target's size in bytes.
+    """Copy these sound results from the first source that has each, with the data of one's own that they come from.
+
+    Returns the target's size in bytes.
 
     ``exact`` makes the target hold no other result. Nothing is written unless all are found. Raises `BadInput` for a
     target with other files but no result, and for the shipped store unless ``shipped_too``.
@@ -220,9 +224,26 @@ def export(
         for path in found:
             if path.parent.resolve() != target.resolve():
                 write_pair(target / path.name, *_both(path), locked=(target / LOCKS).is_dir())
+        for path in {p.name: p for source in reversed(sources) for p in _own_data(found, source)}.values():
+            final = target / OWN / path.name
+            if not final.exists():
+                final.parent.mkdir(exist_ok=True)
+                with reading.scratch(final) as (scratch, file):
+                    file.writelines(reading.pieces(path, reading.size(path)))
+                    file.close()
+                    os.replace(scratch, final)
+    except reading.Unfit as error:
+        raise BadInput(f"{error}: delete it and give the task again.") from None
     except OSError as error:
         raise BadInput(f"{target} cannot be written ({error.strerror or error}): choose another folder.") from None
-    return sum(path.stat().st_size for path in target.iterdir() if path.is_file())
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def _own_data(found: Iterable[Path], source: Path) -> list[Path]:
+    """Files in a store of the data of one's own that these results come from, and theirs."""
+    kept = {path.stem: path for path in (source / OWN).glob("*.safetensors")}
+    texts = [json.dumps(read_note(path)["spec"]) for path in found] if kept else []
+    return [path for checksum, path in kept.items() if any(f'"{checksum}"' in text for text in texts)]
 
 
 def _both(path: Path) -> tuple[bytes, bytes]:

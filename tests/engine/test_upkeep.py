@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 
+import mcutils as mc
+from mcutils.data.own import FOLDER, keep
 from mcutils.engine import specs as kinds
 from mcutils.engine.forms import outdated
 from mcutils.engine.kinds import parents
@@ -697,3 +699,58 @@ def test_an_archive_s_name_is_plain(name, store, tmp_path):
     with pytest.raises(BadInput, match="an archive is named by"):
         pack({name: [key(TRACE)]}, [store.folder], tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
+
+
+# Data of one's own
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A store with the data of two studies and a result of one of them: (study, its other study's data file)."""
+    rng = np.random.default_rng(0)
+    tasks = [mc.task(rng.random((40, 8, 8)).astype("float32"), np.arange(40) % 2, name="mine") for _ in range(2)]
+    other = keep(tasks[1], tmp_path / "store")
+    study = mc.study("smoke", str(tmp_path / "store"), fresh=True, task=tasks[0], width=2)
+    keep(tasks[0], study.store.folder)
+    spec = UntrainedSpec(study.data, "convnet", 2, 0)
+    study.store.put(spec, network_for(tasks[0], "convnet", 0, width=2), 0.1)
+    return study, spec, other
+
+
+def test_exported_results_take_their_own_data_along_and_no_other(own, tmp_path):
+    study, spec, other = own
+    first = study.store.folder / FOLDER / f"{study.data.checksum}.safetensors"
+    export([key(spec)], [study.store.folder], tmp_path / "copy")
+    assert names(tmp_path / "copy" / FOLDER) == {first.name} != {other.name}
+    assert (tmp_path / "copy" / FOLDER / first.name).read_bytes() == first.read_bytes()
+    assert verify(tmp_path / "copy") == {}
+    assert adopt(tmp_path / "copy", tmp_path / "third")[:2] == (1, 0)
+    assert names(tmp_path / "third" / FOLDER) == {first.name}
+
+
+def test_data_of_ones_own_are_neither_garbage_nor_results(own):
+    study, spec, _ = own
+    before = listing(study.store.folder / FOLDER)
+    assert verify(study.store.folder) == {} and garbage(study.store.folder) == []
+    collect(study.store.folder)
+    export([key(spec)], [study.store.folder], study.store.folder.parent / "copy", exact=True)
+    assert len(before) == 2 and listing(study.store.folder / FOLDER) == before
+
+
+def test_a_store_that_holds_only_data_so_far_is_a_store(own, tmp_path):
+    study, spec, other = own
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / FOLDER).mkdir()
+    export([key(spec)], [study.store.folder], tmp_path / "new")
+    assert names(tmp_path / "new" / FOLDER) == {f"{study.data.checksum}.safetensors"}
+
+
+def test_a_link_in_the_place_of_data_is_not_followed(own, tmp_path):
+    study, spec, _ = own
+    file = study.store.folder / FOLDER / f"{study.data.checksum}.safetensors"
+    (tmp_path / "secret").write_text("secret")
+    file.unlink()
+    file.symlink_to(tmp_path / "secret")
+    with pytest.raises(BadInput, match="no regular file"):
+        export([key(spec)], [study.store.folder], tmp_path / "copy")
+    assert not list((tmp_path / "copy" / FOLDER).glob("*"))

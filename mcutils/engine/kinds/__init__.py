@@ -25,8 +25,8 @@ def of(spec: Spec) -> Kind:
 
 
 def parents(spec: Spec) -> tuple[Spec, ...]:
-    """The results that computing a spec reads."""
-    return of(spec).parents(spec)
+    """The results that computing a spec reads; none for what is no result, such as data."""
+    return of(spec).parents(spec) if kind_of(spec) in KINDS else ()
 
 
 def describe(spec: Spec) -> str:
