@@ -39,6 +39,10 @@ def load(name: str = "npo", *, seed: int = 42, original: int = 0, path: str | Pa
 
     Raises:
         BadInput: no such model ships (the message lists those that do), or its file is damaged.
+
+    >>> end = load("npo", seed=42)
+    >>> end.method, end.seed, sorted(end.weights.params) == sorted(end.origin.params)
+    ('npo', 42, True)
     """
     folder = data_folder(path) / FOLDER
     entries = {(e["name"], e["seed"], e["original"]): e for e in _index(folder)}

@@ -121,6 +121,9 @@ class Study:
         """All endpoints of a product: every method x seed x curriculum x optimiser x original x share to forget.
 
         Methods and seeds default to the preset's; the last axis varies fastest.
+
+        >>> [(one.method, one.seed) for one in study("smoke").grid(method=["npo", "scrub"], seed=[1, 2])]
+        [('npo', 1), ('npo', 2), ('scrub', 1), ('scrub', 2)]
         """
         method = self.preset.methods if method is None else listed("method", method)
         seed = self.seeds if seed is None else listed("seed", seed)
@@ -143,6 +146,10 @@ class Study:
         """The two endpoints of one of the paper's conditions, for one or two methods and two seeds.
 
         ``curriculum`` and ``optimizer`` are what its ends with a curriculum and of second order use.
+
+        >>> start, end = study("smoke").ends("fo-so", ["npo"], [1, 2])
+        >>> start.optimizer, end.optimizer
+        ('adamw', 'sophia_g')
         """
         named = CONDITIONS[choose("condition", condition, CONDITIONS)]
         methods, seeds = listed("methods", methods), listed("seeds", seeds)
@@ -172,7 +179,13 @@ class Study:
         seed: int = 0,
         objective: str = "",
     ) -> CurveSpec:
-        """A curve between two models; control points are fitted with the objective of ``start``, or the one named."""
+        """A curve between two models; control points are fitted with the objective of ``start``, or the one named.
+
+        >>> smoke = study("smoke")
+        >>> curve = smoke.path(smoke.unlearned("npo", 1), smoke.unlearned("npo", 2), kind="bezier")
+        >>> curve.kind, curve.control_points, smoke.trace(curve).points == smoke.preset.points
+        ('bezier', 1, True)
+        """
         for name, model in (("start", start), ("end", end)):
             _spec(name, model, (OriginalSpec, RetrainedSpec, UnlearnedSpec))
         choose("curve", kind, CURVES)
@@ -227,6 +240,11 @@ class Study:
         """One metric along a model or curve, or along what a profile is of, for profiles kept before it was registered.
 
         Its result is ``{"values": (T,)}``; references and options are those of `profile`.
+
+        >>> laptop = study("laptop", fresh=False)
+        >>> wanted = laptop.metric("js_retrained_forget", laptop.original())
+        >>> wanted.trace == laptop.trace(laptop.original()), len(wanted.references)
+        (True, 1)
         """
         return metric_of(model if isinstance(model, ProfileSpec) else self.profile(model, **options), name)
 
@@ -300,15 +318,29 @@ def study(
             takes the environment's ``MCUTILS_FRESH``.
         task: data of your own, as `mc.task` returns them, instead of the preset's data set; their share to forget
             unless ``forget`` is given. They are written into the store when something is computed from them.
-        changes: fields of the preset; an empty one leaves the preset's.
+        changes: fields of the preset; an empty one leaves the preset's. A ``model`` of your own goes by the name of its
+            factory ``(channels, classes) -> module``, which ``@mc.register("model")`` has made known.
 
     Raises:
         BadInput: an unknown preset, field, data set, model or method, or a value of another type than the field's.
+
+    >>> laptop = study("laptop", fresh=False)
+    >>> start, end = laptop.grid(method=["npo"], seed=[42, 87])
+    >>> (found,) = laptop.run([laptop.profile(laptop.path(start, end))])
+    1 reused, 0 computed
+    >>> round(found.connectivity.measures["deficit_forget"], 3)
+    0.069
     """
     chosen, own = preset(name), {}
     changes = {change: value for change, value in changes.items() if not _empty(value)}
     for change in changes:
         choose("preset field", change, [f.name for f in fields(Preset)][1:])
+    model = changes.get("model", chosen.model)
+    if not isinstance(model, str):
+        raise BadInput(
+            f"model must be a name, got {shown(model)}: give its factory (channels, classes) -> module one by "
+            '@mc.register("model").'
+        )
     if task is not None:
         if not isinstance(task, Task) or {"dataset", "train_size", "test_size"} & set(changes):
             raise BadInput(

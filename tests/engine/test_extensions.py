@@ -209,3 +209,53 @@ def test_other_data_under_the_same_name_are_other_results(tmp_path):
         register("dataset", "mine")(lambda size=size: (np.arange(3.0 * size).reshape(size, 3), np.arange(size) % 2))
         keys.add(key(mc.study("smoke", str(tmp_path), fresh=True, dataset="mine").original()))
     assert len(keys) == 2
+
+
+# A model of one's own
+
+
+class Tower(torch.nn.Module):
+    """A linear layer behind one of `width` numbers, on flattened images."""
+
+    def __init__(self, channels, classes, width):
+        super().__init__()
+        self.inner = torch.nn.Linear(channels * 64, width)
+        self.outer = torch.nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.outer(torch.relu(self.inner(x.flatten(1))))
+
+
+def tower(channels, classes, width=3):
+    """A small tower, made anew at every call."""
+    return Tower(channels, classes, width)
+
+
+def test_a_study_takes_a_registered_model_on_serial_and_local_engines_alike(tmp_path):
+    register("model", "tower")(tower)
+    given = {"dataset": "digits", "model": "tower", "width": 5, "train_size": 240, "test_size": 60, "points": 3}
+    found = {}
+    for engine in ("serial", "local"):
+        study = mc.study("smoke", str(tmp_path / engine), fresh=True, seeds=(1, 2), **given)
+        path = study.profile(study.path(*study.grid(method=["npo"], seed=[1, 2])))
+        theta, retrained, profile = study.run([study.original(), study.retrained(1), path], engine=engine, workers=2)
+        assert theta.params["inner.weight"].shape == (5, 64)
+        assert not torch.equal(theta.params["inner.weight"], retrained.params["inner.weight"])
+        found[engine] = theta.params, profile.metric("RA")
+    for name, values in found["serial"][0].items():
+        assert torch.equal(values, found["local"][0][name])
+    np.testing.assert_array_equal(found["serial"][1], found["local"][1])
+
+
+def test_another_model_under_the_same_name_is_another_result(tmp_path):
+    keys = set()
+    for made in (tower, lambda channels, classes, width=3: torch.nn.Sequential(torch.nn.Flatten(), Tower(1, 10, 2))):
+        register("model", "tower")(made)
+        keys.add(key(mc.study("smoke", str(tmp_path), fresh=True, dataset="digits", model="tower").original()))
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("given", [tower, Tower(1, 10, 2), Tower], ids=["function", "module", "class"])
+def test_a_model_without_a_name_is_refused_and_told_how_to_get_one(given, tmp_path):
+    with pytest.raises(BadInput, match=r'mc\.register\("model"\)'):
+        mc.study("smoke", str(tmp_path), fresh=True, dataset="digits", model=given)
