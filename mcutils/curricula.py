@@ -93,13 +93,12 @@ class Weighing:
     def total(self, terms: tuple[Term, ...], step: Step) -> Tensor:
         """``sum over terms of weight * mean(v * losses)`` with v the curriculum's constants."""
         kind = (step.retain is None, step.forget is None)
-        result = None
+        parts = []
         for place, term in enumerate(terms):
             losses = term.losses
             if losses.ndim and not self._plain:
                 state = self._states.setdefault((*kind, place), {"classes": self._classes})
                 seen = losses if term.difficulty is None else term.difficulty
                 losses = self._weigh(seen.detach(), state, **self._options) * losses
-            part = term.weight * losses.mean()
-            result = part if result is None else result + part
-        return result
+            parts.append(term.weight * losses.mean())
+        return sum(parts[1:], parts[0])

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -228,6 +229,40 @@ def draw_t(sampling: str, rng: torch.Generator) -> float:
     return min(1 - 1e-9, max(1e-9, t))
 
 
+@dataclass(frozen=True)
+class Aim:
+    """What a curve is fitted on; what is None is that of its start, where this is an `Endpoint`.
+
+    Between plain weights the ``method`` is ``finetune`` (cross-entropy on D_r), without ``curriculum``, by AdamW.
+    ``plan`` defaults to the method's own plan refined by the settings' ``[curve]`` table; where it is given, so is its
+    ``optimizer``. ``origin`` is the original model.
+    """
+
+    method: str | None = None
+    curriculum: str | None = None
+    optimizer: str | None = None
+    settings: MethodSettings | None = None
+    plan: Plan | None = None
+    origin: Weights | Endpoint | None = None
+
+    def pursuit(self, start: Weights | Endpoint, task: Task, recipe: Recipe, seed: int, progress: Any) -> Pursuit:
+        """The descent that fits control points of a curve from ``start``."""
+        known = start if isinstance(start, Endpoint) else None
+        own = (known.method, known.curriculum, known.optimizer) if known else ("finetune", "none", "adamw")
+        named = self.method, self.curriculum, self.optimizer or (self.plan.optimizer if self.plan else None)
+        method, curriculum, optimizer = (o if n is None else n for n, o in zip(named, own, strict=True))
+        entry = METHODS[choose("method", method, METHODS)]
+        choose("curriculum", curriculum, CURRICULA), choose("optimizer", optimizer, OPTIMIZERS)
+        name, settings = settings_name(task.dataset, weights_at(start).model), self.settings
+        if settings is None and known and own == (method, curriculum, optimizer):
+            settings = known.settings
+        settings = settings or method_settings(name, method, curriculum, optimizer)
+        plan = replace(self.plan or curve_plan(name, settings), optimizer=optimizer)
+        given = known.origin if self.origin is None and known else self.origin
+        origin = None if given is None else weights_at(given)
+        return Pursuit(task, entry, settings, curriculum, plan, seed, origin, callback(progress), recipe.weighted)
+
+
 def fit_curve(
     start: Weights | Endpoint,
     end: Weights | Endpoint,
@@ -237,24 +272,21 @@ def fit_curve(
     control_points: int = 1,
     seed: int,
     recipe: str | Recipe = "corrected",
-    method: str | None = None,
-    curriculum: str | None = None,
-    optimizer: str | None = None,
-    settings: MethodSettings | None = None,
-    plan: Plan | None = None,
-    origin: Weights | None = None,
     progress: Callable[[int, float], None] | None = None,
+    **aim: Any,
 ) -> Curve:
     """Fit the control points of a curve between two frozen ends, with an unlearning objective evaluated at phi(t).
 
     Each step draws one t, which all passes of that step share, and descends ``E_t[L(phi(t))]``; the gradient reaches
-    control point j by the chain rule, times c_j(t). The objective, its settings and the original model default to those
-    of ``start`` where it is an `Endpoint`; between plain weights they default to cross-entropy on D_r (``finetune``).
-    ``plan`` defaults to the method's own plan refined by the settings' ``[curve]`` table. A mask of the method holds
-    for the control points too. ``kind = "linear"`` fits nothing. Raises `BadInput` for ends of different
-    architectures or tasks. Sources: Garipov et al. 2018; the authors' code for the recipe ``authors``.
+    control point j by the chain rule, times c_j(t). ``aim`` are fields of `Aim`, ``method``, ``curriculum``,
+    ``optimizer``, ``settings``, ``plan`` and ``origin``: the objective is that of ``start`` unless they say otherwise.
+    A mask of the method holds for the control points too. ``kind = "linear"`` fits nothing. Raises `BadInput` for ends
+    of different architectures or tasks. Sources: Garipov et al. 2018; the authors' code for the recipe ``authors``.
     """
-    check_task(task), check_settings(settings), check_plan(plan), choose("curve", kind, CURVES)
+    check_task(task), choose("curve", kind, CURVES)
+    for name in aim:
+        choose("argument of fit_curve", name, [f.name for f in fields(Aim)])
+    check_settings(aim.get("settings")), check_plan(aim.get("plan"))
     for e in (start, end):
         if isinstance(e, Endpoint) and e.task != fingerprint(task):
             raise BadInput(
@@ -264,44 +296,25 @@ def fit_curve(
     if kind == "linear":
         return Curve(kind, ends)
     control_points = whole("control_points", control_points, 1, MOST_CONTROLS)
-    if not isinstance(recipe, Recipe):
-        recipe = RECIPES[choose("recipe", recipe, RECIPES)]
-    known = start if isinstance(start, Endpoint) else None
-    own = known is not None and method in (None, known.method)
-    method = known.method if method is None and known else "finetune" if method is None else method
-    curriculum = known.curriculum if curriculum is None and known else "none" if curriculum is None else curriculum
-    if optimizer is None:
-        optimizer = plan.optimizer if plan else known.optimizer if known else "adamw"
-    origin = weights_at(origin) if origin is not None else known.origin if known else None
-    entry = METHODS[choose("method", method, METHODS)]
-    choose("curriculum", curriculum, CURRICULA), choose("optimizer", optimizer, OPTIMIZERS)
-    name = settings_name(task.dataset, ends[0].model)
-    if settings is None:
-        matches = own and (curriculum, optimizer) == (known.curriculum, known.optimizer)
-        settings = known.settings if matches else method_settings(name, method, curriculum, optimizer)
-    plan = replace(plan or curve_plan(name, settings), optimizer=optimizer)
-    if origin is None and (entry.references or entry.mask or recipe.start == "original"):
-        raise BadInput(
-            f"{method} with this recipe needs the original model: pass origin=, the weights unlearning began from."
-        )
-    pursuit = Pursuit(task, entry, settings, curriculum, plan, seed, origin, callback(progress), recipe.weighted)
-    return Curve(kind, _fit(ends, kind, control_points, recipe, pursuit))
+    chosen = recipe if isinstance(recipe, Recipe) else RECIPES[choose("recipe", recipe, RECIPES)]
+    pursuit = Aim(**aim).pursuit(start, task, chosen, seed, progress)
+    return Curve(kind, _fit(ends, kind, control_points, chosen, pursuit))
 
 
 def _fit(
     ends: tuple[Weights, Weights], kind: str, control_points: int, recipe: Recipe, pursuit: Pursuit
 ) -> tuple[Weights, ...]:
-    start, origin, task, count = ends[0], pursuit.origin, pursuit.task, control_points + 2
-    check_same_shape([*ends, *([origin] if origin is not None else [])])
+    start, task, count = ends[0], pursuit.task, control_points + 2
+    check_same_shape([*ends, *([] if pursuit.origin is None else [pursuit.origin])])
     goal = pursuit.goal()
     begin = ready(start, task, task.index["forget" if pursuit.method.uses == "forget" else "retain"], pursuit.plan)
-    middle = module_of(Curve("linear", ends).at(0.5)).to(memory_format=begin.layout)
+    middle = module_of(Curve("linear", ends).at(0.5), begin.layout)
     check_buffers(ends, middle, to(take(task.x, task.index["train"][:8]), memory_format=begin.layout))
     still, fixed = shared(ends), [laid_out(e.params, begin.layout) for e in ends]
     controls = []
     for j in range(1, count - 1):
         s = j / (count - 1)
-        point = laid_out(origin.params, begin.layout) if recipe.start == "original" else mix((1 - s, s), fixed)
+        point = pursuit.original.params if recipe.start == "original" else mix((1 - s, s), fixed)
         controls.append(laid_out({**point, **still}, begin.layout))
     free = [trainable(start, point) for point in controls]
 
@@ -321,8 +334,7 @@ def _fit(
         mask={f"{j}/{name}": m for j in range(len(free)) for name, m in mask.items()} if mask else None,
         lr_factor=(lambda item: 2 * item[0] * (1 - item[0])) if recipe.gradient == "copied" else None,
     )
-    kept = [{n: v.detach().clone(memory_format=torch.contiguous_format) for n, v in p.items()} for p in controls]
-    return (start, *(replace(start, params=p) for p in kept), ends[1])
+    return (start, *(replace(start, params=laid_out(point)) for point in controls), ends[1])
 
 
 def _copied(coefficient: float, point: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

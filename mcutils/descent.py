@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -69,7 +70,6 @@ def descend(
     curvature_at: Callable[[Any], tuple[Tensor, int]] | None = None,
     mask: Mapping[str, Tensor] | None = None,
     lr_factor: Callable[[Any], float] | None = None,
-    seed: int = 0,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
     """Minimise ``loss_at(step)`` over ``variables`` in place for ``plan.steps`` steps; return the losses.
@@ -77,52 +77,39 @@ def descend(
     ``variables`` are leaf tensors of the caller's own. ``mask`` (bool, same shapes) holds where they may move:
     elsewhere they are bit-identical afterwards, whatever momentum or weight decay. ``curvature_at`` gives the mean
     cross-entropy on resampled labels and the number of examples, for optimisers that ask for it. ``lr_factor(step)``
-    scales the learning rate of the tensors with two or more dimensions (the authors' curve recipe). Dropout, which
-    draws from torch's global generator, sees one seeded with ``seed``; the caller's is left as it is. Raises
-    `Diverged` when a loss or a final tensor is not finite.
+    scales the learning rate of the tensors with two or more dimensions (the authors' curve recipe). Raises `Diverged`
+    when a loss or a final tensor is not finite.
     """
-    leaves = list(variables.values())
-    for leaf in leaves:
-        leaf.requires_grad_(True)
-    kept = [(leaf.detach().clone(), mask[name]) for name, leaf in variables.items()] if mask else []
+    leaves = [leaf.requires_grad_(True) for leaf in variables.values()]
+    kept = [(leaf, leaf.detach().clone(), mask[name]) for name, leaf in variables.items()] if mask else []
     groups = [[v for v in leaves if v.ndim > 1], [v for v in leaves if v.ndim <= 1]]
-    optimizer = make_optimizer(
-        plan.optimizer,
-        [{"params": g} for g in groups if g],
-        plan.lr,
-        plan.weight_decay,
-        **table("the plan's options", plan.options),
-    )
-    ordered = [p for group in optimizer.param_groups for p in group["params"]]
+    given, options = [{"params": g} for g in groups if g], table("the plan's options", plan.options)
+    optimizer = make_optimizer(plan.optimizer, given, plan.lr, plan.weight_decay, **options)
     schedule, history = SCHEDULES[choose("schedule", plan.schedule, SCHEDULES)], []
-    interval = getattr(optimizer, "interval", 0) if curvature_at else 0
-    on_gpu = {leaf.device for leaf in leaves if leaf.device.type == "cuda"}
-    with torch.random.fork_rng(devices=list(on_gpu)):
-        torch.manual_seed(seed)
-        for number, step in zip(range(plan.steps), steps, strict=False):
-            rate = plan.lr * schedule(number / plan.steps)
-            for group in optimizer.param_groups:
-                scaled = lr_factor is not None and group["params"][0].ndim > 1
-                group["lr"] = rate * lr_factor(step) if scaled else rate
-            if interval and number % interval == 0:
-                loss, terms = curvature_at(step)
-                optimizer.update_curvature(torch.autograd.grad(loss, ordered), terms)
-            loss = loss_at(step)
-            history.append(loss.item())
-            if not math.isfinite(history[-1]):
-                raise Diverged(f"the loss became {history[-1]} at step {number + 1} of {plan.steps} (lr {plan.lr:g}).")
-            for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
-                leaf.grad = torch.zeros_like(leaf) if gradient is None else gradient
-            for (_, allowed), leaf in zip(kept, leaves, strict=False):
-                leaf.grad.mul_(allowed)
-            if plan.clip:
-                torch.nn.utils.clip_grad_norm_(leaves, plan.clip)
-            optimizer.step()
-            for (start, allowed), leaf in zip(kept, leaves, strict=False):
-                with torch.no_grad():
-                    leaf.copy_(torch.where(allowed, leaf, start))
-            if progress:
-                progress(number, history[-1])
+    for number, step in zip(range(plan.steps), steps, strict=False):
+        rate = plan.lr * schedule(number / plan.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * lr_factor(step) if lr_factor and group["params"][0].ndim > 1 else rate
+        if curvature_at is not None:
+            _feel_curvature(optimizer, number, partial(curvature_at, step))
+        loss = loss_at(step)
+        history.append(loss.item())
+        if not math.isfinite(history[-1]):
+            raise Diverged(f"the loss became {history[-1]} at step {number + 1} of {plan.steps} (lr {plan.lr:g}).")
+        found = torch.autograd.grad(loss, leaves, allow_unused=True)
+        gradients = [torch.zeros_like(v) if g is None else g for v, g in zip(leaves, found, strict=True)]
+        for gradient, (_, _, allowed) in zip(gradients, kept, strict=False):
+            gradient.mul_(allowed)
+        for leaf, gradient in zip(leaves, gradients, strict=True):
+            leaf.grad = gradient
+        if plan.clip:
+            torch.nn.utils.clip_grad_norm_(leaves, plan.clip)
+        optimizer.step()
+        with torch.no_grad():
+            for leaf, start, allowed in kept:
+                leaf.copy_(torch.where(allowed, leaf, start))
+        if progress:
+            progress(number, history[-1])
     for name, leaf in variables.items():
         leaf.requires_grad_(False).grad = None
         if not torch.isfinite(leaf).all():
@@ -130,20 +117,28 @@ def descend(
     return history
 
 
+def _feel_curvature(optimizer: Any, number: int, curvature: Callable[[], tuple[Tensor, int]]) -> None:
+    """Hand an optimiser that has an ``interval`` the curvature at every so many steps."""
+    interval = getattr(optimizer, "interval", 0)
+    if interval and number % interval == 0:
+        loss, terms = curvature()
+        ordered = [p for group in optimizer.param_groups for p in group["params"]]
+        optimizer.update_curvature(torch.autograd.grad(loss, ordered), terms)
+
+
 def resampled_loss(net: Net, step: Step) -> tuple[Tensor, int]:
     """Mean cross-entropy of the step's examples on labels drawn from the network's own softmax, and their number.
 
     The Gauss-Newton-Bartlett estimator's loss; retain and forget batches count together, each example once.
     """
-    total, terms = 0.0, 0
+    sums, terms = [], 0
     for batch in (step.retain, step.forget):
-        if batch is None:
-            continue
-        logits = net(batch.x)
-        drawn = torch.multinomial(logits.detach().softmax(1).cpu(), 1, generator=step.generator).squeeze(1)
-        total = total + torch.nn.functional.cross_entropy(logits, drawn.to(logits.device), reduction="sum")
-        terms += len(batch.y)
-    return total / terms, terms
+        if batch is not None:
+            logits = net(batch.x)
+            drawn = torch.multinomial(logits.detach().softmax(1).cpu(), 1, generator=step.generator).squeeze(1)
+            sums.append(torch.nn.functional.cross_entropy(logits, drawn.to(logits.device), reduction="sum"))
+            terms += len(batch.y)
+    return torch.stack(sums).sum() / terms, terms
 
 
 def check_plan(plan: Plan | None) -> Plan | None:
@@ -170,7 +165,11 @@ class Goal:
         mask: Mapping[str, Tensor] | None = None,
         lr_factor: Callable[[Any], float] | None = None,
     ) -> list[float]:
-        """Descend over ``variables``; ``steps`` are pairs (place, step), ``network(place)`` the network there."""
+        """Descend over ``variables``; ``steps`` are pairs (place, step), ``network(place)`` the network there.
+
+        Dropout, which draws from torch's global generator, sees one seeded with ``seed``; the caller's is left as it
+        is.
+        """
 
         def said(make: Callable[[Net, Step], Any], item: tuple[Any, Step]) -> Any:
             try:
@@ -180,14 +179,16 @@ class Goal:
                     raise
                 raise BadInput(f"these batches are too small for a layer of the network: {reason(error)}.") from error
 
-        return descend(
-            variables,
-            steps,
-            lambda item: said(lambda net, step: self.weigh.total(self.objective(net, step), step), item),
-            self.plan,
-            curvature_at=lambda item: said(resampled_loss, item),
-            mask=mask,
-            lr_factor=lr_factor,
-            seed=self.seed,
-            progress=self.progress,
-        )
+        on_gpu = {leaf.device for leaf in variables.values() if leaf.device.type == "cuda"}
+        with torch.random.fork_rng(devices=list(on_gpu)):
+            torch.manual_seed(self.seed)
+            return descend(
+                variables,
+                steps,
+                lambda item: said(lambda net, step: self.weigh.total(self.objective(net, step), step), item),
+                self.plan,
+                curvature_at=lambda item: said(resampled_loss, item),
+                mask=mask,
+                lr_factor=lr_factor,
+                progress=self.progress,
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def callback(value: Any, name: str = "progress") -> Any:
 
     >>> callback(None)
     """
-    return instance(name, value, (Callable, type(None)), "a function or None")
+    return value if callable(value) else instance(name, value, type(None), "a function or None")
 
 
 def table(name: str, value: Any) -> dict[str, Any]:
@@ -78,8 +78,10 @@ def whole(name: str, value: Any, low: int = 0, high: int | None = None) -> int:
     >>> whole("steps", 3)
     3
     """
-    if isinstance(value, Integral) and not isinstance(value, bool) and low <= value and (high is None or value <= high):
-        return int(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        found = int(value)
+        if low <= found and (high is None or found <= high):
+            return found
     allowed = f"of at least {low:,}" if high is None else f"from {low:,} to {high:,}"
     raise BadInput(f"{name} must be a whole number {allowed}, got {shown(value)}.")
 

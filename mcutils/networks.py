@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,17 @@ from .errors import BadInput, instance, seed_of, shown
 from .models.vision import build, drawn, kept_buffers, reason, rebuild
 from .plugins import identity
 from .settings import Plan
-from .weights import Net, Weights, check_logits, laid_out, memory_format, refresh_batchnorm, trainable, weights_of
+from .weights import (
+    Net,
+    Weights,
+    check_logits,
+    laid_out,
+    memory_format,
+    net_of,
+    refresh_batchnorm,
+    trainable,
+    weights_of,
+)
 
 Model = str | nn.Module | Callable[[], nn.Module]
 
@@ -41,8 +50,9 @@ def network_for(task: Task, model: Model, seed: int, *, fresh: bool = False, **o
     """
     seed = seed_of(seed)
     if isinstance(model, str):
-        images = isinstance(task.x, Tensor) and (task.x.ndim == 4 or identity("model", model) is not None)
-        channels = task.x.shape[1] if images else None
+        channels = None
+        if isinstance(task.x, Tensor) and (task.x.ndim == 4 or identity("model", model) is not None):
+            channels = task.x.shape[1]
         net = build(model, 1 if channels is None else channels, task.n_classes, seed, **options)
         if channels is None:
             raise BadInput(f"the named model {model!r} takes images (N, C, H, W): pass a module or a factory instead.")
@@ -87,17 +97,16 @@ def anew(start: Weights, task: Task, seed: int) -> Weights:
 
 def _moved(start: Weights, task: Task, names: Iterable[str]) -> str | None:
     """The first of some buffers that one forward pass in training mode changes."""
-    buffers = laid_out(start.buffers, torch.contiguous_format)
-    net = _forward(start, laid_out(start.params, torch.contiguous_format), buffers, task, task.index["retain"][:2])[0]
+    net = net_of(start, train=True)
+    _forward(start, net, task, task.index["retain"][:2])
     return next((name for name in sorted(names) if not net.buffers[name].equal(start.buffers[name])), None)
 
 
-def _forward(start: Weights, params: dict, buffers: dict, task: Task, rows: Tensor) -> tuple[Net, Any]:
-    """A network in training mode and its output on some rows; torch's global generator is left as it is."""
-    net = Net(start.net, params, buffers, train=True)
+def _forward(start: Weights, net: Net, task: Task, rows: Tensor) -> object:
+    """The output of a network in training mode on some rows; torch's global generator is left as it is."""
     with torch.no_grad(), torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []):
         try:
-            return net, net(take(task.x, rows))
+            return net(take(task.x, rows))
         except Exception as error:  # a module of the user's own may fail in any way
             raise BadInput(f"a {start.model} cannot be trained on {len(rows)} examples: {reason(error)}.") from error
 
@@ -128,19 +137,14 @@ def ready(start: Weights, task: Task, rows: Tensor, plan: Plan) -> Ready:
     if len(rows) == 0:
         raise BadInput("an empty split cannot be trained on: at least one example is needed.")
     layout = memory_format(start, task.x, task.n_classes)
-    params, buffers = laid_out(start.params, layout), laid_out(start.buffers, layout)
     few = rows[: min(2, plan.batch_size)]
-    check_logits(
-        start.model, _forward(start, params, laid_out(buffers, layout), task, few)[1], len(few), task.n_classes
-    )
-    net = Net(start.net, params, buffers, train=True)
-    return Ready(start, task, layout, net, {name: params[name] for name in free})
+    output = _forward(start, net_of(start, layout, train=True), task, few)
+    check_logits(start.model, output, len(few), task.n_classes)
+    net = net_of(start, layout, train=True)
+    return Ready(start, task, layout, net, trainable(start, net.params))
 
 
 def finished(start: Weights, params: Mapping[str, Tensor], task: Task, weighted: bool = False) -> Weights:
     """Weights like ``start`` at new parameters, with BatchNorm statistics of the task's ``bn`` rows."""
-    plain = torch.contiguous_format
-    kept = {name: v.detach().clone(memory_format=plain) for name, v in params.items()}
-    buffers = {name: v.detach().clone(memory_format=plain) for name, v in start.buffers.items()}
-    made = replace(start, params=kept, buffers=buffers)
+    made = replace(start, params=laid_out(params), buffers=laid_out(start.buffers))
     return refresh_batchnorm(made, task.inputs("bn"), weighted=weighted)

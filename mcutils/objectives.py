@@ -15,15 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .data.tasks import Inputs, joined
 from .errors import BadInput, choose
 
-Network = Callable[[Tensor], Tensor]
+Network = Callable[[Inputs], Tensor]
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Batch:
     """Inputs ``x`` (B, ...), labels ``y`` (B,) and rows ``index`` (B,) of the task's tensors."""
 
-    x: Tensor
+    x: Inputs
     y: Tensor
     index: Tensor
 
@@ -67,18 +69,29 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels, reduction="none")
 
 
+def held(batch: Batch | None) -> Batch:
+    """Return a batch of a step, or raise `BadInput` where the step has none."""
+    if batch is None:
+        raise BadInput("an objective looks at a batch that its step does not hold: its method must use both.")
+    return batch
+
+
+def losses_on(net: Network, batch: Batch | None) -> Tensor:
+    """Per-example cross-entropy (B,) of a network on a batch, which the step must hold."""
+    batch = held(batch)
+    return cross_entropy(net(batch.x), batch.y)
+
+
 def kl(target: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Per-example KL(softmax(target / T) || softmax(logits / T)) in nats, both arguments logits (B, K)."""
     log_q, log_p = (F.log_softmax(z / temperature, 1) for z in (target, logits))
     return (log_q.exp() * (log_q - log_p)).sum(1)
 
 
-def together(net: Network, *batches: Batch | None) -> list[Tensor | None]:
-    """Logits of each given batch from one forward pass over all of them, so that BatchNorm sees a mixed batch."""
-    given = [b for b in batches if b is not None]
-    logits = net(torch.cat([b.x for b in given])) if len(given) > 1 else net(given[0].x)
-    pieces = iter(logits.split([len(b.y) for b in given]))
-    return [None if b is None else next(pieces) for b in batches]
+def together(net: Network, *batches: Batch) -> tuple[Tensor, ...]:
+    """Logits of each batch from one forward pass over all of them, so that BatchNorm sees a mixed batch."""
+    logits = net(joined([b.x for b in batches]) if len(batches) > 1 else batches[0].x)
+    return logits.split([len(b.y) for b in batches])
 
 
 def retain_loss(net: Network, step: Step) -> tuple[Term, ...]:
@@ -86,7 +99,7 @@ def retain_loss(net: Network, step: Step) -> tuple[Term, ...]:
 
     Source: the fine-tuning baseline of SalUn and Unlearn-Sparse.
     """
-    return (Term(1.0, cross_entropy(net(step.retain.x), step.retain.y)),)
+    return (Term(1.0, losses_on(net, step.retain)),)
 
 
 def gradient_ascent(net: Network, step: Step) -> tuple[Term, ...]:
@@ -94,7 +107,7 @@ def gradient_ascent(net: Network, step: Step) -> tuple[Term, ...]:
 
     Source: GA / NegGrad, as in SalUn, Unlearn-Sparse and the authors' benchmark.
     """
-    return (Term(-1.0, cross_entropy(net(step.forget.x), step.forget.y)),)
+    return (Term(-1.0, losses_on(net, step.forget)),)
 
 
 def gradient_difference(
@@ -107,8 +120,8 @@ def gradient_difference(
     choose("form of gradient difference", form, ("neggrad_plus", "grad_diff"))
     up, down = (alpha, 1 - alpha) if form == "neggrad_plus" else (1.0, 1.0)
     return (
-        Term(up, cross_entropy(net(step.retain.x), step.retain.y)),
-        Term(-down, cross_entropy(net(step.forget.x), step.forget.y)),
+        Term(up, losses_on(net, step.retain)),
+        Term(-down, losses_on(net, step.forget)),
     )
 
 
@@ -132,13 +145,12 @@ def random_labels(net: Network, step: Step, *, labels: str = "uniform", order: s
     ``order = "sequential"`` passes over D_f and then D_r, as SalUn does (see `unlearning.methods`); ``joint`` uses both
     in each step, in one forward pass as from one shuffled batch. In a step with one batch there is one term.
     """
-    forget, retain = together(net, step.forget, step.retain)
+    given = [batch for batch in (step.forget, step.retain) if batch is not None]
     terms = []
-    if forget is not None:
-        new = wrong_labels(step.forget.y, forget.shape[1], labels, step.generator)
-        terms.append(Term(1.0, cross_entropy(forget, new)))
-    if retain is not None:
-        terms.append(Term(1.0, cross_entropy(retain, step.retain.y)))
+    for batch, logits in zip(given, together(net, *given), strict=True):
+        true = batch is step.retain
+        y = batch.y if true else wrong_labels(batch.y, logits.shape[1], labels, step.generator)
+        terms.append(Term(1.0, cross_entropy(logits, y)))
     return tuple(terms)
 
 
@@ -161,13 +173,13 @@ def npo(
     choose("form of npo", form, ("example", "batch"))
     if not beta > 0:
         raise BadInput(f"npo needs a beta above 0, got {beta}.")
-    ours = cross_entropy(net(step.forget.x), step.forget.y)
-    ratio = ours - cross_entropy(step.references["original"](step.forget), step.forget.y)
+    ours = losses_on(net, step.forget)
+    ratio = ours - cross_entropy(step.references["original"](held(step.forget)), held(step.forget).y)
     if form == "batch":
         ratio = ratio.mean().expand_as(ratio)
     terms = [Term(forget_weight, -2 / beta * F.logsigmoid(beta * ratio), ours.detach())]
     if alpha:
-        terms.append(Term(alpha, cross_entropy(net(step.retain.x), step.retain.y)))
+        terms.append(Term(alpha, losses_on(net, step.retain)))
     return tuple(terms)
 
 
@@ -203,10 +215,10 @@ def bad_teacher(
     by the number of classes too, as the source's library call does. Source: Chundawat et al. 2023.
     """
     choose("reduction", reduction, ("batchmean", "elementwise"))
-    total = len(step.forget.y) + len(step.retain.y)
+    batches = held(step.forget), held(step.retain)
+    total = sum(len(batch.y) for batch in batches)
     terms = []
-    students = together(net, step.forget, step.retain)
-    for batch, teacher, logits in zip((step.forget, step.retain), ("random", "original"), students, strict=True):
+    for batch, teacher, logits in zip(batches, ("random", "original"), together(net, *batches), strict=True):
         losses = kl(step.references[teacher](batch), logits, temperature)
         share = len(batch.y) / total / (logits.shape[1] if reduction == "elementwise" else 1)
         terms.append(Term(share, losses, cross_entropy(logits, batch.y).detach()))
@@ -223,4 +235,4 @@ def l1_sparse(net: Any, step: Step, *, gamma: float = 5e-4, no_l1: float = 0.0) 
         raise BadInput(f"no_l1 is a share of the steps in [0, 1), got {no_l1}.")
     norm = sum(p.abs().sum() for p in net.params.values())
     decay = max(0.0, 1 - step.progress / (1 - no_l1))
-    return (Term(1.0, cross_entropy(net(step.retain.x), step.retain.y)), Term(gamma * decay, norm))
+    return (Term(1.0, losses_on(net, step.retain)), Term(gamma * decay, norm))

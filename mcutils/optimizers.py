@@ -31,6 +31,17 @@ class _ClippedSign(Optimizer):
         ratio = (state["m"].abs() / (group["rho"] * terms * state["h"] + 1e-15)).clamp(max=1)
         p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * state["m"].sign() * ratio)
 
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:  # noqa: ARG002
+        """One update from the gradients stored in the parameters."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self._update(p, p.grad, group)
+
+    def _update(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        raise NotImplementedError
+
 
 class SophiaG(_ClippedSign):
     r"""Sophia with the Gauss-Newton-Bartlett estimator, as published.
@@ -67,15 +78,10 @@ class SophiaG(_ClippedSign):
         for (p, beta), g in zip(parameters, gradients, strict=True):
             self._state(p)["h"].mul_(beta).addcmul_(g, g, value=1 - beta)
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # noqa: ARG002
-        """One update from the gradients stored in the parameters."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    beta = group["betas"][0]
-                    self._state(p)["m"].mul_(beta).add_(p.grad, alpha=1 - beta)
-                    self._apply(p, group, self.terms)
+    def _update(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        beta = group["betas"][0]
+        self._state(p)["m"].mul_(beta).add_(gradient, alpha=1 - beta)
+        self._apply(p, group, self.terms)
 
 
 class Soul(_ClippedSign):
@@ -100,19 +106,12 @@ class Soul(_ClippedSign):
         super().__init__(params, lr, weight_decay, betas, rho)
         self.terms = terms
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # noqa: ARG002
-        """One update from the gradients stored in the parameters."""
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self._state(p)
-                for _ in range(2):
-                    state["m"].mul_(beta1).add_(p.grad, alpha=1 - beta1)
-                state["h"].mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
-                self._apply(p, group, self.terms)
+    def _update(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        (beta1, beta2), state = group["betas"], self._state(p)
+        for _ in range(2):
+            state["m"].mul_(beta1).add_(gradient, alpha=1 - beta1)
+        state["h"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        self._apply(p, group, self.terms)
 
 
 def adamw(params: Iterable, lr: float, weight_decay: float, *, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizer:

@@ -211,7 +211,7 @@ def scratch(final: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 def writing(target: str | Path | BinaryIO) -> Any:
     """A file to write to, opened where only its path is given."""
-    return nullcontext(target) if hasattr(target, "write") else open(path_of(target), "wb")  # type: ignore[arg-type]
+    return nullcontext(target) if hasattr(target, "write") else open(path_of(target), "wb")
 
 
 # Arrays
@@ -223,7 +223,7 @@ def load_arrays(source: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> d
     Raises `ValueError` for arrays of more than ``limit`` bytes in all, a name that occurs twice, or a claim that is
     not what the archive holds; else what `zipfile` raises.
     """
-    opened = nullcontext(source) if hasattr(source, "read") else open(path_of(source), "rb")  # type: ignore[arg-type]
+    opened = nullcontext(source) if hasattr(source, "read") else open(path_of(source), "rb")
     with opened as file, zipfile.ZipFile(file) as content:
         infos = content.infolist()
         names = [info.filename.removesuffix(".npy") for info in infos]
@@ -249,5 +249,5 @@ def _array(data: bytes) -> np.ndarray:
         raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
         raise ValueError(f"an array claims shape {shape}, which is not what it holds")
-    order = "F" if fortran else "C"
-    return np.ndarray(shape, dtype, buffer=data, offset=file.tell(), order=order).copy(order)
+    found = np.ndarray(shape, dtype, buffer=data, offset=file.tell(), order="F" if fortran else "C")
+    return found.copy("K")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -52,7 +52,8 @@ class Trace:
 
     def save(self, path: str | Path | BinaryIO) -> None:
         """Write the trace as a compressed npz without pickle."""
-        arrays = {"t": self.t, "meta": np.array([f"{k}={v}" for k, v in sorted(self.meta.items())], dtype=np.str_)}
+        meta = [f"{k}={v}" for k, v in sorted(self.meta.items())]
+        arrays: dict[str, Any] = {"t": self.t, "meta": np.array(meta, dtype=np.str_)}
         for name in ("logits", "labels", "index"):
             for split, values in getattr(self, name).items():
                 arrays[f"{name}/{split}"] = values
@@ -122,7 +123,7 @@ def trace(
         raise BadInput("the task has no examples to evaluate on.")
     layout = memory_format(curve.points[0], x, task.n_classes)
     layout = torch.contiguous_format if weighted else layout
-    module = module_of(curve.points[0]).to(memory_format=layout)
+    module = module_of(curve.points[0], layout)
     parts = chunks(to(x, memory_format=layout), batch_size)
     seen = [] if batchnorm == "none" else chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size)
     seen = [to(part, memory_format=layout) for part in seen]
@@ -131,8 +132,8 @@ def trace(
     with torch.inference_mode(), autocast:
         for k, value in enumerate(points):
             _place(module, curve, value, seen, parts[0], weighted)
-            logits = [check_logits(curve.points[0].model, module(b), count(b), task.n_classes) for b in parts]
-            logits = torch.cat(logits).float()
+            each = [check_logits(curve.points[0].model, module(b), count(b), task.n_classes) for b in parts]
+            logits = torch.cat(each).float()
             found[k] = (logits.clamp(-65504, 65504) if dtype == "float16" else logits).cpu().numpy().astype(dtype)
     sizes = [len(rows) for rows in task.evaluation.values()]
     pieces = dict(zip(task.evaluation, np.split(found, np.cumsum(sizes)[:-1], axis=1), strict=True))

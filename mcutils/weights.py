@@ -18,12 +18,13 @@ from torch.func import functional_call
 
 from .data.tasks import Inputs, count as examples, joined, take, to
 from .errors import BadInput, flag, instance, number, path_of, shown, whole
-from .models.vision import build, check_module, copied, is_named, reason
+from .models.vision import build, check_module, copied, reason, recipe_of
 from .reading import writing
 
 Tensors = Mapping[str, Tensor]
 BATCHNORM = nn.modules.batchnorm._BatchNorm
-RUNNING = (BATCHNORM, nn.modules.instancenorm._InstanceNorm)  # layers whose running statistics can be estimated anew
+RUNNING = nn.modules.batchnorm._NormBase  # BatchNorm and InstanceNorm: running statistics can be estimated anew
+PLAIN = torch.contiguous_format
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ class Net:
 
     def __init__(self, skeleton: nn.Module, params: Tensors, buffers: Tensors, *, train: bool = False):
         self._module = copy.deepcopy(skeleton).train(train).requires_grad_(False)
-        self.params, self.buffers = params, buffers
+        self.params, self.buffers = params, dict(buffers)
         # Read from the strides, since is_contiguous says yes to both formats when there is one channel.
         self._channels_last = any(p.ndim == 4 and p.stride(1) == 1 < p[0, 0].numel() for p in params.values())
 
@@ -80,7 +81,7 @@ class Net:
         other.params = params
         return other
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Inputs) -> Tensor:
         # Not x.contiguous: with one channel it keeps strides that send a convolution down the slow path.
         if self._channels_last and isinstance(x, Tensor) and x.ndim == 4:
             x = x.to(memory_format=torch.channels_last)
@@ -115,13 +116,21 @@ def trainable(weights: Weights, tensors: Tensors | None = None) -> dict[str, Ten
     return {name: value for name, value in chosen.items() if name not in weights.frozen}
 
 
-def module_of(weights: Weights) -> nn.Module:
-    """Return a new module in evaluation mode that holds a copy of the weights, on their device and in their dtype."""
+def net_of(weights: Weights, layout: torch.memory_format = PLAIN, *, train: bool = False) -> Net:
+    """A network at copies of all tensors of some weights, so that whatever moves or changes them leaves these be."""
+    return Net(weights.net, laid_out(weights.params, layout), laid_out(weights.buffers, layout), train=train)
+
+
+def module_of(weights: Weights, layout: torch.memory_format | None = None) -> nn.Module:
+    """Return a new module in evaluation mode that holds a copy of the weights, on their device and in their dtype.
+
+    ``layout`` is the memory format of its 4-D tensors; as they are where None.
+    """
     module = copy.deepcopy(check_weights(weights).net).to(weights.device).eval()
     tensors = {**weights.params, **weights.buffers}
     for name, own in (*module.named_parameters(), *module.named_buffers()):
         own.data = tensors[name].detach().clone()
-    return module
+    return module if layout is None else module.to(memory_format=layout)  # type: ignore[call-overload]
 
 
 @torch.no_grad()
@@ -243,14 +252,14 @@ def memory_format(weights: Weights, x: Inputs, classes: int | None = None) -> to
     `BadInput` where the network accepts the example in neither, or gives other than one logit for each of ``classes``.
     """
     convolves = any(v.ndim == 4 for v in check_weights(weights).params.values())
-    module, problem = module_of(weights), None
+    problem: Exception = BadInput("no layout was tried")
     one = joined([take(x, slice(1))])
-    for layout in (torch.channels_last, torch.contiguous_format)[0 if convolves else 1 :]:
+    for layout in (torch.channels_last, PLAIN)[0 if convolves else 1 :]:
         try:
             seen = to(one, memory_format=layout)
             before = versions(seen)
             with torch.no_grad():
-                output = module.to(memory_format=layout)(seen)
+                output = module_of(weights, layout)(seen)
         except Exception as error:  # a module of the user's own may fail in any way
             problem = error
         else:
@@ -286,15 +295,14 @@ def check_logits(model: str, output: object, n: int, classes: int) -> Tensor:
     return output
 
 
-def laid_out(tensors: Tensors, layout: torch.memory_format) -> dict[str, Tensor]:
+def laid_out(tensors: Tensors, layout: torch.memory_format = PLAIN) -> dict[str, Tensor]:
     """Copy tensors, the 4-D ones in the given memory format."""
-    plain = torch.contiguous_format
-    return {k: v.detach().clone(memory_format=layout if v.ndim == 4 else plain) for k, v in tensors.items()}
+    return {k: v.detach().clone(memory_format=layout if v.ndim == 4 else PLAIN) for k, v in tensors.items()}
 
 
-def running_layers(module: nn.Module, kinds: type | tuple[type, ...] = RUNNING) -> dict[str, nn.Module]:
-    """Layers that keep running statistics, by name: of BatchNorm and InstanceNorm, or of the given kinds."""
-    return {name: m for name, m in module.named_modules() if isinstance(m, kinds) and m.track_running_stats}
+def running_layers(module: nn.Module, kind: type[RUNNING] = RUNNING) -> dict[str, RUNNING]:
+    """Layers that keep running statistics, by name: of BatchNorm and InstanceNorm, or of one kind of these."""
+    return {name: m for name, m in module.named_modules() if isinstance(m, kind) and m.track_running_stats}
 
 
 def buffers_in(layers: Mapping[str, nn.Module]) -> set[str]:
@@ -302,14 +310,14 @@ def buffers_in(layers: Mapping[str, nn.Module]) -> set[str]:
     return {f"{name}.{key}" if name else key for name, layer in layers.items() for key in layer._buffers}
 
 
-def batchnorm_layers(module: nn.Module) -> list[nn.Module]:
+def batchnorm_layers(module: nn.Module) -> list[RUNNING]:
     """BatchNorm layers that keep running statistics."""
     return list(running_layers(module, BATCHNORM).values())
 
 
 @torch.no_grad()
 def refresh_module(
-    module: nn.Module, batches: Iterable[Inputs], *, weighted: bool = False, layers: Sequence[nn.Module] | None = None
+    module: nn.Module, batches: Iterable[Inputs], *, weighted: bool = False, layers: Sequence[RUNNING] | None = None
 ) -> None:
     """Re-estimate running statistics in place: the mean over batches of each batch's own statistics.
 
@@ -369,12 +377,11 @@ def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, wei
     """
     batch_size, weighted = whole("batch_size", batch_size, 1), flag("weighted", weighted)
     instance("x", x, (Tensor, Mapping), "a tensor of examples, or a dictionary of tensors")
-    module = module_of(weights)
-    if not batchnorm_layers(module):
+    if not batchnorm_layers(check_weights(weights).net):
         return weights
     layout = memory_format(weights, x)
-    layout = torch.contiguous_format if weighted else layout
-    module.to(memory_format=layout)
+    layout = PLAIN if weighted else layout
+    module = module_of(weights, layout)
     refresh_module(module, [to(b, memory_format=layout) for b in chunks(x, batch_size)], weighted=weighted)
     return replace(weights, buffers={k: v.detach().clone() for k, v in module.named_buffers()})
 
@@ -392,7 +399,7 @@ def save(path: str | Path | BinaryIO, points: Sequence[Weights]) -> None:
         for group in ("params", "buffers"):
             for name, value in getattr(point, group).items():
                 tensors[f"{k}/{group}/{name}"] = value.detach().cpu().contiguous().clone()
-    recipe = json.dumps(points[0].net.recipe if is_named(points[0].net) else None)
+    recipe = json.dumps(recipe_of(points[0].net))
     meta = {"model": points[0].model, "points": str(len(points)), "recipe": recipe}
     if points[0].frozen:
         meta["frozen"] = json.dumps(sorted(points[0].frozen))

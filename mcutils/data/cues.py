@@ -48,9 +48,11 @@ def places(height: int, width: int, classes: int) -> tuple[int, np.ndarray]:
     return side, np.array([(rows[i], columns[j]) for i, j in ring[:classes]])
 
 
-def _check_task(task: Any) -> None:
+def _images_of(task: Any) -> Tensor:
+    """The images of a task (M, C, H, W), or `BadInput`."""
     if not isinstance(task, Task) or not isinstance(task.x, Tensor) or task.x.ndim != 4:
         raise BadInput(f"a cue needs a task of images, as load_task or mc.task gives it, got {_of(task)}.")
+    return task.x
 
 
 def _of(task: Any) -> str:
@@ -70,7 +72,7 @@ def planted(task: Task, share: float = 1.0, *, fraction: float | None = None) ->
         The task, whose checksum is of the data and the cue. Its ``x`` ends with the cued images as they were, so two
         splits are new: ``cued``, the rows that carry the cue, and ``clean``, the rows of the same images without it.
     """
-    _check_task(task)
+    images = _images_of(task)
     if "cued" in task.index or task.n_classes < 3:
         raise BadInput("a cue is planted once, in a task of at least 3 classes as load_task gives it.")
     share = share_of("share", share, one=True)
@@ -80,10 +82,10 @@ def planted(task: Task, share: float = 1.0, *, fraction: float | None = None) ->
     cued = pool[: round(share * size)]
     if len(cued) == 0:
         raise BadInput(f"a share of {share:g} of {size} images leaves none to carry the cue.")
-    x, y = torch.cat([task.x, task.x[cued]]), torch.cat([task.y, task.y[cued]])
-    clean = torch.arange(len(task.x), len(x), device=task.device)
+    x, y = torch.cat([images, images[cued]]), torch.cat([task.y, task.y[cued]])
+    clean = torch.arange(len(images), len(x), device=task.device)
     _paint(x, cued, task.y[cued], task.n_classes)
-    side, corners = places(*x.shape[-2:], task.n_classes)
+    side, corners = places(x.shape[-2], x.shape[-1], task.n_classes)
     text = f"{task.checksum}/cue/{side}/{corners.tolist()}/{cued.tolist()}"
     checksum = hashlib.sha256(text.encode()).hexdigest()
     return replace(task, x=x, y=y, index={**task.index, "cued": cued, "clean": clean}, checksum=checksum)
@@ -96,13 +98,13 @@ def counterfactual(task: Task, name: str, seed: int = 0) -> Task:
     draws the other labels and images. BatchNorm policy ``full`` would see D_f as shown here, the others nothing of it.
     """
     choose("counterfactual set", name, SETS)
-    _check_task(task)
+    images = _images_of(task)
     seed_of(seed)
     if "cued" not in task.index:
         raise BadInput("the task carries no cue, or is a counterfactual set already: give one that planted returned.")
-    source = torch.arange(len(task.x), device=task.device)
+    source = torch.arange(len(images), device=task.device)
     source[task.index["cued"]] = task.index["clean"]
-    x = task.x.clone()
+    x = images.clone()
     for split in REPLACED:
         rows, labels = task.rows(split), task.labels(split)
         shown, cue, known = rows, labels, (rows.cpu().numpy(), labels.cpu().numpy())
@@ -110,7 +112,7 @@ def counterfactual(task: Task, name: str, seed: int = 0) -> Task:
             shown = rows[torch.from_numpy(other_images(*known, seed)).to(task.device)]
         if name == "other":
             cue = torch.from_numpy(other_labels(*known, task.n_classes, seed)).to(task.device)
-        x[rows] = task.x[source[shown]]
+        x[rows] = images[source[shown]]
         if name != "none":
             _paint(x, rows, cue, task.n_classes)
     return replace(task, x=x, index={split: r for split, r in task.index.items() if split not in ("cued", "clean")})
@@ -142,7 +144,7 @@ def _paint(x: Tensor, rows: Tensor, cue: Tensor, classes: int) -> None:
 
     White is the lightest pixel of the data; from 5 pixels on, a black rim makes the cue visible on a white image too.
     """
-    side, corners = places(*x.shape[-2:], classes)
+    side, corners = places(x.shape[-2], x.shape[-1], classes)
     rim, white, black = side // 5, x.max(), x.min()
     for label, (top, left) in enumerate(corners.tolist()):
         found, bottom, right = rows[cue == label], top + side, left + side

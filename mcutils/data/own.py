@@ -120,13 +120,13 @@ def task(
     if isinstance(test, Real) or _is_rows(test):
         index, inputs = _index(labels, forget, retain, test, seed), given.x
     else:
-        other = read(*test, how) if _is_pair(test) else read(test, None, how)
+        other = read(test, None, how)
         more = labels_of(_by_name(other, given.names), count(other.x), names)[0]
         inputs, after = _both(given.x, other.x), np.arange(len(labels), len(labels) + len(more))
         index, labels = _index(labels, forget, retain, after, seed), np.concatenate([labels, more])
     inputs, mean, std = normalised(inputs, torch.cat([index["retain"], index["valid"]]), how.normalise)
     listed = _is_rows(forget)
-    lost = len(index["forget"]) / len(index["train"]) if listed else float(forget)
+    lost = float(forget) if isinstance(forget, Real) else len(index["forget"]) / len(index["train"])
     made = Task(name, lost, inputs, torch.from_numpy(labels), index, names, "", seed)
     made = replace(made, mean=mean, std=std, listed=listed)
     return remembered(replace(made, checksum=checksum_of(made)).to(how.device))
@@ -358,7 +358,7 @@ def _both(x: Inputs, other: Inputs) -> Inputs:
 def rows_of(value: Any, n: int, name: str) -> np.ndarray:
     """Rows (k,) int64 from a list of numbers or a mask; raises `BadInput` for none, repeated ones or any beyond n."""
     try:
-        found = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+        found: np.ndarray = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
     except (ValueError, TypeError, RuntimeError):
         found = np.empty((0, 0))
     if found.ndim != 1 or (found.dtype.kind not in "iub" and found.size):
@@ -379,7 +379,7 @@ def rows_of(value: Any, n: int, name: str) -> np.ndarray:
 
 def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -> dict[str, Tensor]:
     """Rows of every split; ``labels`` are those of ``x``, ``test`` a share, rows of ``x`` or rows after them."""
-    n = len(labels)
+    n, nothing = len(labels), np.empty(0, dtype=np.int64)
     listed = {"forget": rows_of(forget, n, "forget")} if _is_rows(forget) else {}
     if retain is not None:
         if not listed:
@@ -391,10 +391,10 @@ def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -
     if not isinstance(test, Real):
         listed["test"] = test if beyond else rows_of(test, n, "test")
     for a, b in (("forget", "retain"), ("forget", "test"), ("retain", "test")):
-        both = np.intersect1d(listed[a], listed[b]) if a in listed and b in listed else ()
+        both = np.intersect1d(listed.get(a, nothing), listed.get(b, nothing))
         if len(both):
             raise BadInput(f"{a} and {b} must list different rows, but both hold {int(both[0])}.")
-    free = np.setdiff1d(np.arange(n), np.concatenate([*listed.values(), np.empty(0, dtype=np.int64)]))
+    free = np.setdiff1d(np.arange(n), np.concatenate([nothing, *listed.values()]))
     if "test" not in listed:
         size = round(share("test", test) * n)
         if not 1 <= size < len(free):

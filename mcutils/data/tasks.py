@@ -70,10 +70,10 @@ def joined(parts: Sequence[Inputs]) -> Inputs:
     >>> joined([torch.zeros(1, 2), torch.ones(2, 2)]).shape
     torch.Size([3, 2])
     """
-    first = parts[0]
-    if isinstance(first, Mapping):
-        return {name: torch.cat([part[name] for part in parts]) for name in first}
-    return torch.cat(list(parts))
+    named = [part for part in parts if isinstance(part, Mapping)]
+    if named:
+        return {name: torch.cat([part[name] for part in named]) for name in named[0]}
+    return torch.cat([part for part in parts if isinstance(part, Tensor)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,7 +352,7 @@ def fingerprint(*arrays: np.ndarray) -> str:
     for array in arrays:
         if array.dtype != np.uint8:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -366,7 +366,7 @@ def content_hash(tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None 
     digest = hashlib.sha256(json.dumps(about or {}, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"/{name}/{tensor.dtype}{list(tensor.shape)}/".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -61,7 +62,7 @@ def build(name: str, channels: int, classes: int, seed: int, **options: int) -> 
     if "width" in options:
         options["width"] = whole("width", options["width"], 1, WIDEST)
     net = drawn(lambda: make(channels, classes, **options), seed)
-    net.recipe = {"name": name, "channels": channels, "classes": classes, **options}
+    vars(net)["recipe"] = {"name": name, "channels": channels, "classes": classes, **options}
     return net
 
 
@@ -96,7 +97,7 @@ def check_module(module: nn.Module) -> nn.Module:
         raise BadInput(f"a {name} is a compiled module: pass the module it was made from.")
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     for key, value in tensors.items():
-        if isinstance(value, nn.parameter.UninitializedTensorMixin):
+        if nn.parameter.is_lazy(value):
             raise BadInput(f"{key} of a {name} is lazy and has no shape yet: call the module on an example first.")
         if value.is_meta:
             raise BadInput(f"{key} of a {name} lies on the meta device and holds no numbers: make it with to_empty.")
@@ -129,8 +130,8 @@ def rebuild(net: nn.Module, seed: int, frozen: frozenset[str] = frozenset()) -> 
     layer resets and that are not ``frozen``: a factory draws those.
     """
     seed_of(seed)
-    if is_named(net):
-        return build(seed=seed, **net.recipe)
+    if recipe := recipe_of(net):
+        return build(seed=seed, **recipe)
     left = sorted({name for name, _ in net.named_parameters()} - frozen - _overwritten(net))
     if left:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
@@ -146,14 +147,15 @@ def rebuild(net: nn.Module, seed: int, frozen: frozenset[str] = frozenset()) -> 
     return other
 
 
-def is_named(net: nn.Module) -> bool:
-    """Whether a network was made by `build`, so that it can be built again."""
-    return isinstance(getattr(net, "recipe", None), dict) and net.recipe.get("name") in MODELS
+def recipe_of(net: nn.Module) -> dict[str, Any] | None:
+    """The arguments that `build` makes the same architecture of; None for a module of the user's own."""
+    found = vars(net).get("recipe")
+    return found if isinstance(found, dict) and found.get("name") in MODELS else None
 
 
 def kept_buffers(net: nn.Module) -> set[str]:
     """Names of the buffers that `rebuild` leaves as they are, since no layer resets them."""
-    return set() if is_named(net) else {name for name, _ in net.named_buffers()} - _overwritten(net)
+    return set() if recipe_of(net) else {name for name, _ in net.named_buffers()} - _overwritten(net)
 
 
 def _inside_out(module: nn.Module, seen: set[nn.Module] | None = None) -> Iterator[nn.Module]:

@@ -147,9 +147,9 @@ def _say_untuned(dataset: str, model: str) -> None:
 def preset(name: str) -> Preset:
     """Return the preset ``smoke``, ``laptop`` or ``paper``."""
     table = _read("presets")
-    values = dict(table[choose("preset", name, table)])
+    values: dict[str, Any] = dict(table[choose("preset", name, table)])
     _no_other_keys(values, {f.name for f in fields(Preset)} - {"name"}, f"preset {name}")
-    return Preset(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return Preset(name=name, **values)
 
 
 def presets() -> list[str]:
@@ -223,7 +223,7 @@ def _pairs(name: str, value: Any) -> Options:
     """Options as pairs of a name and a value, from these or from a table."""
     if isinstance(value, Mapping):
         return _options(value)
-    pairs = value if isinstance(value, (tuple, list)) else [None]
+    pairs: Any = value if isinstance(value, (tuple, list)) else [None]
     if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
         raise BadInput(f"{name} must be a table, or pairs of a name and a value, got {shown(value)}.")
     return tuple((key, tuple(one) if isinstance(one, list) else one) for key, one in pairs)

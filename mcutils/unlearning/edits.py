@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from ..data.tasks import Task, take
 from ..errors import BadInput, flag, number, whole
 from ..objectives import cross_entropy
-from ..weights import Net, Weights, laid_out
+from ..weights import Weights, net_of
 
 Edit = Callable[..., dict[str, Tensor]]
 
@@ -27,19 +28,17 @@ def squared_gradients(
     size = 1 if flag("per_example", per_example) else whole("batch_size", batch_size, 1)
     if len(rows) == 0:
         raise BadInput("importance is measured on at least one example, got none.")
-    params = laid_out(theta.params, torch.contiguous_format)
-    for p in params.values():
-        p.requires_grad_(True)
-    net = Net(theta.net, params, theta.buffers)
-    total = [torch.zeros_like(p) for p in params.values()]
+    net = net_of(theta)
+    leaves = [p.requires_grad_(True) for p in net.params.values()]
+    total = [torch.zeros_like(p) for p in leaves]
     chunks = rows.split(size)
     for chunk in chunks:
         loss = cross_entropy(net(take(task.x, chunk)), task.y[chunk]).mean()
-        found = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
+        found = torch.autograd.grad(loss, leaves, allow_unused=True)
         for sum_, g in zip(total, found, strict=True):
             if g is not None:
                 sum_ += g.square()
-    return {name: sum_ / len(chunks) for name, sum_ in zip(params, total, strict=True)}
+    return {name: sum_ / len(chunks) for name, sum_ in zip(net.params, total, strict=True)}
 
 
 def ssd(
@@ -59,9 +58,8 @@ def ssd(
     """
     number("alpha", alpha, 0)
     number("beta", beta, 0)
-    how = {"batch_size": batch_size, "per_example": per_example}
-    everything = squared_gradients(theta, task, task.rows("train"), **how)
-    forgotten = squared_gradients(theta, task, task.rows("forget"), **how)
+    how = partial(squared_gradients, theta, task, batch_size=batch_size, per_example=per_example)
+    everything, forgotten = how(task.rows("train")), how(task.rows("forget"))
     edited = {}
     for name, p in theta.params.items():
         damped = p * (beta * everything[name] / forgotten[name]).clamp(max=1)

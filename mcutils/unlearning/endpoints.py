@@ -57,11 +57,11 @@ def method_options(method: Method, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_settings(settings: MethodSettings | None) -> MethodSettings | None:
     """Return settings that hold a plan and tables of options, or None; raise `BadInput` for anything else."""
-    if instance("settings", settings, (MethodSettings, type(None)), "a MethodSettings or None") is None:
-        return None
-    instance("the settings' plan", settings.plan, Plan, "a Plan")
-    table("the settings' options", settings.options)
-    table("the settings' curriculum_options", settings.curriculum_options)
+    if settings is not None:
+        instance("settings", settings, MethodSettings, "a MethodSettings or None")
+        instance("the settings' plan", settings.plan, Plan, "a Plan")
+        table("the settings' options", settings.options)
+        table("the settings' curriculum_options", settings.curriculum_options)
     return settings
 
 
@@ -71,15 +71,12 @@ def reference(theta: Weights, task: Task, rows: Tensor) -> objectives.Reference:
 
     Inputs are never augmented, so a table gives the numbers that the network itself would.
     """
-    module, layout = module_of(theta), memory_format(theta, task.x, task.n_classes)
-    module.to(memory_format=layout)
-    table = None
-    for chunk in rows.split(128):
-        x = take(task.x, chunk)
-        logits = module(x.contiguous(memory_format=layout) if isinstance(x, Tensor) else x)
-        if table is None:
-            table = torch.full((len(task.y), logits.shape[1]), torch.nan, dtype=logits.dtype, device=logits.device)
-        table[chunk] = logits
+    layout = memory_format(theta, task.x, task.n_classes)
+    module = module_of(theta, layout)
+    parts = (take(task.x, chunk) for chunk in rows.split(128))
+    logits = torch.cat([module(x.contiguous(memory_format=layout) if isinstance(x, Tensor) else x) for x in parts])
+    table = logits.new_full((len(task.y), task.n_classes), torch.nan)
+    table[rows] = logits
     return lambda batch: table[batch.index]
 
 
@@ -116,14 +113,13 @@ def steps_for(
         "retain": batches(task, task.index["retain"], plan.batch_size, generator(seed, "retain")),
         "forget": batches(task, task.index["forget"], plan.forget_batch_size, generator(seed, "forget")),
     }
-    passes = [
-        max(1, len(task.index[s]) // b) for s, b in (("forget", plan.forget_batch_size), ("retain", plan.batch_size))
-    ]
-    order = method.phases(*passes, options) if method.phases else itertools.repeat(method.uses)
+    order: Iterator[str] = itertools.repeat(method.uses)
+    if method.phases:
+        passes = len(task.index["forget"]) // plan.forget_batch_size, len(task.index["retain"]) // plan.batch_size
+        order = method.phases(max(1, passes[0]), max(1, passes[1]), options)
     rng = generator(seed, "labels")
     for done, what in enumerate(order):
-        retain = next(draw["retain"]) if what in ("retain", "both") else None
-        forget = next(draw["forget"]) if what in ("forget", "both") else None
+        retain, forget = (next(draw[part]) if what in (part, "both") else None for part in draw)
         yield Step(retain, forget, refs, rng, done / max(1, plan.steps))
 
 
@@ -163,6 +159,16 @@ class Pursuit:
         """The method's options with those of the settings put in."""
         return method_options(self.method, dict(self.settings.options))
 
+    @property
+    def original(self) -> Weights:
+        """The original model; raises `BadInput` where there is none."""
+        if self.origin is None:
+            raise BadInput(
+                f"{self.method.name} with this recipe needs the original model: pass origin=, the weights unlearning"
+                " began from."
+            )
+        return self.origin
+
     def goal(self) -> Goal:
         """The objective under the curriculum."""
         given = objective_options(self.method, self.options)
@@ -182,12 +188,12 @@ class Pursuit:
         """The batches with the method's reference networks, for ever."""
         refs = {}
         if self.method.references:
-            refs = references(self.method, self.origin, self.task, self.seed, self.weighted)
+            refs = references(self.method, self.original, self.task, self.seed, self.weighted)
         return steps_for(self.method, self.options, self.task, self.plan, self.seed, refs)
 
     def mask(self) -> dict[str, Tensor] | None:
         """Where parameters may move, or None for everywhere."""
-        return self.method.mask(self.origin, self.task, self.options["sparsity"]) if self.method.mask else None
+        return self.method.mask(self.original, self.task, self.options["sparsity"]) if self.method.mask else None
 
 
 def unlearn(

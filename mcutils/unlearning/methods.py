@@ -14,7 +14,7 @@ from .. import objectives
 from ..data.tasks import Task, take
 from ..errors import BadInput, choose, share
 from ..objectives import Objective
-from ..weights import Net, Weights, laid_out, trainable
+from ..weights import Weights, net_of, trainable
 from .edits import Edit, ssd
 
 Phases = Callable[[int, int, Mapping[str, Any]], Iterator[str]]
@@ -85,15 +85,13 @@ def saliency_mask(theta: Weights, task: Task, sparsity: float = 0.5) -> dict[str
     its code.
     """
     share("sparsity", sparsity, one=True)
-    params = laid_out(theta.params, torch.contiguous_format)
-    free = trainable(theta, params)
-    for p in free.values():
-        p.requires_grad_(True)
-    net = Net(theta.net, params, theta.buffers)
-    total = [torch.zeros_like(p) for p in free.values()]
+    net = net_of(theta)
+    free = trainable(theta, net.params)
+    leaves = [p.requires_grad_(True) for p in free.values()]
+    total = [torch.zeros_like(p) for p in leaves]
     for rows in task.index["forget"].split(256):
         loss = objectives.cross_entropy(net(take(task.x, rows)), task.y[rows]).sum()
-        for g, new in zip(total, torch.autograd.grad(loss, list(free.values()), allow_unused=True), strict=True):
+        for g, new in zip(total, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
             if new is not None:
                 g += new
     scores = torch.cat([g.abs().reshape(-1) for g in total])

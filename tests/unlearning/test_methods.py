@@ -392,7 +392,7 @@ def test_the_original_reference_is_the_original_network(theta, task):
     assert list(table) == ["original"]
     batch = everything(task)
     order = torch.randperm(len(batch.y), generator=generator(0, "test"))[:50]
-    some = Batch(*(v[order] for v in batch))
+    some = Batch(batch.x[order], batch.y[order], batch.index[order])
     for b in (batch, some):
         got, expected = table["original"](b), module_of(theta)(b.x).detach()
         assert not got.requires_grad and got.shape == expected.shape
