@@ -557,3 +557,23 @@ def test_a_twin_keeps_the_frozen_values_of_the_weights(tiny):
     start = mc.weights_of(frozen_backbone())
     other = replace(start, params={k: v + 1 for k, v in start.params.items()})
     assert torch.equal(anew(other, tiny, 0).params["0.weight"], other.params["0.weight"])
+
+
+class Counting(nn.Module):
+    """Counts its calls in place, in evaluation too."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls.add_(1)
+        return self.head(x.flatten(1))
+
+
+@pytest.mark.parametrize("method", ["salun", "ssd", "npo"])
+def test_looking_at_the_original_leaves_its_buffers_as_they_are(method, tiny):
+    theta = mc.weights_of(Counting())
+    mc.unlearn(theta, tiny, method, seed=0, settings=settings())
+    assert theta.buffers["calls"] == 0
