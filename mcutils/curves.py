@@ -76,7 +76,13 @@ def points_at(kind: str, points: Sequence[np.ndarray] | np.ndarray, t: Sequence[
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A path ``phi(t) = sum_j c_j(t) theta_j`` through weight space; ``points`` are start, control points, end."""
+    """A path ``phi(t) = sum_j c_j(t) theta_j`` through weight space; ``points`` are start, control points, end.
+
+    >>> from mcutils.weights import weights_of
+    >>> points = [weights_of(nn.Linear(1, 1)) for _ in range(3)]
+    >>> Curve("bezier", points).coefficients(0.5)
+    (0.25, 0.5, 0.25)
+    """
 
     kind: str
     points: tuple[Weights, ...]
@@ -211,7 +217,13 @@ def weights_at(end: Weights | Endpoint) -> Weights:
 
 
 def line(start: Weights | Endpoint, end: Weights | Endpoint) -> Curve:
-    """The straight line between two models; nothing is fitted."""
+    """The straight line between two models; nothing is fitted.
+
+    >>> from mcutils.weights import weights_of
+    >>> a, b = weights_of(nn.Linear(1, 1)), weights_of(nn.Linear(1, 1))
+    >>> bool(torch.isclose(line(a, b).at(0.5).params["bias"], (a.params["bias"] + b.params["bias"]) / 2))
+    True
+    """
     ends = (weights_at(start), weights_at(end))
     if isinstance(start, Endpoint) and isinstance(end, Endpoint) and start.task != end.task:
         raise BadInput(f"endpoints of different tasks, {start.task} and {end.task}: a curve needs one task.")
@@ -282,6 +294,13 @@ def fit_curve(
     ``optimizer``, ``settings``, ``plan`` and ``origin``: the objective is that of ``start`` unless they say otherwise.
     A mask of the method holds for the control points too. ``kind = "linear"`` fits nothing. Raises `BadInput` for ends
     of different architectures or tasks. Sources: Garipov et al. 2018; the authors' code for the recipe ``authors``.
+
+    >>> import mcutils as mc
+    >>> task = mc.load_task("digits", 0.1, train_size=240, test_size=60)
+    >>> a, b = (mc.train(task, seed=seed, plan=Plan(steps=2), width=2) for seed in (0, 1))
+    >>> curve = fit_curve(a, b, task, seed=0, plan=Plan(steps=2))
+    >>> curve.kind, len(curve.points)
+    ('bezier', 3)
     """
     check_task(task), choose("curve", kind, CURVES)
     for name in aim:

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from .curricula import Weighing
 from .data.tasks import Task, take
-from .errors import BadInput, choose, instance, seed_of, table
-from .models.vision import reason
+from .errors import BadInput, choose, instance, reason, seed_of
 from .objectives import Batch, Step, Term
 from .optimizers import make_optimizer
 from .settings import Plan
@@ -83,8 +82,8 @@ def descend(
     leaves = [leaf.requires_grad_(True) for leaf in variables.values()]
     kept = [(leaf, leaf.detach().clone(), mask[name]) for name, leaf in variables.items()] if mask else []
     groups = [[v for v in leaves if v.ndim > 1], [v for v in leaves if v.ndim <= 1]]
-    given, options = [{"params": g} for g in groups if g], table("the plan's options", plan.options)
-    optimizer = make_optimizer(plan.optimizer, given, plan.lr, plan.weight_decay, **options)
+    given = [{"params": g} for g in groups if g]
+    optimizer = make_optimizer(plan.optimizer, given, plan.lr, plan.weight_decay, **dict(plan.options))
     schedule, history = SCHEDULES[choose("schedule", plan.schedule, SCHEDULES)], []
     for number, step in zip(range(plan.steps), steps, strict=False):
         rate = plan.lr * schedule(number / plan.steps)

@@ -13,7 +13,12 @@ LARGEST_SEED = 2**63 - 1
 
 
 class BadInput(ValueError):
-    """What was given is not allowed; the message is one sentence saying what is."""
+    """What was given is not allowed; the message is one sentence saying what is.
+
+    >>> whole("steps", 1.5)
+    Traceback (most recent call last):
+    mcutils.errors.BadInput: steps must be a whole number of at least 0, got 1.5.
+    """
 
 
 def shown(value: Any, limit: int = 80) -> str:
@@ -23,6 +28,15 @@ def shown(value: Any, limit: int = 80) -> str:
     except Exception:  # a repr of somebody else's class may fail in any way
         text = f"a {type(value).__name__}"
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an error's message without its full stop, or else the error's type.
+
+    >>> reason(ValueError("no such file."))
+    'no such file'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".: ")
 
 
 def instance(name: str, value: Any, kinds: type | tuple[type, ...], what: str) -> Any:
@@ -43,21 +57,6 @@ def callback(value: Any, name: str = "progress") -> Any:
     >>> callback(None)
     """
     return value if callable(value) else instance(name, value, type(None), "a function or None")
-
-
-def table(name: str, value: Any) -> dict[str, Any]:
-    """Return pairs of a name and a value as a dictionary, or raise `BadInput`.
-
-    >>> table("options", (("beta", 0.1),))
-    {'beta': 0.1}
-    """
-    try:
-        found = dict(value)
-    except (TypeError, ValueError):
-        found = {None: None}
-    if not all(isinstance(key, str) for key in found):
-        raise BadInput(f"{name} must be pairs of a name and a value, got {shown(value)}.")
-    return found
 
 
 def choose(kind: str, name: Any, allowed: Iterable[str]) -> str:

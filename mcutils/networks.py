@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from .data.tasks import Task, count, take
-from .errors import BadInput, instance, seed_of, shown
-from .models.vision import build, drawn, kept_buffers, reason, rebuild
+from .errors import BadInput, instance, reason, seed_of, shown
+from .models.vision import build, drawn, kept_buffers, rebuild
 from .plugins import identity
 from .settings import Plan
 from .weights import (

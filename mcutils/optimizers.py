@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer
 
-from .errors import BadInput, choose, number, share, shown, whole
+from .errors import BadInput, choose, number, reason, share, shown, whole
 
 
 class _ClippedSign(Optimizer):
@@ -174,5 +174,4 @@ def make_optimizer(name: str, params: Iterable, lr: float, weight_decay: float, 
     except (TypeError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
-        text = str(error).splitlines()[0].rstrip(".")
-        raise BadInput(f"the optimizer {name} cannot be made of what was given: {text}.") from error
+        raise BadInput(f"the optimizer {name} cannot be made of what was given: {reason(error)}.") from error

@@ -73,6 +73,14 @@ def register(what: str, name: str | None = None, *, version: int = 1, **options:
 
     Raises:
         BadInput: an unknown kind, a taken or odd name, an option that the kind does not take, code without identity.
+
+    >>> import mcutils as mc
+    >>> @mc.register("curriculum")
+    ... def easy_first(losses, state):
+    ...     return (-losses).exp()
+    >>> ("curriculum", "easy_first") in REGISTERED
+    True
+    >>> forget("curriculum", "easy_first")
     """
     chosen = KINDS[choose("kind of thing to register", what, KINDS)]
     whole("version", version, 1)

@@ -42,6 +42,14 @@ class Trace:
 
     ``t`` (T,) in [0, 1]; ``logits[split]`` (T, N, K) float16 or float32; ``labels[split]`` and ``index[split]`` (N,)
     int64, the latter being rows of ``Task.x``; ``meta`` says how the trace was made. A single model has T = 1, t = [0].
+
+    >>> import io
+    >>> parts = {split: np.zeros(2, dtype=np.int64) for split in SPLITS}
+    >>> logits = {split: np.zeros((1, 2, 10)) for split in SPLITS}
+    >>> made = Trace(np.array([0.0]), logits, parts, parts, {"kind": "model"})
+    >>> made.save(file := io.BytesIO())
+    >>> Trace.load(file).meta
+    {'kind': 'model'}
     """
 
     t: np.ndarray
@@ -100,17 +108,23 @@ def trace(
 ) -> Trace:
     """Evaluate a model, or a curve at ``t`` equally spaced (or the given) points, on the task's evaluation examples.
 
-    ``batchnorm``: statistics at every point re-estimated on ``retain`` data (default) or on the ``full`` training pool,
-    or ``none``: those stored with the start, the authors' way. Sample and batch size of the refresh are fixed, since
-    they are part of the result. InstanceNorm's running statistics are an end's own at the ends, and treated like
-    BatchNorm's inside a curve. Other buffers are an end's own at the ends; inside, those that differ between the ends
-    are refused where the logits depend on them.
+    At the ends all buffers but BatchNorm's statistics are an end's own. Inside, running statistics of InstanceNorm are
+    treated like BatchNorm's, and other buffers that differ between the ends are refused where the logits depend on
+    them.
 
     Args:
+        batchnorm: statistics at every point are re-estimated on ``retain`` data or on the ``full`` training pool, or
+            are (``none``) those of the start, the authors' way.
         precision: ``float32``, or ``bfloat16`` for autocast (faster where the processor has it; logits differ by about
             1e-2).
         dtype: how logits are stored, ``float32`` or ``float16``, where values beyond its range stop at its limit.
         weighted: weight batches of the refresh by their size and compute in NCHW (see `weights.refresh_batchnorm`).
+
+    >>> import mcutils as mc
+    >>> task = mc.load_task("digits", 0.1, train_size=240, test_size=60)
+    >>> a, b = (mc.train(task, seed=seed, plan=mc.training.Plan(steps=2), width=2) for seed in (0, 1))
+    >>> trace(mc.line(a, b), task, t=3).logits["forget"].shape
+    (3, 22, 10)
     """
     choose("BatchNorm policy", batchnorm, POLICIES)
     choose("precision", precision, ("float32", "bfloat16"))
@@ -121,8 +135,7 @@ def trace(
     x = joined([take(task.x, rows) for rows in task.evaluation.values()])
     if not count(x):
         raise BadInput("the task has no examples to evaluate on.")
-    layout = memory_format(curve.points[0], x, task.n_classes)
-    layout = torch.contiguous_format if weighted else layout
+    layout = memory_format(curve.points[0], x, task.n_classes, plain=weighted)
     module = module_of(curve.points[0], layout)
     parts = chunks(to(x, memory_format=layout), batch_size)
     seen = [] if batchnorm == "none" else chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size)
@@ -137,16 +150,11 @@ def trace(
             found[k] = (logits.clamp(-65504, 65504) if dtype == "float16" else logits).cpu().numpy().astype(dtype)
     sizes = [len(rows) for rows in task.evaluation.values()]
     pieces = dict(zip(task.evaluation, np.split(found, np.cumsum(sizes)[:-1], axis=1), strict=True))
+    index = {split: rows.cpu().numpy() for split, rows in task.evaluation.items()}
+    labels = {split: task.y[rows].cpu().numpy() for split, rows in task.evaluation.items()}
     asked = {"batchnorm": batchnorm, "precision": precision, "batch_size": str(batch_size), "checksum": task.checksum}
-    changed = {"dtype": dtype} if dtype != "float16" else {}
-    changed |= {"weighted": "yes"} if weighted else {}
-    return Trace(
-        np.array(points),
-        pieces,
-        {s: task.y[rows].cpu().numpy() for s, rows in task.evaluation.items()},
-        {s: rows.cpu().numpy() for s, rows in task.evaluation.items()},
-        {"kind": kind, **asked, **changed},
-    )
+    changed = ({"dtype": dtype} if dtype != "float16" else {}) | ({"weighted": "yes"} if weighted else {})
+    return Trace(np.array(points), pieces, labels, index, {"kind": kind, **asked, **changed})
 
 
 def _walk(model: Curve | Weights | Endpoint, task: Task, t: int | Sequence[float]) -> tuple[Curve, tuple, str]:

@@ -35,6 +35,11 @@ def train(
     BatchNorm statistics are those of the task's ``bn`` rows, which are retain data (see `weights.refresh_batchnorm` for
     ``weighted``); all other buffers are those that training left. On one thread and one library version a rerun is
     bit-identical. Raises `BadInput` for a network that does not give one logit for each class.
+
+    >>> import mcutils as mc
+    >>> task = mc.load_task("digits", 0.1, train_size=240, test_size=60)
+    >>> train(task, "convnet", seed=0, plan=Plan(steps=2), width=2).model
+    'convnet'
     """
     check_task(task), check_plan(plan), flag("weighted", weighted)
     seed, init = seed_of(seed), None if init is None else seed_of(init, "init")

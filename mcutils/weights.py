@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .data.tasks import Inputs, count as examples, joined, take, to
-from .errors import BadInput, flag, instance, number, path_of, shown, whole
-from .models.vision import build, check_module, copied, reason, recipe_of
+from .errors import BadInput, flag, instance, number, path_of, reason, shown, whole
+from .models.vision import build, check_module, copied, recipe_of
 from .reading import writing
 
 Tensors = Mapping[str, Tensor]
@@ -33,6 +33,10 @@ class Weights:
 
     ``model`` is the architecture's registered name, or the class name of a module of the user's own. Parameters in
     ``frozen`` are never trained; ``factory``, where the module came from one, makes an untrained twin.
+
+    >>> theta = weights_of(nn.Linear(3, 2))
+    >>> theta.model, list(theta.params), count(theta)
+    ('Linear', ['weight', 'bias'], 8)
     """
 
     net: nn.Module
@@ -98,6 +102,9 @@ def weights_of(module: nn.Module, model: str | None = None) -> Weights:
 
     ``model`` is the name that messages and settings use, the module's class where None. Raises `BadInput` for modules
     that cannot be copied or hold no numbers yet (scripted, compiled, lazy, meta) and for those without parameters.
+
+    >>> weights_of(nn.Linear(3, 2).requires_grad_(False), "probe").frozen == {"weight", "bias"}
+    True
     """
     instance("model", model, (str, type(None)), "a name or None")
     frozen = frozenset(name for name, p in check_module(module).named_parameters() if not p.requires_grad)
@@ -245,13 +252,15 @@ def cosine(a: Weights, b: Weights, origin: Weights) -> float:
     return float(u @ v / (u.norm() * v.norm()))
 
 
-def memory_format(weights: Weights, x: Inputs, classes: int | None = None) -> torch.memory_format:
-    """Channels-last where the network has convolutions and accepts it (probed on one example), else contiguous.
+def memory_format(
+    weights: Weights, x: Inputs, classes: int | None = None, *, plain: bool = False
+) -> torch.memory_format:
+    """Channels-last where the network has convolutions and accepts it (probed on one example), else or ``plain`` NCHW.
 
     Convolutions on a CPU run up to 1.7 times faster channels-last; a network that calls ``view`` may refuse it. Raises
     `BadInput` where the network accepts the example in neither, or gives other than one logit for each of ``classes``.
     """
-    convolves = any(v.ndim == 4 for v in check_weights(weights).params.values())
+    convolves = not plain and any(v.ndim == 4 for v in check_weights(weights).params.values())
     problem: Exception = BadInput("no layout was tried")
     one = joined([take(x, slice(1))])
     for layout in (torch.channels_last, PLAIN)[0 if convolves else 1 :]:
@@ -379,8 +388,7 @@ def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, wei
     instance("x", x, (Tensor, Mapping), "a tensor of examples, or a dictionary of tensors")
     if not batchnorm_layers(check_weights(weights).net):
         return weights
-    layout = memory_format(weights, x)
-    layout = PLAIN if weighted else layout
+    layout = memory_format(weights, x, plain=weighted)
     module = module_of(weights, layout)
     refresh_module(module, [to(b, memory_format=layout) for b in chunks(x, batch_size)], weighted=weighted)
     return replace(weights, buffers={k: v.detach().clone() for k, v in module.named_buffers()})

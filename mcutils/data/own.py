@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BadInput, choose, flag, path_of, seed_of, share, shown, whole
+from ..errors import BadInput, choose, flag, path_of, reason, seed_of, share, shown, whole
 from ..files import write_file
 from .tasks import (
     DATASETS,
@@ -34,6 +34,7 @@ from .tasks import (
     stratified,
 )
 
+PIXELS = ("uint8", "floating point")
 LAYOUTS = ("", "channels_first", "channels_last")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CHECKSUM = re.compile(r"[0-9a-f]{64}")
@@ -166,7 +167,7 @@ def read(x: Any, y: Any, how: Reading) -> Examples:
         if len({len(part) for part in parts.values()}) != 1:
             raise BadInput("a dictionary x must hold tensors of one and the same number of rows.")
         return Examples({name: part.clone() for name, part in parts.items()}, y)
-    return Examples(shaped(_tensor(x, "x", ("uint8", "floating point")), how.layout), y)
+    return Examples(shaped(_tensor(x, "x", PIXELS), how.layout), y)
 
 
 def shaped(x: Tensor, layout: str = "") -> Tensor:
@@ -189,18 +190,16 @@ def shaped(x: Tensor, layout: str = "") -> Tensor:
 
 def labels_of(y: Any, n: int, classes: Any = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels (n,) int64 and the names of the classes; see `task` for what is allowed."""
-    try:
-        found = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
-    except (ValueError, TypeError, RuntimeError):
-        raise BadInput(f"labels must be one whole number or name for each example, got {sort_of(y)}.") from None
+    found = _array(y)
+    if found is None:
+        raise BadInput(f"labels must be one whole number or name for each example, got {sort_of(y)}.")
     if found.shape != (n,):
         raise BadInput(f"labels must be of shape ({n},), one for each example, got shape {found.shape}.")
     named = found.dtype.kind == "U" or (found.dtype.kind == "O" and all(isinstance(one, str) for one in found))
     if not named and found.dtype.kind not in "biuf":
         raise BadInput(f"labels must be whole numbers or names, got {found.dtype} ({shown(found[:3].tolist())}).")
-    broken = ~np.isfinite(found) | (found != np.floor(found)) if found.dtype.kind == "f" else np.zeros(n, dtype=bool)
-    if broken.any():
-        raise BadInput(f"labels must be whole numbers, got {float(found[broken][0])}.")
+    if found.dtype.kind == "f" and (broken := found[~np.isfinite(found) | (found != np.floor(found))]).size:
+        raise BadInput(f"labels must be whole numbers, got {float(broken[0])}.")
     names = None if classes is None else class_names(classes)
     if named:
         names = names or class_names(sorted(set(found.tolist())))
@@ -220,6 +219,14 @@ def labels_of(y: Any, n: int, classes: Any = None) -> tuple[np.ndarray, tuple[st
             raise BadInput(f"no example has the label {missing}: number classes without gaps, or give classes=.")
         names = class_names(len(present))
     return found.astype(np.int64), names
+
+
+def _array(value: Any) -> np.ndarray | None:
+    """A tensor or anything like an array as an array; None for what is none, such as rows of unequal lengths."""
+    try:
+        return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    except (ValueError, TypeError, RuntimeError):
+        return None
 
 
 def class_names(classes: Any) -> tuple[str, ...]:
@@ -242,11 +249,13 @@ def _tensor(value: Any, name: str, kinds: tuple[str, ...] = ()) -> Tensor:
             )
         found = value.detach().cpu()
     else:
-        try:
-            array = np.asarray(value)
-        except (ValueError, TypeError):
-            array = np.empty(0, dtype=object)
-        if isinstance(value, np.ma.MaskedArray) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        array = _array(value)
+        if (
+            array is None
+            or isinstance(value, np.ma.MaskedArray)
+            or array.dtype.kind not in "biuf"
+            or array.dtype.itemsize > 8
+        ):
             raise BadInput(f"{name} must be an array of numbers, all rows of one length, got {sort_of(value)}.")
         found = torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
     if found.ndim == 0 or len(found) == 0:
@@ -274,7 +283,7 @@ def _folder(path: Path) -> Any:
     try:
         return ImageFolder(str(path), loader=Image.open)
     except (OSError, RuntimeError) as error:
-        raise BadInput(f"{str(path)!r} is no folder with a folder of images for each class: {_first(error)}.") from None
+        raise BadInput(f"{str(path)!r} is no folder with a folder of images for each class: {reason(error)}.") from None
 
 
 def _listed_images(source: Any, how: Reading) -> Examples:
@@ -286,40 +295,30 @@ def _listed_images(source: Any, how: Reading) -> Examples:
             image = item[0] if isinstance(item, (tuple, list)) and len(item) == 2 else None
             image = _opened(image, how.size) if hasattr(image, "convert") else image
         except Exception as error:  # somebody else's data set may fail in any way
-            raise BadInput(f"example {k} of the data set cannot be read: {_first(error)}.") from error
+            raise BadInput(f"example {k} of the data set cannot be read: {reason(error)}.") from error
         if image is None:
             raise BadInput(f"a data set must give (image, label) pairs, but example {k} is {sort_of(item)}.")
         images.append(image)
         labels.append(item[1].item() if isinstance(item[1], Tensor) and item[1].ndim == 0 else item[1])
-    if all(hasattr(image, "convert") for image in images):
-        mode = "L" if all(image.mode == "L" for image in images) else "RGB"
-        parts = [torch.from_numpy(np.array(image.convert(mode))) for image in images]
-        parts = [part.unsqueeze(0) if mode == "L" else part.permute(2, 0, 1) for part in parts]
-    else:
-        parts = [_tensor(image, f"the image of example {k}", ("uint8", "floating point")) for k, image in _each(images)]
+    pictures = all(hasattr(image, "convert") for image in images)
+    if pictures and any(image.mode == "RGB" for image in images):
+        images = [image.convert("RGB") for image in images]
+    parts = [
+        _tensor(np.asarray(i) if hasattr(i, "convert") else i, f"the image of example {k}", PIXELS)
+        for k, i in enumerate(images)
+    ]
     forms = list(dict.fromkeys((tuple(part.shape), str(part.dtype)) for part in parts))
     if len(forms) > 1:
         raise BadInput(f"images must have one size, got {shown(forms[0][0])} and {shown(forms[1][0])}: pass size=.")
-    x = torch.stack(parts)
-    if not hasattr(images[0], "convert"):
-        x = shaped(x, how.layout)
+    x = shaped(torch.stack(parts), "channels_last" if pictures else how.layout)
     names = getattr(source, "classes", None)
     names = tuple(names) if isinstance(names, (list, tuple)) and all(isinstance(one, str) for one in names) else None
     return Examples(x, labels, names)
 
 
-def _each(images: list[Any]) -> Any:
-    for k, image in enumerate(images):
-        yield k, np.asarray(image) if hasattr(image, "convert") else image
-
-
 def _opened(image: Any, size: int | None) -> Any:
     image = image.convert("L" if image.mode in ("1", "L") else "RGB")
     return image if size is None else image.resize((size, size))
-
-
-def _first(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
 
 
 def _is_pair(value: Any) -> bool:
@@ -357,11 +356,8 @@ def _both(x: Inputs, other: Inputs) -> Inputs:
 
 def rows_of(value: Any, n: int, name: str) -> np.ndarray:
     """Rows (k,) int64 from a list of numbers or a mask; raises `BadInput` for none, repeated ones or any beyond n."""
-    try:
-        found: np.ndarray = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-    except (ValueError, TypeError, RuntimeError):
-        found = np.empty((0, 0))
-    if found.ndim != 1 or (found.dtype.kind not in "iub" and found.size):
+    found = _array(value)
+    if found is None or found.ndim != 1 or (found.dtype.kind not in "iub" and found.size):
         raise BadInput(f"{name} must list rows, as whole numbers or as a mask, got {shown(value)}.")
     if found.dtype.kind == "b":
         if len(found) != n:
@@ -403,9 +399,8 @@ def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -
         listed["test"] = np.sort(stratified(labels, order, size))
         free = np.setdiff1d(free, listed["test"])
     if "forget" not in listed:
-        found = {
-            name: torch.from_numpy(free)[rows] for name, rows in split_rows(labels[free], float(forget), seed).items()
-        }
+        drawn = split_rows(labels[free], float(forget), seed)
+        found = {name: torch.from_numpy(free)[rows] for name, rows in drawn.items()}
     elif "retain" in listed:
         order = listed["retain"][shuffled(len(listed["retain"]), f"mcutils/{seed}")]
         found = parts_of(np.concatenate([listed["forget"], order]), len(listed["forget"]), free)
@@ -502,15 +497,11 @@ def find(checksum: str, name: str = "") -> Task | None:
     """A task made by `task`: one held in this process, or one that `keep` wrote into a store seen by it; else None."""
     if not isinstance(checksum, str) or not CHECKSUM.fullmatch(checksum):
         return None
-    if checksum in ALIVE:
-        found = ALIVE[checksum]
-        return found if name in ("", found.dataset) else None
-    for folder in reversed(SEEN):
-        path = folder / FOLDER / f"{checksum}.safetensors"
-        if path.is_file():
-            found = _kept(path)
-            return found if name in ("", found.dataset) else None
-    return None
+    found = ALIVE.get(checksum)
+    paths = [folder / FOLDER / f"{checksum}.safetensors" for folder in reversed(SEEN)]
+    if found is None:
+        found = next((_kept(path) for path in paths if path.is_file()), None)
+    return found if found is not None and name in ("", found.dataset) else None
 
 
 def own_task(name: str, checksum: str) -> Task:

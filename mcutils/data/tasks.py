@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BadInput, choose, path_of, seed_of, share, shown, whole
+from ..errors import BadInput, choose, path_of, reason, seed_of, share, shown, whole
 from ..files import DATA, place
 
 VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
@@ -101,12 +101,16 @@ class Task:
     """A data set and its disjoint splits, as rows of one tensor.
 
     ``x`` (M, C, H, W) holds the training images and then the test images, or is a dictionary of tensors of M rows each;
-    ``y`` (M,) are their labels. ``index``
-    maps a split to its rows: ``train`` (the pool that the original model learns) = ``forget`` + ``retain``;
-    ``valid`` and ``test``, which no model ever learns; ``retain_eval`` and ``bn``, two disjoint parts of
-    ``retain`` kept for evaluation and for BatchNorm statistics. ``forget`` is the forgotten fraction of the
-    pool, ``seed``, ``train_size`` and ``test_size`` are the other arguments of `load_task`. ``mean`` and ``std``, one
-    number a channel, undo the normalisation of images; ``listed`` says that the forget rows were listed, not drawn.
+    ``y`` (M,) are their labels. ``index`` maps a split to its rows: ``train`` (the pool that the original model learns)
+    = ``forget`` + ``retain``; ``valid`` and ``test``, which no model ever learns; ``retain_eval`` and ``bn``, two
+    disjoint parts of ``retain`` kept for evaluation and for BatchNorm statistics. ``forget`` is the forgotten fraction
+    of the pool, ``seed``, ``train_size`` and ``test_size`` are the other arguments of `load_task`. ``mean`` and
+    ``std``, one number a channel, undo the normalisation of images; ``listed`` says that the forget rows were listed,
+    not drawn.
+
+    >>> task = load_task("digits", 0.1, train_size=240, test_size=60)
+    >>> {split: len(rows) for split, rows in task.evaluation.items()}
+    {'retain': 97, 'forget': 22, 'valid': 24, 'test': 60}
     """
 
     dataset: str
@@ -161,8 +165,7 @@ class Task:
             x, y = to(self.x, device), self.y.to(device)
             index = {split: rows.to(device) for split, rows in self.index.items()}
         except (RuntimeError, AssertionError, TypeError) as error:
-            reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
-            raise BadInput(f"Device {device!r} cannot be used here ({reason}); 'cpu' always can.") from error
+            raise BadInput(f"Device {device!r} cannot be used here ({reason(error)}); 'cpu' always can.") from error
         return replace(self, x=x, y=y, index=index)
 
 
@@ -178,11 +181,10 @@ def load_task(
 ) -> Task:
     """Load a data set and split it into retain, forget, valid and test.
 
-    A tenth of the training images, the same share of each class, becomes ``valid``. The rest, the pool of n
-    images, is permuted once by ``seed``; the first round(forget * n) are forgotten, so a smaller forget set
-    is a part of a larger one, and neither ``valid`` nor the permutation depends on ``forget``. The last 1,000
-    of the permutation are ``retain_eval`` and the 1,024 before those ``bn``; where fewer are retained,
-    ``retain_eval`` takes at most half of them and ``bn`` the rest.
+    A tenth of the training images, the same share of each class, becomes ``valid``. The rest, the pool of n images, is
+    permuted once by ``seed``; the first round(forget * n) are forgotten, so forget sets are nested. The last 1,000 of
+    the permutation are ``retain_eval`` and the 1,024 before those ``bn``; where fewer are retained, ``retain_eval``
+    takes at most half of them and ``bn`` the rest.
 
     Args:
         name: a key of `DATASETS`.
@@ -196,6 +198,10 @@ def load_task(
     Raises:
         BadInput: unknown data set, forget fraction or size out of range, a split left empty, a corrupt or
         missing file.
+
+    >>> task = load_task("digits", forget=0.1, train_size=240, test_size=60)
+    >>> tuple(task.x.shape), len(task.index["retain"]), len(task.index["forget"])
+    ((300, 1, 8, 8), 194, 22)
     """
     if not isinstance(name, str):
         raise BadInput(f"load_task takes the name of a data set, got {sort_of(name)}: mc.task takes arrays or images.")
@@ -255,9 +261,8 @@ def fashion_mnist_full(path: str | Path | None = None) -> Dataset:
         parts = [FashionMNIST(str(root), train=train, download=True) for train in (True, False)]
         arrays = [array.numpy() for part in parts for array in (part.data, part.targets.to(torch.uint8))]
     except Exception as error:  # network, disk and format errors alike, of several libraries
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
         raise BadInput(
-            f"The full Fashion-MNIST could not be downloaded into {root} ({reason}); check the connection "
+            f"The full Fashion-MNIST could not be downloaded into {root} ({reason(error)}); check the connection "
             "and try again, or use the shipped 'fashion-mnist'."
         ) from error
     where = root / "FashionMNIST"

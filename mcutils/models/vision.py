@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.weight_norm import WeightNorm
 
-from ..errors import BadInput, choose, instance, seed_of, whole
+from ..errors import BadInput, choose, instance, reason, seed_of, whole
 
 
 def _convnet(channels: int, classes: int, width: int, norm: Callable[[int], nn.Module]) -> nn.Module:
@@ -80,12 +80,6 @@ def drawn(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
         except Exception as error:  # a factory of the user's own may fail in any way
             raise BadInput(f"the model could not be made by calling it without arguments: {reason(error)}.") from error
     return instance("what the model's factory returns", made, nn.Module, "a torch module")
-
-
-def reason(error: Exception) -> str:
-    """The first line of an error's message, without its full stop."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].strip().rstrip(".:")
 
 
 def check_module(module: nn.Module) -> nn.Module:

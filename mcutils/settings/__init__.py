@@ -131,17 +131,8 @@ def settings_name(dataset: str, model: str) -> str:
     name = f"{dataset}.{model}"
     if (FOLDER / f"{name}.toml").is_file():
         return name
-    _say_untuned(dataset, model)
+    say_untuned(f"{dataset} with {model}")
     return "default"
-
-
-@cache
-def _say_untuned(dataset: str, model: str) -> None:
-    print(
-        f"mcutils: {dataset} with {model} is untuned: the settings default are taken; `python -m mcutils search` looks"
-        " for better ones on validation data.",
-        file=sys.stderr,
-    )
 
 
 def preset(name: str) -> Preset:
@@ -163,11 +154,11 @@ def train_plan(name: str) -> Plan:
 
 
 @cache
-def say_untuned(what: str, name: str) -> None:
+def say_untuned(what: str) -> None:
     """Say, once for each thing, that nobody has tuned it: settings are those of ``default.toml``, else of `Plan`."""
     print(
-        f"mcutils: {what} is untuned in the settings {name} and runs with default ones;"
-        " `python -m mcutils search` looks for better ones on validation data.",
+        f"mcutils: {what} is untuned and runs with default settings; `python -m mcutils search` looks for better ones"
+        " on validation data.",
         file=sys.stderr,
     )
 
@@ -186,7 +177,7 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
         if method not in known and identity("method", method) is None:
             raise BadInput(f"settings {name} hold no method {method!r}: they hold {', '.join(tables)}.")
         tables[method] = known.get(method, {})
-        say_untuned(f"the method {method!r}", name)
+        say_untuned(f"the method {method!r} in the settings {name}")
     base = {"lr": Plan.lr, **tables[method]}
     per_optimizer, per_curriculum = base.pop("optimizers", {}), base.pop("curricula", {})
     tuned_for = base.get("optimizer", "adamw")

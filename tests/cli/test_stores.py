@@ -34,7 +34,7 @@ from mcutils.engine.study import study
 from mcutils.engine.upkeep import notes, results
 from mcutils.errors import BadInput
 from mcutils.paper.registry import EXPERIMENTS
-from mcutils.settings import MethodSettings, Plan, _say_untuned
+from mcutils.settings import MethodSettings, Plan, say_untuned
 
 ROOT = FilePath(__file__).resolve().parents[2]
 DATA, STEPS = DataSpec("digits", 240, 60), Plan(steps=2, batch_size=16, forget_batch_size=16)
@@ -424,7 +424,7 @@ def test_a_plan_of_all_notebooks_shares_what_they_share(ask, small, tmp_path):
 def test_the_paper_s_sizes_are_planned_without_their_data(ask, monkeypatch, tmp_path):
     monkeypatch.setenv("MCUTILS_DATA", str(tmp_path))
     specs._task.cache_clear()  # what an earlier test has read
-    _say_untuned.cache_clear()
+    say_untuned.cache_clear()
     code, out, err = ask("plan", "--preset", "paper", "--store", "none")
     assert code == 0 and err.count("\n") == 1 and "fashion-mnist-full with resnet18 is untuned" in err
     assert {line.split()[0] for line in out.splitlines()[1:-1]} >= {"Original", "Unlearned", "Path", "Profile"}
