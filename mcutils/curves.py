@@ -261,8 +261,9 @@ class Aim:
         """The descent that fits control points of a curve from ``start``."""
         known = start if isinstance(start, Endpoint) else None
         own = (known.method, known.curriculum, known.optimizer) if known else ("finetune", "none", "adamw")
-        named = self.method, self.curriculum, self.optimizer or (self.plan.optimizer if self.plan else None)
-        method, curriculum, optimizer = (o if n is None else n for n, o in zip(named, own, strict=True))
+        other = (*own[:2], self.plan.optimizer) if self.plan else own
+        named = zip((self.method, self.curriculum, self.optimizer), other, strict=True)
+        method, curriculum, optimizer = (default if given is None else given for given, default in named)
         entry = METHODS[choose("method", method, METHODS)]
         choose("curriculum", curriculum, CURRICULA), choose("optimizer", optimizer, OPTIMIZERS)
         name, settings = settings_name(task.dataset, weights_at(start).model), self.settings
