@@ -28,7 +28,8 @@ from ..measures.drawing import label
 from ..measures.metrics import METRICS
 from ..measures.planes import Plane
 from ..traces import SPLITS
-from .sources import Numbers, Source
+from .numbers import Numbers
+from .sources import Source
 
 PAGE = 24  # images that are shown at once
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 196, 46, 12, 24, 30  # of a panel, in its own units

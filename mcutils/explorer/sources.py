@@ -1,7 +1,6 @@
-"""Sources: the paths that the explorer can show, and their numbers, from traces, profiles, a study or a store.
+"""Sources: a source is a path that the explorer can show, of a trace, a profile, a study or a store; and to find one.
 
-Nothing is computed anew and nothing is unpickled: numbers come from stored profiles, and from stored logits where a
-trace is kept. Shapes: T points on a path, N forget examples, K classes.
+Nothing is computed anew and nothing is unpickled: of a store only the notes are read until a source is opened.
 """
 
 from __future__ import annotations
@@ -9,17 +8,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cached_property, lru_cache, partial
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ..data import own as own_data
-from ..data.tasks import FINGERPRINTS, Task, load_task
+from ..data.tasks import Task
 from ..engine.forms import outdated
 from ..engine.kinds import read
 from ..engine.specs import VERSIONS, DataSpec, key, kind_of, plain
@@ -27,14 +24,14 @@ from ..engine.store import UNREADABLE, Store, fault
 from ..engine.study import Study
 from ..engine.upkeep import notes
 from ..errors import BadInput, choose, number, path_of, shown
-from ..measures.along import check_gap, excess, rounding
-from ..measures.connectivity import Connectivity, connectivity, forget_gap
+from ..measures.along import check_gap
 from ..measures.drawing import label
-from ..measures.metrics import METRICS, measure, probabilities
+from ..measures.metrics import check_trace
 from ..measures.planes import Plane
 from ..measures.profiles import Profile
 from ..settings import Preset, curve_plan, method_settings, preset, presets, settings_name
 from ..traces import SPLITS, Trace, check_same_examples
+from .numbers import Numbers, mismatch, remembered as remembered
 
 MAKE_TRACE = "study.run([study.trace(path)])"
 ENDS = ("method", "curriculum", "optimiser", "seed")
@@ -44,229 +41,6 @@ WORDS = {
     **{"adamw": "AdamW", "sgd": "SGD", "sophia_g": "Sophia-G", "soul": "SOUL"},
     **{"superloss": "SuperLoss", "superloss_authors": "SuperLoss (authors' form)", "authors": "authors'"},
 }
-NO_IMAGES = "the pictures are not here: give the trace's task, explore(trace, task=task)"
-
-
-@dataclass(frozen=True, eq=False)
-class Forgotten:
-    """What a path predicts for the N forget examples, those first that come back inside it.
-
-    ``p`` (T, N) probability of the true class, ``predicted`` (T, N) class, -1 where a logit is nan, ``confidence``
-    (T, N) probability of the predicted class, ``labels`` and ``rows`` (N,), ``rise`` (N,) largest rise of p above its
-    chord between the ends, by which the examples are ordered.
-    """
-
-    p: np.ndarray
-    predicted: np.ndarray
-    confidence: np.ndarray
-    labels: np.ndarray
-    rows: np.ndarray
-    rise: np.ndarray
-
-    @property
-    def remembered(self) -> np.ndarray:
-        """Whether each example is predicted right (T, N)."""
-        return self.predicted == self.labels
-
-
-def forgotten(trace: Trace) -> Forgotten:
-    """Order the forget examples of a trace (T > 1) by how far their true class rises above its chord on the way."""
-    found, labels = probabilities(trace, "forget"), np.asarray(trace.labels["forget"])
-    p = np.take_along_axis(found, labels[None, :, None], axis=-1)[..., 0]
-    bad = np.isnan(found).any(axis=-1)
-    predicted = np.where(bad, -1, np.where(bad[..., None], 0, found).argmax(axis=-1))
-    rise = excess(p, trace.t)[1:-1].max(axis=0) if len(p) > 2 else np.zeros(p.shape[1])
-    order = np.argsort(-np.where(np.isfinite(rise), rise, -np.inf), kind="stable")
-    sure, rows = np.where(bad, np.nan, found.max(axis=-1)), np.asarray(trace.index["forget"])
-    return Forgotten(p[:, order], predicted[:, order], sure[:, order], labels[order], rows[order], rise[order])
-
-
-def remembered(trace: Trace) -> dict[str, int]:
-    """How many forget examples of a path are predicted right: ``start``, ``middle`` and ``end``, ``of`` how many.
-
-    ``come back`` are right at the point in the middle and at neither end, ``lost`` wrong there and right at both ends.
-    """
-    right = forgotten(trace).remembered
-    start, middle, end = right[0], right[len(right) // 2], right[-1]
-    counts = {"of": np.ones_like(middle), "start": start, "middle": middle, "end": end}
-    counts |= {"come back": middle & ~start & ~end, "lost": ~middle & start & end}
-    return {name: int(values.sum()) for name, values in counts.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """All that a view shows of one path, from its profile, its trace or both.
-
-    ``references`` are traces for metrics that need them, ``retrained`` the retrained models, ``task`` loads the images,
-    ``why`` says why there is no trace.
-    """
-
-    t: np.ndarray
-    trace: Trace | None = None
-    profile: Profile | None = None
-    references: Mapping[str, Trace] = field(default_factory=dict)
-    retrained: Sequence[Trace | Profile] = ()
-    task: Callable[[], Task] | None = None
-    why: str = ""
-    given_gap: float | None = None
-    _values: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
-    _levels: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
-
-    def lacking(self, name: str) -> str:
-        """Why there are no values of a metric, in a few words; empty if there are."""
-        needs = METRICS[choose("metric", name, METRICS)]
-        if self.profile is not None:
-            return "" if f"metric/{name}" in self.profile.arrays else "not in the profile"
-        if self.trace is None:
-            return "there is no trace"
-        lost = [split for split in needs.splits if split not in self.trace.logits]
-        lost += [f"{one} model" for one in needs.references if one not in self.references]
-        return f"needs the {' and '.join(lost)}" if lost else ""
-
-    def values(self, name: str) -> np.ndarray:
-        """Values (T,) of a metric; raises `BadInput` where it is unknown or cannot be had."""
-        if lacking := self.lacking(name):
-            raise BadInput(f"there are no values of {name} for this path: {lacking}.")
-        if name not in self._values:
-            if self.profile is not None:
-                self._values[name] = np.asarray(self.profile.metric(name), dtype=np.float64)
-            elif self.trace is not None:
-                self._values[name] = measure(self.trace, name, references=self.references)[name]
-        return self._values[name]
-
-    def levels(self, name: str) -> np.ndarray:
-        """Values of a metric of the retrained models (R,); empty where none is known."""
-        if name in self._levels:
-            return self._levels[name]
-        found = []
-        for one in self.retrained:
-            if isinstance(one, Trace) and not Numbers(one.t, one, references=self.references).lacking(name):
-                found.append(measure(one, name, references=self.references)[name][0])
-            elif isinstance(one, Profile) and f"metric/{name}" in one.arrays:
-                found.append(one.metric(name)[0])
-        self._levels[name] = np.asarray(found, dtype=np.float64)
-        return self._levels[name]
-
-    def band(self, name: str) -> np.ndarray | None:
-        """Band (2, T) of a metric over examples, where there is one."""
-        found = self.connectivity
-        return None if found is None else found.bands.get(name)
-
-    @cached_property
-    def gap(self) -> float | None:
-        """G in nats, or None where no original and retrained model say what there is to forget."""
-        if self.profile is not None:
-            return self.profile.gap
-        if self.given_gap is not None:
-            return self.given_gap
-        traces = [one for one in self.retrained if isinstance(one, Trace)]
-        original = self.references.get("original")
-        return float(np.mean([forget_gap(one, original) for one in traces])) if traces and original else None
-
-    @cached_property
-    def connectivity(self) -> Connectivity | None:
-        """Barriers and bands; None where the trace lacks what they need."""
-        if self.profile is not None:
-            return self.profile.connectivity
-        try:
-            return None if self.trace is None else connectivity(self.trace, gap=self.gap, n_boot=100)
-        except BadInput:
-            return None
-
-    @cached_property
-    def forgotten(self) -> Forgotten | None:
-        """Predictions for the forget set; None without a trace that holds it."""
-        return forgotten(self.trace) if self.trace is not None and "forget" in self.trace.logits else None
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, numbers where no task names them."""
-        named = () if self.known_task is None else tuple(map(str, self.known_task.classes))
-        count = 0 if self.trace is None else self.trace.logits["forget"].shape[-1]
-        return named + tuple(map(str, range(len(named), count)))
-
-    @cached_property
-    def known_task(self) -> Task | None:
-        """The task that holds the forget examples, where one was given or is found."""
-        try:
-            found = self.task() if self.task else _task_of(self.trace)
-        except (BadInput, OSError):  # without the data set there are no pictures, and all else is shown
-            return None
-        held = found is not None and not mismatch(self.trace, found)
-        return found if held else None
-
-    @cached_property
-    def no_pictures(self) -> str:
-        """Why the forget examples are not shown as images; empty if they are."""
-        if self.known_task is None:
-            return NO_IMAGES
-        x = self.known_task.x
-        if isinstance(x, Mapping):
-            return f"the inputs of this task are no images, but {', '.join(map(str, x))}"
-        return "" if x.ndim == 4 else f"the inputs of this task are no images, but of shape {tuple(x.shape[1:])} each"
-
-    def pictures(self, places: Sequence[int]) -> np.ndarray | None:
-        """Images (n, C, H, W) uint8 of forget examples by their place in the order; None where they are no images.
-
-        The task's normalisation is undone. Where that leaves values that are no shares of white, each channel is
-        stretched to its range over the forget set.
-        """
-        task, found = self.known_task, self.forgotten
-        if self.no_pictures or task is None or found is None or isinstance(task.x, Mapping):
-            return None
-        pixels = task.x[torch.as_tensor(found.rows)].double().cpu().numpy()
-        if not task.x.is_floating_point():
-            pixels /= 255
-        elif len(task.mean) == pixels.shape[1]:
-            mean, std = (np.array(part)[:, None, None] for part in (task.mean, task.std))
-            pixels = pixels * std + mean
-        if np.nanmin(pixels) < -1e-3 or np.nanmax(pixels) > 1 + 1e-3:
-            low, high = (f(pixels, axis=(0, 2, 3))[:, None, None] for f in (np.nanmin, np.nanmax))
-            pixels = (pixels - low) / np.maximum(high - low, 1e-9)
-        return np.rint(np.clip(255 * np.nan_to_num(pixels[list(places)]), 0, 255)).astype(np.uint8)
-
-    def excess(self, split: str) -> np.ndarray | None:
-        """Loss above its chord (T,) in nats, of retain or forget; None where it is not known."""
-        name = f"loss_{split}"
-        return None if self.lacking(name) else excess(self.values(name), self.t)
-
-    def breaks(self, eps: float) -> dict[str, np.ndarray]:
-        """Where MCU(eps) breaks: split -> (T,) bool, the retain loss above chord + eps G, the forget loss below it.
-
-        Without G eps is in nats. A loss that is not finite breaks it, as in `along.mcu`.
-        """
-        found = {}
-        for split, sign in (("retain", 1), ("forget", -1)):
-            over = self.excess(split)
-            if over is not None:
-                slack = rounding(self.values(f"loss_{split}")[np.isfinite(over)])
-                with np.errstate(invalid="ignore"):
-                    found[split] = ~(sign * over <= eps * (self.gap or 1.0) + slack)
-        return found
-
-
-def mismatch(trace: Trace | None, task: Task) -> str:
-    """Why a trace's examples are not those of a task, in a few words; empty if they are."""
-    if trace is None:
-        return "there is no trace"
-    if "checksum" in trace.meta and trace.meta["checksum"] != task.checksum:
-        return "its checksum is that of other data"
-    for split, rows in trace.index.items():
-        rows, y = np.asarray(rows), task.y.cpu().numpy()
-        if rows.max(initial=-1) >= len(y) or rows.min(initial=0) < 0:
-            return f"its {split} examples are rows up to {rows.max()}, and the task has {len(y)}"
-        if not np.array_equal(y[rows], trace.labels[split]):
-            return f"its {split} examples have other labels"
-    return ""
-
-
-def _task_of(trace: Trace | None) -> Task | None:
-    """The task whose checksum a trace names, where it is one's own, of a known fingerprint or shipped."""
-    checksum = "" if trace is None else trace.meta.get("checksum", "")
-    if not checksum:
-        return None
-    named = {value: name for name, value in FINGERPRINTS.items()}
-    return own_data.find(checksum) or load_task(named.get(checksum, "fashion-mnist"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -390,12 +164,10 @@ def check_path(name: str, one: Trace | Profile) -> None:
         raise BadInput(f"{name} holds no logits of any split: there is nothing to show.")
     for split, values in one.logits.items():
         choose("split", split, SPLITS)
-        labels, rows = np.asarray(one.labels.get(split, ())), np.asarray(one.index.get(split, ()))
-        expected, shape = (len(t), len(labels)), np.shape(values)
-        if len(shape) != 3 or shape[:2] != expected or shape[2] < 2 or np.asarray(values).dtype.kind != "f":
-            raise BadInput(f"{name} has {split} logits of shape {shape}, expected {expected} and K classes, as floats.")
-        if not len(labels) or labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= shape[2]:
-            raise BadInput(f"{name} has {split} labels that are not whole numbers from 0 to {shape[2] - 1}.")
+        if np.shape(values)[-1:] == (1,):
+            raise BadInput(f"{name} has {split} logits of one class, expected two or more.")
+    for split in check_trace(one, name).logits:
+        labels, rows = np.asarray(one.labels[split]), np.asarray(one.index.get(split, ()))
         if rows.shape != labels.shape or rows.dtype.kind not in "iu":
             raise BadInput(f"{name} has {split} rows of shape {rows.shape}, expected a whole number for each label.")
 

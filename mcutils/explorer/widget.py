@@ -29,8 +29,9 @@ from ..measures.profiles import Profile
 from ..settings import preset
 from ..traces import SPLITS, Trace
 from .figure import view_figure
+from .numbers import Numbers
 from .scene import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
-from .sources import ENDS, NothingStored, Numbers, Source, find, said, sources
+from .sources import ENDS, NothingStored, Source, find, said, sources
 
 ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS)
 WEIGHTS = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "data": 16}  # others: 2

@@ -11,7 +11,8 @@ import mcutils as mc
 from mcutils.engine.specs import key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
-from mcutils.explorer.sources import Numbers, forgotten, from_store, remembered, sources
+from mcutils.explorer.numbers import Numbers, forgotten, remembered
+from mcutils.explorer.sources import from_store, sources
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
 from mcutils.measures.profiles import Profile
