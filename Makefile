@@ -6,8 +6,8 @@ NOTEBOOKS ?=
 STORE ?=
 FRESH ?=
 
-VENV := .venv
-RUN := $(VENV)/bin/python -m
+override VENV := .venv
+override RUN := $(VENV)/bin/python -m
 
 # Values reach the shell as variables of its own, quoted there, so that nothing in them is run: not even make reads them.
 export PYTHON PRESET NOTEBOOKS STORE FRESH
@@ -34,11 +34,11 @@ help:
 
 setup:
 	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
-	    echo "PYTHON=$$PYTHON is not a Python 3.10 or newer ($$("$$PYTHON" --version 2>&1 | head -n 1)); name one," \
-	        "for example: make setup PYTHON=python3.11" >&2; exit 2; }
+	    printf '%s %s\n' "PYTHON=$$PYTHON is not a Python 3.10 or newer ($$("$$PYTHON" --version 2>&1 | head -n 1));" \
+	        "name one, for example: make setup PYTHON=python3.11" >&2; exit 2; }
 	@"$$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || { \
-	    echo "PYTHON=$$PYTHON has no venv module; install it (Debian: apt install python3-venv) or name another" \
-	        "Python with PYTHON=..." >&2; exit 2; }
+	    printf '%s %s\n' "PYTHON=$$PYTHON has no venv module; install it (Debian: apt install python3-venv)" \
+	        "or name another Python with PYTHON=..." >&2; exit 2; }
 	@set -e; place="$$("$$PYTHON" -c '$(PLACE)')"; needs="$$("$$PYTHON" -c '$(NEEDS)')"; \
 	if [ "$$(cat $(VENV)/made-from 2>/dev/null)" != "$$place" ] || [ ! -x $(VENV)/bin/python ]; then \
 	    rm -rf $(VENV); "$$PYTHON" -m venv $(VENV); printf '%s\n' "$$place" > $(VENV)/made-from; \

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from ..curves import Curve, fit_curve
 from ..data.tasks import Task, load_task
+from ..errors import instance
 from ..files import write_file
 from ..measures.metrics import correct, per_example_loss
 from ..settings import MethodSettings, Plan
@@ -94,7 +95,7 @@ def measure(case: Case, repetitions: int) -> Iterator[Row]:
     plan = Plan(lr=3e-3, steps=case.trained, batch_size=case.batch, schedule="one_cycle")
     start, end = (train(task, case.model, seed=seed, plan=plan) for seed in (0, 1))
     curve = Curve("bezier", (start, start, end))
-    images = seen(task)
+    batches = seen(task)
     kept: dict[str, Trace] = {}
 
     def evaluate(precision: str) -> None:
@@ -102,11 +103,11 @@ def measure(case: Case, repetitions: int) -> Iterator[Row]:
 
     variants = (
         lambda: evaluate("float32"),
-        lambda: forward(start, images, case.points),
+        lambda: forward(start, batches, case.points),
         lambda: evaluate("bfloat16"),
     )
     seconds = interleaved(variants, repetitions)
-    count = sum(len(batch) for batch in images)
+    count = sum(len(batch) for batch in batches)
     rate = count * case.points / median(seconds[:, 0])
     about = f"{case.about}, {count} images each, {case.bn} of them for BatchNorm; {rate:,.0f} images/CPU-s"
     yield row("evaluation", case.model, seconds[:, 0] / seconds[:, 1], about)
@@ -194,29 +195,35 @@ def small_task(case: Case) -> Task:
 
 def seen(task: Task) -> list[torch.Tensor]:
     """What one point of a trace looks at, batch by batch: images to evaluate, then those for BatchNorm."""
-    evaluated = torch.cat([task.x[rows] for rows in task.evaluation.values()])
-    parts = [x.to(memory_format=torch.channels_last) for x in (evaluated, task.inputs("bn"))]
+    evaluated = torch.cat([images(task)[rows] for rows in task.evaluation.values()])
+    parts = [x.to(memory_format=torch.channels_last) for x in (evaluated, images(task)[task.index["bn"]])]
     return [batch for part in parts for batch in part.split(BATCH)]
 
 
-def forward(weights: Weights, images: Sequence[torch.Tensor], points: int) -> None:
+def images(task: Task) -> torch.Tensor:
+    """The images of a task, which is one of images."""
+    return instance("x of the task", task.x, torch.Tensor, "a tensor of images")
+
+
+def forward(weights: Weights, batches: Sequence[torch.Tensor], points: int) -> None:
     """The floor of an evaluation: a module's bare forward pass over as many images."""
-    module = module_of(weights).to(memory_format=torch.channels_last)
+    module = module_of(weights).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.inference_mode():
         for _ in range(points):
-            for batch in images:
+            for batch in batches:
                 module(batch)
 
 
 def plain_training(weights: Weights, task: Task, plan: Plan) -> float:
     """The floor of a fit: the CPU-seconds of as many steps of training in plain torch."""
     clock = Clock()
-    module = copy.deepcopy(weights.net).requires_grad_(True).train().to(memory_format=torch.channels_last)
+    module = copy.deepcopy(weights.net).requires_grad_(True).train()
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
     optimizer = torch.optim.AdamW(module.parameters(), lr=plan.lr, weight_decay=plan.weight_decay, foreach=True)
     rows = task.index["retain"]
     order = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
     for number, chunk in enumerate(order.split(plan.batch_size)[: plan.steps]):
-        loss = F.cross_entropy(module(task.x[chunk].to(memory_format=torch.channels_last)), task.y[chunk])
+        loss = F.cross_entropy(module(images(task)[chunk].to(memory_format=torch.channels_last)), task.y[chunk])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

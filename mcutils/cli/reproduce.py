@@ -146,8 +146,9 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
     given = {path: check_parameters(path, order.parameters) for path in paths}
     order.check_places()
     before, written = ledger_of(order.figures)
+    began = time.monotonic()
     outcomes = _executed(order, paths, given)
-    print(report(outcomes))
+    print(report(outcomes, time.monotonic() - began))
     for outcome in outcomes:
         if outcome.error:
             print(f"\n{outcome.name}: {outcome.error}", file=sys.stderr)
@@ -267,7 +268,7 @@ def find(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
 def read_parameters(notebook: Path | Mapping[str, Any], tag: str = "parameters") -> dict[str, Any]:
     """Return the names and literal values that a notebook's cell tagged ``parameters`` assigns."""
     nb = read(notebook) if isinstance(notebook, Path) else notebook
-    values = {}
+    values: dict[str, Any] = {}
     for cell in nb["cells"]:
         if tag in cell["metadata"].get("tags", []):
             try:
@@ -279,14 +280,15 @@ def read_parameters(notebook: Path | Mapping[str, Any], tag: str = "parameters")
 
 def _assignments(code: str) -> Iterator[tuple[str, Any]]:
     for line in ast.parse(code).body:
-        if isinstance(line, (ast.Assign, ast.AnnAssign)):
+        if isinstance(line, (ast.Assign, ast.AnnAssign)) and line.value:
             name = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
             yield ast.unparse(name), ast.literal_eval(line.value)
 
 
 def check_parameters(path: Path, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return given parameters of a notebook, each text turned into the type of its default; refuse others."""
-    defaults, values = read_parameters(path), {}
+    defaults = read_parameters(path)
+    values: dict[str, Any] = {}
     for name, text in given:
         if name in HANDED_OVER:
             raise BadInput(f"the parameter {name!r} is not set by -p: use {HANDED_OVER[name]}.")
@@ -506,7 +508,7 @@ def papermill_engine() -> str:
 
             class Manager(AsyncKernelManager):
                 # The environment and folder of this process are shared by all notebooks that run.
-                async def start_kernel(self, **given: Any) -> None:
+                async def start_kernel(self, **given: Any) -> None:  # type: ignore[override]
                     own = {**os.environ, "MCUTILS_REPORT": str(log)}
                     await super().start_kernel(**{**given, "env": own, "cwd": str(folder)})
                     kernels.add(self)
@@ -547,7 +549,7 @@ def progress(label: str, log: Path) -> Iterator[Any]:
         bar.close()
 
 
-def latest(lines: Sequence[Mapping[str, int]]) -> str:
+def latest(lines: Sequence[Mapping[str, Any]]) -> str:
     """Counts so far, and how far the batch of results under way is."""
     reports = [line for line in lines if "computed" in line]
     parts = [f"{sum(line[kind] for line in reports)} {kind}" for kind in ("reused", "computed") if reports]
@@ -556,23 +558,22 @@ def latest(lines: Sequence[Mapping[str, int]]) -> str:
     return ", ".join(parts)
 
 
-def _lines(log: Path) -> list[dict[str, int]]:
+def _lines(log: Path) -> list[dict[str, Any]]:
     text = log.read_text(encoding="utf-8") if log.is_file() else ""
     # The last line may be half written.
     return [json.loads(line) for line in text.split("\n")[:-1] if line]
 
 
-def report(outcomes: Sequence[Outcome]) -> str:
-    """The closing table: notebook, seconds, status, results reused and computed, figures."""
-    rows = [("notebook", "seconds", "status", "reused", "computed", "figures")]
+def report(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """The closing table: notebook, seconds, status, results reused and computed, figures; in all so many seconds."""
+    rows: list[Sequence[str]] = [("notebook", "seconds", "status", "reused", "computed", "figures")]
     for o in outcomes:
         counts = ["-" if n is None else str(n) for n in (o.reused, o.computed)]
         figures = ", ".join(map(shown, o.figures)) or "-"
         rows.append((o.name, f"{o.seconds:.1f}", "failed" if o.error else "ok", *counts, figures))
-    total = f"{_counted(len(outcomes), 'notebook')} in {sum(o.seconds for o in outcomes):.0f} s"
-    known = [o for o in outcomes if o.computed is not None]
-    if known:
-        total += f": {sum(o.reused for o in known)} reused, {sum(o.computed for o in known)} computed"
+    total = f"{_counted(len(outcomes), 'notebook')} in {seconds:.0f} s"
+    if any(o.computed is not None for o in outcomes):
+        total += f": {sum(o.reused or 0 for o in outcomes)} reused, {sum(o.computed or 0 for o in outcomes)} computed"
     return "\n" + table(rows, right=(1, 3, 4)) + f"\n\n{total}"
 
 
@@ -582,12 +583,11 @@ def _counted(n: int, what: str) -> str:
 
 def table(rows: Sequence[Sequence[Any]], right: Iterable[int] = ()) -> str:
     """Rows of text as aligned columns; the last is not padded."""
-    rows = [[str(value) for value in row] for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    right = set(right)
+    texts, to_right = [[str(value) for value in row] for row in rows], set(right)
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     lines = []
-    for row in rows:
-        cells = [v.rjust(widths[i]) if i in right else v.ljust(widths[i]) for i, v in enumerate(row)]
+    for row in texts:
+        cells = [v.rjust(widths[i]) if i in to_right else v.ljust(widths[i]) for i, v in enumerate(row)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 

@@ -432,14 +432,14 @@ def test_a_run_says_which_verdicts_changed(run, tmp_path, monkeypatch, capsys, b
 
 def test_report_lines_up_and_counts():
     done = module.Outcome("00_a", 1.26, reused=3, computed=0, figures=(Path("/x/00_a.png"), Path("/x/00_b.png")))
-    lines = report([done, module.Outcome("01_long_name", 100.0, error="x")]).splitlines()
+    lines = report([done, module.Outcome("01_long_name", 100.0, error="x")], 101.26).splitlines()
     assert lines[1:4] == [
         "notebook      seconds  status  reused  computed  figures",
         "00_a              1.3  ok           3         0  /x/00_a.png, /x/00_b.png",
         "01_long_name    100.0  failed       -         -  -",
     ]
     assert lines[-1] == "2 notebooks in 101 s: 3 reused, 0 computed"
-    assert report([module.Outcome("00_a", 1.0)]).splitlines()[-1] == "1 notebook in 1 s"
+    assert report([module.Outcome("00_a", 1.0)], 1.0).splitlines()[-1] == "1 notebook in 1 s"
     assert table([("a", "b"), ("ccc", "")]) == "a    b\nccc"
 
 
