@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from synthetic import trace
 from torch import nn
 
+import mcutils as mc
 from mcutils.errors import BadInput
 from mcutils.measures.similarity import (
     SIMILARITIES,
@@ -354,3 +355,23 @@ def test_refused_matrices():
     ):
         with pytest.raises(BadInput, match=message):
             call()
+
+
+class Named(nn.Module):
+    """A network of examples by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.first(x["values"])))
+
+
+def test_features_of_examples_by_name():
+    x = torch.randn(300, 5, generator=torch.Generator().manual_seed(0))
+    module, rows = Named(), torch.arange(299, 0, -2)
+    task = mc.task({"values": x}, (x[:, 0] > 0).long())
+    (found,) = features(weights_of(module), task, rows).values()
+    expected = torch.relu(module.first(task.x["values"][rows])).detach()
+    assert len(rows) > 128 and torch.allclose(found, expected, atol=1e-6)
