@@ -5,7 +5,8 @@ import numpy as np
 from mcutils.engine.specs import key
 from mcutils.files import DATA
 from mcutils.measures.profiles import PARTS, Profile
-from mcutils.paper.walks import Walk
+from mcutils.paper.curve_fitting import OBJECTIVES
+from mcutils.paper.walks import APART, TWINNED, Walk
 from mcutils.reading import archived, read
 from mcutils.traces import SPLITS, Trace
 
@@ -40,7 +41,6 @@ def walk(
     deficit=0.0,
     pair=(42, 87),
     kind="linear",
-    role="method",
     original=0,
     gap=2.0,
     noise=0.001,
@@ -54,7 +54,7 @@ def walk(
     """A walk with a retain barrier and a forget deficit of so many G at t = 0.5, and their replicates.
 
     ``metrics`` are curves along it by name, ``scores`` those of closeness to retraining, to choose by and to test on;
-    ``labels`` are ``condition``, ``other`` and ``variant``.
+    ``labels`` are those of `walks.Labels`.
     """
     rng = np.random.default_rng([seed, *pair])
     bump = 1 - 2 * np.abs(t - 0.5)
@@ -77,14 +77,22 @@ def walk(
     arrays |= {f"metric/{name}": np.asarray(values, float) for name, values in (metrics or {}).items()}
     if scores is not None:
         arrays |= {f"score/{part}": np.asarray(values, float) for part, values in zip(PARTS, scores, strict=True)}
-    return Walk(method, kind, *pair, Profile(arrays), role, original, **labels)
+    return Walk(method, kind, *pair, original=original, profile=Profile(arrays), **labels)
+
+
+def fit(name):
+    """The labels of a path that `curve_fitting.fit_name` calls so."""
+    known = {one: {"objective": one} for one in OBJECTIVES} | {"corrected, another seed": {"refit": True}}
+    known |= {"line": {}, "corrected": {}}
+    known |= {one: {"batchnorm": "none"} for one in ("BatchNorm kept", "line, BatchNorm kept")}
+    return known.get(name, {"recipe": name.replace(" ", "_")})
 
 
 def controls(apart=4.0, twin=0.0):
     """The two controls of a study, by default as they should be."""
     return [
-        walk("other initialisation", apart, pair=(42, 87), role="control"),
-        walk("fine-tuned twin", twin, pair=(42, 87), role="control"),
+        walk("npo", apart, pair=(42, 87), control=APART),
+        walk("npo", twin, pair=(42, 87), control=TWINNED),
     ]
 
 

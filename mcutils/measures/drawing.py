@@ -230,7 +230,7 @@ def settle(fig) -> None:
     fig.dpi = shown
 
 
-def entry(marker: str, colour: str, text: str, *, ls: str = "", lw: float = 1.6, ms: float = 5.5):
+def entry(marker: str, colour: str, text: str, *, ls: str | tuple = "", lw: float = 1.6, ms: float = 5.5):
     """A legend entry."""
     from matplotlib.lines import Line2D
 

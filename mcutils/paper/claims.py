@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import BadInput, choose
 from ..files import DATA
 from ..measures.connectivity import TOLERANCE
+from ..measures.intervals import Interval
 
 VERDICTS = ("supported", "contradicted", "undecided", "not run")
 REPLICATIONS = DATA / "replications"
@@ -85,23 +87,14 @@ class Verdict:
 
 
 def judge(
-    claim_id: str,
-    effect: float,
-    low: float,
-    high: float,
-    *,
-    n_pairs: int,
-    n_seeds: int,
-    p: float | None = None,
-    controls_ok: bool = True,
-    notebook: str = "",
+    claim_id: str, found: Interval, *, n_pairs: int, n_seeds: int, p: float | None = None, controls_ok: bool = True
 ) -> Verdict:
-    """Apply a claim's rule to an effect and its 95 % interval [low, high].
+    """Apply a claim's rule to an effect with its 95 % interval.
 
     ``undecided`` if the interval crosses the threshold or is not finite, or if a control failed. For
     ``explained`` the permutation ``p`` is needed, and a negligible share contradicts however small p is.
     """
-    claim = CLAIMS[choose("claim", claim_id, CLAIMS)]
+    claim, (effect, low, high) = CLAIMS[choose("claim", claim_id, CLAIMS)], found
     if low > high:
         raise BadInput(f"the interval of {claim_id} is upside down: [{low:g}, {high:g}].")
     if claim.direction == "explained" and p is None:
@@ -109,7 +102,7 @@ def judge(
     word = "undecided"
     if controls_ok and all(math.isfinite(v) for v in (effect, low, high)):
         word = _decide(claim, low, high, p)
-    return Verdict(claim_id, effect, low, high, n_pairs, n_seeds, word, notebook or claim.notebook, p)
+    return Verdict(claim_id, effect, low, high, n_pairs, n_seeds, word, claim.notebook, p)
 
 
 def _decide(claim: Claim, low: float, high: float, p: float | None) -> str:
@@ -137,13 +130,16 @@ def ledger(verdicts: Iterable[Verdict] = (), eps: float = TOLERANCE) -> list[dic
     for claim in CLAIMS.values():
         v = given.get(claim.id, Verdict(claim.id))
         found = {name: getattr(v, name) for name in ("effect", "low", "high", "n_pairs", "n_seeds", "verdict")}
-        made = {
-            "id": claim.id,
-            "claim": claim.statement,
-            "source": claim.source,
-            "statistic": claim.measured(eps),
-        }
-        rows.append({**made, "threshold": claim.threshold, **found, "notebook": v.notebook or claim.notebook})
+        made = {"id": claim.id, "claim": claim.statement, "source": claim.source}
+        rows.append(
+            {
+                **made,
+                "statistic": claim.measured(eps),
+                "threshold": claim.threshold,
+                **found,
+                "notebook": v.notebook or claim.notebook,
+            }
+        )
     return rows
 
 
@@ -182,14 +178,14 @@ def changes(before: Iterable[dict], after: Iterable[dict]) -> list[str]:
 
 
 def _found(row: dict) -> str:
-    return " ".join(filter(None, [row["verdict"], _effect(row)]))
+    return f"{row['verdict']} {effect_text(row, 2, '')}".strip()
 
 
 def markdown_table(rows: Iterable[dict]) -> str:
     """The rows of a ledger as a short Markdown table: id, claim, verdict, effect [low, high], counts, notebook."""
     texts = [["id", "claim", "verdict", "effect [95 %]", "pairs", "seeds", "notebook"]]
     for row in rows:
-        texts.append([_effect(row) if name == "effect" else _cell(row[name]) for name in SHOWN])
+        texts.append([effect_text(row, 2, "") if name == "effect" else _cell(row[name]) for name in SHOWN])
     return _markdown(texts)
 
 
@@ -198,10 +194,16 @@ def short_table(rows: Iterable[dict]) -> str:
     return _markdown([["id", "claim", "verdict"], *([_cell(row[name]) for name in SHOWN[:3]] for row in rows)])
 
 
-def _effect(row: dict) -> str:
+def spread(found: Sequence[float], digits: int = 3) -> str:
+    """An estimate and the ends of its interval in words: ``0.120 [0.080, 0.200]``."""
+    estimate, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in found)
+    return f"{estimate} [{low}, {high}]"
+
+
+def effect_text(row: Mapping[str, Any], digits: int = 3, none: str = "-") -> str:
+    """The effect of a ledger's row with its interval in words, or ``none`` where nothing was measured."""
     values = [row[name] for name in ("effect", "low", "high")]
-    known = all(v is not None and not math.isnan(v) for v in values)
-    return "{:.2f} [{:.2f}, {:.2f}]".format(*values) if known else ""
+    return spread(values, digits) if all(v is not None and not math.isnan(v) for v in values) else none
 
 
 def update_between(text: str, table: str, name: str = "claims") -> str:

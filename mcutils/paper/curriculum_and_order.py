@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.specs import Spec
 from ..engine.study import Study
-from ..measures.along import barrier, excess, forget_deficit
+from ..measures.along import barrier, forget_deficit
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import (
     BLACK,
@@ -37,12 +37,12 @@ from ..measures.drawing import (
     where,
 )
 from ..measures.intervals import LEVEL, fraction_interval, widened
-from .claims import Verdict, judge
+from .claims import Verdict, spread
 from .judging import (
     CHANGE,
     controls_hold,
-    counts_of,
     judge_mean,
+    judged,
     nothing_found,
     pair_of,
     redraw_mean,
@@ -52,9 +52,9 @@ from .judging import (
     usable,
     worst,
 )
-from .panels import HEADINGS, SHOWN, shade_rows, signed_log, spread_row
+from .panels import COLUMNS, HEADINGS, SHOWN, kind_entries, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
-from .tables import MEASURES, end_names, grouped, mean_of, mean_over, spread
+from .tables import MEASURES, end_names, excess_table, frame, grouped, mean_of, mean_over, summary
 from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent, profiles
 
 if TYPE_CHECKING:
@@ -69,21 +69,21 @@ DOTTED = (0, (1, 1.2))
 
 def curriculum(study: Study) -> list[Route]:
     """``cl-non_cl`` and ``random_in_cl`` beside ``random``, over independent pairs; once with the authors' form."""
-    return _changed(study, "cl-non_cl", "random_in_cl", curriculum="superloss_authors")
+    return _changed(study, "cl-non_cl", "random_in_cl", "superloss_authors", "curriculum")
 
 
 def second_order(study: Study) -> list[Route]:
     """``fo-so`` and ``random_in_so`` beside ``random``, over independent pairs; once with the authors' optimiser."""
-    return _changed(study, "fo-so", "random_in_so", optimizer="soul")
+    return _changed(study, "fo-so", "random_in_so", "soul", "optimizer")
 
 
-def _changed(study: Study, across: str, inside: str, **authors: str) -> list[Route]:
+def _changed(study: Study, across: str, inside: str, form: str, what: str) -> list[Route]:
     contexts, pairs, points = alone(study.preset.methods), independent(study.seeds), coarse(study)
     routes = [r for c in ("random", across) for r in condition_routes(study, c, contexts, pairs)]
     routes += condition_routes(study, inside, contexts, pairs, points=points)
     one = alone([study.preset.quickstart_method])
-    one = condition_routes(study, across, one, pairs, ("linear",), points=points, **authors)
-    return routes + [replace(r, variant=next(iter(authors.values()))) for r in one] + controls(study)
+    theirs = condition_routes(study, across, one, pairs, ("linear",), points=points, **{what: form})
+    return routes + [replace(r, form=form) for r in theirs] + controls(study)
 
 
 # The tests of the claims
@@ -91,9 +91,9 @@ def _changed(study: Study, across: str, inside: str, **authors: str) -> list[Rou
 
 def changes(walks: Sequence[Walk], condition: str) -> list[tuple[Walk, float, np.ndarray]]:
     """For each pair and curve of a condition: the walk, its smallest eps minus that of ``random``, and replicates."""
-    base = {(pair_of(w), w.kind): w for w in usable(walks, condition="random", variant="")}
+    base = {(pair_of(w), w.kind): w for w in usable(walks, condition="random", form="")}
     found = []
-    for w in sound(walks, condition=condition, variant=""):
+    for w in sound(walks, condition=condition, form=""):
         same = base.get((pair_of(w), w.kind))
         if same is not None:
             found.append((w, w.eps - same.eps, worst(w) - worst(same)))
@@ -101,8 +101,7 @@ def changes(walks: Sequence[Walk], condition: str) -> list[tuple[Walk, float, np
 
 
 def _shift(claim: str, walks: Sequence[Walk], condition: str, level: float) -> Verdict:
-    found = changes(walks, condition)
-    kept, values, replicates = ([one[k] for one in found] for k in range(3))
+    kept, values, replicates = zip(*found, strict=True) if (found := changes(walks, condition)) else ((), (), ())
     return judge_mean(claim, kept, values, replicates, level, controls_hold(walks))
 
 
@@ -134,7 +133,7 @@ def c7(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
         found = fraction_interval(hits, replicates, clusters=methods, level=level)
         every = np.repeat(hits, [len(group) for group in groups])
         sides.append(widened(found, every, units_of(kept), level, (0.0, 1.0)))
-    return judge("C7", *smaller_of(*sides), controls_ok=controls_hold(walks), **counts_of(kept))
+    return judged("C7", smaller_of(*sides), kept, controls_hold(walks))
 
 
 # Tables
@@ -142,26 +141,21 @@ def c7(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
 
 def condition_table(walks: Sequence[Walk], conditions: Sequence[str], eps: float = TOLERANCE) -> pd.DataFrame:
     """One row per walk of these conditions: its labels, barrier, deficit and eps in G, whether MCU(eps) holds."""
-    import pandas as pd
+    rows = [
+        (w.condition, w.method, w.kind, w.pair, w.barrier, w.deficit, w.eps, w.connected(eps))
+        for w in _plain(walks, conditions)
+    ]
+    return frame(rows, ["condition", "method", "curve", "pair", *MEASURES, "connected"])
 
-    rows = []
-    for condition in conditions:
-        for w in sound(walks, condition=condition, variant=""):
-            pair = f"{w.original}: {w.start}-{w.end}"
-            rows.append((condition, w.method, w.kind, pair, w.barrier, w.deficit, w.eps, w.connected(eps)))
-    return pd.DataFrame(rows, columns=["condition", "method", "curve", "pair", *MEASURES, "connected"])
+
+def _plain(walks: Sequence[Walk], conditions: Sequence[str]) -> list[Walk]:
+    """The sound walks of these conditions in our own form, condition by condition."""
+    return [w for condition in conditions for w in sound(walks, condition=condition, form="")]
 
 
 def condition_summary(walks: Sequence[Walk], conditions: Sequence[str]) -> pd.DataFrame:
     """Mean and interval of each measure per condition, method and curve; n is the number of pairs."""
-    import pandas as pd
-
-    rows = []
-    for condition in conditions:
-        ours = sound(walks, condition=condition, variant="")
-        for (method, curve), part in grouped(ours, "method", "kind").items():
-            rows += [(condition, method, curve, m, *mean_of(part, m), len(part)) for m in MEASURES]
-    return pd.DataFrame(rows, columns=["condition", "method", "curve", "measure", "estimate", "low", "high", "n"])
+    return summary(_plain(walks, conditions), "condition", "method", "kind")
 
 
 def effect_of(change: float, edge: float = CHANGE) -> str:
@@ -174,8 +168,6 @@ def changes_table(walks: Sequence[Walk], conditions: Sequence[str]) -> pd.DataFr
 
     ``effect`` is what the mean does at 0.05 G, see `effect_of`; ``clear`` says whether the whole interval agrees.
     """
-    import pandas as pd
-
     rows = []
     for condition in conditions:
         groups: dict[tuple[str, str], list] = {}
@@ -186,9 +178,8 @@ def changes_table(walks: Sequence[Walk], conditions: Sequence[str]) -> pd.DataFr
             found = mean_over(kept, values, replicates)
             words = [effect_of(v) for v in found]
             rows.append((condition, method, curve, *found, words[0], len(set(words)) == 1, len(part)))
-    return pd.DataFrame(
-        rows, columns=["condition", "method", "curve", "change", "low", "high", "effect", "clear", "n"]
-    ).astype({"clear": bool})
+    columns = ["condition", "method", "curve", "change", "low", "high", "effect", "clear", "n"]
+    return frame(rows, columns).astype({"clear": bool})
 
 
 def changes_shown(walks: Sequence[Walk], condition: str) -> pd.DataFrame:
@@ -196,17 +187,15 @@ def changes_shown(walks: Sequence[Walk], condition: str) -> pd.DataFrame:
 
     A question mark follows an effect with which the interval of the change does not wholly agree.
     """
-    import pandas as pd
-
     levels = condition_summary(walks, ("random", condition)).query("measure == 'eps'")
     cells = {tuple(row[:3]): spread(row[4:7]) for row in levels.itertuples(index=False)}
     rows = []
     for one in changes_table(walks, [condition]).itertuples():
-        eps = {f"eps, {name}": cells[name, one.method, one.curve] for name in ("random", condition)}
-        row = {"method": one.method, "curve": one.curve, **eps, "change": spread((one.change, one.low, one.high))}
-        rows.append({**row, "effect": one.effect + ("" if one.clear else "?"), "pairs": one.n})
+        eps = [cells[name, one.method, one.curve] for name in ("random", condition)]
+        change, word = spread((one.change, one.low, one.high)), one.effect + ("" if one.clear else "?")
+        rows.append((one.method, one.curve, *eps, change, word, one.n))
     columns = ["method", "curve", "eps, random", f"eps, {condition}", "change", "effect", "pairs"]
-    return pd.DataFrame(rows, columns=columns).set_index(["method", "curve"])
+    return frame(rows, columns, ["method", "curve"])
 
 
 def changes_text(table: pd.DataFrame) -> str:
@@ -228,52 +217,45 @@ def ends_table(walks: Sequence[Walk], across: str) -> pd.DataFrame:
     that of the same two seeds under ``random`` it is, with an interval; the cosine of their task vectors, and that
     under ``random``.
     """
-    import pandas as pd
-
-    base = {pair_of(w): w for w in sound(walks, kind="linear", condition="random", variant="")}
-    names = end_names(across)
-    rows = {}
-    for (method,), part in grouped(sound(walks, kind="linear", condition=across, variant=""), "method").items():
-        both = [(w, base[pair_of(w)]) for w in part if pair_of(w) in base]
-        if not both:
+    base = {pair_of(w): w for w in sound(walks, kind="linear", condition="random", form="")}
+    names, rows = end_names(across), []
+    for (method,), part in grouped(sound(walks, kind="linear", condition=across, form=""), "method").items():
+        ours = [w for w in part if pair_of(w) in base]
+        if not ours:
             continue
-        row = {}
+        row = {"method": method}
         for split in ("forget", "test"):
-            ends = np.mean([w.profile.connectivity.curves[f"accuracy_{split}"][[0, -1]] for w, _ in both], axis=0)
+            ends = np.mean([w.profile.connectivity.curves[f"accuracy_{split}"][[0, -1]] for w in ours], axis=0)
             row |= {f"{name}: {split} %": f"{100 * value:.1f}" for name, value in zip(names, ends, strict=True)}
-        far, near = (np.array([one[k].profile.geometry["distance"] for one in both]) for k in (0, 1))
-        row["distance"] = f"{far.mean():.2f}"
-        row["of two seeds'"] = spread(mean_over([w for w, _ in both], far / near), 2)
-        for k, name in ((0, "cosine"), (1, "cosine, two seeds")):
-            row[name] = f"{np.mean([one[k].profile.geometry['cosine'] for one in both]):.3f}"
-        rows[method] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+        both = [w.profile.geometry for w in ours], [base[pair_of(w)].profile.geometry for w in ours]
+        far, near = (np.array([one["distance"] for one in found]) for found in both)
+        row |= {"distance": f"{far.mean():.2f}", "of two seeds'": spread(mean_over(ours, far / near), 2)}
+        for name, found in zip(("cosine", "cosine, two seeds"), both, strict=True):
+            row[name] = f"{np.mean([one['cosine'] for one in found]):.3f}"
+        rows.append(row)
+    return frame(rows, None if rows else ["method"], "method")
 
 
 def variants_table(walks: Sequence[Walk], across: str) -> pd.DataFrame:
-    """The straight lines of a condition beside its variants, for the methods that have some, and ``random``."""
-    import pandas as pd
-
+    """The straight lines of a condition beside the authors' form of it, for methods that have it, and ``random``."""
     lines = sound(walks, kind="linear")
-    some = {w.method for w in lines if w.condition == across and w.variant}
+    some = {w.method for w in lines if w.condition == across and w.form}
     rows = []
-    for (condition, variant, method), part in grouped(lines, "condition", "variant", "method").items():
+    for (condition, form, method), part in grouped(lines, "condition", "form", "method").items():
         if method in some and condition in ("random", across):
-            cells = {m: spread(mean_of(part, m)) for m in MEASURES}
             distance = np.mean([w.profile.geometry["distance"] for w in part])
-            row = {"method": method, "condition": condition, "variant": variant or "as above", **cells}
-            rows.append({**row, "distance": f"{distance:.2f}", "points": len(part[0].profile.t)})
-    return pd.DataFrame(rows, columns=["method", "condition", "variant", *MEASURES, "distance", "points"]).set_index(
-        ["method", "condition", "variant"]
-    )
+            cells = [spread(mean_of(part, m)) for m in MEASURES]
+            rows.append((method, condition, form or "as above", *cells, f"{distance:.2f}", len(part[0].profile.t)))
+    index = ["method", "condition", "variant"]
+    return frame(rows, [*index, *MEASURES, "distance", "points"], index)
 
 
 def thinned(walk: Walk, points: int) -> tuple[float, float]:
     """Barrier and deficit, in G, of a walk read at so many equally spaced points of its own."""
-    curves, t = walk.profile.connectivity.curves, walk.profile.t
+    curves, t, gap = walk.profile.connectivity.curves, walk.profile.t, walk.profile.gap
     keep = np.unique(np.linspace(0, len(t) - 1, points).round().astype(int))
-    values = (f(curves[f"loss_{s}"][keep], t[keep]) for f, s in ((barrier, "retain"), (forget_deficit, "forget")))
-    return tuple(float(v) / walk.profile.gap for v in values)
+    retain, forget = (curves[f"loss_{split}"][keep] for split in ("retain", "forget"))
+    return float(barrier(retain, t[keep])) / gap, float(forget_deficit(forget, t[keep])) / gap
 
 
 def thinned_text(walks: Sequence[Walk]) -> str:
@@ -292,18 +274,8 @@ def thinned_text(walks: Sequence[Walk]) -> str:
 
 
 def along_table(walks: Sequence[Walk], conditions: Sequence[str]) -> pd.DataFrame:
-    """One row per walk of these conditions and t: retain and forget loss minus their chords, in G."""
-    import pandas as pd
-
-    columns = ["condition", "method", "curve", "pair", "t", "retain_excess", "forget_excess"]
-    parts = [pd.DataFrame(columns=columns)]
-    for condition in conditions:
-        for w in sound(walks, condition=condition, variant=""):
-            t, curves = w.profile.t, w.profile.connectivity.curves
-            over = {f"{s}_excess": excess(curves[f"loss_{s}"], t) / w.profile.gap for s in ("retain", "forget")}
-            labels = {"condition": condition, "method": w.method, "curve": w.kind}
-            parts.append(pd.DataFrame({**labels, "pair": f"{w.original}: {w.start}-{w.end}", "t": t, **over}))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
+    """`tables.excess_table` of the sound walks of these conditions."""
+    return excess_table(_plain(walks, conditions))
 
 
 # Figures
@@ -316,8 +288,6 @@ def conditions_figure(table, summary, conditions: Sequence[str], *, threshold: f
         table: `condition_table`, the pairs.
         summary: `condition_summary`, means and intervals.
         conditions: in the order of the markers, the reference first.
-        threshold: tolerance in G; the axes are linear up to it and logarithmic beyond.
-        title: over the figure.
     """
     check_columns(table, ("condition", "method", "curve", "barrier", "deficit"))
     methods, kinds = list(dict.fromkeys(table["method"])), kinds_of(table)
@@ -332,7 +302,7 @@ def conditions_figure(table, summary, conditions: Sequence[str], *, threshold: f
                         pairs, found = where(table, **here)[measure], where(summary, **here, measure=measure)
                         spread_row(ax, height, pairs, found, *PLACES[k])
                 shade_rows(ax, len(methods))
-                ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+                tolerance_line(ax, threshold)
                 ax.set_title(f"{label(kind)}: {HEADINGS[measure]}")
                 ax.grid(axis="y", visible=False)
         for ax, measure in zip(axes[-1], ("barrier", "deficit"), strict=True):
@@ -351,11 +321,9 @@ def changes_figure(table, *, edge: float = CHANGE, linear: float = TOLERANCE, ti
         table: `changes_table`.
         edge: change in G that counts as help (left) or harm (right); between them is shaded.
         linear: the axis is linear up to it and logarithmic beyond, on both sides.
-        title: over the figure.
     """
     check_columns(table, ("condition", "method", "curve", "change", "low", "high"))
-    methods, conditions, kinds = (list(dict.fromkeys(table[c])) for c in ("method", "condition", "curve"))
-    kinds = kinds_of(table)
+    (methods, conditions), kinds = (list(dict.fromkeys(table[c])) for c in ("method", "condition")), kinds_of(table)
     with style():
         fig, axes = panel_grid(1, len(conditions), 1.3 + 0.34 * len(methods), sharey=True, sharex=True)
         for ax, condition in zip(axes[0], conditions, strict=True):
@@ -373,32 +341,27 @@ def changes_figure(table, *, edge: float = CHANGE, linear: float = TOLERANCE, ti
             ax.grid(axis="y", visible=False)
         signed_log(axes[0, 0], table[["change", "low", "high"]].to_numpy(float), linear)
         name_rows(axes[0, 0], methods)
-        keys = [entry(marker_of(k), colour_of(k), f"{label(k)}: mean, 95 % interval", ls="-") for k in kinds]
-        finish(fig, axes[0, 0], title, keys)
+        finish(fig, axes[0, 0], title, kind_entries(kinds, ": mean, 95 % interval"))
     return fig
 
 
-def crossing_figure(table, across: str, *, eps: float = TOLERANCE, columns: int = 4, title: str = ""):
+def crossing_figure(table, across: str, *, eps: float = TOLERANCE, title: str = ""):
     """Excess over the chord along t where the condition is crossed, with the mean of two seeds; two panels per method.
 
     Args:
         table: `along_table` of the condition and of ``random``.
         across: the condition drawn thick, its pairs thin; of ``random`` only the mean, dotted.
         eps: tolerance in G, shaded; retain loss should stay below its upper and forget loss above its lower edge.
-        columns: methods side by side.
-        title: over the figure.
     """
     check_columns(table, ("condition", "method", "pair", "curve", "t", "retain_excess", "forget_excess"))
     ours, base = where(table, condition=across), where(table, condition="random")
     check_some(ours, f"walks of {across}")
     methods = list(dict.fromkeys(ours["method"]))
     with style():
-        fig, panels = excess_panels(methods, columns)
+        fig, panels = excess_panels(methods, COLUMNS)
         for ax, method, split, _ in panels:
             _along_panel(ax, where(ours, method=method), where(base, method=method), f"{split}_excess", eps)
-        dotted = entry("", GREY, "two seeds, mean", ls=DOTTED)
-        keys = [entry(marker_of(kind), colour_of(kind), label(kind), ls="-") for kind in kinds_of(ours)]
-        finish_excess(fig, title, [*keys, dotted])
+        finish_excess(fig, title, [*kind_entries(kinds_of(ours)), entry("", GREY, "two seeds, mean", ls=DOTTED)])
     return fig
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ from ..measures.drawing import (
 from ..measures.metrics import SCORES, gap_to_retrained, tow
 from ..settings import Plan
 from .room import Room
+from .tables import frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,19 +69,15 @@ def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> pd.
     ``models`` maps (method, seed) to the spec of a model; profiles are computed where the store lacks them. The gap and
     ToW are taken to the mean of the rows named ``retrain``.
     """
-    import pandas as pd
-
     if "retrain" not in [method for method, _ in models]:
         raise BadInput("the gap is taken to retrained models: give at least one named retrain.")
-    profiles = study.run([study.profile(spec) for spec in models.values()])
+    names = (*SCORES, "accuracy_valid", "loss_forget", "zrf", "js_retrained_forget", "js_retrained_test")
     rows = []
-    for (method, seed), one in zip(models, profiles, strict=True):
-        names = (*SCORES, "accuracy_valid", "loss_forget", "zrf", "js_retrained_forget", "js_retrained_test")
+    for (method, seed), one in zip(models, study.run([study.profile(spec) for spec in models.values()]), strict=True):
         values = {name: float(one.metric(name)[0]) for name in names}
-        rows.append(
-            {"method": method, "seed": seed, **values, "collapsed": bool(one.collapsed), "seconds": one.seconds}
-        )
-    table = pd.DataFrame(rows)
+        made = {"collapsed": bool(one.collapsed), "seconds": one.seconds}
+        rows.append({"method": method, "seed": seed, **values, **made})
+    table = frame(rows)
     goal = {k: table.loc[table["method"] == "retrain", k].mean() for k in SCORES}
     scores = {k: table[k].to_numpy(float) for k in SCORES}
     return table.assign(gap=gap_to_retrained(scores, goal), tow=tow(scores, goal))
@@ -88,37 +85,31 @@ def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> pd.
 
 def endpoint_summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over seeds per method, accuracies in %; sorted by the gap to the retrained models."""
-    import pandas as pd
-
-    shown = {"UA": 100, "RA": 100, "TA": 100, "gap": 100, "zrf": 1, "js_retrained_forget": 1, "seconds": 1}
+    names = {"gap": "gap, points", "zrf": "ZRF", "js_retrained_forget": "JS to retrained", "seconds": "CPU s"}
     found = []
     for method, part in rows.groupby("method", sort=False):
         cells = {}
-        for name, scale in shown.items():
+        for name in ("UA", "RA", "TA", *names):
             if name in part:
-                values = scale * part[name].to_numpy(float)
-                digits = {100: 1, 1: 3}[scale] if name != "seconds" else 1
-                spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-                cells[name] = f"{values.mean():.{digits}f}{spread}"
+                scale, digits = (1, 3) if name in ("zrf", "js_retrained_forget") else (100, 1)
+                values = part[name].to_numpy(float) * (1 if name == "seconds" else scale)
+                deviation = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+                cells[names.get(name, name)] = f"{values.mean():.{digits}f}{deviation}"
         found.append({"method": method, **cells, "seeds": len(part), "_gap": part["gap"].mean()})
-    table = pd.DataFrame(found).sort_values("_gap", kind="stable").drop(columns="_gap")
-    names = {"js_retrained_forget": "JS to retrained", "zrf": "ZRF", "seconds": "CPU s", "gap": "gap, points"}
-    return table.rename(columns=names).set_index("method")
+    return frame(found, index="method").sort_values("_gap", kind="stable").drop(columns="_gap")
 
 
 def settings_table(study: Study) -> pd.DataFrame:
     """The search's winner per method, and what the smallest gap to a retrained model would have chosen."""
-    import pandas as pd
-
     from .search import GRID, chosen, oracle_gap, read_rows, score
 
     def words(row: Mapping[str, str]) -> str:
-        batch = (
-            "" if row["forget_batch_size"] == str(Plan.forget_batch_size) else f"D_f batch {row['forget_batch_size']}"
-        )
+        size = row["forget_batch_size"]
+        batch = "" if size == str(Plan.forget_batch_size) else f"D_f batch {size}"
         decay = "" if row["schedule"] == Plan.schedule else f"{row['schedule']} decay"
-        parts = (f"lr {float(row['lr']):g}", f"{row['steps']} steps", decay, batch, row["options"])
-        return ", ".join(part for part in parts if part)
+        return ", ".join(
+            filter(None, (f"lr {float(row['lr']):g}", f"{row['steps']} steps", decay, batch, row["options"]))
+        )
 
     rows, found = read_rows(study.settings), []
     for method in GRID:
@@ -127,54 +118,35 @@ def settings_table(study: Study) -> pd.DataFrame:
         other = words(theirs[0]) if words(theirs[0]) != words(ours[0]) else "the same"
         found.append((method, words(ours[0]), gaps[0], other, gaps[1]))
     columns = ["method", "chosen on validation", "gap", "by gap to retrained", "its gap"]
-    return pd.DataFrame(found, columns=columns).set_index("method").round(2)
+    return frame(found, columns, "method").round(2)
 
 
 # Figures
 
 
-def endpoints_figure(
-    table,
-    *,
-    scores: Sequence[str] = SCORES,
-    reference: str = "retrain",
-    last: Sequence[str] = ("original",),
-    title: str = "",
-):
+def endpoints_figure(table, *, title: str = ""):
     """Every method against the retrained model: UA, RA, TA, their average gap to it, and seconds.
+
+    Retrained models are drawn as a grey range; an endpoint's gap is the mean over scores of |score - mean score of the
+    retrained models|. Methods are sorted by it, the smallest on top, the original last.
 
     Args:
         table: one row per endpoint, columns method, UA, RA, TA (fractions), seconds; others are ignored.
-        scores: columns in place of UA, RA, TA.
-        reference: method of the retrained models, drawn as a grey range; an endpoint's gap is the mean over
-            scores of |score - mean score of the retrained models|.
-        last: methods put below the others, which are sorted by mean gap, the smallest on top.
-        title: over the figure.
     """
-    check_columns(table, ("method", *scores, "seconds"))
-    goal = where(table, method=reference)
+    check_columns(table, ("method", *SCORES, "seconds"))
+    goal = where(table, method="retrain")
     if len(goal) == 0:
-        raise BadInput(f"the table has no rows of {reference!r}, with which the other methods are compared.")
-    found = {name: table[name].to_numpy(float) for name in scores}
-    table = table.assign(gap=gap_to_retrained(found, {name: goal[name].mean() for name in scores}, scores))
+        raise BadInput("the table has no rows of 'retrain', with which the other methods are compared.")
+    found = {name: table[name].to_numpy(float) for name in SCORES}
+    table = table.assign(gap=gap_to_retrained(found, {name: goal[name].mean() for name in SCORES}))
     ranked = table.groupby("method", sort=False)["gap"].mean().sort_values(kind="stable").index
-    place = {reference: -1, **{m: 1 + k for k, m in enumerate(last)}}
-    methods = sorted(ranked, key=lambda m: place.get(m, 0))
-    columns = (*scores, "gap", "seconds")
+    methods = sorted(ranked, key=lambda m: {"retrain": -1, "original": 1}.get(m, 0))
+    columns = (*SCORES, "gap", "seconds")
     with style():
         fig, axes = panel_grid(1, len(columns), 1.1 + 0.3 * len(methods), sharey=True)
         for ax, column in zip(axes[0], columns, strict=True):
             for y, method in enumerate(methods):
-                values = where(table, method=method)[column].to_numpy(float)
-                values = values[np.isfinite(values)]
-                colour = BLACK if method == reference else GREY if method in last else BLUE
-                if len(values):
-                    ax.plot([values.min(), values.max()], [y, y], color=colour, lw=1.0)
-                    ax.plot(values, np.full(len(values), y), "|", color=colour, ms=9, mew=1.0)
-                    ax.plot(values.mean(), y, "o", color=colour, ms=5.5, mec="white", mew=0.7, zorder=3)
-                if method == reference:
-                    text = "retrained models (range)"
-                    ax.axvspan(values.min(), values.max(), -0.1, 1.1, label=text, **BAND)
+                _endpoint_row(ax, y, method, where(table, method=method)[column].to_numpy(float))
             if column == "seconds":
                 ax.set_xscale("log")
                 _log_ticks(ax.xaxis)
@@ -183,12 +155,24 @@ def endpoints_figure(
                 percent_ticks(ax.xaxis, 3)
             if column == "gap":
                 ax.set_xlim(left=0)
-            ax.set_title(HEADINGS.get(column, column), fontsize=8.5)
+            ax.set_title(HEADINGS[column], fontsize=8.5)
             ax.grid(axis="y", visible=False)
         name_rows(axes[0, 0], methods)
         seeds = entry("|", BLUE, "seeds and their range", ls="-", lw=1.0, ms=9)
         finish(fig, axes[0, 0], title, [entry("o", BLUE, "mean"), seeds])
     return fig
+
+
+def _endpoint_row(ax, y: int, method: str, values: np.ndarray) -> None:
+    """The seeds of one method, their range and their mean; of retrained models also a band."""
+    values = values[np.isfinite(values)]
+    colour = {"retrain": BLACK, "original": GREY}.get(method, BLUE)
+    if len(values):
+        ax.plot([values.min(), values.max()], [y, y], color=colour, lw=1.0)
+        ax.plot(values, np.full(len(values), y), "|", color=colour, ms=9, mew=1.0)
+        ax.plot(values.mean(), y, "o", color=colour, ms=5.5, mec="white", mew=0.7, zorder=3)
+    if method == "retrain":
+        ax.axvspan(values.min(), values.max(), -0.1, 1.1, label="retrained models (range)", **BAND)
 
 
 def _log_ticks(axis) -> None:

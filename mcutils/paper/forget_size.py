@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,11 +26,11 @@ from ..measures.drawing import (
     where,
 )
 from ..measures.intervals import LEVEL
-from .claims import Verdict
-from .judging import controls_hold, judge_mean, pair_of, sound
+from .claims import Verdict, spread
+from .judging import controls_hold, judge_mean, sound
 from .panels import HEADINGS
 from .room import Room
-from .tables import MEASURES, grouped, mean_of, mean_over, replicates_of, spread
+from .tables import MEASURES, frame, grouped, mean_over, replicates_of, summary
 from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
         smaller = replace(study, preset=replace(study.preset, forget=forget))
         contexts = alone(study.preset.methods[-4:-1] or study.preset.methods)
         made = condition_routes(smaller, "random", contexts, independent(study.seeds), points=coarse(study))
-        routes += [replace(r, variant=f"{forget:g}", retrained=study.seeds[:2]) for r in made]
+        routes += [replace(r, size=forget, retrained=study.seeds[:2]) for r in made]
     return routes + controls(study)
 
 
@@ -62,61 +62,58 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
 
 def c4(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C4: change of the linear forget deficit from 2 % to 10 % forgetting by a straight fit, per method and pair."""
-    lines = [w for w in sound(walks, condition="random", kind="linear") if w.variant]
-    groups: dict[tuple, list[Walk]] = {}
-    for w in lines:
-        groups.setdefault(pair_of(w), []).append(w)
-    every = [float(w.variant) for w in lines]
-    slopes, replicates, kept = [], [], []
-    for group in groups.values():
-        sizes = np.array([float(w.variant) for w in group])
-        if min(every) == sizes.min() < sizes.max() == max(every):  # a fit to fewer would be an extrapolation
-            weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * 0.08
-            slopes.append(float(weights @ [w.deficit for w in group]))
-            replicates.append(weights @ np.array([w.replicates("deficit") for w in group]))
-            kept.append(group[0])
+    lines = [w for w in sized(walks) if w.kind == "linear" and w.condition == "random"]
+    fits = _fits(grouped(lines, "method", "other", "original", "start", "end").values(), lines, "deficit")
+    kept, slopes, replicates, _ = zip(*fits, strict=True) if fits else ((), (), (), ())
     return judge_mean("C4", kept, slopes, replicates, level, controls_hold(walks))
+
+
+def _fits(groups: Iterable[Sequence[Walk]], every: Sequence[Walk], measure: str) -> list[tuple[Walk, float, Any, Any]]:
+    """Straight fits of a measure against the size, for each pair of seeds.
+
+    A walk of the pair, the change from 2 % to 10 % with its replicates over examples, and the line's values at both. A
+    pair without the smallest or the largest size of all would be extrapolated and is left out.
+    """
+    found, edges = [], (min((w.size for w in every), default=0), max((w.size for w in every), default=0))
+    for group in groups:
+        sizes = np.array([w.size for w in group])
+        if edges[0] == sizes.min() < sizes.max() == edges[1]:
+            weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * (SPAN[1] - SPAN[0])
+            values, again = [getattr(w, measure) for w in group], [replicates_of(w, measure) for w in group]
+            change = float(weights @ values)
+            ends = np.mean(values) + change * (np.array(SPAN) - sizes.mean()) / (SPAN[1] - SPAN[0])
+            found.append((group[0], change, weights @ np.array(again), ends))
+    return found
 
 
 # Tables
 
 
 def size_summary(walks: Sequence[Walk]) -> pd.DataFrame:
-    """Mean and interval of each measure per method, curve and size of the forget set (a walk's variant)."""
-    import pandas as pd
-
-    rows = []
-    for (method, curve, variant), part in grouped(_sized(walks), "method", "kind", "variant").items():
-        rows += [(method, curve, float(variant), m, *mean_of(part, m), len(part)) for m in MEASURES]
-    return pd.DataFrame(rows, columns=["method", "curve", "size", "measure", "estimate", "low", "high", "n"])
+    """Mean and interval of each measure per method, curve and size of the forget set."""
+    return summary(sized(walks), "method", "kind", "size")
 
 
 def sizes_text(walks: Sequence[Walk]) -> str:
     """How much was walked, in words: sizes, methods, pairs of draws and points."""
-    ours = _sized(walks)
+    ours = sized(walks)
     methods = list(dict.fromkeys(w.method for w in ours))
-    counts = [len({f(w) for w in ours}) for f in (lambda w: w.variant, lambda w: w.nodes)]
-    points = " or ".join(str(n) for n in sorted({len(w.profile.t) for w in ours}))
+    points = " or ".join(map(str, sorted({len(w.profile.t) for w in ours})))
     return (
-        f"{len(ours)} walks: {counts[0]} sizes, {len(methods)} methods ({', '.join(methods)}), {counts[1]} pairs of "
-        f"seeds, lines and curves of {points} points."
+        f"{len(ours)} walks: {len({w.size for w in ours})} sizes, {len(methods)} methods ({', '.join(methods)}), "
+        f"{len({w.nodes for w in ours})} pairs of seeds, lines and curves of {points} points."
     )
 
 
 def size_pairs(walks: Sequence[Walk]) -> pd.DataFrame:
     """One row per walk: its method, curve, size and pair, and the measures."""
-    import pandas as pd
-
-    rows = []
-    for w in _sized(walks):
-        rows.append(
-            (w.method, w.kind, float(w.variant), f"{w.original}: {w.start}-{w.end}", w.barrier, w.deficit, w.eps)
-        )
-    return pd.DataFrame(rows, columns=["method", "curve", "size", "pair", *MEASURES])
+    rows = [(w.method, w.kind, w.size, w.pair, w.barrier, w.deficit, w.eps) for w in sized(walks)]
+    return frame(rows, ["method", "curve", "size", "pair", *MEASURES])
 
 
-def _sized(walks: Sequence[Walk]) -> list[Walk]:
-    return [w for w in sound(walks) if w.variant]
+def sized(walks: Sequence[Walk]) -> list[Walk]:
+    """The sound walks of an experiment over sizes."""
+    return [w for w in sound(walks) if w.size]
 
 
 def size_fits(walks: Sequence[Walk]) -> pd.DataFrame:
@@ -125,45 +122,25 @@ def size_fits(walks: Sequence[Walk]) -> pd.DataFrame:
     ``change`` is the mean over pairs of each pair's own fit, with its interval; ``at_low`` and ``at_high`` are the mean
     line's values at 2 % and 10 %. A pair without the smallest or the largest size has no fit.
     """
-    import pandas as pd
-
-    rows = []
-    sizes_of = [float(w.variant) for w in _sized(walks)]
-    every = min(sizes_of, default=0.0), max(sizes_of, default=0.0)
-    for (method, curve), part in grouped(_sized(walks), "method", "kind").items():
-        pairs = grouped(part, "original", "start", "end")
+    rows, ours = [], sized(walks)
+    for (method, curve), part in grouped(ours, "method", "kind").items():
         for measure in MEASURES:
-            found, ends, kept = [], [], []
-            for group in pairs.values():
-                sizes = np.array([float(w.variant) for w in group])
-                if not every[0] == sizes.min() < sizes.max() == every[1]:  # as for C4
-                    continue
-                weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum()
-                values = np.array([getattr(w, measure) for w in group])
-                again = np.array([replicates_of(w, measure) for w in group])
-                slope = weights @ values
-                ends.append(values.mean() + slope * (np.array(SPAN) - sizes.mean()))
-                found.append((slope * (SPAN[1] - SPAN[0]), weights @ again * (SPAN[1] - SPAN[0])))
-                kept.append(group[0])
-            if kept:
-                changed, replicates = zip(*found, strict=True)
-                interval = mean_over(kept, changed, replicates)
-                rows.append((method, curve, measure, *interval, *np.mean(ends, axis=0), len(kept)))
-    return pd.DataFrame(
-        rows, columns=["method", "curve", "measure", "change", "low", "high", "at_low", "at_high", "pairs"]
-    )
+            fits = _fits(grouped(part, "original", "start", "end").values(), ours, measure)
+            if fits:
+                kept, changes, replicates, ends = zip(*fits, strict=True)
+                found = mean_over(kept, changes, replicates)
+                rows.append((method, curve, measure, *found, *np.mean(ends, axis=0), len(kept)))
+    return frame(rows, ["method", "curve", "measure", "change", "low", "high", "at_low", "at_high", "pairs"])
 
 
 def fits_shown(walks: Sequence[Walk]) -> pd.DataFrame:
     """`size_fits` to be read: the change of each measure from 2 % to 10 %, in G, with its interval."""
-    import pandas as pd
-
     rows: dict[tuple[str, str], dict[str, object]] = {}
     for one in size_fits(walks).itertuples():
         row = rows.setdefault((one.method, one.curve), {"method": one.method, "curve": one.curve})
         row |= {f"change of the {one.measure}": spread((one.change, one.low, one.high)), "pairs": one.pairs}
     columns = ["method", "curve", *(f"change of the {m}" for m in MEASURES), "pairs"]
-    return pd.DataFrame(list(rows.values()), columns=columns).set_index(["method", "curve"])
+    return frame(list(rows.values()), columns, ["method", "curve"])
 
 
 def gap_table(walks: Sequence[Walk], pool: int) -> pd.DataFrame:
@@ -172,12 +149,10 @@ def gap_table(walks: Sequence[Walk], pool: int) -> pd.DataFrame:
 
     ``pool`` is the number of training images of which the sizes are shares.
     """
-    import pandas as pd
-
     rows = []
-    lines = [w for w in _sized(walks) if w.kind == "linear"]
-    for (method, variant), part in grouped(lines, "method", "variant").items():
-        size, gap = float(variant), part[0].profile.gap
+    lines = [w for w in sized(walks) if w.kind == "linear"]
+    for (method, size), part in grouped(lines, "method", "size").items():
+        gap = part[0].profile.gap
         row = {"method": method, "forgotten": f"{100 * size:g} %", "images": round(size * pool), "G, nats": gap}
         for split in ("forget", "test"):
             ends = [w.profile.connectivity.curves[f"accuracy_{split}"][[0, -1]] for w in part]
@@ -186,8 +161,7 @@ def gap_table(walks: Sequence[Walk], pool: int) -> pd.DataFrame:
     order = list(dict.fromkeys(w.method for w in lines))
     rows.sort(key=lambda row: (order.index(row["method"]), row["images"]))
     columns = ["method", "forgotten", "images", "G, nats", "forget acc. %", "test acc. %", "barrier, nats"]
-    table = pd.DataFrame(rows, columns=[*columns, "deficit, nats"]).set_index(["method", "forgotten"])
-    return table.round(3)
+    return frame(rows, [*columns, "deficit, nats"], ["method", "forgotten"]).round(3)
 
 
 # Figures
@@ -201,7 +175,6 @@ def sizes_figure(pairs, summary, fits, *, threshold: float = TOLERANCE, title: s
         summary: `size_summary`, means and intervals.
         fits: `size_fits`, drawn as dashed straight lines.
         threshold: tolerance in G, shaded.
-        title: over the figure.
     """
     check_columns(pairs, ("method", "curve", "size", *MEASURES))
     methods, kinds = list(dict.fromkeys(pairs["method"])), kinds_of(pairs)
@@ -232,12 +205,8 @@ def sizes_figure(pairs, summary, fits, *, threshold: float = TOLERANCE, title: s
                     ax.set_xlabel("forgotten (% of the pool)")
             row[0].set_ylabel(f"{HEADINGS[measure]} (G)")
         axes[0, 0].set_xticks(sorted({100 * v for v in pairs["size"]}))
-        finish(
-            fig,
-            axes[0, 0],
-            title,
-            [entry("", GREY, "straight fit", ls="--", lw=1.2), entry("o", GREY, "one pair", ms=3)],
-        )
+        keys = [entry("", GREY, "straight fit", ls="--", lw=1.2), entry("o", GREY, "one pair", ms=3)]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 

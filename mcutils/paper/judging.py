@@ -13,29 +13,27 @@ import numpy as np
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL, Interval, mean_interval, share_interval
 from .claims import Verdict, judge
-from .walks import Walk
+from .walks import APART, TWINNED, Walk, labels_of
 
 CHANGE = 0.05  # of the smallest eps, in units of G, that counts as help or harm (C7)
 FAILED = 0.1  # by which a fit's smallest eps exceeds the line's when it has failed (C12)
 ROUNDING = 1e-9  # width up to which an interval has none
 
 
-def usable(walks: Sequence[Walk], **labels: str) -> list[Walk]:
+def usable(walks: Sequence[Walk], **labels: str | bool) -> list[Walk]:
     """The walks of methods with these labels, without controls and without those whose ends collapsed; maybe none."""
-    kept = [w for w in walks if w.role == "method" and not w.profile.collapsed]
+    kept = [w for w in walks if not w.control and not w.profile.collapsed]
     return [w for w in kept if all(getattr(w, name) == value for name, value in labels.items())]
 
 
-def sound(walks: Sequence[Walk], **labels: str) -> list[Walk]:
+def sound(walks: Sequence[Walk], **labels: str | bool) -> list[Walk]:
     """As `usable`, but a walk that several experiments hold comes once."""
-    return list({(pair_of(w), w.condition, w.kind, w.variant): w for w in usable(walks, **labels)}.values())
+    return list({tuple(labels_of(w).values()): w for w in usable(walks, **labels)}.values())
 
 
 def controls_hold(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
     """Whether every path between different initialisations has a retain barrier and every fine-tuned twin has none."""
-    controls = [w for w in walks if w.role == "control" and not w.profile.collapsed]
-    apart = [w for w in controls if "initialisation" in w.method]
-    twins = [w for w in controls if "twin" in w.method]
+    apart, twins = ([w for w in walks if w.control == one and not w.profile.collapsed] for one in (APART, TWINNED))
     if not apart or not twins:
         return False
     return all(w.barrier > eps for w in apart) and all(w.connected(eps) for w in twins)
@@ -56,13 +54,14 @@ def pair_of(walk: Walk) -> tuple:
     return walk.method, walk.other, walk.original, walk.start, walk.end
 
 
-def counts_of(walks: Sequence[Walk]) -> dict[str, int]:
-    return {"n_pairs": len(walks), "n_seeds": len(np.unique(nodes_of(walks)))}
+def judged(claim: str, found: Interval, walks: Sequence[Walk], ok: bool, p: float | None = None) -> Verdict:
+    """The verdict of a claim on what was found over these walks; ``ok`` says whether the controls held."""
+    return judge(claim, found, n_pairs=len(walks), n_seeds=len(np.unique(nodes_of(walks))), p=p, controls_ok=ok)
 
 
 def nothing_found(claim: str) -> Verdict:
     """The verdict where no walk is of the kind that the claim is about."""
-    return judge(claim, *[float("nan")] * 3, p=float("nan"), n_pairs=0, n_seeds=0, controls_ok=False)
+    return judged(claim, Interval(*[float("nan")] * 3), (), False, float("nan"))
 
 
 def units_of(walks: Iterable[Walk]) -> list[tuple]:
@@ -84,20 +83,20 @@ def judge_share(claim: str, walks: Sequence[Walk], hits, replicates, level: floa
     """Judge a share of walks that hit."""
     if not walks:
         return nothing_found(claim)
-    return judge(claim, *share_over(walks, hits, replicates, level), controls_ok=ok, **counts_of(walks))
+    return judged(claim, share_over(walks, hits, replicates, level), walks, ok)
 
 
 def judge_mean(claim: str, walks: Sequence[Walk], values, replicates, level: float, ok: bool, **drawn) -> Verdict:
     """Judge the mean over walks of a number, where it is finite."""
     values = np.array(values, dtype=np.float64)
-    kept = np.flatnonzero(np.isfinite(values))
+    kept = np.flatnonzero(np.isfinite(values)).tolist()
     walks, values = [walks[k] for k in kept], values[kept]
     if not walks:
         return nothing_found(claim)
     again = None if replicates is None else np.array(replicates)[kept]
     drawn = {name: labels[kept] for name, labels in drawn.items()} or {"nodes": nodes_of(walks)}
     found = mean_interval(values, again, units=units_of(walks), level=level, **drawn)
-    return judge(claim, *decisive(found), controls_ok=ok, **counts_of(walks))
+    return judged(claim, decisive(found), walks, ok)
 
 
 def smaller_of(*found: Interval) -> Interval:

@@ -14,14 +14,14 @@ from ..errors import BadInput, number
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, VERMILLION, check_columns, entry, panel_grid, style
 from ..measures.intervals import LEVEL, Interval
-from .claims import CLAIMS, VERDICTS, Verdict, judge, ledger
-from .judging import controls_hold
+from .claims import CLAIMS, Verdict, effect_text, ledger
+from .judging import controls_hold, nothing_found
 from .metrics_along import telling_gaps
-from .panels import settle_below
-from .progress_and_retraining import INITS, retraining_control
+from .panels import settle_below, symlog
+from .progress_and_retraining import OTHER, retraining_control
 from .registry import EXPERIMENTS, ROUTES, TESTS, verdict_of
-from .tables import effect_text, found_text
-from .walks import Walk, levels, walk_all
+from .tables import found_text, frame
+from .walks import APART, RETRAINED, TWINNED, Walk, levels, walk_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +63,7 @@ def judge_all(
             try:
                 found.append(verdict_of(claim, walks, eps, gaps=gaps, level=level))
             except BadInput:  # no walk of the claim's kind is left, for example because all ends collapsed
-                nan = float("nan")
-                found.append(judge(claim, nan, nan, nan, n_pairs=0, n_seeds=0, p=nan, controls_ok=False))
+                found.append(nothing_found(claim))
     return found
 
 
@@ -72,7 +71,7 @@ def shuffled(walked: Mapping[str, Sequence[Walk]], seed: int = 0) -> dict[str, l
     """The same walks with their profiles drawn among each other: labels no longer say what was walked.
 
     Within each experiment profiles change places among walks of one kind of curve and number of points, whatever their
-    method, condition and variant; lines to retrained models only among those whose retrained model began alike. The
+    other labels; lines to retrained models only among those whose retrained model began alike. The
     controls of other experiments keep theirs, so that what is lost is not lost by a failed control.
     """
     rng, found = np.random.default_rng(seed), {}
@@ -80,9 +79,8 @@ def shuffled(walked: Mapping[str, Sequence[Walk]], seed: int = 0) -> dict[str, l
         found[name] = list(walks)
         places: dict[tuple, list[int]] = {}
         for k, w in enumerate(walks):
-            if w.role == "method" or w.condition == "retrained":
-                began = w.variant if w.variant in INITS else ""
-                places.setdefault((w.kind, len(w.profile.t), began), []).append(k)
+            if w.control in ("", RETRAINED):
+                places.setdefault((w.kind, len(w.profile.t), w.init), []).append(k)
         for rows in places.values():
             for k, other in zip(rows, rng.permutation(rows), strict=True):
                 found[name][k] = replace(walks[k], profile=walks[other].profile)
@@ -91,13 +89,9 @@ def shuffled(walked: Mapping[str, Sequence[Walk]], seed: int = 0) -> dict[str, l
 
 def shuffled_table(judged: Sequence[Verdict], again: Sequence[Verdict]) -> pd.DataFrame:
     """Verdicts of `SHUFFLED_AWAY` on the walks as they are, and with their profiles shuffled."""
-    import pandas as pd
-
-    rows = []
-    for one, other in zip(judged, again, strict=True):
-        if one.claim in SHUFFLED_AWAY:
-            rows.append((one.claim, *map(found_text, (one, other))))
-    return pd.DataFrame(rows, columns=["claim", "as walked", "shuffled"]).set_index("claim")
+    both = [pair for pair in zip(judged, again, strict=True) if pair[0].claim in SHUFFLED_AWAY]
+    rows = [(one.claim, found_text(one), found_text(other)) for one, other in both]
+    return frame(rows, ["claim", "as walked", "shuffled"], "claim")
 
 
 def ledger_rows(study: Study) -> list[dict]:
@@ -108,16 +102,10 @@ def ledger_rows(study: Study) -> list[dict]:
 
 def ledger_table(rows: Sequence[Mapping]) -> pd.DataFrame:
     """The rows of a ledger to be read, without the claims that were not run."""
-    import pandas as pd
-
-    shown = []
-    for row in rows:
-        if row["verdict"] != "not run":
-            cells = {name: row[name] for name in ("id", "claim", "statistic", "threshold")}
-            cells["effect [95 %]"] = effect_text(row["effect"], row["low"], row["high"])
-            shown.append(cells | {"pairs": row["n_pairs"], "seeds": row["n_seeds"], "verdict": row["verdict"]})
-    columns = ["id", "claim", "statistic", "threshold", "effect [95 %]", "pairs", "seeds", "verdict"]
-    return pd.DataFrame(shown, columns=columns).set_index("id")
+    names = {"n_pairs": "pairs", "n_seeds": "seeds"}
+    run = [row | {"effect [95 %]": effect_text(row)} for row in map(dict, rows) if row["verdict"] != "not run"]
+    columns = ["id", "claim", "statistic", "threshold", "effect [95 %]", *names, "verdict"]
+    return frame(run, columns, "id").rename(columns=names)
 
 
 def strict_level(judged: Sequence[Verdict]) -> float:
@@ -133,40 +121,30 @@ def survives(first: Verdict, strict: Verdict, level: float) -> bool:
 
 def corrected_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> pd.DataFrame:
     """Each claim's verdict, its interval at the corrected level, the permutation p where it has one, what survives."""
-    import pandas as pd
-
     level, rows = strict_level(judged), []
     for one, other in zip(judged, strict, strict=True):
         p = "" if one.p is None or np.isnan(one.p) else f"{one.p:.2g}"
         row = {"claim": one.claim, "verdict": one.verdict, "p": p}
-        row["corrected interval"] = effect_text(other.effect, other.low, other.high)
+        row["corrected interval"] = effect_text(vars(other))
         decided = one.verdict in ("supported", "contradicted")
         row["survives"] = ("yes" if survives(one, other, level) else "no") if decided else "-"
         rows.append(row)
-    return pd.DataFrame(rows).set_index("claim")
+    return frame(rows, index="claim")
 
 
 def controls_table(walked: Mapping[str, Sequence[Walk]]) -> pd.DataFrame:
     """Per experiment: its controls, whether they held, and how many of its walks were left out for a collapsed end."""
-    import pandas as pd
-
     rows = []
     for name, walks in walked.items():
-        retrained = [w for w in walks if w.condition == "retrained"]
-        controls = [w for w in walks if w.role == "control"]
-        apart = [w for w in retrained if w.variant == "other init"] or [w for w in controls if "init" in w.method]
-        twins = [w for w in controls if "twin" in w.method]
+        retrained = [w for w in walks if w.control == RETRAINED]
+        apart = [w.barrier for w in retrained if w.init == OTHER] or [w.barrier for w in walks if w.control == APART]
+        twins, ours = [w.eps for w in walks if w.control == TWINNED], [w for w in walks if not w.control]
         held = retraining_control(walks) if retrained else controls_hold(walks)
-        ours = [w for w in walks if w.role == "method"]
-        row = {"experiment": name, "other initialisation: smallest barrier": _least([w.barrier for w in apart], min)}
-        row |= {"pairs": len(apart), "fine-tuned twin: largest eps": _least([w.eps for w in twins], max)}
-        row |= {"twins": len(twins), "held": "yes" if held else "NO", "walks": len(ours)}
-        rows.append(row | {"collapsed": sum(bool(w.profile.collapsed) for w in ours)})
-    return pd.DataFrame(rows).set_index("experiment")
-
-
-def _least(values: Sequence[float], pick) -> str:
-    return f"{pick(values):.3f}" if values else "-"
+        least, most = (f"{pick(values):.3f}" if values else "-" for pick, values in ((min, apart), (max, twins)))
+        lost = sum(bool(w.profile.collapsed) for w in ours)
+        rows.append((name, least, len(apart), most, len(twins), "yes" if held else "NO", len(ours), lost))
+    columns = ["experiment", "other initialisation: smallest barrier", "pairs", "fine-tuned twin: largest eps"]
+    return frame(rows, [*columns, "twins", "held", "walks", "collapsed"], "experiment")
 
 
 def replication_table(rows: Sequence[Mapping], other: Sequence[Mapping]) -> pd.DataFrame:
@@ -174,25 +152,21 @@ def replication_table(rows: Sequence[Mapping], other: Sequence[Mapping]) -> pd.D
 
     ``inside`` says whether the other's effect lies in this ledger's interval.
     """
-    import pandas as pd
-
     there, shown = {row["id"]: row for row in other if row["verdict"] != "not run"}, []
     for row in rows:
         if row["verdict"] != "not run" and row["id"] in there:
             again = there[row["id"]]
-            texts = [effect_text(one["effect"], one["low"], one["high"]) for one in (row, again)]
+            texts = [effect_text(one) for one in (row, again)]
             known = "-" not in texts
             inside = ("yes" if row["low"] <= again["effect"] <= row["high"] else "no") if known else "-"
             same = "yes" if row["verdict"] == again["verdict"] else "NO"
             shown.append((row["id"], texts[0], texts[1], inside, row["verdict"], again["verdict"], same))
     columns = ["id", "effect here", "effect there", "inside", "verdict here", "verdict there", "same"]
-    return pd.DataFrame(shown, columns=columns).set_index("id")
+    return frame(shown, columns, "id")
 
 
 def not_run_table(rows: Sequence[Mapping]) -> pd.DataFrame:
     """The claims that were not run, and why: their notebook is not among the experiments, or no test is registered."""
-    import pandas as pd
-
     shown = []
     for row in rows:
         if row["verdict"] == "not run":
@@ -200,7 +174,7 @@ def not_run_table(rows: Sequence[Mapping]) -> pd.DataFrame:
             absent = [name for name in names if name not in EXPERIMENTS]
             why = f"{', '.join(absent)} does not exist yet" if absent else f"{', '.join(names)} registers no test of it"
             shown.append((row["id"], row["claim"], why))
-    return pd.DataFrame(shown, columns=["id", "claim", "why"]).set_index("id")
+    return frame(shown, ["id", "claim", "why"], "id")
 
 
 def beyond(claim_id: str, interval: Sequence[float]) -> Interval:
@@ -224,22 +198,19 @@ def forest_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> pd.Dat
 
     Columns claim, statement, verdict, survives, x, low, high, wide_low, wide_high, effect (text), threshold (text).
     """
-    import pandas as pd
-
     level, rows = strict_level(judged), []
     for one, other in zip(judged, strict, strict=True):
-        claim, known = CLAIMS[one.claim], one.effect is not None and np.isfinite(one.effect)
-        nothing = Interval(*[np.nan] * 3)
-        x = beyond(one.claim, (one.effect, one.low, one.high)) if known else nothing
-        wide = beyond(one.claim, (other.effect, other.low, other.high)) if known else nothing
+        claim = CLAIMS[one.claim]
+        x, wide = (beyond(one.claim, _interval(one.effect, v.low, v.high)) for v in (one, other))
         sign = {"above": ">", "below": "<", "outside": "beyond ±", "explained": ">"}[claim.direction]
-        row = {"claim": one.claim, "statement": claim.statement, "verdict": one.verdict}
-        row |= {"survives": survives(one, other, level), "x": x.estimate, "low": x.low, "high": x.high}
-        row |= {"wide_low": wide.low, "wide_high": wide.high, "threshold": f"{sign} {claim.threshold:g}"}
-        row["effect"] = effect_text(one.effect, one.low, one.high, 2, "nothing to measure")
-        rows.append(row)
-    columns = "claim statement verdict survives x low high wide_low wide_high effect threshold".split()
-    return pd.DataFrame(rows, columns=columns)
+        words = effect_text(vars(one), 2, "nothing to measure"), f"{sign} {claim.threshold:g}"
+        row = one.claim, claim.statement, one.verdict, survives(one, other, level)
+        rows.append((*row, *x, wide.low, wide.high, *words))
+    return frame(rows, "claim statement verdict survives x low high wide_low wide_high effect threshold".split())
+
+
+def _interval(*values: float | None) -> Interval:
+    return Interval(*(np.nan if value is None else value for value in values))
 
 
 # Figures
@@ -251,29 +222,19 @@ def forest_figure(table, *, level: float | None = None, title: str = ""):
     Args:
         table: `ledger.forest_table`; a row per claim.
         level: of the corrected intervals, drawn thin, for the legend.
-        title: over the figure.
     """
     check_columns(table, ("claim", "statement", "verdict", "x", "low", "high", "effect", "threshold"))
     with style():
         fig, axes = panel_grid(1, 1, 1.5 + 0.42 * len(table))
         ax = axes[0, 0]
         for y, one in enumerate(table.itertuples()):
-            colour, marker = VERDICT_STYLES[one.verdict]
-            if np.isfinite(one.x):
-                ax.plot([one.wide_low, one.wide_high], [y, y], color=colour, lw=0.8)
-                ax.plot([one.low, one.high], [y, y], color=colour, lw=3.0, solid_capstyle="butt")
-                filled = colour if one.survives or one.verdict == "undecided" else "white"
-                ax.plot(one.x, y, marker, color=filled, mec=colour, mew=1.4, ms=7, zorder=4)
-            words = f"{one.effect}\n({one.threshold})"
-            ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), fontsize=8, va="center", color=BLACK)
+            _forest_row(ax, y, one)
         ends = table[["low", "high"]].to_numpy(float)
         ends = ends[np.isfinite(ends)]
-        ax.set_xscale("symlog", linthresh=1.0, linscale=1.0)
-        ax.set_xlim(1.3 * min(ends.min(initial=-1), -1), 1.3 * max(ends.max(initial=1), 1))
-        ticks = [v for v in (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100) if ax.get_xlim()[0] <= v <= ax.get_xlim()[1]]
-        ax.set_xticks(ticks, [f"{v:+d}" if v else "0" for v in ticks])
-        ax.minorticks_off()
-        ax.axvspan(ax.get_xlim()[0], 0, color=LIGHT, alpha=0.5, lw=0, zorder=0)
+        limits = 1.3 * min(ends.min(initial=-1), -1), 1.3 * max(ends.max(initial=1), 1)
+        ticks = [v for v in (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100) if limits[0] <= v <= limits[1]]
+        symlog(ax, "x", 1.0, limits, ticks, [f"{v:+d}" if v else "0" for v in ticks])
+        ax.axvspan(limits[0], 0, color=LIGHT, alpha=0.5, lw=0, zorder=0)
         ax.axvline(0, color=BLACK, lw=1.2)
         ax.set_xlabel("distance of the effect beyond its threshold, in thresholds\n(grey: the side that contradicts)")
         ax.set_yticks(range(len(table)), [_statement(one) for one in table.itertuples()])
@@ -281,7 +242,7 @@ def forest_figure(table, *, level: float | None = None, title: str = ""):
         ax.grid(axis="y", visible=False)
         heading = "effect [95 %]\n(threshold)"
         ax.text(1.02, -0.7, heading, transform=ax.get_yaxis_transform(), fontsize=8, va="bottom", fontweight="bold")
-        keys = [entry(VERDICT_STYLES[v][1], VERDICT_STYLES[v][0], v, ls="-", lw=3) for v in VERDICTS if v != "not run"]
+        keys = [entry(marker, colour, word, ls="-", lw=3) for word, (colour, marker) in VERDICT_STYLES.items()]
         thin = "thin: corrected" + ("" if level is None else f" ({100 * level:.1f} %)")
         keys.append(entry("", GREY, thin, ls="-", lw=0.8))
         if (~table["survives"] & table["verdict"].isin(("supported", "contradicted"))).any():
@@ -291,13 +252,22 @@ def forest_figure(table, *, level: float | None = None, title: str = ""):
     return fig
 
 
+def _forest_row(ax, y: int, one) -> None:
+    colour, marker = VERDICT_STYLES[one.verdict]
+    if np.isfinite(one.x):
+        ax.plot([one.wide_low, one.wide_high], [y, y], color=colour, lw=0.8)
+        ax.plot([one.low, one.high], [y, y], color=colour, lw=3.0, solid_capstyle="butt")
+        filled = colour if one.survives or one.verdict == "undecided" else "white"
+        ax.plot(one.x, y, marker, color=filled, mec=colour, mew=1.4, ms=7, zorder=4)
+    words = f"{one.effect}\n({one.threshold})"
+    ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), fontsize=8, va="center", color=BLACK)
+
+
 def _statement(one) -> str:
     return "\n".join(textwrap.wrap(f"{one.claim}  {one.statement}", 48, max_lines=3, placeholder=" …"))
 
 
 def _hollow():
-    from matplotlib.lines import Line2D
-
-    return Line2D(
-        [], [], color="white", mec=GREY, mew=1.4, marker="o", ls="", ms=6, label="hollow: lost when corrected"
-    )
+    key = entry("o", "white", "hollow: lost when corrected", ms=6)
+    key.set(markeredgecolor=GREY, markeredgewidth=1.4)
+    return key

@@ -34,11 +34,11 @@ from ..measures.drawing import (
 )
 from ..measures.intervals import LEVEL, Interval, percentile_interval
 from ..measures.similarity import SIMILARITIES, cluster_order, mantel
-from .claims import Verdict, judge
-from .judging import CHANGE, controls_hold, counts_of, nothing_found, pair_of, share_over, sound, worst
-from .panels import HEADINGS, SHOWN, shade_rows, signed_log, spread_row
+from .claims import Verdict, spread
+from .judging import CHANGE, controls_hold, judged, nothing_found, pair_of, share_over, sound, worst
+from .panels import HEADINGS, SHOWN, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
-from .tables import MEASURES, end_names, grouped, mean_of, spread
+from .tables import MEASURES, end_names, frame, grouped, mean_of, stacked
 from .walks import Route, Walk, coarse, condition_routes, controls, independent, profiles, references
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def method_pairs(study: Study) -> list[tuple[str, str]]:
 def sampled(study: Study, count: int = 6) -> list[tuple[str, str]]:
     """A fixed sample of method pairs: each next one is the first whose methods were taken least often so far."""
     left, taken = method_pairs(study), dict.fromkeys(study.preset.methods, 0)
-    found = []
+    found: list[tuple[str, str]] = []
     while left and len(found) < count:
         pair = min(left, key=lambda p: (max(taken[m] for m in p), sum(taken[m] for m in p)))
         left.remove(pair)
@@ -81,7 +81,7 @@ def methods(study: Study) -> list[Route]:
     for condition in ("method_in_cl", "method_in_so", "method_cl-non_cl", "method_fo-so"):
         routes += condition_routes(study, condition, pairs, three[:1], ("linear",), points=points)
         routes += condition_routes(study, condition, sampled(study), three[:1], ("bezier",), points=points)
-    return routes + [replace(r, variant="full") for r in full] + controls(study)
+    return routes + [replace(r, full=True) for r in full] + controls(study)
 
 
 def alike(study: Study) -> AlikeSpec:
@@ -119,14 +119,14 @@ def _rarer(found: Interval) -> Interval:
 
 def c8(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
     """C8: the smaller of the shares of method pairs (lines) that satisfy MCU(eps) and that do not."""
-    lines = sound(walks, condition="method", variant="", kind="linear")
+    lines = sound(walks, condition="method", full=False, kind="linear")
     if not lines:
         return nothing_found("C8")
     replicates = np.array([worst(w) <= eps for w in lines], dtype=float)
     # An endpoint is a method run with a seed: the pairs of one method share its endpoints.
     nodes = np.array([(f"{w.nodes[0]}/{w.method}", f"{w.nodes[1]}/{w.other}") for w in lines])
     found = share_over(lines, [w.connected(eps) for w in lines], replicates, level, nodes=nodes)
-    return judge("C8", *_rarer(found), controls_ok=controls_hold(walks), **counts_of(lines))
+    return judged("C8", _rarer(found), lines, controls_hold(walks))
 
 
 # Tables
@@ -140,9 +140,7 @@ def pairs_table(
     ``connected`` counts the seed pairs with MCU(eps), ``n`` all of them. ``shared`` keeps only the seed pairs that
     every condition has, so that conditions compare.
     """
-    import pandas as pd
-
-    lines = [w for c in conditions for w in sound(walks, condition=c, kind="linear", variant="")]
+    lines = [w for c in conditions for w in sound(walks, condition=c, kind="linear", full=False)]
     if shared:
         seeds = [{(w.original, w.start, w.end) for w in part} for part in grouped(lines, "condition").values()]
         common = set.intersection(*seeds) if seeds else set()
@@ -154,19 +152,17 @@ def pairs_table(
             row |= dict(zip((m, f"{m}_low", f"{m}_high"), mean_of(part, m), strict=True))
         rows.append({**row, "connected": sum(w.connected(eps) for w in part), "n": len(part)})
     numbers = [f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=["condition", "method", "other", *numbers, "connected", "n"])
+    return frame(rows, ["condition", "method", "other", *numbers, "connected", "n"])
 
 
 def pairs_shown(table: pd.DataFrame) -> pd.DataFrame:
     """A `pairs_table` to be read, the best connected pair first."""
-    import pandas as pd
-
     rows = []
     for one in table.sort_values("eps", kind="stable").to_dict("records"):
         cells = {m: spread([one[m], one[f"{m}_low"], one[f"{m}_high"]]) for m in MEASURES}
         count = f"{one['connected']} of {one['n']}"
         rows.append({"pair": f"{one['method']} - {one['other']}", **cells, "connected": count})
-    return pd.DataFrame(rows, columns=["pair", *MEASURES, "connected"]).set_index("pair")
+    return frame(rows, ["pair", *MEASURES, "connected"], "pair")
 
 
 def pair_matrix(
@@ -216,20 +212,17 @@ def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
 
     Columns condition, method, other, curve, barrier, deficit, eps, and low, high: the interval of eps over examples.
     """
-    import pandas as pd
-
     ours = [w for w in sound(walks) if w.other]
-    lines = {(w.condition, w.variant, pair_of(w)): w for w in ours if w.kind == "linear"}
+    lines = {(w.condition, w.full, pair_of(w)): w for w in ours if w.kind == "linear"}
     rows = []
     for w in ours:
-        line = lines.get((w.condition, w.variant, pair_of(w)))
+        line = lines.get((w.condition, w.full, pair_of(w)))
         for one in (line, w) if w.kind != "linear" and line is not None else ():
             interval = percentile_interval(one.eps, worst(one))
             numbers = (one.barrier, one.deficit, *interval)
             rows.append((w.condition, w.method, w.other, one.kind, *numbers, one.connected(eps)))
     rows.sort(key=lambda row: list(CONDITIONS).index(row[0]))
-    columns = ["condition", "method", "other", "curve", "barrier", "deficit", "eps", "low", "high", "connected"]
-    return pd.DataFrame(rows, columns=columns)
+    return frame(rows, ["condition", "method", "other", "curve", *MEASURES, "low", "high", "connected"])
 
 
 def curves_text(table: pd.DataFrame) -> str:
@@ -248,17 +241,15 @@ def curves_text(table: pd.DataFrame) -> str:
 
 def full_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     """The lines that were walked twice: barrier and deficit at the matrix's points and at the full number."""
-    import pandas as pd
-
-    coarse = {pair_of(w): w for w in sound(walks, condition="method", kind="linear", variant="")}
-    rows = {}
-    for w in sound(walks, condition="method", kind="linear", variant="full"):
+    coarse = {pair_of(w): w for w in sound(walks, condition="method", kind="linear", full=False)}
+    rows = []
+    for w in sound(walks, condition="method", kind="linear", full=True):
         one = coarse.get(pair_of(w))
         if one is not None:
             pair = {name: (f"{name}: {len(v.profile.t)} points", v) for name, v in (("coarse", one), ("full", w))}
             cells = {f"{m}, {n}": getattr(v, m) for m in ("barrier", "deficit") for n, v in pair.values()}
-            rows[w.label] = {**cells, "same verdict": w.connected(eps) == one.connected(eps)}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pair")
+            rows.append({"pair": w.label, **cells, "same verdict": w.connected(eps) == one.connected(eps)})
+    return frame(rows, None if rows else ["pair"], "pair")
 
 
 def full_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
@@ -277,12 +268,10 @@ def full_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """p-values adjusted for all of them being looked at (Holm 1979); those that are nan are left out."""
-    p = np.asarray(p, dtype=np.float64)
-    found, order = np.full(len(p), np.nan), [k for k in np.argsort(p) if np.isfinite(p[k])]
-    most = 0.0
-    for rank, k in enumerate(order):
-        most = max(most, min(1.0, float(p[k]) * (len(order) - rank)))
-        found[k] = most
+    values = np.asarray(p, dtype=np.float64)
+    found, order = np.full(len(values), np.nan), np.argsort(values)[: np.isfinite(values).sum()]  # nan sorts last
+    scaled = values[order] * np.arange(len(order), 0, -1)
+    found[order] = np.maximum.accumulate(np.minimum(scaled, 1.0))
     return found
 
 
@@ -297,15 +286,13 @@ def agreement_table(alike: Mapping[str, np.ndarray], targets: Mapping[str, np.nd
         similarity, target, rho (positive: the more alike, the smaller the target), one-sided p of `similarity.mantel`,
         and p adjusted by `holm` over all rows. nan where fewer than three methods, or constant values, say nothing.
     """
-    import pandas as pd
-
     rows = []
     for name, one in SIMILARITIES.items():
         for target, goal in targets.items():
             sign = -1 if one.alike == "high" else 1
             mine = sign * alike[name][: len(goal), : len(goal)]
             rows.append((name, target, *(mantel(mine, goal) if len(goal) > 2 else (np.nan, np.nan))))
-    table = pd.DataFrame(rows, columns=["similarity", "target", "rho", "p"])
+    table = frame(rows, ["similarity", "target", "rho", "p"])
     return table.assign(p_holm=holm(table["p"]))
 
 
@@ -326,38 +313,28 @@ def levels_table(alike: Mapping[str, np.ndarray], methods: Sequence[str]) -> pd.
 
     The last three rows of the matrices are a second seed, a retrained and the original model.
     """
-    import pandas as pd
-
-    n, rows = len(methods), {}
+    n, rows = len(methods), []
     for name, one in SIMILARITIES.items():
         values = np.asarray(alike[name], dtype=np.float64)
         between = values[:n, :n][np.triu_indices(n, 1)]
         ends = (between.min(), between.max()) if one.alike == "high" else (between.max(), between.min())
-        cells = dict(zip(("methods, least alike", "methods, most alike"), ends, strict=True))
-        rows[name] = {
-            "methods, mean": between.mean(),
-            **cells,
-            f"two seeds of {methods[0]}": values[0, n],
-            "method and retrained, mean": values[:n, n + 1].mean(),
-            "method and original, mean": values[:n, n + 2].mean(),
-            "retrained and original": values[n + 1, n + 2],
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("similarity").round(3)
+        apart = values[:n, n + 1].mean(), values[:n, n + 2].mean(), values[n + 1, n + 2]
+        rows.append((name, between.mean(), *ends, values[0, n], *apart))
+    columns = ["similarity", "methods, mean", "methods, least alike", "methods, most alike"]
+    columns += [f"two seeds of {methods[0]}", "method and retrained, mean", "method and original, mean"]
+    return frame(rows, [*columns, "retrained and original"], "similarity").round(3)
 
 
 def scatter_table(
     alike: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], methods: Sequence[str]
 ) -> pd.DataFrame:
     """One row per pair of methods and similarity: its value beside the targets of the pair."""
-    import pandas as pd
-
     rows = []
     for name in SIMILARITIES:
-        for i, j in zip(*np.triu_indices(len(methods), 1), strict=True):
-            goals = {target: goal[i, j] for target, goal in targets.items()}
-            row = {"similarity": name, "method": methods[i], "other": methods[j], "value": alike[name][i, j]}
-            rows.append({**row, **goals})
-    return pd.DataFrame(rows, columns=["similarity", "method", "other", "value", *targets])
+        for i, j in combinations(range(len(methods)), 2):
+            goals = [goal[i, j] for goal in targets.values()]
+            rows.append((name, methods[i], methods[j], alike[name][i, j], *goals))
+    return frame(rows, ["similarity", "method", "other", "value", *targets])
 
 
 def cue_table(
@@ -376,8 +353,6 @@ def cue_table(
         variance: r = a - b / (K - 2) with shares a (the cue's label is predicted) and b (a label that is neither the
         cue's nor the image's), and var = a + b / (K - 2)^2 - r^2.
     """
-    import pandas as pd
-
     rows = []
     for (method, part), arrays in found.items():
         for split in REPLACED:
@@ -387,22 +362,21 @@ def cue_table(
             x = CUED[part] + np.linspace(0, 1, len(r))
             columns = {name: arrays[f"{split}/{name}"] for name in ("sensitivity", "pull", "accuracy_none")}
             made = {"method": method, "part": part, "split": split, "x": x, "reliance": r}
-            rows.append(pd.DataFrame({**made, "low": r - half, "high": r + half, **columns}))
-    return pd.concat(rows, ignore_index=True)
+            rows.append(frame({**made, "low": r - half, "high": r + half, **columns}))
+    return stacked(rows)
 
 
 def cue_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Reliance of the original, each unlearned and the retrained model on both splits, with its interval."""
-    import pandas as pd
-
     rows: dict[str, dict[str, str]] = {}
     for x, name in ((0, "original"), (1, ""), (2, "retrained")):
         for one in table[table["x"] == x].itertuples():
             if not (name == "" and one.part == "retraining"):
                 cells = rows.setdefault(name or one.method, {})
                 cells[f"{one.split} images"] = spread((one.reliance, one.low, one.high))
-    last = {name: rows.pop(name) for name in ("original", "retrained") if name in rows}
-    return pd.DataFrame.from_dict({**last, **rows}, orient="index").rename_axis("model")
+    first = [name for name in ("original", "retrained") if name in rows]
+    order = [*first, *(name for name in rows if name not in first)]
+    return frame([{"model": name, **rows[name]} for name in order], index="model")
 
 
 def cue_text(table: pd.DataFrame) -> str:
@@ -470,7 +444,6 @@ def matrix_figure(pairs, methods: Sequence[str], tree, *, threshold: float = TOL
         methods: rows and columns, in the order of the tree.
         tree: linkage over the first methods, see `method_order`; None leaves the dendrogram empty.
         threshold: tolerance in G, where the colours change and the tree is marked.
-        title: over the figure.
     """
     check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "eps"))
     top = _top(pairs)
@@ -500,7 +473,6 @@ def matrices_figure(
         methods: rows and columns.
         conditions: columns of panels; where the ends differ in more than the method, a row is the first end's method.
         threshold: tolerance in G, where the colours change.
-        title: over the figure.
     """
     check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "connected", "n"))
     top = _top(pairs)
@@ -514,9 +486,8 @@ def matrices_figure(
                 values = pair_matrix(pairs, measure, methods, condition, both)
                 image = _heat(ax, values, top, threshold)
                 y, x = np.nonzero(pair_matrix(joined, "joined", methods, condition, both) == 1)
-                ax.plot(
-                    x, y, "o", color="white", mec=BLACK, mew=0.6, ms=3.2, ls="", label=f"satisfies MCU({threshold:g})"
-                )
+                look = {"color": "white", "mec": BLACK, "mew": 0.6, "ms": 3.2, "ls": ""}
+                ax.plot(x, y, "o", label=f"satisfies MCU({threshold:g})", **look)
                 if measure == "barrier":
                     ax.set_title(SHOWN.get(condition, condition), fontsize=8.5)
                 _names(ax, methods, first=ax is row[0], below=measure == "deficit")
@@ -562,15 +533,8 @@ def _numbers(ax, pairs, measure: str, methods: Sequence[str], image, threshold: 
         text = f"{value:.2f}".removeprefix("0") if value < 0.995 else f"{value:.1f}"
         mark = "?" if low[i, j] <= threshold < high[i, j] else ""
         size = 8 if len(methods) < 7 else 7.5
-        ax.text(
-            j,
-            i,
-            text.replace(".00", "0") + mark,
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white" if dark else BLACK,
-        )
+        look = {"ha": "center", "va": "center", "color": "white" if dark else BLACK}
+        ax.text(j, i, text.replace(".00", "0") + mark, fontsize=size, **look)
 
 
 def _dendrogram(ax, tree, rows: int, threshold: float) -> None:
@@ -616,8 +580,6 @@ def curves_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
 
     Args:
         table: `curves_table`; intervals are over examples.
-        threshold: tolerance in G; the axis is linear up to it and logarithmic beyond.
-        title: over the figure.
     """
     check_columns(table, ("condition", "method", "other", "curve", "eps", "low", "high"))
     conditions, kinds = list(dict.fromkeys(table["condition"])), kinds_of(table)
@@ -631,14 +593,13 @@ def curves_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
                     found = where(here, curve=kind).rename(columns={"eps": "estimate"})
                     spread_row(ax, y + 0.26 * (j - (len(kinds) - 1) / 2), (), found, colour_of(kind), marker_of(kind))
             shade_rows(ax, len(pairs))
-            ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+            tolerance_line(ax, threshold)
             ax.set_title(PLAIN.get(condition, SHOWN.get(condition, condition)), fontsize=8.5)
             ax.set_xlabel("smallest eps (G)", fontsize=8)
             ax.grid(axis="y", visible=False)
         signed_log(axes[0, 0], table[["eps", "high"]].to_numpy(float), threshold, few=True)
         name_rows(axes[0, 0], [f"{label(a)} –\n{label(b)}" for a, b in pairs])
-        keys = [entry(marker_of(k), colour_of(k), f"{label(k)}, 95 % interval", ls="-") for k in kinds]
-        finish(fig, axes[0, 0], title, keys)
+        finish(fig, axes[0, 0], title, kind_entries(kinds, ", 95 % interval"))
     return fig
 
 
@@ -649,8 +610,6 @@ def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, titl
         table: `scatter_table`, columns similarity, value, barrier, deficit.
         tests: `agreement_table`, whose rho and p stand in the panels.
         levels: `levels_table`; the similarity of two seeds is a dashed line, of a method and retraining a dotted one.
-        threshold: tolerance in G; the axis is linear up to it and logarithmic beyond.
-        title: over the figure.
     """
     check_columns(table, ("similarity", "value", "barrier", "deficit"))
     names = list(dict.fromkeys(table["similarity"]))
@@ -661,10 +620,9 @@ def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, titl
         for ax, name in zip(axes.flat, names, strict=False):
             here = where(table, similarity=name)
             for target, (colour, marker) in looks.items():
-                ax.plot(
-                    here["value"], here[target], marker, color=colour, ms=4, alpha=0.7, mew=0, label=HEADINGS[target]
-                )
-            ax.axhline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+                look = {"color": colour, "ms": 4, "alpha": 0.7, "mew": 0}
+                ax.plot(here["value"], here[target], marker, label=HEADINGS[target], **look)
+            tolerance_line(ax, threshold, level=True)
             ax.axvline(levels.loc[name, seeds], color=GREY, lw=1.2, ls="-", label="two seeds")
             far = levels.loc[name, "method and retrained, mean"]
             ax.axvline(far, color=GREY, lw=1.2, ls=":", label="to retrained")
@@ -686,36 +644,24 @@ def _tested(row) -> str:
     return f"{row.target}: rho {row.rho:.2f}, p {row.p:.2g}" if known else f"{row.target}: not tested"
 
 
-def reliance_figure(table, *, columns: int = 4, title: str = ""):
+def reliance_figure(table, *, title: str = ""):
     """Reliance on the cue along original - unlearned - retrained: a panel per method, forget and test images.
 
     Args:
         table: `cue_table`, columns method, split, x (0 original, 1 unlearned, 2 retrained), reliance, low, high.
-        columns: panels side by side.
-        title: over the figure.
     """
     check_columns(table, ("method", "split", "x", "reliance", "low", "high"))
-    methods = list(dict.fromkeys(table["method"]))
-    columns = min(columns, len(methods))
-    rows = -(-len(methods) // columns)
     looks = {"forget": (VERMILLION, "o", "-"), "test": (BLUE, "s", (0, (4, 1.5)))}
     with style():
-        fig, axes = panel_grid(rows, columns, 1.1 + 1.75 * rows, sharex=True, sharey=True)
-        for k, ax in enumerate(axes.flat):
-            if k >= len(methods):
-                ax.set_axis_off()
-                continue
+        fig, axes, panels = method_panels(list(dict.fromkeys(table["method"])), 1.1, 1.75, y="reliance")
+        for ax, method in panels:
             for split, (colour, marker, line) in looks.items():
-                one = where(table, method=methods[k], split=split).sort_values("x", kind="stable")
+                one = where(table, method=method, split=split).sort_values("x", kind="stable")
                 steps = {"marker": marker, "ms": 3.4, "markevery": max(1, (len(one) - 1) // 8)}
                 ax.fill_between(one["x"], one["low"], one["high"], color=colour, alpha=0.18, lw=0)
                 ax.plot(one["x"], one["reliance"], color=colour, ls=line, label=f"{split} images, 95 % band", **steps)
             ax.axhline(0, color=BLACK, lw=0.9, ls=":", label="cue plays no part")
             ax.axvline(1, color=GREY, lw=0.9)
-            ax.set_title(label(methods[k]))
-            ax.tick_params(labelbottom=k + columns >= len(methods))
-            if k % columns == 0:
-                ax.set_ylabel("reliance")
         widen(axes[0, 0], 0.3)
         axes[0, 0].set_xlim(-0.08, 2.08)
         axes[0, 0].set_xticks([0, 1, 2], ["original", "unlearned", "retrained"], fontsize=8, rotation=30, ha="right")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,26 +29,26 @@ from ..measures.drawing import (
     where,
     widen,
 )
-from ..measures.intervals import LEVEL, mean_interval, percentile_interval, widened
+from ..measures.intervals import LEVEL, percentile_interval, widened
 from ..measures.metrics import METRICS
-from .claims import CLAIMS, Verdict, judge
+from .claims import CLAIMS, Verdict, spread
 from .curriculum_and_order import curriculum, second_order
 from .judging import (
     controls_hold,
-    counts_of,
     decisive,
     judge_mean,
     judge_share,
+    judged,
     nodes_of,
     nothing_found,
     sound,
     units_of,
     usable,
 )
-from .panels import SERIES, decades, dot_entry, dots_row, settle_below
+from .panels import DASHED, SERIES, decades, dot_entry, dots_row, settle_below
 from .room import Room
 from .seeds import seeds
-from .tables import grouped, pair_with_original, spread
+from .tables import frame, grouped, means, stacked
 from .walks import Walk, profiles, references
 
 if TYPE_CHECKING:
@@ -90,12 +89,8 @@ def joined(walks: Sequence[Walk], eps: float = TOLERANCE) -> list[Walk]:
 
 def pattern_correlation(walk: Walk) -> float:
     """Mean |Spearman rho| of the excesses over the chord of every two of `DISTINCT` that vary on a path, or nan."""
-    from scipy.stats import rankdata
-
-    curves = [excess(walk.profile.metric(name), walk.profile.t)[1:-1] for name in DISTINCT]
-    varying = [rankdata(np.round(c, 9)) for c in curves if np.isfinite(c).all() and np.ptp(np.round(c, 9)) > 0]
-    pairs = [abs(np.corrcoef(a, b)[0, 1]) for a, b in combinations(varying, 2)]
-    return float(np.mean(pairs)) if pairs else np.nan
+    found = np.abs(rank_correlations(walk, DISTINCT)[np.triu_indices(len(DISTINCT), 1)])
+    return float(found[np.isfinite(found)].mean()) if np.isfinite(found).any() else np.nan
 
 
 def c9(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
@@ -131,7 +126,7 @@ def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL, 
     values = np.array([widest_range(w, gaps) for w in kept])
     nodes, rng = nodes_of(kept), np.random.default_rng(0)
     names = np.unique(nodes)
-    redrawn = []
+    redrawn: list[float] = []
     while len(redrawn) < 2000:
         times = dict(zip(*np.unique(rng.choice(names, len(names)), return_counts=True), strict=True))
         weights = [times.get(a, 0) * times.get(b, 0) for a, b in nodes]
@@ -139,7 +134,7 @@ def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL, 
             redrawn.append(np.median(np.repeat(values, weights)))
     found = percentile_interval(float(np.median(values)), np.array(redrawn), level)
     found = widened(found, values, units_of(kept), level, (0.0, np.inf), np.median)
-    return judge("C10", *decisive(found, (0.0, np.inf)), controls_ok=controls_hold(walks), **counts_of(kept))
+    return judged("C10", decisive(found, (0.0, np.inf)), kept, controls_hold(walks))
 
 
 def best_inner(walk: Walk) -> tuple[float, float]:
@@ -181,15 +176,13 @@ def joined_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
 
     A path that several experiments hold counts once. Compared are `metrics_along.joined`, traced at all points.
     """
-    import pandas as pd
-
     kept = {id(w) for w in joined(walks, eps)}
     rows = []
     for (condition, curve), part in grouped(sound(walks), "condition", "kind").items():
         connected = sum(w.connected(eps) for w in part)
         rows.append((condition, curve, len(part), connected, sum(id(w) in kept for w in part)))
     columns = ["condition", "curve", "paths", f"MCU({eps:g})", "compared"]
-    return pd.DataFrame(rows, columns=columns).set_index(["condition", "curve"])
+    return frame(rows, columns, ["condition", "curve"])
 
 
 def shown_walk(walks: Sequence[Walk], eps: float = TOLERANCE) -> tuple[Walk, str]:
@@ -213,8 +206,6 @@ def metric_curves(walk: Walk) -> pd.DataFrame:
 
     The range is largest minus smallest value along the path; a metric that does not vary has a scaled excess of nan.
     """
-    import pandas as pd
-
     parts, t = [], walk.profile.t
     for kind, names in kinds().items():
         for name in names:
@@ -222,24 +213,19 @@ def metric_curves(walk: Walk) -> pd.DataFrame:
             over, width = excess(values, t), np.ptp(values)
             scaled = over / width if width > 10.0**-DIGITS else np.full(len(t), np.nan)
             columns = {"kind": kind, "metric": name, "t": t, "value": values, "excess": over, "scaled": scaled}
-            parts.append(pd.DataFrame(columns))
-    return pd.concat(parts, ignore_index=True)
+            parts.append(frame(columns))
+    return stacked(parts)
 
 
-def rank_correlations(walk: Walk) -> np.ndarray:
-    """Spearman's rho (M, M) of the excesses over the chord, inner points only, of every two compared metrics.
+def rank_correlations(walk: Walk, names: Sequence[str] = ()) -> np.ndarray:
+    """Spearman's rho (M, M) of the excesses over the chord, inner points only, of every two metrics.
 
-    nan where a metric does not vary or is not finite, and on the diagonal.
+    By default of all `compared`. nan where a metric does not vary or is not finite, and on the diagonal.
     """
-    from scipy.stats import rankdata
-
-    names = compared()
-    curves = [np.round(excess(walk.profile.metric(name), walk.profile.t)[1:-1], DIGITS) for name in names]
-    found = np.full((len(names), len(names)), np.nan)
-    ranks = [rankdata(c) if np.isfinite(c).all() and np.ptp(c) > 0 else None for c in curves]
-    for i, j in combinations(range(len(names)), 2):
-        if ranks[i] is not None and ranks[j] is not None:
-            found[i, j] = found[j, i] = np.corrcoef(ranks[i], ranks[j])[0, 1]
+    curves = {name: excess(walk.profile.metric(name), walk.profile.t)[1:-1] for name in names or compared()}
+    known = {name: np.round(c, DIGITS) if np.isfinite(c).all() else np.nan for name, c in curves.items()}
+    found = frame(known).corr("spearman").to_numpy(copy=True)
+    np.fill_diagonal(found, np.nan)
     return found
 
 
@@ -247,8 +233,10 @@ def correlations(walks: Sequence[Walk]) -> tuple[np.ndarray, np.ndarray]:
     """Means over walks of rho and of |rho| (M, M) between `compared` metrics; nan where no walk has a value."""
     every = np.array([rank_correlations(w) for w in walks]).reshape(-1, len(compared()), len(compared()))
     count = np.isfinite(every).sum(axis=0)
-    sums = (np.where(np.isfinite(v), v, 0).sum(axis=0) for v in (every, np.abs(every)))
-    return tuple(np.where(count > 0, one / np.maximum(count, 1), np.nan) for one in sums)
+    signed, strength = (
+        np.where(count > 0, np.nansum(v, axis=0) / np.maximum(count, 1), np.nan) for v in (every, np.abs(every))
+    )
+    return signed, strength
 
 
 def chance_correlation(points: int, draws: int = 4000) -> float:
@@ -268,8 +256,6 @@ def shapes_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> pd.DataFra
     from chance. ``variation``: total variation minus net change, ``roughness``: root mean square of the second
     derivative in t (`along.roughness`), both in units of the range along the path; nan where nothing varies.
     """
-    import pandas as pd
-
     rows = []
     for w in walks:
         for kind, names in kinds().items():
@@ -279,29 +265,19 @@ def shapes_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> pd.DataFra
                 unit = width if width > 10.0**-DIGITS else np.nan
                 shape = width / gaps.get(name, np.nan), excess_variation(values) / unit
                 bend = np.sqrt(roughness(values, w.profile.t)) / unit
-                rows.append((kind, name, w.method, w.kind, pair_with_original(w), *w.nodes, *shape, bend))
-    columns = ["kind", "metric", "method", "curve", "pair", "node_a", "node_b", *SHAPES]
-    return pd.DataFrame(rows, columns=columns)
+                rows.append((kind, name, w.method, w.kind, w.pair, *w.nodes, *shape, bend))
+    return frame(rows, ["kind", "metric", "method", "curve", "pair", "node_a", "node_b", *SHAPES])
 
 
 def shapes_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean and interval over paths of each column of a `shapes_table`, per metric."""
-    import pandas as pd
-
-    rows = []
-    for name, part in table.groupby("metric", sort=False):
-        for shape in SHAPES:
-            found = mean_interval(part[shape], nodes=part[["node_a", "node_b"]].to_numpy(), within=(0.0, np.inf))
-            rows.append((name, shape, *found, int(np.isfinite(part[shape]).sum())))
-    return pd.DataFrame(rows, columns=["metric", "measure", "estimate", "low", "high", "n"])
+    return stacked([means(table, shape, ["metric"]).assign(measure=shape) for shape in SHAPES])
 
 
 def metric_summary(
     original: Mapping[str, float], retrained: Sequence[Mapping[str, float]], summary: pd.DataFrame
 ) -> pd.DataFrame:
     """Per metric: original and retrained models' values, the gap where it is told from chance, and its shapes."""
-    import pandas as pd
-
     gaps = telling_gaps(original, retrained)
     cells = {(one.metric, one.measure): one for one in summary.itertuples()}
     rows = []
@@ -313,9 +289,9 @@ def metric_summary(
             row["gap"] = f"{gaps[name]:.3f}" if name in gaps else "-"
             for shape in SHAPES:
                 one = cells.get((name, shape))
-                row[shape] = spread(one[3:6], 2) if one is not None and one.n else "-"
+                row[shape] = spread((one.estimate, one.low, one.high), 2) if one is not None and one.n else "-"
             rows.append(row)
-    return pd.DataFrame(rows).set_index(["kind", "metric"])
+    return frame(rows, index=["kind", "metric"])
 
 
 def widest_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> pd.DataFrame:
@@ -350,26 +326,19 @@ def best_table(walks: Sequence[Walk]) -> pd.DataFrame:
     Closeness is 1 minus the mean distance of three accuracies to the retrained models' (`profiles.closeness`). ``end``
     is that of the better end, ``inner`` that of the chosen point, both on test examples, ``gain`` their difference.
     """
-    import pandas as pd
-
     rows = []
     for w in walks:
         t, gain = best_inner(w)
         end = float(max(w.profile.arrays["score/test"][[0, -1]]))
-        labels = w.method, w.other, w.condition, w.kind, pair_with_original(w), *w.nodes
-        rows.append((*labels, t, end, end + gain, gain))
-    return pd.DataFrame(rows, columns=BEST)
+        rows.append((w.method, w.other, w.condition, w.kind, w.pair, *w.nodes, t, end, end + gain, gain))
+    return frame(rows, BEST)
 
 
 def best_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Per method: mean gain of the chosen inner point in points of %, its interval, and how many paths gain."""
-    import pandas as pd
-
-    rows = []
-    for method, part in table.groupby("method", sort=False):
-        found = mean_interval(part["gain"], nodes=part[["node_a", "node_b"]].to_numpy())
-        rows.append((method, *found, int((part["gain"] > 0).sum()), len(part)))
-    return pd.DataFrame(rows, columns=["method", "gain", "low", "high", "better", "n"])
+    found = means(table, "gain", ["method"], (-np.inf, np.inf), estimate="gain")
+    better = (table["gain"] > 0).groupby(table["method"], sort=False).sum()
+    return found.assign(better=better.to_numpy(int))
 
 
 def best_text(table: pd.DataFrame) -> str:
@@ -385,13 +354,11 @@ def best_text(table: pd.DataFrame) -> str:
 
 def best_shown(summary: pd.DataFrame) -> pd.DataFrame:
     """A `best_summary` to be read: gains in points of %."""
-    import pandas as pd
-
     rows = []
     for one in summary.itertuples():
         gain = spread([100 * v for v in (one.gain, one.low, one.high)], 2)
         rows.append((one.method, gain, f"{one.better} of {one.n}"))
-    return pd.DataFrame(rows, columns=["method", "gain, points of %", "paths that gain"]).set_index("method")
+    return frame(rows, ["method", "gain, points of %", "paths that gain"], "method")
 
 
 # Figures
@@ -412,33 +379,16 @@ def metrics_figure(table, losses, *, eps: float | None = None, title: str = ""):
         table: `metrics_along.metric_curves`: columns kind, metric, t, scaled.
         losses: columns t, retain_excess, forget_excess (units of G), for a panel that shows whether it is connected.
         eps: tolerance in units of G, shaded in that panel.
-        title: over the figure.
     """
     check_columns(table, ("kind", "metric", "t", "scaled"))
     check_columns(losses, ("t", "retain_excess", "forget_excess"))
     names = list(dict.fromkeys(table["kind"]))
     with style():
-        fig, axes = panel_grid(-(-(len(names) + 1) // 2), 2, 1.0 + 1.75 * -(-(len(names) + 1) // 2), sharex=True)
+        rows = -(-(len(names) + 1) // 2)
+        fig, axes = panel_grid(rows, 2, 1.0 + 1.75 * rows, sharex=True)
         _joined_panel(axes.flat[0], losses, eps)
         for ax, kind in zip(list(axes.flat)[1:], names, strict=False):
-            part = where(table, kind=kind)
-            for (colour, marker), metric in zip(SERIES, dict.fromkeys(part["metric"]), strict=False):
-                one = where(part, metric=metric)
-                text = (
-                    metric_label(metric)
-                    .removeprefix(f"{SINGULAR.get(kind, kind)}, ")
-                    .removesuffix(f", {kind.split()[-1]}")
-                )
-                line = {"color": colour, "marker": marker, "markevery": max(1, (len(one) - 1) // 6), "ms": 3.4}
-                if np.isfinite(one["scaled"]).all():
-                    ax.plot(one["t"], one["scaled"], label=text, **line)
-                else:
-                    ax.plot([], [], label=f"{text} (flat)", **line)
-            ax.axhline(0, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1)
-            ax.set_ylim(-1.08, 1.08)
-            ax.set_title(kind.capitalize() if kind.islower() else kind)
-            ax.set_ylabel("excess / range")
-            ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.4, borderaxespad=0.3)
+            _kind_panel(ax, kind, where(table, kind=kind))
         for ax in list(axes.flat)[len(names) + 1 :]:
             ax.set_axis_off()
         for ax in list(axes.flat)[max(0, len(names) - 1) : len(names) + 1]:
@@ -447,6 +397,27 @@ def metrics_figure(table, losses, *, eps: float | None = None, title: str = ""):
         axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         settle_below(fig, title)
     return fig
+
+
+def _kind_panel(ax, kind: str, part) -> None:
+    """The excesses of one kind of metrics, in units of their ranges."""
+    for (colour, marker), metric in zip(SERIES, dict.fromkeys(part["metric"]), strict=False):
+        one, text = where(part, metric=metric), metric_label(metric)
+        text = text.removeprefix(f"{SINGULAR.get(kind, kind)}, ").removesuffix(f", {kind.split()[-1]}")
+        line = {"color": colour, "marker": marker, "markevery": max(1, (len(one) - 1) // 6), "ms": 3.4}
+        if np.isfinite(one["scaled"]).all():
+            ax.plot(one["t"], one["scaled"], label=text, **line)
+        else:
+            ax.plot([], [], label=f"{text} (flat)", **line)
+    ax.axhline(0, color=GREY, lw=1.0, ls=DASHED, zorder=1)
+    ax.set_ylim(-1.08, 1.08)
+    ax.set_title(kind.capitalize() if kind.islower() else kind)
+    ax.set_ylabel("excess / range")
+    _legend_beside(ax)
+
+
+def _legend_beside(ax) -> None:
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.4, borderaxespad=0.3)
 
 
 def _joined_panel(ax, losses, eps: float | None) -> None:
@@ -458,11 +429,11 @@ def _joined_panel(ax, losses, eps: float | None) -> None:
         if eps is not None:
             limit, word = (eps, "at most") if split == "retain" else (-eps, "at least")
             ax.axhline(limit, color=colour, lw=1.0, ls=":", zorder=1, label=f"{word} {limit:+g}")
-    ax.axhline(0, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
+    ax.axhline(0, color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
     widen(ax, 2.6 * (eps or 0.1))
     ax.set_title("The two losses of MCU")
     ax.set_ylabel("excess (G)")
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.4, borderaxespad=0.3)
+    _legend_beside(ax)
 
 
 def correlation_figure(names: Sequence[str], signed: np.ndarray, strength: np.ndarray, *, title: str = ""):
@@ -471,7 +442,6 @@ def correlation_figure(names: Sequence[str], signed: np.ndarray, strength: np.nd
     Args:
         names: M metrics.
         signed, strength: `metrics_along.correlations` (M, M); nan stays grey.
-        title: over the figure.
     """
     import matplotlib.pyplot as plt
 
@@ -506,7 +476,6 @@ def shapes_figure(table, summary, *, threshold: float | None = None, title: str 
     Args:
         table: `metrics_along.shapes_table`; summary: `metrics_along.shapes_summary` of it.
         threshold: of C10, in units of the gap, marked in the first panel.
-        title: over the figure.
     """
     check_columns(table, ("kind", "metric", *SHAPE_TITLES))
     check_columns(summary, ("metric", "measure", "estimate", "low", "high"))
@@ -543,7 +512,6 @@ def best_figure(table, summary, *, title: str = ""):
     Args:
         table: `metrics_along.best_table`: columns method, curve, end, inner, gain; a row per path.
         summary: `metrics_along.best_summary`: columns method, gain, low, high.
-        title: over the figure.
     """
     check_columns(table, ("method", "curve", "end", "inner", "gain"))
     check_columns(summary, ("method", "gain", "low", "high"))
@@ -556,7 +524,7 @@ def best_figure(table, summary, *, title: str = ""):
             left.plot(one["end"], one["inner"], marker, color=colour, ms=5, alpha=0.8, mew=0, label=label(method))
         values = np.r_[table["end"], table["inner"]]
         edge = values.min() - 0.05 * (np.ptp(values) or 0.02), values.max() + 0.05 * (np.ptp(values) or 0.02)
-        left.plot(edge, edge, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1)
+        left.plot(edge, edge, color=GREY, lw=1.0, ls=DASHED, zorder=1)
         left.set(xlim=edge, ylim=edge, xlabel="closeness to retraining at the better end (%)")
         left.set_ylabel("at the chosen inner point (%)")
         left.set_title("Test examples; above the line the inner point wins", fontsize=8.5)
@@ -585,7 +553,5 @@ def _all(study: Study) -> list[Spec]:
 
 
 ROOMS = (
-    Room(
-        "07_metrics_along_the_path", specs=_all, tests={"C9": (WALKED, c9), "C10": (WALKED, c10), "C11": (WALKED, c11)}
-    ),
+    Room("07_metrics_along_the_path", None, _all, {"C9": (WALKED, c9), "C10": (WALKED, c10), "C11": (WALKED, c11)}),
 )

@@ -1,4 +1,8 @@
-"""Panels: what the figures of several rooms share, in the style of `drawing`."""
+"""Panels: what the figures of several rooms share, in the style of `drawing`.
+
+Every figure takes a ``title`` that stands over it, and most a ``threshold``: the tolerance in units of G, up to which
+axes are linear, and logarithmic beyond.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from ..measures.drawing import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    RowLook,
-    entry,
-    interval_row,
-    settle,
-)
+from ..measures import drawing
+from ..measures.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, RowLook, entry, interval_row
 
 # Conditions in words; colours and markers by their place in a figure, the reference (two seeds) grey and first.
 SHOWN = {
@@ -40,8 +32,9 @@ HEADINGS = {"barrier": "retain barrier", "deficit": "forget deficit", "eps": "sm
 spread_row = partial(interval_row, look=RowLook(0.09, dot=2.6, faint=0.55, line=1.4, mark=5, edge=0.6, over=3))
 LEAST = 0.01  # G: an axis that is linear to the tolerance shows no more than this of nothing
 # Lines that share a panel differ in colour and marker.
-SERIES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (BLACK, "v"))
-SERIES += ((ORANGE, "P"), (SKY, "X"), (GREY, "*"))
+SERIES = tuple(zip((BLUE, VERMILLION, GREEN, PURPLE, BLACK, ORANGE, SKY, GREY), "os^DvPX*", strict=True))
+COLUMNS = 4  # panels side by side
+DASHED = (0, (4, 3))
 
 
 def shade_rows(ax, rows: int) -> None:
@@ -50,24 +43,31 @@ def shade_rows(ax, rows: int) -> None:
         ax.axhspan(y - 0.5, y + 0.5, color="#F4F4F4", lw=0, zorder=0)
 
 
-def signed_log(ax, values, linear: float, axis: str = "x", few: bool = False, share: float = 1.2) -> None:
+def signed_log(
+    ax, values, linear: float, axis: str = "x", few: bool = False, share: float = 1.2, fine: bool = False
+) -> None:
     """An axis of G: linear to the tolerance and logarithmic beyond, on both sides where values are negative.
 
-    ``few`` labels powers of ten only, as long axes do anyway; ``share`` is the linear part's length in decades.
+    ``few`` labels powers of ten only, as long axes do anyway unless ``fine``; ``share`` is the linear part's length in
+    decades.
     """
     values = np.asarray(values, dtype=np.float64)
     values = values[np.isfinite(values)]
     high, low = max(2 * linear, 1.3 * values.max(initial=0)), 1.3 * values.min(initial=0)
     low = min(low, -2 * linear) if low < -LEAST else -0.06 * linear
-    steps = [a * 10.0**b for b in range(-4, 6) for a in (1, 2, 5)]
-    if few or max(high, -low) > 100 * linear or low < -linear:
-        steps = [10.0**b for b in range(-4, 6)]
-    inner = [] if few or share < 1 or max(high, -low) > 10 * linear else [linear / 2]
+    powers = few or not fine and (max(high, -low) > 100 * linear or low < -linear)
+    steps = [a * 10.0**b for b in range(-4, 6) for a in ((1,) if powers else (1, 2, 5))]
+    inner = [] if not fine and (few or share < 1 or max(high, -low) > 10 * linear) else [linear / 2]
     beyond = [*inner, linear, *(k for k in steps if k > 1.6 * linear)]
     ticks = [0, *(k for k in beyond if k <= high), *(-k for k in beyond if -k >= low)]
+    symlog(ax, axis, linear, (low, high), ticks, [f"{k:g}".replace("-", "−") for k in ticks], share)
+
+
+def symlog(ax, axis: str, linear: float, limits, ticks, words: Sequence[str], share: float = 1.0) -> None:
+    """An axis that is linear up to ``linear`` and logarithmic beyond, with these ticks only."""
     getattr(ax, f"set_{axis}scale")("symlog", linthresh=linear, linscale=share)
-    getattr(ax, f"set_{axis}lim")(low, high)
-    getattr(ax, f"set_{axis}ticks")(ticks, [f"{k:g}".replace("-", "−") for k in ticks])
+    getattr(ax, f"set_{axis}lim")(*limits)
+    getattr(ax, f"set_{axis}ticks")(ticks, words)
     ax.minorticks_off()
 
 
@@ -84,18 +84,43 @@ def decades(ax, values: np.ndarray, linear: float, least: float = 1.3, inner: Se
     """
     values = np.asarray(values, dtype=float)
     top = max(least * linear, 1.4 * values[np.isfinite(values)].max(initial=0))
-    ticks = [
-        0,
-        *(k * linear for k in inner),
-        linear,
-        *(k for k in 10.0 ** np.arange(-4, 6) if 1.01 * linear < k <= top),
-    ]
+    beyond = [k for k in 10.0 ** np.arange(-4, 6) if 1.01 * linear < k <= top]
+    ticks = [0, *(k * linear for k in inner), linear, *beyond]
     if ticks[-1] == linear:  # no decade in sight
         ticks += [k * linear for k in (2, 5) if k * linear <= top]
-    ax.set_xscale("symlog", linthresh=linear, linscale=1.0)
-    ax.set_xlim(-0.1 * linear, top)
-    ax.set_xticks(ticks, [f"{k:.3g}" for k in ticks])
-    ax.minorticks_off()
+    symlog(ax, "x", linear, (-0.1 * linear, top), ticks, [f"{k:.3g}" for k in ticks])
+
+
+def method_panels(methods: Sequence[str], base: float, each: float, *, x: str = "", y: str = ""):
+    """A figure of ``base`` inches and ``each`` more for every row of panels: (figure, axes, [(panel, method), ...]).
+
+    ``x`` and ``y`` are the labels of the lowest and of the leftmost panels.
+    """
+    columns = min(COLUMNS, len(methods))
+    rows = -(-len(methods) // columns)
+    fig, axes = drawing.panel_grid(rows, columns, base + each * rows, sharex=True, sharey=True)
+    for k, ax in enumerate(axes.flat):
+        if k >= len(methods):
+            ax.set_axis_off()
+            continue
+        ax.set_title(drawing.label(methods[k]))
+        if k + columns >= len(methods):
+            ax.set_xlabel(x)
+            ax.tick_params(labelbottom=True)
+        if k % columns == 0:
+            ax.set_ylabel(y)
+    return fig, axes, list(zip(axes.flat, methods, strict=False))
+
+
+def tolerance_line(ax, threshold: float, level: bool = False) -> None:
+    """The tolerance as a dashed line, upright or level, named in the legend."""
+    draw = ax.axhline if level else ax.axvline
+    draw(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+
+
+def kind_entries(kinds: Sequence[str], words: str = "") -> list:
+    """Legend entries for kinds of curve, with these words behind their names."""
+    return [entry(drawing.marker_of(k), drawing.colour_of(k), drawing.label(k) + words, ls="-") for k in kinds]
 
 
 def dot_entry(colour: str, text: str):
@@ -111,4 +136,4 @@ def settle_below(fig, title: str, words: str = "") -> None:
         fig.supxlabel(words, fontsize=8.5)
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")
-    settle(fig)
+    drawing.settle(fig)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -30,19 +31,20 @@ from ..measures.drawing import (
 )
 from ..measures.intervals import LEVEL, fraction_interval, mean_interval, widened
 from ..measures.planes import Plane
-from .claims import Verdict, judge
-from .judging import FAILED, counts_of, judge_mean, nothing_found, redraw_mean, sound, units_of, usable
-from .panels import SERIES, decades, dot_entry, dots_row
+from .claims import Verdict, spread
+from .judging import FAILED, judge_mean, judged, nothing_found, redraw_mean, sound, units_of, usable
+from .panels import DASHED, SERIES, decades, dot_entry, dots_row, method_panels
 from .room import Room
-from .tables import means, spread
-from .walks import COARSE, Route, Walk, coarse, profiles
+from .tables import collapsed_text, frame, held_text, means, range_text, stacked
+from .walks import COARSE, RETRAINED, Route, Walk, coarse, profiles
 
 if TYPE_CHECKING:
     import pandas as pd
 
 QUANTITIES = ("loss", "accuracy")
-INITS = ("same init", "other init")
-RETRAINED = "retrained pairs"
+INITS = {"same init": 0, "other init": None}  # which original's initial weights a retrained model has
+SAME, OTHER = INITS
+PAIRS = f"{RETRAINED}s"
 MODELS = (("original", "o"), ("unlearned", "s"), ("retrained", "D"))
 
 
@@ -54,23 +56,21 @@ def progress(study: Study) -> list[Route]:
 
     A retrained model starts from the original's initial weights (``same init``) or from its own (``other init``).
     """
-    routes, chosen = [], study.seeds[:3]
-    inits = {"same init": 0, "other init": None}
+    routes, chosen, points = [], study.seeds[:3], coarse(study)
     for name in study.preset.methods:
         for seed in chosen:
             end = study.unlearned(name, seed)
-            labels = {"method": name, "kind": "linear", "start": seed, "end": seed, "condition": "forgetting"}
-            routes.append(Route(study.path(study.original(), end), **labels))
-            for variant, init in inits.items():
-                path = study.path(end, study.retrained(seed, init=init))
-                labels |= {"condition": "retraining", "variant": variant, "points": coarse(study)}
-                routes.append(Route(path, **labels))
-    for variant, init in inits.items():
+            path = study.path(study.original(), end)
+            routes.append(Route(name, "linear", seed, seed, path=path, condition="forgetting"))
+            for init, first in INITS.items():
+                path = study.path(end, study.retrained(seed, init=first))
+                line = Route(name, "linear", seed, seed, path=path, points=points, condition="retraining")
+                routes.append(replace(line, init=init))
+    for init, first in INITS.items():
         for a, b in combinations(chosen, 2):
-            path = study.path(study.retrained(a, init=init), study.retrained(b, init=init))
-            labels = {"start": a, "end": b, "role": "control", "condition": "retrained", "variant": variant}
-            labels |= {"points": coarse(study)}
-            routes.append(Route(path, "retrain", "linear", **labels))
+            path = study.path(study.retrained(a, init=first), study.retrained(b, init=first))
+            line = Route("retrain", "linear", a, b, path=path, points=points, condition="retrained")
+            routes.append(replace(line, init=init, control=RETRAINED))
     return routes
 
 
@@ -103,7 +103,7 @@ def c15(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
 
 def retraining_control(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
     """Whether retrained models of different initialisations have a retain barrier between them, as they must."""
-    apart = [w for w in walks if w.condition == "retrained" and w.variant == "other init" and not w.profile.collapsed]
+    apart = [w for w in walks if w.control == RETRAINED and w.init == OTHER and not w.profile.collapsed]
     return bool(apart) and all(w.barrier > eps for w in apart)
 
 
@@ -112,8 +112,8 @@ def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
 
     All start from the initial weights of the original model; from others every straight line has a retain barrier.
     """
-    base = [w for w in walks if w.condition == "retrained" and w.variant == "same init" and not w.profile.collapsed]
-    ours = sound(walks, condition="retraining", variant="same init")
+    base = [w for w in walks if w.control == RETRAINED and w.init == SAME and not w.profile.collapsed]
+    ours = sound(walks, condition="retraining", init=SAME)
     if not base or not ours:
         return nothing_found("C16")
     methods = dict.fromkeys(w.method for w in ours)
@@ -124,7 +124,7 @@ def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     replicates = np.array([redraw_mean(group) > again for group in groups], dtype=float)
     found = fraction_interval(list(hits.values()), replicates, level=level)
     found = widened(found, [hits[w.method] for w in ours], units_of(ours), level, (0.0, 1.0))
-    return judge("C16", *found, controls_ok=retraining_control(walks), **counts_of(ours))
+    return judged("C16", found, ours, retraining_control(walks))
 
 
 # Tables
@@ -139,13 +139,11 @@ def progress_of(values: np.ndarray) -> np.ndarray:
 
 def progress_table(walks: Sequence[Walk]) -> pd.DataFrame:
     """One row per line original - unlearned and t: share of the change of the forget loss, and of its accuracy."""
-    import pandas as pd
-
-    parts = [pd.DataFrame(columns=["method", "seed", "t", *QUANTITIES])]
+    parts = [frame([], ["method", "seed", "t", *QUANTITIES])]
     for w in usable(walks, condition="forgetting"):
         made = {name: progress_of(w.profile.metric(f"{name}_forget")) for name in QUANTITIES}
-        parts.append(pd.DataFrame({"method": w.method, "seed": w.end, "t": w.profile.t, **made}))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
+        parts.append(frame({"method": w.method, "seed": w.end, "t": w.profile.t, **made}))
+    return stacked(parts)
 
 
 def bends_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -154,8 +152,6 @@ def bends_table(table: pd.DataFrame) -> pd.DataFrame:
     ``deviation`` is the largest distance from the chord in units of the change (C15's statistic for the loss), ``late``
     whether it lies below, that is whether forgetting comes late; ``steepest`` the middle of the steepest step.
     """
-    import pandas as pd
-
     rows = []
     for (method, seed), part in table.groupby(["method", "seed"], sort=False):
         t = part["t"].to_numpy(float)
@@ -165,87 +161,70 @@ def bends_table(table: pd.DataFrame) -> pd.DataFrame:
                 over, step = share - t, int(np.abs(np.diff(share) / np.diff(t)).argmax())
                 k = int(np.abs(over).argmax())
                 rows.append((method, seed, quantity, abs(over[k]), over[k] < 0, (t[step] + t[step + 1]) / 2))
-    return pd.DataFrame(rows, columns=["method", "seed", "quantity", "deviation", "late", "steepest"])
+    return frame(rows, ["method", "seed", "quantity", "deviation", "late", "steepest"])
 
 
 def bends_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds and interval of deviation and steepest t per method and quantity."""
-    import pandas as pd
-
     rows, largest = [], {"deviation": np.inf, "steepest": 1.0}
     for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
         for measure, top in largest.items():
             found = mean_interval(part[measure], clusters=part["seed"], within=(0.0, top))
             rows.append((method, quantity, measure, *found, len(part)))
-    return pd.DataFrame(rows, columns=["method", "quantity", "measure", "estimate", "low", "high", "n"])
+    return frame(rows, ["method", "quantity", "measure", "estimate", "low", "high", "n"])
 
 
 def bends_shown(table: pd.DataFrame) -> pd.DataFrame:
     """A `bends_table` to be read: per method and quantity, means over seeds with intervals, and how many come late."""
-    import pandas as pd
-
-    means, rows = bends_summary(table).set_index(["method", "quantity", "measure"])[["estimate", "low", "high"]], []
+    cells = {tuple(row[:3]): spread(row[3:6], 2) for row in bends_summary(table).itertuples(index=False)}
+    rows = []
     for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
-        cells = {m: spread(means.loc[method, quantity, m], 2) for m in ("deviation", "steepest")}
-        row = {"method": method, "forget": quantity, "deviation from chord": cells["deviation"]}
-        rows.append(row | {"late": f"{int(part['late'].sum())} of {len(part)}", "steepest at t": cells["steepest"]})
+        far, steep = (cells[method, quantity, m] for m in ("deviation", "steepest"))
+        rows.append((method, quantity, far, f"{int(part['late'].sum())} of {len(part)}", steep))
     columns = ["method", "forget", "deviation from chord", "late", "steepest at t"]
-    return pd.DataFrame(rows, columns=columns).set_index(["method", "forget"])
+    return frame(rows, columns, ["method", "forget"])
 
 
 def retraining_text(walks: Sequence[Walk]) -> str:
     """The control of this experiment, and how many walks are left out for a collapsed end, in Markdown."""
-    apart = [w.barrier for w in walks if w.condition == "retrained" and w.variant == INITS[1]]
-    ours = [w for w in walks if w.role == "method"]
-    lost = sum(bool(w.profile.collapsed) for w in ours)
-    held = "held" if retraining_control(walks) else "FAILED, so that every verdict is undecided"
-    seen = f"between {min(apart):.2f} and {max(apart):.2f} G" if apart else "not walked"
+    apart = [w.barrier for w in walks if w.control == RETRAINED and w.init == OTHER]
     return (
-        f"**Control {held}**: the retain barrier of lines between retrained models from different initial weights is "
-        f"{seen} (all must exceed {TOLERANCE:g} G). "
-        f"**{lost} of {len(ours)} walks have a collapsed end** and are left out."
+        f"**Control {held_text(retraining_control(walks))}**: the retain barrier of lines between retrained models "
+        f"from different initial weights is {range_text(apart)} (all must exceed {TOLERANCE:g} G). "
+        f"{collapsed_text(walks)}."
     )
 
 
 def retraining_table(walks: Sequence[Walk]) -> pd.DataFrame:
-    """One row per line to a retrained model, and per line between two retrained models (method `RETRAINED`).
+    """One row per line to a retrained model, and per line between two retrained models (method `PAIRS`).
 
     ``init`` says whether the retrained models began from the initial weights of the original; barrier, deficit in G,
     ``barrier_again`` the replicates over examples.
     """
-    import pandas as pd
-
     rows = []
     for w in walks:
-        if w.condition == "retraining" and not w.profile.collapsed or w.condition == "retrained":
-            name = RETRAINED if w.condition == "retrained" else w.method
-            again = w.replicates("barrier")
-            rows.append((name, w.variant, f"{w.start}-{w.end}", *w.nodes, w.barrier, w.deficit, again))
-    columns = ["method", "init", "pair", "node_a", "node_b", "barrier", "deficit", "barrier_again"]
-    return pd.DataFrame(rows, columns=columns)
+        if w.condition == "retraining" and not w.profile.collapsed or w.control == RETRAINED:
+            name, again = PAIRS if w.control else w.method, w.replicates("barrier")
+            rows.append((name, w.init, w.pair, *w.nodes, w.barrier, w.deficit, again))
+    return frame(rows, ["method", "init", "pair", "node_a", "node_b", "barrier", "deficit", "barrier_again"])
 
 
 def retraining_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Per initialisation and method: mean barrier with interval, how much it exceeds retrained pairs', mean deficit."""
-    import pandas as pd
-
     found, rows = means(table, "barrier", ["init", "method"]), []
     for init in INITS:
         part = table[table["init"] == init]
-        base = part.loc[part["method"] == RETRAINED, "barrier"].mean()
+        base = part.loc[part["method"] == PAIRS, "barrier"].mean()
         for one in found[found["init"] == init].itertuples():
-            more = "-" if one.method == RETRAINED else f"{one.estimate - base:+.3f}"
-            row = {"init": init, "method": one.method, "barrier": spread(one[3:6]), "above retrained pairs": more}
+            more = "-" if one.method == PAIRS else f"{one.estimate - base:+.3f}"
             deficit = part.loc[part["method"] == one.method, "deficit"].mean()
-            rows.append(row | {"deficit": f"{deficit:.3f}", "lines": one.n})
+            rows.append((init, one.method, spread(one[3:6]), more, f"{deficit:.3f}", one.n))
     columns = ["init", "method", "barrier", "above retrained pairs", "deficit", "lines"]
-    return pd.DataFrame(rows, columns=columns).set_index(["init", "method"])
+    return frame(rows, columns, ["init", "method"])
 
 
-def planes_table(planes: Mapping[str, object]) -> pd.DataFrame:
+def planes_table(planes: Mapping[str, Plane]) -> pd.DataFrame:
     """Losses in nats and accuracies in % of the three models of each plane, as the plane's examples give them."""
-    import pandas as pd
-
     rows = []
     for method, one in planes.items():
         for k, model in enumerate(("original", "unlearned", "retrained")):
@@ -254,31 +233,24 @@ def planes_table(planes: Mapping[str, object]) -> pd.DataFrame:
                 row[f"{split} loss"] = f"{one.at_models[f'loss_{split}'][k]:.3f}"
                 row[f"{split} %"] = f"{100 * one.at_models[f'accuracy_{split}'][k]:.1f}"
             rows.append(row)
-    return pd.DataFrame(rows).set_index(["plane", "model"])
+    return frame(rows, index=["plane", "model"])
 
 
 # Figures
 
 
-def progress_figure(table, *, columns: int = 4, title: str = ""):
+def progress_figure(table, *, title: str = ""):
     """How much of the change from the original to the unlearned model is made at t, a panel per method.
 
     Args:
         table: `progress_and_retraining.progress_table`: columns method, seed, t, loss, accuracy (shares of the change).
-        columns: panels side by side.
-        title: over the figure.
     """
     check_columns(table, ("method", "seed", "t", *QUANTITIES))
-    methods = list(dict.fromkeys(table["method"]))
-    columns = min(columns, len(methods))
-    rows = -(-len(methods) // columns)
     with style():
-        fig, axes = panel_grid(rows, columns, 1.0 + 1.75 * rows, sharex=True, sharey=True)
-        for k, ax in enumerate(axes.flat):
-            if k >= len(methods):
-                ax.set_axis_off()
-                continue
-            part = where(table, method=methods[k])
+        methods = list(dict.fromkeys(table["method"]))
+        fig, axes, panels = method_panels(methods, 1.0, 1.75, x="t", y="share of the change")
+        for ax, method in panels:
+            part = where(table, method=method)
             for quantity, (colour, marker) in zip(QUANTITIES, SERIES, strict=False):
                 for _, one in part.groupby("seed", sort=False):
                     ax.plot(one["t"], one[quantity], color=colour, lw=0.7, alpha=0.5)
@@ -286,13 +258,7 @@ def progress_figure(table, *, columns: int = 4, title: str = ""):
                 marks = {"marker": marker, "markevery": max(1, (len(mean) - 1) // 5), "ms": 3.4}
                 text = f"forget {quantity}: mean, seeds thin"
                 ax.plot(mean.index, mean, color=colour, lw=2.0, label=text, **marks)
-            ax.plot([0, 1], [0, 1], color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
-            ax.set_title(label(methods[k]))
-            if k + columns >= len(methods):
-                ax.set_xlabel("t")
-                ax.tick_params(labelbottom=True)
-            if k % columns == 0:
-                ax.set_ylabel("share of the change")
+            ax.plot([0, 1], [0, 1], color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
         axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         # An accuracy that hardly changes swings far in units of its change: it may leave the panel.
         values = table[list(QUANTITIES)].to_numpy(float)
@@ -308,7 +274,6 @@ def bends_figure(table, summary, *, threshold: float | None = None, title: str =
     Args:
         table: `progress_and_retraining.bends_table`; summary: `progress_and_retraining.bends_summary` of it.
         threshold: of C15, in units of the change.
-        title: over the figure.
     """
     check_columns(table, ("method", "quantity", "deviation", "steepest"))
     check_columns(summary, ("method", "quantity", "measure", "estimate", "low", "high"))
@@ -344,33 +309,32 @@ def retraining_figure(table, summary, *, margin: float | None = None, title: str
         table: `progress_and_retraining.retraining_table`: columns method, init, barrier (G).
         summary: columns method, init, estimate, low, high.
         margin: what C16 asks above the retrained pairs' mean, in G; drawn where they began as the original did.
-        title: over the figure.
     """
     check_columns(table, ("method", "init", "barrier"))
     check_columns(summary, ("method", "init", "estimate", "low", "high"))
-    methods = [m for m in dict.fromkeys(table["method"]) if m != RETRAINED]
-    methods += [RETRAINED] if RETRAINED in set(table["method"]) else []
+    methods = [m for m in dict.fromkeys(table["method"]) if m != PAIRS]
+    methods += [PAIRS] if PAIRS in set(table["method"]) else []
     titles = {
-        "same init": "Retrained from the original's\ninitial weights",
-        "other init": "Retrained from other\ninitial weights",
+        SAME: "Retrained from the original's\ninitial weights",
+        OTHER: "Retrained from other\ninitial weights",
     }
     with style():
         fig, axes = panel_grid(1, 2, 1.5 + 0.33 * len(methods), sharey=True)
         for ax, (init, heading) in zip(axes[0], titles.items(), strict=True):
             part, found = where(table, init=init), where(summary, init=init)
             for y, method in enumerate(methods):
-                colour, marker = (BLACK, "D") if method == RETRAINED else (BLUE, "o")
+                colour, marker = (BLACK, "D") if method == PAIRS else (BLUE, "o")
                 values = where(part, method=method)["barrier"].to_numpy(float)
                 dots_row(ax, y, values, where(found, method=method), colour, marker)
-            base, asked = where(part, method=RETRAINED)["barrier"], np.nan
+            base, asked = where(part, method=PAIRS)["barrier"], np.nan
             if len(base):
                 text = "two retrained models (range)"
                 ax.axvspan(base.min(), base.max(), label=text, **BAND)
-                if margin is not None and init == INITS[0]:
+                if margin is not None and init == SAME:
                     words, asked = f"their mean + {margin:g} G: C16", base.mean() + margin
                     ax.axvline(asked, color=BLACK, lw=1.0, ls="--", label=words)
             decades(ax, np.r_[part["barrier"], found["high"], asked], 0.1, inner=(0.5,))
-            ax.axhline(len(methods) - 1.5, color=GREY, lw=0.8 if RETRAINED in methods else 0)
+            ax.axhline(len(methods) - 1.5, color=GREY, lw=0.8 if PAIRS in methods else 0)
             ax.set_title(heading)
             ax.set_xlabel("retain barrier (G): linear to 0.1, then log")
             ax.grid(axis="y", visible=False)
@@ -435,11 +399,5 @@ def _all(study: Study) -> list[Spec]:
     return [*profiles(study, progress(study)), *planes(study).values()]
 
 
-ROOMS = (
-    Room(
-        "09_progress_and_retraining",
-        progress,
-        _all,
-        {"C15": (("09_progress_and_retraining",), c15), "C16": (("09_progress_and_retraining",), c16)},
-    ),
-)
+_HERE = ("09_progress_and_retraining",)
+ROOMS = (Room(*_HERE, progress, _all, {"C15": (_HERE, c15), "C16": (_HERE, c16)}),)

@@ -27,6 +27,7 @@ from ..measures.drawing import (
     widen,
 )
 from .room import Room
+from .tables import frame
 from .walks import COARSE, Route, alone, condition_routes, profiles, ring, ring_pairs
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def quickstart(study: Study, method: str = "", seeds: Sequence[int] = ()) -> lis
     pair = seeds or ring(study.seeds)[0]
     ends = [study.unlearned(method or study.preset.quickstart_method, seed) for seed in pair]
     models = [study.original(), *(study.retrained(s) for s in study.seeds[:3]), *ends]
-    paths = [study.path(*ends, kind=kind) for kind in ("linear", "bezier")]
+    paths = [study.path(ends[0], ends[1], kind=kind) for kind in ("linear", "bezier")]
     return [study.profile(one, retrained=study.seeds[:3]) for one in (*models, *paths)]
 
 
@@ -73,8 +74,6 @@ def shipped(study: Study) -> list[Spec]:
 
 def splits_table(task: Task) -> pd.DataFrame:
     """Size of each split and what it is for."""
-    import pandas as pd
-
     uses = {
         "retain": "D_r: stays known",
         "forget": "D_f: to be forgotten",
@@ -84,7 +83,7 @@ def splits_table(task: Task) -> pd.DataFrame:
         "bn": "part of D_r that BatchNorm statistics come from",
     }
     rows = [(split, len(task.index[split]), use) for split, use in uses.items()]
-    return pd.DataFrame(rows, columns=["split", "examples", "use"]).set_index("split")
+    return frame(rows, ["split", "examples", "use"], "split")
 
 
 # Figures
@@ -108,7 +107,6 @@ def path_figure(
         original: the same names -> value of the model before unlearning.
         splits: the rows.
         ends: what stands at t = 0 and at t = 1.
-        title: over the figure.
     """
     check_some(curves, "curves")
     retrained, original = retrained or {}, original or {}

@@ -18,7 +18,7 @@ import argparse
 import csv
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,7 @@ def toml_value(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def toml(rows: list[Mapping[str, Any]]) -> str:
+def toml(rows: Sequence[Mapping[str, Any]]) -> str:
     """The ``[methods.*]`` tables of a settings file for the winners of a search."""
     lines = []
     for method in GRID:
@@ -217,7 +217,7 @@ def toml(rows: list[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write_settings(settings: str, rows: list[Mapping[str, Any]]) -> None:
+def write_settings(settings: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Replace the ``[methods.*]`` tables of a settings file, leaving its other tables before the marker line."""
     path = FOLDER / f"{settings}.toml"
     marker = "# Below: written by python -m mcutils search, the winners of data/search.\n"
@@ -225,7 +225,7 @@ def write_settings(settings: str, rows: list[Mapping[str, Any]]) -> None:
     path.write_text(f"{head.rstrip()}\n\n{marker}\n{toml(rows)}")
 
 
-def report(rows: list[Mapping[str, Any]]) -> str:
+def report(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table of the winners by both rules."""
     lines = ["method, curriculum, optimizer: rule: settings -> forget / valid / retain, score, gap"]
     for key in dict.fromkeys((r["method"], r["curriculum"], r["optimizer"]) for r in rows):

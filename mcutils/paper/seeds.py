@@ -11,7 +11,6 @@ from ..engine.specs import Spec
 from ..engine.study import Study
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import (
-    BLACK,
     GREY,
     check_columns,
     chord_and_tolerance,
@@ -30,23 +29,23 @@ from ..measures.drawing import (
     style,
     where,
 )
-from ..measures.intervals import LEVEL, Interval, mean_interval, percentile_interval, share_explained
-from .claims import Verdict, judge
+from ..measures.intervals import LEVEL, Interval, percentile_interval, share_explained
+from .claims import Verdict
 from .judging import (
     controls_hold,
-    counts_of,
     decisive,
     judge_share,
+    judged,
     nodes_of,
     nothing_found,
     pair_of,
     share_over,
     sound,
-    units_of,
     worst,
 )
+from .panels import COLUMNS, kind_entries, method_panels, signed_log, tolerance_line
 from .room import Room
-from .tables import paths_table
+from .tables import MEASURES, frame, grouped, paths_table, summary
 from .walks import Route, Walk, alone, condition_routes, controls, profiles, references, ring_pairs
 
 if TYPE_CHECKING:
@@ -64,16 +63,16 @@ def seeds(study: Study) -> list[Route]:
 # The tests of the claims
 
 
-def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float = LEVEL) -> tuple[Interval, int, int]:
-    """Share of (method, seed pair) connected at eps by the better of its curves; interval over seeds and examples."""
+def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float = LEVEL) -> tuple[Interval, list[Walk]]:
+    """Share of (method, seed pair) connected at eps by the better of its curves, with its interval over seeds and
+    examples, and a walk of each pair."""
     pairs: dict[tuple, list[Walk]] = {}
     for w in walks:
         pairs.setdefault(pair_of(w), []).append(w)
     hits = [any(w.connected(eps) for w in group) for group in pairs.values()]
     replicates = [np.any([worst(w) <= eps for w in group], axis=0) for group in pairs.values()]
     first = [group[0] for group in pairs.values()]
-    found = share_over(first, hits, np.array(replicates, dtype=float), level)
-    return found, len(hits), counts_of(first)["n_seeds"]
+    return share_over(first, hits, np.array(replicates, dtype=float), level), first
 
 
 def c1(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
@@ -81,8 +80,7 @@ def c1(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> V
     kept = sound(walks, condition="random")
     if not kept:
         return nothing_found("C1")
-    found, pairs, seeds = connected_share(kept, eps, level)
-    return judge("C1", *found, n_pairs=pairs, n_seeds=seeds, controls_ok=controls_hold(walks))
+    return judged("C1", *connected_share(kept, eps, level), controls_hold(walks))
 
 
 def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Verdict:
@@ -101,7 +99,7 @@ def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int
         redrawn.append(share_explained(values[rows], methods[rows], n_perm=1).eta2)
     found = percentile_interval(share.eta2, np.array(redrawn), level)
     found = decisive(found, (0.0, 1.0))  # one method, one pair each, or no difference: any share may be true
-    return judge("C2", *found, p=share.p, controls_ok=controls_hold(walks), **counts_of(lines))
+    return judged("C2", found, lines, controls_hold(walks), share.p)
 
 
 def c21(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
@@ -117,8 +115,6 @@ def c21(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> 
 
 def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     """Per method and curve: pairs connected at MCU(eps), mean and largest barrier and deficit in units of G."""
-    import pandas as pd
-
     rows = []
     for (method, curve), part in paths_table(walks, eps).groupby(["method", "curve"], sort=False):
         row = {"method": method, "curve": curve, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
@@ -126,62 +122,41 @@ def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame
             row |= {f"{name} mean": part[name].mean(), f"{name} max": part[name].max()}
         row |= {"distance": part["distance"].mean(), "cosine": part["cosine"].mean()}
         rows.append({**row, "collapsed": int(part["collapsed"].sum())})
-    return pd.DataFrame(rows).set_index(["method", "curve"]).round(3)
+    return frame(rows, index=["method", "curve"]).round(3)
 
 
 def paths_means(walks: Sequence[Walk]) -> pd.DataFrame:
-    """Mean and interval of barrier and deficit per method and curve: method, curve, measure, estimate, low, high."""
-    import pandas as pd
-
-    rows = []
-    for (method, curve), part in by_curve(walks).items():
-        nodes, units = nodes_of(part), units_of(part)
-        for measure in ("barrier", "deficit"):
-            values, again = [getattr(w, measure) for w in part], np.array([w.replicates(measure) for w in part])
-            found = mean_interval(values, again, nodes=nodes, units=units, within=(0.0, np.inf))
-            rows.append((method, curve, measure, *found))
-    return pd.DataFrame(rows, columns=["method", "curve", "measure", "estimate", "low", "high"])
+    """Mean and interval of barrier and deficit per method (or control) and curve, see `tables.summary`."""
+    return summary(walks, "name", "kind", measures=MEASURES[:2])
 
 
 def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
     """Share of connected pairs per method, curve and tolerance eps (units of G), with its interval over seeds."""
-    import pandas as pd
-
     rows = []
-    for (method, curve), part in by_curve(walks).items():
+    for (method, curve), part in grouped(walks, "name", "kind").items():
         replicates = np.array([worst(w) for w in part])
         for e in eps:
             found = share_over(part, [w.connected(e) for w in part], (replicates <= e).astype(float))
             rows.append((method, curve, e, *found))
-    return pd.DataFrame(rows, columns=["method", "curve", "eps", "fraction", "low", "high"])
-
-
-def by_curve(walks: Sequence[Walk]) -> dict[tuple[str, str], list[Walk]]:
-    groups: dict[tuple[str, str], list[Walk]] = {}
-    for w in walks:
-        groups.setdefault((w.method, w.kind), []).append(w)
-    return groups
+    return frame(rows, ["method", "curve", "eps", "fraction", "low", "high"])
 
 
 # Figures
 
 
-def seeds_figure(table, *, eps: float | None = None, share: bool = True, columns: int = 4, title: str = ""):
+def seeds_figure(table, *, eps: float | None = None, share: bool = True, title: str = ""):
     """Excess over the chord along t, every pair thin and the mean thick, two panels per method.
 
     Args:
-        table: one row per pair, curve and t, columns method, pair, curve, t, forget_excess, retain_excess,
-            the last two being loss minus chord in units of the gap G.
+        table: `tables.excess_table`; a row per pair, curve and t, in units of G.
         eps: tolerance in units of G, shaded; MCU(eps) asks the forget line to stay above the shade's lower
             edge and the retain line below its upper edge, both drawn.
         share: one vertical scale for all methods, so that heights compare.
-        columns: methods side by side.
-        title: over the figure.
     """
     check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
     methods = list(dict.fromkeys(table["method"]))
     with style():
-        fig, panels = excess_panels(methods, columns)
+        fig, panels = excess_panels(methods, COLUMNS)
         for ax, method, split, first in panels:
             _excess_panel(ax, where(table, method=method), f"{split}_excess", eps)
             if share:
@@ -214,15 +189,14 @@ def barrier_figure(table, summary, *, threshold: float | None = None, title: str
 
     Args:
         table: one row per pair and curve, columns method, curve, barrier, deficit (units of the gap G) and,
-            optionally, role ("method" or "control").
+            optionally, control (empty for a method).
         summary: columns method, curve, measure ("barrier" or "deficit"), estimate, low, high (`seeds.paths_means`);
             an interval without end, as that of one pair, is not drawn.
         threshold: tolerance in units of G. The axis is linear up to it (0.1 if None) and logarithmic beyond.
-        title: over the figure.
     """
     check_columns(table, ("method", "curve", "barrier", "deficit"))
     check_columns(summary, ("method", "curve", "measure", "estimate", "low", "high"))
-    controls = set(where(table, role="control")["method"]) if "role" in table else set()
+    controls = set(table["method"][table["control"] != ""]) if "control" in table else set()
     methods = sorted(dict.fromkeys(table["method"]), key=lambda m: m in controls)
     kinds, linear = kinds_of(table), threshold or 0.1
     headings = {
@@ -241,64 +215,39 @@ def barrier_figure(table, summary, *, threshold: float | None = None, title: str
                     interval_row(ax, height, values, found, colour_of(kind), marker_of(kind))
             ax.axhline(len(methods) - len(controls) - 0.5, color=GREY, lw=0.8 if controls else 0)
             if threshold is not None:
-                ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
-            _symlog(ax, np.r_[table[measure], where(summary, measure=measure)["high"]], linear)
+                tolerance_line(ax, threshold)
+            values = np.r_[table[measure], where(summary, measure=measure)["high"]]
+            signed_log(ax, values, linear, share=1.5, fine=True)
             ax.set_title(heading)
             ax.set_xlabel(f"units of G: linear to {linear:g}, then log")
             ax.grid(axis="y", visible=False)
         name_rows(axes[0, 0], methods)
-        keys = [entry(marker_of(k), colour_of(k), f"{label(k)}: mean, 95 % interval", ls="-") for k in kinds]
-        finish(fig, axes[0, 0], title, [*keys, entry("o", GREY, "one pair", ms=3)])
+        keys = [*kind_entries(kinds, ": mean, 95 % interval"), entry("o", GREY, "one pair", ms=3)]
+        finish(fig, axes[0, 0], title, keys)
     return fig
 
 
-def _symlog(ax, values: np.ndarray, linear: float) -> None:
-    values = values[np.isfinite(values)]
-    top = max(2 * linear, 1.3 * values.max(initial=0))
-    steps = [a * 10.0**b for b in range(-4, 6) for a in (1, 2, 5)]
-    ticks = [0, linear / 2, linear, *(k for k in steps if 1.6 * linear < k <= top)]
-    ax.set_xscale("symlog", linthresh=linear, linscale=1.5)
-    ax.set_xlim(-0.06 * linear, top)
-    ax.set_xticks(ticks, [f"{k:g}" for k in ticks])
-    ax.minorticks_off()
-
-
-def mcu_sweep_figure(table, *, threshold: float | None = None, columns: int = 4, title: str = ""):
+def mcu_sweep_figure(table, *, threshold: float | None = None, title: str = ""):
     """Share of connected pairs against the tolerance, with its interval, a panel per method.
 
     Args:
-        table: one row per method, curve and eps, columns method, curve, eps (units of G), fraction, low, high
-            (`seeds.sweep_table`).
+        table: `seeds.sweep_table`: columns method, curve, eps (units of G), fraction, low, high.
         threshold: tolerance to mark.
-        columns: panels side by side.
-        title: over the figure.
     """
     check_columns(table, ("method", "curve", "eps", "fraction", "low", "high"))
-    methods = list(dict.fromkeys(table["method"]))
-    columns = min(columns, len(methods))
-    rows = -(-len(methods) // columns)
     with style():
-        fig, axes = panel_grid(rows, columns, 1.0 + 1.5 * rows, sharex=True, sharey=True)
-        for k, ax in enumerate(axes.flat):
-            if k >= len(methods):
-                ax.set_axis_off()
-                continue
-            for kind in kinds_of(where(table, method=methods[k])):
-                one, colour = where(table, method=methods[k], curve=kind).sort_values("eps"), colour_of(kind)
+        methods = list(dict.fromkeys(table["method"]))
+        fig, axes, panels = method_panels(methods, 1.0, 1.5, x="tolerance eps (G)", y="connected pairs (%)")
+        for ax, method in panels:
+            for kind in kinds_of(where(table, method=method)):
+                one, colour = where(table, method=method, curve=kind).sort_values("eps"), colour_of(kind)
                 eps, text, marks = one["eps"], f"{label(kind)}, 95 % interval", marks_of(kind, len(one), 5)
                 ax.fill_between(eps, one["low"], one["high"], step="post", color=colour, alpha=0.14, lw=0)
                 ax.step(eps, one["fraction"], where="post", color=colour, label=text, zorder=3, **marks)
             if threshold is not None:
-                text = f"tolerance ({threshold:g} G)"
-                ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", zorder=2, label=text)
-            ax.set_title(label(methods[k]))
+                tolerance_line(ax, threshold)
             ax.set_ylim(-0.04, 1.04)
             ax.set_yticks([0, 0.5, 1], ["0", "50", "100"])
-            if k + columns >= len(methods):
-                ax.set_xlabel("tolerance eps (G)")
-                ax.tick_params(labelbottom=True)
-            if k % columns == 0:
-                ax.set_ylabel("connected pairs (%)")
         finish(fig, axes[0, 0], title)
     return fig
 

@@ -8,7 +8,7 @@ ends collapsed are left out of every table; `controls_text` counts them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,67 +17,76 @@ from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import Interval, mean_interval
 from ..measures.profiles import Profile
-from .claims import CLAIMS, Verdict
+from .claims import CLAIMS, Verdict, effect_text
 from .judging import controls_hold, nodes_of, units_of, worst
-from .walks import Walk
+from .walks import APART, TWINNED, Walk
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = ("barrier", "deficit", "eps")
+GEOMETRY = ("distance", "cosine", "moved_start", "length")
+
+
+def frame(rows, columns: Sequence[str] | None = None, index: str | Sequence[str] | None = None) -> pd.DataFrame:
+    """A DataFrame of these rows, or of columns by name, with some of its columns as index."""
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=None if columns is None else list(columns))
+    return table if index is None else table.set_index(index if isinstance(index, str) else list(index))
+
+
+def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables below each other, of which the empty ones only give the columns."""
+    import pandas as pd
+
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
 def models_table(profiles: Mapping[str, Profile]) -> pd.DataFrame:
     """Accuracy in % on the four splits and forget loss in nats, one row per named model."""
-    import pandas as pd
-
     rows = []
     for name, one in profiles.items():
-        shown = {
-            f"{s} acc. %": 100 * float(one.metric(f"accuracy_{s}")[0]) for s in ("retain", "forget", "valid", "test")
-        }
-        rows.append({"model": name, **shown, "forget loss": float(one.metric("loss_forget")[0])})
-    return pd.DataFrame(rows).set_index("model").round(2)
-
-
-def pair_name(walk: Walk) -> str:
-    """The seeds of a walk's ends, after that of their original model where it is not 0: ``42-87``, ``1: 42-87``."""
-    seeds = f"{walk.start}-{walk.end}"
-    return f"{walk.original}: {seeds}" if walk.original else seeds
+        known = {f"{s} acc. %": 100 * one.metric(f"accuracy_{s}")[0] for s in ("retain", "forget", "valid", "test")}
+        rows.append({"model": name, **known, "forget loss": one.metric("loss_forget")[0]})
+    return frame(rows, index="model").round(2)
 
 
 def paths_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     """One row per walk: barrier and deficit in units of G, whether MCU(eps) holds, and how far apart the ends are."""
-    import pandas as pd
-
     rows = []
     for w in walks:
-        row = {"method": w.method, "curve": w.kind, "original": w.original, "start": w.start, "end": w.end}
-        row |= {"pair": pair_name(w), "role": w.role, "barrier": w.barrier, "deficit": w.deficit}
+        row: dict[str, Any] = {
+            "method": w.name,
+            "curve": w.kind,
+            "original": w.original,
+            "start": w.start,
+            "end": w.end,
+        }
+        row |= {"pair": w.pair, "control": w.control, "barrier": w.barrier, "deficit": w.deficit}
         row |= {"connected": w.connected(eps), "collapsed": bool(w.profile.collapsed)}
         row |= {"test_barrier": w.profile.connectivity["barrier_test"] / w.profile.gap}
-        row |= {name: w.profile.geometry.get(name, np.nan) for name in ("distance", "cosine", "moved_start", "length")}
-        rows.append(row)
-    return pd.DataFrame(rows)
+        rows.append(row | {name: w.profile.geometry.get(name, np.nan) for name in GEOMETRY})
+    return frame(rows)
 
 
 def excess_table(walks: Sequence[Walk]) -> pd.DataFrame:
     """One row per walk and t: retain and forget loss minus their chords, in units of G."""
-    import pandas as pd
-
-    parts = []
+    columns = ["condition", "method", "curve", "pair", "t", "retain_excess", "forget_excess"]
+    parts = [frame([], columns)]
     for w in walks:
         t, curves = w.profile.t, w.profile.connectivity.curves
         over = {f"{s}_excess": excess(curves[f"loss_{s}"], t) / w.profile.gap for s in ("retain", "forget")}
-        parts.append(pd.DataFrame({"method": w.method, "pair": pair_name(w), "curve": w.kind, "t": t, **over}))
-    return pd.concat(parts, ignore_index=True)
+        labels = {"condition": w.condition, "method": w.name, "curve": w.kind, "pair": w.pair}
+        parts.append(frame({**labels, "t": t, **over}))
+    return stacked(parts)
 
 
 def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     """What the walks of methods show, in a sentence or two of Markdown: counts of connected paths, line against
     curve.
     """
-    table = paths_table([w for w in walks if w.role == "method"], eps)
+    table = paths_table([w for w in walks if not w.control], eps)
     flat = table[table["barrier"] <= eps]
     kept = int((~flat["connected"]).sum())
     parts = [f"{len(flat)} of {len(table)} paths have no retain barrier; {kept} of these fail by the deficit alone."]
@@ -93,7 +102,7 @@ def dips_text(walks: Sequence[Walk], retrained: Sequence[Mapping[str, float]], e
     A dip below the chord is knowledge regained only where it ends below what models that never saw the images have.
     ``retrained`` are metrics of retrained models, of which ``loss_forget`` is read.
     """
-    ours = [w for w in walks if w.role == "method" and w.barrier <= eps and not w.connected(eps)]
+    ours = [w for w in walks if not w.control and w.barrier <= eps and not w.connected(eps)]
     if not ours:
         return f"No path fails MCU({eps:g}) by the deficit alone."
     level = float(np.mean([one["loss_forget"] for one in retrained]))
@@ -147,10 +156,33 @@ def mean_of(walks: Sequence[Walk], measure: str) -> Interval:
     return mean_over(walks, [getattr(w, measure) for w in walks], [replicates_of(w, measure) for w in walks], 0.0)
 
 
-def spread(found: Sequence[float], digits: int = 3) -> str:
-    """An estimate and the ends of its interval in words: ``0.120 [0.080, 0.200]``."""
-    estimate, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in found)
-    return f"{estimate} [{low}, {high}]"
+def summary(walks: Iterable[Walk], *names: str, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+    """Mean and interval of each measure over the walks that share these labels; n is the number of pairs."""
+    rows = []
+    for labels, part in grouped(walks, *names).items():
+        rows += [(*labels, m, *mean_of(part, m), len(part)) for m in measures]
+    columns = ["curve" if name == "kind" else "method" if name == "name" else name for name in names]
+    return frame(rows, [*columns, "measure", "estimate", "low", "high", "n"])
+
+
+def means(
+    table: pd.DataFrame,
+    value: str,
+    by: Sequence[str],
+    within: tuple[float, float] = (0.0, np.inf),
+    estimate: str = "estimate",
+) -> pd.DataFrame:
+    """Mean and interval over pairs of a column for each group of a table; n counts the finite values.
+
+    The table has columns node_a and node_b, and ``<value>_again`` where the values have replicates over examples.
+    ``within`` is the range of what can be, ``estimate`` the name of the mean's column.
+    """
+    rows, again = [], f"{value}_again"
+    for group, part in table.groupby(list(by), sort=False):
+        values, replicates = part[value].to_numpy(float), np.stack(part[again]) if again in part else None
+        found = mean_interval(values, replicates, nodes=part[["node_a", "node_b"]].to_numpy(), within=within)
+        rows.append((*group, *found, int(np.isfinite(values).sum())))
+    return frame(rows, [*by, estimate, "low", "high", "n"])
 
 
 def grouped(walks: Iterable[Walk], *names: str) -> dict[tuple, list[Walk]]:
@@ -163,52 +195,37 @@ def grouped(walks: Iterable[Walk], *names: str) -> dict[tuple, list[Walk]]:
 
 def controls_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     """The controls, and how many walks are left out for a collapsed end, in Markdown."""
-    apart, twins = ([w for w in walks if w.role == "control" and name in w.method] for name in ("initialis", "twin"))
-    rises, ours = [w.barrier for w in apart], [w for w in walks if w.role == "method"]
-    lost = sum(bool(w.profile.collapsed) for w in ours)
-    held = "held" if controls_hold(walks, eps) else "FAILED, so that every verdict is undecided"
-    seen = f"between {min(rises):.2f} and {max(rises):.2f} G" if rises else "not walked"
+    rises, twins = [w.barrier for w in walks if w.control == APART], [w for w in walks if w.control == TWINNED]
     return (
-        f"**Controls {held}**: the retain barrier of lines between different initialisations is {seen} (all must "
-        f"exceed {eps:g} G), and {sum(w.connected(eps) for w in twins)} of {len(twins)} fine-tuned twins satisfy "
-        f"MCU({eps:g}) (all must). "
-        f"**{lost} of {len(ours)} walks have a collapsed end** and are left out of what follows."
+        f"**Controls {held_text(controls_hold(walks, eps))}**: the retain barrier of lines between different "
+        f"initialisations is {range_text(rises)} (all must exceed {eps:g} G), and "
+        f"{sum(w.connected(eps) for w in twins)} of {len(twins)} fine-tuned twins satisfy MCU({eps:g}) (all must). "
+        f"{collapsed_text(walks)} of what follows."
     )
+
+
+def held_text(held: bool) -> str:
+    return "held" if held else "FAILED, so that every verdict is undecided"
+
+
+def range_text(barriers: Sequence[float]) -> str:
+    return f"between {min(barriers):.2f} and {max(barriers):.2f} G" if barriers else "not walked"
+
+
+def collapsed_text(walks: Sequence[Walk]) -> str:
+    ours = [w for w in walks if not w.control]
+    lost = sum(bool(w.profile.collapsed) for w in ours)
+    return f"**{lost} of {len(ours)} walks have a collapsed end** and are left out"
 
 
 def end_names(condition: str) -> tuple[str, str]:
     """What tells the two ends of a condition apart, beside seed and method; equal where nothing does."""
-    ends = CONDITIONS[condition].start, CONDITIONS[condition].end
-    if ends[0].curriculum != ends[1].curriculum:
-        return tuple("curriculum" if end.curriculum else "none" for end in ends)
-    return tuple("second order" if end.second_order else "first order" for end in ends)
-
-
-def pair_with_original(walk: Walk) -> str:
-    """A walk's seeds with that of its original model: ``0: 42-87``."""
-    return f"{walk.original}: {walk.start}-{walk.end}"
-
-
-def means(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
-    """Mean and interval over pairs of a column of at least 0 for each group of a table.
-
-    The table has columns node_a and node_b, and ``<value>_again`` where the values have replicates over examples.
-    """
-    import pandas as pd
-
-    rows, again = [], f"{value}_again"
-    for group, part in table.groupby(list(by), sort=False):
-        values, replicates = part[value].to_numpy(float), np.stack(part[again]) if again in part else None
-        nodes = part[["node_a", "node_b"]].to_numpy()
-        found = mean_interval(values, replicates, nodes=nodes, within=(0.0, np.inf))
-        rows.append((*group, *found, int(np.isfinite(values).sum())))
-    return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high", "n"])
+    start, end = CONDITIONS[condition].start, CONDITIONS[condition].end
+    if start.curriculum != end.curriculum:
+        return ("curriculum", "none") if start.curriculum else ("none", "curriculum")
+    order = {True: "second order", False: "first order"}
+    return order[start.second_order], order[end.second_order]
 
 
 def found_text(one: Verdict) -> str:
-    return f"{one.verdict}, {effect_text(one.effect, one.low, one.high, 2)}"
-
-
-def effect_text(effect: float | None, low: float | None, high: float | None, digits: int = 3, none: str = "-") -> str:
-    """An effect with its interval in words, or ``none`` where nothing was measured."""
-    return spread(Interval(effect, low, high), digits) if effect is not None and np.isfinite(effect) else none
+    return f"{one.verdict}, {effect_text(vars(one), 2)}"

@@ -1,9 +1,15 @@
-"""Walks: the paths of an experiment between named endpoints, with their profiles, and the controls beside them."""
+"""Walks: the paths of an experiment between named endpoints, with their profiles, and the controls beside them.
+
+A *curve* is made of weights (`curves.Curve`): a point of weight space for each t. A *path* is its spec
+(`specs.CurveSpec`): its two ends, its kind and how it is fitted. A *route* is a path with its labels, which say what it
+is an example of in an experiment. A *walk* is a route that was walked: the same labels with the numbers along it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,31 +23,73 @@ from ..settings import Plan
 
 TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 COARSE = 11  # points where a matrix of many pairs is walked
+CONTROLS = APART, TWINNED, RETRAINED = "other initialisation", "fine-tuned twin", "retrained pair"
 
 
 @dataclass(frozen=True)
-class Route:
-    """A path to walk and what it is an example of.
+class Labels:
+    """What a path is an example of; what routes and walks have in common.
 
     ``method`` is that of the start, ``other`` that of the end where it is another; ``start`` and ``end`` are seeds and
-    ``original`` that of the original model. ``condition`` is the paper's name of how the ends differ, and ``variant``
-    tells fits of one pair apart. ``role``: ``method`` for an experiment, ``control`` for a control. Of the trace:
-    ``points`` (0: the preset's), ``batchnorm`` (empty: the recipe's policy), and ``retrained``, the seeds of the models
-    that G is taken from (None: the preset's).
+    ``original`` that of the original model. ``condition`` is the paper's name of how the ends differ; ``control`` is
+    one of `CONTROLS`, empty where a method is walked. The rest tells the walks of one pair apart:
+
+    - ``size``: the share forgotten, where several are; ``form``: the authors' curriculum or optimiser, not ours;
+      ``init``: whose initial weights a retrained model has; ``full``: a coarse line once more at all points;
+    - of a fit: ``recipe`` (empty: the corrected one), ``objective`` (empty: the method's own), ``refit``: by another
+      seed, ``batchnorm``: its policy along the path (empty: the recipe's).
     """
 
-    path: CurveSpec
     method: str
     kind: str
     start: int
     end: int
-    role: str = "method"
+    _: KW_ONLY
     original: int = 0
     condition: str = "random"
     other: str = ""
-    variant: str = ""
-    points: int = 0
+    control: str = ""
+    size: float = 0.0
+    form: str = ""
+    init: str = ""
+    full: bool = False
+    recipe: str = ""
+    objective: str = ""
+    refit: bool = False
     batchnorm: str = ""
+
+    @property
+    def name(self) -> str:
+        """The control, or the method."""
+        return self.control or self.method
+
+    @property
+    def label(self) -> str:
+        """The method, or both."""
+        return f"{self.method} - {self.other}" if self.other else self.method
+
+    @property
+    def pair(self) -> str:
+        """The seeds of both ends after that of their original model: ``0: 42-87``."""
+        return f"{self.original}: {self.start}-{self.end}"
+
+    @property
+    def nodes(self) -> tuple[str, str]:
+        """Names of the two random draws behind it: seeds of unlearning, apart for different original models."""
+        return f"{self.original}/{self.start}", f"{self.original}/{self.end}"
+
+
+@dataclass(frozen=True)
+class Route(Labels):
+    """A path to walk, with its labels.
+
+    Of the trace: ``points`` (0: the preset's), and ``retrained``, the seeds of the models that G is taken from (None:
+    the preset's).
+    """
+
+    _: KW_ONLY
+    path: CurveSpec
+    points: int = 0
     retrained: tuple[int, ...] | None = None
 
     def profile(self, study: Study) -> ProfileSpec:
@@ -50,29 +98,11 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """A route that was walked: its labels, see `Route`, and its profile."""
+class Walk(Labels):
+    """A route that was walked: its labels and its profile."""
 
-    method: str
-    kind: str
-    start: int
-    end: int
+    _: KW_ONLY
     profile: Profile
-    role: str = "method"
-    original: int = 0
-    condition: str = "random"
-    other: str = ""
-    variant: str = ""
-
-    @property
-    def nodes(self) -> tuple[str, str]:
-        """Names of the two random draws behind it: seeds of unlearning, apart for different original models."""
-        return f"{self.original}/{self.start}", f"{self.original}/{self.end}"
-
-    @property
-    def label(self) -> str:
-        """The method, or both."""
-        return f"{self.method} - {self.other}" if self.other else self.method
 
     @property
     def eps(self) -> float:
@@ -101,18 +131,21 @@ class Walk:
         return self.profile.connectivity.replicates[name] / self.profile.gap
 
 
-def ring(seeds: Sequence[int], count: int = 0) -> list[tuple[int, int]]:
-    """Neighbouring pairs of seeds around a circle, the first ``count`` of them (all if 0): each seed ends two paths."""
+def _check_pairs(seeds: Sequence[int]) -> None:
     if len(set(seeds)) < len(seeds) or len(seeds) < 2:
         raise BadInput(f"pairs need two different seeds or more, got {', '.join(map(str, seeds)) or 'none'}.")
-    pairs = list(zip(seeds, [*seeds[1:], seeds[0]], strict=True)) if len(seeds) > 2 else [tuple(seeds)]
+
+
+def ring(seeds: Sequence[int], count: int = 0) -> list[tuple[int, int]]:
+    """Neighbouring pairs of seeds around a circle, the first ``count`` of them (all if 0): each seed ends two paths."""
+    _check_pairs(seeds)
+    pairs = list(zip(seeds, [*seeds[1:], seeds[0]], strict=True))[: None if len(seeds) > 2 else 1]
     return pairs[: count or None]
 
 
 def independent(seeds: Sequence[int], count: int = 3) -> list[tuple[int, int, int]]:
     """Pairs (original, start, end) without a common endpoint: neighbours among the seeds on original 0, then 1, ..."""
-    if len(set(seeds)) < len(seeds) or len(seeds) < 2:
-        raise BadInput(f"pairs need two different seeds or more, got {', '.join(map(str, seeds)) or 'none'}.")
+    _check_pairs(seeds)
     per_original = len(seeds) // 2
     places = [(k // per_original, 2 * (k % per_original)) for k in range(count)]
     return [(original, seeds[first], seeds[first + 1]) for original, first in places]
@@ -122,11 +155,12 @@ def walk_all(study: Study, routes: Iterable[Route]) -> list[Walk]:
     """Compute the profiles of routes and return the walks in order."""
     routes = list(routes)
     profiles = study.run([route.profile(study) for route in routes])
-    kept = [f.name for f in fields(Walk) if f.name != "profile"]
-    return [
-        Walk(**{name: getattr(route, name) for name in kept}, profile=one)
-        for route, one in zip(routes, profiles, strict=True)
-    ]
+    return [Walk(**labels_of(route), profile=one) for route, one in zip(routes, profiles, strict=True)]
+
+
+def labels_of(one: Labels) -> dict[str, Any]:
+    """The labels of a route or a walk by name."""
+    return {f.name: getattr(one, f.name) for f in fields(Labels)}
 
 
 def condition_routes(
@@ -155,9 +189,10 @@ def condition_routes(
     for names in methods:
         for original, start, end in pairs:
             ends = study.ends(condition, names, (start, end), curriculum, optimizer, original)
-            labels = {"method": names[0], "other": names[1] if len(names) > 1 else "", "condition": condition}
-            labels |= {"start": start, "end": end, "original": original, "points": points}
-            routes += [Route(study.path(*ends, kind=kind), kind=kind, **labels) for kind in kinds]
+            labels: dict[str, Any] = {"other": names[1] if len(names) > 1 else "", "condition": condition}
+            labels |= {"original": original, "points": points}
+            for kind in kinds:
+                routes.append(Route(names[0], kind, start, end, path=study.path(*ends, kind=kind), **labels))
     return routes
 
 
@@ -180,8 +215,8 @@ def control_routes(study: Study, methods: Sequence[str]) -> list[Route]:
         apart = study.unlearned(method, second, origin=study.original(1))
         tuned = study.unlearned("finetune", second)
         twin = replace(tuned, origin=start, settings=replace(tuned.settings, plan=TWIN))
-        for name, end in (("other initialisation", apart), ("fine-tuned twin", twin)):
-            routes.append(Route(study.path(start, end), name, "linear", first, second, "control"))
+        for control, end in ((APART, apart), (TWINNED, twin)):
+            routes.append(Route(method, "linear", first, second, path=study.path(start, end), control=control))
     return routes
 
 

@@ -164,7 +164,7 @@ def ledger(study, found):
     walked = dict(zip((key(route.profile(study)) for route in routes), walk_all(study, routes), strict=True))
     ends = {}
     for name, walk in walked.items():
-        if walk.role == "method":
+        if not walk.control:
             ends |= dict(zip(ends_of(named[name]), walk.profile.metric("accuracy_retain")[[0, -1]], strict=True))
     return walked, ends
 

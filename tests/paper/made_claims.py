@@ -3,11 +3,13 @@
 from itertools import combinations
 
 import numpy as np
-from synthetic import RING, controls, walk
+from synthetic import RING, controls, fit, walk
 
 from mcutils.measures.metrics import METRICS
 from mcutils.paper.metrics_along import DISTINCT
+from mcutils.paper.progress_and_retraining import OTHER as OTHER_INIT, SAME
 from mcutils.paper.registry import TESTS
+from mcutils.paper.walks import RETRAINED as BETWEEN
 
 METHODS = ("npo", "scrub", "salun", "l1_sparse", "bad_teacher", "random_labels")
 GAPS = {"zrf": 0.5, "js_retrained_test": 0.1}
@@ -46,7 +48,7 @@ def study(
 
 
 def ours(walks):
-    return [w for w in walks if w.role == "method"]
+    return [w for w in walks if not w.control]
 
 
 def judge(claim, walks, **options):
@@ -63,7 +65,7 @@ def sized(change, pairs=RING, methods=METHODS[:3], sizes=SIZES, **options):
     """``random`` lines whose deficit changes by so much from 2 % to 10 % forgetting, the same for all."""
     deficit = lambda s: 0.3 + change * (s - 0.02) / 0.08  # noqa: E731
     options |= {"methods": methods, "pairs": pairs}
-    lines = [ours(study(0.0, deficit(s), variant=f"{s:g}", seed=100 * k, **options)) for k, s in enumerate(sizes)]
+    lines = [ours(study(0.0, deficit(s), size=s, seed=100 * k, **options)) for k, s in enumerate(sizes)]
     return sum(lines, []) + controls()
 
 
@@ -125,27 +127,27 @@ def better(inside, **options):
     return measured(FLAT, scores=lambda p: (choose, test(p)), **options)
 
 
-def fitted(first, second, pairs=RING, methods=METHODS, variants=("own", "authors"), kinds=("bezier", "bezier")):
+def fitted(first, second, pairs=RING, methods=METHODS, fits=("corrected", "authors"), kinds=("bezier", "bezier")):
     """Two curves of each pair, with these eps: numbers, or functions of the pair's place."""
     value = lambda v, k: v(k) if callable(v) else v  # noqa: E731
     walks = [
-        walk(m, value(eps, k), pair=p, kind=kind, variant=variant, seed=i)
+        walk(m, value(eps, k), pair=p, kind=kind, seed=i, **fit(name))
         for i, m in enumerate(methods)
         for k, p in enumerate(pairs)
-        for eps, variant, kind in zip((first, second), variants, kinds, strict=True)
+        for eps, name, kind in zip((first, second), fits, kinds, strict=True)
     ]
     return walks + controls()
 
 
-def refitted(first, second, again, variant, **options):
+def refitted(first, second, again, other, **options):
     """As `fitted`, for the corrected recipe and another fit, and a third curve, the corrected recipe's other seed."""
-    more = fitted(first, again, variants=("own", "refit"), **options)
-    walks = fitted(first, second, variants=("own", variant), **options)
-    return walks + [w for w in more if w.variant == "refit"]
+    more = fitted(first, again, fits=("corrected", "corrected, another seed"), **options)
+    walks = fitted(first, second, fits=("corrected", other), **options)
+    return walks + [w for w in more if w.refit]
 
 
 def lines_and_curves(first, second, **options):
-    return fitted(first, second, variants=("own", "own"), kinds=("linear", "bezier"), **options)
+    return fitted(first, second, fits=("line", "corrected"), kinds=("linear", "bezier"), **options)
 
 
 RETRAINED = tuple(combinations((42, 87, 21), 2))
@@ -153,7 +155,7 @@ RETRAINED = tuple(combinations((42, 87, 21), 2))
 
 def apart(barrier=4.0):
     """The controls of 09: retrained models of other initial weights."""
-    made = {"role": "control", "condition": "retrained", "variant": "other init"}
+    made = {"control": BETWEEN, "condition": "retrained", "init": OTHER_INIT}
     return [walk("retrain", barrier, pair=p, **made) for p in RETRAINED]
 
 
@@ -178,9 +180,9 @@ def forgetting(distance, methods=METHODS, seeds=(42, 87, 21), held=None):
 def retraining(barrier, base=0.2, methods=METHODS, seeds=(42, 87, 21), held=None):
     """Lines from unlearned to retrained models, and between retrained ones: barriers by method, or one for all."""
     value = lambda m: barrier(m) if callable(barrier) else barrier  # noqa: E731
-    labels = {"condition": "retraining", "variant": "same init"}
+    labels = {"condition": "retraining", "init": SAME}
     made = [walk(m, value(m), pair=(s, s), seed=k, **labels) for k, m in enumerate(methods) for s in seeds]
-    labels = {"condition": "retrained", "variant": "same init", "role": "control"}
+    labels = {"condition": "retrained", "init": SAME, "control": BETWEEN}
     made += [walk("retrain", base, pair=p, **labels) for p in RETRAINED]
     return made + (apart() if held is None else held)
 
@@ -214,8 +216,8 @@ CASES = {
     "C10": (lambda: ranges(0.5), lambda: ranges(0.1)),
     "C11": (lambda: better(lambda p: True), lambda: better(lambda p: False)),
     "C12": (
-        lambda: fitted(0.1, 0.5, SINGLE, ("bad_teacher",), kinds=("linear", "bezier")),
-        lambda: fitted(0.1, 0.15, SINGLE, ("bad_teacher",), kinds=("linear", "bezier")),
+        lambda: fitted(0.1, 0.5, SINGLE, ("bad_teacher",), ("line", "authors"), ("linear", "bezier")),
+        lambda: fitted(0.1, 0.15, SINGLE, ("bad_teacher",), ("line", "authors"), ("linear", "bezier")),
     ),
     "C13": (
         lambda: lines_and_curves(lambda k: 0.5 * (k % 2), lambda k: 0.5 * (k % 2 == 0), pairs=many(20)),

@@ -12,17 +12,10 @@ PAIRS = ((0, 42, 87), (0, 21, 100), (1, 42, 87))
 STUDENT = t.ppf(0.975, 2) / np.sqrt(3)  # half of Student's interval of three, in standard deviations
 
 
-def made(
-    condition, barrier=0.0, deficit=0.0, method="npo", pairs=PAIRS, kind="linear", other="", variant="", **options
-):
+def made(condition, barrier=0.0, deficit=0.0, method="npo", pairs=PAIRS, kind="linear", **labels):
     """One walk per pair of seeds; numbers, or one per pair."""
     each = zip(*(np.broadcast_to(v, len(pairs)) for v in (barrier, deficit)), pairs, strict=True)
-    return [
-        replace(
-            walk(method, b, d, pair, kind, original=o, **options), condition=condition, other=other, variant=variant
-        )
-        for b, d, (o, *pair) in each
-    ]
+    return [walk(method, b, d, pair, kind, original=o, condition=condition, **labels) for b, d, (o, *pair) in each]
 
 
 def with_arrays(one, **arrays):

@@ -47,19 +47,19 @@ def endpoints():
 def pairs(methods=METHODS):
     generator = np.random.default_rng(1)
     rows = [
-        (m, kind, 0.02 * k * generator.random(), 0.3 * generator.random(), "method", 0, a, b)
+        (m, kind, 0.02 * k * generator.random(), 0.3 * generator.random(), "", 0, a, b)
         for k, m in enumerate(methods)
         for a, b in combinations((42, 87, 21), 2)
         for kind in ("bezier", "linear")
     ]
     rows += [("different initialisation", "linear", 4 + 0.1 * k, 0.2, "control", k, 1, 2) for k in range(3)]
     rows += [("fine-tuned twin", "linear", 0.001 * k, 0.002, "control", k, 1, 2) for k in range(3)]
-    return pd.DataFrame(rows, columns=["method", "curve", "barrier", "deficit", "role", "original", "start", "end"])
+    return pd.DataFrame(rows, columns=["method", "curve", "barrier", "deficit", "control", "original", "start", "end"])
 
 
 def along(methods=METHODS):
     parts = []
-    for one in pairs(methods).query("role == 'method'").itertuples():
+    for one in pairs(methods).query("control == ''").itertuples():
         shape = 4 * T * (1 - T)
         columns = {"t": T, "retain_excess": one.barrier * shape, "forget_excess": -one.deficit * shape}
         parts.append(pd.DataFrame(columns).assign(method=one.method, pair=f"{one.start}-{one.end}", curve=one.curve))

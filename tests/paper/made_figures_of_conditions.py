@@ -95,7 +95,7 @@ def cues(methods=METHODS):
 
 def sized(methods=METHODS[-4:-1]):
     return [
-        one(m, 0.01, 0.1 + size, seeds, kind, variant=f"{size:g}")
+        one(m, 0.01, 0.1 + size, seeds, kind, size=size)
         for m in methods
         for kind in ("linear", "bezier")
         for size in (0.02, 0.06, 0.1)

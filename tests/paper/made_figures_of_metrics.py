@@ -6,8 +6,9 @@ from itertools import combinations
 
 import numpy as np
 from matplotlib.text import Text
-from synthetic import RING, SEEDS, walk
+from synthetic import RING, SEEDS, fit, walk
 
+from mcutils.measures.intervals import Interval
 from mcutils.measures.metrics import METRICS
 from mcutils.measures.planes import Plane
 from mcutils.measures.profiles import Profile
@@ -48,6 +49,7 @@ from mcutils.paper.progress_and_retraining import (
     retraining_table,
 )
 from mcutils.paper.tables import excess_table, means
+from mcutils.paper.walks import RETRAINED
 
 METHODS = (
     "gradient_ascent", "random_labels", "bad_teacher", "salun", "gradient_difference", "npo", "scrub", "l1_sparse"
@@ -81,9 +83,10 @@ def fits(methods=METHODS, pairs=RING[:3]):
     walks = []
     for k, method in enumerate(methods):
         for j, pair in enumerate(pairs):
-            for i, (variant, kind) in enumerate(FITS):
+            for i, name in enumerate(FITS):
+                kind = "linear" if name.startswith("line") else "bezier"
                 eps = float(np.random.default_rng([k, j, i]).choice([0.0, 0.03, 0.2, 1.5, 20.0]))
-                one = walk(method, eps / 2, eps, pair, kind, variant=variant, seed=k)
+                one = walk(method, eps / 2, eps, pair, kind, seed=k, **fit(name))
                 more = {"measure/surplus_retain": np.float64(0.1), "measure/shortfall_forget": np.float64(0.2)}
                 walks.append(replace(one, profile=Profile({**one.profile.arrays, **more})))
     return walks
@@ -106,10 +109,10 @@ def retraining(methods=METHODS):
     for init, level in (("same init", 0.02), ("other init", 5.0)):
         for k, method in enumerate(methods):
             for seed in SEEDS[:3]:
-                labels = {"condition": "retraining", "variant": init, "seed": k}
+                labels = {"condition": "retraining", "init": init, "seed": k}
                 walks.append(walk(method, level * (1 + k * seed % 7), 0.1, (seed, seed), **labels))
         for a, b in combinations(SEEDS[:3], 2):
-            labels = {"role": "control", "condition": "retrained", "variant": init}
+            labels = {"control": RETRAINED, "condition": "retrained", "init": init}
             walks.append(walk("retrain", level * (1 + a % 2), 0.0, (a, b), **labels))
     return walks
 
@@ -126,10 +129,12 @@ def plane(high=5.0, size=15):
 def verdicts():
     """A claim supported, one contradicted, others undecided, one of which nothing was measured."""
     spans = {"C1": (0.6, 0.9), "C4": (-0.05, 0.06), "C5": (-0.4, 0.3), "C9": (0.2, 0.4), "C21": (0.03, 0.6)}
-    found = {c: judge(c, np.mean(s), *s, n_pairs=30, n_seeds=5) for c, s in spans.items()}
-    found["C12"] = judge("C12", *[np.nan] * 3, n_pairs=0, n_seeds=0)
+    found = {c: judge(c, Interval(np.mean(s), *s), n_pairs=30, n_seeds=5) for c, s in spans.items()}
+    found["C12"] = judge("C12", Interval(*[np.nan] * 3), n_pairs=0, n_seeds=0)
     wide = {c: (s[0] - 0.15, s[1] + 0.15) for c, s in spans.items()}
-    strict = {c: judge(c, np.mean(s), *s, n_pairs=30, n_seeds=5) for c, s in wide.items()} | {"C12": found["C12"]}
+    strict = {c: judge(c, Interval(np.mean(s), *s), n_pairs=30, n_seeds=5) for c, s in wide.items()} | {
+        "C12": found["C12"]
+    }
     return [*found.values()], [strict[c] for c in found]
 
 
@@ -164,7 +169,7 @@ FIGURES = {
     "correlation": lambda: correlation_figure(compared(), *correlations(joined()[:4])),
     "shapes": lambda: shapes_figure(table("shapes"), shapes_summary(table("shapes")), threshold=0.2),
     "best": lambda: best_figure(table("best"), best_summary(table("best"))),
-    "fits": lambda: fits_figure(table("fits"), fits_means(), fits=list(FITS.values())),
+    "fits": lambda: fits_figure(table("fits"), fits_means(), fits=list(FITS)),
     "failures": lambda: failures_figure(*failures(fits()), methods=METHODS),
     "outcomes": lambda: outcomes_figure(outcomes_table(fits())),
     "surplus": lambda: surplus_figure(*surplus(), unit=0.4),

@@ -6,6 +6,7 @@ import numpy as np
 from synthetic import SEEDS, walk
 
 from mcutils.measures.metrics import METRICS
+from mcutils.paper.walks import RETRAINED
 
 METHODS = ("npo", "scrub", "salun", "l1_sparse", "bad_teacher", "random_labels")
 LEVEL_SCORES = ((0.5,) * 5, (0.5,) * 5)
@@ -41,9 +42,9 @@ def retraining(barrier, base, methods=METHODS, pairs=3, apart=5.0):
         height = barrier[method] if isinstance(barrier, dict) else barrier
         for seed in SEEDS[:pairs]:
             for init, level in (("same init", height), ("other init", apart)):
-                walks.append(walk(method, level, 0.3, (seed, seed), condition="retraining", variant=init, seed=k))
+                walks.append(walk(method, level, 0.3, (seed, seed), condition="retraining", init=init, seed=k))
     for pair in combinations(SEEDS[:pairs], 2):
         for init, level in (("same init", base), ("other init", apart)):
-            labels = {"role": "control", "condition": "retrained", "variant": init}
+            labels = {"control": RETRAINED, "condition": "retrained", "init": init}
             walks.append(walk("retrain", level, 0.0, pair, seed=99, **labels))
     return walks

@@ -8,6 +8,7 @@ import pytest
 
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
+from mcutils.measures.intervals import Interval
 from mcutils.paper.claims import (
     CLAIMS,
     COLUMNS,
@@ -28,7 +29,7 @@ COUNTS = {"n_pairs": 60, "n_seeds": 5}
 
 
 def verdict(claim, low, high, **options):
-    return judge(claim, (low + high) / 2, low, high, **{**COUNTS, **options}).verdict
+    return judge(claim, Interval((low + high) / 2, low, high), **{**COUNTS, **options}).verdict
 
 
 def test_all_claims_are_there_and_complete():
@@ -106,7 +107,7 @@ def test_every_direction_in_use_comes_out_each_way(direction):
 
 def test_numbers_that_are_not_finite_decide_nothing():
     for values in ((math.nan, 0.9, 1.0), (0.9, math.nan, 1.0), (0.9, 0.8, math.inf)):
-        assert judge("C1", *values, **COUNTS).verdict == "undecided"
+        assert judge("C1", Interval(*values), **COUNTS).verdict == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -115,20 +116,20 @@ def test_numbers_that_are_not_finite_decide_nothing():
 )
 def test_bad_input(claim, low, message):
     with pytest.raises(BadInput, match=message):
-        judge(claim, 0.5, low, 0.8, **COUNTS)
+        judge(claim, Interval(0.5, low, 0.8), **COUNTS)
 
 
 def test_a_verdict_reads_as_a_sentence():
-    text = str(judge("C1", 0.8, 0.6, 0.95, **COUNTS))
+    text = str(judge("C1", Interval(0.8, 0.6, 0.95), **COUNTS))
     assert text.startswith(
         "C1: supported (0.8 [0.6, 0.95], 60 pairs, 5 seeds; supported if the interval lies above 0.5"
     )
-    assert ", p = 0.001, 60 pairs" in str(judge("C2", 0.5, 0.2, 0.6, p=0.001, **COUNTS))
+    assert ", p = 0.001, 60 pairs" in str(judge("C2", Interval(0.5, 0.2, 0.6), p=0.001, **COUNTS))
     assert str(Verdict("C3")) == "C3: not run"
 
 
 def test_the_ledger_has_a_row_for_every_claim():
-    rows = ledger([judge("C21", 0.2, 0.1, 0.4, **COUNTS), judge("C1", 0.8, 0.6, 0.95, **COUNTS)])
+    rows = ledger([judge("C21", Interval(0.2, 0.1, 0.4), **COUNTS), judge("C1", Interval(0.8, 0.6, 0.95), **COUNTS)])
     assert [row["id"] for row in rows] == list(CLAIMS) and all(list(row) == COLUMNS for row in rows)
     assert rows[0]["verdict"] == rows[20]["verdict"] == "supported" and rows[20]["low"] == 0.1
     assert {row["verdict"] for i, row in enumerate(rows) if i not in (0, 20)} == {"not run"}
@@ -138,7 +139,7 @@ def test_the_ledger_has_a_row_for_every_claim():
 
 
 def test_the_ledger_is_written_the_same_each_time(tmp_path):
-    rows = ledger([judge("C1", 2 / 3, 0.6, 0.95, **COUNTS)])
+    rows = ledger([judge("C1", Interval(2 / 3, 0.6, 0.95), **COUNTS)])
     texts = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -155,14 +156,16 @@ def test_the_ledger_is_written_the_same_each_time(tmp_path):
 
 def test_what_was_not_measured_is_an_empty_cell(tmp_path):
     nan = math.nan
-    rows = ledger([judge("C12", nan, nan, nan, n_pairs=0, n_seeds=0)])
+    rows = ledger([judge("C12", Interval(nan, nan, nan), n_pairs=0, n_seeds=0)])
     write_ledger(rows, tmp_path / "new" / "folder")
     text = (tmp_path / "new" / "folder" / "claims.csv").read_text()
     assert "nan" not in text and ",0.5,,,,0,0,undecided,08_curve_fitting" in text
 
 
 def test_a_written_ledger_is_read_back(tmp_path):
-    rows = ledger([judge("C1", 0.8, 0.625, 0.9375, **COUNTS), judge("C2", 0.5, 0.25, 0.75, p=0.001, **COUNTS)])
+    rows = ledger(
+        [judge("C1", Interval(0.8, 0.625, 0.9375), **COUNTS), judge("C2", Interval(0.5, 0.25, 0.75), p=0.001, **COUNTS)]
+    )
     write_ledger(rows, tmp_path)
     found = read_ledger(tmp_path / "claims.csv")
     assert found == rows
@@ -181,7 +184,7 @@ def test_a_file_that_is_no_ledger_is_refused(content, tmp_path):
 
 
 def judged(**effects):
-    return ledger(judge(name, v, v - 0.05, v + 0.05, n_pairs=3, n_seeds=3) for name, v in effects.items())
+    return ledger(judge(name, Interval(v, v - 0.05, v + 0.05), n_pairs=3, n_seeds=3) for name, v in effects.items())
 
 
 def test_changed_verdicts_are_said_and_nothing_else():
@@ -217,7 +220,9 @@ def test_shipped_replications_judge_what_the_committed_ledger_judges():
 
 
 def test_the_short_table_has_a_line_for_every_claim():
-    rows = ledger([judge("C1", 0.8, 0.6, 0.95, **COUNTS), judge("C12", *[math.nan] * 3, n_pairs=0, n_seeds=0)])
+    rows = ledger(
+        [judge("C1", Interval(0.8, 0.6, 0.95), **COUNTS), judge("C12", Interval(*[math.nan] * 3), n_pairs=0, n_seeds=0)]
+    )
     lines = markdown_table(rows).splitlines()
     assert lines[0] == "| id | claim | verdict | effect [95 %] | pairs | seeds | notebook |" and len(lines) == 26
     assert lines[1] == "| --- " * 7 + "|"

@@ -81,7 +81,7 @@ def test_changes_are_between_walks_of_one_pair_and_curve_and_nothing_else(claim,
     for w, value, replicates in values:
         np.testing.assert_allclose(replicates, value, atol=0.01)
         assert (w.condition, replicates.shape) == (condition, (60,))
-    others = [replace(w, variant="soul") for w in ours(changed(0.9, condition, base=0.0))]
+    others = [replace(w, form="soul") for w in ours(changed(0.9, condition, base=0.0))]
     others += [walk("npo", 5.0, pair=(1, 2), condition=condition), walk("npo", 5.0, pair=(1, 2), kind="bezier")]
     others += ours(changed(0.7, "random_in_cl")) + [walk("npo", float("nan"), pair=RING[0], condition=condition)]
     for mixed_up in (
@@ -137,7 +137,7 @@ METHODS = ("npo", "scrub")
 def one_of_each(condition="random"):
     """Walks that every table must leave out: controls, a collapsed one, a variant."""
     lost = made(condition, 9.0, 9.0, collapsed=("t = 0: chance",))
-    return [*controls(), *lost, *made(condition, 7.0, 7.0, variant="superloss_authors")]
+    return [*controls(), *lost, *made(condition, 7.0, 7.0, form="superloss_authors")]
 
 
 def test_conditions_have_a_row_per_sound_walk_without_controls_and_variants():
@@ -226,7 +226,7 @@ def test_the_ends_are_compared_with_those_of_two_seeds():
 
 
 def test_variants_stand_below_the_lines_of_their_own_method():
-    walks = [*made("random", 0.0, 0.1), *made("fo-so", 0.0, 0.2), *made("fo-so", 0.0, 0.4, variant="soul")]
+    walks = [*made("random", 0.0, 0.1), *made("fo-so", 0.0, 0.2), *made("fo-so", 0.0, 0.4, form="soul")]
     walks += [*made("random", method="scrub"), *made("fo-so", kind="bezier")]
     found = variants_table(walks, "fo-so")
     assert list(found.index) == [("npo", "random", "as above"), ("npo", "fo-so", "as above"), ("npo", "fo-so", "soul")]

@@ -1,5 +1,6 @@
 """The room `curve_fitting`: its routes, its claims' tests, its tables and figures on made-up walks."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,22 +14,23 @@ from made_figures_of_metrics import (
     table as table_of_figures_of_metrics,
     texts,
 )
-from made_specs import THREE, labels, pairs_of
-from synthetic import RING, controls, walk
+from made_specs import THREE, pairs_of
+from synthetic import RING, controls, fit, walk
 
 from mcutils.curves import RECIPES
 from mcutils.measures.intervals import percentile_interval
 from mcutils.measures.profiles import Profile
 from mcutils.paper.claims import CLAIMS
 from mcutils.paper.curve_fitting import (
+    CHOICES,
     FITS,
     OUTCOMES,
-    VARIANTS,
     beside,
     c12,
     c13,
     disagreements_table,
     failures,
+    fit_name,
     fits,
     fits_figure,
     fits_summary,
@@ -42,34 +44,29 @@ from mcutils.paper.judging import worst
 from mcutils.paper.tables import mean_of, means
 
 
-def test_fits_differ_in_what_their_variant_says_and_nothing_else(laptop):
-    routes = [r for r in fits(laptop) if r.role == "method"]
+def test_fits_differ_in_what_their_name_says_and_nothing_else(laptop):
+    routes = [r for r in fits(laptop) if not r.control]
     more = [r for r in routes if pairs_of([r]) - THREE]
-    assert labels(more, "method", "variant", "kind") == {
-        ("bad_teacher", "own", "linear"): 2,
-        ("bad_teacher", "authors", "bezier"): 2,
+    assert Counter((r.method, fit_name(r)) for r in more) == {
+        ("bad_teacher", "line"): 2,
+        ("bad_teacher", "authors"): 2,
     }
-    own = {(r.method, r.original, r.start, r.end, r.kind): r for r in routes if r.variant == "own"}
-    own |= {(r.method, r.original, r.start, r.end, "bezier"): r for r in more if r.variant == "authors"}
+    own = {(r.method, r.original, r.start, r.end, r.kind): r for r in routes if fit_name(r) in ("line", "corrected")}
+    own |= {(r.method, r.original, r.start, r.end, "bezier"): r for r in more if r.recipe == "authors"}
     assert len(own) == 8 * 3 * 2 + 4
     some = laptop.preset.methods[-4:-1]
-    counts = labels([r for r in routes if r not in more], "variant", "kind")
-    whole = ("own", "no BatchNorm refresh", "refit", "retain only", "retain - forget", "authors")
-    assert {v for v, k in counts if k == "linear"} == set(whole[:2])
-    assert {v: n for (v, k), n in counts.items() if k == "bezier"} == {
-        **dict.fromkeys(whole, 24),
-        **dict.fromkeys(VARIANTS, 3 * len(some)),
-    }
-    assert set(VARIANTS) == set(RECIPES) - {"corrected", "authors"}
+    counts, few = Counter(fit_name(r) for r in routes if r not in more), [name.replace("_", " ") for name in CHOICES]
+    assert counts == dict.fromkeys(FITS, 24) | dict.fromkeys(few, 3 * len(some))
+    assert set(CHOICES) == set(RECIPES) - {"corrected", "authors"}
     for r in routes:
         mine, path = own[r.method, r.original, r.start, r.end, r.kind].path, r.path
         assert (path.start, path.end, path.kind) == (mine.start, mine.end, mine.kind)
-        assert path.seed - mine.seed == (r.variant == "refit")
-        assert r.batchnorm == ("none" if r.variant == "no BatchNorm refresh" else "")
-        objective = {"retain only": "finetune", "retain - forget": "gradient_difference"}.get(r.variant, "")
+        assert path.seed - mine.seed == r.refit
+        assert r.batchnorm == ("none" if "BatchNorm kept" in fit_name(r) else "")
+        objective = {"retain only": "finetune", "retain - forget": "gradient_difference"}.get(fit_name(r), "")
         assert path.method == objective
         if r.kind == "bezier":
-            assert path.recipe == (r.variant if r.variant in RECIPES else "corrected")
+            assert path.recipe == (r.recipe or "corrected")
         assert r.points == 11
 
 
@@ -80,9 +77,7 @@ def test_c12_is_the_share_of_bad_teacher_fits_that_are_worse_than_the_line():
     found = c12(walks)
     assert (found.effect, found.n_pairs, found.verdict) == (0.5, 4, "undecided")
     others = fitted_of_claims(0.0, 0.9, methods=METHODS[:2], **made)
-    others += fitted_of_claims(
-        0.0, 0.9, methods=("bad_teacher",), variants=("no BatchNorm refresh", "retain only"), **made
-    )
+    others += fitted_of_claims(0.0, 0.9, methods=("bad_teacher",), fits=("line, BatchNorm kept", "retain only"), **made)
     assert c12(walks + ours(others)) == found
 
 
@@ -116,9 +111,7 @@ def test_c13_is_no_surer_than_the_less_certain_side():
 
 def test_curves_are_set_beside_each_other_by_pair():
     walks = fitted_of_claims(0.0, 0.5, RING[:2], METHODS[:2])
-    both = beside(
-        walks + [walk("npo", pair=(1, 2), variant="own", kind="bezier")], ("own", "bezier"), ("authors", "bezier")
-    )
+    both = beside(walks + [walk("npo", pair=(1, 2), kind="bezier")], "corrected", "authors")
     assert [(a.method, a.start, a.eps, b.eps) for a, b in both] == [
         (m, p[0], 0.0, 0.5) for m in METHODS[:2] for p in RING[:2]
     ]
@@ -128,11 +121,11 @@ def test_curves_are_set_beside_each_other_by_pair():
 def test_what_another_seed_of_the_fit_changes_too_does_not_count():
     """Of five pairs, the fit changes three verdicts, and another seed one of these and one more: 3/5 - 2/5."""
     other, again = (0.5, 0.5, 0.5, 0.0, 0.0), (0.5, 0.0, 0.0, 0.5, 0.0)
-    for claim, variant in (("C23", "retain only"), ("C24", "authors")):
-        walks = refitted(0.0, lambda k: other[k], lambda k: again[k], variant)
+    for claim, name in (("C23", "retain only"), ("C24", "authors")):
+        walks = refitted(0.0, lambda k: other[k], lambda k: again[k], name)
         found = judge(claim, walks)
         assert (found.effect, found.n_pairs, found.verdict) == (pytest.approx(1 / 5), 30, "undecided")
-        assert judge(claim, [w for w in walks if w.variant != "refit"]).n_pairs == 0
+        assert judge(claim, [w for w in walks if not w.refit]).n_pairs == 0
 
 
 @pytest.mark.parametrize(("claim", "other"), [("C23", "retain only"), ("C24", "authors")])
@@ -141,27 +134,30 @@ def test_conclusions_differ_where_one_of_two_curves_connects(claim, other):
     walks = refitted(lambda k: first[k], lambda k: second[k], lambda k: first[k], other)
     found = judge(claim, walks)
     assert (found.effect, found.n_pairs, found.n_seeds) == (pytest.approx(2 / 5), 30, 5)
-    lines = fitted_of_claims(0.0, 0.5, variants=("own", other), kinds=("linear", "linear"))
-    more = fitted_of_claims(0.0, 0.5, variants=("full", "uniform t"))
+    made = {"fits": ("line", "line, BatchNorm kept"), "kinds": ("linear", "linear")}
+    lines = fitted_of_claims(0.0, 0.5, **made)
+    more = fitted_of_claims(0.0, 0.5, fits=("BatchNorm kept", "uniform t"))
     assert judge(claim, walks + ours(lines) + ours(more)) == found
 
 
-def fitted(variant, kind, eps, method="npo", pair=(42, 87), rise=0.01, dip=0.02, **options):
+def fitted(name, kind, eps, method="npo", pair=(42, 87), rise=0.01, dip=0.02, **options):
     """A walk of `curve_fitting.fits` with this smallest eps, all of it a forget deficit."""
-    made = walk(method, 0.0, eps, pair, kind, variant=variant, **options)
+    made = walk(method, 0.0, eps, pair, kind, **fit(name), **options)
     more = {"measure/surplus_retain": np.float64(rise), "measure/shortfall_forget": np.float64(dip)}
     return replace(made, profile=Profile({**made.profile.arrays, **more}))
 
 
 def test_every_fit_of_the_experiment_has_a_name(study):
-    routes = [r for r in fits(study) if r.role == "method"]
-    assert {(r.variant, r.kind) for r in routes} == set(FITS)
-    assert len(set(FITS.values())) == len(FITS)
+    routes = [r for r in fits(study) if not r.control]
+    assert {fit_name(r) for r in routes} == set(FITS) and len(set(FITS)) == len(FITS)
+    kinds = {name: "linear" if name.startswith("line") else "bezier" for name in FITS}
+    assert all(fit_name(walk("npo", kind=kind, **fit(name))) == name for name, kind in kinds.items())
+    assert fit_name(walk("npo", kind="chain", refit=True)) == "corrected, another seed chain"
 
 
 def test_fits_in_gaps_and_nats():
-    walks = [fitted("own", "bezier", 0.2), fitted("authors", "bezier", 0.05, rise=0.5, dip=0.25)]
-    table = fits_table([*walks, fitted("own", "linear", 0.3, collapsed=("t = 1: chance",)), *controls()])
+    walks = [fitted("corrected", "bezier", 0.2), fitted("authors", "bezier", 0.05, rise=0.5, dip=0.25)]
+    table = fits_table([*walks, fitted("line", "linear", 0.3, collapsed=("t = 1: chance",)), *controls()])
     assert table["fit"].to_list() == ["corrected", "authors"] and table["connected"].to_list() == [False, True]
     np.testing.assert_allclose(table["eps"], [0.2, 0.05], rtol=1e-6)
     np.testing.assert_allclose(table["nats"], [0.4, 0.1], rtol=1e-6)  # G is 2 nats
@@ -173,8 +169,8 @@ def test_fits_in_gaps_and_nats():
 
 
 def test_means_are_over_pairs_with_shared_seeds():
-    walks = [fitted("own", "bezier", 0.1 * k, pair=p) for k, p in enumerate(RING)]
-    table = fits_table([*walks, fitted("own", "bezier", 1.0, method="scrub")])
+    walks = [fitted("corrected", "bezier", 0.1 * k, pair=p) for k, p in enumerate(RING)]
+    table = fits_table([*walks, fitted("corrected", "bezier", 1.0, method="scrub")])
     found = means(table, "eps", ["method", "fit"]).set_index(["method", "fit"])
     expected = mean_of(walks, "eps")
     assert tuple(found.loc[("npo", "corrected"), ["estimate", "low", "high"]]) == pytest.approx(tuple(expected))
@@ -184,7 +180,7 @@ def test_means_are_over_pairs_with_shared_seeds():
 def test_a_fit_fails_when_its_line_would_have_been_better_by_a_tenth():
     walks = []
     for pair, line, own, authors in zip(RING[:3], (0.2, 0.2, 0.2), (0.29, 0.0, 0.31), (0.5, 0.5, 0.25), strict=True):
-        walks += [fitted("own", "linear", line, pair=pair), fitted("own", "bezier", own, pair=pair)]
+        walks += [fitted("line", "linear", line, pair=pair), fitted("corrected", "bezier", own, pair=pair)]
         walks.append(fitted("authors", "bezier", authors, pair=pair))
     walks.append(fitted("authors", "bezier", 9.0, method="scrub"))  # without its line
     cells, totals = failures(walks)
@@ -201,7 +197,7 @@ def test_a_fit_fails_when_its_line_would_have_been_better_by_a_tenth():
 def quadrants():
     eps = {"both": (0.05, 0.05), "line only": (0.05, 0.5), "curve only": (0.5, 0.05), "neither": (0.5, 0.5)}
     return [
-        fitted("own", kind, value, pair=pair)
+        fitted("corrected", kind, value, pair=pair)
         for pair, values in zip(RING, eps.values(), strict=False)
         for kind, value in zip(("linear", "bezier"), values, strict=True)
     ]
@@ -214,12 +210,12 @@ def test_each_quadrant_of_line_and_curve():
     text = outcomes_text(table)
     assert text == "- *corrected*, 4 pairs; MCU(0.1) on both 1, line only 1, curve only 1, neither 1."
     assert outcomes_text(table.iloc[:0]).startswith("No pair was walked")
-    nothing = replace(quadrants()[0], profile=fitted("own", "linear", float("nan")).profile)
+    nothing = replace(quadrants()[0], profile=fitted("line", "linear", float("nan")).profile)
     assert outcomes_table([nothing, quadrants()[1]])["outcome"].to_list() == ["curve only"]
 
 
 def test_disagreements_name_the_recipe_that_connects():
-    walks = [fitted("own", "bezier", e, pair=p) for e, p in zip((0.05, 0.5, 0.5), RING, strict=False)]
+    walks = [fitted("corrected", "bezier", e, pair=p) for e, p in zip((0.05, 0.5, 0.5), RING, strict=False)]
     walks += [fitted("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.02, 0.6), RING, strict=False)]
     table = disagreements_table(walks)
     assert table["connects"].to_list() == ["corrected", "authors"]
@@ -230,8 +226,8 @@ def test_disagreements_name_the_recipe_that_connects():
 
 
 def test_claims_are_judged_by_either_recipe_on_the_pairs_that_have_both():
-    walks = [fitted("own", "linear", e, pair=p) for e, p in zip((0.3, 0.3, 0.05, 0.3), RING, strict=False)]
-    walks += [fitted("own", "bezier", e, pair=p) for e, p in zip((0.0, 0.0, 0.5, 0.0), RING, strict=False)]
+    walks = [fitted("line", "linear", e, pair=p) for e, p in zip((0.3, 0.3, 0.05, 0.3), RING, strict=False)]
+    walks += [fitted("corrected", "bezier", e, pair=p) for e, p in zip((0.0, 0.0, 0.5, 0.0), RING, strict=False)]
     walks += [fitted("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.0, 0.5), RING, strict=False)]
     table = recipes_table(walks + controls())
     assert table.columns.to_list() == ["statistic", "corrected", "authors"]
@@ -244,7 +240,7 @@ def test_claims_are_judged_by_either_recipe_on_the_pairs_that_have_both():
 
 
 def test_the_better_path_is_the_one_that_costs_less():
-    table = surplus_table(fits_table([*quadrants(), fitted("own", "linear", 9.0, pair=RING[4])]))
+    table = surplus_table(fits_table([*quadrants(), fitted("line", "linear", 9.0, pair=RING[4])]))
     cost = table.pivot(index="pair", columns="path", values="nats")
     assert len(cost) == 4  # a pair without a curve has no better
     np.testing.assert_allclose(cost["better of the two"], cost[["line", "corrected"]].min(axis=1))
@@ -254,9 +250,9 @@ def test_the_better_path_is_the_one_that_costs_less():
 def test_fits_have_a_panel_per_method_and_a_row_per_fit():
     fig = figure("fits")
     assert len([ax for ax in fig.axes if ax.axison]) == len(METHODS_of_figures_of_metrics)
-    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == list(FITS.values())
+    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == list(FITS)
     few = table_of_figures_of_metrics("fits").query("fit in ('line', 'authors') and method == 'npo'")
-    small = fits_figure(few, fits_means(), fits=list(FITS.values()))
+    small = fits_figure(few, fits_means(), fits=FITS)
     assert [tick.get_text() for tick in small.axes[0].get_yticklabels()] == ["line", "authors"]
 
 

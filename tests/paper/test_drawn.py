@@ -31,8 +31,8 @@ from mcutils.paper.method_pairs import agreement_figure, curves_figure, matrices
 from mcutils.paper.metrics_along import SHAPE_TITLES, best_figure, correlation_figure, metrics_figure, shapes_figure
 from mcutils.paper.progress_and_retraining import (
     INITS,
+    PAIRS,
     QUANTITIES,
-    RETRAINED,
     bends_figure,
     planes_figure,
     progress_figure,
@@ -49,8 +49,7 @@ MARKS = {"linear": "o", "bezier": "s"}
 
 @pytest.fixture(autouse=True)
 def _not_laid_out(monkeypatch):
-    for module in (plots, metric_plots):
-        monkeypatch.setattr(module, "settle", lambda fig: None)
+    monkeypatch.setattr(plots, "settle", lambda fig: None)
 
 
 @pytest.fixture
@@ -448,7 +447,7 @@ def test_best_points(rng):
 
 
 def test_fits(rng):
-    fits = list(FITS.values())
+    fits = list(FITS)
     table = frame(rng, ["eps", "barrier"], 3, method=METHODS, fit=fits)
     summary = intervals(rng, method=METHODS, fit=fits[::-1])
     fig = fits_figure(table, summary, fits=fits, threshold=EPS)
@@ -539,20 +538,20 @@ def test_bends(rng):
 
 
 def test_retraining(rng):
-    names = [*METHODS, RETRAINED]
-    table = frame(rng, ["barrier", "deficit"], 3, method=names[::-1], init=INITS)
-    summary = intervals(rng, method=names, init=INITS[::-1])
+    names = [*METHODS, PAIRS]
+    table = frame(rng, ["barrier", "deficit"], 3, method=names[::-1], init=list(INITS))
+    summary = intervals(rng, method=names, init=list(INITS)[::-1])
     fig = retraining_figure(table, summary, margin=0.1)
-    rows = ["scrub", "npo", RETRAINED]
+    rows = ["scrub", "npo", PAIRS]
     for ax, init in zip(fig.axes, INITS, strict=True):
         assert ("original's" in ax.get_title()) == (init == "same init")
         dots = [plots.where(table, method=m, init=init)["barrier"] for m in rows]
-        marker = lambda one: "D" if one["method"] == RETRAINED else "o"  # noqa: E731
+        marker = lambda one: "D" if one["method"] == PAIRS else "o"  # noqa: E731
         check_rows(ax, [plots.where(summary, method=m, init=init) for m in rows], dots, marker)
         base, box = dots[-1], ax.patches[0].get_bbox()
         assert (box.x0, box.x1) == pytest.approx((base.min(), base.max()))
     asked = labelled(fig.axes[0], "their mean + 0.1 G: C16")[0].get_xdata()[0]
-    assert asked == pytest.approx(plots.where(table, method=RETRAINED, init="same init")["barrier"].mean() + 0.1)
+    assert asked == pytest.approx(plots.where(table, method=PAIRS, init="same init")["barrier"].mean() + 0.1)
 
 
 def test_planes(rng):

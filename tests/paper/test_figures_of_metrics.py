@@ -86,7 +86,7 @@ def test_bad_input_is_one_clear_sentence(draw, message):
 def test_few_methods_and_single_pairs_are_drawn():
     one = fits(METHODS[:1], RING[:1])
     few = fits_table(one)
-    names = list(FITS.values())
+    names = list(FITS)
     assert len(fits_figure(few, tables.means(few, "eps", ["method", "fit"]), fits=names).axes) == 1
     failures_figure(*failures(one), methods=METHODS[:1])
     outcomes_figure(outcomes_table(one))

@@ -20,27 +20,25 @@ from mcutils.paper.tables import grouped
 
 
 def test_sizes_change_what_is_forgotten_and_its_references(laptop):
-    routes = [r for r in forget_size.sizes(laptop) if r.role == "method"]
-    sizes = ("0.02", "0.04", "0.06", "0.08", "0.1")
-    assert labels(routes, "variant", "kind") == {(s, k): 9 for s in sizes for k in ("linear", "bezier")}
+    routes = [r for r in forget_size.sizes(laptop) if not r.control]
+    sizes = (0.02, 0.04, 0.06, 0.08, 0.1)
+    assert labels(routes, "size", "kind") == {(s, k): 9 for s in sizes for k in ("linear", "bezier")}
     assert pairs_of(routes) == THREE
     for r in routes:
         profile = r.profile(laptop)
-        assert {end.forget for end in (r.path.start, r.path.end, r.path)} == {float(r.variant)}
-        assert {t.forget for t in (profile.trace, profile.original, *profile.retrained, profile.random)} == {
-            float(r.variant)
-        }
+        assert {end.forget for end in (r.path.start, r.path.end, r.path)} == {r.size}
+        assert {t.forget for t in (profile.trace, profile.original, *profile.retrained, profile.random)} == {r.size}
         assert [t.model.seed for t in profile.retrained] == [42, 87]
-        assert {t.model.forget for t in profile.retrained} == {float(r.variant)}
+        assert {t.model.forget for t in profile.retrained} == {r.size}
 
 
 def test_sizes_are_steps_up_to_what_the_study_forgets(laptop):
     smaller = replace(laptop, preset=replace(laptop.preset, forget=0.05))
     for routes, sizes in (
-        (forget_size.sizes(smaller), ["0.01", "0.02", "0.03", "0.04", "0.05"]),
-        (forget_size.sizes(laptop, [0.02, 0.2]), ["0.02", "0.2"]),
+        (forget_size.sizes(smaller), [0.01, 0.02, 0.03, 0.04, 0.05]),
+        (forget_size.sizes(laptop, [0.02, 0.2]), [0.02, 0.2]),
     ):
-        assert list(dict.fromkeys(r.variant for r in routes if r.role == "method")) == sizes
+        assert list(dict.fromkeys(r.size for r in routes if not r.control)) == sizes
 
 
 @pytest.mark.parametrize(
@@ -56,7 +54,7 @@ def test_c4_is_the_change_from_the_smallest_to_the_largest_set(change, expected)
 def test_c4_fits_a_straight_line_to_each_pair():
     rng = np.random.default_rng(0)
     deficits = {(p, s): rng.uniform(0, 1) for p in RING for s in SIZES_of_claims}
-    lines = [walk("npo", 0.0, d, p, variant=f"{s:g}") for (p, s), d in deficits.items()]
+    lines = [walk("npo", 0.0, d, p, size=s) for (p, s), d in deficits.items()]
     slopes = [0.08 * np.polyfit(SIZES_of_claims, [deficits[p, s] for s in SIZES_of_claims], 1)[0] for p in RING]
     assert judge("C4", lines + controls()).effect == pytest.approx(np.mean(slopes))
 
@@ -69,7 +67,7 @@ def test_c4_leaves_out_curves_and_pairs_that_lack_an_end():
     more += sized_of_claims(0.9, methods=("random_labels",), sizes=SIZES_of_claims[1:])
     assert judge("C4", walks + ours(more)) == found
     assert judge("C4", sized_of_claims(0.2, sizes=SIZES_of_claims[:1])).n_pairs == 0
-    middle = [w for w in sized_of_claims(0.2) if w.variant not in ("0.04", "0.08") or w.method != "npo"]
+    middle = [w for w in sized_of_claims(0.2) if w.size not in (0.04, 0.08) or w.method != "npo"]
     assert judge("C4", middle).effect == pytest.approx(0.2)
 
 
@@ -81,7 +79,7 @@ def sized(slope=2.0, start=0.1, method="npo", kind="linear", noise=0.001):
     parts = []
     for size in SIZES:
         deficits = [start + slope * size + 0.1 * k for k in range(3)]
-        parts += made("random", 0.01, deficits, method, kind=kind, variant=f"{size:g}", noise=noise)
+        parts += made("random", 0.01, deficits, method, kind=kind, size=size, noise=noise)
     return parts
 
 
@@ -124,14 +122,14 @@ def test_the_interval_of_a_fit_is_over_pairs_and_examples():
 
 
 def test_one_size_alone_has_no_fit():
-    walks = [w for w in sized() if w.variant == "0.02"]
+    walks = [w for w in sized() if w.size == 0.02]
     assert len(forget_size.size_fits(walks)) == len(forget_size.fits_shown(walks)) == 0
     assert len(forget_size.fits_shown(controls())) == len(forget_size.gap_table(controls(), 1000)) == 0
 
 
 def test_the_unit_is_shown_beside_what_it_measures():
     walks = [*sized(slope=0.0), *sized(slope=0.0, method="scrub", kind="bezier")]
-    half = [with_arrays(w, gap=1.0) if w.variant == "0.1" else w for w in walks]
+    half = [with_arrays(w, gap=1.0) if w.size == 0.1 else w for w in walks]
     table = forget_size.gap_table(half, 9000)
     assert list(table.index) == [("npo", f"{k} %") for k in (2, 4, 6, 8, 10)]
     assert table["images"].tolist() == [180, 360, 540, 720, 900]

@@ -13,9 +13,10 @@ from synthetic import RING, controls, walk
 from mcutils.measures.connectivity import TOLERANCE, connectivity
 from mcutils.measures.intervals import Interval, widened, wilson
 from mcutils.measures.profiles import Profile
-from mcutils.paper.claims import CLAIMS
+from mcutils.paper.claims import CLAIMS, spread
 from mcutils.paper.judging import controls_hold, sound, units_of, usable
 from mcutils.paper.registry import TESTS, verdict_of
+from mcutils.paper.walks import TWINNED
 
 MORE = {"measure/surplus_retain": np.float64(0.1), "measure/shortfall_forget": np.float64(0.2)}
 
@@ -28,10 +29,11 @@ def test_collapsed_walks_and_controls_are_left_out():
     assert usable([bad, *controls()]) == sound([bad, *controls()]) == []
 
 
-def test_a_walk_is_the_same_if_its_ends_condition_curve_and_variant_are():
+def test_a_walk_is_the_same_if_all_its_labels_are():
     one = walk("npo")
     differing = [{"method": "scrub"}, {"other": "scrub"}, {"kind": "bezier"}, {"original": 1}, {"start": 1}, {"end": 1}]
-    differing += [{"condition": "method"}, {"variant": "own"}]
+    differing += [{"condition": "method"}, {"form": "soul"}, {"size": 0.1}, {"init": "same init"}, {"full": True}]
+    differing += [{"recipe": "authors"}, {"objective": "retain only"}, {"refit": True}, {"batchnorm": "none"}]
     assert len(sound([one, one, *(replace(one, **change) for change in differing)])) == 1 + len(differing)
 
 
@@ -56,7 +58,7 @@ def test_both_controls_must_hold(held, expected):
 
 def test_a_twin_that_forgets_differently_is_a_failed_control():
     negative, twin = controls()
-    other = walk("fine-tuned twin", 0.0, 0.3, role="control")
+    other = walk("npo", 0.0, 0.3, control=TWINNED)
     assert controls_hold([negative, twin]) and not controls_hold([negative, other])
 
 
@@ -115,7 +117,7 @@ def test_one_mean_of_the_same_paths_has_one_interval_wherever_it_stands(deficits
     from mcutils.paper.seeds import paths_means, sweep_table
     from mcutils.paper.tables import means
 
-    walks = [walk("npo", 0.0, d, pair=p, noise=noise, variant="own") for p, d in zip(RING, deficits, strict=False)]
+    walks = [walk("npo", 0.0, d, pair=p, noise=noise) for p, d in zip(RING, deficits, strict=False)]
     walks = [replace(w, profile=Profile({**w.profile.arrays, **MORE})) for w in walks]
     expected = condition_tables.mean_of(walks, "deficit")
     drawn = paths_means(walks).set_index("measure").loc["deficit", ["estimate", "low", "high"]]
@@ -126,7 +128,7 @@ def test_one_mean_of_the_same_paths_has_one_interval_wherever_it_stands(deficits
         np.testing.assert_allclose(one.to_numpy(float) / unit, condition_tables.mean_of(walks, "eps"), rtol=1e-6)
     share = sweep_table(walks, [TOLERANCE]).loc[0, ["fraction", "low", "high"]]
     summary = fits_summary(fits).loc["line", "connected"]
-    assert summary == condition_tables.spread(tuple(share), 2)
+    assert summary == spread(tuple(share), 2)
 
 
 def test_no_table_takes_an_interval_past_the_one_rule():
@@ -145,7 +147,7 @@ def test_no_table_takes_an_interval_past_the_one_rule():
 half = lambda m, k, p: 0.15 if (METHODS.index(m) % 2) == (k == "linear") else 0.0  # noqa: E731
 AT_0_15 = {  # walks whose smallest eps is 0.15 where it matters, and the effect at 0.1 and at 0.2
     "C1": (study(0.0, 0.15), 0.0, 1.0),
-    "C13": (study(0.0, half, kinds=("linear", "bezier"), variant="own"), 0.5, 0.0),
+    "C13": (study(0.0, half, kinds=("linear", "bezier")), 0.5, 0.0),
     "C21": (study(0.0, 0.15), 1.0, 0.0),
 }
 

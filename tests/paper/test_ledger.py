@@ -10,6 +10,7 @@ from made_figures_of_metrics import figure, texts, verdicts
 from made_metrics import METHODS, forgetting, measured, reference_models, retraining, wild
 from synthetic import RING, SEEDS, T, controls
 
+from mcutils.measures.intervals import Interval
 from mcutils.measures.profiles import Profile
 from mcutils.paper import ledger as ledger_module
 from mcutils.paper.claims import CLAIMS, Verdict, judge, ledger
@@ -84,12 +85,12 @@ def test_a_shuffle_keeps_labels_and_moves_profiles_within_their_kind():
         for kind in ("linear", "bezier"):
             for init in ("same init", "other init", ""):
                 groups = [
-                    sorted(id(w.profile) for w in part if w.kind == kind and w.variant == init)
+                    sorted(id(w.profile) for w in part if w.kind == kind and w.init == init)
                     for part in (walks, broken[name])
                 ]
                 assert groups[0] == groups[1]
     pairs = zip(WALKED["02_seeds"], broken["02_seeds"], strict=True)
-    moved = [a.profile is not b.profile for a, b in pairs if a.role == "method"]
+    moved = [a.profile is not b.profile for a, b in pairs if not a.control]
     assert np.mean(moved) > 0.5
     for k in (-1, -2):
         assert broken["02_seeds"][k].profile is WALKED["02_seeds"][k].profile  # the controls
@@ -130,7 +131,7 @@ def test_the_ledger_of_a_study_is_gathered_and_judged(study, monkeypatch):
 
 
 def verdict(claim, low, high, p=None, **options):
-    return judge(claim, (low + high) / 2, low, high, n_pairs=9, n_seeds=5, p=p, **options)
+    return judge(claim, Interval((low + high) / 2, low, high), n_pairs=9, n_seeds=5, p=p, **options)
 
 
 def test_many_claims_are_held_to_a_wider_interval():

@@ -42,9 +42,9 @@ def test_a_reader_can_ask_for_a_few_methods(name, methods, smoke):
 
 
 def test_all_pairs_of_methods_are_walked_in_every_method_condition(laptop):
-    routes = [r for r in method_pairs.methods(laptop) if r.role == "method"]
+    routes = [r for r in method_pairs.methods(laptop) if not r.control]
     pairs = set(combinations(laptop.preset.methods, 2))
-    every = [r for r in routes if r.kind == "linear" and not r.variant]
+    every = [r for r in routes if r.kind == "linear" and not r.full]
     assert set(labels(every, "method", "other")) == pairs
     count = labels(every, "condition")
     assert count.pop(("method",)) == 3 * 28 and pairs_of(r for r in every if r.condition == "method") == THREE_of_specs
@@ -53,9 +53,9 @@ def test_all_pairs_of_methods_are_walked_in_every_method_condition(laptop):
     assert len(some) == 6 and some <= pairs
     taken = Counter(m for pair in some for m in pair)
     assert set(taken) == set(laptop.preset.methods) and max(taken.values()) - min(taken.values()) <= 1
-    full = [r for r in routes if r.variant == "full"]
+    full = [r for r in routes if r.full]
     assert labels(full, "kind", "points") == {("linear", 0): 6, ("bezier", 0): 6}
-    assert {r.points for r in routes if not r.variant} == {11}
+    assert {r.points for r in routes if not r.full} == {11}
 
 
 def test_models_that_are_compared_are_of_one_original(laptop):
@@ -102,9 +102,7 @@ def test_c8_is_the_rarer_of_connected_and_not():
 
 def test_c8_looks_at_lines_between_plain_methods():
     walks = mixed(lambda a, b: a == "npo")
-    others = [
-        replace(w, **c) for w in ours(mixed(lambda a, b: True)) for c in ({"kind": "bezier"}, {"variant": "full"})
-    ]
+    others = [replace(w, **c) for w in ours(mixed(lambda a, b: True)) for c in ({"kind": "bezier"}, {"full": True})]
     others += [replace(w, condition="method_in_cl") for w in ours(mixed(lambda a, b: True))]
     assert judge("C8", walks + others + study_of_claims(0.9, held=[])) == judge("C8", walks)
 
@@ -127,7 +125,7 @@ def crossed(condition="method", pairs=PAIRS, **options):
 
 
 def test_a_pair_of_methods_has_means_intervals_and_a_count():
-    walks = [*crossed(), *made("method", 0.0, 0.3, other="scrub", variant="full"), *controls()]
+    walks = [*crossed(), *made("method", 0.0, 0.3, other="scrub", full=True), *controls()]
     table = method_pairs.pairs_table(walks, ["method"])
     assert table[["method", "other"]].to_records(index=False).tolist() == list(combinations(THREE, 2))
     np.testing.assert_allclose(table["deficit"], [0.05, 0.2, 0.4])
@@ -171,7 +169,7 @@ def test_methods_that_connect_stand_together_and_lost_ones_last():
 
 
 def test_a_curve_stands_beside_the_line_of_its_own_walk():
-    walks = [*crossed(pairs=PAIRS[:1]), *crossed(pairs=PAIRS[:1], variant="full")]
+    walks = [*crossed(pairs=PAIRS[:1]), *crossed(pairs=PAIRS[:1], full=True)]
     walks += made("method", 0.0, 0.02, "npo", PAIRS[:1], "bezier", "salun", "full")
     walks += made("method", 0.0, 0.3, "npo", PAIRS[:1], "bezier", "scrub", "full")
     walks += [*crossed("method_in_cl", PAIRS[:1])]
@@ -190,8 +188,8 @@ def test_a_curve_stands_beside_the_line_of_its_own_walk():
 
 def test_the_full_walks_are_held_against_the_coarse_ones():
     coarse = crossed(pairs=PAIRS[:1])
-    full = [*made("method", 0.03, 0.05, "npo", PAIRS[:1], other="scrub", variant="full")]
-    full += made("method", 0.01, 0.09, "npo", PAIRS[:1], other="salun", variant="full")
+    full = [*made("method", 0.03, 0.05, "npo", PAIRS[:1], other="scrub", full=True)]
+    full += made("method", 0.01, 0.09, "npo", PAIRS[:1], other="salun", full=True)
     table = method_pairs.full_table([*coarse, *full])
     assert table.index.tolist() == ["npo - scrub", "npo - salun"]
     assert table["same verdict"].tolist() == [True, False]

@@ -91,7 +91,7 @@ def test_collapsed_walks_change_nothing(claim, cases):
     for walks, found in cases[claim]:
         lost = walk("x", 9.0, 9.0, collapsed=("t = 1: chance",), metrics=FLAT, scores=((9,) * 7,) * 2).profile
         broken = [replace(w, method="gradient_ascent", profile=lost) for w in ours(walks)]
-        broken += [replace(w, profile=lost) for w in walks if w.condition == "retrained" and w.variant == "same init"]
+        broken += [replace(w, profile=lost) for w in walks if w.condition == "retrained" and w.init == "same init"]
         assert judge(claim, walks + broken) == found
 
 
@@ -109,7 +109,7 @@ def test_a_failed_control_leaves_it_undecided_with_its_numbers(claim, cases):
             controls(apart=0.0) + apart_of_claims(0.0),
             controls(twin=1.0) + apart_of_claims()[:2] + apart_of_claims(0.09)[2:],
         ):
-            failed = [w for w in walks if w.role == "method" or w.variant == "same init"] + held
+            failed = [w for w in walks if not w.control or w.init == "same init"] + held
             assert judge(claim, failed) == replace(found, verdict="undecided")
 
 
@@ -120,7 +120,7 @@ def test_one_pair_of_seeds_decides_nothing(claim, cases):
     low, high = means.get(claim, 0), 0.5 if claim == "C8" else np.inf if claim in means else 1
     for walks, _ in cases[claim]:
         for nodes in list(dict.fromkeys(w.nodes for w in ours(walks)))[:2]:
-            found = judge(claim, [w for w in walks if w.role == "control" or w.nodes == nodes])
+            found = judge(claim, [w for w in walks if w.control or w.nodes == nodes])
             if claim in ("C23", "C24"):  # the difference of two shares
                 low, high = difference(*(Interval(max(v, 0.0), 0, 1) for v in (found.effect, -found.effect)))[1:]
             assert (found.low, found.high, found.verdict) == (low, high, "undecided"), str(found)
@@ -132,12 +132,12 @@ def test_pairs_without_any_difference_decide_nothing(claim):
     """Not even the examples differ: an interval without width is not a certain one."""
     for make in CASES[claim]:
         walks = make()
-        like = {(w.condition, w.variant): w.profile.arrays for w in reversed(ours(walks))}
+        like = {(w.condition, w.size, w.init): w.profile.arrays for w in reversed(ours(walks))}
         same = []
         for w in walks:
-            arrays = dict(like.get((w.condition, w.variant), w.profile.arrays))
+            arrays = dict(like.get((w.condition, w.size, w.init), w.profile.arrays))
             arrays |= {n: np.full(60, arrays[n.replace("replicates", "measure")]) for n in arrays if "replicates" in n}
-            same.append(replace(w, profile=Profile(arrays if w.role == "method" else w.profile.arrays)))
+            same.append(replace(w, profile=Profile(arrays if not w.control else w.profile.arrays)))
         found = judge(claim, same)
         assert (found.verdict, found.n_pairs > 2) == ("undecided", True), str(found)
         assert found.high == np.inf
@@ -147,7 +147,7 @@ def test_pairs_without_any_difference_decide_nothing(claim):
 def test_nothing_to_judge_is_undecided(claim, cases):
     walks, _ = cases[claim][0]
     lost = walk("x", collapsed=("t = 0: chance",)).profile
-    held = [w for w in walks if w.role == "control"]
+    held = [w for w in walks if w.control]
     for left in ([], held, held + [replace(w, profile=lost) for w in ours(walks)], held + [walk("npo", condition="?")]):
         found = judge(claim, left)
         assert (found.verdict, found.n_pairs, found.n_seeds) == ("undecided", 0, 0)

@@ -23,12 +23,13 @@ from mcutils.paper import progress_and_retraining, tables
 from mcutils.paper.judging import controls_hold
 from mcutils.paper.progress_and_retraining import c16, nonlinearity, retraining_control
 from mcutils.paper.registry import ROUTES, TESTS
+from mcutils.paper.walks import APART, labels_of
 
 
 @pytest.mark.parametrize("name", [name for name in ROUTES if name != "09_progress_and_retraining"])
 def test_every_walk_of_seeds_has_the_controls_of_three_methods(name, laptop):
-    held = [r for r in ROUTES[name](laptop) if r.role == "control"]
-    assert labels(held, "method", "kind") == {("other initialisation", "linear"): 3, ("fine-tuned twin", "linear"): 3}
+    held = [r for r in ROUTES[name](laptop) if r.control]
+    assert labels(held, "control", "kind") == {("other initialisation", "linear"): 3, ("fine-tuned twin", "linear"): 3}
     assert {r.path.start.method for r in held} == set(laptop.preset.methods[:3])
 
 
@@ -39,9 +40,9 @@ def test_progress_joins_original_unlearned_and_retrained(laptop):
     for r in forgetting:
         assert (r.path.start, r.path.end) == (laptop.original(), laptop.unlearned(r.method, r.start))
     for condition, count in (("retraining", 24), ("retrained", 3)):
-        for variant, init in (("same init", 0), ("other init", None)):
-            some = [r for r in routes if (r.condition, r.variant) == (condition, variant)]
-            assert len(some) == count and {r.role == "control" for r in some} == {condition == "retrained"}
+        for name, init in (("same init", 0), ("other init", None)):
+            some = [r for r in routes if (r.condition, r.init) == (condition, name)]
+            assert len(some) == count and {bool(r.control) for r in some} == {condition == "retrained"}
             for r in some:
                 start = laptop.retrained(r.start, init=init)
                 start = start if condition == "retrained" else laptop.unlearned(r.method, r.start)
@@ -61,10 +62,10 @@ def walked(routes, bench):
     found = []
     for r in routes:
         points = r.profile(bench).trace.points
-        barrier = 4.0 if r.role == "control" and ("other" in r.method or r.variant == "other init") else 0.05
+        barrier = 4.0 if r.control == APART or r.control and r.init == "other init" else 0.05
         curves = {name: np.linspace(0, 1 + r.start / 100, points) ** 2 for name in METRICS}
         made = {"metrics": curves, "scores": (np.ones(points),) * 2, "t": np.linspace(0, 1, points)}
-        made |= {name: getattr(r, name) for name in ("kind", "role", "original", "condition", "other", "variant")}
+        made |= {name: value for name, value in labels_of(r).items() if name not in ("method", "start", "end")}
         found.append(walk(r.method, barrier, pair=(r.start, r.end), **made))
     return found
 
@@ -147,7 +148,7 @@ def test_c16_is_the_share_of_methods_that_lie_further_off_than_retrained_models(
 
 def test_c16_compares_models_of_the_same_initial_weights():
     walks = retraining(0.5)
-    others = [replace(w, variant="other init") for w in ours(retraining(0.0))]
+    others = [replace(w, init="other init") for w in ours(retraining(0.0))]
     assert c16(walks + others) == c16(walks)
 
 
@@ -157,7 +158,7 @@ def test_c16_takes_means_over_seeds_and_resamples_them():
     shifts = dict(zip((42, 87, 21), (0.9, 0.45, 0.0), strict=True))
     unsure = [
         replace(w, profile=walk(w.method, shifts[w.start], pair=(w.start, w.end)).profile)
-        if w.role == "method" and METHODS.index(w.method) % 2
+        if not w.control and METHODS.index(w.method) % 2
         else w
         for w in sure
     ]
@@ -207,7 +208,7 @@ def test_barriers_to_retrained_models_stand_beside_those_of_retrained_pairs():
     shown = progress_and_retraining.retraining_summary(table)
     assert shown.loc[("same init", "npo"), "above retrained pairs"] == "+0.480"
     assert shown.loc[("same init", "scrub"), "above retrained pairs"] == "+0.020"
-    assert shown.loc[("same init", progress_and_retraining.RETRAINED), "above retrained pairs"] == "-"
+    assert shown.loc[("same init", progress_and_retraining.PAIRS), "above retrained pairs"] == "-"
     assert shown.loc[("other init", "npo"), "above retrained pairs"] == "+0.000"
     assert shown.loc[("same init", "npo"), "deficit"] == "0.300"
     assert shown.index.get_level_values(0).unique().to_list() == list(progress_and_retraining.INITS)
@@ -241,15 +242,15 @@ def test_progress_is_drawn_for_every_method_beside_the_chord():
 
 def test_retrained_pairs_stand_last_with_what_c16_asks_beside_their_own_initialisation():
     left, right = figure("retraining").axes
-    assert [tick.get_text() for tick in left.get_yticklabels()][-1] == progress_and_retraining.RETRAINED
+    assert [tick.get_text() for tick in left.get_yticklabels()][-1] == progress_and_retraining.PAIRS
     rows = table_of_figures_of_metrics("retraining").query(
-        "method == @progress_and_retraining.RETRAINED and init == 'same init'"
+        "method == @progress_and_retraining.PAIRS and init == 'same init'"
     )
     assert lines_of_figures_of_metrics(left)["their mean + 0.1 G: C16"].get_xdata()[0] == pytest.approx(
         rows["barrier"].mean() + 0.1
     )
     assert "their mean + 0.1 G: C16" not in lines_of_figures_of_metrics(right)
-    without = table_of_figures_of_metrics("retraining").query("method != @progress_and_retraining.RETRAINED")
+    without = table_of_figures_of_metrics("retraining").query("method != @progress_and_retraining.PAIRS")
     means = tables.means(without, "barrier", ["method", "init"])
     assert len(progress_and_retraining.retraining_figure(without, means, margin=0.1).axes) == 2
 

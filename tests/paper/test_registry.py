@@ -43,7 +43,7 @@ def test_the_paper_s_sizes_can_be_planned_without_their_data(name, tmp_path, mon
 def test_routes_are_told_apart_by_their_labels_and_paths_agree_with_these(name, laptop):
     routes = ROUTES[name](laptop)
     said = [f.name for f in fields(Walk) if f.name != "profile"]
-    ours = [r for r in routes if r.role == "method"]
+    ours = [r for r in routes if not r.control]
     assert set(labels(ours, *said).values()) == {1}
     for r in ours:
         start, end = r.path.start, r.path.end
@@ -66,9 +66,9 @@ def test_routes_are_told_apart_by_their_labels_and_paths_agree_with_these(name, 
     ],
 )
 def test_a_condition_stands_beside_random_over_the_same_independent_pairs(name, across, inside, authors, laptop):
-    routes = [r for r in ROUTES[name](laptop) if r.role == "method"]
+    routes = [r for r in ROUTES[name](laptop) if not r.control]
     count, few = len(laptop.preset.methods) * 3, 11
-    found = labels(routes, "condition", "kind", "variant", "points")
+    found = labels(routes, "condition", "kind", "form", "points")
     assert found == {
         **{(c, k, "", 0): count for c in ("random", across) for k in ("linear", "bezier")},
         **{(inside, k, "", few): count for k in ("linear", "bezier")},
@@ -76,7 +76,7 @@ def test_a_condition_stands_beside_random_over_the_same_independent_pairs(name, 
     }
     for condition in ("random", across, inside):
         assert pairs_of(r for r in routes if r.condition == condition) == THREE
-    theirs = [r.path for r in routes if r.variant]
+    theirs = [r.path for r in routes if r.form]
     assert all(authors in (p.start.curriculum, p.end.optimizer) for p in theirs)
     # The same walks as those of 02, where there are any.
     random = {r.profile(laptop) for r in routes if r.condition == "random"}

@@ -12,7 +12,7 @@ from synthetic import RING, controls, walk
 
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import TOLERANCE
-from mcutils.measures.intervals import share_explained, share_interval, wilson
+from mcutils.measures.intervals import Interval, share_explained, share_interval, wilson
 from mcutils.paper.claims import CLAIMS, Verdict, judge as claims_judge
 from mcutils.paper.judging import sound
 from mcutils.paper.registry import verdict_of
@@ -31,11 +31,11 @@ from mcutils.paper.tables import excess_table, verdicts_text
 
 
 def test_seeds_have_a_line_and_a_curve_for_each_pair_on_two_originals(laptop):
-    routes = [r for r in seeds(laptop) if r.role == "method"]
+    routes = [r for r in seeds(laptop) if not r.control]
     ring = {(0, 42, 87), (0, 87, 21), (0, 21, 100), (0, 100, 13), (1, 42, 87)}
     expected = {(m, k, *p) for m in laptop.preset.methods for k in ("linear", "bezier") for p in ring}
     assert set(labels(routes, "method", "kind", "original", "start", "end")) == expected
-    assert {(r.condition, r.other, r.variant, r.points) for r in routes} == {("random", "", "", 0)}
+    assert {(r.condition, r.other, r.form, r.points) for r in routes} == {("random", "", "", 0)}
 
 
 def test_c1_counts_pairs_by_their_better_curve():
@@ -47,7 +47,7 @@ def test_c1_counts_pairs_by_their_better_curve():
     assert (found.effect, found.n_pairs, found.n_seeds) == (1.0, len(METHODS) * len(RING), 5)
     assert (found.low, found.high) == pytest.approx(wilson(1.0, 5))  # five seeds, however many methods
     assert found.verdict == "supported"
-    assert c1([w for w in walks if w.kind == "linear" or w.role == "control"]).effect == 0.5
+    assert c1([w for w in walks if w.kind == "linear" or w.control]).effect == 0.5
 
 
 @pytest.mark.parametrize(
@@ -234,9 +234,9 @@ def test_the_same_seeds_on_another_original_are_other_draws():
 
 def test_verdicts_state_claim_numbers_and_rule():
     found = [
-        claims_judge("C1", 0.8, 0.6, 0.9, n_pairs=30, n_seeds=5),
-        claims_judge("C2", 0.01, 0.0, 0.05, n_pairs=30, n_seeds=5, p=0.4),
-        claims_judge("C21", 0.1, 0.0, 0.3, n_pairs=20, n_seeds=5),
+        claims_judge("C1", Interval(0.8, 0.6, 0.9), n_pairs=30, n_seeds=5),
+        claims_judge("C2", Interval(0.01, 0.0, 0.05), n_pairs=30, n_seeds=5, p=0.4),
+        claims_judge("C21", Interval(0.1, 0.0, 0.3), n_pairs=20, n_seeds=5),
     ]
     lines = clean(verdicts_text(found)).split("\n")
     for v, line, word in zip(found, lines, ("supported", "contradicted", "undecided"), strict=True):
@@ -250,7 +250,7 @@ def test_verdicts_state_claim_numbers_and_rule():
 
 def test_a_verdict_without_numbers_says_so():
     nan = float("nan")
-    found = [claims_judge("C21", nan, nan, nan, n_pairs=0, n_seeds=0), Verdict("C3")]
+    found = [claims_judge("C21", Interval(nan, nan, nan), n_pairs=0, n_seeds=0), Verdict("C3")]
     lines = clean(verdicts_text(found)).split("\n")
     assert lines[0].startswith("- **C21, undecided.**") and lines[1].startswith("- **C3, not run.**")
     assert all("*Found:* nothing to measure." in line for line in lines)
@@ -283,6 +283,6 @@ def test_seeds_figure_has_two_panels_per_method_on_one_scale():
 def test_few_methods_and_few_pairs(count):
     some = METHODS_of_figures[:count]
     assert len(seeds_figure(along(some)).axes) == 2 * count
-    barrier_figure(pairs(some).query("role == 'method'").drop(columns="role"))
+    barrier_figure(pairs(some).query("control == ''").drop(columns="control"))
     barrier_figure(pairs(some).drop_duplicates("method"))
     assert len(mcu_sweep_figure(sweep().query("method in @some")).axes) == count

@@ -8,9 +8,10 @@ from synthetic import RING, T, controls, walk
 
 from mcutils.measures.along import excess
 from mcutils.measures.connectivity import TOLERANCE
+from mcutils.measures.intervals import Interval
 from mcutils.measures.metrics import METRICS
 from mcutils.measures.profiles import Profile
-from mcutils.paper.claims import judge
+from mcutils.paper.claims import judge, spread
 from mcutils.paper.tables import (
     controls_text,
     dips_text,
@@ -19,9 +20,7 @@ from mcutils.paper.tables import (
     mean_of,
     mean_over,
     models_table,
-    pair_name,
     paths_table,
-    spread,
     verdicts_text,
 )
 from mcutils.paper.walks import levels
@@ -45,10 +44,10 @@ def test_models_in_percent():
 def test_one_row_per_path(walks):
     table = paths_table(walks)
     assert len(table) == len(walks)
-    expected = "method curve original start end pair role barrier deficit connected collapsed test_barrier".split()
+    expected = "method curve original start end pair control barrier deficit connected collapsed test_barrier".split()
     assert list(table.columns) == expected + ["distance", "cosine", "moved_start", "length"]
     one = table.iloc[4]
-    assert (one["method"], one["curve"], one["pair"], one["role"]) == ("npo", "linear", "13-42", "method")
+    assert (one["method"], one["curve"], one["pair"], one["control"]) == ("npo", "linear", "0: 13-42", "")
     assert (one["barrier"], one["deficit"], one["test_barrier"]) == pytest.approx((0.08, 0.2, 0.04))
     assert table["connected"].tolist() == [w.connected(TOLERANCE) for w in walks]
     assert table["connected"].dtype == bool and table["collapsed"].sum() == 1
@@ -58,22 +57,22 @@ def test_one_row_per_path(walks):
 
 def test_a_pair_on_another_original_is_named_after_it_as_well():
     on = [walk("npo", 0.1 * k, pair=RING[0], original=k) for k in (0, 1, 2)]
-    assert [pair_name(w) for w in on] == ["42-87", "1: 42-87", "2: 42-87"]
+    assert [w.pair for w in on] == ["0: 42-87", "1: 42-87", "2: 42-87"]
     table = paths_table(on)
     assert table["original"].tolist() == [0, 1, 2]
     assert table["pair"].tolist() == list(dict.fromkeys(excess_table(on)["pair"])) == [
-        "42-87", "1: 42-87", "2: 42-87",
+        "0: 42-87", "1: 42-87", "2: 42-87",
     ]  # fmt: skip
     assert (table["start"].nunique(), table["end"].nunique()) == (1, 1)
 
 
 def test_excesses_are_zero_at_the_ends_and_the_height_between(walks):
     table = excess_table(walks)
-    assert list(table.columns) == ["method", "pair", "curve", "t", "retain_excess", "forget_excess"]
+    assert list(table.columns) == ["condition", "method", "curve", "pair", "t", "retain_excess", "forget_excess"]
     assert len(table) == len(walks) * len(T)
     ends = table[table["t"].isin([0, 1])]
     assert (ends[["retain_excess", "forget_excess"]] == 0).all(axis=None)
-    one = table[(table["method"] == "npo") & (table["curve"] == "linear") & (table["pair"] == "13-42")]
+    one = table[(table["method"] == "npo") & (table["curve"] == "linear") & (table["pair"] == "0: 13-42")]
     curves = walks[4].profile.connectivity.curves
     np.testing.assert_allclose(one["retain_excess"], excess(curves["loss_retain"], T) / walks[4].profile.gap)
     assert one["retain_excess"].max() == pytest.approx(0.08)
@@ -82,12 +81,12 @@ def test_excesses_are_zero_at_the_ends_and_the_height_between(walks):
 
 
 def test_verdicts_at_another_tolerance_say_that_they_are_not_the_ledgers():
-    both = [judge(claim, 0.8, 0.7, 0.9, n_pairs=2, n_seeds=3) for claim in ("C1", "C21")]
+    both = [judge(claim, Interval(0.8, 0.7, 0.9), n_pairs=2, n_seeds=3) for claim in ("C1", "C21")]
     words = clean(verdicts_text(both, 0.2))
     assert "satisfies MCU(0.2)" in words and "deficit exceeds 0.2 G" in words and "MCU(0.1)" not in words
     assert words.endswith("The tolerance fixed before the runs is 0.1 G; at 0.2 G this is not the ledger's verdict.")
     assert "not the ledger's" not in verdicts_text(both)
-    other = [judge("C5", 0.8, 0.7, 0.9, n_pairs=2, n_seeds=3)]
+    other = [judge("C5", Interval(0.8, 0.7, 0.9), n_pairs=2, n_seeds=3)]
     assert verdicts_text(other, 0.2) == verdicts_text(other), "C5 knows no tolerance"
 
 

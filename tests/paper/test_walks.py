@@ -12,7 +12,9 @@ from mcutils.engine.conditions import CONDITIONS
 from mcutils.engine.specs import is_line
 from mcutils.errors import BadInput
 from mcutils.paper.walks import (
+    APART,
     TWIN,
+    TWINNED,
     Route,
     Walk,
     condition_routes,
@@ -99,7 +101,7 @@ def test_a_route_of_each_kind_joins_each_pair_of_each_method(study):
         ends = [study.unlearned(r.method, seed, origin=original) for seed in (r.start, r.end)]
         assert r.path == study.path(*ends, r.kind)
         assert is_line(r.path) == (r.kind == "linear")
-        assert (r.role, r.condition, r.other, r.variant) == ("method", "random", "", "")
+        assert (r.control, r.condition, r.other, r.size, r.form) == ("", "random", "", 0, "")
         assert (r.points, r.batchnorm, r.retrained) == (0, "", None)
 
 
@@ -149,10 +151,10 @@ def test_a_route_s_profile_is_traced_as_it_says(study):
 
 
 def test_the_negative_control_joins_two_initialisations(study):
-    routes = [r for r in control_routes(study, ["npo", "salun"]) if r.method == "other initialisation"]
+    routes = [r for r in control_routes(study, ["npo", "salun"]) if r.control == APART]
     assert [r.path.start.method for r in routes] == ["npo", "salun"]
     for r in routes:
-        assert (r.kind, r.start, r.end, r.role) == ("linear", 42, 87, "control")
+        assert (r.kind, r.start, r.end, r.name) == ("linear", 42, 87, r.control)
         start, end = r.path.start, r.path.end
         assert is_line(r.path)
         assert (start.origin, end.origin) == (study.original(0), study.original(1))
@@ -161,10 +163,10 @@ def test_the_negative_control_joins_two_initialisations(study):
 
 
 def test_the_positive_control_joins_an_endpoint_and_its_fine_tuned_twin(study):
-    routes = [r for r in control_routes(study, ["npo", "salun"]) if r.method == "fine-tuned twin"]
+    routes = [r for r in control_routes(study, ["npo", "salun"]) if r.control == TWINNED]
     assert [r.path.start for r in routes] == [study.unlearned(m, 42) for m in ("npo", "salun")]
     for r in routes:
-        assert (r.kind, r.start, r.end, r.role) == ("linear", 42, 87, "control")
+        assert (r.kind, r.start, r.end, r.name) == ("linear", 42, 87, r.control)
         assert is_line(r.path)
         assert r.path.end.origin == r.path.start and r.path.end.method == "finetune"
         assert r.path.end.settings.plan == TWIN
@@ -181,7 +183,7 @@ def test_controls_need_two_seeds():
 
 def test_routes_come_back_as_walks_in_order_with_their_labels(study):
     routes = condition_routes(study, "method", [("npo", "salun")], [(1, 42, 87)], points=2)
-    routes += [replace(routes[0], variant="full", points=0), *control_routes(study, ["npo"])]
+    routes += [replace(routes[0], full=True, points=0), *control_routes(study, ["npo"])]
     asked, known = [], [walk("x", 0.1 * k).profile for k in range(5)]
 
     def run(specs):
@@ -194,8 +196,8 @@ def test_routes_come_back_as_walks_in_order_with_their_labels(study):
     for one, route in zip(found, routes, strict=True):
         said = {f.name: getattr(one, f.name) for f in fields(Walk) if f.name != "profile"}
         assert said.items() <= labels(route).items()
-    assert [w.role for w in found] == ["method"] * 3 + ["control"] * 2
-    assert [w.variant for w in found] == ["", "", "full", "", ""]
+    assert [w.control for w in found] == [""] * 3 + [APART, TWINNED]
+    assert [w.full for w in found] == [False, False, True, False, False]
     assert not study.store.folder.exists()  # nothing was computed
 
 
