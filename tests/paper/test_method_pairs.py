@@ -170,8 +170,8 @@ def test_methods_that_connect_stand_together_and_lost_ones_last():
 
 def test_a_curve_stands_beside_the_line_of_its_own_walk():
     walks = [*crossed(pairs=PAIRS[:1]), *crossed(pairs=PAIRS[:1], full=True)]
-    walks += made("method", 0.0, 0.02, "npo", PAIRS[:1], "bezier", "salun", "full")
-    walks += made("method", 0.0, 0.3, "npo", PAIRS[:1], "bezier", "scrub", "full")
+    walks += made("method", 0.0, 0.02, "npo", PAIRS[:1], "bezier", "salun", full=True)
+    walks += made("method", 0.0, 0.3, "npo", PAIRS[:1], "bezier", "scrub", full=True)
     walks += [*crossed("method_in_cl", PAIRS[:1])]
     walks += made("method_in_cl", 0.0, 0.02, "npo", PAIRS[:1], "bezier", "scrub")
     walks += made("method_in_so", 0.0, 0.02, "npo", PAIRS[:1], "bezier", "scrub")  # has no line
