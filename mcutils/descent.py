@@ -95,8 +95,7 @@ def descend(
         history.append(loss.item())
         if not math.isfinite(history[-1]):
             raise Diverged(f"the loss became {history[-1]} at step {number + 1} of {plan.steps} (lr {plan.lr:g}).")
-        found = torch.autograd.grad(loss, leaves, allow_unused=True)
-        gradients = [torch.zeros_like(v) if g is None else g for v, g in zip(leaves, found, strict=True)]
+        gradients = _gradients(loss, leaves)
         for gradient, (_, _, allowed) in zip(gradients, kept, strict=False):
             gradient.mul_(allowed)
         for leaf, gradient in zip(leaves, gradients, strict=True):
@@ -122,7 +121,13 @@ def _feel_curvature(optimizer: Any, number: int, curvature: Callable[[], tuple[T
     if interval and number % interval == 0:
         loss, terms = curvature()
         ordered = [p for group in optimizer.param_groups for p in group["params"]]
-        optimizer.update_curvature(torch.autograd.grad(loss, ordered), terms)
+        optimizer.update_curvature(_gradients(loss, ordered), terms)
+
+
+def _gradients(loss: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+    """The gradient of each leaf, zero where the loss does not depend on it."""
+    found = torch.autograd.grad(loss, leaves, allow_unused=True)
+    return [torch.zeros_like(v) if g is None else g for v, g in zip(leaves, found, strict=True)]
 
 
 def resampled_loss(net: Net, step: Step) -> tuple[Tensor, int]:

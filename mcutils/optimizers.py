@@ -55,20 +55,9 @@ class SophiaG(_ClippedSign):
     Source: Liu et al., "Sophia: A Scalable Stochastic Second-order Optimizer" (2023), algorithm 3.
     """
 
-    def __init__(
-        self,
-        params: Iterable,
-        lr: float = 1e-4,
-        weight_decay: float = 0.0,
-        betas: tuple[float, float] = (0.965, 0.99),
-        rho: float = 0.04,
-        interval: int = 10,
-    ):
-        super().__init__(params, lr, weight_decay, betas, rho)
-        if not isinstance(interval, int) or interval < 1:
-            raise BadInput(f"the curvature interval must be a whole number of at least 1, got {interval!r}.")
-        self.interval = interval
-        self.terms = 1
+    def __init__(self, *given: Any, interval: int, **named: Any):
+        super().__init__(*given, **named)
+        self.interval, self.terms = whole("the curvature interval", interval, 1), 1
 
     @torch.no_grad()
     def update_curvature(self, gradients: Sequence[Tensor], terms: int) -> None:
@@ -94,16 +83,8 @@ class Soul(_ClippedSign):
     Source: the authors' benchmark code and Jia et al., "SOUL" (2024); formulas only.
     """
 
-    def __init__(
-        self,
-        params: Iterable,
-        lr: float = 1e-4,
-        weight_decay: float = 0.0,
-        betas: tuple[float, float] = (0.9, 0.95),
-        rho: float = 0.04,
-        terms: int = 5120,
-    ):
-        super().__init__(params, lr, weight_decay, betas, rho)
+    def __init__(self, *given: Any, terms: int, **named: Any):
+        super().__init__(*given, **named)
         self.terms = terms
 
     def _update(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
@@ -134,7 +115,7 @@ def sophia_g(
     interval: int = 10,
 ) -> Optimizer:
     """Sophia-G as published: curvature from labels resampled every few steps (second order)."""
-    return SophiaG(params, lr, weight_decay, betas, rho, interval)
+    return SophiaG(params, lr, weight_decay, betas, rho, interval=interval)
 
 
 def soul(
@@ -149,7 +130,7 @@ def soul(
     """SOUL's form of Sophia, which the paper's authors ran as second order: squared training gradients at every
     step.
     """
-    return Soul(params, lr, weight_decay, betas, rho, terms)
+    return Soul(params, lr, weight_decay, betas, rho, terms=terms)
 
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "sgd": sgd, "sophia_g": sophia_g, "soul": soul}

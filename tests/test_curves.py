@@ -19,6 +19,7 @@ from mcutils.models.vision import build
 from mcutils.objectives import Step
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import trace
+from mcutils.training import train
 from mcutils.unlearning.endpoints import unlearn
 from mcutils.unlearning.methods import saliency_mask
 from mcutils.weights import distance, flatten, interpolate, memory_format, module_of, weights_of
@@ -561,3 +562,15 @@ def test_points_that_are_arrays_are_mixed_as_weights_are(kind, n):
     assert points_at(kind, points, t) == pytest.approx(np.array(expected))
     stacked = points_at(kind, [np.stack([p, 2 * p]) for p in points], t)
     assert stacked == pytest.approx(np.stack([expected, 2 * np.array(expected)], axis=1))
+
+
+@pytest.mark.parametrize("optimizer", ["sophia_g", "soul"])
+def test_a_chain_is_fitted_by_optimizers_that_feel_curvature(optimizer, tiny):
+    """At most t one of its control points has no part in phi(t), hence no gradient and no curvature."""
+    a, b = (train(tiny, "convnet", seed=seed, plan=Plan(steps=2), width=2) for seed in (0, 1))
+    plan = Plan(optimizer=optimizer, lr=1e-3, steps=12, batch_size=16)
+    curve = fit_curve(a, b, tiny, kind="chain", control_points=3, seed=0, plan=plan)
+    straight = line(a, b)
+    for j in (1, 2, 3):
+        assert torch.isfinite(flatten(curve.points[j])).all()
+        assert not torch.equal(flatten(curve.points[j]), flatten(straight.at(j / 4)))

@@ -196,8 +196,7 @@ def load_task(
         device: where the tensors live.
 
     Raises:
-        BadInput: unknown data set, forget fraction or size out of range, a split left empty, a corrupt or
-        missing file.
+        BadInput: unknown data set, a share or size out of range, an empty split, a corrupt or missing file.
 
     >>> task = load_task("digits", forget=0.1, train_size=240, test_size=60)
     >>> tuple(task.x.shape), len(task.index["retain"]), len(task.index["forget"])
