@@ -136,32 +136,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         description="Execute notebooks with papermill, redraw their figures and print a report. Results are"
         " kept in the store, so a second run computes nothing.",
     )
-    one.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="00, 00_quickstart or a file name (default: all)")
-    one.add_argument("--preset", default="laptop", help="smoke, laptop or paper (default: laptop)")
-    one.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
-    one.add_argument("--fresh", action="store_true", help="do without the results shipped in data/ (default: use them)")
-    one.add_argument("--workers", metavar="N", help="processes that compute (default: one a core)")
-    one.add_argument("--engine", metavar="NAME", help="serial, local, slurm or a scheduler's address (default: local)")
-    one.add_argument(
-        "--out",
-        metavar="PATH",
-        help="folder for executed notebooks and figures (default: build/, but a laptop run without -p draws"
-        " into figures/)",
-    )
-    one.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the notebooks (default: as their parameters cells say)",
-    )
-    one.add_argument(
-        "--write-notebooks",
-        action="store_true",
-        help="after a plain laptop run, put cleaned executed notebooks into notebooks/ (default: leave them)",
-    )
+    _add_reproduce_arguments(one)
     one.set_defaults(run=_reproduce)
 
     two = commands.add_parser(
@@ -201,6 +176,43 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     four.add_argument("--quick", action="store_true", help="one short repetition each (default: five or more)")
     four.set_defaults(run=_bench)
     return top
+
+
+def _add_reproduce_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "notebooks", nargs="*", metavar="NOTEBOOK", help="00, 00_quickstart or a file name (default: all)"
+    )
+    command.add_argument("--preset", default="laptop", help="smoke, laptop or paper (default: laptop)")
+    command.add_argument(
+        "--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)"
+    )
+    command.add_argument(
+        "--fresh", action="store_true", help="do without the results shipped in data/ (default: use them)"
+    )
+    command.add_argument("--workers", metavar="N", help="processes that compute (default: one a core)")
+    command.add_argument(
+        "--engine", metavar="NAME", help="serial, local, slurm or a scheduler's address (default: local)"
+    )
+    command.add_argument(
+        "--out",
+        metavar="PATH",
+        help="folder for executed notebooks and figures (default: build/, but a laptop run without -p draws"
+        " into figures/)",
+    )
+    command.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter of the notebooks (default: as their parameters cells say)",
+    )
+    command.add_argument(
+        "--write-notebooks",
+        action="store_true",
+        help="after a plain laptop run, put cleaned executed notebooks into notebooks/ (default: leave them)",
+    )
 
 
 def catalogue(kind: str) -> list[dict[str, Any]]:
