@@ -31,6 +31,11 @@ from ..settings import FOLDER, MethodSettings, Plan, method_settings
 
 SEEDS = (7, 8)  # never those of the studies
 BASE = {"steps": 100}
+RELABELLED = (
+    {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32, 64), "schedule": ("linear",)},
+    {"lr": (5e-4, 1e-3), "forget_batch_size": (32,)},
+    {"lr": (2e-3, 4e-3), "forget_batch_size": (64, 128), "steps": (200,), "schedule": ("linear",)},
+)
 GRID: dict[str, tuple[dict[str, tuple], ...]] = {
     "finetune": (
         {"lr": (1e-3, 3e-3, 1e-2), "steps": (200,)},
@@ -38,27 +43,14 @@ GRID: dict[str, tuple[dict[str, tuple], ...]] = {
     ),
     "gradient_ascent": ({"lr": (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4), "steps": (10, 25, 50)},),
     "gradient_difference": ({"lr": (5e-4, 1e-3, 2e-3), "options.alpha": (0.8, 0.87, 0.92)},),
-    "random_labels": (
-        {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32, 64), "schedule": ("linear",)},
-        {"lr": (5e-4, 1e-3), "forget_batch_size": (32,)},
-        {"lr": (2e-3, 4e-3), "forget_batch_size": (64, 128), "steps": (200,), "schedule": ("linear",)},
-    ),
-    "salun": (
-        {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32, 64), "schedule": ("linear",)},
-        {"lr": (5e-4, 1e-3), "forget_batch_size": (32,)},
-        {"lr": (2e-3, 4e-3), "forget_batch_size": (64, 128), "steps": (200,), "schedule": ("linear",)},
-    ),
+    "random_labels": RELABELLED,
+    "salun": RELABELLED,
     "npo": ({"lr": (5e-4, 1e-3, 2e-3), "options.forget_weight": (0.1, 0.2, 0.4)},),
     "scrub": (
         {"lr": (2.5e-4, 5e-4, 1e-3), "options.msteps": (1, 2), "options.alpha": (0.001, 0.1), "steps": (140,)},
         {"lr": (1e-3, 2e-3), "options.msteps": (1, 2, 3), "steps": (210,), "schedule": ("linear",)},
-        {
-            "lr": (1e-3, 1.5e-3),
-            "options.msteps": (4,),
-            "options.temperature": (4.0, 2.0),
-            "steps": (280,),
-            "schedule": ("linear",),
-        },
+        {"lr": (1e-3, 1.5e-3), "options.msteps": (4,), "options.temperature": (4.0, 2.0)}
+        | {"steps": (280,), "schedule": ("linear",)},
     ),
     "bad_teacher": (
         {"lr": (1e-3, 2e-3), "forget_batch_size": (32, 64)},
