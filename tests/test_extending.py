@@ -55,16 +55,19 @@ STUDY = """
 import sys, mcutils as mc
 from mcutils.engine.planning import plan
 from mcutils.engine.specs import metric_of
-engine, store = sys.argv[1:]
-study = mc.study("smoke", store, fresh=True, dataset="{dataset}", train_size=200, test_size=60, seeds=(1, 2), points=3)
-a, b = study.grid(method=["{method}"], seed=[1, 2])
-path = study.profile(study.path(a, b))
-specs = [path, metric_of(path, "{metric}")]
-print("to compute", sum(row["to compute"] for row in plan(specs, study.store)))
-found = study.run(specs, engine=engine, workers=2)
-print("values", found[1]["values"].round(6).tolist())
-assert mc.explore(study, path.trace.model) is not None
-print("left", sum(row["to compute"] for row in plan(specs, study.store)))
+
+if __name__ == "__main__":  # workers are new processes, which import this file
+    engine, store = sys.argv[1:]
+    sizes = dict(train_size=200, test_size=60, seeds=(1, 2), points=3)
+    study = mc.study("smoke", store, fresh=True, dataset="{dataset}", **sizes)
+    a, b = study.grid(method=["{method}"], seed=[1, 2])
+    path = study.profile(study.path(a, b))
+    specs = [path, metric_of(path, "{metric}")]
+    print("to compute", sum(row["to compute"] for row in plan(specs, study.store)))
+    found = study.run(specs, engine=engine, workers=2)
+    print("values", found[1]["values"].round(6).tolist())
+    assert mc.explore(study, path.trace.model) is not None
+    print("left", sum(row["to compute"] for row in plan(specs, study.store)))
 """
 
 
