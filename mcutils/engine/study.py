@@ -331,8 +331,20 @@ def study(
     >>> round(found.connectivity.measures["deficit_forget"], 3)
     0.069
     """
-    chosen, own = preset(name), {}
-    changes = {change: value for change, value in changes.items() if not _empty(value)}
+    chosen = _chosen(preset(name), task, {field: value for field, value in changes.items() if not _empty(value)})
+    fresh = switched("MCUTILS_FRESH") if fresh is None else flag("fresh", fresh)
+    checksum = "" if task is None else task.checksum
+    return Study(
+        chosen,
+        Store(store_folder(store), [] if fresh else [DATA / "store"]),
+        DataSpec(chosen.dataset, chosen.train_size, chosen.test_size, checksum),
+        own=task,
+    )
+
+
+def _chosen(chosen: Preset, task: Task | None, changes: Mapping[str, Any]) -> Preset:
+    """A preset with its fields changed, whose data set, model and methods there are."""
+    own: dict[str, Any] = {}
     for change in changes:
         choose("preset field", change, [f.name for f in fields(Preset)][1:])
     model = changes.get("model", chosen.model)
@@ -354,14 +366,7 @@ def study(
     choose("model", chosen.model, MODELS)
     for method in (*chosen.methods, chosen.quickstart_method):
         choose("method", method, METHODS)
-    fresh = switched("MCUTILS_FRESH") if fresh is None else flag("fresh", fresh)
-    checksum = "" if task is None else task.checksum
-    return Study(
-        chosen,
-        Store(store_folder(store), [] if fresh else [DATA / "store"]),
-        DataSpec(chosen.dataset, chosen.train_size, chosen.test_size, checksum),
-        own=task,
-    )
+    return chosen
 
 
 def _empty(value: Any) -> bool:
