@@ -6,7 +6,6 @@ import argparse
 import inspect
 import io
 import json
-import logging
 import os
 import signal
 import sys
@@ -72,8 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mcutils: {what} ({error.strerror or error}).", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        # A notebook's cut-off cell would be reported, traceback and all, when Python collects its task.
-        logging.getLogger("asyncio").disabled = True
         print(
             "\nmcutils: interrupted; finished results are kept, so the same command goes on from here.",
             file=sys.stderr,
