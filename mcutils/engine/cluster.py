@@ -312,6 +312,23 @@ def _close(what: Client | SpecCluster) -> None:
 # This machine
 
 
+@contextmanager
+def _unnamed_main() -> Iterator[None]:
+    """Processes started in this block do not import the script that runs, which would begin it once more in each.
+
+    What they need of it is sent to them by value.
+    """
+    main = sys.modules["__main__"]
+    kept, spec = main.__dict__.pop("__file__", None), getattr(main, "__spec__", None)
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__spec__ = spec
+        if kept is not None:
+            main.__dict__["__file__"] = kept
+
+
 def _local(stack: ExitStack, workers: int) -> Client:
     import dask
     from distributed import Client, Scheduler, SpecCluster
@@ -321,6 +338,7 @@ def _local(stack: ExitStack, workers: int) -> Client:
     here = {"host": "127.0.0.1", "dashboard": True, "dashboard_address": DASHBOARD, **secret}
     specs = worker_specs(workers, gpu_names(), **secret)
     stack.enter_context(dask.config.set(KEEP_PAGES))
+    stack.enter_context(_unnamed_main())
     with _undisturbed():
         for left in reversed(range(STARTS)):
             try:

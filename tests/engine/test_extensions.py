@@ -259,3 +259,26 @@ def test_another_model_under_the_same_name_is_another_result(tmp_path):
 def test_a_model_without_a_name_is_refused_and_told_how_to_get_one(given, tmp_path):
     with pytest.raises(BadInput, match=r'mc\.register\("model"\)'):
         mc.study("smoke", str(tmp_path), fresh=True, dataset="digits", model=given)
+
+
+SCRIPT = """
+import sys, mcutils as mc
+print("begun", __file__ is not None)
+
+@mc.register("method")
+def mine(net, step):
+    return mc_terms(net, step)
+
+from mcutils.objectives import retain_loss as mc_terms
+study = mc.study("smoke", sys.argv[1], fresh=True, train_size=200, test_size=60)
+study.run(study.grid(method=["mine"], seed=[1, 2]), engine="local", workers=2)
+print("ended", __file__ is not None)
+"""
+
+
+def test_a_script_without_a_guard_runs_once_on_local_workers(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    asked = [sys.executable, tmp_path / "script.py", tmp_path / "store"]
+    done = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("begun True") == done.stdout.count("ended True") == 1 and "Traceback" not in done.stderr
