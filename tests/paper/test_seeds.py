@@ -215,7 +215,7 @@ def test_the_share_of_connected_pairs_never_falls_with_the_tolerance(walks):
 
 
 def test_a_share_s_interval_counts_shared_seeds_and_examples(walks):
-    part = [w for w in walks if (w.method, w.kind) == ("npo", "linear")]
+    part = [w for w in walks if (w.method, w.kind, w.control) == ("npo", "linear", "")]
     one = sweep_table(part, [TOLERANCE]).iloc[0]
     worst = np.array([np.maximum(w.replicates("barrier"), w.replicates("deficit")) for w in part])
     hits, nodes = [w.connected(TOLERANCE) for w in part], np.array([w.nodes for w in part])
