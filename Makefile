@@ -62,7 +62,7 @@ reproduce: setup
 # draws comes from the results shipped in data/.
 test: setup
 	@status=0; \
-	$(RUN) pytest || status=1; \
+	$(RUN) pytest --numprocesses logical --maxprocesses 4 --dist loadfile || status=1; \
 	rm -rf build/nbval-store build/nbval-figures; \
 	MCUTILS_STORE='$(CURDIR)/build/nbval-store' MCUTILS_FIGURES='$(CURDIR)/build/nbval-figures' \
 	MCUTILS_COMPUTE=never OMP_NUM_THREADS=1 \

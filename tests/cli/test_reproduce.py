@@ -32,6 +32,7 @@ from mcutils.cli.reproduce import (
 )
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
+from mcutils.measures.intervals import Interval
 from mcutils.paper.claims import judge, ledger, markdown_table, short_table, write_ledger
 
 # Kernels and papermill warn about matters of their own.
@@ -415,7 +416,7 @@ def test_a_run_says_which_verdicts_changed(run, tmp_path, monkeypatch, capsys, b
 
     def write(effect):
         numbers = (effect, effect - 0.1, effect + 0.1)
-        write_ledger(ledger([judge("C1", *numbers, n_pairs=3, n_seeds=3)]), tmp_path / "build" / "figures")
+        write_ledger(ledger([judge("C1", Interval(*numbers), n_pairs=3, n_seeds=3)]), tmp_path / "build" / "figures")
 
     def execute(job, kernels):
         if after is not None:
