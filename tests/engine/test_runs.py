@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -879,9 +880,16 @@ def scheduler():
         yield cluster.scheduler_address
 
 
-def test_two_runs_with_stores_of_their_own_share_a_scheduler_and_lose_nothing(
-    scheduler, specs, tmp_path, monkeypatch, capsys
-):
+DRIVER = """
+import pickle, sys
+from mcutils.engine.runs import run
+from mcutils.engine.store import Store
+spec, folder, address = sys.argv[1:]
+run([pickle.load(open(spec, "rb"))], Store(folder), engine=address, load=False)
+"""
+
+
+def test_two_runs_with_stores_of_their_own_share_a_scheduler_and_lose_nothing(scheduler, specs, tmp_path, monkeypatch):
     """Both submit the same spec while it is being computed; with one name for both, one store would stay empty."""
     held, began = threading.Event(), []
     real = module.compute
@@ -893,27 +901,23 @@ def test_two_runs_with_stores_of_their_own_share_a_scheduler_and_lose_nothing(
 
     monkeypatch.setattr(module, "compute", slowly)
     stores = [Store(tmp_path / name) for name in "ab"]
-    failed = []
-
-    def drive(store):
-        try:
-            run([specs["original"]], store, engine=scheduler, load=False)
-        except BaseException as error:
-            failed.append(error)
-
-    drivers = [threading.Thread(target=drive, args=[store]) for store in stores]
-    for driver in drivers:
-        driver.start()
-    for _ in range(1600):
-        if len(began) == 2:
-            break
-        time.sleep(0.05)
-    held.set()
-    for driver in drivers:
-        driver.join(120)
-    assert not failed and sorted(began) == sorted(str(store.folder) for store in stores)
+    (tmp_path / "spec").write_bytes(pickle.dumps(specs["original"]))
+    asked = [[sys.executable, "-c", DRIVER, tmp_path / "spec", store.folder, scheduler] for store in stores]
+    drivers = [subprocess.Popen(one, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for one in asked]
+    try:
+        for _ in range(2400):
+            if len(began) == 2:
+                break
+            time.sleep(0.05)
+        held.set()
+        said = [driver.communicate(timeout=120) for driver in drivers]
+    finally:
+        for driver in drivers:
+            driver.kill()
+    assert [driver.returncode for driver in drivers] == [0, 0], said
+    assert sorted(began) == sorted(str(store.folder) for store in stores)
     assert all(specs["original"] in Store(store.folder) for store in stores)
-    assert capsys.readouterr().out.count("0 reused, 1 computed") == 2
+    assert all("0 reused, 1 computed" in out for out, _ in said)
 
 
 def test_a_run_counts_what_was_computed_for_itself(scheduler, specs, tmp_path, monkeypatch, capsys):
