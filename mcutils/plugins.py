@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from .errors import BadInput, choose, path_of, shown, whole
-from .identity import identity_of
+from .identity import PACKAGE, identity_of
 
 GROUP = "mcutils.plugins"
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -161,7 +161,7 @@ def packed() -> bytes:
     import cloudpickle
 
     named = {str(getattr(one.function, "__module__", "")).partition(".")[0] for one in REGISTERED.values()}
-    mine = [sys.modules[name] for name in sorted(named - {"__main__", GROUP.partition(".")[0]}) if name in sys.modules]
+    mine = [sys.modules[name] for name in sorted(named - {"__main__", PACKAGE}) if name in sys.modules]
     by_value = [module for module in mine if module.__name__ not in cloudpickle.list_registry_pickle_by_value()]
     for module in by_value:
         cloudpickle.register_pickle_by_value(module)
