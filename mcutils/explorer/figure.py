@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..measures.along import chord
 from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, WIDTH, settle, style
 from ..measures.planes import Plane
-from .scene import Scene, extreme, spans, title_of, unit_of
+from .numbers import SIGNS
+from .scene import Scene, extreme, stretches, title_of, unit_of
 
 LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"))
 IMAGES = 8
 
 
 def view_figure(made: Scene):
-    """The panels of a scene at its t, its plane where there is one, and the first images of its page.
-
-    Args:
-        made: an `scene.scene`.
-
-    Returns:
-        A matplotlib Figure.
-    """
+    """The panels of a `scene.scene` at its t, its plane, and the first images of its page, as a matplotlib Figure."""
     import matplotlib.pyplot as plt
 
     plane, first = made.on, made.numbers[0]
-    panels = [*made.metrics, *(["plane/retain", "plane/forget"] if plane else [])]
+    panels = [partial(_curves, made=made, name=name) for name in made.metrics]
+    panels += [partial(_plane, made=made, plane=plane, name=name) for name in SIGNS] if plane else []
     rows = max(1, -(-len(panels) // 2))
     why = first.why.partition(";")[0] or (first.no_pictures if first.forgotten and first.known_task else "")
     images = len(made.places) > 0 and not why
@@ -34,9 +31,8 @@ def view_figure(made: Scene):
         fig = plt.figure(figsize=size, layout="constrained", dpi=110)
         plt.close(fig)  # a notebook shows what a cell returns, not what pyplot holds
         grid = fig.add_gridspec(rows + images, 2, height_ratios=[2.3] * rows + [1.9] * images)
-        for k, name in enumerate(panels):
-            ax = fig.add_subplot(grid[k // 2, k % 2])
-            _plane(ax, made, plane, name.split("/")[1]) if plane and "/" in name else _curves(ax, made, name)
+        for k, draw in enumerate(panels):
+            draw(fig.add_subplot(grid[k // 2, k % 2]))
         if images:
             _images(fig, grid[rows, :], made)
         fig.suptitle(f"{literal(made.sources[0].label)}: t = {float(made.t[made.view.k]):.3f}", fontsize=10)
@@ -58,42 +54,40 @@ def _curves(ax, made: Scene, name: str) -> None:
     levels = made.numbers[0].levels(name)
     if len(levels):
         ax.axhspan(factor * levels.min(), factor * levels.max(), color=LIGHT, zorder=0, label="retrained")
-    split = name.removeprefix("loss_")
     for k, (one, at) in enumerate(zip(made.numbers, made.beside(made.view.k), strict=True)):
         colour, line, marker = LINES[k]
         if one.lacking(name):
             continue
-        t, values, band = np.asarray(one.t), factor * one.values(name), one.band(name)
+        t, values, band = one.t, factor * one.values(name), one.band(name)
         if band is not None:
             ax.fill_between(t, *(factor * band), color=colour, alpha=0.18, lw=0)
         ax.plot(t, values, line, color=colour, marker=marker, ms=2.5, label=literal(made.short(k)))
         ax.plot(t, chord(values, t), ":", color=colour, lw=1.0, label="" if k else "chord")
         ax.plot(t[at], values[at], marker, color=colour, mec=BLACK, ms=7, zorder=5)
-        mark = extreme(one, split) if name in ("loss_retain", "loss_forget") else None
+        mark = extreme(one, name)
         if mark is not None and mark[1] > 0:
             ax.vlines(t[mark[0]], chord(values, t)[mark[0]], values[mark[0]], color=colour, lw=2.5)
-        if name in ("loss_retain", "loss_forget") and one is made.numbers[0]:
-            for a, b in spans(one.breaks(made.view.eps).get(split, np.zeros(len(t), bool)), t):
-                ax.axvspan(a, b, facecolor="none", edgecolor=GREY, hatch="////", lw=0, alpha=0.5, zorder=0)
+        for a, b in () if k else stretches(one, name, made.view.eps):
+            ax.axvspan(a, b, facecolor="none", edgecolor=GREY, hatch="////", lw=0, alpha=0.5, zorder=0)
     ax.axvline(float(made.t[made.view.k]), color=BLACK, lw=0.7)
     ax.set_title(f"{title_of(name)} ({unit})")
     ax.set_xlabel("t")
     ax.set_xlim(0, 1)
 
 
-def _plane(ax, made: Scene, plane: Plane, split: str) -> None:
+def _plane(ax, made: Scene, plane: Plane, name: str) -> None:
     from matplotlib.colors import LogNorm
 
-    z = np.maximum(np.asarray(plane.values[f"loss_{split}"], dtype=np.float64), 1e-4)
+    z = np.maximum(np.asarray(plane.values[name], dtype=np.float64), 1e-4)
     levels = np.geomspace(np.nanmin(z), max(1.1 * np.nanmin(z), np.nanmax(z)), 11)
     ax.contourf(plane.x, plane.y, z, levels=levels, norm=LogNorm(levels[0], levels[-1]), cmap="cividis")
-    for k, (source, one, at) in enumerate(zip(made.sources, made.numbers, made.beside(made.view.k), strict=True)):
-        where, spot = (made.on_plane(source, t) for t in (np.linspace(0, 1, 41), np.asarray(one.t)[[at]]))
+    for k, (one, at) in enumerate(zip(made.numbers, made.beside(made.view.k), strict=True)):
+        where, spot = (made.on_plane(k, t) for t in (np.linspace(0, 1, 41), one.t[[at]]))
         if where is not None and spot is not None:
             ax.plot(*where.T, color="white", lw=3.0)
             ax.plot(*where.T, LINES[k][1], color=BLACK, lw=1.2)
             ax.plot(*spot[0], LINES[k][2], color=LINES[k][0], mec="white", ms=8, zorder=5)
-    ax.set_title(f"{split} loss on the plane (nats, yellow: high)")
+    ax.set_title(f"{title_of(name)} on the plane (nats, yellow: high)")
     ax.set_xlabel("distance in weight space")
     ax.grid(False)
 

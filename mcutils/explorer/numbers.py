@@ -21,6 +21,7 @@ from ..measures.metrics import METRICS, measure, probabilities
 from ..measures.profiles import Profile
 from ..traces import Trace
 
+SIGNS = {"loss_retain": 1, "loss_forget": -1}  # of what is bad: to rise above the chord, to fall below it
 NO_IMAGES = "the pictures are not here: give the trace's task, explore(trace, task=task)"
 
 
@@ -28,17 +29,14 @@ NO_IMAGES = "the pictures are not here: give the trace's task, explore(trace, ta
 class Forgotten:
     """What a path predicts for the N forget examples, those first that come back inside it.
 
-    ``p`` (T, N) probability of the true class, ``predicted`` (T, N) class, -1 where a logit is nan, ``confidence``
-    (T, N) probability of the predicted class, ``labels`` and ``rows`` (N,), ``rise`` (N,) largest rise of p above its
-    chord between the ends, by which the examples are ordered.
+    ``predicted`` (T, N) class, -1 where a logit is not finite, ``confidence`` (T, N) its probability, ``labels`` and
+    ``rows`` (N,).
     """
 
-    p: np.ndarray
     predicted: np.ndarray
     confidence: np.ndarray
     labels: np.ndarray
     rows: np.ndarray
-    rise: np.ndarray
 
     @property
     def remembered(self) -> np.ndarray:
@@ -50,12 +48,12 @@ def forgotten(trace: Trace) -> Forgotten:
     """Order the forget examples of a trace (T > 1) by how far their true class rises above its chord on the way."""
     found, labels = probabilities(trace, "forget"), np.asarray(trace.labels["forget"])
     p = np.take_along_axis(found, labels[None, :, None], axis=-1)[..., 0]
-    bad = np.isnan(found).any(axis=-1)
-    predicted = np.where(bad, -1, np.where(bad[..., None], 0, found).argmax(axis=-1))
-    rise = excess(p, trace.t)[1:-1].max(axis=0) if len(p) > 2 else np.zeros(p.shape[1])
-    order = np.argsort(-np.where(np.isfinite(rise), rise, -np.inf), kind="stable")
-    sure, rows = np.where(bad, np.nan, found.max(axis=-1)), np.asarray(trace.index["forget"])
-    return Forgotten(p[:, order], predicted[:, order], sure[:, order], labels[order], rows[order], rise[order])
+    rise = excess(p, trace.t)[1:-1].max(axis=0, initial=-np.inf)
+    order = np.argsort(-rise, kind="stable")  # nan last
+    sure = found.max(axis=-1)
+    predicted = np.where(np.isnan(sure), -1, found.argmax(axis=-1))
+    rows = np.asarray(trace.index["forget"])
+    return Forgotten(predicted[:, order], sure[:, order], labels[order], rows[order])
 
 
 def remembered(trace: Trace) -> dict[str, int]:
@@ -87,7 +85,6 @@ class Numbers:
     why: str = ""
     given_gap: float | None = None
     _values: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
-    _levels: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def lacking(self, name: str) -> str:
         """Why there are no values of a metric, in a few words; empty if there are."""
@@ -111,18 +108,16 @@ class Numbers:
                 self._values[name] = measure(self.trace, name, references=self.references)[name]
         return self._values[name]
 
+    @cached_property
+    def _models(self) -> list[Numbers]:
+        return [
+            Numbers(one.t, one, references=self.references) if isinstance(one, Trace) else Numbers(one.t, profile=one)
+            for one in self.retrained
+        ]
+
     def levels(self, name: str) -> np.ndarray:
         """Values of a metric of the retrained models (R,); empty where none is known."""
-        if name in self._levels:
-            return self._levels[name]
-        found = []
-        for one in self.retrained:
-            if isinstance(one, Trace) and not Numbers(one.t, one, references=self.references).lacking(name):
-                found.append(measure(one, name, references=self.references)[name][0])
-            elif isinstance(one, Profile) and f"metric/{name}" in one.arrays:
-                found.append(one.metric(name)[0])
-        self._levels[name] = np.asarray(found, dtype=np.float64)
-        return self._levels[name]
+        return np.array([one.values(name)[0] for one in self._models if not one.lacking(name)])
 
     def band(self, name: str) -> np.ndarray | None:
         """Band (2, T) of a metric over examples, where there is one."""
@@ -202,23 +197,21 @@ class Numbers:
             pixels = (pixels - low) / np.maximum(high - low, 1e-9)
         return np.rint(np.clip(255 * np.nan_to_num(pixels[list(places)]), 0, 255)).astype(np.uint8)
 
-    def excess(self, split: str) -> np.ndarray | None:
-        """Loss above its chord (T,) in nats, of retain or forget; None where it is not known."""
-        name = f"loss_{split}"
+    def excess(self, name: str) -> np.ndarray | None:
+        """A metric above its chord (T,); None where it is not known."""
         return None if self.lacking(name) else excess(self.values(name), self.t)
 
     def breaks(self, eps: float) -> dict[str, np.ndarray]:
-        """Where MCU(eps) breaks: split -> (T,) bool, the retain loss above chord + eps G, the forget loss below it.
+        """Where MCU(eps) breaks: name of a loss -> (T,) bool, that of D_r above chord + eps G, that of D_f below it.
 
         Without G eps is in nats. A loss that is not finite breaks it, as in `along.mcu`.
         """
         found = {}
-        for split, sign in (("retain", 1), ("forget", -1)):
-            over = self.excess(split)
-            if over is not None:
-                slack = rounding(self.values(f"loss_{split}")[np.isfinite(over)])
+        for name, sign in SIGNS.items():
+            if (over := self.excess(name)) is not None:
+                slack = rounding(self.values(name)[np.isfinite(over)])
                 with np.errstate(invalid="ignore"):
-                    found[split] = ~(sign * over <= eps * (self.gap or 1.0) + slack)
+                    found[name] = ~(sign * over <= eps * (self.gap or 1.0) + slack)
         return found
 
 

@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from importlib.resources import files
@@ -28,15 +28,18 @@ from ..measures.drawing import label
 from ..measures.metrics import METRICS
 from ..measures.planes import Plane
 from ..traces import SPLITS
-from .numbers import Numbers
+from .numbers import SIGNS, Numbers
 from .sources import Source
 
 PAGE = 24  # images that are shown at once
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 196, 46, 12, 24, 30  # of a panel, in its own units
 STRIP, PLANE = 15, 236  # heights of a row of the strip and of the plane
-COLUMNS = ("t", "start", "end", "chord", "excess", "retrained")
 ALWAYS = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")
 OFF = -999.0  # where a marker waits that has no value
+
+
+# A plane through a path's ends with the places of the path's points among its models, or why there is none.
+Found = tuple[Plane, tuple[int, ...]] | str
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def unit_of(name: str) -> tuple[str, float]:
 
 
 def shown(name: str, value: float, sign: bool = False) -> str:
-    """A value of a metric in text; a dash for what is not finite."""
+    """A value of a metric in text."""
     if not np.isfinite(value):
         return "not finite"
     unit, factor = unit_of(name)
@@ -124,14 +127,13 @@ class Scene:
     view: View
     sources: tuple[Source, ...]
     numbers: tuple[Numbers, ...]
-    plane: tuple[Plane, tuple[int, ...]] | str = "no plane is stored"
-    scope: str = "mcx0"
-    _frames: dict[int, str] = field(default_factory=dict, repr=False)
+    planes: tuple[Found, ...]
+    scope: str
 
     @property
     def t(self) -> np.ndarray:
         """Points of the first path, (T,), which the slider moves on."""
-        return np.asarray(self.numbers[0].t)
+        return self.numbers[0].t
 
     def short(self, k: int) -> str:
         """The k-th path in a word, its kind of curve; in all its words where that does not tell two apart."""
@@ -152,16 +154,18 @@ class Scene:
     @cached_property
     def pages(self) -> int:
         """How many pages of images there are, at least 1."""
-        found = self.numbers[0].forgotten
-        return 1 if found is None else max(1, -(-found.p.shape[1] // PAGE))
+        return max(1, -(-self._examples // PAGE))
 
     @cached_property
     def places(self) -> range:
         """Places of the images on the view's page, in the order of the forget set."""
+        first = self.view.page * PAGE
+        return range(first, min(first + PAGE, self._examples))
+
+    @property
+    def _examples(self) -> int:
         found = self.numbers[0].forgotten
-        n = 0 if found is None else found.p.shape[1]
-        first = min(self.view.page, self.pages - 1) * PAGE
-        return range(first, min(first + PAGE, n))
+        return 0 if found is None else len(found.rows)
 
     def beside(self, k: int) -> tuple[int, ...]:
         """For each path the number of its point nearest to t_k of the first."""
@@ -184,28 +188,29 @@ class Scene:
     @cached_property
     def backdrop(self) -> str:
         """All that does not move: panels of metrics, where MCU(eps) breaks, and the plane."""
-        panels = []
-        groups = [[k] for k in range(len(self.numbers))] if self.view.beside else [list(range(len(self.numbers)))]
-        for row, name in enumerate(self.metrics):
-            panels += [self._panel(row, name, group) for group in groups]
-        panels += [*self._planes(), self._strip()]
+        paths = range(len(self.numbers))
+        groups = [[k] for k in paths] if self.view.beside else [list(paths)]
+        panels = [self._panel(row, name, group) for row, name in enumerate(self.metrics) for group in groups]
+        if self.on is None:
+            panels.append(f"<div class='empty'><h4>Loss plane</h4><p>{escape(str(self.planes[0]))}.</p></div>")
+        else:
+            panels += [self._map(self.on, name) for name in SIGNS]
+        panels.append(self._strip())
         missing = [name for name in metrics_of(self.view) if name not in self.metrics]
         words = "".join(
             f"<p class='note'>No {escape(title_of(name))}: {escape(self.numbers[0].lacking(name))}.</p>"
             for name in missing
         )
         if len(self.sources) > 1:
-            words += f"<p class='note'>{self._legend()}</p>"
+            marks = ("<b class='ca'>● solid</b>", "<b class='cb'>■ dashed</b>")
+            pairs = (f"{mark} {escape(one.label)}" for mark, one in zip(marks, self.sources, strict=True))
+            words += f"<p class='note'>{' &nbsp; '.join(pairs)}</p>"
         return (
             f"<div class='mcx {self.scope}'><h3>{escape(self.sources[0].label)}</h3>{words}"
             f"<div class='panels'>{''.join(panels)}</div>"
             "<p class='note'>Dashed: the chord between the ends. Grey band: retrained models. Tinted band: 95 % over"
             " examples. Hatched: where MCU(ε) breaks.</p></div>"
         )
-
-    def _legend(self) -> str:
-        parts = ("<b class='ca'>● solid</b>", "<b class='cb'>■ dashed</b>")
-        return " &nbsp; ".join(f"{mark} {escape(s.label)}" for mark, s in zip(parts, self.sources, strict=True))
 
     @cached_property
     def _ranges(self) -> dict[str, tuple[float, float]]:
@@ -239,10 +244,7 @@ class Scene:
         levels = self.numbers[0].levels(name)
         if len(levels):
             top, bottom = self._y(name, levels.max()), self._y(name, levels.min())
-            parts.append(
-                f"<rect class='retrained' x='{LEFT}' y='{top - 1:.1f}' width='{WIDTH - LEFT - RIGHT}'"
-                f" height='{bottom - top + 2:.1f}'/>"
-            )
+            parts.append(_rect("retrained", (0, 1), top - 1, bottom - top + 2))
         words, marks = [], []
         for k in group:
             one, letter = self.numbers[k], "ab"[k]
@@ -260,19 +262,14 @@ class Scene:
 
     def _curve(self, name: str, one: Numbers, letter: str, first: bool) -> tuple[list[str], str]:
         """Band, chord, curve, ends, broken stretches and the mark of the barrier or deficit of one path."""
-        values, t, parts = one.values(name), np.asarray(one.t), []
+        values, t, parts = one.values(name), one.t, []
         ends = self._y(name, values[0]), self._y(name, values[-1])
-        split = name.removeprefix("loss_")
-        if name in ("loss_retain", "loss_forget") and first:
-            for a, b in spans(one.breaks(self.view.eps).get(split, np.zeros(len(t), bool)), t):
-                parts.append(
-                    f"<rect class='broken' x='{_x(a):.1f}' y='{TOP}' width='{_x(b) - _x(a):.1f}'"
-                    f" height='{HEIGHT - TOP - BOTTOM}'/>"
-                )
+        for span in stretches(one, name, self.view.eps) if first else ():
+            parts.append(_rect("broken", span, TOP, HEIGHT - TOP - BOTTOM))
         band = one.band(name)
         if band is not None:
-            points = [(_x(u), self._y(name, v)) for u, v in zip(t, band[0], strict=True) if np.isfinite(v)]
-            points += [(_x(u), self._y(name, v)) for u, v in zip(t[::-1], band[1][::-1], strict=True) if np.isfinite(v)]
+            edge = zip([*t, *t[::-1]], [*band[0], *band[1][::-1]], strict=True)
+            points = [(_x(u), self._y(name, v)) for u, v in edge if np.isfinite(v)]
             parts.append(f"<path class='band c{letter}' d='{_line(points)}Z'/>" if len(points) > 2 else "")
         if all(map(np.isfinite, values[[0, -1]])):
             parts.append(f"<path class='chord c{letter}' d='M{LEFT} {ends[0]:.1f}L{WIDTH - RIGHT} {ends[1]:.1f}'/>")
@@ -289,7 +286,7 @@ class Scene:
         says = f"From {shown(name, values[0])} to {shown(name, values[-1])}."
         if not finite.all():
             says += f" {int((~finite).sum())} values are not finite."
-        mark = extreme(one, split) if name in ("loss_retain", "loss_forget") else None
+        mark = extreme(one, name)
         if mark is not None:
             k, size, text = mark
             says += f" Largest {text}, at t = {t[k]:.3g}."
@@ -297,7 +294,7 @@ class Scene:
                 u, y, line = _x(t[k]), self._y(name, values[k]), self._y(name, chord(values, t)[k])
                 side = "start" if t[k] < 0.2 else "end" if t[k] > 0.8 else "middle"
                 # Beyond the curve, where no marker covers it: a barrier rises, a deficit dips.
-                beyond = min(y, line) - 10 if split == "retain" else max(y, line) + 17
+                beyond = min(y, line) - 10 if SIGNS[name] > 0 else max(y, line) + 17
                 place = min(max(beyond, TOP + 9), HEIGHT - BOTTOM - 4)
                 parts.append(f"<path class='mark c{letter}' d='M{u:.1f} {line:.1f}V{y:.1f}'/>")
                 parts.append(_text(u, place, escape(text), side, "marked"))
@@ -308,13 +305,10 @@ class Scene:
         rows = [(k, *row) for k, one in enumerate(self.numbers) for row in one.breaks(self.view.eps).items()]
         height, words = TOP + BOTTOM + STRIP * max(1, len(rows)), []
         parts = [_axes(height)]
-        for row, (k, split, broken) in enumerate(rows):
-            y, t, h = TOP + row * STRIP, np.asarray(self.numbers[k].t), STRIP - 3
-            place = f"x='{LEFT}' y='{y}' width='{WIDTH - LEFT - RIGHT}' height='{h}'"
-            parts.append(f"<rect class='holds c{'ab'[k]}' {place}/>")
-            for a, b in spans(broken, t):
-                place = f"x='{_x(a):.1f}' y='{y}' width='{_x(b) - _x(a):.1f}' height='{h}'"
-                parts.append(f"<rect class='breaks' {place}/><rect class='broken' {place}/>")
+        for row, (k, name, broken) in enumerate(rows):
+            y, t, h, split = TOP + row * STRIP, self.numbers[k].t, STRIP - 3, name.removeprefix("loss_")
+            parts.append(_rect(f"holds c{'ab'[k]}", (0, 1), y, h))
+            parts += [_rect(kind, span, y, h) for span in spans(broken, t) for kind in ("breaks", "broken")]
             parts.append(_text(LEFT - 5, y + 10, split, "end"))
             words.append(f"{split} {_where(broken, t)}{' of the second path' if k else ''}")
         parts.append(f"<path class='now na' d='M0 {TOP}V{height - BOTTOM}'/>")
@@ -329,43 +323,33 @@ class Scene:
         broken = self.numbers[k].breaks(self.view.eps)
         if len(broken) < 2:
             return "cannot be told without retain and forget loss"
-        bad = [split for split, where in broken.items() if where.any()]
+        bad = [name.removeprefix("loss_") for name, where in broken.items() if where.any()]
         return f"breaks for {' and '.join(bad)}" if bad else "holds"
 
     @property
     def on(self) -> Plane | None:
         """The plane of the first path, where one is stored."""
-        return None if isinstance(self.plane, str) else self.plane[0]
+        return None if isinstance(self.planes[0], str) else self.planes[0][0]
 
-    def _planes(self) -> list[str]:
-        if isinstance(self.plane, str):
-            return [f"<div class='empty'><h4>Loss plane</h4><p>{escape(self.plane)}.</p></div>"]
-        return [self._map(self.plane[0], split) for split in ("retain", "forget")]
-
-    @cached_property
-    def _found(self) -> tuple[tuple[Plane, tuple[int, ...]] | str, ...]:
-        """The plane of each path, read once: a store may change while a path is walked."""
-        return (self.plane, *(_plane_of(one) for one in self.sources[1:]))
-
-    def on_plane(self, source: Source, t: np.ndarray) -> np.ndarray | None:
-        """Places (T, 2) on the plane of a path's points; None for a path that does not lie in it."""
-        found = self._found[self.sources.index(source)]
+    def on_plane(self, k: int, t: np.ndarray) -> np.ndarray | None:
+        """Places (T, 2) of points of the k-th path on the plane of the first; None where it does not lie in it."""
+        found = self.planes[k]
         if isinstance(found, str) or self.on is None or not np.array_equal(found[0].models, self.on.models):
             return None
         nodes = found[0].models[list(found[1])]
-        return points_at("linear" if len(nodes) == 2 else source.picks["curve"], nodes, t)
+        return points_at("linear" if len(nodes) == 2 else self.sources[k].picks["curve"], nodes, t)
 
-    def _map(self, plane: Plane, split: str) -> str:
+    def _map(self, plane: Plane, name: str) -> str:
         """Contours of one loss on the plane, with the paths that lie in it."""
-        z = np.asarray(plane.values[f"loss_{split}"], dtype=np.float64)
+        z = np.asarray(plane.values[name], dtype=np.float64)
         parts = []
         for level, polygons in contours(plane.x, plane.y, z):
             for ring in polygons:
                 d = "".join(_line([_at(plane, *point) for point in loop]) + "Z" for loop in ring)
                 parts.append(f"<path class='level' fill-rule='evenodd' d='{d}'><title>{level:.3g} nats</title></path>")
         marks = []
-        for k, source in enumerate(self.sources):
-            where, letter = self.on_plane(source, np.linspace(0, 1, 41)), "ab"[k]
+        for k, letter in zip(range(len(self.sources)), "ab", strict=False):
+            where = self.on_plane(k, np.linspace(0, 1, 41))
             if where is None:
                 continue
             points = [_at(plane, *p) for p in where]
@@ -382,16 +366,14 @@ class Scene:
         frame += "".join(_text(LEFT - 5, _at(plane, x0, y)[1] + 3.5, f"{y:g}", "end") for y in ticks(y0, y1))
         frame += _text((LEFT + WIDTH - RIGHT) / 2, PLANE - 4, "distance in weight space")
         low, high = np.nanmin(z), np.nanmax(z)
-        heading = f"{split} loss, {low:.2g} to {high:.2g} nats (tint: high)"
+        heading = f"{title_of(name)}, {low:.2g} to {high:.2g} nats (tint: high)"
         words = f"Plane of weights: {heading}, with the path from start to end."
         return _svg(PLANE, heading, words, "".join([*parts, frame, *marks]))
 
     def frame(self, k: int) -> str:
         """All that depends on t_k: places of the markers as a style sheet, the read-out, the grid of predictions."""
-        if k not in self._frames:
-            at = self.beside(k)
-            self._frames[k] = self._places(at) + self._readout(at) + self._grid(at)
-        return self._frames[k]
+        at = self.beside(k)
+        return self._places(at) + self._readout(at) + self._grid(at)
 
     def _places(self, at: Sequence[int]) -> str:
         found = {}
@@ -402,7 +384,7 @@ class Scene:
                 value = np.nan if one.lacking(name) else one.values(name)[k]
                 found[f"{letter}{row}"] = self._y(name, value) if np.isfinite(value) else OFF
             if self.on is not None:
-                where = self.on_plane(self.sources[j], np.array([t]))
+                where = self.on_plane(j, np.array([t]))
                 found[f"p{letter}"], found[f"q{letter}"] = (OFF, OFF) if where is None else _at(self.on, *where[0])
         css = "".join(f"--{name}:{value:.1f}px;" for name, value in found.items())
         # The text beside the slider, too, changes without a message of its own.
@@ -435,7 +417,7 @@ class Scene:
     def _row(self, name: str, one: Numbers, i: int) -> str:
         values, levels = one.values(name), one.levels(name)
         line = chord(values, one.t)[i]
-        found = dict(zip(COLUMNS, (values[i], values[0], values[-1], line, values[i] - line, np.nan), strict=True))
+        found = {"t": values[i], "start": values[0], "end": values[-1], "chord": line, "excess": values[i] - line}
         found["retrained"] = levels.mean() if len(levels) else np.nan
         cells = "".join(
             f"<td data-metric='{name}' data-at='{at}' data-value='{float(value)!r}'>"
@@ -446,11 +428,11 @@ class Scene:
 
     def _summary(self, one: Numbers) -> str:
         parts = []
-        for split, mark in ((split, extreme(one, split)) for split in ("retain", "forget")):
-            if mark is not None:
+        for name in SIGNS:
+            if (mark := extreme(one, name)) is not None:
                 k, size, text = mark
                 where = f" at t = {float(one.t[k]):.3f}" if size > 0 else ""
-                parts.append(f"{split} {escape(text)}{where}")
+                parts.append(f"{name.removeprefix('loss_')} {text}{where}")
         gap = f"G = {one.gap:.3f} nats" if one.gap is not None else "G is not known, so eps is in nats"
         words = "; ".join([*parts, gap])
         return f"<tr class='sum'><td colspan='7'>{words[0].upper()}{words[1:]}.</td></tr>"
@@ -462,10 +444,9 @@ class Scene:
         if found is None:
             why = first.why or "the trace holds no forget split"
             return f"<div class='{scope}'><div class='empty'><h4>Forget images</h4><p>{escape(why)}.</p></div></div>"
-        k, names = at[0], first.classes
-        know = found.remembered
+        k = at[0]
+        know, n = found.remembered, self._examples
         inside = know.any(axis=0) & ~know[0] & ~know[-1]
-        n = know.shape[1]
         words = (
             f"At t = {float(self.t[k]):.3f} <b>{int(know[k].sum())}</b> of {n} forget examples are remembered"
             f" ({int(know[0].sum())} at the start, {int(know[-1].sum())} at the end);"
@@ -478,36 +459,33 @@ class Scene:
         places = [
             {} if o.forgotten is None else {int(r): j for j, r in enumerate(o.forgotten.rows)} for o in self.numbers
         ]
-        cells = "".join(
-            self._cell(j, int(row), at, names, places) for j, row in enumerate(found.rows[list(self.places)])
-        )
+        cells = "".join(self._cell(j, int(row), at, places) for j, row in enumerate(found.rows[list(self.places)]))
         page = f"images {self.places.start + 1} to {self.places.stop} of {n}"
         return (
             f"<div class='{scope}'><p class='note'>{words}</p>{note}"
             f"<ul class='cells' aria-label='Forget set, {page}'>{cells}</ul></div>"
         )
 
-    def _cell(
-        self, j: int, row: int, at: Sequence[int], names: Sequence[str], places: Sequence[Mapping[int, int]]
-    ) -> str:
+    def _cell(self, j: int, row: int, at: Sequence[int], places: Sequence[Mapping[int, int]]) -> str:
         """One image: a row of the data set, which has its place in the order of each path that predicts it."""
-        says, letters, known, truth = "", "ab" if len(places) > 1 else [""], False, ""
-        for one, i, there, letter in zip(self.numbers, at, places, letters, strict=False):
+        says, names, marks = [], self.numbers[0].classes, ["●", "■"] if len(places) > 1 else [""]
+        for k, (one, i, mark) in enumerate(zip(self.numbers, at, marks, strict=True)):
             found = one.forgotten
-            if found is None or row not in there:
+            if found is None or row not in places[k]:
                 continue
-            place = there[row]
-            predicted, sure, label = (int(found.predicted[i, place]), found.confidence[i, place], found.labels[place])
-            if not says:
-                known, truth = predicted == label, names[label]
-            said = "no prediction" if predicted < 0 else f"{escape(names[predicted])} {100 * sure:.0f}&nbsp;%"
-            mark = f"<b class='c{letter}'>{'●' if letter == 'a' else '■'}</b> " if letter else ""
-            word = "✓ remembered" if predicted == label else "✗ forgotten"
-            says += (
-                f"<span class='said' data-predicted='{predicted}'>{mark}{said}</span><span class='word'>{word}</span>"
+            place = places[k][row]
+            predicted, right = int(found.predicted[i, place]), bool(found.remembered[i, place])
+            if k == 0:
+                kind, truth = "in" if right else "out", escape(names[found.labels[place]])
+            said = f"{escape(names[predicted])} {100 * found.confidence[i, place]:.0f}&nbsp;%"
+            said = "no prediction" if predicted < 0 else said
+            mark = mark and f"<b class='c{'ab'[k]}'>{mark}</b> "
+            says.append(
+                f"<span class='said' data-predicted='{predicted}'>{mark}{said}</span>"
+                f"<span class='word'>{'✓ remembered' if right else '✗ forgotten'}</span>"
             )
-        picture = f"<i class='i{j}' role='img' aria-label='forget image {row}, {escape(truth)}'></i>"
-        return f"<li class='{'in' if known else 'out'}' data-row='{row}'>{picture}<b>{escape(truth)}</b>{says}</li>"
+        picture = f"<i class='i{j}' role='img' aria-label='forget image {row}, {truth}'></i>"
+        return f"<li class='{kind}' data-row='{row}'>{picture}<b>{truth}</b>{''.join(says)}</li>"
 
     def alt(self, k: int) -> str:
         """The view in a sentence or two, for whoever does not see it."""
@@ -518,47 +496,57 @@ class Scene:
 
 
 def scene(
-    view: View, found: Mapping[str, Source], scope: str = "mcx0", kept: dict[str, Numbers] | None = None
+    view: View,
+    found: Mapping[str, Source],
+    scope: str = "mcx0",
+    kept: dict[str, Numbers] | None = None,
+    t: float | None = None,
 ) -> Scene:
-    """Draw a view of these sources, by name; ``kept`` holds the numbers read so far, and gets what is read here.
+    """Draw a view of these sources, by name, at the point nearest to t, where it is given, in place of the view's.
 
+    ``kept`` holds the numbers read so far, and gets what is read here.
     Raises `BadInput` for a name that is none, a metric that is none, or results that are gone or damaged.
     """
     check_view(view)
     kept = {} if kept is None else kept
-    chosen = []
-    for name in dict.fromkeys([view.path, *([view.compare] if view.compare else [])]):
-        chosen.append(found[choose("path", name, found)])
-        if name not in kept:
-            kept[name] = found[name].read()
+    chosen = [found[choose("path", name, found)] for name in dict.fromkeys([view.path, view.compare or view.path])]
+    for one in chosen:
+        if one.name not in kept:
+            kept[one.name] = one.read()
     numbers = tuple(kept[one.name] for one in chosen)
-    first = replace(view, k=min(view.k, len(numbers[0].t) - 1))
-    made = Scene(first, tuple(chosen), numbers, _plane_of(chosen[0]), scope)
+    k = min(view.k, len(numbers[0].t) - 1) if t is None else nearest(numbers[0].t, t)
+    made = Scene(replace(view, k=k), tuple(chosen), numbers, tuple(map(_plane_of, chosen)), scope)
     return replace(made, view=replace(made.view, page=min(view.page, made.pages - 1)))
 
 
-def _plane_of(source: Source) -> tuple[Plane, tuple[int, ...]] | str:
+def _plane_of(source: Source) -> Found:
     try:
         return source.plane()
     except BadInput as error:  # a damaged plane leaves curves and images as they are
         return str(error).rstrip(".")
 
 
-def extreme(one: Numbers, split: str) -> tuple[int, float, str] | None:
+def extreme(one: Numbers, name: str) -> tuple[int, float, str] | None:
     """Where a path's retain barrier or forget deficit is: number of the point, its size in nats, and words for it."""
-    over = one.excess(split)
+    over = one.excess(name) if name in SIGNS else None
     if over is None or not np.isfinite(over).all():
         return None
-    sign, word = (1, "barrier") if split == "retain" else (-1, "deficit")
-    k = int((sign * over).argmax())
-    size = max(0.0, float(sign * over[k]))
+    over = SIGNS[name] * over
+    k = int(over.argmax())
+    size = max(0.0, float(over[k]))
     amount = f"{size / one.gap:.3f} G" if one.gap is not None else f"{size:.3f} nats"
-    return k, size, f"{word} {amount}"
+    return k, size, f"{'barrier' if SIGNS[name] > 0 else 'deficit'} {amount}"
+
+
+def stretches(one: Numbers, name: str, eps: float) -> list[tuple[float, float]]:
+    """Stretches of t where a loss breaks MCU(eps); none for another metric."""
+    broken = one.breaks(eps).get(name)
+    return [] if broken is None else spans(broken, one.t)
 
 
 def spans(broken: np.ndarray, t: np.ndarray) -> list[tuple[float, float]]:
     """Stretches (from, to) of t around the points where something is broken, up to half way to their neighbours."""
-    t, found = np.asarray(t), list[tuple[float, float]]()
+    found: list[tuple[float, float]] = []
     edges = np.concatenate([t[:1], (t[1:] + t[:-1]) / 2, t[-1:]])
     for k in np.flatnonzero(broken):
         if found and found[-1][1] == edges[k]:
@@ -625,6 +613,11 @@ def _at(plane: Plane, x: float, y: float) -> tuple[float, float]:
 
 def _clip(y: float) -> float:
     return float(min(max(y, -1e4), 1e4))  # nan becomes the lower bound, which no picture shows
+
+
+def _rect(kind: str, span: tuple[float, float], y: float, height: float) -> str:
+    x, end = map(_x, span)
+    return f"<rect class='{kind}' x='{x:.1f}' y='{y:.1f}' width='{end - x:.1f}' height='{height:.1f}'/>"
 
 
 def _line(points: Sequence[tuple[float, float]]) -> str:

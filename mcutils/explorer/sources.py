@@ -144,8 +144,8 @@ def _given(name: str, one: Any, more: Mapping[str, Any]) -> Source:
     check_path(name, one)
     if isinstance(one, Profile):
         why = "only a profile was given, which holds no predictions: give the trace"
-        return Source(name, name, {"path": name}, lambda: Numbers(one.t, None, one, why=why), False)
-    return Source(name, name, {"path": name}, lambda: Numbers(one.t, one, **more))
+        return Source(name, name, {"path": name}, lambda: Numbers(np.asarray(one.t), None, one, why=why), False)
+    return Source(name, name, {"path": name}, lambda: Numbers(np.asarray(one.t), one, **more))
 
 
 def check_path(name: str, one: Trace | Profile) -> None:
