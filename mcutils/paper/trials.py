@@ -1,0 +1,251 @@
+"""Trials: how a number per original model and context becomes a verdict; see docs/protocol.md.
+
+A claim's test makes *cells*: a number for each original (row) and context (column: a method, a pair of methods, ...).
+All else is the same for every claim: intervals over originals, the null, what decides and what does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadInput
+from ..measures.intervals import LEVEL, Interval
+from ..measures.originals import LEAST, Bounds, redrawn, share, simultaneous, smallest_effect, student
+from .walks import Walk
+
+ERROR = 0.005  # the smallest standard error believed in, in G: what rounding and the grid of t do
+DRAWS = 200  # bootstrap draws of originals behind `Finding.flips`
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Numbers (n, m) of n originals and m contexts; nan where an original lacks a context."""
+
+    values: np.ndarray
+    originals: tuple[int, ...]
+    contexts: tuple[Hashable, ...]
+
+    def blocks(self) -> list[Hashable]:
+        """The block of each context: the first part of its name, such as the method of (method, kind)."""
+        return [name[0] if isinstance(name, tuple) else name for name in self.contexts]
+
+    def without(self, block: Hashable) -> Cells:
+        """The same without the contexts of one block."""
+        kept = [k for k, name in enumerate(self.blocks()) if name != block]
+        return replace(self, values=self.values[:, kept], contexts=tuple(self.contexts[k] for k in kept))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a trial found: the effect with its interval over originals, the word, and what stands beside it.
+
+    ``null``: the statistic under the null that the protocol names, None where it has none. ``least``: the smallest
+    effect that so many originals find with a power of 0.8. ``flips``: share of bootstrap draws of the originals with
+    another word. ``notes``: why it is undecided, contexts that carry it, paths left out.
+    """
+
+    effect: Interval
+    verdict: str
+    n_originals: int
+    n_cells: int
+    null: Interval | None = None
+    least: float = float("nan")
+    flips: float = float("nan")
+    p: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When an effect supports: ``above`` or ``below`` the threshold, or ``outside`` [-threshold, threshold]."""
+
+    direction: str
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("above", "below", "outside"):
+            raise BadInput(f"a rule's direction must be above, below or outside, got {self.direction!r}.")
+
+    def word(self, found: Interval) -> str:
+        """``supported``, ``contradicted`` or ``undecided``, by the interval alone."""
+        edge, (effect, low, high) = self.threshold, found
+        if not np.isfinite((effect, low, high)).all():
+            return "undecided"
+        yes, no = {
+            "above": (low > edge, high < edge),
+            "below": (high < edge, low > edge),
+            "outside": (low > edge or high < -edge, -edge < low and high < edge),
+        }[self.direction]
+        return "supported" if yes else "contradicted" if no else "undecided"
+
+    def rules_out(self, null: Interval) -> bool:
+        """Whether the null, by its interval, reaches nothing that supports."""
+        edge = self.threshold
+        return {
+            "above": null.high <= edge,
+            "below": null.low >= edge,
+            "outside": -edge <= null.low and null.high <= edge,
+        }[self.direction]
+
+
+def cells_of(walks: Iterable[Walk], value: Callable[[Walk], float], context: Callable[[Walk], Hashable]) -> Cells:
+    """Cells of a number per walk: the mean over the walks of an original and context."""
+    found: dict[tuple[int, Hashable], list[float]] = {}
+    for walk in walks:
+        found.setdefault((walk.original, context(walk)), []).append(float(value(walk)))
+    originals = tuple(sorted({original for original, _ in found}))
+    contexts = tuple(dict.fromkeys(name for _, name in found))
+    values = np.full((len(originals), len(contexts)), np.nan)
+    for (original, name), numbers in found.items():
+        values[originals.index(original), contexts.index(name)] = np.mean(numbers)
+    return Cells(values, originals, contexts)
+
+
+def row_means(values: np.ndarray, middle: Callable[..., Any] = np.mean) -> np.ndarray:
+    """The middle (n,) of each original's finite cells; nan for an original without any."""
+    return np.array([middle(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in values])
+
+
+def mean_trial(
+    cells: Cells,
+    rule: Rule,
+    *,
+    null: np.ndarray | None = None,
+    shares: bool = False,
+    middle: Callable[..., Any] = np.mean,
+    refused: Sequence[str] = (),
+    level: float = LEVEL,
+    draws: int = DRAWS,
+) -> Finding:
+    """Judge the mean over originals of the middle over contexts.
+
+    Undecided whatever the interval says with fewer than `LEAST` originals, where a control failed or copies were found,
+    where leaving one block of contexts out changes the word, and where the null reaches what would support.
+
+    Args:
+        cells: the numbers.
+        rule: of the claim.
+        null: (R,) draws of the statistic under the null, if it has one.
+        shares: whether each number is a share, so that intervals stay in [0, 1].
+        middle: of an original's contexts.
+        refused: why nothing may be decided: failed controls, copies.
+        level: of the interval.
+        draws: bootstrap draws of the originals, for `Finding.flips`.
+    """
+
+    def interval(values: np.ndarray) -> Interval:
+        each = row_means(values, middle)
+        return share(each, level) if shares else student(each, level, ERROR)
+
+    found = interval(cells.values)
+    rows = row_means(cells.values, middle)
+    count = int(np.isfinite(rows).sum())
+    word, notes = rule.word(found), list(refused)
+    if count < LEAST:
+        notes.append(f"{count} originals are left, and fewer than {LEAST} decide nothing")
+    blocks = list(dict.fromkeys(cells.blocks()))
+    if len(blocks) > 1 and word != "undecided":
+        carried = [name for name in blocks if rule.word(interval(cells.without(name).values)) != word]
+        notes += [f"without {name} the verdict would be another" for name in carried]
+    reach = None if null is None else _middle_of(null, level)
+    if reach is not None and word == "supported" and not rule.rules_out(reach):
+        notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
+    word = "undecided" if notes else word
+    again = redrawn(cells.values, lambda values: rule.word(interval(values)), draws if count >= LEAST else 0)
+    flipped = float(np.mean([one != rule.word(found) for one in again])) if again else float("nan")
+    return Finding(
+        found, word, count, int(np.isfinite(cells.values).sum()), reach, smallest_effect(rows, level), flipped, None,
+        tuple(notes),
+    )  # fmt: skip
+
+
+def _middle_of(draws: np.ndarray, level: float) -> Interval:
+    kept = np.asarray(draws, dtype=np.float64)
+    kept = kept[np.isfinite(kept)]
+    if not len(kept):
+        return Interval(np.nan, -np.inf, np.inf)
+    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(np.median(kept)), float(low), float(high))
+
+
+def some_trial(
+    cells: Cells,
+    below: float | None,
+    above: float | None,
+    *,
+    none: float | None = None,
+    refused: Sequence[str] = (),
+    level: float = LEVEL,
+    draws: int = DRAWS,
+) -> Finding:
+    """Judge whether some contexts lie below one number and some above another, by bounds that hold for all at once.
+
+    Supported if a simultaneous bound lies on the claimed side for each of the two that is given; contradicted if the
+    bounds of all contexts exclude one of them. The effect is the mean of the context that lies farthest on the side
+    that is less well supported, with its simultaneous bounds.
+
+    Args:
+        cells: the numbers.
+        below, above: beyond which some contexts must lie; None for a claim about one side.
+        none: for a claim of one side, the number that all bounds must stay short of to contradict it (by default the
+            same as supports it).
+        refused, level, draws: as in `mean_trial`.
+    """
+    if below is None and above is None:
+        raise BadInput("a claim that some contexts differ needs a number that some lie below, or above.")
+
+    def judged(values: np.ndarray) -> tuple[str, Interval]:
+        bounds = simultaneous(values, level, ERROR)
+        sides = [(1, above, none)] if above is not None else []
+        sides += [(-1, below, none)] if below is not None else []
+        return _some(bounds, sides)
+
+    word, found = judged(cells.values)
+    known = np.isfinite(cells.values).sum(axis=0) >= LEAST
+    notes = list(refused)
+    if not known.any():
+        notes.append(f"no context has {LEAST} originals, and fewer decide nothing")
+    first, word = word, "undecided" if notes else word
+    again = redrawn(cells.values, lambda values: judged(values)[0], draws if known.any() else 0)
+    flipped = float(np.mean([one != first for one in again])) if again else float("nan")
+    n = int(np.isfinite(cells.values).any(axis=1).sum())
+    return Finding(
+        found, word, n, int(np.isfinite(cells.values).sum()), None, float("nan"), flipped, None, tuple(notes)
+    )
+
+
+def _some(bounds: Bounds, sides: Sequence[tuple[int, float, float | None]]) -> tuple[str, Interval]:
+    """The word of a claim that some contexts lie beyond a number on each side, and the interval it hangs on."""
+    found, words = [], []
+    known = np.isfinite(bounds.low)
+    if not known.any():
+        return "undecided", Interval(np.nan, np.nan, np.nan)
+    for sign, edge, none in sides:
+        mean, low, high = (sign * part[known] for part in (bounds.mean, bounds.low, bounds.high))
+        if sign < 0:
+            low, high = high, low
+        limit = sign * (edge if none is None else none)
+        k = int(np.argmax(low))
+        words.append("yes" if low[k] > sign * edge else "no" if (high < limit).all() else "open")
+        found.append((low[k] - sign * edge, Interval(*(sign * v for v in (mean[k], *((low[k], high[k])[::sign]))))))
+    word = "supported" if set(words) == {"yes"} else "contradicted" if "no" in words else "undecided"
+    return word, min(found, key=lambda one: one[0])[1]
+
+
+def exchanged(cells: Cells, draws: int = 500, seed: int = 0) -> np.ndarray:
+    """Means over originals (R,) when the two sides of every difference are exchanged at random.
+
+    All cells of a block change sign together on an original: they share endpoints, as line and curve of a method do.
+    """
+    blocks = cells.blocks()
+    names = list(dict.fromkeys(blocks))
+    places = [names.index(name) for name in blocks]
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(draws):
+        signs = rng.choice((-1.0, 1.0), (len(cells.originals), len(names)))[:, places]
+        found.append(np.nanmean(row_means(cells.values * signs)))
+    return np.array(found)
