@@ -8,7 +8,7 @@ import synthetic
 import torch
 
 from mcutils.errors import BadInput
-from mcutils.measures import connectivity as c, metrics, planes, similarity
+from mcutils.measures import connectivity as c, metrics, planes, readings, similarity
 from mcutils.measures.along import (
     barrier,
     excess_variation,
@@ -97,7 +97,17 @@ for bad in ([MODEL], "retrained", 3, None, {"retrained": 3}, {"retrained": CURVE
 case("one point", lambda: c.connectivity(MODEL))
 case("two traces of a gap that is not positive", lambda: c.connectivity(CURVE, retrained=MODEL, original=OTHER))
 case("a curve as retrained", lambda: c.connectivity(CURVE, retrained=CURVE))
-case("a word as retrained", lambda: c.connectivity(CURVE, retrained="retrain"))
+for k, bad in enumerate(("retrain", [], [MODEL, CURVE], [MODEL, 0], 3, {"a": MODEL}, [replace(MODEL, index={})])):
+    case(f"retrained {k} of a curve", lambda bad=bad: c.connectivity(CURVE, retrained=bad))
+for bad in ("accuracy", None, 3, ["chord"], ""):
+    case(f"reading={bad!r}", lambda bad=bad: readings.barrier_by(bad, V, GRID, 1.0))
+    case(f"reading={bad!r} of a deficit", lambda bad=bad: readings.deficit_by(bad, V, GRID, 1.0))
+    case(f"reading={bad!r} of a curve", lambda bad=bad: c.connectivity(CURVE, n_boot=0).barrier(bad))
+for bad in (None, "1", True, [1.0], V, [[1.0]]):
+    case(f"level={bad!r} of a reading", lambda bad=bad: readings.barrier_by("floor", V, GRID, bad))
+    case(f"level={bad!r} of a deficit", lambda bad=bad: readings.deficit_by("two_sided", V, GRID, bad))
+case("a floor without levels", lambda: c.connectivity(CURVE, n_boot=0).deficit("floor"))
+case("eps without a gap", lambda: c.connectivity(CURVE, n_boot=0).mcu_eps())
 case("a word as original", lambda: c.connectivity(CURVE, original="original"))
 case("no forget split", lambda: c.connectivity(replace(CURVE, logits={"retain": CURVE.logits["retain"]})))
 case("an unknown split", lambda: metrics.per_example_loss(CURVE, "train"))
@@ -137,7 +147,7 @@ def test_bad_input_is_refused_in_one_sentence(name):
     with pytest.raises(BadInput) as error:
         CASES[name]()
     message = str(error.value)
-    assert message.endswith(".") and "\n" not in message and len(message) < 1500
+    assert message.endswith(".") and "\n" not in message and len(message) < 2000
 
 
 def test_logits_that_are_not_finite_are_measured_as_a_collapse_not_refused():

@@ -14,7 +14,7 @@ from ..errors import BadInput, number, shown
 
 def chord(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Straight line (T, ...) between the first and last values, on a grid t (T,) from 0 to 1."""
-    values, t = _on_grid(values, t)
+    values, t = on_grid(values, t)
     t = t.reshape(-1, *[1] * (values.ndim - 1))
     with np.errstate(invalid="ignore"):
         return (1 - t) * values[:1] + t * values[-1:]
@@ -23,7 +23,7 @@ def chord(values: np.ndarray, t: np.ndarray) -> np.ndarray:
 def excess(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     """values - chord (T, ...); exactly 0 at both ends."""
     with np.errstate(invalid="ignore"):
-        return _floats("values", values) - chord(values, t)
+        return floats("values", values) - chord(values, t)
 
 
 def barrier(values: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def mcu_literal(retain: np.ndarray, forget: np.ndarray, t: np.ndarray, tol: floa
 
     `rounding` is always forgiven, so that an exactly straight curve passes; a curve that is not finite never does.
     """
-    retain, forget = _floats("retain", retain), _floats("forget", forget)
+    retain, forget = floats("retain", retain), floats("forget", forget)
     tol = number("tol", tol, 0)
     slack_retain, slack_forget = tol + rounding(retain), tol + rounding(forget)
     holds = (barrier(retain, t) <= slack_retain) & (forget_deficit(forget, t) <= slack_forget)
@@ -62,7 +62,7 @@ def mcu_literal(retain: np.ndarray, forget: np.ndarray, t: np.ndarray, tol: floa
 def mcu(retain_barrier, forget_deficit, eps_retain, eps_forget) -> np.ndarray:
     """MCU(eps): retain barrier <= eps_retain and forget deficit <= eps_forget; a nan never connects."""
     within = [
-        _floats(name, value) <= _tolerance(of, eps)
+        floats(name, value) <= _tolerance(of, eps)
         for name, value, of, eps in (
             ("retain_barrier", retain_barrier, "eps_retain", eps_retain),
             ("forget_deficit", forget_deficit, "eps_forget", eps_forget),
@@ -81,8 +81,8 @@ def mcu_sweep(retain_barrier, forget_deficit, gap, eps) -> np.ndarray:
     """
     unit = np.asarray(check_gap(gap))
     retain_barrier, forget_deficit = (
-        _floats("retain_barrier", retain_barrier),
-        _floats("forget_deficit", forget_deficit),
+        floats("retain_barrier", retain_barrier),
+        floats("forget_deficit", forget_deficit),
     )
     inner = np.broadcast(retain_barrier, forget_deficit, unit).ndim
     tolerance = _tolerance("eps", eps).reshape(-1, *[1] * inner) * unit
@@ -101,7 +101,7 @@ def roughness(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     mean_i [(s_i+1 - s_i) / h_i]^2 with slopes s_i = (v_i - v_i-1) / (t_i - t_i-1) and
     h_i = (t_i+1 - t_i-1) / 2, which tends to the mean of v''(t)^2. 0 for two points.
     """
-    values, t = _on_grid(values, t)
+    values, t = on_grid(values, t)
     if len(t) < 3:
         return np.zeros(values.shape[1:])
     shape = (-1, *[1] * (values.ndim - 1))
@@ -115,7 +115,7 @@ def sign_changes(values: np.ndarray, noise: float | np.ndarray = 0.0) -> np.ndar
     A turn is counted when the curve comes back from its latest extreme by more than ``noise``; the first
     direction is set by the first move larger than ``noise``.
     """
-    values, noise = _curve(values), _floats("noise", noise)
+    values, noise = _curve(values), floats("noise", noise)
     if (noise < 0).any():  # that of a curve that is not finite is nan
         raise BadInput(f"noise must be at least 0, got {shown(noise)}.")
     low, high = values[0].copy(), values[0].copy()
@@ -131,12 +131,12 @@ def sign_changes(values: np.ndarray, noise: float | np.ndarray = 0.0) -> np.ndar
 
 def two_sided(values: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     """Largest distance to the retrained model, max_t |v(t) - level| (...), in the units of the values."""
-    return np.abs(_curve(values) - _floats("level", level)).max(axis=0)
+    return np.abs(_curve(values) - floats("level", level)).max(axis=0)
 
 
 def check_grid(t) -> np.ndarray:
     """Return t as float64 (T,), or raise BadInput unless it increases from 0 to 1."""
-    t = _floats("t", t)
+    t = floats("t", t)
     if t.ndim != 1 or len(t) < 2 or t[0] != 0 or t[-1] != 1 or not (np.diff(t) > 0).all():
         given = " ".join(np.array2string(t, threshold=6, precision=3).split())
         raise BadInput(f"t must be at least two increasing values from 0 to 1; given {given}.")
@@ -145,14 +145,14 @@ def check_grid(t) -> np.ndarray:
 
 def check_gap(gap):
     """Return the gap, or raise BadInput unless it is positive and finite."""
-    values = _floats("the gap", gap)
+    values = floats("the gap", gap)
     if not (np.isfinite(values).all() and (values > 0).all()):
         given = " ".join(str(gap).split())
         raise BadInput(f"the gap L_f(retrained) - L_f(original) must be positive, or nothing is forgotten: {given}.")
     return gap
 
 
-def _floats(name: str, values) -> np.ndarray:
+def floats(name: str, values) -> np.ndarray:
     """Real numbers as a float64 array, or raise BadInput; True and False are none."""
     try:
         found = np.asarray(values)
@@ -164,13 +164,13 @@ def _floats(name: str, values) -> np.ndarray:
 
 
 def _curve(values) -> np.ndarray:
-    values = _floats("values", values)
+    values = floats("values", values)
     if values.ndim == 0 or len(values) == 0:
         raise BadInput(f"values must hold a point of a curve or more along the first axis, got shape {values.shape}.")
     return values
 
 
-def _on_grid(values, t) -> tuple[np.ndarray, np.ndarray]:
+def on_grid(values, t) -> tuple[np.ndarray, np.ndarray]:
     values, t = _curve(values), check_grid(t)
     if len(values) != len(t):
         raise BadInput(f"values have {len(values)} points along the curve and t has {len(t)}; they must be equal.")
@@ -179,7 +179,7 @@ def _on_grid(values, t) -> tuple[np.ndarray, np.ndarray]:
 
 def _tolerance(name: str, eps) -> np.ndarray:
     """A tolerance, numbers of at least 0, as an array, or raise BadInput."""
-    found = _floats(name, eps)
+    found = floats(name, eps)
     if not (found >= 0).all():
         raise BadInput(f"{name} must be at least 0, got {shown(eps)}.")
     return found

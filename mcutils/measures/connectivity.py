@@ -1,11 +1,12 @@
 """Connectivity of a traced curve: its measures in one object, with replicates over examples; arrays only.
 
-The paper states two inequalities and no tolerance, so the measures here are this companion's (`along`).
+The paper states two inequalities and no tolerance, so the measures here are this companion's (`along`), and so are the
+readings of "connected" beside the paper's chord (`readings`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from numbers import Real
@@ -19,7 +20,20 @@ from ..traces import Trace
 from . import along
 from .along import barrier, check_gap, check_grid, excess, forget_deficit, surplus
 from .intervals import LEVEL, Interval, percentile_interval
-from .metrics import check_trace, correct, per_example_loss
+from .metrics import accuracy, check_trace, correct, mean_loss, per_example_loss
+from .readings import (
+    LEVELLED,
+    READINGS,
+    SPLITS_READ,
+    extremes,
+    from_curves,
+    mean_levels,
+    named,
+    pair_of,
+    reading_meaning,
+    split_name,
+    tolerances,
+)
 
 Sampled = tuple[np.ndarray, np.ndarray]  # values, and their replicates along a further axis
 TOLERANCE = 0.1  # eps of MCU(eps), in units of G
@@ -58,20 +72,21 @@ def forget_gap(retrained: Trace, original: Trace) -> float:
 def collapsed(trace: Trace, margin: float = 0.1) -> tuple[str, ...]:
     """Reasons to exclude a curve (or a model) because an endpoint collapsed; empty when both are sound.
 
-    An endpoint has collapsed when a mean loss is not finite, or its test accuracy is at most
-    1/K + margin (1 - 1/K), that is within a tenth of the way from chance to perfect.
+    An endpoint has collapsed when a mean loss is not finite, or its test accuracy (retain accuracy, where no test
+    images were traced) is at most 1/K + margin (1 - 1/K), that is within a tenth of the way from chance to perfect.
     """
     reasons, margin = [], share("margin", margin, zero=True, one=True)
     check_trace(trace)
     losses = {split: per_example_loss(trace, split).mean(axis=1) for split in trace.logits}
-    accuracy, chance = correct(trace, "test").mean(axis=1), 1 / trace.logits["test"].shape[-1]
+    judged = "test" if "test" in trace.logits else "retain"
+    share_right, chance = accuracy(trace, judged), 1 / trace.logits[judged].shape[-1]
     for end in sorted({0, len(trace.t) - 1}):
         where = f"t = {float(trace.t[end]):g}"
         bad = [split for split, values in losses.items() if not np.isfinite(values[end])]
         if bad:
             reasons.append(f"{where}: the {', '.join(bad)} loss is not finite")
-        if accuracy[end] <= chance + margin * (1 - chance):
-            reasons.append(f"{where}: test accuracy {accuracy[end]:.3f} is near chance ({chance:.3f})")
+        if share_right[end] <= chance + margin * (1 - chance):
+            reasons.append(f"{where}: {judged} accuracy {share_right[end]:.3f} is near chance ({chance:.3f})")
     return tuple(reasons)
 
 
@@ -82,8 +97,9 @@ class Connectivity:
     ``curves[name]`` (T,) and ``bands[name]`` (2, T) hold loss_<split> in nats and accuracy_<split>;
     ``measures[name]`` the point estimates and ``replicates[name]`` (n_boot,) their bootstrap over examples.
     Names are ``<measure>_<split>`` for the loss and ``<measure>_<split>_accuracy`` for the error rate
-    (1 - accuracy, so that a rise is bad for both); `MEASURES` explains them. ``collapsed`` lists reasons to
-    exclude the curve.
+    (1 - accuracy, so that a rise is bad for both); `MEASURES` explains them. Barriers, deficits and tolerances by
+    another reading than the chord have its name behind theirs (`readings`). ``levels[name]`` (R,) are losses and
+    accuracies of retrained models on retain and forget data. ``collapsed`` lists reasons to exclude the curve.
     """
 
     t: np.ndarray
@@ -94,6 +110,7 @@ class Connectivity:
     gap: float | None = None
     collapsed: tuple[str, ...] = ()
     meta: Mapping[str, str | int | float] = field(default_factory=dict)
+    levels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         return self.measures[choose("measure", name, self.measures)]
@@ -109,10 +126,51 @@ class Connectivity:
             return Interval(self[name], np.nan, np.nan)
         return percentile_interval(self[name], replicates, level)
 
-    def mcu(self, eps_retain: float, eps_forget: float | None = None) -> bool:
-        """Whether MCU(eps) holds, tolerances in nats; one number serves both sides."""
+    def mcu(self, eps_retain: float, eps_forget: float | None = None, reading: str = "chord") -> bool:
+        """Whether MCU(eps) holds by a reading, tolerances in nats; one number serves both sides."""
         eps_forget = eps_retain if eps_forget is None else eps_forget
-        return bool(along.mcu(self["barrier_retain"], self["deficit_forget"], eps_retain, eps_forget))
+        return bool(along.mcu(self.barrier(reading), self.deficit(reading), eps_retain, eps_forget))
+
+    def barrier(self, reading: str = "chord", *, accuracy: bool = False) -> float:
+        """Retain barrier by a reading of `readings.READINGS`, in nats or as an error rate."""
+        return self._by(reading, pair_of(reading, accuracy)[0])
+
+    def deficit(self, reading: str = "chord", *, accuracy: bool = False) -> float:
+        """Forget deficit by a reading, in nats or as an error rate."""
+        return self._by(reading, pair_of(reading, accuracy)[1])
+
+    def mcu_eps(self, reading: str = "chord") -> float:
+        """The smallest eps at which MCU(eps) holds by a reading, in units of the gap G."""
+        if self.gap is None:
+            raise BadInput("eps is counted in units of the gap G, and this curve was measured without one.")
+        return self._by(reading, named("mcu_eps", reading))
+
+    def _by(self, reading: str, name: str) -> float:
+        if reading in LEVELLED and name not in self.measures:
+            raise BadInput(f"the reading {reading!r} needs the retrained models' levels, which are not here.")
+        return self[name]
+
+    def readings(self, *, accuracy: bool = False, level: float = LEVEL):
+        """Barrier, deficit and smallest tolerance by every reading as a pandas DataFrame, with their intervals.
+
+        In units of the gap G where there is one, else in nats; error rates, for ``accuracy``. Readings that need levels
+        of retrained models are left out where there are none.
+        """
+        import pandas as pd
+
+        unit = ("error rate", 1.0) if accuracy else ("nats", 1.0) if self.gap is None else ("G", self.gap)
+        tolerance = "mcu_accuracy" if accuracy else "mcu_nats"
+        rows = []
+        for reading, meant in READINGS.items():
+            names = dict(zip(("barrier", "deficit"), pair_of(reading, accuracy), strict=True))
+            names["eps"] = named(tolerance, reading)
+            if set(names.values()) <= set(self.measures):
+                row: dict[str, Any] = {"reading": reading}
+                for short, name in names.items():
+                    numbers = (value / unit[1] for value in self.interval(name, level))
+                    row |= dict(zip((short, f"{short}_low", f"{short}_high"), numbers, strict=True))
+                rows.append(row | {"unit": unit[0], "meaning": meant})
+        return pd.DataFrame(rows)
 
     def table(self, names=None):
         """The measures as a pandas DataFrame: measure, estimate, low, high, meaning."""
@@ -128,22 +186,28 @@ class Connectivity:
             estimate, low, high = self.interval(name)
             interval = f"[{low:.4f}, {high:.4f}]" if np.isfinite((low, high)).all() else ""
             lines.append(f"  {name:<24} {estimate:.4f}  {interval:<18} {meaning(name)}")
+        rows = self.readings().to_dict("records")
+        if rows:
+            lines.append(f"  {'by the reading':<24} barrier  deficit  smallest eps, in {rows[0]['unit']}")
+        lines += [f"  {r['reading']:<24} {r['barrier']:<8.4f} {r['deficit']:<8.4f} {r['eps']:.4f}" for r in rows]
         return "\n".join([*lines, *(f"  excluded: {reason}" for reason in self.collapsed)])
 
     def _shown(self) -> list[str]:
         return [name for name in (*SUMMARY, *SMOOTHNESS) if name in self.measures]
 
     def _repr_html_(self) -> str:
-        table = self.table(self._shown())
-        return table.to_html(index=False, float_format="{:.4f}".format) + "".join(
-            f"<p>excluded: {reason}</p>" for reason in self.collapsed
-        )
+        tables = (self.table(self._shown()), self.readings())
+        shown = [one.to_html(index=False, float_format="{:.4f}".format) for one in tables if len(one)]
+        return "".join([*shown, *(f"<p>excluded: {reason}</p>" for reason in self.collapsed)])
 
 
 def meaning(name: str) -> str:
     """One phrase on a measure's name, with its split and unit."""
     if name in MEASURES:
         return MEASURES[name]
+    plain, reading = split_name(name)
+    if reading != "chord":
+        return f"{MEASURES[plain]}, {reading}" if plain in MEASURES else reading_meaning(name)
     measure = next(m for m in MEASURES if name.startswith(f"{m}_"))
     split = name.removeprefix(f"{measure}_").removesuffix("_accuracy")
     return f"{MEASURES[measure]}, {split} {'error rate' if name.endswith('_accuracy') else 'loss'}"
@@ -153,7 +217,7 @@ def connectivity(
     trace: Trace,
     *,
     gap: float | None = None,
-    retrained: Trace | None = None,
+    retrained: Trace | Sequence[Trace] | None = None,
     original: Trace | None = None,
     n_boot: int = 200,
     seed: int = 0,
@@ -164,14 +228,16 @@ def connectivity(
     examples, so replicates of two curves evaluated on one task can be subtracted pairwise.
 
     Args:
-        trace: a curve, t from 0 to 1.
+        trace: a curve, t from 0 to 1, with retain and forget examples; measures of other splits where it has them.
         gap: G = L_f(retrained) - L_f(original) in nats, or give both traces; it is not resampled.
-        retrained, original: single-model traces on the same examples; the first adds the two-sided measures.
+        retrained: trace(s) of single models on the same examples: their mean levels give the readings ``floor`` and
+            ``retrained``, the first of them ``two_sided_forget``.
+        original: trace of a single model on the same examples.
         n_boot: replicates, 0 for none.
         seed: of the resampling.
 
     Raises:
-        BadInput: a single model, a grid that does not run from 0 to 1, a gap that is not positive.
+        BadInput: a single model, a grid that does not run from 0 to 1, a gap that is not positive, other examples.
 
     >>> import numpy as np, mcutils as mc
     >>> logits = np.array([2.0, 0.0, 2.0])[:, None, None] * np.eye(2)  # surest at both ends, at a loss in the middle
@@ -179,20 +245,43 @@ def connectivity(
     >>> found = mc.connectivity(mc.Trace(np.linspace(0, 1, 3), *parts, {}), gap=0.5)
     >>> round(found["barrier_retain"], 3), round(found["mcu_eps"], 3), found.mcu(eps_retain=0.6)
     (0.566, 1.132, True)
+    >>> found.readings().round(3)[["reading", "barrier", "deficit", "eps", "unit"]]
+         reading  barrier  deficit    eps unit
+    0      chord    1.132    0.000  1.132    G
+    1  worse_end    1.132    0.000  1.132    G
+    2  two_sided    1.132    1.132  1.132    G
     """
     t = check_grid(check_trace(trace).t)
     n_boot, seed = whole("n_boot", n_boot, 0, 100_000), seed_of(seed)
-    for name, one in (("retrained", retrained), ("original", original)):
-        if one is not None:
-            check_trace(one, name)
-    missing = {"retain", "forget", "test"} - set(trace.logits)
-    if missing:
-        raise BadInput(f"the trace lacks the splits {', '.join(sorted(missing))}, which connectivity needs.")
-    if gap is None and retrained is not None and original is not None:
-        gap = forget_gap(retrained, original)
+    if not set(SPLITS_READ) <= set(trace.logits):
+        held = ", ".join(trace.logits) or "none"
+        raise BadInput(f"connectivity needs the splits {' and '.join(SPLITS_READ)}; the trace holds {held}.")
+    models = _models(retrained, trace)
+    if original is not None:
+        check_trace(original, "original")
+    if gap is None and models and original is not None:
+        gap = float(np.mean([forget_gap(one, original) for one in models]))
     elif gap is not None:
         gap = float(check_gap(gap if isinstance(gap, Real) else number("the gap", gap)))
-    curves, bands, values = {}, {}, {}
+    curves, bands, values = _curves(trace, n_boot, seed)
+    first = {kind: _level(models[0], kind, n_boot, seed) for kind in ("loss", "accuracy")} if models else {}
+    point, boots = {}, {}
+    for name, (function, *arguments) in _measures(values, t, gap, first).items():
+        curve_values, sampled_values = zip(*arguments, strict=True)
+        with np.errstate(invalid="ignore"):  # a collapsed model yields nan
+            point[name] = float(function(*curve_values))
+            boots[name] = np.asarray(function(*sampled_values), dtype=np.float64)
+    levels, sampled = levels_of(models), mean_levels(_sampled_levels(models, n_boot, seed))
+    read = extremes({where: again for where, (_, again) in values.items()}, t, sampled)
+    point, boots = from_curves(curves, t, levels, gap) | point, read | tolerances(read, gap) | boots
+    return Connectivity(t, curves, bands, point, boots, gap, collapsed(trace), dict(trace.meta), levels)
+
+
+def _curves(trace: Trace, n_boot: int, seed: int):
+    """Losses and accuracies along a trace by name, their bands, and by (kind, split) with replicates as error rates."""
+    curves: dict[str, np.ndarray] = {}
+    bands: dict[str, np.ndarray] = {}
+    values: dict[tuple[str, str], Sampled] = {}
     for split in trace.logits:
         examples = {"loss": per_example_loss(trace, split), "accuracy": correct(trace, split)}
         weights = resamples(split, examples["loss"].shape[1], n_boot, seed)
@@ -200,14 +289,48 @@ def connectivity(
             curve, replicates = per_example.mean(axis=1), per_example.astype(np.float64) @ weights.T
             curves[f"{kind}_{split}"], bands[f"{kind}_{split}"] = curve, band(curve, replicates)
             values[kind, split] = (curve, replicates) if kind == "loss" else (1 - curve, 1 - replicates)
-    levels = {} if retrained is None else {k: _level(retrained, trace, k, n_boot, seed) for k in ("loss", "accuracy")}
-    point, boots = {}, {}
-    for name, (function, *arguments) in _measures(values, t, gap, levels).items():
-        curve_values, sampled_values = zip(*arguments, strict=True)
-        with np.errstate(invalid="ignore"):  # a collapsed model yields nan
-            point[name] = float(function(*curve_values))
-            boots[name] = np.asarray(function(*sampled_values), dtype=np.float64)
-    return Connectivity(t, curves, bands, point, boots, gap, collapsed(trace), dict(trace.meta))
+    return curves, bands, values
+
+
+def _models(retrained: Trace | Sequence[Trace] | None, trace: Trace) -> list[Trace]:
+    """The retrained models' traces as a list, or raise `BadInput` unless each is one model on the trace's examples."""
+    if retrained is None:
+        return []
+    models: list[Any] = list(retrained) if isinstance(retrained, (list, tuple)) else [retrained]
+    if not models:
+        raise BadInput("retrained must be a trace or several, got an empty list.")
+    for one in models:
+        check_trace(one, "retrained")
+        same = (np.array_equal(one.index.get(split, ()), trace.index.get(split, ())) for split in SPLITS_READ)
+        if len(one.t) != 1 or not all(same):
+            raise BadInput(
+                "retrained must be one model (T = 1), or several, on the trace's retain and forget examples."
+            )
+    return models
+
+
+def levels_of(models: Sequence[Trace]) -> dict[str, np.ndarray]:
+    """Mean losses in nats and accuracies (R,) of R single models on retain and forget data; empty for none.
+
+    Names are loss_<split> and accuracy_<split>, as in `Connectivity.levels`.
+    """
+    kinds = {"loss": mean_loss, "accuracy": accuracy}
+    return {
+        f"{kind}_{split}": np.array([function(one, split)[0] for one in models])
+        for kind, function in kinds.items()
+        for split in SPLITS_READ
+        if models
+    }
+
+
+def _sampled_levels(models: Sequence[Trace], n_boot: int, seed: int) -> dict[str, np.ndarray]:
+    """The same on a trace's own resamples (R, n_boot)."""
+    found = {}
+    for kind, function in (("loss", per_example_loss), ("accuracy", correct)):
+        for split in SPLITS_READ if models else ():
+            each = np.stack([function(one, split)[0] for one in models]).astype(np.float64)
+            found[f"{kind}_{split}"] = each @ resamples(split, each.shape[1], n_boot, seed).T
+    return found
 
 
 def _measures(
@@ -239,10 +362,8 @@ def _measures(
     return {**found, "mcu_accuracy": (worst, *errors)}
 
 
-def _level(retrained: Trace, trace: Trace, kind: str, n_boot: int, seed: int) -> Sampled:
+def _level(retrained: Trace, kind: str, n_boot: int, seed: int) -> Sampled:
     """The retrained model's forget loss or error rate, and its replicates on the trace's own resamples."""
-    if len(retrained.t) != 1 or not np.array_equal(retrained.index["forget"], trace.index["forget"]):
-        raise BadInput("retrained must be one model (T = 1) on the same forget examples as the trace.")
     values = per_example_loss(retrained, "forget")[0] if kind == "loss" else 1.0 - correct(retrained, "forget")[0]
     return values.mean(), resamples("forget", len(values), n_boot, seed) @ values
 

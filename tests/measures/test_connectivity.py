@@ -289,7 +289,7 @@ def test_bad_input_is_one_clear_sentence():
     with pytest.raises(BadInput, match="unknown measure 'barier_retain': choose one of"):
         c.connectivity(trace, n_boot=0)["barier_retain"]
     partial = Trace(trace.t, {"retain": trace.logits["retain"]}, trace.labels, trace.index, {})
-    with pytest.raises(BadInput, match="lacks the splits forget, test"):
+    with pytest.raises(BadInput, match="needs the splits retain and forget; the trace holds retain."):
         c.connectivity(partial)
     with pytest.raises(BadInput, match="replicates must be"):
         bootstrap_mean([1.0, 2.0], replicates=np.zeros((3, 5)))
