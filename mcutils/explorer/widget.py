@@ -8,21 +8,18 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from functools import wraps
+from functools import partial, wraps
 from html import escape
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..data.tasks import Task
 from ..engine.store import Store
 from ..engine.study import Study, store_folder
-from ..errors import BadInput, flag, path_of, shown
+from ..errors import BadInput, flag, number, path_of, shown
 from ..files import BUILD, ROOT, write_file
 from ..measures.drawing import encoded, label
 from ..measures.profiles import Profile
@@ -91,21 +88,19 @@ def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.cod
     if not isinstance(splits, (tuple, list)) or not splits:
         raise BadInput(f"splits is a list of {', '.join(SPLITS)}, got {shown(splits)}.")
     view = check_view(View("", 0, metric, tuple(splits), eps, "", flag("beside", beside), page))
-    nearest(np.array([0.0, 1.0]), 0.5 if t is None else t)  # or refused
+    t = 0.5 if t is None else number("t", t, 0, 1)
     place = BUILD / "explorer" if folder is None else path_of(folder, "folder")
     try:
         listed = sources(given, retrained=retrained, original=original, random=random, gap=gap, task=task)
     except NothingStored as error:
         return Explorer({}, code_of(given), place).close(str(error))
     found, study = {one.name: one for one in listed}, given if isinstance(given, Study) else None
-    asked, other = (find(found, one, study) if not _empty(one) else "" for one in (path, compare))
+    asked, other = (
+        "" if one is None or isinstance(one, str) and not one else find(found, one, study) for one in (path, compare)
+    )
     made = Explorer(found, code_of(given), place)
     made._start(replace(view, path=asked, compare=other), t)
     return made
-
-
-def _empty(wanted: Any) -> bool:
-    return wanted is None or (isinstance(wanted, str) and not wanted)
 
 
 def code_of(given: Any) -> str:
@@ -124,17 +119,18 @@ def code_of(given: Any) -> str:
 
 
 def _safely(function: Callable) -> Callable:
-    """Turn whatever a callback raises into a message, so that the widget lives on."""
+    """A callback that is deaf while the controls are set, and says what goes wrong, so that the widget lives on."""
 
     @wraps(function)
     def called(self, *arguments):
+        if self._quiet:
+            return
         try:
-            return function(self, *arguments)
+            function(self, *arguments)
         except BadInput as error:
             self.say(str(error))
         except Exception as error:
             self.say(f"that did not work ({type(error).__name__}: {error}).")
-        return None
 
     return called
 
@@ -155,19 +151,16 @@ class Explorer:
         self._scene: Scene | None = None
         self._kept: dict[str, Numbers] = {}
         self._links: tuple[Any, ...] = ()
-        self._order: tuple[str, list[Source]] = "", []
         self._status = w.HTML()
         self.widget = w.VBox([self._status])
         self.widget.add_class("mcutils-explorer")
 
-    def _start(self, view: View, t: float | None) -> None:
+    def _start(self, view: View, t: float) -> None:
         """Draw the first view; where none was asked for, a path that cannot be read gives way to the next that can."""
         problems = []
         for name in [view.path] if view.path else list(self.sources)[:6]:
             try:
-                numbers = self._read(name)
-                k = len(numbers.t) // 2 if t is None else nearest(numbers.t, t)
-                self._scene = self._drawn(replace(view, path=name, k=k))
+                self._draw(replace(view, path=name), t)
                 break
             except BadInput as error:
                 problems.append(str(error))
@@ -176,10 +169,8 @@ class Explorer:
         if self._scene is None:
             self.close()
             raise BadInput(problems[0])
-        self.view = self.scene.view
         self._build()
-        self._show()
-        self.say(" ".join(filter(None, [*problems, _missing(self.scene)])))
+        self._show(" ".join(problems))
 
     @property
     def scene(self) -> Scene:
@@ -188,152 +179,113 @@ class Explorer:
             raise BadInput(self._gone)
         return self._scene
 
-    def _read(self, name: str) -> Numbers:
-        if name not in self._kept:
-            self._kept[name] = self.sources[name].read()
-        return self._kept[name]
-
-    def _drawn(self, view: View) -> Scene:
-        made = scene(view, self.sources, self._scope, self._kept)
+    def _draw(self, view: View, t: float) -> None:
+        made = scene(view, self.sources, self._scope, self._kept, t)
         _ = made.style, made.backdrop, made.frame(made.view.k)  # whatever fails fails here, before anything is shown
         for name in [n for n in self._kept if n not in (view.path, view.compare)][: max(0, len(self._kept) - KEPT)]:
             del self._kept[name]
-        return made
+        self._scene, self.view = made, made.view
 
     # Controls
 
     def _build(self) -> None:
         import ipywidgets as w
 
-        wide = {"description_width": "initial"}
+        def control(kind: Callable, text: str, width: str, **options: Any) -> Any:
+            layout = {"width": width, "max_width": WHOLE, **options.pop("layout", {})}
+            return kind(description=text, style={"description_width": "initial"}, layout=layout, **options)
+
+        def button(text: str, tip: str, act: Callable[[], None]) -> Any:
+            made = w.Button(description=text, tooltip=tip, layout={"width": "auto"})
+            made.on_click(lambda _: act())
+            return made
+
         self.picks: dict[str, Any] = {}
         for axis in dict.fromkeys(name for one in self.sources.values() for name in one.picks):
-            look = w.Layout(width="auto" if axis in ("reading", "path") else "205px", max_width=WHOLE)
-            said_of = axis.removeprefix("start ").removeprefix("end ")
-            self.picks[axis] = w.Dropdown(description=said_of, style=wide, layout=look)
+            text, width = axis.removeprefix("start ").removeprefix("end "), "205px"
+            self.picks[axis] = control(w.Dropdown, text, "auto" if axis in ("reading", "path") else width)
+            self.picks[axis].observe(lambda change, axis=axis: self._picked(axis, change["new"]), "value")
         words = [(label(name), name) for name in quantities()]
-        self.metric = w.Dropdown(options=words, description="metric", style=wide, layout=w.Layout(width="230px"))
-        self.splits = {s: w.ToggleButton(description=s, layout=w.Layout(width="70px")) for s in SPLITS}
-        long = w.Layout(width="260px")
-        self.eps = w.FloatSlider(min=0, max=1, step=0.01, description="MCU ε", style=wide, layout=long)
-        short = w.Layout(width="190px")
-        self.mode = w.Dropdown(options=list(COMPARES), description="compare", style=wide, layout=short)
-        self.other = w.Dropdown(description="with", style=wide, layout=w.Layout(width="auto", max_width=WHOLE))
+        self.metric = control(w.Dropdown, "metric", "230px", options=words)
+        self.splits = {s: w.ToggleButton(description=s, layout={"width": "70px"}) for s in SPLITS}
+        self.eps = control(w.FloatSlider, "MCU ε", "260px", min=0, max=1, step=0.01)
+        self.mode = control(w.Dropdown, "compare", "190px", options=list(COMPARES))
+        self.other = control(w.Dropdown, "with", "auto")
+        for one in (self.metric, self.eps, self.mode, self.other, *self.splits.values()):
+            one.observe(lambda change: self._changed(change["owner"]), "value")
         self.play = w.Play(interval=INTERVAL, min=0, max=1, description="play along the path")
-        broad = w.Layout(flex="1 1 200px", width="auto", min_width="120px")
-        self.slider = w.IntSlider(min=0, max=1, readout=False, description="t", style=wide, layout=broad)
+        broad = {"flex": "1 1 200px", "min_width": "120px"}
+        self.slider = control(w.IntSlider, "t", "auto", min=0, max=1, readout=False, layout=broad)
+        self.slider.observe(lambda change: self._moved(change["new"]), "value")
         self._links = (w.jslink((self.play, "value"), (self.slider, "value")),)
-        now = w.HTML(f"<span class='mcx {self._scope} at'></span>", layout=w.Layout(min_width="80px"))
+        now = w.HTML(f"<span class='mcx {self._scope} at'></span>", layout={"min_width": "80px"})
         self._static, self._drawing, self._frame, self._copy = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        narrow = w.Layout(width="auto")
-        self.before = w.Button(description="◀ images", tooltip="previous page of images", layout=narrow)
-        self.after = w.Button(description="images ▶", tooltip="next page of images", layout=narrow)
-        self.saves = {
-            kind: w.Button(description=f"save {kind}", tooltip=f"save this view as {kind}", layout=narrow)
-            for kind in KINDS
-        }
+        self.before = button("◀ images", "previous page of images", lambda: self._turned(-1))
+        self.after = button("images ▶", "next page of images", lambda: self._turned(1))
+        self.saves = {k: button(f"save {k}", f"save this view as {k}", partial(self._saved, k)) for k in KINDS}
         named = {**self.picks, "metric": self.metric, "eps": self.eps, "compare": self.mode, "with": self.other}
         named |= {"t": self.slider, "play": self.play}
         for name, one in named.items():  # for style sheets and tests in a browser
             one.add_class(f"mcutils-{name.replace(' ', '-')}")
-        rows = []
-        for end in ("start ", "end "):
-            found = [one for axis, one in self.picks.items() if axis.startswith(end)]
-            rows += [_row([w.HTML(f"<b>{end.strip()}</b>", layout=w.Layout(width="40px")), *found])] if found else []
-        rows.append(_row([one for axis, one in self.picks.items() if not axis.startswith(("start ", "end "))]))
-        rows.append(_row([self.metric, *self.splits.values(), self.eps]))
-        rows.append(_row([self.mode, self.other]))
-        rows.append(_row([self.play, self.slider, now]))
-        ends = _row([self.before, self.after, *self.saves.values(), self._copy])
-        self.widget.children = [self._static, *rows, self._status, self._drawing, self._frame, ends]
-        for axis, one in self.picks.items():
-            one.observe(lambda change, axis=axis: self._picked(axis, change["new"]), "value")
-        for one in (self.metric, self.eps, self.mode, self.other, *self.splits.values()):
-            one.observe(lambda change: self._changed(change["owner"]), "value")
-        self.slider.observe(lambda change: self._moved(change["new"]), "value")
-        self.before.on_click(lambda _: self._turned(-1))
-        self.after.on_click(lambda _: self._turned(1))
-        for kind, button in self.saves.items():
-            button.on_click(lambda _, kind=kind: self._saved(kind))
+        rows, rest = [], dict(self.picks)
+        for end in ("start", "end"):
+            if found := [rest.pop(axis) for axis in self.picks if axis.startswith(f"{end} ")]:
+                rows.append([w.HTML(f"<b>{end}</b>", layout={"width": "40px"}), *found])
+        rows += [[*rest.values()], [self.metric, *self.splits.values(), self.eps], [self.mode, self.other]]
+        rows += [[self.play, self.slider, now], [self.before, self.after, *self.saves.values(), self._copy]]
+        flow = {"flex_flow": "row wrap", "align_items": "center", "width": "100%"}
+        *above, below = (w.HBox(row, layout=flow) for row in rows)
+        self.widget.children = [self._static, *above, self._status, self._drawing, self._frame, below]
 
-    @contextmanager
-    def _silent(self) -> Iterator[None]:
-        """Change controls without hearing them."""
-        before, self._quiet = self._quiet, True
+    def _show(self, words: str = "") -> None:
+        """Put the scene, the state of all controls and a message into the widget."""
+        made = self.scene
+        self._quiet = True
         try:
-            yield
+            self._set(made)
         finally:
-            self._quiet = before
-
-    def _show(self) -> None:
-        """Put the scene and the state of all controls into the widget."""
-        view, made = self.view, self.scene
-        with self._silent():
-            here = self.sources[view.path].picks
-            for axis, one in self.picks.items():
-                options = self._options(axis)
-                if tuple(options) != tuple(one.options):
-                    one.options = options
-                one.value = here.get(axis)
-            self.metric.value, self.eps.max = view.metric, max(1.0, float(view.eps))
-            self.eps.value = float(view.eps)
-            there = quantities()[view.metric]
-            for split, one in self.splits.items():
-                one.value, one.disabled = split in view.splits and split in there, split not in there
-                one.tooltip = f"{split} split" if split in there else f"{view.metric} has no values for {split}"
-            self.mode.value = "no" if not view.compare else "side by side" if view.beside else "overlaid"
-            options = [(self._told(one), one.name) for one in self._near()]
-            if tuple(options) != tuple(self.other.options):
-                self.other.options = options
-            if options:
-                self.other.value = view.compare or options[0][1]
-            self.other.disabled = self.mode.disabled = len(self.sources) < 2
-            last = len(made.t) - 1
-            for one in (self.slider, self.play):
-                one.max = last
-            self.slider.value = self.play.value = view.k
-            found = made.numbers[0].forgotten
-            self.before.disabled = found is None or view.page == 0
-            self.after.disabled = found is None or view.page >= made.pages - 1
+            self._quiet = False
         self._static.value, self._drawing.value = made.style, made.backdrop
-        self._frame.value, self._copy.value = made.frame(view.k), _copy_button(self.code)
+        self._frame.value, self._copy.value = made.frame(self.view.k), _copy_button(self.code)
+        self.say(" ".join(filter(None, [words, _missing(made)])))
+
+    def _set(self, made: Scene) -> None:
+        """Set all controls to the view, with what can be chosen from there."""
+        view, likest = self.view, self._likest()
+        here = likest[0].picks
+        for axis, one in self.picks.items():
+            _offer(one, self._options(axis, likest), here.get(axis))
+        self.metric.value, self.eps.max = view.metric, max(1.0, float(view.eps))
+        self.eps.value = float(view.eps)
+        there = quantities()[view.metric]
+        for split, one in self.splits.items():
+            one.value, one.disabled = split in view.splits and split in there, split not in there
+            one.tooltip = f"{split} split" if split in there else f"{view.metric} has no values for {split}"
+        self.mode.value = "no" if not view.compare else "side by side" if view.beside else "overlaid"
+        others = [(self._told(one), one.name) for one in sorted(likest[1:], key=partial(_apart, here))]
+        _offer(self.other, others, view.compare or (others[0][1] if others else None))
+        self.other.disabled = self.mode.disabled = not others
+        for one in (self.slider, self.play):
+            one.max, one.value = len(made.t) - 1, view.k
+        found = made.numbers[0].forgotten
+        self.before.disabled = found is None or view.page == 0
+        self.after.disabled = found is None or view.page >= made.pages - 1
 
     def _likest(self) -> list[Source]:
-        """All paths, first those that are read normally and share most with the one shown; then the finest."""
-        if self._order[0] != self.view.path:
-            here = self.sources[self.view.path].picks
-            found = list(self.sources.values())
-            found.sort(key=lambda one: (one.rank[0], -_shared(here, one.picks), one.rank, one.name))
-            self._order = self.view.path, found
-        return self._order[1]
-
-    def _near(self) -> list[Source]:
-        """The other paths: first those between the same ends along another curve, then those that share most."""
+        """The path shown, then the others: those read normally and sharing most with it first; then the finest."""
         here = self.sources[self.view.path]
-        ends = [here.picks.get(axis) for axis in ENDS_PICKED]
-
-        def order(one: Source) -> tuple[bool, bool]:
-            apart = [one.picks.get(axis) for axis in ENDS_PICKED] != ends
-            return apart, one.picks.get("curve") == here.picks.get("curve")
-
-        return sorted((one for one in self._likest() if one is not here), key=order)
+        rest = [one for one in self.sources.values() if one is not here]
+        rest.sort(key=lambda one: (one.rank[0], -_shared(here.picks, one.picks), one.rank, one.name))
+        return [here, *rest]
 
     def _told(self, source: Source) -> str:
         """A source in words, with its reading where another has the same words."""
         same = self._labels[source.label] > 1
         return f"{source.label} ({source.picks['reading']})" if same and "reading" in source.picks else source.label
 
-    def _best(self, axis: str) -> dict[str, Source]:
-        """For each value that is stored on an axis, the path that a choice of it leads to."""
-        found: dict[str, Source] = {}
-        for one in (self.sources[self.view.path], *self._likest()):
-            if axis in one.picks:
-                found.setdefault(one.picks[axis], one)
-        return found
-
-    def _options(self, axis: str) -> list[tuple[str, str]]:
+    def _options(self, axis: str, likest: Sequence[Source]) -> list[tuple[str, str]]:
         """What is stored on an axis, in words, and what else a choice of it changes."""
-        here, best, found = self.sources[self.view.path].picks, self._best(axis), []
+        here, best, found = likest[0].picks, _best(axis, likest), []
         for value in dict.fromkeys(one.picks[axis] for one in self.sources.values() if axis in one.picks):
             there = best[value]
             others = any(there.picks[a] != here.get(a) for a in there.picks if a not in (axis, "recipe", "reading"))
@@ -345,34 +297,28 @@ class Explorer:
 
     @_safely
     def _picked(self, axis: str, value: Any) -> None:
-        if self._quiet:
-            return
-        here, best = self.sources[self.view.path].picks, self._best(axis)[value]
+        here, best = self.sources[self.view.path].picks, _best(axis, self._likest())[value]
         moved = [f"{a} {said(v)}" for a, v in best.picks.items() if a != axis and v != here.get(a)]
         compare = "" if self.view.compare == best.name else self.view.compare
-        self._go(replace(self.view, path=best.name, compare=compare, page=0))
-        if moved:
-            self.say(f"The nearest stored path also has {', '.join(moved)}. {self.message}".rstrip())
+        words = f"The nearest stored path also has {', '.join(moved)}." if moved else ""
+        self._go(replace(self.view, path=best.name, compare=compare, page=0), words)
 
     @_safely
     def _changed(self, owner: Any) -> None:
-        if self._quiet:
-            return
         mode, there = COMPARES[self.mode.value], quantities()[self.metric.value]
         wanted = tuple(s for s, one in self.splits.items() if one.value)
         if owner in self.splits.values() and not wanted:
-            self._back("at least one split is shown.")
+            self._show()
+            self.say("at least one split is shown.")
             return
         if owner is self.metric or not there:  # the splits chosen before stay chosen where the quantity has them
             wanted = self.view.splits
         compare, eps = self.other.value if mode else "", round(self.eps.value, 4)
-        asked = View(self.view.path, self.view.k, self.metric.value, wanted, eps, compare or "", mode == "beside")
-        self._go(replace(asked, page=self.view.page))
+        more = {"splits": wanted, "eps": eps, "compare": compare or "", "beside": mode == "beside"}
+        self._go(replace(self.view, metric=self.metric.value, **more))
 
     @_safely
     def _moved(self, k: int) -> None:
-        if self._quiet:
-            return
         self.view = replace(self.view, k=k)
         self._frame.value = self.scene.frame(k)
 
@@ -386,25 +332,12 @@ class Explorer:
         shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         self.say(f"Saved {shown}.")
 
-    def _go(self, view: View) -> None:
+    def _go(self, view: View, words: str = "") -> None:
         """Show another view, at the t of this one; if it cannot be drawn the controls go back and the error goes on."""
         try:
-            t = float(self.scene.t[self.view.k])
-            made = self._drawn(replace(view, k=nearest(self._read(view.path).t, t)))
-        except Exception:
-            self._back("")
-            raise
-        self._scene, self.view = made, made.view
-        self._show()
-        self.say(_missing(made))
-
-    def _back(self, words: str) -> None:
-        """Set the controls to the view that is still shown, and say why."""
-        with self._silent():
-            for axis, one in self.picks.items():
-                one.value = self.sources[self.view.path].picks.get(axis)
-        self._show()
-        self.say(words)
+            self._draw(view, float(self.scene.t[self.view.k]))
+        finally:
+            self._show(words)
 
     # What a program does with it
 
@@ -441,23 +374,22 @@ class Explorer:
     def save(self, kind: str) -> Path:
         """Write the view as ``png``, ``svg`` or ``html`` into the explorer's folder; returns the file."""
         view = self.view
-        if not isinstance(kind, str) or kind not in KINDS:
+        if kind not in KINDS:
             raise BadInput(f"a view is saved as png, svg or html, not as {shown(kind)}.")
         name = "".join(c if c.isalnum() or c in "-_." else "-" for c in view.path)[:100]
         path = path_of(self.folder, "folder") / f"{name}_{view.k}.{kind}"
-        html = kind == "html"
-        write_file(path, self.page().encode("utf-8", "replace") if html else encoded(self.figure(), kind))
+        write_file(path, self.page().encode("utf-8", "replace") if kind == "html" else encoded(self.figure(), kind))
         return path
 
     def close(self, words: str = "this explorer is closed: call mc.explore again.") -> Explorer:
         """Take the widget and all that it holds away; what is asked of it later is answered by these words."""
-        self._gone, self._quiet, pile = words, True, [self.widget, *self._links]
+        self._gone, pile = words, [self.widget, *self._links]
         while pile:
             one = pile.pop()
             pile += [*getattr(one, "children", ()), *(getattr(one, p) for p in ("layout", "style") if hasattr(one, p))]
             one.unobserve_all()
             one.close()
-        self._scene, self.sources, self._order = None, {}, ("", [])
+        self._scene, self.sources = None, {}
         self._kept.clear()
         return self
 
@@ -488,18 +420,30 @@ def _missing(made: Scene) -> str:
     return f"There is no {title_of(name)} of this path: {made.numbers[0].lacking(name)}."
 
 
+def _best(axis: str, likest: Sequence[Source]) -> dict[str, Source]:
+    """For each value that is stored on an axis, the path that a choice of it leads to."""
+    return {one.picks[axis]: one for one in reversed(likest) if axis in one.picks}
+
+
+def _apart(here: Mapping[str, str], one: Source) -> tuple[bool, bool]:
+    """Orders paths: first those between the same ends as here along another curve, then those of other ends."""
+    ends = any(one.picks.get(axis) != here.get(axis) for axis in ENDS_PICKED)
+    return ends, one.picks.get("curve") == here.get("curve")
+
+
+def _offer(control: Any, options: Sequence[tuple[str, str]], value: str | None) -> None:
+    """Set what a list offers, where it is not the same, and what is chosen."""
+    if tuple(options) != tuple(control.options):
+        control.options = options
+    control.value = value
+
+
 def _shared(a: Mapping[str, str], b: Mapping[str, str]) -> float:
     """How many picks two paths share; the ends' methods count most, then what else names the ends."""
     # Two ends of one method stay so, and two methods two, where a choice leaves it open.
     alike = [one.get("start method") == one.get("end method") for one in (a, b)]
     same = sum(WEIGHTS.get(axis, 2) for axis in a if axis != "reading" and a[axis] == b.get(axis))
     return same + 6 * (alike[0] == alike[1])
-
-
-def _row(children: Sequence[Any]) -> Any:
-    import ipywidgets as w
-
-    return w.HBox(list(children), layout=w.Layout(flex_flow="row wrap", align_items="center", width="100%"))
 
 
 def _copy_button(code: str) -> str:
