@@ -22,7 +22,7 @@ from .descent import check_plan, generator
 from .errors import BadInput, callback, choose, flag, instance, seed_of, shown, whole
 from .networks import check_task, ready
 from .optimizers import OPTIMIZERS
-from .settings import MethodSettings, Plan, curve_plan, method_settings, settings_name
+from .settings import MethodSettings, Plan, curve_plan, independent_plan, method_settings, settings_name, train_plan
 from .unlearning.endpoints import Endpoint, Pursuit, check_settings, fingerprint
 from .unlearning.methods import METHODS
 from .weights import (
@@ -43,6 +43,7 @@ from .weights import (
 
 MOST_POINTS = 10_001  # of a trace
 MOST_CONTROLS = 100
+INDEPENDENT = "independent"  # the name of a plan, see `settings.independent_plan`
 Coefficients = Callable[[int, float], tuple[float, ...]]
 
 
@@ -241,38 +242,46 @@ def draw_t(sampling: str, rng: torch.Generator) -> float:
     return min(1 - 1e-9, max(1e-9, t))
 
 
+Ends = tuple[Weights | Endpoint, Weights | Endpoint]
+
+
 @dataclass(frozen=True)
 class Aim:
     """What a curve is fitted on; what is None is that of its start, where this is an `Endpoint`.
 
-    Between plain weights the ``method`` is ``finetune`` (cross-entropy on D_r), without ``curriculum``, by AdamW.
-    ``plan`` defaults to the method's own plan refined by the settings' ``[curve]`` table; where it is given, so is its
-    ``optimizer``. ``origin`` is the original model.
+    From plain weights the ``method`` is ``finetune`` (cross-entropy on D_r), without ``curriculum``, by the plan
+    ``independent``: that of training refined by the settings' ``[curve.independent]``, for models trained apart. From
+    an endpoint ``plan`` defaults to the method's own, refined by ``[curve]``. Where a plan is given, so is its
+    ``optimizer``. ``origin`` is the original model, by default that of the start or else of the end.
     """
 
     method: str | None = None
     curriculum: str | None = None
     optimizer: str | None = None
     settings: MethodSettings | None = None
-    plan: Plan | None = None
+    plan: Plan | str | None = None
     origin: Weights | Endpoint | None = None
 
-    def pursuit(self, start: Weights | Endpoint, task: Task, recipe: Recipe, seed: int, progress: Any) -> Pursuit:
-        """The descent that fits control points of a curve from ``start``."""
-        known = start if isinstance(start, Endpoint) else None
+    def pursuit(self, ends: Ends, task: Task, recipe: Recipe, seed: int, progress: Any) -> Pursuit:
+        """The descent that fits control points of a curve between two models."""
+        known = ends[0] if isinstance(ends[0], Endpoint) else None
+        name = settings_name(task.dataset, weights_at(ends[0]).model)
         own = (known.method, known.curriculum, known.optimizer) if known else ("finetune", "none", "adamw")
-        other = (*own[:2], self.plan.optimizer) if self.plan else own
+        apart = self.plan == INDEPENDENT or (self.plan is None and not known)
+        planned = self.plan if isinstance(self.plan, Plan) else train_plan(name) if apart else None
+        other = (*own[:2], planned.optimizer) if planned else own
         named = zip((self.method, self.curriculum, self.optimizer), other, strict=True)
         method, curriculum, optimizer = (default if given is None else given for given, default in named)
         entry = METHODS[choose("method", method, METHODS)]
         choose("curriculum", curriculum, CURRICULA), choose("optimizer", optimizer, OPTIMIZERS)
-        name, settings = settings_name(task.dataset, weights_at(start).model), self.settings
+        settings = self.settings
         if settings is None and known and own == (method, curriculum, optimizer):
             settings = known.settings
         settings = settings or method_settings(name, method, curriculum, optimizer)
-        plan = replace(self.plan or curve_plan(name, settings), optimizer=optimizer)
-        given = known.origin if self.origin is None and known else self.origin
-        origin = None if given is None else weights_at(given)
+        tuned = independent_plan if apart else curve_plan
+        plan = replace(self.plan if isinstance(self.plan, Plan) else tuned(name, settings), optimizer=optimizer)
+        origins = (self.origin, *(one.origin for one in ends if isinstance(one, Endpoint)))
+        origin = next((weights_at(one) for one in origins if one is not None), None)
         return Pursuit(task, entry, settings, curriculum, plan, seed, origin, callback(progress), recipe.weighted)
 
 
@@ -288,11 +297,12 @@ def fit_curve(
     progress: Callable[[int, float], None] | None = None,
     **aim: Any,
 ) -> Curve:
-    """Fit the control points of a curve between two frozen ends, with an unlearning objective evaluated at phi(t).
+    """Fit the control points of a curve between two frozen ends, with an objective evaluated at phi(t).
 
     Each step draws one t, which all passes of that step share, and descends ``E_t[L(phi(t))]``; the gradient reaches
     control point j by the chain rule, times c_j(t). ``aim`` are fields of `Aim`, ``method``, ``curriculum``,
-    ``optimizer``, ``settings``, ``plan`` and ``origin``: the objective is that of ``start`` unless they say otherwise.
+    ``optimizer``, ``settings``, ``plan`` and ``origin``: the objective is that of ``start`` unless they say otherwise,
+    and cross-entropy on D_r from plain weights (``method="train"``: on all training data, as between originals).
     A mask of the method holds for the control points too. ``kind = "linear"`` fits nothing. Raises `BadInput` for ends
     of different architectures or tasks. Sources: Garipov et al. 2018; the authors' code for the recipe ``authors``.
 
@@ -306,7 +316,11 @@ def fit_curve(
     check_task(task), choose("curve", kind, CURVES)
     for name in aim:
         choose("argument of fit_curve", name, [f.name for f in fields(Aim)])
-    check_settings(aim.get("settings")), check_plan(aim.get("plan"))
+    check_settings(aim.get("settings"))
+    if isinstance(aim.get("plan"), str):
+        choose("plan of a fit", aim["plan"], (INDEPENDENT,))
+    else:
+        check_plan(aim.get("plan"))
     for e in (start, end):
         if isinstance(e, Endpoint) and e.task != fingerprint(task):
             raise BadInput(
@@ -317,7 +331,7 @@ def fit_curve(
         return Curve(kind, ends)
     control_points = whole("control_points", control_points, 1, MOST_CONTROLS)
     chosen = recipe if isinstance(recipe, Recipe) else RECIPES[choose("recipe", recipe, RECIPES)]
-    pursuit = Aim(**aim).pursuit(start, task, chosen, seed, progress)
+    pursuit = Aim(**aim).pursuit((start, end), task, chosen, seed, progress)
     return Curve(kind, _fit(ends, kind, control_points, chosen, pursuit))
 
 

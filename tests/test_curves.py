@@ -12,12 +12,12 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from mcutils import descent
-from mcutils.curves import CURVES, RECIPES, Curve, Recipe, draw_t, fit_curve, geometry, line, points_at, points_of
+from mcutils.curves import CURVES, RECIPES, Aim, Curve, Recipe, draw_t, fit_curve, geometry, line, points_at, points_of
 from mcutils.descent import batches, generator
 from mcutils.errors import BadInput
 from mcutils.models.vision import build
 from mcutils.objectives import Step
-from mcutils.settings import MethodSettings, Plan
+from mcutils.settings import MethodSettings, Plan, curve_plan, independent_plan, method_settings
 from mcutils.traces import trace
 from mcutils.training import train
 from mcutils.unlearning.endpoints import unlearn
@@ -402,6 +402,53 @@ def test_settings_default_to_those_of_the_start(tiny, theta):
     stated = fit_curve(a.weights, b.weights, tiny, seed=0, plan=plan, method="npo", settings=chosen, origin=theta)
     other = fit_curve(a, b, tiny, seed=0, plan=plan, method="finetune", settings=MethodSettings(plan))
     assert same(inherited.points[1], stated.points[1]) and not same(inherited.points[1], other.points[1])
+
+
+def test_a_fit_on_all_training_data_equals_a_loop_by_hand(double):
+    """``train`` between two networks: cross-entropy on batches of D_r and D_f together."""
+    a, b = convnet(0), convnet(1)
+    plan = Plan(lr=1e-2, steps=9, batch_size=32)
+    curve = fit_curve(a, b, double, seed=5, method="train", settings=MethodSettings(plan), plan=plan)
+    control = ((flatten(a) + flatten(b)) / 2).requires_grad_(True)
+    optimizer, rng, seen = torch.optim.AdamW([control], lr=1e-2, weight_decay=0), generator(5, "t"), set()
+    for _, batch in zip(range(9), batches(double, double.index["train"], 32, generator(5, "retain")), strict=False):
+        t = draw_t("uniform", rng)
+        vector = (1 - t) ** 2 * flatten(a) + 2 * t * (1 - t) * control + t**2 * flatten(b)
+        pieces = vector.split([v.numel() for v in a.params.values()])
+        params = {k: p.view(v.shape) for (k, v), p in zip(a.params.items(), pieces, strict=True)}
+        optimizer.zero_grad()
+        F.cross_entropy(functional_call(module_of(a).train(), params, (batch.x,)), batch.y).backward()
+        optimizer.step()
+        seen |= set(batch.index.tolist())
+    torch.testing.assert_close(flatten(curve.points[1]), control.detach(), rtol=1e-7, atol=1e-9)
+    assert seen & set(double.index["forget"].tolist())
+
+
+def test_plain_weights_are_fitted_by_the_plan_for_models_trained_apart(tiny, theta):
+    """And an endpoint by its method's own, unless it is asked for."""
+    plan = Plan(lr=1e-3, steps=1, batch_size=16, forget_batch_size=8)
+    end = unlearn(theta, tiny, "npo", seed=0, settings=MethodSettings(plan), optimizer="soul")
+    name, start = "digits.convnet", (theta, theta)
+    tuned = method_settings(name, "finetune")
+    found = Aim().pursuit(start, tiny, Recipe(), 0, None)
+    assert (found.method.name, found.plan) == ("finetune", independent_plan(name, tuned))
+    own = Aim().pursuit((end, theta), tiny, Recipe(), 0, None)
+    assert own.plan == replace(curve_plan(name, end.settings), optimizer="soul") and own.settings == end.settings
+    apart = Aim(plan="independent").pursuit((end, theta), tiny, Recipe(), 0, None)
+    assert (apart.method.name, apart.plan.optimizer) == ("npo", "adamw")
+    assert apart.plan == independent_plan(name, method_settings(name, "npo"))
+    assert Aim(optimizer="sgd").pursuit(start, tiny, Recipe(), 0, None).plan.optimizer == "sgd"
+    with pytest.raises(BadInput, match="unknown plan of a fit 'long': choose one of independent"):
+        fit_curve(theta, theta, tiny, seed=0, plan="long")
+
+
+def test_the_original_model_of_a_fit_is_also_that_of_the_end(tiny, theta):
+    plan = Plan(lr=1e-2, steps=2, batch_size=16, forget_batch_size=8)
+    other = train(tiny, "convnet", seed=5, plan=plan, width=4)
+    end = unlearn(theta, tiny, "npo", seed=0, settings=MethodSettings(plan))
+    fit = lambda **more: fit_curve(other, end, tiny, seed=0, method="npo", settings=end.settings, plan=plan, **more)  # noqa: E731
+    assert same(fit().points[1], fit(origin=theta).points[1])
+    assert not same(fit().points[1], fit(origin=other).points[1])
 
 
 # any module

@@ -20,6 +20,7 @@ from mcutils.settings import (
     Plan,
     Preset,
     curve_plan,
+    independent_plan,
     method_settings,
     preset,
     presets,
@@ -80,7 +81,7 @@ def test_every_file_provides_every_method(name, method):
 @pytest.mark.parametrize("name", FILES)
 def test_files_name_nothing_that_does_not_exist(name):
     table = settings._read(name)
-    assert set(table["methods"]) <= set(METHODS) - {"retrain"}
+    assert set(table["methods"]) <= set(METHODS) - {"retrain", "train"}
     assert set(table.get("optimizers", {})) <= set(OPTIMIZERS) and set(table.get("curricula", {})) <= set(CURRICULA)
     for method in table["methods"].values():
         assert set(method.get("optimizers", {})) <= set(OPTIMIZERS)
@@ -91,7 +92,8 @@ def test_files_name_nothing_that_does_not_exist(name):
 def test_training_and_curve_plans_load(name):
     plan = train_plan(name)
     assert plan.steps > 0 and plan.schedule in SCHEDULES and plan.optimizer in OPTIMIZERS
-    assert method_settings(name, "retrain", optimizer=plan.optimizer) == MethodSettings(plan)
+    for method in ("retrain", "train"):
+        assert method_settings(name, method, optimizer=plan.optimizer) == MethodSettings(plan)
     own = method_settings(name, "npo")
     fitted = curve_plan(name, own)
     assert fitted.steps > 0 and fitted.optimizer == own.plan.optimizer and fitted.batch_size == own.plan.batch_size
@@ -273,6 +275,19 @@ def test_curve_plans_refine_the_methods(write):
     other = write(TRAIN + "[methods.npo]\nlr = 2.0\nschedule = 'linear'\n", "other")
     own = method_settings(other, "npo")
     assert curve_plan(other, own) == own.plan
+
+
+def test_plans_between_models_trained_apart_refine_the_training_and_keep_the_methods_batches(write):
+    own = MethodSettings(Plan("sgd", lr=9.0, steps=3, batch_size=32, forget_batch_size=16))
+    name = write(TRAIN + "[curve]\nsteps = 77\n[curve.independent]\nsteps = 1260\nlr = 0.25\nschedule = 'linear'\n")
+    plan = replace(train_plan(name), batch_size=32, forget_batch_size=16)
+    assert independent_plan(name, own) == replace(plan, steps=1260, lr=0.25, schedule="linear")
+    assert curve_plan(name, own) == replace(own.plan, steps=77)
+    plain = write(TRAIN, "plain")
+    assert independent_plan(plain, own) == replace(train_plan(plain), batch_size=32, forget_batch_size=16)
+    odd = write(TRAIN + "[curve.independent]\npace = 3\n", "odd")
+    with pytest.raises(BadInput, match=r"unknown key 'pace' in \[curve.independent\] of odd"):
+        independent_plan(odd, own)
 
 
 # Values

@@ -193,8 +193,8 @@ class UnlearnedSpec(Checked):
 class CurveSpec(Checked):
     """A curve between two models; a linear one is not fitted.
 
-    Control points are fitted by ``recipe`` and ``plan`` with the objective of the start, or, where ``method`` is named,
-    with that method's under its ``settings``.
+    Control points are fitted by ``recipe`` and ``plan`` with the objective of the start, an unlearned model, or, where
+    ``method`` is named, with that method's under its ``settings``.
     """
 
     kind_name: ClassVar[str] = "Path"
@@ -222,13 +222,33 @@ class CurveSpec(Checked):
             choose("method", self.method, METHODS)
         if bool(self.method) != (self.settings is not None):
             raise BadInput(f"a fit with the objective of {self.method or 'no method'} needs that method's settings.")
+        if self.kind != "linear":
+            self._check_objective()
         if self.start.data != self.end.data:
             raise BadInput(f"the ends of a path were trained on different data: {self.start.data} and {self.end.data}.")
+
+    def _check_objective(self) -> None:
+        name = self.method or getattr(self.start, "method", "")
+        if not name:
+            raise BadInput("a curve from a model that nothing was unlearned from needs an objective: name a method.")
+        looks = METHODS[name].references or METHODS[name].mask or RECIPES[self.recipe].start == "original"
+        if looks and self.origin is None:
+            raise BadInput(
+                f"a curve fitted with {name} and the recipe {self.recipe} needs an original model, but neither end is"
+                " one or was unlearned from one."
+            )
 
     @property
     def data(self) -> DataSpec:
         """The data of both ends."""
         return self.start.data
+
+    @property
+    def origin(self) -> Spec | None:
+        """The original model that a fit may look at: that of the start or else of the end, or an end that is one."""
+        ends = self.start, self.end
+        unlearned_from = [end.origin for end in ends if isinstance(end, UnlearnedSpec)]
+        return next(iter([*unlearned_from, *(end for end in ends if isinstance(end, OriginalSpec))]), None)
 
 
 @dataclass(frozen=True)

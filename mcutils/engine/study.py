@@ -11,14 +11,25 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ..curricula import CURRICULA
-from ..curves import CURVES, RECIPES
+from ..curves import CURVES, INDEPENDENT, RECIPES
 from ..data.own import keep, remembered
 from ..data.tasks import DATASETS, Task, sort_of
 from ..errors import BadInput, choose, flag, seed_of, share, shown, whole
 from ..files import BUILD, DATA, ROOT, folder_at, place, switched
 from ..models.vision import MODELS
 from ..optimizers import OPTIMIZERS
-from ..settings import Preset, curve_plan, listed, method_settings, preset, settings_name, train_plan
+from ..settings import (
+    MethodSettings,
+    Plan,
+    Preset,
+    curve_plan,
+    independent_plan,
+    listed,
+    method_settings,
+    preset,
+    settings_name,
+    train_plan,
+)
 from ..traces import POLICIES
 from ..unlearning.methods import METHODS
 from .conditions import CONDITIONS
@@ -169,7 +180,8 @@ class Study:
         )
         return start, end
 
-    def path(
+    # Whatever a fit may differ in has a name; a line needs the two ends alone.
+    def path(  # noqa: PLR0913
         self,
         start: Any,
         end: Any,
@@ -178,13 +190,21 @@ class Study:
         control_points: int = 1,
         seed: int = 0,
         objective: str = "",
+        plan: str | Plan = "",
     ) -> CurveSpec:
-        """A curve between two models; control points are fitted with the objective of ``start``, or the one named.
+        """A curve between any two models; control points are fitted with the ``objective`` of a method.
+
+        Empty, it is that of ``start`` where this is unlearned, else cross-entropy: on all training data between two
+        originals (``train``), on D_r otherwise (``finetune``). ``plan`` is a `Plan` or ``independent``, the one for
+        models that were trained apart (`settings.independent_plan`), which is also the default where ``start`` is not
+        unlearned. A method that looks at the original model takes that of ``start``, else of ``end``, else an end.
 
         >>> smoke = study("smoke")
         >>> curve = smoke.path(smoke.unlearned("npo", 1), smoke.unlearned("npo", 2), kind="bezier")
         >>> curve.kind, curve.control_points, smoke.trace(curve).points == smoke.preset.points
         ('bezier', 1, True)
+        >>> smoke.path(smoke.original(0), smoke.original(1), kind="bezier").method
+        'train'
         """
         for name, model in (("start", start), ("end", end)):
             _spec(name, model, (OriginalSpec, RetrainedSpec, UnlearnedSpec))
@@ -192,17 +212,31 @@ class Study:
         choose("recipe", recipe, RECIPES)
         whole("control_points", control_points, 1)
         seed_of(seed)
-        forget = start.forget if isinstance(start, UnlearnedSpec) else getattr(end, "forget", self.preset.forget)
+        forget = getattr(start, "forget", getattr(end, "forget", self.preset.forget))
         if kind == "linear":
             return CurveSpec(start, end, forget)
-        if not isinstance(start, UnlearnedSpec):
-            raise BadInput("a curve is fitted with an unlearning objective: its start must be an unlearned model.")
-        settings = None
+        objective, settings, plan = self._fit(start, end, objective, plan)
+        return CurveSpec(start, end, forget, kind, control_points, recipe, seed, plan, objective, settings)
+
+    def _fit(self, start: Any, end: Any, objective: str, plan: str | Plan) -> tuple[str, MethodSettings | None, Plan]:
+        """What a curve is fitted with: the name of a method, empty for that of the start, its settings, and a plan."""
         if objective != "":
             choose("objective", objective, METHODS)
+        if not isinstance(plan, Plan) and plan != "":
+            choose("plan of a fit", plan, [INDEPENDENT])
+        if isinstance(start, UnlearnedSpec) and plan == "":
+            if objective == "":
+                return "", None, curve_plan(self.settings, start.settings)
             settings = method_settings(self.settings, objective, "none", start.optimizer)
-        plan = curve_plan(self.settings, settings or start.settings)
-        return CurveSpec(start, end, forget, kind, control_points, recipe, seed, plan, objective, settings)
+            return objective, settings, curve_plan(self.settings, settings)
+        if isinstance(start, UnlearnedSpec) and objective == "":
+            objective, settings = start.method, start.settings
+        else:
+            between = isinstance(start, OriginalSpec) and isinstance(end, OriginalSpec)
+            objective = objective or ("train" if between else "finetune")
+            settings = method_settings(self.settings, objective)
+        plan = plan if isinstance(plan, Plan) else independent_plan(self.settings, settings)
+        return objective, replace(settings, plan=plan), plan
 
     def trace(self, model: Any, batchnorm: str | None = None, points: int | None = None) -> TraceSpec:
         """The trace of a model, or of a curve at the preset's number of points and its recipe's BatchNorm policy."""

@@ -28,6 +28,7 @@ from ..engine.study import Study, study
 from ..errors import BadInput, choose
 from ..files import DATA
 from ..settings import FOLDER, MethodSettings, Plan, method_settings
+from . import curve_search
 
 SEEDS = (7, 8)  # never those of the studies
 BASE = {"steps": 100}
@@ -241,14 +242,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variants", action="store_true", help="learning rates of curricula and optimisers, after the methods"
     )
+    parser.add_argument("--curves", action="store_true", help="how curves between models trained apart are fitted")
     parser.add_argument("--write", action="store_true", help="write the winners into the settings file")
     parser.add_argument("--show", action="store_true", help="print the winners of the kept rows and run nothing")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the search, keep its rows in data/search, print the winners by both rules."""
+    """Run the search, keep its rows in data/search, print the winners by both rules (or that of curves, by its own)."""
     bench = study(arguments.preset, store=arguments.store)
     name = bench.settings
+    if arguments.curves:
+        if not arguments.show:
+            curve_search.write_rows(name, curve_search.rows_for(bench))
+        print(curve_search.report(curve_search.read_rows(name)))
+        return 0
     methods = [choose("method", m, GRID) for m in arguments.methods] or list(GRID)
     rows = [r for r in read_rows(name)] if table_path(name).is_file() else []
     if not arguments.show:

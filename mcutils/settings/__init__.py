@@ -171,7 +171,7 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
     that the two compose); the curriculum's options come from ``[curricula.Y]``.
     """
     file = _read(name)
-    tables = {**file.get("methods", {}), "retrain": file["train"]}
+    tables = {**file.get("methods", {}), "retrain": file["train"], "train": file["train"]}
     if method not in tables:
         known = {} if identity("method", method) else _read("default").get("methods", {})
         if method not in known and identity("method", method) is None:
@@ -197,9 +197,21 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
 def curve_plan(name: str, settings: MethodSettings) -> Plan:
     """The plan of a curve fit: the method's own, refined by the ``[curve]`` table (``lr_scale``, ``steps``)."""
     table = dict(_read(name).get("curve", {}))
+    table.pop("independent", None)
     plan = replace(settings.plan, lr=settings.plan.lr * table.pop("lr_scale", 1.0))
     _no_other_keys(table, {"steps", "schedule"}, f"[curve] of {name}")
     return replace(plan, **table)
+
+
+def independent_plan(name: str, settings: MethodSettings) -> Plan:
+    """The plan of a curve fit between models trained apart, which begins high above both ends.
+
+    It is that of training, refined by the file's ``[curve.independent]``, with the batch sizes of the method.
+    """
+    file = _read(name)
+    refined = {**file["train"], **file.get("curve", {}).get("independent", {})}
+    plan = _plan(refined, f"[curve.independent] of {name}")[0]
+    return replace(plan, batch_size=settings.plan.batch_size, forget_batch_size=settings.plan.forget_batch_size)
 
 
 def _merged(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,12 +111,13 @@ def steps_for(
     seed: int,
     refs: Mapping[str, objectives.Reference],
 ) -> Iterator[Step]:
-    """The steps of a descent: batches of D_r and D_f as the method uses them, for ever."""
+    """The steps of a descent: batches of D_r (or of all training data) and D_f as the method uses them, for ever."""
+    kept, uses = ("train", "retain") if method.uses == "train" else ("retain", method.uses)
     draw: dict[str, Iterator[Batch]] = {
-        "retain": batches(task, task.index["retain"], plan.batch_size, generator(seed, "retain")),
+        "retain": batches(task, task.index[kept], plan.batch_size, generator(seed, "retain")),
         "forget": batches(task, task.index["forget"], plan.forget_batch_size, generator(seed, "forget")),
     }
-    order: Iterator[str] = itertools.repeat(method.uses)
+    order: Iterator[str] = itertools.repeat(uses)
     if method.phases:
         passes = len(task.index["forget"]) // plan.forget_batch_size, len(task.index["retain"]) // plan.batch_size
         order = method.phases(max(1, passes[0]), max(1, passes[1]), options)

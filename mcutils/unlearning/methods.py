@@ -25,10 +25,11 @@ Mask = Callable[[Weights, Task, float], dict[str, Tensor]]
 class Method:
     """An unlearning method: its objective and what the loop must hand it.
 
-    ``uses`` says which batches a step holds: ``retain``, ``forget`` or ``both``; ``phases`` orders steps that hold one
-    of them at a time; ``references`` names frozen networks (``original``, ``random``); ``mask`` computes a saliency
-    mask from the original model; ``fresh`` starts from new weights instead of the original model's, and
-    ``edit`` from the original model's as it has changed them, for as many steps as the plan says, which may be none.
+    ``uses`` says which batches a step holds: ``retain``, ``forget`` or ``both``, or ``train``, where batches of all
+    training data take the place of those of D_r; ``phases`` orders steps that hold one of them at a time;
+    ``references`` names frozen networks (``original``, ``random``); ``mask`` computes a saliency mask from the original
+    model; ``fresh`` starts from new weights instead of the original model's, and ``edit`` from the original model's as
+    it has changed them, for as many steps as the plan says, which may be none.
     """
 
     name: str
@@ -146,6 +147,13 @@ for _method in (
         summary="Random labels on the weights with the largest forget gradient alone; the others stay as they are.",
     ),
     Method("l1_sparse", objectives.l1_sparse, "retain", source="Jia et al. 2023"),
+    Method(
+        "train",
+        objectives.retain_loss,
+        "train",
+        source="the training of the original model",
+        summary="Cross-entropy on all training data, D_f included: no unlearning; for curves between originals.",
+    ),
     Method("ssd", objectives.retain_loss, "retain", edit=ssd, source="Foster et al. 2024"),
 ):
     register(_method)

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import fields, replace
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from torchvision.datasets import FashionMNIST
@@ -18,7 +19,9 @@ from mcutils.engine.runs import RunFailed, run
 from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UntrainedSpec, key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
-from mcutils.settings import Preset, curve_plan, method_settings, train_plan
+from mcutils.measures.along import barrier
+from mcutils.measures.metrics import mean_loss
+from mcutils.settings import Plan, Preset, curve_plan, independent_plan, method_settings, train_plan
 
 
 @pytest.fixture(autouse=True)
@@ -148,8 +151,64 @@ def test_paths_and_traces_follow_their_recipe(smoke):
     ]
     assert [smoke.trace(m).points for m in (line, bend, authors, start)] == [3, 3, 3, 1]
     assert smoke.trace(authors, "full").batchnorm == "full"
-    with pytest.raises(BadInput, match="its start must be an unlearned model"):
-        smoke.path(smoke.original(), end, "bezier")
+
+
+def test_a_curve_joins_any_two_models(smoke):
+    first, second, end = smoke.original(), smoke.original(1), smoke.unlearned("npo", 42)
+    one, other = smoke.retrained(42), smoke.retrained(87, 0.2)
+    fitted = {
+        "originals": (smoke.path(first, second, "bezier"), "train", 0.1),
+        "retrained": (smoke.path(other, one, "bezier"), "finetune", 0.2),
+        "retrained and original": (smoke.path(other, first, "bezier"), "finetune", 0.2),
+        "original and unlearned": (smoke.path(first, end, "bezier"), "finetune", 0.1),
+        "named": (smoke.path(first, second, "bezier", objective="finetune"), "finetune", 0.1),
+        "forget term": (smoke.path(one, end, "bezier", objective="scrub"), "scrub", 0.1),
+        "apart": (smoke.path(end, one, "bezier", plan="independent"), "npo", 0.1),
+    }
+    for name, (found, method, forget) in fitted.items():
+        settings = method_settings("digits.convnet", method)
+        plan = independent_plan("digits.convnet", settings)
+        assert (found.method, found.forget, found.plan) == (method, forget, plan), name
+        assert found.settings == replace(settings, plan=plan), name
+    own = smoke.path(smoke.unlearned("npo", 42, "superloss", "soul"), one, "bezier", plan="independent")
+    assert own.plan.optimizer == "adamw" and own.settings.curriculum_options == own.start.settings.curriculum_options
+    given = smoke.path(first, second, "bezier", plan=Plan(steps=7))
+    assert given.plan == given.settings.plan == Plan(steps=7)
+    assert len({key(one) for one, *_ in fitted.values()}) == 7
+    assert smoke.path(end, one, "bezier") == replace(
+        fitted["apart"][0], plan=curve_plan("digits.convnet", end.settings), method="", settings=None
+    )
+
+
+def test_the_original_model_of_a_fit_is_that_of_its_ends(smoke):
+    first, second, one = smoke.original(), smoke.original(1), smoke.retrained(42)
+    end = smoke.unlearned("npo", 42, origin=second)
+    origins = [(end, first, second), (first, end, second), (one, end, second), (first, one, first), (one, first, first)]
+    for start, stop, expected in origins:
+        assert smoke.path(start, stop, "bezier", objective="npo").origin == expected
+    assert smoke.path(one, smoke.retrained(87), "bezier").origin is None
+    with pytest.raises(BadInput, match="npo and the recipe corrected needs an original model, but neither end is one"):
+        smoke.path(one, smoke.retrained(87), "bezier", objective="npo")
+    with pytest.raises(BadInput, match="finetune and the recipe authors needs an original model"):
+        smoke.path(one, smoke.retrained(87), "bezier", "authors")
+    with pytest.raises(BadInput, match="needs an objective: name a method"):
+        replace(smoke.path(first, second, "bezier"), method="", settings=None)
+    with pytest.raises(BadInput, match="unknown plan of a fit 'long': choose one of independent"):
+        smoke.path(end, one, "bezier", plan="long")
+
+
+def test_a_curve_between_models_trained_apart_avoids_the_barrier_of_the_line(smoke):
+    """Two originals and two retrained models of other initial weights, and the forget term from an unlearned one."""
+    pairs = [
+        ((smoke.original(0), smoke.original(1)), ""),
+        ((smoke.retrained(42), smoke.retrained(87)), ""),
+        ((smoke.retrained(87), smoke.unlearned("npo", 42)), "npo"),
+    ]
+    for ends, objective in pairs:
+        line, curve = smoke.path(*ends), smoke.path(*ends, "bezier", objective=objective)
+        loss = [mean_loss(t, "retain") for t in smoke.run([smoke.trace(p, points=7) for p in (line, curve)])]
+        high = [barrier(values, np.linspace(0, 1, 7)) for values in loss]
+        assert high[1] < 0.3 * high[0] and high[0] > 0.5
 
 
 def test_a_curve_is_fitted_with_the_objective_named(smoke):

@@ -117,7 +117,7 @@ def test_every_method_has_a_source_and_one_line(method):
     entry = METHODS[method]
     assert entry.name == method and entry.source.strip()
     assert entry.about.strip() and "\n" not in entry.about and entry.about[0].isupper() and len(entry.about) < 120
-    assert set(entry.references) <= {"original", "random"} and entry.uses in ("retain", "forget", "both")
+    assert set(entry.references) <= {"original", "random"} and entry.uses in ("retain", "forget", "both", "train")
     for name, value in entry.options.items():
         assert isinstance(name, str) and isinstance(value, (int, float, str))
 
@@ -209,6 +209,15 @@ def test_methods_on_retain_data_never_see_the_forget_images(method, theta, tiny)
     x[tiny.index["forget"]] = math.nan
     a, b = (unlearn(theta, t, method, seed=2, settings=SHORT).weights for t in (tiny, replace(tiny, x=x)))
     assert equal(a, b)
+
+
+def test_train_sees_all_training_data_in_the_place_of_retain_data(tiny):
+    plan = Plan(batch_size=27, forget_batch_size=8)
+    steps = steps_of("train", tiny, plan, 8)  # a pass over the 216 images
+    assert kinds(steps) == ["retain"] * 8
+    seen = torch.cat([step.retain.index for step in steps]).sort().values
+    assert torch.equal(seen, tiny.index["train"].sort().values)
+    assert set(tiny.index["forget"].tolist()) < set(seen.tolist())
 
 
 @pytest.mark.parametrize("method", METHODS)

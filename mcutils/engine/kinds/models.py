@@ -60,6 +60,8 @@ def _curve(spec: CurveSpec, store: Results) -> Curve:
     made = {"kind": spec.kind, "control_points": spec.control_points, "recipe": spec.recipe, "plan": spec.plan}
     objective = {"method": spec.method, "settings": spec.settings} if spec.method else {}
     given: dict[str, Any] = {"seed": spec.seed, **made, **objective}
+    if not isinstance(spec.start, UnlearnedSpec) and spec.origin is not None:
+        given["origin"] = loaded(store, spec.origin)
     return fit_curve(start, end, task, **given)
 
 
