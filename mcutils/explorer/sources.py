@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
@@ -33,7 +33,8 @@ from ..settings import Preset, curve_plan, method_settings, preset, presets, set
 from ..traces import SPLITS, Trace, check_same_examples
 from .numbers import Numbers, mismatch, remembered as remembered
 
-MAKE_TRACE = "study.run([study.trace(path)])"
+ONLY_PROFILE = "only a profile was given, which holds no predictions: give the trace"
+NO_TRACE = "no trace of this path is stored; study.run([study.trace(path)]) makes it, python -m mcutils run it all"
 ENDS = ("method", "curriculum", "optimiser", "seed")
 NOT_FITTED = "not fitted"
 BATCHNORM = {"none": "not refreshed", "full": "refreshed on all training data"}
@@ -54,7 +55,7 @@ class Source:
 
     name: str
     label: str
-    picks: Mapping[str, str]
+    picks: dict[str, str]
     read: Callable[[], Numbers]
     traced: bool = True
     plane: Callable[[], tuple[Plane, tuple[int, ...]] | str] = lambda: "no plane is stored for a path given by itself"
@@ -83,12 +84,13 @@ def sources(
     Raises:
         BadInput: nothing to walk along, or something that is none of these.
     """
-    many = tuple(retrained) if isinstance(retrained, (list, tuple)) else (retrained,)
+    many = retrained if isinstance(retrained, (list, tuple)) else (retrained,)
     named = [("original", original), ("random", random), *(("retrained", one) for one in many)]
     named = [(name, one) for name, one in named if one is not None]
     for name, one in named:
         if not (isinstance(one, Trace) and len(one.t) == 1):
-            raise BadInput(f"{name} is the trace of one model (T = 1), got {_what(one)}.")
+            what = f"one of {len(one.t)} points" if isinstance(one, Trace) else type(one).__name__
+            raise BadInput(f"{name} is the trace of one model (T = 1), got {what}.")
     if not (task is None or isinstance(task, Task)):
         raise BadInput(f"task is a task as load_task gives it, got {shown(task)}.")
     gap = None if gap is None else float(check_gap(number("gap", gap)))
@@ -96,15 +98,19 @@ def sources(
         return from_store([given.store.folder, *given.store.layers], plain(given.data), given.preset)
     if isinstance(given, (Store, str, PathLike)):
         return from_store([given.folder, *given.layers] if isinstance(given, Store) else [_folder(given)])
-    more: dict[str, Any] = {"references": dict(reversed(named)), "retrained": many, "given_gap": gap}
-    more["task"] = (lambda: task) if task else None
-    found, given = [], _by_name(given)
-    for name, one in given.items():
-        found.append(_given(name, one, more))
-        for _, other in named if isinstance(one, Trace) else ():
-            check_same_examples(one, other)
-        if isinstance(one, Trace) and task is not None and (wrong := mismatch(one, task)):
-            raise BadInput(f"{name} was not taken on this task: {wrong}.")
+    more: dict[str, Any] = {"references": dict(reversed(named)), "given_gap": gap}
+    more |= {"retrained": [one for name, one in named if name == "retrained"], "task": task and (lambda: task)}
+    found = []
+    for name, one in _by_name(given).items():
+        check_path(name, one)
+        read = partial(Numbers, np.asarray(one.t), profile=one, why=ONLY_PROFILE)
+        if isinstance(one, Trace):
+            for _, other in named:
+                check_same_examples(one, other)
+            if task is not None and (wrong := mismatch(one, task)):
+                raise BadInput(f"{name} was not taken on this task: {wrong}.")
+            read = partial(Numbers, np.asarray(one.t), one, **more)
+        found.append(Source(name, name, {"path": name}, read, isinstance(one, Trace)))
     return found
 
 
@@ -134,22 +140,10 @@ def _by_name(given: Any) -> dict[str, Any]:
     return found
 
 
-def _what(one: Any) -> str:
-    return f"one of {len(one.t)} points" if isinstance(one, Trace) else type(one).__name__
-
-
-def _given(name: str, one: Any, more: Mapping[str, Any]) -> Source:
+def check_path(name: str, one: Trace | Profile) -> None:
+    """Raise `BadInput` unless this is a trace or profile of a path from t = 0 to t = 1."""
     if not isinstance(one, (Trace, Profile)):
         raise BadInput(f"{name} is neither a trace nor a profile, but {type(one).__name__}.")
-    check_path(name, one)
-    if isinstance(one, Profile):
-        why = "only a profile was given, which holds no predictions: give the trace"
-        return Source(name, name, {"path": name}, lambda: Numbers(np.asarray(one.t), None, one, why=why), False)
-    return Source(name, name, {"path": name}, lambda: Numbers(np.asarray(one.t), one, **more))
-
-
-def check_path(name: str, one: Trace | Profile) -> None:
-    """Raise `BadInput` unless a trace or profile is of a path from t = 0 to t = 1."""
     t = np.asarray(one.t)
     if t.ndim != 1 or len(t) < 2:
         raise BadInput(f"{name} holds one model and no path: there is nothing to walk along.")
@@ -184,17 +178,17 @@ def from_store(
     Those that are read as ``usual`` reads them come first (None: as the preset reads them that is nearest to each),
     and of these the traced ones. Raises `NothingStored` if there is none.
     """
-    stored = {name: note for name, note in sorted(notes(map(Path, folders)).items()) if not outdated(note["spec"])}
-    kinds = {
-        kind: [n for n in stored.values() if n["spec"]["spec"] == kind] for kind in ("Profile", "TraceOf", "PlaneOf")
-    }
-    traces = {_text(note["spec"]): note for note in kinds["TraceOf"]}
-    shelf = _Shelf(traces, {_text(_trace(n)): n for n in kinds["Profile"] if not _is_path(n)}, kinds["PlaneOf"])
-    chosen = [note for note in kinds["Profile"] if _is_path(note)]
+    stored = [note for _, note in sorted(notes(map(Path, folders)).items()) if not outdated(note["spec"])]
+    profiles, traced, planes = (
+        [note for note in stored if note["spec"]["spec"] == kind] for kind in ("Profile", "TraceOf", "PlaneOf")
+    )
+    traces = {_text(note["spec"]): note for note in traced}
+    shelf = _Shelf(traces, {_text(_trace(note)): note for note in profiles if not _is_path(note)}, planes)
+    chosen = [note for note in profiles if _is_path(note)]
     profiled = {_text(_trace(note)) for note in chosen}
-    for text, note in traces.items():
-        if _is_path(note) and text not in profiled and not note["spec"]["shown"]:
-            chosen.append(note)
+    chosen += [
+        note for text, note in traces.items() if _is_path(note) and text not in profiled and not note["spec"]["shown"]
+    ]
     if data is not None:
         chosen = [note for note in chosen if _data(_trace(note)) == data]
     if not chosen:
@@ -203,7 +197,11 @@ def from_store(
     usuals = [usual] if usual else [preset(name) for name in presets()]
     several = len({_data_words(_data(_trace(note))) for note in chosen}) > 1
     found = [_stored(note, shelf, usuals, several) for note in chosen]
-    return sorted(_distinct(found), key=lambda one: (*one.rank, tuple(one.picks.values()), one.name))
+    alike = Counter(tuple(one.picks.values()) for one in found)
+    for one in found:
+        if alike[tuple(one.picks.values())] > 1:
+            one.picks["reading"] += f", {one.name.split('-')[-1][:6]}"
+    return sorted(found, key=lambda one: (*one.rank, tuple(one.picks.values()), one.name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,27 +240,14 @@ def _origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return _origin(spec["origin"]) if "origin" in spec else spec
 
 
-def _distinct(found: Sequence[Source]) -> list[Source]:
-    """The same sources, with their names in the picks of those that no pick tells apart."""
-    seen = Counter(tuple(one.picks.values()) for one in found)
-    kept = []
-    for one in found:
-        if seen[tuple(one.picks.values())] > 1:
-            reading = f"{one.picks['reading']}, {one.name.split('-')[-1][:6]}"
-            one = replace(one, picks={**one.picks, "reading": reading})
-        kept.append(one)
-    return kept
-
-
 def _stored(note: Mapping[str, Any], shelf: _Shelf, usuals: Sequence[Preset], several: bool) -> Source:
-    name, trace, spec = note["key"], _trace(note), note["spec"]
-    path = trace["model"]
-    start, end = _end(path["start"]), _end(path["end"])
+    trace, spec = _trace(note), note["spec"]
+    path, text = trace["model"], _text(trace)
+    ends = {end: _end(path[end]) for end in ("start", "end")}
     other, coarse, usual = min(
         ((*departures(trace, spec, one), one) for one in usuals), key=lambda found: (len(found[0]), len(found[1]))
     )
-    picks = {f"start {part}": value for part, value in zip(ENDS, start, strict=True)}
-    picks |= {f"end {part}": value for part, value in zip(ENDS, end, strict=True)}
+    picks = {f"{end} {part}": value for end, found in ends.items() for part, value in zip(ENDS, found, strict=True)}
     picks |= {"curve": path["kind"], "recipe": path["recipe"] or NOT_FITTED}
     picks |= {"data": _data_words(_data(trace))} if several else {}
     words = [one for one in (*other, *coarse) if one != _recipe_words(path["recipe"])]
@@ -270,10 +255,9 @@ def _stored(note: Mapping[str, Any], shelf: _Shelf, usuals: Sequence[Preset], se
         f"normal: {usual.points} points, BatchNorm refreshed on retain data, {100 * usual.forget:g} % forgotten"
     )
     kind = label(path["kind"]) + (f" ({path['recipe']})" if path["recipe"] not in ("", "corrected") else "")
-    text = _text(trace)
     return Source(
-        name,
-        f"{kind}, {_words(start)} to {_words(end)}",
+        note["key"],
+        f"{kind}, {_words(ends['start'])} to {_words(ends['end'])}",
         picks,
         partial(_numbers, note, shelf),
         text in shelf.traces,
@@ -315,9 +299,7 @@ def _recipe_words(recipe: str) -> str:
     return f"recipe {said(recipe)}"
 
 
-def departures(
-    trace: Mapping[str, Any], spec: Mapping[str, Any], usual: Preset
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def departures(trace: Mapping[str, Any], spec: Mapping[str, Any], usual: Preset) -> tuple[list[str], list[str]]:
     """How a stored path is read otherwise than a preset reads it: what else is shown, and how much more coarsely.
 
     The normal reading refreshes BatchNorm on retain data, forgets the preset's share, and fits a curve by the corrected
@@ -348,7 +330,7 @@ def departures(
         f"{spec.get('bootstrap')} bootstrap draws": profiled and spec["bootstrap"] != usual.bootstrap,
         "no profile": not profiled,
     }
-    return tuple(word for word, is_so in other.items() if is_so), tuple(word for word, is_so in coarse.items() if is_so)
+    return [word for word, is_so in other.items() if is_so], [word for word, is_so in coarse.items() if is_so]
 
 
 def _tuned(path: Mapping[str, Any], usual: Preset) -> bool:
@@ -388,7 +370,8 @@ def find(found: Mapping[str, Source], wanted: Any, study: Study | None = None) -
     if isinstance(wanted, str):
         fits = [one.name for one in found.values() if wanted in (one.name, one.label)]
         if not fits:
-            raise BadInput(f"no path is named {shown(wanted)}: there are {_some(found)}.")
+            more = f" and {len(found) - 6} more" if len(found) > 6 else ""
+            raise BadInput(f"no path is named {shown(wanted)}: there are {', '.join(list(found)[:6])}{more}.")
         return wanted if wanted in found else fits[0]
     route = []
     if callable(getattr(wanted, "profile", None)) and hasattr(wanted, "path"):
@@ -407,11 +390,6 @@ def find(found: Mapping[str, Source], wanted: Any, study: Study | None = None) -
     raise BadInput(f"the path {name} is not stored: study.run([study.profile(path)]) computes it.")
 
 
-def _some(names: Mapping[str, Any], most: int = 6) -> str:
-    first = list(names)[:most]
-    return ", ".join(first) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 def _load(note: Mapping[str, Any]) -> Any:
     """Read a stored result after comparing its checksum; `BadInput` if it is gone or damaged by now."""
     path = note["path"]
@@ -427,38 +405,35 @@ def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
     """Numbers of a stored path: its profile and trace, as far as kept, and its references."""
     trace, spec = _trace(note), note["spec"]
     data, kept = _data(trace), shelf.traces.get(_text(trace))
-    task = lambda: DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])  # noqa: E731
+
+    def task() -> Task:
+        return DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])
+
     found: Trace | None = None
     if kept is not None:
         found = _load(kept)
         check_path(kept["key"], found)
     if found is not None and spec is trace:
-        traces = {role: [_load(one) for one in many] for role, many in _references(trace, shelf).items()}
+        traces = _references(trace, shelf)
         references = {role: many[0] for role, many in traces.items() if many}
         return Numbers(found.t, found, references=references, retrained=traces["retrained"], task=task)
     profile = _load(note)
     check_path(note["key"], profile)
-    levels: list[Trace | Profile] = []
-    for one in map(_text, spec["retrained"]):
-        if one in shelf.singles:
-            levels.append(_load(shelf.singles[one]))
-        elif one in shelf.traces:
-            levels.append(_load(shelf.traces[one]))
-    why = "" if found else f"no trace of this path is stored; {MAKE_TRACE} makes it, python -m mcutils run it all"
-    return Numbers(profile.t, found, profile, retrained=levels, task=task, why=why)
+    models = {**shelf.traces, **shelf.singles}
+    levels = [_load(models[one]) for one in map(_text, spec["retrained"]) if one in models]
+    return Numbers(profile.t, found, profile, retrained=levels, task=task, why="" if found else NO_TRACE)
 
 
-def _references(trace: Mapping[str, Any], shelf: _Shelf) -> dict[str, list[Mapping[str, Any]]]:
-    """Stored traces of the original, the retrained models and the untrained one of a path, by role."""
+def _references(trace: Mapping[str, Any], shelf: _Shelf) -> dict[str, list[Trace]]:
+    """Traces of the original, the retrained models and the untrained one of a path, as far as stored, by role."""
     origin = _origin(trace["model"]["start"])
-    roles: dict[str, list[Mapping[str, Any]]] = {"original": [], "retrained": [], "random": []}
+    roles: dict[str, list[Trace]] = {"original": [], "retrained": [], "random": []}
     for note in shelf.traces.values():
-        model, same = note["spec"]["model"], note["spec"]["forget"] == trace["forget"] and not note["spec"]["shown"]
-        if same and model == origin:
-            roles["original"].append(note)
-        elif same and model["spec"] in ("Retrained", "Untrained") and model["data"] == origin["data"]:
-            if model.get("init") is None:
-                roles["retrained" if model["spec"] == "Retrained" else "random"].append(note)
+        spec, model = note["spec"], note["spec"]["model"]
+        role = "original" if model == origin else {"Retrained": "retrained", "Untrained": "random"}.get(model["spec"])
+        same = spec["forget"] == trace["forget"] and not spec["shown"] and model.get("data") == origin["data"]
+        if role and same and model.get("init") is None:
+            roles[role].append(_load(note))
     return roles
 
 

@@ -26,6 +26,7 @@ KEPT, COST = 0.03, 0.1  # retain loss of the original model, and what unlearning
 KNOWN, UNSEEN = 0.03, 0.43  # forget loss of the original model, and of models that never saw the forget set
 REACH = 0.9  # how far around the original model the forget loss is low
 BENDS, DEPTHS = (0.0, 0.8), (0.8, 2.0)
+SIGNS = {"retain": 1, "forget": -1}  # of the side of its chord on which a loss breaks MCU(eps)
 ACROSS, UP = (-1.5, 1.5), (-1.5, 2.0)  # where a control point may be put
 
 
@@ -169,8 +170,8 @@ def walk(landscape: Landscape, control=None, points: int = 101) -> ToyWalk:
     """
     t = np.linspace(0, 1, whole("points", points, 2))
     places = path(control, t)
-    losses = retain_loss(landscape, places), forget_loss(landscape, places)
     kind = "linear" if control is None else "bezier"
+    losses = retain_loss(landscape, places), forget_loss(landscape, places)
     return ToyWalk(kind, None if control is None else check_places(control), t, places, *losses, gap(landscape))
 
 
@@ -207,16 +208,6 @@ def fit(
             raise BadInput(f"the fit ran away at step {step + 1}: take a smaller lr than {lr:g}, or start nearer.")
         trail.append(moved)
     return np.stack(trail)
-
-
-def best_control(landscape: Landscape, step: float = 0.05) -> ToyWalk:
-    """The Bezier curve of smallest eps among all control points of a grid over `ACROSS` and `UP`, by trying each."""
-    number("step", step, 0.01, 1)
-    x, y = (low + step * np.arange(round((high - low) / step) + 1) for low, high in (ACROSS, UP))
-    controls, t = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2), np.linspace(0, 1, 51)
-    places = path(controls, t)
-    worst = np.maximum(barrier(retain_loss(landscape, places), t), forget_deficit(forget_loss(landscape, places), t))
-    return walk(landscape, controls[worst.argmin()].round(6))
 
 
 def sentence(walked: ToyWalk, eps: float = TOLERANCE) -> str:
@@ -286,10 +277,7 @@ def figure(
             _along(axes[1, column], walks, split, eps, t)
         axes[0, 0].set_ylabel("second weight")
         handles, texts = axes[1, 0].get_legend_handles_labels()
-        keys = [
-            entry("*", BLACK, "original model", ms=9),
-            entry("o", GREY, "unlearned models", ms=6),
-        ]
+        keys = [entry("*", BLACK, "original model", ms=9), entry("o", GREY, "unlearned models", ms=6)]
         keys += [entry("D", VERMILLION, "control point")] if any(w.control is not None for w in walks.values()) else []
         fig.legend([*handles, *keys], [*texts, *(k.get_label() for k in keys)], loc="lower center", ncols=4)
         if title:
@@ -304,14 +292,11 @@ def _map(fig, ax, landscape: Landscape, split: str, loss: Callable, eps: float) 
     low, high = -landscape.depth - 0.6, 1.6
     x, y = np.meshgrid(np.linspace(-1.6, 1.6, 121), np.linspace(low, high, 121))
     values = loss(landscape, np.stack([x, y], axis=-1))
+    edge = float(loss(landscape, START)) + SIGNS[split] * eps * gap(landscape)
     if split == "retain":
-        levels = np.geomspace(KEPT, 3, 13)
-        norm, ticks, edge = LogNorm(KEPT, 3), [0.03, 0.1, 0.3, 1, 3], float(retain_loss(landscape, START))
-        edge += eps * gap(landscape)
+        levels, norm, ticks = np.geomspace(KEPT, 3, 13), LogNorm(KEPT, 3), [0.03, 0.1, 0.3, 1, 3]
     else:
-        levels = np.linspace(KNOWN, UNSEEN, 13)
-        norm, ticks, edge = None, [0.03, 0.13, 0.23, 0.33, 0.43], float(forget_loss(landscape, START))
-        edge -= eps * gap(landscape)
+        levels, norm, ticks = np.linspace(KNOWN, UNSEEN, 13), None, [0.03, 0.13, 0.23, 0.33, 0.43]
     shown = np.clip(values, levels[0], levels[-1])
     filled = ax.contourf(x, y, shown, levels=levels, norm=norm, cmap="cividis")
     if levels[0] < edge < levels[-1]:
@@ -341,7 +326,7 @@ def _draw_path(ax, walked: ToyWalk, t: float | None) -> None:
 def _along(ax, walks: Mapping[str, ToyWalk], split: str, eps: float, t: float | None) -> None:
     for name, one in walks.items():
         values = getattr(one, split)
-        straight, edge = chord(values, one.t), eps * one.gap * (1 if split == "retain" else -1)
+        straight, edge = chord(values, one.t), SIGNS[split] * eps * one.gap
         colour, marks = drawing.colour_of(one.kind), drawing.marks_of(one.kind, len(one.t), 6)
         ax.plot(one.t, values, color=colour, zorder=3, label=name, **marks)
         if t is not None:
@@ -356,24 +341,78 @@ def _along(ax, walks: Mapping[str, ToyWalk], split: str, eps: float, t: float | 
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-@dataclass(frozen=True, eq=False)
+SLIDERS = ("x", "y", "t", "bend", "depth", "eps")
+
+
 class Panel:
     """Controls over a landscape, shown by Jupyter; ``parts`` are its widgets by name.
 
-    Where no kernel runs, a reader sees the picture of its first state.
+    Where no kernel runs, a reader sees what it says and its picture, as they are when it is shown.
     """
 
-    box: Any
-    parts: Mapping[str, Any]
-    words: str
-    picture: bytes
+    def __init__(self, parts: Mapping[str, Any], later: Callable[[Callable[[], None]], None]):
+        import ipywidgets as widgets
+
+        self.parts, self._later, self._waiting = parts, later, False
+        for name in SLIDERS:
+            parts[name].observe(lambda _: self._moved(), names="value")
+        parts["line"].on_click(lambda _: self._put(0, 0))
+        parts["fit"].on_click(lambda _: self._put(*self._fitted()))
+        columns = [widgets.VBox([parts[name] for name in names]) for names in (SLIDERS[:3], SLIDERS[3:])]
+        sliders = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
+        buttons = widgets.HBox([parts["line"], parts["fit"]])
+        self._box = widgets.VBox([sliders, buttons, parts["text"], parts["picture"]])
+        self._say()
+        self._draw()
+
+    def _state(self) -> tuple[Landscape, ToyWalk, float]:
+        """What the controls stand at: landscape, path and tolerance."""
+        x, y, bend, depth = (self.parts[name].value for name in ("x", "y", "bend", "depth"))
+        here = Landscape(bend, depth)
+        return here, walk(here, (x, y)), check_eps(self.parts["eps"].value)
+
+    def _words(self) -> str:
+        try:
+            _, walked, eps = self._state()
+        except BadInput as error:
+            return f"{str(error)[0].upper()}{str(error)[1:]}"
+        k = np.abs(walked.t - self.parts["t"].value).argmin()
+        return (
+            f"{sentence(walked, eps)} Smallest ε: {walked.eps:.3f}. At t = {walked.t[k]:.2f} the retain loss is "
+            f"{walked.retain[k]:.3f} and the forget loss {walked.forget[k]:.3f} nats."
+        )
+
+    def _say(self) -> None:
+        self.parts["text"].value = f'<span role="status" aria-live="polite">{escape(self._words())}</span>'
+
+    def _draw(self) -> None:
+        self._waiting = False
+        try:
+            here, walked, eps = self._state()
+        except BadInput:
+            return  # the sentence says why, and the last picture stays
+        walks = {"straight line": walk(here), "path": walked}
+        png = encoded(figure(here, walks, eps=eps, t=self.parts["t"].value), dpi=100)
+        self._picture, alt = base64.b64encode(png).decode(), escape(self._words(), quote=True)
+        source = f"data:image/png;base64,{self._picture}"
+        self.parts["picture"].value = f'<img alt="{alt}" style="max-width: 100%" src="{source}">'
+
+    def _moved(self) -> None:
+        self._say()
+        if not self._waiting:  # one picture for all moves until it is drawn
+            self._waiting = True
+            self._later(self._draw)
+
+    def _fitted(self) -> np.ndarray:
+        x, y, bend, depth = (self.parts[name].value for name in ("x", "y", "bend", "depth"))
+        return fit(Landscape(bend, depth), seed=0, start=(x, y))[-1]
+
+    def _put(self, x: float, y: float) -> None:
+        self.parts["x"].value, self.parts["y"].value = (float(np.clip(v, *ends)) for v, ends in ((x, ACROSS), (y, UP)))
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        shown = dict(self.box._repr_mimebundle_(**options))
-        return {**shown, "text/plain": self.words, "image/png": base64.b64encode(self.picture).decode()}
-
-
-SLIDERS = ("x", "y", "t", "bend", "depth", "eps")
+        shown = dict(self._box._repr_mimebundle_(**options))
+        return {**shown, "text/plain": self._words(), "image/png": self._picture}
 
 
 def play(
@@ -394,47 +433,8 @@ def play(
         later: takes the function that redraws and calls it soon; by default the kernel's event loop, or at once where
             none runs.
     """
-    import ipywidgets as widgets
-
     parts = _controls(landscape or Landscape(), check_places(control).tolist(), t, eps)
-
-    def draw() -> bytes | None:
-        try:
-            here, walked, eps = _state(parts)
-        except BadInput:
-            return None  # the sentence says why, and the last picture stays
-        walks = {"straight line": walk(here), "path": walked}
-        png = encoded(figure(here, walks, eps=eps, t=parts["t"].value), dpi=100)
-        source, alt = base64.b64encode(png).decode(), escape(_words(parts), quote=True)
-        parts["picture"].value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{source}">'
-        return png
-
-    redraw = _soon(draw, later or _event_loop)
-
-    def say() -> None:
-        parts["text"].value = f'<span role="status" aria-live="polite">{escape(_words(parts))}</span>'
-
-    def moved(*_: Any) -> None:
-        say()
-        redraw()
-
-    def put(x: float, y: float) -> None:
-        parts["x"].value, parts["y"].value = (float(np.clip(v, *ends)) for v, ends in ((x, ACROSS), (y, UP)))
-
-    def fitted(*_: Any) -> None:
-        here, start = Landscape(parts["bend"].value, parts["depth"].value), (parts["x"].value, parts["y"].value)
-        put(*fit(here, seed=0, start=start)[-1])
-
-    for name in SLIDERS:
-        parts[name].observe(moved, names="value")
-    parts["line"].on_click(lambda _: put(0, 0))
-    parts["fit"].on_click(fitted)
-    say()
-    columns = [[parts[name] for name in names] for names in (SLIDERS[:3], SLIDERS[3:])]
-    sliders = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
-    buttons = widgets.HBox([parts["line"], parts["fit"]])
-    box = widgets.VBox([sliders, buttons, parts["text"], parts["picture"]])
-    return Panel(box, parts, _words(parts), draw() or b"")
+    return Panel(parts, later or _event_loop)
 
 
 def _controls(landscape: Landscape, control: Sequence[float], t: float, eps: float) -> dict[str, Any]:
@@ -459,40 +459,6 @@ def _controls(landscape: Landscape, control: Sequence[float], t: float, eps: flo
         "text": widgets.HTML(),
         "picture": widgets.HTML(),
     }
-
-
-def _state(parts: Mapping[str, Any]) -> tuple[Landscape, ToyWalk, float]:
-    """What the controls of a panel stand at: landscape, path and tolerance."""
-    here = Landscape(parts["bend"].value, parts["depth"].value)
-    return here, walk(here, (parts["x"].value, parts["y"].value)), check_eps(parts["eps"].value)
-
-
-def _words(parts: Mapping[str, Any]) -> str:
-    try:
-        _, walked, eps = _state(parts)
-    except BadInput as error:
-        return f"{str(error)[0].upper()}{str(error)[1:]}"
-    k = np.abs(walked.t - parts["t"].value).argmin()
-    return (
-        f"{sentence(walked, eps)} Smallest ε: {walked.eps:.3f}. At t = {walked.t[k]:.2f} the retain loss is "
-        f"{walked.retain[k]:.3f} and the forget loss {walked.forget[k]:.3f} nats."
-    )
-
-
-def _soon(draw: Callable[[], Any], later: Callable[[Callable[[], None]], None]) -> Callable[[], None]:
-    """A function that has ``draw`` called later, once for all calls until then."""
-    waiting: list[bool] = []
-
-    def run() -> None:
-        waiting.clear()
-        draw()
-
-    def ask() -> None:
-        if not waiting:
-            waiting.append(True)
-            later(run)
-
-    return ask
 
 
 def _event_loop(function: Callable[[], None]) -> None:

@@ -186,14 +186,6 @@ def test_a_fit_on_the_retain_loss_alone_lets_the_forget_set_back_in():
     assert alone.barrier <= 0.1 < alone.deficit and both.connected(0.1)
 
 
-def test_the_search_is_at_least_as_good_as_any_point_of_its_grid():
-    landscape = Landscape(0.1)
-    best = toy.best_control(landscape, 0.25)
-    for x in np.arange(-1.5, 1.51, 0.25):
-        for y in np.arange(-1.5, 2.01, 0.25):
-            assert best.eps <= toy.walk(landscape, (x, y), 51).eps + 1e-12
-
-
 # Bad input
 
 
@@ -219,10 +211,6 @@ def test_the_search_is_at_least_as_good_as_any_point_of_its_grid():
             "t must be a finite number of at least 0 and at most 1, got 2.",
         ),
         (lambda: toy.table({}), "there are no walks to draw."),
-        (
-            lambda: toy.best_control(Landscape(), 0),
-            "step must be a finite number of at least 0.01 and at most 1, got 0.",
-        ),
         (lambda: toy.play(t=3), "t must be a finite number of at least 0 and at most 1, got 3."),
         (
             lambda: toy.play(control=(9, 0)),
