@@ -132,10 +132,10 @@ def excess_panels(methods: Sequence[str], columns: int):
     return fig, panels
 
 
-def finish_excess(fig, title: str, first: Sequence = ()) -> None:
+def finish_excess(fig, title: str, first: Sequence = ()):
     """As `finish`, for panels over t from `excess_panels`."""
     fig.axes[0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    finish(fig, fig.axes[0], title, first)
+    return finish(fig, fig.axes[0], title, first)
 
 
 def chord_and_tolerance(ax, column: str, eps: float | None) -> None:
@@ -206,8 +206,8 @@ def panel_grid(rows: int, columns: int, height: float, **options):
     return fig, axes
 
 
-def finish(fig, ax, title: str, first: Sequence = ()) -> None:
-    """Add one legend below the panels, from ``first`` and what ``ax`` has labelled, and a title; lay out."""
+def finish(fig, ax, title: str, first: Sequence = ()):
+    """The figure laid out, with one legend below, from ``first`` and what ``ax`` has labelled, and a title."""
     handles, texts = ax.get_legend_handles_labels()
     keys = {h.get_label(): h for h in first} | dict(zip(texts, handles, strict=True))
     columns = len(keys) if len(keys) <= 5 else 4
@@ -215,6 +215,7 @@ def finish(fig, ax, title: str, first: Sequence = ()) -> None:
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")
     settle(fig)
+    return fig
 
 
 def settle(fig) -> None:

@@ -99,13 +99,6 @@ def judge(
         raise BadInput(f"the interval of {claim_id} is upside down: [{low:g}, {high:g}].")
     if claim.direction == "explained" and p is None:
         raise BadInput(f"{claim_id} is judged by a permutation test: p is missing.")
-    word = "undecided"
-    if controls_ok and all(math.isfinite(v) for v in (effect, low, high)):
-        word = _decide(claim, low, high, p)
-    return Verdict(claim_id, effect, low, high, n_pairs, n_seeds, word, claim.notebook, p)
-
-
-def _decide(claim: Claim, low: float, high: float, p: float | None) -> str:
     edge = claim.threshold
     yes, no = {
         "above": (low > edge, high < edge),
@@ -113,7 +106,9 @@ def _decide(claim: Claim, low: float, high: float, p: float | None) -> str:
         "outside": (low > edge or high < -edge, -edge < low and high < edge),
         "explained": (p is not None and p < (claim.alpha or 0), high < edge),
     }[claim.direction]
-    return "contradicted" if no else "supported" if yes else "undecided"
+    known = controls_ok and all(math.isfinite(v) for v in found)
+    word = "undecided" if not known else "contradicted" if no else "supported" if yes else "undecided"
+    return Verdict(claim_id, effect, low, high, n_pairs, n_seeds, word, claim.notebook, p)
 
 
 def ledger(verdicts: Iterable[Verdict] = (), eps: float = TOLERANCE) -> list[dict]:
@@ -129,17 +124,9 @@ def ledger(verdicts: Iterable[Verdict] = (), eps: float = TOLERANCE) -> list[dic
     rows = []
     for claim in CLAIMS.values():
         v = given.get(claim.id, Verdict(claim.id))
-        found = {name: getattr(v, name) for name in ("effect", "low", "high", "n_pairs", "n_seeds", "verdict")}
-        made = {"id": claim.id, "claim": claim.statement, "source": claim.source}
-        rows.append(
-            {
-                **made,
-                "statistic": claim.measured(eps),
-                "threshold": claim.threshold,
-                **found,
-                "notebook": v.notebook or claim.notebook,
-            }
-        )
+        fixed = claim.id, claim.statement, claim.source, claim.measured(eps), claim.threshold
+        found = v.effect, v.low, v.high, v.n_pairs, v.n_seeds, v.verdict, v.notebook or claim.notebook
+        rows.append(dict(zip(COLUMNS, (*fixed, *found), strict=True)))
     return rows
 
 
@@ -231,11 +218,7 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _table(*claims: Claim) -> dict[str, Claim]:
-    return {claim.id: claim for claim in claims}
-
-
-CLAIMS: dict[str, Claim] = _table(
+_CLAIMS = (
     Claim(
         "C1",
         "Two models unlearned by one method with two seeds are often joined by a path without a barrier.",
@@ -455,3 +438,4 @@ CLAIMS: dict[str, Claim] = _table(
         "08_curve_fitting",
     ),
 )
+CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _CLAIMS}

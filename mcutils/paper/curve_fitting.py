@@ -5,52 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..curves import RECIPES
 from ..engine.study import Study
-from ..errors import choose
+from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import (
-    BLACK,
-    BLUE,
-    GREY,
-    LIGHT,
-    PURPLE,
-    VERMILLION,
-    check_columns,
-    entry,
-    finish,
-    label,
-    name_rows,
-    panel_grid,
-    style,
-    where,
-)
+from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, PURPLE, VERMILLION, entry, finish, label, panel_grid, where
 from ..measures.intervals import LEVEL, difference, percentile_interval, share_interval
 from .claims import CLAIMS, Verdict, spread
-from .judging import (
-    FAILED,
-    controls_hold,
-    judge_share,
-    judged,
-    nothing_found,
-    pair_of,
-    share_over,
-    smaller_of,
-    usable,
-    worst,
-)
+from .judging import FAILED, controls_hold, judge_share, judged, pair_of, share_over, smaller_of, usable
 from .panels import SERIES, decades, dot_entry, dots_row, method_panels, tolerance_line
 from .room import Room, verdict_by
 from .seeds import c1, c21
-from .tables import found_text, frame, stacked
+from .tables import Table, found_text, frame, stacked
 from .walks import Labels, Route, Walk, alone, coarse, condition_routes, controls, independent, ring_pairs
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Objectives of a fit that is not the method's own: retain loss only, and retain minus clipped forget loss.
 OBJECTIVES = {"retain only": "finetune", "retain - forget": "gradient_difference"}
@@ -124,33 +94,29 @@ def c12(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C12: share of bad-teacher fits by the authors' recipe whose smallest eps exceeds that of the line by 0.1."""
     both = [(a, b) for a, b in beside(walks, "authors", "line") if a.method == "bad_teacher"]
     hits = [a.eps > b.eps + FAILED for a, b in both]
-    replicates = np.array([worst(a) > worst(b) + FAILED for a, b in both], dtype=float)
+    replicates = [a.replicates("eps") > b.replicates("eps") + FAILED for a, b in both]
     return judge_share("C12", [a for a, _ in both], hits, replicates, level, controls_hold(walks))
 
 
 def c13(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
     """C13: the smaller of the shares of pairs with MCU(eps) on the line only and on the quadratic curve only."""
     both = beside(walks, "line", "corrected")
-    if not both:
-        return nothing_found("C13")
     kept, sides = [a for a, _ in both], []
     for first, second in ((0, 1), (1, 0)):
         hits = [p[first].connected(eps) and not p[second].connected(eps) for p in both]
-        again = [(worst(p[first]) <= eps) & ~(worst(p[second]) <= eps) for p in both]
-        sides.append(share_over(kept, hits, np.array(again, dtype=float), level))
+        again = [(p[first].replicates("eps") <= eps) & ~(p[second].replicates("eps") <= eps) for p in both]
+        sides.append(share_over(kept, hits, again, level))
     return judged("C13", smaller_of(*sides), kept, controls_hold(walks))
 
 
 def _differ(claim: str, walks: Sequence[Walk], other: str, level: float, eps: float) -> Verdict:
     """Judge how much more often another fit changes a pair's verdict than another seed of the same fit does."""
     rows = beside(walks, "corrected", other, "corrected, another seed")
-    if not rows:
-        return nothing_found(claim)
     kept, shares = [own for own, _, _ in rows], []
     for k in (1, 2):
         hits = [row[0].connected(eps) != row[k].connected(eps) for row in rows]
-        replicates = [(worst(row[0]) <= eps) != (worst(row[k]) <= eps) for row in rows]
-        shares.append(share_over(kept, hits, np.array(replicates, dtype=float), level))
+        replicates = [(row[0].replicates("eps") <= eps) != (row[k].replicates("eps") <= eps) for row in rows]
+        shares.append(share_over(kept, hits, replicates, level))
     return judged(claim, difference(*shares), kept, controls_hold(walks))
 
 
@@ -167,7 +133,7 @@ def c24(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> 
 # Tables
 
 
-def fits_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+def fits_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """One row per walk: its fit, eps with its interval over examples, in G, and what it costs in nats.
 
     ``nats`` is the smallest tolerance with MCU, the loss that must be given away to connect; ``rise`` and ``dip`` are
@@ -175,7 +141,7 @@ def fits_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     """
     rows = []
     for w in usable(walks):
-        measures, again, gap = w.profile.connectivity.measures, worst(w), w.profile.gap
+        measures, again, gap = w.profile.connectivity.measures, w.replicates("eps"), w.profile.gap
         _, low, high = percentile_interval(w.eps, again)
         labels = w.method, fit_name(w), w.kind, w.pair, *w.nodes
         found = w.barrier, w.deficit, w.eps, low, high, w.connected(eps), w.eps * gap
@@ -185,7 +151,7 @@ def fits_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     return frame(rows, [*columns, "connected_again", "eps_again", "nats_again"])  # the last: replicates over examples
 
 
-def fits_summary(table: pd.DataFrame) -> pd.DataFrame:
+def fits_summary(table: Table) -> Table:
     """Per fit: pairs that it connects, the median of eps, what it costs; methods together."""
     rows = []
     for fit in [name for name in FITS if name in set(table["fit"])]:
@@ -198,7 +164,7 @@ def fits_summary(table: pd.DataFrame) -> pd.DataFrame:
     return frame(rows, index="fit").round(3)
 
 
-def failures(walks: Sequence[Walk]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def failures(walks: Sequence[Walk]) -> tuple[Table, Table]:
     """Fits whose smallest eps exceeds that of the line between the same ends by 0.1 G, by method, and by fit alone.
 
     Returns:
@@ -213,14 +179,14 @@ def failures(walks: Sequence[Walk]) -> tuple[pd.DataFrame, pd.DataFrame]:
             ours = [hit for hit, (a, _) in zip(hits, both, strict=True) if a.method == method]
             cells.append((method, fit, sum(ours), len(ours)))
         if both:
-            again = np.array([worst(a) > worst(b) + FAILED for a, b in both], dtype=float)
+            again = [a.replicates("eps") > b.replicates("eps") + FAILED for a, b in both]
             totals.append((fit, *share_over([a for a, _ in both], hits, again), sum(hits), len(both)))
     return frame(cells, ["method", "fit", "failed", "n"]), frame(totals, ["fit", "share", "low", "high", "failed", "n"])
 
 
 def outcomes_table(
     walks: Sequence[Walk], fits: Sequence[str] = ("corrected", "authors"), eps: float = TOLERANCE
-) -> pd.DataFrame:
+) -> Table:
     """One row per pair and fit: eps of the line and of the curve, and which of the two satisfies MCU(eps)."""
     rows = []
     for fit in fits:
@@ -230,7 +196,7 @@ def outcomes_table(
     return frame(rows, ["fit", "method", "pair", "line", "curve", "outcome"])
 
 
-def outcomes_text(table: pd.DataFrame, eps: float = TOLERANCE) -> str:
+def outcomes_text(table: Table, eps: float = TOLERANCE) -> str:
     """Counts of an `outcomes_table` per fit, as a Markdown list."""
     lines = []
     for fit, part in table.groupby("fit", sort=False):
@@ -239,7 +205,7 @@ def outcomes_text(table: pd.DataFrame, eps: float = TOLERANCE) -> str:
     return "\n".join(lines) or "No pair was walked on both a line and a curve."
 
 
-def disagreements_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+def disagreements_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """Pairs on which the corrected and the authors' recipe disagree about MCU(eps), with eps and its interval (C24)."""
     rows = []
     for both in beside(walks, "corrected", "authors"):
@@ -248,7 +214,7 @@ def disagreements_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.Dat
             cells = []
             for w in both:
                 side = "barrier" if w.barrier > w.deficit else "deficit"
-                cells += [spread(percentile_interval(w.eps, worst(w))), side]
+                cells += [spread(percentile_interval(w.eps, w.replicates("eps"))), side]
             rows.append((both[0].method, both[0].pair, *cells, "corrected" if held[0] else "authors"))
     columns = ["method", "pair", "eps, corrected", "set by", "eps, authors", "set by ", "connects"]
     return frame(rows, columns, ["method", "pair"])
@@ -257,9 +223,7 @@ def disagreements_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.Dat
 TWO_SEEDS = {"C1": c1, "C13": c13, "C21": c21}  # tests of claims about two seeds
 
 
-def recipes_table(
-    walks: Sequence[Walk], claims: Sequence[str] = ("C1", "C13", "C21"), eps: float = TOLERANCE
-) -> pd.DataFrame:
+def recipes_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """Claims about two seeds, each judged twice on the same pairs and lines: with the curves of either recipe.
 
     Only pairs that have the line and both curves count. Rows: claims; columns: statistic, then verdict and effect with
@@ -269,13 +233,13 @@ def recipes_table(
     controls = [w for w in walks if w.control]
     given = [controls + [w for row in rows for w in (row[0], replace(row[k], recipe=""))] for k in (1, 2)]
     found = []
-    for claim in claims:
-        judged = [verdict_by(TWO_SEEDS[choose("claim", claim, TWO_SEEDS)], one, eps) for one in given]
-        found.append((claim, CLAIMS[claim].measured(eps), *map(found_text, judged)))
+    for claim, test in TWO_SEEDS.items():
+        verdicts = [verdict_by(test, one, eps) for one in given]
+        found.append((claim, CLAIMS[claim].measured(eps), *map(found_text, verdicts)))
     return frame(found, ["claim", "statistic", "corrected", "authors"], "claim")
 
 
-def surplus_table(table: pd.DataFrame) -> pd.DataFrame:
+def surplus_table(table: Table) -> Table:
     """What must be given away to connect each pair of a `fits_table`, on the line, the curve and the better of them.
 
     Columns method, path, pair, nats, rise, dip, node_a, node_b, nats_again; the better has the smaller ``nats``.
@@ -293,62 +257,55 @@ def surplus_table(table: pd.DataFrame) -> pd.DataFrame:
 # Figures
 
 
+@drawing.style()
 def fits_figure(table, summary, *, fits: Sequence[str], threshold: float = 0.1, title: str = ""):
     """Smallest eps of MCU(eps) for each way to fit, pairs, mean and interval, a panel per method.
 
-    Args:
-        table: `curve_fitting.fits_table`: columns method, fit, eps.
-        summary: columns method, fit, estimate, low, high.
-        fits: the rows, those that occur.
+    ``table`` is a `fits_table`, ``summary`` its `tables.means` of eps, ``fits`` the rows, those that occur.
     """
-    check_columns(table, ("method", "fit", "eps"))
-    check_columns(summary, ("method", "fit", "estimate", "low", "high"))
+    drawing.check_columns(table, ("method", "fit", "eps"))
+    drawing.check_columns(summary, ("method", "fit", "estimate", "low", "high"))
     methods, fits = list(dict.fromkeys(table["method"])), [f for f in fits if f in set(table["fit"])]
-    with style():
-        fig, axes, panels = method_panels(methods, 1.0, 0.6 + 0.2 * len(fits), x="smallest eps (G)")
-        for ax, method in panels:
-            for y, fit in enumerate(fits):
-                found, look = where(summary, method=method, fit=fit), FIT_STYLES.get(fit, (VERMILLION, "s"))
-                dots_row(ax, y, where(table, method=method, fit=fit)["eps"].to_numpy(float), found, *look)
-            tolerance_line(ax, threshold)
-            ax.axhline(sum(f.startswith("line") for f in fits) - 0.5, color=GREY, lw=0.6)
-            ax.grid(axis="y", visible=False)
-        decades(axes[0, 0], np.r_[table["eps"], summary["high"]], threshold, least=3)
-        axes[0, 0].set_yticks(range(len(fits)), fits)
-        axes[0, 0].set_ylim(len(fits) - 0.5, -0.5)
-        keys = [entry("o", BLUE, "line", ls="-"), entry("s", VERMILLION, "curve: mean, 95 % interval", ls="-")]
-        keys += [entry("D", PURPLE, "authors' recipe", ls="-"), dot_entry(GREY, "one pair")]
-        finish(fig, axes[0, 0], title, keys)
-    return fig
+    fig, axes, panels = method_panels(methods, 1.0, 0.6 + 0.2 * len(fits), x="smallest eps (G)")
+    for ax, method in panels:
+        for y, fit in enumerate(fits):
+            found, look = where(summary, method=method, fit=fit), FIT_STYLES.get(fit, (VERMILLION, "s"))
+            dots_row(ax, y, where(table, method=method, fit=fit)["eps"].to_numpy(float), found, *look)
+        tolerance_line(ax, threshold)
+        ax.axhline(sum(f.startswith("line") for f in fits) - 0.5, color=GREY, lw=0.6)
+        ax.grid(axis="y", visible=False)
+    decades(axes[0, 0], np.r_[table["eps"], summary["high"]], threshold, least=3)
+    axes[0, 0].set_yticks(range(len(fits)), fits)
+    axes[0, 0].set_ylim(len(fits) - 0.5, -0.5)
+    keys = [entry("o", BLUE, "line", ls="-"), entry("s", VERMILLION, "curve: mean, 95 % interval", ls="-")]
+    keys += [entry("D", PURPLE, "authors' recipe", ls="-"), dot_entry(GREY, "one pair")]
+    return finish(fig, axes[0, 0], title, keys)
 
 
+@drawing.style()
 def failures_figure(cells, totals, *, methods: Sequence[str], title: str = ""):
     """Share of quadratic fits that fail beside the line, per method and fit, and over all methods with an interval.
 
-    Args:
-        cells, totals: `curve_fitting.failures`: (method, fit, failed, n), and (fit, share, low, high, failed, n).
-        methods: the rows.
+    ``cells`` and ``totals`` are the tables of `failures`, ``methods`` the rows.
     """
-    check_columns(cells, ("method", "fit", "failed", "n"))
-    check_columns(totals, ("fit", "share", "low", "high"))
+    drawing.check_columns(cells, ("method", "fit", "failed", "n"))
+    drawing.check_columns(totals, ("fit", "share", "low", "high"))
     fits = list(totals["fit"])
-    with style():
-        heights = [0.3 * len(methods), 1.5]
-        options = {"sharex": True, "gridspec_kw": {"height_ratios": heights}}
-        fig, axes = panel_grid(2, 1, 1.6 + sum(heights), **options)
-        top, bottom = axes[:, 0]
-        _failure_cells(top, cells, list(methods), fits)
-        for x, one in enumerate(totals.itertuples()):
-            bottom.plot([x, x], [one.low, one.high], color=VERMILLION, lw=1.6)
-            bottom.plot(x, one.share, "s", color=VERMILLION, ms=5.5, mec="white", mew=0.7)
-        bottom.set_ylim(-0.05, 1.05)
-        bottom.set_yticks([0, 0.5, 1], ["0", "50", "100"])
-        bottom.set_ylabel("fails, of all\npairs (%)")
-        bottom.set_xticks(range(len(fits)), [f.replace(" ", "\n", 1) for f in fits])
-        bottom.set_xlim(-0.5, len(fits) - 0.5)
-        bottom.grid(axis="x", visible=False)
-        finish(fig, bottom, title, [entry("s", VERMILLION, "share of all pairs, 95 % interval", ls="-")])
-    return fig
+    heights = [0.3 * len(methods), 1.5]
+    options = {"sharex": True, "gridspec_kw": {"height_ratios": heights}}
+    fig, axes = panel_grid(2, 1, 1.6 + sum(heights), **options)
+    top, bottom = axes[:, 0]
+    _failure_cells(top, cells, list(methods), fits)
+    for x, one in enumerate(totals.itertuples()):
+        bottom.plot([x, x], [one.low, one.high], color=VERMILLION, lw=1.6)
+        bottom.plot(x, one.share, "s", color=VERMILLION, ms=5.5, mec="white", mew=0.7)
+    bottom.set_ylim(-0.05, 1.05)
+    bottom.set_yticks([0, 0.5, 1], ["0", "50", "100"])
+    bottom.set_ylabel("fails, of all\npairs (%)")
+    bottom.set_xticks(range(len(fits)), [f.replace(" ", "\n", 1) for f in fits])
+    bottom.set_xlim(-0.5, len(fits) - 0.5)
+    bottom.grid(axis="x", visible=False)
+    return finish(fig, bottom, title, [entry("s", VERMILLION, "share of all pairs, 95 % interval", ls="-")])
 
 
 def _failure_cells(ax, cells, methods: list[str], fits: list[str]) -> None:
@@ -363,82 +320,75 @@ def _failure_cells(ax, cells, methods: list[str], fits: list[str]) -> None:
     edges = np.arange(len(fits) + 1) - 0.5, np.arange(len(methods) + 1) - 0.5
     shown = np.ma.masked_invalid(shares)
     ax.pcolormesh(*edges, shown, cmap="Blues", vmin=0, vmax=1.1, edgecolors="white", lw=1)
-    name_rows(ax, methods)
+    drawing.name_rows(ax, methods)
     ax.grid(False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, labelbottom=False)
     ax.set_title("Fits whose smallest eps exceeds the line's by 0.1 G; empty: not walked")
 
 
+@drawing.style()
 def outcomes_figure(table, *, threshold: float = 0.1, title: str = ""):
     """Line against curve between the same ends: smallest eps of both, with the quadrants of MCU, a panel per fit.
 
-    Args:
-        table: `curve_fitting.outcomes_table`: columns fit, method, line, curve, outcome.
+    ``table`` is an `outcomes_table`.
     """
-    check_columns(table, ("fit", "method", "line", "curve", "outcome"))
+    drawing.check_columns(table, ("fit", "method", "line", "curve", "outcome"))
     fits, methods = list(dict.fromkeys(table["fit"])), list(dict.fromkeys(table["method"]))
-    with style():
-        fig, axes = panel_grid(1, len(fits), 4.3, sharex=True, sharey=True)
-        for ax, fit in zip(axes[0], fits, strict=True):
-            part = where(table, fit=fit)
-            for k, method in enumerate(methods):
-                one, (colour, marker) = where(part, method=method), SERIES[k % len(SERIES)]
-                ax.plot(one["line"], one["curve"], marker, color=colour, ms=6, alpha=0.85, mec="white", mew=0.5)
-            tolerance_line(ax, threshold, level=True)
-            ax.axvline(threshold, color=BLACK, lw=1.0, ls="--")
-            ax.set_xlabel("smallest eps of the line (G)")
-            ax.set_title(f"Curve: {fit}")
-            for word, right, above in zip(OUTCOMES, (0, 0, 1, 1), (0, 1, 0, 1), strict=True):
-                text = f"{word}: {int((part['outcome'] == word).sum())}"
-                place = {"xy": (0.98 if right else 0.02, 0.98 if above else 0.02), "ha": "right" if right else "left"}
-                place |= {"va": "top" if above else "bottom", "xycoords": "axes fraction"}
-                ax.annotate(text, fontsize=8.5, color=GREY, fontweight="bold", zorder=1, **place)
-        axes[0, 0].set_ylabel("smallest eps of the curve (G)")
-        values = np.r_[table["line"], table["curve"]]
-        decades(axes[0, 0], values, threshold, least=3)
-        axes[0, 0].set_yscale("symlog", linthresh=threshold, linscale=1.0)
-        low, high = axes[0, 0].get_xlim()
-        axes[0, 0].set_ylim(low - 0.3 * threshold, 2.5 * high)  # room for the words in the corners
-        axes[0, 0].set_yticks(axes[0, 0].get_xticks(), [t.get_text() for t in axes[0, 0].get_xticklabels()])
-        axes[0, 0].minorticks_off()
-        keys = [entry(m, c, label(name)) for name, (c, m) in zip(methods, cycle(SERIES), strict=False)]
-        finish(fig, axes[0, 0], title, keys)
-    return fig
+    fig, axes = panel_grid(1, len(fits), 4.3, sharex=True, sharey=True)
+    for ax, fit in zip(axes[0], fits, strict=True):
+        part = where(table, fit=fit)
+        for k, method in enumerate(methods):
+            one, (colour, marker) = where(part, method=method), SERIES[k % len(SERIES)]
+            ax.plot(one["line"], one["curve"], marker, color=colour, ms=6, alpha=0.85, mec="white", mew=0.5)
+        tolerance_line(ax, threshold, level=True)
+        ax.axvline(threshold, color=BLACK, lw=1.0, ls="--")
+        ax.set_xlabel("smallest eps of the line (G)")
+        ax.set_title(f"Curve: {fit}")
+        for word, right, above in zip(OUTCOMES, (0, 0, 1, 1), (0, 1, 0, 1), strict=True):
+            text = f"{word}: {int((part['outcome'] == word).sum())}"
+            place = {"xy": (0.98 if right else 0.02, 0.98 if above else 0.02), "ha": "right" if right else "left"}
+            place |= {"va": "top" if above else "bottom", "xycoords": "axes fraction"}
+            ax.annotate(text, fontsize=8.5, color=GREY, fontweight="bold", zorder=1, **place)
+    axes[0, 0].set_ylabel("smallest eps of the curve (G)")
+    values = np.r_[table["line"], table["curve"]]
+    decades(axes[0, 0], values, threshold, least=3)
+    axes[0, 0].set_yscale("symlog", linthresh=threshold, linscale=1.0)
+    low, high = axes[0, 0].get_xlim()
+    axes[0, 0].set_ylim(low - 0.3 * threshold, 2.5 * high)  # room for the words in the corners
+    axes[0, 0].set_yticks(axes[0, 0].get_xticks(), [t.get_text() for t in axes[0, 0].get_xticklabels()])
+    axes[0, 0].minorticks_off()
+    keys = [entry(m, c, label(name)) for name, (c, m) in zip(methods, cycle(SERIES), strict=False)]
+    return finish(fig, axes[0, 0], title, keys)
 
 
+@drawing.style()
 def surplus_figure(table, summary, *, unit: float | None = None, title: str = ""):
     """Loss that must be given away to connect two models, in nats: on the line, on the curve, on the better of them.
 
-    Args:
-        table: `curve_fitting.surplus_table`: columns method, path, nats.
-        summary: columns method, path, estimate, low, high.
-        unit: G in nats, marked as ``0.1 G``.
+    ``table`` is a `surplus_table`, ``summary`` its `tables.means` of nats; ``unit`` is G in nats, marked as ``0.1 G``.
     """
-    check_columns(table, ("method", "path", "nats"))
-    check_columns(summary, ("method", "path", "estimate", "low", "high"))
+    drawing.check_columns(table, ("method", "path", "nats"))
+    drawing.check_columns(summary, ("method", "path", "estimate", "low", "high"))
     methods = list(dict.fromkeys(table["method"]))
     styles = dict(zip(PATHS, ((BLUE, "o"), (VERMILLION, "s"), (BLACK, "D")), strict=True))
-    with style():
-        fig, axes = panel_grid(1, 1, 1.3 + 0.48 * len(methods))
-        ax = axes[0, 0]
-        for y, method in enumerate(methods):
-            for j, (path, (colour, marker)) in enumerate(styles.items()):
-                values = where(table, method=method, path=path)["nats"].to_numpy(float)
-                dots_row(ax, y + 0.27 * (j - 1), values, where(summary, method=method, path=path), colour, marker, 0.1)
-        if unit is not None:
-            ax.axvline(0.1 * unit, color=BLACK, lw=1.0, ls="--", label="0.1 G")
-        linear = 10.0 ** np.floor(np.log10(0.1 * (unit or 1)))
-        decades(ax, np.r_[table["nats"], summary["high"]], linear)
-        ax.set_xlabel("smallest tolerance at which MCU holds (nats): mean, 95 % interval, pairs")
-        ax.grid(axis="y", visible=False)
-        name_rows(ax, methods)
-        for y in range(1, len(methods)):
-            ax.axhline(y - 0.5, color=LIGHT, lw=0.8, zorder=0)
-        keys = [entry(m, c, "curve" if path == "corrected" else path, ls="-") for path, (c, m) in styles.items()]
-        finish(fig, ax, title, keys)
-    return fig
+    fig, axes = panel_grid(1, 1, 1.3 + 0.48 * len(methods))
+    ax = axes[0, 0]
+    for y, method in enumerate(methods):
+        for j, (path, (colour, marker)) in enumerate(styles.items()):
+            values = where(table, method=method, path=path)["nats"].to_numpy(float)
+            dots_row(ax, y + 0.27 * (j - 1), values, where(summary, method=method, path=path), colour, marker, 0.1)
+    if unit is not None:
+        ax.axvline(0.1 * unit, color=BLACK, lw=1.0, ls="--", label="0.1 G")
+    linear = 10.0 ** np.floor(np.log10(0.1 * (unit or 1)))
+    decades(ax, np.r_[table["nats"], summary["high"]], linear)
+    ax.set_xlabel("smallest tolerance at which MCU holds (nats): mean, 95 % interval, pairs")
+    ax.grid(axis="y", visible=False)
+    drawing.name_rows(ax, methods)
+    for y in range(1, len(methods)):
+        ax.axhline(y - 0.5, color=LIGHT, lw=0.8, zorder=0)
+    keys = [entry(m, c, "curve" if path == "corrected" else path, ls="-") for path, (c, m) in styles.items()]
+    return finish(fig, ax, title, keys)
 
 
-_CLAIMS = {"C12": c12, "C13": c13, "C23": c23, "C24": c24}
-ROOMS = (Room("08_curve_fitting", fits, tests={name: (("08_curve_fitting",), test) for name, test in _CLAIMS.items()}),)
+ROOMS = (Room("08_curve_fitting", fits, tests={"C12": c12, "C13": c13, "C23": c23, "C24": c24}),)

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..engine.specs import Spec
 from ..engine.study import Study
 from ..errors import BadInput
-from ..measures.drawing import (
-    BAND,
-    BLACK,
-    BLUE,
-    GREY,
-    check_columns,
-    entry,
-    finish,
-    name_rows,
-    panel_grid,
-    percent_ticks,
-    style,
-    where,
-    widen,
-)
+from ..measures import drawing
+from ..measures.drawing import BAND, BLACK, BLUE, GREY, entry, finish, panel_grid, where
 from ..measures.metrics import SCORES, gap_to_retrained, tow
 from ..settings import Plan
 from .room import Room
-from .tables import frame
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .tables import Table, frame
 
 CURRICULA_SHOWN = ("none", "superloss", "superloss_authors")
 OPTIMIZERS_SHOWN = ("adamw", "sophia_g", "soul")
@@ -63,7 +46,7 @@ def endpoints(study: Study) -> list[Spec]:
 # Tables
 
 
-def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> pd.DataFrame:
+def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> Table:
     """One row per model (method, seed): UA, RA, TA as fractions, other metrics, CPU seconds, whether it collapsed.
 
     ``models`` maps (method, seed) to the spec of a model; profiles are computed where the store lacks them. The gap and
@@ -83,7 +66,7 @@ def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> pd.
     return table.assign(gap=gap_to_retrained(scores, goal), tow=tow(scores, goal))
 
 
-def endpoint_summary(rows: pd.DataFrame) -> pd.DataFrame:
+def endpoint_summary(rows: Table) -> Table:
     """Mean and standard deviation over seeds per method, accuracies in %; sorted by the gap to the retrained models."""
     names = {"gap": "gap, points", "zrf": "ZRF", "js_retrained_forget": "JS to retrained", "seconds": "CPU s"}
     found = []
@@ -99,7 +82,7 @@ def endpoint_summary(rows: pd.DataFrame) -> pd.DataFrame:
     return frame(found, index="method").sort_values("_gap", kind="stable").drop(columns="_gap")
 
 
-def settings_table(study: Study) -> pd.DataFrame:
+def settings_table(study: Study) -> Table:
     """The search's winner per method, and what the smallest gap to a retrained model would have chosen."""
     from .search import GRID, chosen, oracle_gap, read_rows, score
 
@@ -124,16 +107,16 @@ def settings_table(study: Study) -> pd.DataFrame:
 # Figures
 
 
+@drawing.style()
 def endpoints_figure(table, *, title: str = ""):
     """Every method against the retrained model: UA, RA, TA, their average gap to it, and seconds.
 
     Retrained models are drawn as a grey range; an endpoint's gap is the mean over scores of |score - mean score of the
     retrained models|. Methods are sorted by it, the smallest on top, the original last.
 
-    Args:
-        table: one row per endpoint, columns method, UA, RA, TA (fractions), seconds; others are ignored.
+    ``table`` has a row per endpoint: method, UA, RA, TA (fractions), seconds.
     """
-    check_columns(table, ("method", *SCORES, "seconds"))
+    drawing.check_columns(table, ("method", *SCORES, "seconds"))
     goal = where(table, method="retrain")
     if len(goal) == 0:
         raise BadInput("the table has no rows of 'retrain', with which the other methods are compared.")
@@ -142,25 +125,23 @@ def endpoints_figure(table, *, title: str = ""):
     ranked = table.groupby("method", sort=False)["gap"].mean().sort_values(kind="stable").index
     methods = sorted(ranked, key=lambda m: {"retrain": -1, "original": 1}.get(m, 0))
     columns = (*SCORES, "gap", "seconds")
-    with style():
-        fig, axes = panel_grid(1, len(columns), 1.1 + 0.3 * len(methods), sharey=True)
-        for ax, column in zip(axes[0], columns, strict=True):
-            for y, method in enumerate(methods):
-                _endpoint_row(ax, y, method, where(table, method=method)[column].to_numpy(float))
-            if column == "seconds":
-                ax.set_xscale("log")
-                _log_ticks(ax.xaxis)
-            else:
-                widen(ax, 0.02, "x")
-                percent_ticks(ax.xaxis, 3)
-            if column == "gap":
-                ax.set_xlim(left=0)
-            ax.set_title(HEADINGS[column], fontsize=8.5)
-            ax.grid(axis="y", visible=False)
-        name_rows(axes[0, 0], methods)
-        seeds = entry("|", BLUE, "seeds and their range", ls="-", lw=1.0, ms=9)
-        finish(fig, axes[0, 0], title, [entry("o", BLUE, "mean"), seeds])
-    return fig
+    fig, axes = panel_grid(1, len(columns), 1.1 + 0.3 * len(methods), sharey=True)
+    for ax, column in zip(axes[0], columns, strict=True):
+        for y, method in enumerate(methods):
+            _endpoint_row(ax, y, method, where(table, method=method)[column].to_numpy(float))
+        if column == "seconds":
+            ax.set_xscale("log")
+            _log_ticks(ax.xaxis)
+        else:
+            drawing.widen(ax, 0.02, "x")
+            drawing.percent_ticks(ax.xaxis, 3)
+        if column == "gap":
+            ax.set_xlim(left=0)
+        ax.set_title(HEADINGS[column], fontsize=8.5)
+        ax.grid(axis="y", visible=False)
+    drawing.name_rows(axes[0, 0], methods)
+    seeds = entry("|", BLUE, "seeds and their range", ls="-", lw=1.0, ms=9)
+    return finish(fig, axes[0, 0], title, [entry("o", BLUE, "mean"), seeds])
 
 
 def _endpoint_row(ax, y: int, method: str, values: np.ndarray) -> None:
@@ -183,4 +164,4 @@ def _log_ticks(axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-ROOMS = (Room("01_endpoints", specs=endpoints),)
+ROOMS = (Room("01_endpoints", more=endpoints),)

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..engine.study import Study
+from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import (
-    BLACK,
-    GREY,
-    LIGHT,
-    check_columns,
-    colour_of,
-    entry,
-    finish,
-    kinds_of,
-    label,
-    marker_of,
-    panel_grid,
-    style,
-    where,
-)
+from ..measures.drawing import BLACK, GREY, LIGHT, colour_of, entry, finish, kinds_of, label, marker_of, where
 from ..measures.intervals import LEVEL
 from .claims import Verdict, spread
 from .judging import controls_hold, judge_mean, sound
 from .panels import HEADINGS
 from .room import Room
-from .tables import MEASURES, frame, grouped, mean_over, replicates_of, summary
+from .tables import MEASURES, Table, frame, grouped, mean_over, paths_table, summary
 from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
 SPAN = (0.02, 0.10)  # shares of the pool to forget between which a straight fit's change is told
@@ -79,7 +63,7 @@ def _fits(groups: Iterable[Sequence[Walk]], every: Sequence[Walk], measure: str)
         sizes = np.array([w.size for w in group])
         if edges[0] == sizes.min() < sizes.max() == edges[1]:
             weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * (SPAN[1] - SPAN[0])
-            values, again = [getattr(w, measure) for w in group], [replicates_of(w, measure) for w in group]
+            values, again = [getattr(w, measure) for w in group], [w.replicates(measure) for w in group]
             change = float(weights @ values)
             ends = np.mean(values) + change * (np.array(SPAN) - sizes.mean()) / (SPAN[1] - SPAN[0])
             found.append((group[0], change, weights @ np.array(again), ends))
@@ -89,7 +73,7 @@ def _fits(groups: Iterable[Sequence[Walk]], every: Sequence[Walk], measure: str)
 # Tables
 
 
-def size_summary(walks: Sequence[Walk]) -> pd.DataFrame:
+def size_summary(walks: Sequence[Walk]) -> Table:
     """Mean and interval of each measure per method, curve and size of the forget set."""
     return summary(sized(walks), "method", "kind", "size")
 
@@ -105,10 +89,9 @@ def sizes_text(walks: Sequence[Walk]) -> str:
     )
 
 
-def size_pairs(walks: Sequence[Walk]) -> pd.DataFrame:
-    """One row per walk: its method, curve, size and pair, and the measures."""
-    rows = [(w.method, w.kind, w.size, w.pair, w.barrier, w.deficit, w.eps) for w in sized(walks)]
-    return frame(rows, ["method", "curve", "size", "pair", *MEASURES])
+def size_pairs(walks: Sequence[Walk]) -> Table:
+    """`tables.paths_table` of the walks over sizes."""
+    return paths_table(sized(walks))
 
 
 def sized(walks: Sequence[Walk]) -> list[Walk]:
@@ -116,7 +99,7 @@ def sized(walks: Sequence[Walk]) -> list[Walk]:
     return [w for w in sound(walks) if w.size]
 
 
-def size_fits(walks: Sequence[Walk]) -> pd.DataFrame:
+def size_fits(walks: Sequence[Walk]) -> Table:
     """Straight fit of each measure against the size, per method and curve: its change from 2 % to 10 %.
 
     ``change`` is the mean over pairs of each pair's own fit, with its interval; ``at_low`` and ``at_high`` are the mean
@@ -133,7 +116,7 @@ def size_fits(walks: Sequence[Walk]) -> pd.DataFrame:
     return frame(rows, ["method", "curve", "measure", "change", "low", "high", "at_low", "at_high", "pairs"])
 
 
-def fits_shown(walks: Sequence[Walk]) -> pd.DataFrame:
+def fits_shown(walks: Sequence[Walk]) -> Table:
     """`size_fits` to be read: the change of each measure from 2 % to 10 %, in G, with its interval."""
     rows: dict[tuple[str, str], dict[str, object]] = {}
     for one in size_fits(walks).itertuples():
@@ -143,7 +126,7 @@ def fits_shown(walks: Sequence[Walk]) -> pd.DataFrame:
     return frame(list(rows.values()), columns, ["method", "curve"])
 
 
-def gap_table(walks: Sequence[Walk], pool: int) -> pd.DataFrame:
+def gap_table(walks: Sequence[Walk], pool: int) -> Table:
     """Per method and size: images to forget, G in nats, and of the straight lines the ends' forget and test accuracy in
     % and the barrier and deficit in nats, so without G; means over pairs.
 
@@ -167,47 +150,42 @@ def gap_table(walks: Sequence[Walk], pool: int) -> pd.DataFrame:
 # Figures
 
 
+@drawing.style()
 def sizes_figure(pairs, summary, fits, *, threshold: float = TOLERANCE, title: str = ""):
     """Deficit, barrier and smallest eps against the size of the forget set: a row per measure, a column per method.
 
-    Args:
-        pairs: `size_pairs`, drawn faint.
-        summary: `size_summary`, means and intervals.
-        fits: `size_fits`, drawn as dashed straight lines.
-        threshold: tolerance in G, shaded.
+    ``pairs`` are `size_pairs`, faint, ``summary`` is a `size_summary`, and ``fits`` are `size_fits`, dashed.
     """
-    check_columns(pairs, ("method", "curve", "size", *MEASURES))
+    drawing.check_columns(pairs, ("method", "curve", "size", *MEASURES))
     methods, kinds = list(dict.fromkeys(pairs["method"])), kinds_of(pairs)
-    with style():
-        fig, axes = panel_grid(3, len(methods), 6.4, sharex=True)
-        for row, measure in zip(axes, ("deficit", "barrier", "eps"), strict=True):
-            for ax, method in zip(row, methods, strict=True):
-                for j, kind in enumerate(kinds):
-                    here, colour = {"method": method, "curve": kind}, colour_of(kind)
-                    shift = 0.12 * (2 * j - len(kinds) + 1)
-                    one, dots = where(summary, **here, measure=measure).sort_values("size"), where(pairs, **here)
-                    x = 100 * one["size"] + shift
-                    ax.plot(100 * dots["size"] + shift, dots[measure], "o", color=colour, ms=3, alpha=0.4, mew=0)
-                    known = np.isfinite(one[["low", "high"]]).all(axis=1)  # one pair has no interval
-                    ax.vlines(x[known], one["low"][known], one["high"][known], color=colour, lw=1.4)
-                    look = {"color": colour, "ms": 5, "mec": "white", "mew": 0.6}
-                    ax.plot(x, one["estimate"], marker_of(kind), label=f"{label(kind)}, 95 %", **look)
-                    for fit in where(fits, **here, measure=measure).itertuples():
-                        ends = [100 * v for v in SPAN]
-                        ax.plot(ends, [fit.at_low, fit.at_high], color=colour, lw=1.2, ls=(0, (4, 2)), zorder=1.5)
-                ax.axhspan(0, threshold, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({threshold:g} G)")
-                ax.axhline(threshold, color=BLACK, lw=0.8, zorder=1)
-                low, high = ax.get_ylim()
-                ax.set_ylim(min(-0.03 * high, 0 if low >= 0 else low), max(high, 1.3 * threshold))
-                if measure == "deficit":
-                    ax.set_title(label(method))
-                if measure == "eps":
-                    ax.set_xlabel("forgotten (% of the pool)")
-            row[0].set_ylabel(f"{HEADINGS[measure]} (G)")
-        axes[0, 0].set_xticks(sorted({100 * v for v in pairs["size"]}))
-        keys = [entry("", GREY, "straight fit", ls="--", lw=1.2), entry("o", GREY, "one pair", ms=3)]
-        finish(fig, axes[0, 0], title, keys)
-    return fig
+    fig, axes = drawing.panel_grid(3, len(methods), 6.4, sharex=True)
+    for row, measure in zip(axes, ("deficit", "barrier", "eps"), strict=True):
+        for ax, method in zip(row, methods, strict=True):
+            for j, kind in enumerate(kinds):
+                here, colour = {"method": method, "curve": kind}, colour_of(kind)
+                shift = 0.12 * (2 * j - len(kinds) + 1)
+                one, dots = where(summary, **here, measure=measure).sort_values("size"), where(pairs, **here)
+                x = 100 * one["size"] + shift
+                ax.plot(100 * dots["size"] + shift, dots[measure], "o", color=colour, ms=3, alpha=0.4, mew=0)
+                known = np.isfinite(one[["low", "high"]]).all(axis=1)  # one pair has no interval
+                ax.vlines(x[known], one["low"][known], one["high"][known], color=colour, lw=1.4)
+                look = {"color": colour, "ms": 5, "mec": "white", "mew": 0.6}
+                ax.plot(x, one["estimate"], marker_of(kind), label=f"{label(kind)}, 95 %", **look)
+                for fit in where(fits, **here, measure=measure).itertuples():
+                    ends = [100 * v for v in SPAN]
+                    ax.plot(ends, [fit.at_low, fit.at_high], color=colour, lw=1.2, ls=(0, (4, 2)), zorder=1.5)
+            ax.axhspan(0, threshold, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({threshold:g} G)")
+            ax.axhline(threshold, color=BLACK, lw=0.8, zorder=1)
+            low, high = ax.get_ylim()
+            ax.set_ylim(min(-0.03 * high, 0 if low >= 0 else low), max(high, 1.3 * threshold))
+            if measure == "deficit":
+                ax.set_title(label(method))
+            if measure == "eps":
+                ax.set_xlabel("forgotten (% of the pool)")
+        row[0].set_ylabel(f"{HEADINGS[measure]} (G)")
+    axes[0, 0].set_xticks(sorted({100 * v for v in pairs["size"]}))
+    keys = [entry("", GREY, "straight fit", ls="--", lw=1.2), entry("o", GREY, "one pair", ms=3)]
+    return finish(fig, axes[0, 0], title, keys)
 
 
-ROOMS = (Room("06_forget_size", sizes, tests={"C4": (("06_forget_size",), c4)}),)
+ROOMS = (Room("06_forget_size", sizes, tests={"C4": c4}),)

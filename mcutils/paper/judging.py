@@ -18,6 +18,7 @@ from .walks import APART, TWINNED, Walk, labels_of
 CHANGE = 0.05  # of the smallest eps, in units of G, that counts as help or harm (C7)
 FAILED = 0.1  # by which a fit's smallest eps exceeds the line's when it has failed (C12)
 ROUNDING = 1e-9  # width up to which an interval has none
+NOTHING = Interval(np.nan, np.nan, np.nan)
 
 
 def usable(walks: Sequence[Walk], **labels: str | bool) -> list[Walk]:
@@ -44,24 +45,21 @@ def nodes_of(walks: Iterable[Walk]) -> np.ndarray:
     return np.array([w.nodes for w in walks])
 
 
-def worst(walk: Walk) -> np.ndarray:
-    """Replicates over examples (B,) of the smallest eps of MCU(eps)."""
-    return np.maximum(walk.replicates("barrier"), walk.replicates("deficit"))
-
-
 def pair_of(walk: Walk) -> tuple:
     """What two walks of one pair of endpoints' draws have in common, whatever their condition and curve."""
     return walk.method, walk.other, walk.original, walk.start, walk.end
 
 
 def judged(claim: str, found: Interval, walks: Sequence[Walk], ok: bool, p: float | None = None) -> Verdict:
-    """The verdict of a claim on what was found over these walks; ``ok`` says whether the controls held."""
+    """The verdict of a claim on what was found over these walks, if any; ``ok`` says whether the controls held."""
+    if not walks:
+        return nothing_found(claim)
     return judge(claim, found, n_pairs=len(walks), n_seeds=len(np.unique(nodes_of(walks))), p=p, controls_ok=ok)
 
 
 def nothing_found(claim: str) -> Verdict:
     """The verdict where no walk is of the kind that the claim is about."""
-    return judged(claim, Interval(*[float("nan")] * 3), (), False, float("nan"))
+    return judge(claim, NOTHING, n_pairs=0, n_seeds=0, p=np.nan, controls_ok=False)
 
 
 def units_of(walks: Iterable[Walk]) -> list[tuple]:
@@ -76,13 +74,14 @@ def decisive(found: Interval, within: tuple[float, float] = (-np.inf, np.inf)) -
 
 def share_over(walks: Sequence[Walk], hits, replicates=None, level: float = LEVEL, **drawn) -> Interval:
     """Share of walks that hit with its interval (`intervals.share_interval`) over their endpoints and examples."""
+    if not walks:
+        return NOTHING
+    replicates = None if replicates is None else np.array(replicates, dtype=float)
     return share_interval(hits, replicates, units=units_of(walks), level=level, **(drawn or {"nodes": nodes_of(walks)}))
 
 
 def judge_share(claim: str, walks: Sequence[Walk], hits, replicates, level: float, ok: bool) -> Verdict:
     """Judge a share of walks that hit."""
-    if not walks:
-        return nothing_found(claim)
     return judged(claim, share_over(walks, hits, replicates, level), walks, ok)
 
 
@@ -102,7 +101,7 @@ def judge_mean(claim: str, walks: Sequence[Walk], values, replicates, level: flo
 def smaller_of(*found: Interval) -> Interval:
     """The interval of the smallest of several numbers, from theirs."""
     least = min(one.estimate for one in found)
-    return Interval(least, min(one.low for one in found), max(one.high for one in found if one.estimate == least))
+    return Interval(least, min(one.low for one in found), max(one.high for one in found if not one.estimate > least))
 
 
 def redraw_mean(group: Sequence[tuple[Walk, float, np.ndarray]], seed: int = 0) -> np.ndarray:

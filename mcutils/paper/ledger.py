@@ -5,26 +5,22 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..engine.study import Study
 from ..errors import BadInput, number
+from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, VERMILLION, check_columns, entry, panel_grid, style
+from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, VERMILLION, entry, panel_grid
 from ..measures.intervals import LEVEL, Interval
-from .claims import CLAIMS, Verdict, effect_text, ledger
+from .claims import CLAIMS, Verdict, effect_text
 from .judging import controls_hold, nothing_found
-from .metrics_along import telling_gaps
 from .panels import settle_below, symlog
 from .progress_and_retraining import OTHER, retraining_control
 from .registry import EXPERIMENTS, ROUTES, TESTS, verdict_of
-from .tables import found_text, frame
-from .walks import APART, RETRAINED, TWINNED, Walk, levels, walk_all
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .tables import Table, found_text, frame
+from .walks import APART, RETRAINED, TWINNED, Walk, walk_all
 
 # Claims whose support must go when profiles are shuffled among labels; the others read no label, or ask for differences
 # between walks, which a shuffle makes.
@@ -49,11 +45,7 @@ def judge_all(
 
     A claim for which no walk is left is undecided, with nothing measured.
 
-    Args:
-        walked: experiment -> its walks, as `gather` returns them.
-        gaps: original-to-retrained gaps of metrics (`metrics_along.telling_gaps`), which C10 needs.
-        level: of the intervals.
-        eps: tolerance of MCU(eps), see `verdict_of`.
+    ``walked`` has the walks of each experiment, as `gather`; for ``gaps``, ``level`` and ``eps`` see `room.verdict_by`.
     """
     found, eps = [], number("the tolerance epsilon", eps, 0)
     for claim in (name for name in CLAIMS if name in TESTS):
@@ -87,20 +79,14 @@ def shuffled(walked: Mapping[str, Sequence[Walk]], seed: int = 0) -> dict[str, l
     return found
 
 
-def shuffled_table(judged: Sequence[Verdict], again: Sequence[Verdict]) -> pd.DataFrame:
+def shuffled_table(judged: Sequence[Verdict], again: Sequence[Verdict]) -> Table:
     """Verdicts of `SHUFFLED_AWAY` on the walks as they are, and with their profiles shuffled."""
     both = [pair for pair in zip(judged, again, strict=True) if pair[0].claim in SHUFFLED_AWAY]
     rows = [(one.claim, found_text(one), found_text(other)) for one, other in both]
     return frame(rows, ["claim", "as walked", "shuffled"], "claim")
 
 
-def ledger_rows(study: Study) -> list[dict]:
-    """The ledger of a study, computed: a row for each of the 24 claims (`claims.ledger`)."""
-    original, retrained = levels(study)
-    return ledger(judge_all(gather(study), telling_gaps(original, retrained)))
-
-
-def ledger_table(rows: Sequence[Mapping]) -> pd.DataFrame:
+def ledger_table(rows: Sequence[Mapping]) -> Table:
     """The rows of a ledger to be read, without the claims that were not run."""
     names = {"n_pairs": "pairs", "n_seeds": "seeds"}
     run = [row | {"effect [95 %]": effect_text(row)} for row in map(dict, rows) if row["verdict"] != "not run"]
@@ -119,7 +105,7 @@ def survives(first: Verdict, strict: Verdict, level: float) -> bool:
     return first.verdict in ("supported", "contradicted") and strict.verdict == first.verdict and small
 
 
-def corrected_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> pd.DataFrame:
+def corrected_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> Table:
     """Each claim's verdict, its interval at the corrected level, the permutation p where it has one, what survives."""
     level, rows = strict_level(judged), []
     for one, other in zip(judged, strict, strict=True):
@@ -132,7 +118,7 @@ def corrected_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> pd.
     return frame(rows, index="claim")
 
 
-def controls_table(walked: Mapping[str, Sequence[Walk]]) -> pd.DataFrame:
+def controls_table(walked: Mapping[str, Sequence[Walk]]) -> Table:
     """Per experiment: its controls, whether they held, and how many of its walks were left out for a collapsed end."""
     rows = []
     for name, walks in walked.items():
@@ -147,7 +133,7 @@ def controls_table(walked: Mapping[str, Sequence[Walk]]) -> pd.DataFrame:
     return frame(rows, [*columns, "twins", "held", "walks", "collapsed"], "experiment")
 
 
-def replication_table(rows: Sequence[Mapping], other: Sequence[Mapping]) -> pd.DataFrame:
+def replication_table(rows: Sequence[Mapping], other: Sequence[Mapping]) -> Table:
     """The claims that two ledgers judged: effect and verdict in each, whether the verdicts are the same.
 
     ``inside`` says whether the other's effect lies in this ledger's interval.
@@ -165,7 +151,7 @@ def replication_table(rows: Sequence[Mapping], other: Sequence[Mapping]) -> pd.D
     return frame(shown, columns, "id")
 
 
-def not_run_table(rows: Sequence[Mapping]) -> pd.DataFrame:
+def not_run_table(rows: Sequence[Mapping]) -> Table:
     """The claims that were not run, and why: their notebook is not among the experiments, or no test is registered."""
     shown = []
     for row in rows:
@@ -193,7 +179,7 @@ def beyond(claim_id: str, interval: Sequence[float]) -> Interval:
     return Interval(-ends[0], -ends[2], -ends[1]) if claim.direction == "below" else Interval(*ends)
 
 
-def forest_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> pd.DataFrame:
+def forest_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> Table:
     """One row per claim judged, for the forest figure: `beyond` of its interval and of the corrected one, and words.
 
     Columns claim, statement, verdict, survives, x, low, high, wide_low, wide_high, effect (text), threshold (text).
@@ -216,40 +202,37 @@ def _interval(*values: float | None) -> Interval:
 # Figures
 
 
+@drawing.style()
 def forest_figure(table, *, level: float | None = None, title: str = ""):
     """Every claim judged: how far its effect lies beyond its threshold, on the side that supports it or on the other.
 
-    Args:
-        table: `ledger.forest_table`; a row per claim.
-        level: of the corrected intervals, drawn thin, for the legend.
+    ``table`` is a `forest_table`; ``level`` is that of the corrected intervals, drawn thin, for the legend.
     """
-    check_columns(table, ("claim", "statement", "verdict", "x", "low", "high", "effect", "threshold"))
-    with style():
-        fig, axes = panel_grid(1, 1, 1.5 + 0.42 * len(table))
-        ax = axes[0, 0]
-        for y, one in enumerate(table.itertuples()):
-            _forest_row(ax, y, one)
-        ends = table[["low", "high"]].to_numpy(float)
-        ends = ends[np.isfinite(ends)]
-        limits = 1.3 * min(ends.min(initial=-1), -1), 1.3 * max(ends.max(initial=1), 1)
-        ticks = [v for v in (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100) if limits[0] <= v <= limits[1]]
-        symlog(ax, "x", 1.0, limits, ticks, [f"{v:+d}" if v else "0" for v in ticks])
-        ax.axvspan(limits[0], 0, color=LIGHT, alpha=0.5, lw=0, zorder=0)
-        ax.axvline(0, color=BLACK, lw=1.2)
-        ax.set_xlabel("distance of the effect beyond its threshold, in thresholds\n(grey: the side that contradicts)")
-        ax.set_yticks(range(len(table)), [_statement(one) for one in table.itertuples()])
-        ax.set_ylim(len(table) - 0.4, -0.6)
-        ax.grid(axis="y", visible=False)
-        heading = "effect [95 %]\n(threshold)"
-        ax.text(1.02, -0.7, heading, transform=ax.get_yaxis_transform(), fontsize=8, va="bottom", fontweight="bold")
-        keys = [entry(marker, colour, word, ls="-", lw=3) for word, (colour, marker) in VERDICT_STYLES.items()]
-        thin = "thin: corrected" + ("" if level is None else f" ({100 * level:.1f} %)")
-        keys.append(entry("", GREY, thin, ls="-", lw=0.8))
-        if (~table["survives"] & table["verdict"].isin(("supported", "contradicted"))).any():
-            keys.append(_hollow())
-        fig.legend(handles=keys, loc="outside lower center", ncols=3)
-        settle_below(fig, title)
-    return fig
+    drawing.check_columns(table, ("claim", "statement", "verdict", "x", "low", "high", "effect", "threshold"))
+    fig, axes = panel_grid(1, 1, 1.5 + 0.42 * len(table))
+    ax = axes[0, 0]
+    for y, one in enumerate(table.itertuples()):
+        _forest_row(ax, y, one)
+    ends = table[["low", "high"]].to_numpy(float)
+    ends = ends[np.isfinite(ends)]
+    limits = 1.3 * min(ends.min(initial=-1), -1), 1.3 * max(ends.max(initial=1), 1)
+    ticks = [v for v in (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100) if limits[0] <= v <= limits[1]]
+    symlog(ax, "x", 1.0, limits, ticks, [f"{v:+d}" if v else "0" for v in ticks])
+    ax.axvspan(limits[0], 0, color=LIGHT, alpha=0.5, lw=0, zorder=0)
+    ax.axvline(0, color=BLACK, lw=1.2)
+    ax.set_xlabel("distance of the effect beyond its threshold, in thresholds\n(grey: the side that contradicts)")
+    ax.set_yticks(range(len(table)), [_statement(one) for one in table.itertuples()])
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    heading = "effect [95 %]\n(threshold)"
+    ax.text(1.02, -0.7, heading, transform=ax.get_yaxis_transform(), fontsize=8, va="bottom", fontweight="bold")
+    keys = [entry(marker, colour, word, ls="-", lw=3) for word, (colour, marker) in VERDICT_STYLES.items()]
+    thin = "thin: corrected" + ("" if level is None else f" ({100 * level:.1f} %)")
+    keys.append(entry("", GREY, thin, ls="-", lw=0.8))
+    if (~table["survives"] & table["verdict"].isin(("supported", "contradicted"))).any():
+        keys.append(_hollow())
+    fig.legend(handles=keys, loc="outside lower center", ncols=3)
+    return settle_below(fig, title)
 
 
 def _forest_row(ax, y: int, one) -> None:

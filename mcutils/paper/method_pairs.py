@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,36 +12,17 @@ from ..data.cues import REPLACED
 from ..engine.conditions import CONDITIONS
 from ..engine.specs import AlikeSpec, CueUseSpec, Spec
 from ..engine.study import Study
+from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import (
-    BLACK,
-    BLUE,
-    GREY,
-    VERMILLION,
-    check_columns,
-    colour_of,
-    entry,
-    finish,
-    kinds_of,
-    label,
-    marker_of,
-    name_rows,
-    panel_grid,
-    style,
-    where,
-    widen,
-)
+from ..measures.drawing import BLACK, BLUE, GREY, VERMILLION, colour_of, entry, kinds_of, label, marker_of, where
 from ..measures.intervals import LEVEL, Interval, percentile_interval
 from ..measures.similarity import SIMILARITIES, cluster_order, mantel
 from .claims import Verdict, spread
-from .judging import CHANGE, controls_hold, judged, nothing_found, pair_of, share_over, sound, worst
+from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound
 from .panels import HEADINGS, SHOWN, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
-from .tables import MEASURES, end_names, frame, grouped, mean_of, stacked
-from .walks import Route, Walk, coarse, condition_routes, controls, independent, profiles, references
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .tables import MEASURES, Table, end_names, frame, grouped, mean_of, stacked
+from .walks import Route, Walk, coarse, condition_routes, controls, independent, references
 
 CUED = {"forgetting": 0, "retraining": 1}  # the lines of a cue's use, and where they start: original, unlearned
 # The same where nothing has rows and columns.
@@ -120,9 +100,7 @@ def _rarer(found: Interval) -> Interval:
 def c8(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
     """C8: the smaller of the shares of method pairs (lines) that satisfy MCU(eps) and that do not."""
     lines = sound(walks, condition="method", full=False, kind="linear")
-    if not lines:
-        return nothing_found("C8")
-    replicates = np.array([worst(w) <= eps for w in lines], dtype=float)
+    replicates = [w.replicates("eps") <= eps for w in lines]
     # An endpoint is a method run with a seed: the pairs of one method share its endpoints.
     nodes = np.array([(f"{w.nodes[0]}/{w.method}", f"{w.nodes[1]}/{w.other}") for w in lines])
     found = share_over(lines, [w.connected(eps) for w in lines], replicates, level, nodes=nodes)
@@ -134,7 +112,7 @@ def c8(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> V
 
 def pairs_table(
     walks: Sequence[Walk], conditions: Sequence[str], shared: bool = False, eps: float = TOLERANCE
-) -> pd.DataFrame:
+) -> Table:
     """One row per condition and pair of methods (straight lines): mean and interval of each measure.
 
     ``connected`` counts the seed pairs with MCU(eps), ``n`` all of them. ``shared`` keeps only the seed pairs that
@@ -155,7 +133,7 @@ def pairs_table(
     return frame(rows, ["condition", "method", "other", *numbers, "connected", "n"])
 
 
-def pairs_shown(table: pd.DataFrame) -> pd.DataFrame:
+def pairs_shown(table: Table) -> Table:
     """A `pairs_table` to be read, the best connected pair first."""
     rows = []
     for one in table.sort_values("eps", kind="stable").to_dict("records"):
@@ -166,7 +144,7 @@ def pairs_shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair_matrix(
-    table: pd.DataFrame, measure: str, methods: Sequence[str], condition: str = "method", mirrored: bool = True
+    table: Table, measure: str, methods: Sequence[str], condition: str = "method", mirrored: bool = True
 ) -> np.ndarray:
     """Matrix (n, n) of a column of a `pairs_table`; nan where no pair was walked, as on the diagonal.
 
@@ -207,7 +185,7 @@ def method_order(distance: np.ndarray, methods: Sequence[str]) -> tuple[list[str
     return [*(methods[kept[k]] for k in order), *rest], tree
 
 
-def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """Two rows per pair of methods with a fitted curve: the line of the same ends traced alike, and the curve.
 
     Columns condition, method, other, curve, barrier, deficit, eps, and low, high: the interval of eps over examples.
@@ -218,14 +196,14 @@ def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
     for w in ours:
         line = lines.get((w.condition, w.full, pair_of(w)))
         for one in (line, w) if w.kind != "linear" and line is not None else ():
-            interval = percentile_interval(one.eps, worst(one))
+            interval = percentile_interval(one.eps, one.replicates("eps"))
             numbers = (one.barrier, one.deficit, *interval)
             rows.append((w.condition, w.method, w.other, one.kind, *numbers, one.connected(eps)))
     rows.sort(key=lambda row: list(CONDITIONS).index(row[0]))
     return frame(rows, ["condition", "method", "other", "curve", *MEASURES, "low", "high", "connected"])
 
 
-def curves_text(table: pd.DataFrame) -> str:
+def curves_text(table: Table) -> str:
     """How many pairs of a `curves_table` the line and the curve connect at MCU(0.1), as a Markdown list."""
     lines = []
     for condition, part in table.groupby("condition", sort=False):
@@ -239,30 +217,18 @@ def curves_text(table: pd.DataFrame) -> str:
     return "\n".join(lines) or "No pair has both a line and a curve between sound ends."
 
 
-def full_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
-    """The lines that were walked twice: barrier and deficit at the matrix's points and at the full number."""
-    coarse = {pair_of(w): w for w in sound(walks, condition="method", kind="linear", full=False)}
-    rows = []
-    for w in sound(walks, condition="method", kind="linear", full=True):
-        one = coarse.get(pair_of(w))
-        if one is not None:
-            pair = {name: (f"{name}: {len(v.profile.t)} points", v) for name, v in (("coarse", one), ("full", w))}
-            cells = {f"{m}, {n}": getattr(v, m) for m in ("barrier", "deficit") for n, v in pair.values()}
-            rows.append({"pair": w.label, **cells, "same verdict": w.connected(eps) == one.connected(eps)})
-    return frame(rows, None if rows else ["pair"], "pair")
-
-
 def full_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """The largest difference between the walks of a `full_table`, in words."""
-    table = full_table(walks, eps)
-    if len(table) == 0:
+    """How far the lines that were walked twice differ, at the matrix's points and at the full number, in words."""
+    coarse = {pair_of(w): w for w in sound(walks, condition="method", kind="linear", full=False)}
+    fine = sound(walks, condition="method", kind="linear", full=True)
+    both = [(coarse[pair_of(w)], w) for w in fine if pair_of(w) in coarse]
+    if not both:
         return "No pair was walked at both numbers of points."
-    cells = {m: table[[c for c in table if c.startswith(m)]].to_numpy(float) for m in ("barrier", "deficit")}
-    most = {m: float(np.ptp(values, axis=1).max()) for m, values in cells.items()}
+    most = {m: max(abs(getattr(a, m) - getattr(b, m)) for a, b in both) for m in ("barrier", "deficit")}
     parts = " and ".join(f"{value:.4f} G in the {m}" for m, value in most.items())
     return (
-        f"**Full-size check**: over {len(table)} pairs the coarse matrix differs from the full walk by {parts} at "
-        f"most, and {int((~table['same verdict'].astype(bool)).sum())} verdicts at {eps:g} G differ."
+        f"**Full-size check**: over {len(both)} pairs the coarse matrix differs from the full walk by {parts} at "
+        f"most, and {sum(a.connected(eps) != b.connected(eps) for a, b in both)} verdicts at {eps:g} G differ."
     )
 
 
@@ -275,7 +241,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return found
 
 
-def agreement_table(alike: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def agreement_table(alike: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> Table:
     """Whether pairs of methods that are alike by a measure without a path are also better connected.
 
     Args:
@@ -296,7 +262,7 @@ def agreement_table(alike: Mapping[str, np.ndarray], targets: Mapping[str, np.nd
     return table.assign(p_holm=holm(table["p"]))
 
 
-def agreement_text(table: pd.DataFrame, level: float = 0.05) -> str:
+def agreement_text(table: Table, level: float = 0.05) -> str:
     """How many rows of an `agreement_table` agree, before and after the adjustment, in words."""
     tested, raw = int(table["p"].notna().sum()), int((table["p"] < level).sum())
     left = table[table["p_holm"] < level]
@@ -307,7 +273,7 @@ def agreement_text(table: pd.DataFrame, level: float = 0.05) -> str:
     )
 
 
-def levels_table(alike: Mapping[str, np.ndarray], methods: Sequence[str]) -> pd.DataFrame:
+def levels_table(alike: Mapping[str, np.ndarray], methods: Sequence[str]) -> Table:
     """Each similarity between methods (mean, least and most alike), between two seeds of the first method, and of
     methods to the retrained and the original model: what counts as much and as little.
 
@@ -325,9 +291,7 @@ def levels_table(alike: Mapping[str, np.ndarray], methods: Sequence[str]) -> pd.
     return frame(rows, [*columns, "retrained and original"], "similarity").round(3)
 
 
-def scatter_table(
-    alike: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], methods: Sequence[str]
-) -> pd.DataFrame:
+def scatter_table(alike: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], methods: Sequence[str]) -> Table:
     """One row per pair of methods and similarity: its value beside the targets of the pair."""
     rows = []
     for name in SIMILARITIES:
@@ -339,7 +303,7 @@ def scatter_table(
 
 def cue_table(
     found: Mapping[tuple[str, str], Mapping[str, np.ndarray]], examples: Mapping[str, int], classes: int
-) -> pd.DataFrame:
+) -> Table:
     """Use of the cue along original (x = 0) - unlearned (1) - retrained (2), one row per method, split and x.
 
     Args:
@@ -366,20 +330,18 @@ def cue_table(
     return stacked(rows)
 
 
-def cue_shown(table: pd.DataFrame) -> pd.DataFrame:
+def cue_shown(table: Table) -> Table:
     """Reliance of the original, each unlearned and the retrained model on both splits, with its interval."""
     rows: dict[str, dict[str, str]] = {}
-    for x, name in ((0, "original"), (1, ""), (2, "retrained")):
+    for x, name in ((0, "original"), (2, "retrained"), (1, "")):
         for one in table[table["x"] == x].itertuples():
             if not (name == "" and one.part == "retraining"):
-                cells = rows.setdefault(name or one.method, {})
-                cells[f"{one.split} images"] = spread((one.reliance, one.low, one.high))
-    first = [name for name in ("original", "retrained") if name in rows]
-    order = [*first, *(name for name in rows if name not in first)]
-    return frame([{"model": name, **rows[name]} for name in order], index="model")
+                row = rows.setdefault(name or one.method, {"model": name or one.method})
+                row[f"{one.split} images"] = spread((one.reliance, one.low, one.high))
+    return frame(list(rows.values()), index="model")
 
 
-def cue_text(table: pd.DataFrame) -> str:
+def cue_text(table: Table) -> str:
     """What the reliance on forget images at the ends and between them says, in words computed from a `cue_table`.
 
     Where the original's interval does not lie above the retrained model's, there is no use of the cue to remove.
@@ -436,65 +398,57 @@ def tolerance_map():
     return LinearSegmentedColormap.from_list("tolerance", stops, N=512).with_extremes(bad="#FFFFFF00")
 
 
+@drawing.style()
 def matrix_figure(pairs, methods: Sequence[str], tree, *, threshold: float = TOLERANCE, title: str = ""):
     """Retain barrier and forget deficit between any two methods as two heat maps, and the tree that orders them.
 
-    Args:
-        pairs: `pairs_table`, of which the condition ``method`` is drawn.
-        methods: rows and columns, in the order of the tree.
-        tree: linkage over the first methods, see `method_order`; None leaves the dendrogram empty.
-        threshold: tolerance in G, where the colours change and the tree is marked.
+    Of ``pairs``, a `pairs_table`, the condition ``method`` is drawn, in the order of `method_order` and with its tree,
+    if there is one. At the ``threshold``, in G, the colours change.
     """
-    check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "eps"))
+    drawing.check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "eps"))
     top = _top(pairs)
-    with style():
-        ratios = {"width_ratios": [1, 1, 0.5]}
-        fig, axes = panel_grid(1, 3, 2.1 + 0.32 * len(methods), gridspec_kw=ratios)
-        for ax, measure in zip(axes[0], ("barrier", "deficit"), strict=False):
-            image = _heat(ax, pair_matrix(pairs, measure, methods), top, threshold)
-            if len(methods) <= NUMBERS:
-                _numbers(ax, pairs, measure, methods, image, threshold)
-            ax.set_title(f"{HEADINGS[measure]} (G)")
-            _names(ax, methods, first=measure == "barrier")
-        _dendrogram(axes[0, 2], tree, len(methods), threshold)
-        _colour_bar(fig, image, axes[0, :2], top, threshold)
-        numbers = [entry("$?$", BLACK, "its 95 % interval crosses the tolerance")] if len(methods) <= NUMBERS else []
-        finish(fig, axes[0, 0], title, [*numbers, _empty("not walked")])
-    return fig
+    ratios = {"width_ratios": [1, 1, 0.5]}
+    fig, axes = drawing.panel_grid(1, 3, 2.1 + 0.32 * len(methods), gridspec_kw=ratios)
+    for ax, measure in zip(axes[0], ("barrier", "deficit"), strict=False):
+        image = _heat(ax, pair_matrix(pairs, measure, methods), top, threshold)
+        if len(methods) <= NUMBERS:
+            _numbers(ax, pairs, measure, methods, image, threshold)
+        ax.set_title(f"{HEADINGS[measure]} (G)")
+        _names(ax, methods, first=measure == "barrier")
+    _dendrogram(axes[0, 2], tree, len(methods), threshold)
+    _colour_bar(fig, image, axes[0, :2], top, threshold)
+    numbers = [entry("$?$", BLACK, "its 95 % interval crosses the tolerance")] if len(methods) <= NUMBERS else []
+    return drawing.finish(fig, axes[0, 0], title, [*numbers, _empty("not walked")])
 
 
+@drawing.style()
 def matrices_figure(
     pairs, methods: Sequence[str], conditions: Sequence[str], *, threshold: float = TOLERANCE, title: str = ""
 ):
     """Heat maps of retain barrier and forget deficit, a column of panels per condition, all in one order of methods.
 
-    Args:
-        pairs: `pairs_table`; a dot marks pairs of which every seed pair satisfies MCU(threshold).
-        methods: rows and columns.
-        conditions: columns of panels; where the ends differ in more than the method, a row is the first end's method.
-        threshold: tolerance in G, where the colours change.
+    ``pairs`` is a `pairs_table`; a dot marks pairs of which every seed pair satisfies MCU(threshold). Where the ends of
+    a condition differ in more than the method, a row is the first end's method.
     """
-    check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "connected", "n"))
+    drawing.check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "connected", "n"))
     top = _top(pairs)
     joined = pairs.assign(joined=(pairs["connected"] == pairs["n"]).astype(float))
-    with style():
-        fig, axes = panel_grid(2, len(conditions), 2.6 + 0.27 * len(methods), sharex=True, sharey=True)
-        fig.get_layout_engine().set(w_pad=0.03)
-        for row, measure in zip(axes, ("barrier", "deficit"), strict=True):
-            for ax, condition in zip(row, conditions, strict=True):
-                both = not directed(condition)
-                values = pair_matrix(pairs, measure, methods, condition, both)
-                image = _heat(ax, values, top, threshold)
-                y, x = np.nonzero(pair_matrix(joined, "joined", methods, condition, both) == 1)
-                look = {"color": "white", "mec": BLACK, "mew": 0.6, "ms": 3.2, "ls": ""}
-                ax.plot(x, y, "o", label=f"satisfies MCU({threshold:g})", **look)
-                if measure == "barrier":
-                    ax.set_title(SHOWN.get(condition, condition), fontsize=8.5)
-                _names(ax, methods, first=ax is row[0], below=measure == "deficit")
-            row[0].set_ylabel(HEADINGS[measure])
-        _colour_bar(fig, image, axes, top, threshold)
-        finish(fig, axes[0, 0], title, [_empty("not walked")])
-    return fig
+    fig, axes = drawing.panel_grid(2, len(conditions), 2.6 + 0.27 * len(methods), sharex=True, sharey=True)
+    fig.get_layout_engine().set(w_pad=0.03)
+    for row, measure in zip(axes, ("barrier", "deficit"), strict=True):
+        for ax, condition in zip(row, conditions, strict=True):
+            both = not directed(condition)
+            values = pair_matrix(pairs, measure, methods, condition, both)
+            image = _heat(ax, values, top, threshold)
+            y, x = np.nonzero(pair_matrix(joined, "joined", methods, condition, both) == 1)
+            look = {"color": "white", "mec": BLACK, "mew": 0.6, "ms": 3.2, "ls": ""}
+            ax.plot(x, y, "o", label=f"satisfies MCU({threshold:g})", **look)
+            if measure == "barrier":
+                ax.set_title(SHOWN.get(condition, condition), fontsize=8.5)
+            _names(ax, methods, first=ax is row[0], below=measure == "deficit")
+        row[0].set_ylabel(HEADINGS[measure])
+    _colour_bar(fig, image, axes, top, threshold)
+    return drawing.finish(fig, axes[0, 0], title, [_empty("not walked")])
 
 
 def _top(pairs) -> float:
@@ -506,8 +460,7 @@ def _heat(ax, values, top: float, threshold: float):
     ax.set_facecolor(EMPTY)
     image = ax.imshow(values, cmap=tolerance_map(), norm=tolerance_norm(top, threshold), aspect="equal")
     ax.grid(False)
-    for side in ax.spines.values():
-        side.set_visible(False)
+    ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     size = len(values)
     ax.set_xticks(np.arange(size + 1) - 0.5, minor=True)
@@ -575,68 +528,62 @@ def _empty(text: str):
     return Patch(facecolor=EMPTY, edgecolor="none", label=text)
 
 
+@drawing.style()
 def curves_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
     """Smallest eps of line and curve for a sample of method pairs: a row per pair, a panel per condition.
 
-    Args:
-        table: `curves_table`; intervals are over examples.
+    ``table`` is a `curves_table`, whose intervals are over examples.
     """
-    check_columns(table, ("condition", "method", "other", "curve", "eps", "low", "high"))
+    drawing.check_columns(table, ("condition", "method", "other", "curve", "eps", "low", "high"))
     conditions, kinds = list(dict.fromkeys(table["condition"])), kinds_of(table)
     pairs = list(dict.fromkeys(zip(table["method"], table["other"], strict=True)))
-    with style():
-        fig, axes = panel_grid(1, len(conditions), 1.7 + 0.4 * len(pairs), sharey=True, sharex=True)
-        for ax, condition in zip(axes[0], conditions, strict=True):
-            for y, (method, other) in enumerate(pairs):
-                here = where(table, condition=condition, method=method, other=other)
-                for j, kind in enumerate(kinds):
-                    found = where(here, curve=kind).rename(columns={"eps": "estimate"})
-                    spread_row(ax, y + 0.26 * (j - (len(kinds) - 1) / 2), (), found, colour_of(kind), marker_of(kind))
-            shade_rows(ax, len(pairs))
-            tolerance_line(ax, threshold)
-            ax.set_title(PLAIN.get(condition, SHOWN.get(condition, condition)), fontsize=8.5)
-            ax.set_xlabel("smallest eps (G)", fontsize=8)
-            ax.grid(axis="y", visible=False)
-        signed_log(axes[0, 0], table[["eps", "high"]].to_numpy(float), threshold, few=True)
-        name_rows(axes[0, 0], [f"{label(a)} –\n{label(b)}" for a, b in pairs])
-        finish(fig, axes[0, 0], title, kind_entries(kinds, ", 95 % interval"))
-    return fig
+    fig, axes = drawing.panel_grid(1, len(conditions), 1.7 + 0.4 * len(pairs), sharey=True, sharex=True)
+    for ax, condition in zip(axes[0], conditions, strict=True):
+        for y, (method, other) in enumerate(pairs):
+            here = where(table, condition=condition, method=method, other=other)
+            for j, kind in enumerate(kinds):
+                found = where(here, curve=kind).rename(columns={"eps": "estimate"})
+                spread_row(ax, y + 0.26 * (j - (len(kinds) - 1) / 2), (), found, colour_of(kind), marker_of(kind))
+        shade_rows(ax, len(pairs))
+        tolerance_line(ax, threshold)
+        ax.set_title(PLAIN.get(condition, SHOWN.get(condition, condition)), fontsize=8.5)
+        ax.set_xlabel("smallest eps (G)", fontsize=8)
+    signed_log(axes[0, 0], table[["eps", "high"]].to_numpy(float), threshold, few=True)
+    drawing.name_rows(axes[0, 0], [f"{label(a)} –\n{label(b)}" for a, b in pairs])
+    return drawing.finish(fig, axes[0, 0], title, kind_entries(kinds, ", 95 % interval"))
 
 
+@drawing.style()
 def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, title: str = ""):
     """Retain barrier and forget deficit of each pair of methods against how alike they are, a panel per similarity.
 
-    Args:
-        table: `scatter_table`, columns similarity, value, barrier, deficit.
-        tests: `agreement_table`, whose rho and p stand in the panels.
-        levels: `levels_table`; the similarity of two seeds is a dashed line, of a method and retraining a dotted one.
+    ``table`` is a `scatter_table`, ``tests`` an `agreement_table`, whose rho and p stand in the panels. Of a
+    `levels_table` the similarity of two seeds is a solid line, that of a method and retraining a dotted one.
     """
-    check_columns(table, ("similarity", "value", "barrier", "deficit"))
+    drawing.check_columns(table, ("similarity", "value", "barrier", "deficit"))
     names = list(dict.fromkeys(table["similarity"]))
     looks = {"barrier": (BLUE, "o"), "deficit": (VERMILLION, "s")}
     seeds = next(column for column in levels if column.startswith("two seeds"))
-    with style():
-        fig, axes = panel_grid(-(-len(names) // 3), 3, 1.0 + 2.4 * -(-len(names) // 3), sharey=True)
-        for ax, name in zip(axes.flat, names, strict=False):
-            here = where(table, similarity=name)
-            for target, (colour, marker) in looks.items():
-                look = {"color": colour, "ms": 4, "alpha": 0.7, "mew": 0}
-                ax.plot(here["value"], here[target], marker, label=HEADINGS[target], **look)
-            tolerance_line(ax, threshold, level=True)
-            ax.axvline(levels.loc[name, seeds], color=GREY, lw=1.2, ls="-", label="two seeds")
-            far = levels.loc[name, "method and retrained, mean"]
-            ax.axvline(far, color=GREY, lw=1.2, ls=":", label="to retrained")
-            found = [_tested(row) for row in where(tests, similarity=name).itertuples()]
-            ax.set_title("\n".join([ALIKE.get(name, label(name)), *found]), fontsize=8)
-            high = SIMILARITIES[name].alike == "high"
-            ax.set_xlabel("more alike →" if high else "← more alike", fontsize=8)
-        for ax in axes[:, 0]:
-            ax.set_ylabel("G")
-        signed_log(axes[0, 0], table[["barrier", "deficit"]].to_numpy(float), threshold, "y")
-        for ax in list(axes.flat)[len(names) :]:
-            ax.set_axis_off()
-        finish(fig, axes[0, 0], title)
-    return fig
+    fig, axes = drawing.panel_grid(-(-len(names) // 3), 3, 1.0 + 2.4 * -(-len(names) // 3), sharey=True)
+    for ax, name in zip(axes.flat, names, strict=False):
+        here = where(table, similarity=name)
+        for target, (colour, marker) in looks.items():
+            look = {"color": colour, "ms": 4, "alpha": 0.7, "mew": 0}
+            ax.plot(here["value"], here[target], marker, label=HEADINGS[target], **look)
+        tolerance_line(ax, threshold, level=True)
+        ax.axvline(levels.loc[name, seeds], color=GREY, lw=1.2, ls="-", label="two seeds")
+        far = levels.loc[name, "method and retrained, mean"]
+        ax.axvline(far, color=GREY, lw=1.2, ls=":", label="to retrained")
+        found = [_tested(row) for row in where(tests, similarity=name).itertuples()]
+        ax.set_title("\n".join([ALIKE.get(name, label(name)), *found]), fontsize=8)
+        high = SIMILARITIES[name].alike == "high"
+        ax.set_xlabel("more alike →" if high else "← more alike", fontsize=8)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("G")
+    signed_log(axes[0, 0], table[["barrier", "deficit"]].to_numpy(float), threshold, "y")
+    for ax in list(axes.flat)[len(names) :]:
+        ax.set_axis_off()
+    return drawing.finish(fig, axes[0, 0], title)
 
 
 def _tested(row) -> str:
@@ -644,33 +591,28 @@ def _tested(row) -> str:
     return f"{row.target}: rho {row.rho:.2f}, p {row.p:.2g}" if known else f"{row.target}: not tested"
 
 
+@drawing.style()
 def reliance_figure(table, *, title: str = ""):
-    """Reliance on the cue along original - unlearned - retrained: a panel per method, forget and test images.
-
-    Args:
-        table: `cue_table`, columns method, split, x (0 original, 1 unlearned, 2 retrained), reliance, low, high.
-    """
-    check_columns(table, ("method", "split", "x", "reliance", "low", "high"))
+    """Reliance on the cue along original - unlearned - retrained, a `cue_table`: forget and test images, by method."""
+    drawing.check_columns(table, ("method", "split", "x", "reliance", "low", "high"))
     looks = {"forget": (VERMILLION, "o", "-"), "test": (BLUE, "s", (0, (4, 1.5)))}
-    with style():
-        fig, axes, panels = method_panels(list(dict.fromkeys(table["method"])), 1.1, 1.75, y="reliance")
-        for ax, method in panels:
-            for split, (colour, marker, line) in looks.items():
-                one = where(table, method=method, split=split).sort_values("x", kind="stable")
-                steps = {"marker": marker, "ms": 3.4, "markevery": max(1, (len(one) - 1) // 8)}
-                ax.fill_between(one["x"], one["low"], one["high"], color=colour, alpha=0.18, lw=0)
-                ax.plot(one["x"], one["reliance"], color=colour, ls=line, label=f"{split} images, 95 % band", **steps)
-            ax.axhline(0, color=BLACK, lw=0.9, ls=":", label="cue plays no part")
-            ax.axvline(1, color=GREY, lw=0.9)
-        widen(axes[0, 0], 0.3)
-        axes[0, 0].set_xlim(-0.08, 2.08)
-        axes[0, 0].set_xticks([0, 1, 2], ["original", "unlearned", "retrained"], fontsize=8, rotation=30, ha="right")
-        finish(fig, axes[0, 0], title)
-    return fig
+    fig, axes, panels = method_panels(list(dict.fromkeys(table["method"])), 1.1, 1.75, y="reliance")
+    for ax, method in panels:
+        for split, (colour, marker, line) in looks.items():
+            one = where(table, method=method, split=split).sort_values("x", kind="stable")
+            steps = {"marker": marker, "ms": 3.4, "markevery": max(1, (len(one) - 1) // 8)}
+            ax.fill_between(one["x"], one["low"], one["high"], color=colour, alpha=0.18, lw=0)
+            ax.plot(one["x"], one["reliance"], color=colour, ls=line, label=f"{split} images, 95 % band", **steps)
+        ax.axhline(0, color=BLACK, lw=0.9, ls=":", label="cue plays no part")
+        ax.axvline(1, color=GREY, lw=0.9)
+    drawing.widen(axes[0, 0], 0.3)
+    axes[0, 0].set_xlim(-0.08, 2.08)
+    axes[0, 0].set_xticks([0, 1, 2], ["original", "unlearned", "retrained"], fontsize=8, rotation=30, ha="right")
+    return drawing.finish(fig, axes[0, 0], title)
 
 
-def _all(study: Study) -> list[Spec]:
-    return [*profiles(study, methods(study)), *references(study), alike(study), *cued(study).values()]
+def _more(study: Study) -> list[Spec]:
+    return [*references(study), alike(study), *cued(study).values()]
 
 
-ROOMS = (Room("05_methods", methods, _all, {"C8": (("05_methods",), c8)}),)
+ROOMS = (Room("05_methods", methods, _more, {"C8": c8}),)

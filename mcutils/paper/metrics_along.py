@@ -3,62 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..engine.specs import Spec
 from ..engine.study import Study
 from ..errors import BadInput
+from ..measures import drawing
 from ..measures.along import excess, excess_variation, roughness
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import (
-    BLACK,
-    BLUE,
-    GREY,
-    LIGHT,
-    check_columns,
-    check_some,
-    entry,
-    finish,
-    label,
-    name_rows,
-    panel_grid,
-    percent_ticks,
-    style,
-    where,
-    widen,
-)
+from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, entry, finish, label, panel_grid, where
 from ..measures.intervals import LEVEL, percentile_interval, widened
 from ..measures.metrics import METRICS
+from . import judging
 from .claims import CLAIMS, Verdict, spread
 from .curriculum_and_order import curriculum, second_order
-from .judging import (
-    controls_hold,
-    decisive,
-    judge_mean,
-    judge_share,
-    judged,
-    nodes_of,
-    nothing_found,
-    sound,
-    units_of,
-    usable,
-)
+from .judging import controls_hold, judge_mean, judge_share, judged, nothing_found, sound, usable
 from .panels import DASHED, SERIES, decades, dot_entry, dots_row, settle_below
 from .room import Room
 from .seeds import seeds
-from .tables import frame, grouped, means, stacked
+from .tables import Table, frame, grouped, means, stacked
 from .walks import Walk, profiles, references
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COPIES = ("UA", "RA", "TA")  # other names of accuracies: they would count one pattern twice
 # One metric of each quantity, for C9: others are functions or variants of these, and near-copies raise any mean of rho
 DISTINCT = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")
 DIGITS = 9  # to which a metric's excess is rounded before it is ranked, so that rounding makes no ranks
-SHAPES = ("range", "variation", "roughness")
 BEST = ["method", "other", "condition", "curve", "pair", "node_a", "node_b", "t", "end", "inner", "gain"]
 SHORT = {
     "loss_": "loss, ",
@@ -124,7 +94,7 @@ def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL, 
     if not kept or not gaps:
         return nothing_found("C10")
     values = np.array([widest_range(w, gaps) for w in kept])
-    nodes, rng = nodes_of(kept), np.random.default_rng(0)
+    nodes, rng = judging.nodes_of(kept), np.random.default_rng(0)
     names = np.unique(nodes)
     redrawn: list[float] = []
     while len(redrawn) < 2000:
@@ -133,8 +103,8 @@ def c10(walks: Sequence[Walk], gaps: Mapping[str, float], level: float = LEVEL, 
         if sum(weights):
             redrawn.append(np.median(np.repeat(values, weights)))
     found = percentile_interval(float(np.median(values)), np.array(redrawn), level)
-    found = widened(found, values, units_of(kept), level, (0.0, np.inf), np.median)
-    return judged("C10", decisive(found, (0.0, np.inf)), kept, controls_hold(walks))
+    found = widened(found, values, judging.units_of(kept), level, (0.0, np.inf), np.median)
+    return judged("C10", judging.decisive(found, (0.0, np.inf)), kept, controls_hold(walks))
 
 
 def best_inner(walk: Walk) -> tuple[float, float]:
@@ -154,24 +124,24 @@ def c11(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> 
 # Tables
 
 
-def kinds() -> dict[str, list[str]]:
-    """Metrics by what they look at, in the registry's order; other names of accuracies are left out."""
-    found: dict[str, list[str]] = {"losses": [], "accuracies": [], "scores": []}
+def kinds() -> dict[str, str]:
+    """What each metric looks at, kind by kind and in the registry's order; other names of accuracies are left out."""
+    found = {}
     for name, metric in METRICS.items():
-        kind = {"loss": "losses", "accuracy": "accuracies"}.get(name.split("_")[0], "scores")
-        if "retrained" in metric.references:
-            kind = f"to the retrained model, {metric.splits[0]}"
         if name not in COPIES:
-            found.setdefault(kind, []).append(name)
-    return {kind: names for kind, names in found.items() if names}
+            found[name] = {"loss": "losses", "accuracy": "accuracies"}.get(name.split("_")[0], "scores")
+            if "retrained" in metric.references:
+                found[name] = f"to the retrained model, {metric.splits[0]}"
+    order = list(dict.fromkeys(("losses", "accuracies", "scores", *found.values())))
+    return dict(sorted(found.items(), key=lambda one: order.index(one[1])))
 
 
 def compared() -> list[str]:
     """The metrics whose curves are compared, kind by kind."""
-    return [name for names in kinds().values() for name in names]
+    return list(kinds())
 
 
-def joined_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+def joined_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """Per condition and curve: paths between sound ends, those that satisfy MCU(eps), and those of them compared.
 
     A path that several experiments hold counts once. Compared are `metrics_along.joined`, traced at all points.
@@ -201,19 +171,18 @@ def shown_walk(walks: Sequence[Walk], eps: float = TOLERANCE) -> tuple[Walk, str
     return min(ours, key=lambda w: w.eps), f"no path satisfies MCU({eps:g}); this one comes nearest"
 
 
-def metric_curves(walk: Walk) -> pd.DataFrame:
+def metric_curves(walk: Walk) -> Table:
     """One row per compared metric and t of one walk: value, excess over the chord, and that in units of its range.
 
     The range is largest minus smallest value along the path; a metric that does not vary has a scaled excess of nan.
     """
     parts, t = [], walk.profile.t
-    for kind, names in kinds().items():
-        for name in names:
-            values = walk.profile.metric(name)
-            over, width = excess(values, t), np.ptp(values)
-            scaled = over / width if width > 10.0**-DIGITS else np.full(len(t), np.nan)
-            columns = {"kind": kind, "metric": name, "t": t, "value": values, "excess": over, "scaled": scaled}
-            parts.append(frame(columns))
+    for name, kind in kinds().items():
+        values = walk.profile.metric(name)
+        over, width = excess(values, t), np.ptp(values)
+        scaled = over / width if width > 10.0**-DIGITS else np.full(len(t), np.nan)
+        columns = {"kind": kind, "metric": name, "t": t, "value": values, "excess": over, "scaled": scaled}
+        parts.append(frame(columns))
     return stacked(parts)
 
 
@@ -232,10 +201,7 @@ def rank_correlations(walk: Walk, names: Sequence[str] = ()) -> np.ndarray:
 def correlations(walks: Sequence[Walk]) -> tuple[np.ndarray, np.ndarray]:
     """Means over walks of rho and of |rho| (M, M) between `compared` metrics; nan where no walk has a value."""
     every = np.array([rank_correlations(w) for w in walks]).reshape(-1, len(compared()), len(compared()))
-    count = np.isfinite(every).sum(axis=0)
-    signed, strength = (
-        np.where(count > 0, np.nansum(v, axis=0) / np.maximum(count, 1), np.nan) for v in (every, np.abs(every))
-    )
+    signed, strength = (np.ma.masked_invalid(v).mean(axis=0).filled(np.nan) for v in (every, np.abs(every)))
     return signed, strength
 
 
@@ -249,7 +215,7 @@ def chance_correlation(points: int, draws: int = 4000) -> float:
     return float(np.abs((order - order.mean(axis=1, keepdims=True)) @ centred / (centred @ centred)).mean())
 
 
-def shapes_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> pd.DataFrame:
+def shapes_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> Table:
     """One row per walk and compared metric: how far it ranges and how it wavers.
 
     ``range``: largest minus smallest value, in units of its original-to-retrained gap; nan where that gap is not told
@@ -258,43 +224,39 @@ def shapes_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> pd.DataFra
     """
     rows = []
     for w in walks:
-        for kind, names in kinds().items():
-            for name in names:
-                values = w.profile.metric(name)
-                width = np.ptp(values)
-                unit = width if width > 10.0**-DIGITS else np.nan
-                shape = width / gaps.get(name, np.nan), excess_variation(values) / unit
-                bend = np.sqrt(roughness(values, w.profile.t)) / unit
-                rows.append((kind, name, w.method, w.kind, w.pair, *w.nodes, *shape, bend))
-    return frame(rows, ["kind", "metric", "method", "curve", "pair", "node_a", "node_b", *SHAPES])
+        for name, kind in kinds().items():
+            values = w.profile.metric(name)
+            width = np.ptp(values)
+            unit = width if width > 10.0**-DIGITS else np.nan
+            shape = width / gaps.get(name, np.nan), excess_variation(values) / unit
+            bend = np.sqrt(roughness(values, w.profile.t)) / unit
+            rows.append((kind, name, w.method, w.kind, w.pair, *w.nodes, *shape, bend))
+    return frame(rows, ["kind", "metric", "method", "curve", "pair", "node_a", "node_b", *SHAPE_TITLES])
 
 
-def shapes_summary(table: pd.DataFrame) -> pd.DataFrame:
+def shapes_summary(table: Table) -> Table:
     """Mean and interval over paths of each column of a `shapes_table`, per metric."""
-    return stacked([means(table, shape, ["metric"]).assign(measure=shape) for shape in SHAPES])
+    return stacked([means(table, shape, ["metric"]).assign(measure=shape) for shape in SHAPE_TITLES])
 
 
-def metric_summary(
-    original: Mapping[str, float], retrained: Sequence[Mapping[str, float]], summary: pd.DataFrame
-) -> pd.DataFrame:
+def metric_summary(original: Mapping[str, float], retrained: Sequence[Mapping[str, float]], summary: Table) -> Table:
     """Per metric: original and retrained models' values, the gap where it is told from chance, and its shapes."""
     gaps = telling_gaps(original, retrained)
     cells = {(one.metric, one.measure): one for one in summary.itertuples()}
     rows = []
-    for kind, names in kinds().items():
-        for name in names:
-            values = np.array([one[name] for one in retrained])
-            row = {"kind": kind, "metric": name, "original": f"{original[name]:.3f}"}
-            row["retrained"] = f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
-            row["gap"] = f"{gaps[name]:.3f}" if name in gaps else "-"
-            for shape in SHAPES:
-                one = cells.get((name, shape))
-                row[shape] = spread((one.estimate, one.low, one.high), 2) if one is not None and one.n else "-"
-            rows.append(row)
+    for name, kind in kinds().items():
+        values = np.array([one[name] for one in retrained])
+        row = {"kind": kind, "metric": name, "original": f"{original[name]:.3f}"}
+        row["retrained"] = f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
+        row["gap"] = f"{gaps[name]:.3f}" if name in gaps else "-"
+        for shape in SHAPE_TITLES:
+            one = cells.get((name, shape))
+            row[shape] = spread((one.estimate, one.low, one.high), 2) if one is not None and one.n else "-"
+        rows.append(row)
     return frame(rows, index=["kind", "metric"])
 
 
-def widest_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> pd.DataFrame:
+def widest_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> Table:
     """Per metric with a told gap: the gap, the median range over paths, on how many paths it is the widest (C10)."""
     import pandas as pd
 
@@ -320,7 +282,7 @@ def widest_text(walks: Sequence[Walk], gaps: Mapping[str, float]) -> str:
     return "".join(parts) + "."
 
 
-def best_table(walks: Sequence[Walk]) -> pd.DataFrame:
+def best_table(walks: Sequence[Walk]) -> Table:
     """One row per path: the inner t chosen on one half of the examples and the closeness there on the other (C11).
 
     Closeness is 1 minus the mean distance of three accuracies to the retrained models' (`profiles.closeness`). ``end``
@@ -334,14 +296,14 @@ def best_table(walks: Sequence[Walk]) -> pd.DataFrame:
     return frame(rows, BEST)
 
 
-def best_summary(table: pd.DataFrame) -> pd.DataFrame:
+def best_summary(table: Table) -> Table:
     """Per method: mean gain of the chosen inner point in points of %, its interval, and how many paths gain."""
     found = means(table, "gain", ["method"], (-np.inf, np.inf), estimate="gain")
     better = (table["gain"] > 0).groupby(table["method"], sort=False).sum()
     return found.assign(better=better.to_numpy(int))
 
 
-def best_text(table: pd.DataFrame) -> str:
+def best_text(table: Table) -> str:
     """How many chosen inner points beat both ends, and where they lie, in a sentence."""
     if not len(table):
         return "No connected path: there is no inner point to choose."
@@ -352,7 +314,7 @@ def best_text(table: pd.DataFrame) -> str:
     )
 
 
-def best_shown(summary: pd.DataFrame) -> pd.DataFrame:
+def best_shown(summary: Table) -> Table:
     """A `best_summary` to be read: gains in points of %."""
     rows = []
     for one in summary.itertuples():
@@ -372,31 +334,28 @@ def metric_label(name: str) -> str:
     return WORDS.get(name, name.replace("_", " "))
 
 
+@drawing.style()
 def metrics_figure(table, losses, *, eps: float | None = None, title: str = ""):
     """Every metric's excess over its chord along one path, in units of its range there, a panel per kind.
 
-    Args:
-        table: `metrics_along.metric_curves`: columns kind, metric, t, scaled.
-        losses: columns t, retain_excess, forget_excess (units of G), for a panel that shows whether it is connected.
-        eps: tolerance in units of G, shaded in that panel.
+    ``table`` is `metric_curves`, ``losses`` a `tables.excess_table` of the path, for a panel that shows whether it is
+    connected, and ``eps`` the tolerance in units of G there.
     """
-    check_columns(table, ("kind", "metric", "t", "scaled"))
-    check_columns(losses, ("t", "retain_excess", "forget_excess"))
+    drawing.check_columns(table, ("kind", "metric", "t", "scaled"))
+    drawing.check_columns(losses, ("t", "retain_excess", "forget_excess"))
     names = list(dict.fromkeys(table["kind"]))
-    with style():
-        rows = -(-(len(names) + 1) // 2)
-        fig, axes = panel_grid(rows, 2, 1.0 + 1.75 * rows, sharex=True)
-        _joined_panel(axes.flat[0], losses, eps)
-        for ax, kind in zip(list(axes.flat)[1:], names, strict=False):
-            _kind_panel(ax, kind, where(table, kind=kind))
-        for ax in list(axes.flat)[len(names) + 1 :]:
-            ax.set_axis_off()
-        for ax in list(axes.flat)[max(0, len(names) - 1) : len(names) + 1]:
-            ax.set_xlabel("t")
-            ax.tick_params(labelbottom=True)
-        axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        settle_below(fig, title)
-    return fig
+    rows = -(-(len(names) + 1) // 2)
+    fig, axes = panel_grid(rows, 2, 1.0 + 1.75 * rows, sharex=True)
+    _joined_panel(axes.flat[0], losses, eps)
+    for ax, kind in zip(list(axes.flat)[1:], names, strict=False):
+        _kind_panel(ax, kind, where(table, kind=kind))
+    for ax in list(axes.flat)[len(names) + 1 :]:
+        ax.set_axis_off()
+    for ax in list(axes.flat)[max(0, len(names) - 1) : len(names) + 1]:
+        ax.set_xlabel("t")
+        ax.tick_params(labelbottom=True)
+    axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    return settle_below(fig, title)
 
 
 def _kind_panel(ax, kind: str, part) -> None:
@@ -430,128 +389,117 @@ def _joined_panel(ax, losses, eps: float | None) -> None:
             limit, word = (eps, "at most") if split == "retain" else (-eps, "at least")
             ax.axhline(limit, color=colour, lw=1.0, ls=":", zorder=1, label=f"{word} {limit:+g}")
     ax.axhline(0, color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
-    widen(ax, 2.6 * (eps or 0.1))
+    drawing.widen(ax, 2.6 * (eps or 0.1))
     ax.set_title("The two losses of MCU")
     ax.set_ylabel("excess (G)")
     _legend_beside(ax)
 
 
+@drawing.style()
 def correlation_figure(names: Sequence[str], signed: np.ndarray, strength: np.ndarray, *, title: str = ""):
     """Heat map of how metrics' curves agree: mean rho below the diagonal, mean |rho| above it.
 
-    Args:
-        names: M metrics.
-        signed, strength: `metrics_along.correlations` (M, M); nan stays grey.
+    ``signed`` and ``strength`` are the `correlations` (M, M) of M metrics; nan stays grey.
     """
     import matplotlib.pyplot as plt
 
-    check_some(names, "metrics")
+    drawing.check_some(names, "metrics")
     count = len(names)
     if np.shape(signed) != (count, count) or np.shape(strength) != (count, count):
         raise BadInput(f"{count} metrics need matrices of {count} x {count}, got {np.shape(signed)}.")
     shown = np.where(np.tri(count, k=-1, dtype=bool), signed, strength)
     np.fill_diagonal(shown, np.nan)
-    with style():
-        fig, axes = panel_grid(1, 1, 1.9 + 0.27 * count)
-        ax = axes[0, 0]
-        colours = plt.get_cmap("RdBu_r").with_extremes(bad=LIGHT)
-        image = ax.imshow(np.ma.masked_invalid(shown), cmap=colours, vmin=-1, vmax=1, aspect="auto")
-        ax.plot([-0.5, count - 0.5], [-0.5, count - 0.5], color=BLACK, lw=0.8)
-        ax.set_xticks(range(count), [metric_label(n) for n in names], rotation=90)
-        ax.set_yticks(range(count), [metric_label(n) for n in names])
-        ax.grid(False)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=0)
-        bar = fig.colorbar(image, ax=ax, fraction=0.035, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
-        bar.set_label("rank correlation of the excesses over the chord")
-        bar.outline.set_visible(False)
-        words = "below the diagonal: mean of ρ over paths; above: mean of |ρ|, which C9 averages; grey: no value"
-        settle_below(fig, title, words)
-    return fig
+    fig, axes = panel_grid(1, 1, 1.9 + 0.27 * count)
+    ax = axes[0, 0]
+    colours = plt.get_cmap("RdBu_r").with_extremes(bad=LIGHT)
+    image = ax.imshow(np.ma.masked_invalid(shown), cmap=colours, vmin=-1, vmax=1, aspect="auto")
+    ax.plot([-0.5, count - 0.5], [-0.5, count - 0.5], color=BLACK, lw=0.8)
+    ax.set_xticks(range(count), [metric_label(n) for n in names], rotation=90)
+    ax.set_yticks(range(count), [metric_label(n) for n in names])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    bar = fig.colorbar(image, ax=ax, fraction=0.035, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+    bar.set_label("rank correlation of the excesses over the chord")
+    bar.outline.set_visible(False)
+    words = "below the diagonal: mean of ρ over paths; above: mean of |ρ|, which C9 averages; grey: no value"
+    return settle_below(fig, title, words)
 
 
+@drawing.style()
 def shapes_figure(table, summary, *, threshold: float | None = None, title: str = ""):
     """How far each metric ranges along connected paths and how it wavers: paths, mean and interval, a row per metric.
 
-    Args:
-        table: `metrics_along.shapes_table`; summary: `metrics_along.shapes_summary` of it.
-        threshold: of C10, in units of the gap, marked in the first panel.
+    ``table`` is a `shapes_table`, ``summary`` its `shapes_summary`; ``threshold`` is that of C10, in units of the gap.
     """
-    check_columns(table, ("kind", "metric", *SHAPE_TITLES))
-    check_columns(summary, ("metric", "measure", "estimate", "low", "high"))
+    drawing.check_columns(table, ("kind", "metric", *SHAPE_TITLES))
+    drawing.check_columns(summary, ("metric", "measure", "estimate", "low", "high"))
     kinds = dict(zip(table["metric"], table["kind"], strict=True))
     names = list(kinds)
-    with style():
-        fig, axes = panel_grid(1, 3, 1.5 + 0.24 * len(names), sharey=True)
-        for ax, (measure, heading) in zip(axes[0], SHAPE_TITLES.items(), strict=True):
-            for y, name in enumerate(names):
-                values = where(table, metric=name)[measure].to_numpy(float)
-                found = where(summary, metric=name, measure=measure)
-                dots_row(ax, y, values, found, BLUE, "o")
-            ends = np.r_[table[measure].to_numpy(float), where(summary, measure=measure)["high"].to_numpy(float)]
-            linear = {"range": 1.0, "variation": 1.0, "roughness": 10.0}[measure]
-            decades(ax, ends, linear, inner=(0.5,))
-            ax.set_xlabel(f"linear to {linear:g}, then log")
-            for y in range(1, len(names)):
-                ax.axhline(y - 0.5, color=GREY, lw=0.6 if kinds[names[y]] != kinds[names[y - 1]] else 0, zorder=0)
-            ax.set_title(heading)
-            ax.grid(axis="y", visible=False)
-        if threshold is not None:
-            text = f"threshold of C10, for the widest metric ({threshold:g})"
-            axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
-        axes[0, 0].set_yticks(range(len(names)), [metric_label(n) for n in names])
-        axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
-        keys = [entry("o", BLUE, "mean over paths, 95 % interval", ls="-"), dot_entry(BLUE, "one path")]
-        finish(fig, axes[0, 0], title, keys)
-    return fig
+    fig, axes = panel_grid(1, 3, 1.5 + 0.24 * len(names), sharey=True)
+    for ax, (measure, heading) in zip(axes[0], SHAPE_TITLES.items(), strict=True):
+        for y, name in enumerate(names):
+            values = where(table, metric=name)[measure].to_numpy(float)
+            found = where(summary, metric=name, measure=measure)
+            dots_row(ax, y, values, found, BLUE, "o")
+        ends = np.r_[table[measure].to_numpy(float), where(summary, measure=measure)["high"].to_numpy(float)]
+        linear = {"range": 1.0, "variation": 1.0, "roughness": 10.0}[measure]
+        decades(ax, ends, linear, inner=(0.5,))
+        ax.set_xlabel(f"linear to {linear:g}, then log")
+        for y in range(1, len(names)):
+            ax.axhline(y - 0.5, color=GREY, lw=0.6 if kinds[names[y]] != kinds[names[y - 1]] else 0, zorder=0)
+        ax.set_title(heading)
+        ax.grid(axis="y", visible=False)
+    if threshold is not None:
+        text = f"threshold of C10, for the widest metric ({threshold:g})"
+        axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
+    axes[0, 0].set_yticks(range(len(names)), [metric_label(n) for n in names])
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    keys = [entry("o", BLUE, "mean over paths, 95 % interval", ls="-"), dot_entry(BLUE, "one path")]
+    return finish(fig, axes[0, 0], title, keys)
 
 
+@drawing.style()
 def best_figure(table, summary, *, title: str = ""):
     """Whether an inner point, chosen on other examples, lies closer to retraining than both ends (C11).
 
-    Args:
-        table: `metrics_along.best_table`: columns method, curve, end, inner, gain; a row per path.
-        summary: `metrics_along.best_summary`: columns method, gain, low, high.
+    ``table`` is a `best_table`, ``summary`` its `best_summary`.
     """
-    check_columns(table, ("method", "curve", "end", "inner", "gain"))
-    check_columns(summary, ("method", "gain", "low", "high"))
+    drawing.check_columns(table, ("method", "curve", "end", "inner", "gain"))
+    drawing.check_columns(summary, ("method", "gain", "low", "high"))
     methods = list(summary["method"])
-    with style():
-        fig, axes = panel_grid(1, 2, max(3.4, 1.4 + 0.32 * len(methods)))
-        left, right = axes[0]
-        for k, method in enumerate(methods):
-            one, (colour, marker) = where(table, method=method), SERIES[k % len(SERIES)]
-            left.plot(one["end"], one["inner"], marker, color=colour, ms=5, alpha=0.8, mew=0, label=label(method))
-        values = np.r_[table["end"], table["inner"]]
-        edge = values.min() - 0.05 * (np.ptp(values) or 0.02), values.max() + 0.05 * (np.ptp(values) or 0.02)
-        left.plot(edge, edge, color=GREY, lw=1.0, ls=DASHED, zorder=1)
-        left.set(xlim=edge, ylim=edge, xlabel="closeness to retraining at the better end (%)")
-        left.set_ylabel("at the chosen inner point (%)")
-        left.set_title("Test examples; above the line the inner point wins", fontsize=8.5)
-        for axis in (left.xaxis, left.yaxis):
-            percent_ticks(axis)
-        for y, method in enumerate(methods):
-            found = where(summary, method=method).rename(columns={"gain": "estimate"})
-            found = found.assign(**{c: 100 * found[c] for c in ("estimate", "low", "high")})
-            colour, marker = SERIES[y % len(SERIES)]
-            dots_row(right, y, 100 * where(table, method=method)["gain"].to_numpy(float), found, colour, marker)
-        right.axvline(0, color=BLACK, lw=1.0)
-        right.set_title("Gain over the better end")
-        right.set_xlabel("points of %; mean, 95 % interval, paths")
-        right.grid(axis="y", visible=False)
-        name_rows(right, methods)
-        finish(fig, left, title)
-    return fig
+    fig, axes = panel_grid(1, 2, max(3.4, 1.4 + 0.32 * len(methods)))
+    left, right = axes[0]
+    for k, method in enumerate(methods):
+        one, (colour, marker) = where(table, method=method), SERIES[k % len(SERIES)]
+        left.plot(one["end"], one["inner"], marker, color=colour, ms=5, alpha=0.8, mew=0, label=label(method))
+    values = np.r_[table["end"], table["inner"]]
+    edge = values.min() - 0.05 * (np.ptp(values) or 0.02), values.max() + 0.05 * (np.ptp(values) or 0.02)
+    left.plot(edge, edge, color=GREY, lw=1.0, ls=DASHED, zorder=1)
+    left.set(xlim=edge, ylim=edge, xlabel="closeness to retraining at the better end (%)")
+    left.set_ylabel("at the chosen inner point (%)")
+    left.set_title("Test examples; above the line the inner point wins", fontsize=8.5)
+    for axis in (left.xaxis, left.yaxis):
+        drawing.percent_ticks(axis)
+    for y, method in enumerate(methods):
+        found = where(summary, method=method).rename(columns={"gain": "estimate"})
+        found = found.assign(**{c: 100 * found[c] for c in ("estimate", "low", "high")})
+        colour, marker = SERIES[y % len(SERIES)]
+        dots_row(right, y, 100 * where(table, method=method)["gain"].to_numpy(float), found, colour, marker)
+    right.axvline(0, color=BLACK, lw=1.0)
+    right.set_title("Gain over the better end")
+    right.set_xlabel("points of %; mean, 95 % interval, paths")
+    right.grid(axis="y", visible=False)
+    drawing.name_rows(right, methods)
+    return finish(fig, left, title)
 
 
 # The paths that earlier rooms walk, at all points
 WALKED = ("02_seeds", "03_curriculum", "04_second_order")
 
 
-def _all(study: Study) -> list[Spec]:
+def _walked(study: Study) -> list[Spec]:
     return [*profiles(study, [*seeds(study), *curriculum(study), *second_order(study)]), *references(study)]
 
 
-ROOMS = (
-    Room("07_metrics_along_the_path", None, _all, {"C9": (WALKED, c9), "C10": (WALKED, c10), "C11": (WALKED, c11)}),
-)
+ROOMS = (Room("07_metrics_along_the_path", None, _walked, {"C9": c9, "C10": c10, "C11": c11}, WALKED),)

@@ -38,7 +38,8 @@ DASHED = (0, (4, 3))
 
 
 def shade_rows(ax, rows: int) -> None:
-    """A faint background behind every second row, so that several markers read as one method's."""
+    """A faint background behind every second row in place of lines, so that several markers read as one method's."""
+    ax.grid(axis="y", visible=False)
     for y in range(1, rows, 2):
         ax.axhspan(y - 0.5, y + 0.5, color="#F4F4F4", lw=0, zorder=0)
 
@@ -130,10 +131,11 @@ def dot_entry(colour: str, text: str):
     return key
 
 
-def settle_below(fig, title: str, words: str = "") -> None:
+def settle_below(fig, title: str, words: str = ""):
     """As `drawing.finish`, for a figure with a line of words, or nothing, in place of a common legend."""
     if words:
         fig.supxlabel(words, fontsize=8.5)
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")
     drawing.settle(fig)
+    return fig

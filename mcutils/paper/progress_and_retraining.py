@@ -5,41 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..engine.specs import PlaneSpec, Spec
 from ..engine.study import Study
+from ..measures import drawing
 from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import (
-    BAND,
-    BLACK,
-    BLUE,
-    GREY,
-    VERMILLION,
-    check_columns,
-    check_some,
-    entry,
-    finish,
-    label,
-    name_rows,
-    panel_grid,
-    style,
-    where,
-)
+from ..measures.drawing import BAND, BLACK, BLUE, GREY, VERMILLION, entry, finish, label, panel_grid, where
 from ..measures.intervals import LEVEL, fraction_interval, mean_interval, widened
 from ..measures.planes import Plane
 from .claims import Verdict, spread
 from .judging import FAILED, judge_mean, judged, nothing_found, redraw_mean, sound, units_of, usable
 from .panels import DASHED, SERIES, decades, dot_entry, dots_row, method_panels
 from .room import Room
-from .tables import collapsed_text, frame, held_text, means, range_text, stacked
-from .walks import COARSE, RETRAINED, Route, Walk, coarse, profiles
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .tables import Table, collapsed_text, frame, held_text, means, range_text, stacked
+from .walks import COARSE, RETRAINED, Route, Walk, coarse
 
 QUANTITIES = ("loss", "accuracy")
 INITS = {"same init": 0, "other init": None}  # which original's initial weights a retrained model has
@@ -137,7 +119,7 @@ def progress_of(values: np.ndarray) -> np.ndarray:
     return (values - values[0]) / change if np.isfinite(change) and change else np.full(len(values), np.nan)
 
 
-def progress_table(walks: Sequence[Walk]) -> pd.DataFrame:
+def progress_table(walks: Sequence[Walk]) -> Table:
     """One row per line original - unlearned and t: share of the change of the forget loss, and of its accuracy."""
     parts = [frame([], ["method", "seed", "t", *QUANTITIES])]
     for w in usable(walks, condition="forgetting"):
@@ -146,7 +128,7 @@ def progress_table(walks: Sequence[Walk]) -> pd.DataFrame:
     return stacked(parts)
 
 
-def bends_table(table: pd.DataFrame) -> pd.DataFrame:
+def bends_table(table: Table) -> Table:
     """One row per line of a `progress_table` and quantity: how far from its chord, on which side, where steepest.
 
     ``deviation`` is the largest distance from the chord in units of the change (C15's statistic for the loss), ``late``
@@ -164,7 +146,7 @@ def bends_table(table: pd.DataFrame) -> pd.DataFrame:
     return frame(rows, ["method", "seed", "quantity", "deviation", "late", "steepest"])
 
 
-def bends_summary(table: pd.DataFrame) -> pd.DataFrame:
+def bends_summary(table: Table) -> Table:
     """Mean over seeds and interval of deviation and steepest t per method and quantity."""
     rows, largest = [], {"deviation": np.inf, "steepest": 1.0}
     for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
@@ -174,7 +156,7 @@ def bends_summary(table: pd.DataFrame) -> pd.DataFrame:
     return frame(rows, ["method", "quantity", "measure", "estimate", "low", "high", "n"])
 
 
-def bends_shown(table: pd.DataFrame) -> pd.DataFrame:
+def bends_shown(table: Table) -> Table:
     """A `bends_table` to be read: per method and quantity, means over seeds with intervals, and how many come late."""
     cells = {tuple(row[:3]): spread(row[3:6], 2) for row in bends_summary(table).itertuples(index=False)}
     rows = []
@@ -195,7 +177,7 @@ def retraining_text(walks: Sequence[Walk]) -> str:
     )
 
 
-def retraining_table(walks: Sequence[Walk]) -> pd.DataFrame:
+def retraining_table(walks: Sequence[Walk]) -> Table:
     """One row per line to a retrained model, and per line between two retrained models (method `PAIRS`).
 
     ``init`` says whether the retrained models began from the initial weights of the original; barrier, deficit in G,
@@ -209,7 +191,7 @@ def retraining_table(walks: Sequence[Walk]) -> pd.DataFrame:
     return frame(rows, ["method", "init", "pair", "node_a", "node_b", "barrier", "deficit", "barrier_again"])
 
 
-def retraining_summary(table: pd.DataFrame) -> pd.DataFrame:
+def retraining_summary(table: Table) -> Table:
     """Per initialisation and method: mean barrier with interval, how much it exceeds retrained pairs', mean deficit."""
     found, rows = means(table, "barrier", ["init", "method"]), []
     for init in INITS:
@@ -223,7 +205,7 @@ def retraining_summary(table: pd.DataFrame) -> pd.DataFrame:
     return frame(rows, columns, ["init", "method"])
 
 
-def planes_table(planes: Mapping[str, Plane]) -> pd.DataFrame:
+def planes_table(planes: Mapping[str, Plane]) -> Table:
     """Losses in nats and accuracies in % of the three models of each plane, as the plane's examples give them."""
     rows = []
     for method, one in planes.items():
@@ -239,147 +221,138 @@ def planes_table(planes: Mapping[str, Plane]) -> pd.DataFrame:
 # Figures
 
 
+@drawing.style()
 def progress_figure(table, *, title: str = ""):
-    """How much of the change from the original to the unlearned model is made at t, a panel per method.
-
-    Args:
-        table: `progress_and_retraining.progress_table`: columns method, seed, t, loss, accuracy (shares of the change).
-    """
-    check_columns(table, ("method", "seed", "t", *QUANTITIES))
-    with style():
-        methods = list(dict.fromkeys(table["method"]))
-        fig, axes, panels = method_panels(methods, 1.0, 1.75, x="t", y="share of the change")
-        for ax, method in panels:
-            part = where(table, method=method)
-            for quantity, (colour, marker) in zip(QUANTITIES, SERIES, strict=False):
-                for _, one in part.groupby("seed", sort=False):
-                    ax.plot(one["t"], one[quantity], color=colour, lw=0.7, alpha=0.5)
-                mean = part.groupby("t")[quantity].mean()
-                marks = {"marker": marker, "markevery": max(1, (len(mean) - 1) // 5), "ms": 3.4}
-                text = f"forget {quantity}: mean, seeds thin"
-                ax.plot(mean.index, mean, color=colour, lw=2.0, label=text, **marks)
-            ax.plot([0, 1], [0, 1], color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
-        axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        # An accuracy that hardly changes swings far in units of its change: it may leave the panel.
-        values = table[list(QUANTITIES)].to_numpy(float)
-        low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=1)
-        axes[0, 0].set_ylim(max(low, -1.0) - 0.08, min(high, 2.0) + 0.08)
-        finish(fig, axes[0, 0], title)
-    return fig
+    """How much of the change from the original to the unlearned model is made at t: a `progress_table`, by method."""
+    drawing.check_columns(table, ("method", "seed", "t", *QUANTITIES))
+    methods = list(dict.fromkeys(table["method"]))
+    fig, axes, panels = method_panels(methods, 1.0, 1.75, x="t", y="share of the change")
+    for ax, method in panels:
+        part = where(table, method=method)
+        for quantity, (colour, marker) in zip(QUANTITIES, SERIES, strict=False):
+            for _, one in part.groupby("seed", sort=False):
+                ax.plot(one["t"], one[quantity], color=colour, lw=0.7, alpha=0.5)
+            mean = part.groupby("t")[quantity].mean()
+            marks = {"marker": marker, "markevery": max(1, (len(mean) - 1) // 5), "ms": 3.4}
+            text = f"forget {quantity}: mean, seeds thin"
+            ax.plot(mean.index, mean, color=colour, lw=2.0, label=text, **marks)
+        ax.plot([0, 1], [0, 1], color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
+    axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    # An accuracy that hardly changes swings far in units of its change: it may leave the panel.
+    values = table[list(QUANTITIES)].to_numpy(float)
+    low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=1)
+    axes[0, 0].set_ylim(max(low, -1.0) - 0.08, min(high, 2.0) + 0.08)
+    return finish(fig, axes[0, 0], title)
 
 
+@drawing.style()
 def bends_figure(table, summary, *, threshold: float | None = None, title: str = ""):
     """How far forgetting is from linear in t and where it is steepest: seeds, mean and interval, a row per method.
 
-    Args:
-        table: `progress_and_retraining.bends_table`; summary: `progress_and_retraining.bends_summary` of it.
-        threshold: of C15, in units of the change.
+    ``table`` is a `bends_table`, ``summary`` its `bends_summary`; ``threshold`` is that of C15, in units of the change.
     """
-    check_columns(table, ("method", "quantity", "deviation", "steepest"))
-    check_columns(summary, ("method", "quantity", "measure", "estimate", "low", "high"))
+    drawing.check_columns(table, ("method", "quantity", "deviation", "steepest"))
+    drawing.check_columns(summary, ("method", "quantity", "measure", "estimate", "low", "high"))
     methods = list(dict.fromkeys(table["method"]))
     titles = {"deviation": "Largest distance from the chord", "steepest": "Where the steepest step is"}
-    with style():
-        fig, axes = panel_grid(1, 2, 1.4 + 0.4 * len(methods), sharey=True)
-        for ax, (measure, heading) in zip(axes[0], titles.items(), strict=True):
-            for y, method in enumerate(methods):
-                for j, (quantity, (colour, marker)) in enumerate(zip(QUANTITIES, SERIES, strict=False)):
-                    values = where(table, method=method, quantity=quantity)[measure].to_numpy(float)
-                    found = where(summary, method=method, quantity=quantity, measure=measure)
-                    dots_row(ax, y + 0.36 * (j - 0.5), values, found, colour, marker, 0.13)
-            ax.set_title(heading)
-            ax.grid(axis="y", visible=False)
-        ends = np.r_[table["deviation"], where(summary, measure="deviation")["high"]]
-        decades(axes[0, 0], ends, 1.0, inner=(0.25, 0.5, 0.75))
-        if threshold is not None:
-            text = f"threshold of C15, loss ({threshold:g})"
-            axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
-        axes[0, 0].set_xlabel("in units of the change: mean, 95 % interval")
-        axes[0, 1].set(xlim=(-0.03, 1.03), xlabel="t: mean, 95 % interval")
-        name_rows(axes[0, 0], methods)
-        keys = [entry(m, c, f"forget {q}", ls="-") for q, (c, m) in zip(QUANTITIES, SERIES)]  # noqa: B905
-        finish(fig, axes[0, 0], title, [*keys, dot_entry(GREY, "one seed")])
-    return fig
+    fig, axes = panel_grid(1, 2, 1.4 + 0.4 * len(methods), sharey=True)
+    for ax, (measure, heading) in zip(axes[0], titles.items(), strict=True):
+        for y, method in enumerate(methods):
+            for j, (quantity, (colour, marker)) in enumerate(zip(QUANTITIES, SERIES, strict=False)):
+                values = where(table, method=method, quantity=quantity)[measure].to_numpy(float)
+                found = where(summary, method=method, quantity=quantity, measure=measure)
+                dots_row(ax, y + 0.36 * (j - 0.5), values, found, colour, marker, 0.13)
+        ax.set_title(heading)
+        ax.grid(axis="y", visible=False)
+    ends = np.r_[table["deviation"], where(summary, measure="deviation")["high"]]
+    decades(axes[0, 0], ends, 1.0, inner=(0.25, 0.5, 0.75))
+    if threshold is not None:
+        text = f"threshold of C15, loss ({threshold:g})"
+        axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
+    axes[0, 0].set_xlabel("in units of the change: mean, 95 % interval")
+    axes[0, 1].set(xlim=(-0.03, 1.03), xlabel="t: mean, 95 % interval")
+    drawing.name_rows(axes[0, 0], methods)
+    keys = [entry(m, c, f"forget {q}", ls="-") for q, (c, m) in zip(QUANTITIES, SERIES)]  # noqa: B905
+    return finish(fig, axes[0, 0], title, [*keys, dot_entry(GREY, "one seed")])
 
 
+@drawing.style()
 def retraining_figure(table, summary, *, margin: float | None = None, title: str = ""):
     """Retain barrier between unlearned and retrained models beside that between two retrained models.
 
-    Args:
-        table: `progress_and_retraining.retraining_table`: columns method, init, barrier (G).
-        summary: columns method, init, estimate, low, high.
-        margin: what C16 asks above the retrained pairs' mean, in G; drawn where they began as the original did.
+    ``table`` is a `retraining_table`, ``summary`` its `tables.means` of the barrier. ``margin``, in G, is what C16 asks
+    above the retrained pairs' mean, drawn where they began as the original did.
     """
-    check_columns(table, ("method", "init", "barrier"))
-    check_columns(summary, ("method", "init", "estimate", "low", "high"))
+    drawing.check_columns(table, ("method", "init", "barrier"))
+    drawing.check_columns(summary, ("method", "init", "estimate", "low", "high"))
     methods = [m for m in dict.fromkeys(table["method"]) if m != PAIRS]
     methods += [PAIRS] if PAIRS in set(table["method"]) else []
     titles = {
         SAME: "Retrained from the original's\ninitial weights",
         OTHER: "Retrained from other\ninitial weights",
     }
-    with style():
-        fig, axes = panel_grid(1, 2, 1.5 + 0.33 * len(methods), sharey=True)
-        for ax, (init, heading) in zip(axes[0], titles.items(), strict=True):
-            part, found = where(table, init=init), where(summary, init=init)
-            for y, method in enumerate(methods):
-                colour, marker = (BLACK, "D") if method == PAIRS else (BLUE, "o")
-                values = where(part, method=method)["barrier"].to_numpy(float)
-                dots_row(ax, y, values, where(found, method=method), colour, marker)
-            base, asked = where(part, method=PAIRS)["barrier"], np.nan
-            if len(base):
-                text = "two retrained models (range)"
-                ax.axvspan(base.min(), base.max(), label=text, **BAND)
-                if margin is not None and init == SAME:
-                    words, asked = f"their mean + {margin:g} G: C16", base.mean() + margin
-                    ax.axvline(asked, color=BLACK, lw=1.0, ls="--", label=words)
-            decades(ax, np.r_[part["barrier"], found["high"], asked], 0.1, inner=(0.5,))
-            ax.axhline(len(methods) - 1.5, color=GREY, lw=0.8 if PAIRS in methods else 0)
-            ax.set_title(heading)
-            ax.set_xlabel("retain barrier (G): linear to 0.1, then log")
-            ax.grid(axis="y", visible=False)
-        name_rows(axes[0, 0], methods)
-        keys = [entry("o", BLUE, "mean, 95 % interval", ls="-"), dot_entry(BLUE, "one line")]
-        finish(fig, axes[0, 0], title, keys)
-    return fig
+    fig, axes = panel_grid(1, 2, 1.5 + 0.33 * len(methods), sharey=True)
+    for ax, (init, heading) in zip(axes[0], titles.items(), strict=True):
+        part, found = where(table, init=init), where(summary, init=init)
+        for y, method in enumerate(methods):
+            colour, marker = (BLACK, "D") if method == PAIRS else (BLUE, "o")
+            values = where(part, method=method)["barrier"].to_numpy(float)
+            dots_row(ax, y, values, where(found, method=method), colour, marker)
+        base, asked = where(part, method=PAIRS)["barrier"], np.nan
+        if len(base):
+            text = "two retrained models (range)"
+            ax.axvspan(base.min(), base.max(), label=text, **BAND)
+            if margin is not None and init == SAME:
+                words, asked = f"their mean + {margin:g} G: C16", base.mean() + margin
+                ax.axvline(asked, color=BLACK, lw=1.0, ls="--", label=words)
+        decades(ax, np.r_[part["barrier"], found["high"], asked], 0.1, inner=(0.5,))
+        ax.axhline(len(methods) - 1.5, color=GREY, lw=0.8 if PAIRS in methods else 0)
+        ax.set_title(heading)
+        ax.set_xlabel("retain barrier (G): linear to 0.1, then log")
+        ax.grid(axis="y", visible=False)
+    drawing.name_rows(axes[0, 0], methods)
+    keys = [entry("o", BLUE, "mean, 95 % interval", ls="-"), dot_entry(BLUE, "one line")]
+    return finish(fig, axes[0, 0], title, keys)
 
 
+@drawing.style()
 def planes_figure(planes: Mapping[str, Plane], *, title: str = ""):
     """Retain and forget loss on the plane through the original, an unlearned and a retrained model, a row per method.
 
     Straight paths between the models are drawn; levels are logarithmic and the same for all rows of a column. The
     dashed contour is the retrained model's own loss.
     """
-    check_some(planes, "planes")
-    with style():
-        fig, axes = panel_grid(len(planes), 2, 0.9 + 2.35 * len(planes))
-        for column, split in enumerate(("retain", "forget")):
-            name = f"loss_{split}"
-            levels = _levels([one.values[name] for one in planes.values()])
-            for row, (method, one) in enumerate(planes.items()):
-                ax = axes[row, column]
-                shown = np.clip(one.values[name], levels[0], levels[-1])
-                filled = ax.contourf(one.x, one.y, shown, levels=levels, norm=_log(levels), cmap="cividis")
-                goal = float(one.at_models[name][2])
-                if levels[0] < goal < levels[-1]:
-                    ax.contour(one.x, one.y, shown, levels=[goal], colors="white", linewidths=1.0, linestyles="--")
-                ends = one.models[[0, 1, 2, 0]]
-                ax.plot(ends[:, 0], ends[:, 1], color="white", lw=2.4, zorder=2)
-                ax.plot(ends[:, 0], ends[:, 1], color=BLACK, lw=0.9, zorder=3)
-                for (x, y), (text, marker) in zip(one.models, MODELS, strict=True):
-                    look = {"color": VERMILLION, "mec": "white", "mew": 1.0, "ms": 8, "ls": ""}
-                    ax.plot(x, y, marker, zorder=4, label=text, **look)
-                ax.set_title(f"{label(method)}: {split} loss")
-                ax.grid(False)
-                ax.set_xlabel("distance in weight space" if row == len(planes) - 1 else "")
-                ax.set_ylabel("distance" if column == 0 else "")
-            bar = fig.colorbar(filled, ax=list(axes[:, column]), fraction=0.05, pad=0.02, shrink=0.8)
-            bar.set_ticks(levels[::2], labels=[f"{float(f'{v:.2g}'):g}" for v in levels[::2]])
-            bar.ax.minorticks_off()
-            bar.set_label(f"{split} loss (nats)")
-        keys = [entry("", GREY, "loss of the retrained model", ls="--", lw=1.0)]
-        finish(fig, axes[0, 0], title, keys)
-    return fig
+    from matplotlib.colors import LogNorm
+
+    drawing.check_some(planes, "planes")
+    fig, axes = panel_grid(len(planes), 2, 0.9 + 2.35 * len(planes))
+    for column, split in enumerate(("retain", "forget")):
+        name = f"loss_{split}"
+        levels = _levels([one.values[name] for one in planes.values()])
+        norm = LogNorm(levels[0], levels[-1])
+        for row, (method, one) in enumerate(planes.items()):
+            ax = axes[row, column]
+            shown = np.clip(one.values[name], levels[0], levels[-1])
+            filled = ax.contourf(one.x, one.y, shown, levels=levels, norm=norm, cmap="cividis")
+            goal = float(one.at_models[name][2])
+            if levels[0] < goal < levels[-1]:
+                ax.contour(one.x, one.y, shown, levels=[goal], colors="white", linewidths=1.0, linestyles="--")
+            ends = one.models[[0, 1, 2, 0]]
+            ax.plot(ends[:, 0], ends[:, 1], color="white", lw=2.4, zorder=2)
+            ax.plot(ends[:, 0], ends[:, 1], color=BLACK, lw=0.9, zorder=3)
+            for (x, y), (text, marker) in zip(one.models, MODELS, strict=True):
+                look = {"color": VERMILLION, "mec": "white", "mew": 1.0, "ms": 8, "ls": ""}
+                ax.plot(x, y, marker, zorder=4, label=text, **look)
+            ax.set_title(f"{label(method)}: {split} loss")
+            ax.grid(False)
+            ax.set_xlabel("distance in weight space" if row == len(planes) - 1 else "")
+            ax.set_ylabel("distance" if column == 0 else "")
+        bar = fig.colorbar(filled, ax=list(axes[:, column]), fraction=0.05, pad=0.02, shrink=0.8)
+        bar.set_ticks(levels[::2], labels=[f"{float(f'{v:.2g}'):g}" for v in levels[::2]])
+        bar.ax.minorticks_off()
+        bar.set_label(f"{split} loss (nats)")
+    keys = [entry("", GREY, "loss of the retrained model", ls="--", lw=1.0)]
+    return finish(fig, axes[0, 0], title, keys)
 
 
 def _levels(values: Sequence[np.ndarray], count: int = 13) -> np.ndarray:
@@ -389,15 +362,8 @@ def _levels(values: Sequence[np.ndarray], count: int = 13) -> np.ndarray:
     return np.geomspace(low, max(1.1 * low, found.max(initial=low)), count)
 
 
-def _log(levels: np.ndarray):
-    from matplotlib.colors import LogNorm
-
-    return LogNorm(levels[0], levels[-1])
+def _planes(study: Study) -> list[Spec]:
+    return list(planes(study).values())
 
 
-def _all(study: Study) -> list[Spec]:
-    return [*profiles(study, progress(study)), *planes(study).values()]
-
-
-_HERE = ("09_progress_and_retraining",)
-ROOMS = (Room(*_HERE, progress, _all, {"C15": (_HERE, c15), "C16": (_HERE, c16)}),)
+ROOMS = (Room("09_progress_and_retraining", progress, _planes, {"C15": c15, "C16": c16}),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,28 +11,12 @@ from ..data.tasks import Task
 from ..engine.kinds import parents
 from ..engine.specs import PlaneSpec, Spec
 from ..engine.study import Study
+from ..measures import drawing
 from ..measures.along import excess
-from ..measures.drawing import (
-    BAND,
-    BLACK,
-    GREY,
-    check_some,
-    colour_of,
-    finish,
-    label,
-    marks_of,
-    panel_grid,
-    percent_ticks,
-    style,
-    widen,
-)
+from ..measures.drawing import BAND, BLACK, GREY, colour_of, finish, label, marks_of, panel_grid
 from .room import Room
-from .tables import frame
+from .tables import Table, frame
 from .walks import COARSE, Route, alone, condition_routes, profiles, ring, ring_pairs
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 # What is walked
 
@@ -72,7 +56,7 @@ def shipped(study: Study) -> list[Spec]:
 # Tables
 
 
-def splits_table(task: Task) -> pd.DataFrame:
+def splits_table(task: Task) -> Table:
     """Size of each split and what it is for."""
     uses = {
         "retain": "D_r: stays known",
@@ -89,6 +73,7 @@ def splits_table(task: Task) -> pd.DataFrame:
 # Figures
 
 
+@drawing.style()
 def path_figure(
     curves: Mapping[str, Any],
     *,
@@ -101,28 +86,25 @@ def path_figure(
     """Loss and accuracy along curves: a row per split, a line and 95 % band per curve, chords dashed.
 
     Args:
-        curves: kind of curve -> `Connectivity`, or anything with ``t`` (T,) and mappings ``curves`` and
-            ``bands`` that hold loss_<split> and accuracy_<split> as (T,) and (2, T).
+        curves: kind of curve -> `Connectivity`, or anything with its ``t``, ``curves`` and ``bands``.
         retrained: loss_<split>, accuracy_<split> -> values of the retrained models, drawn as their range.
         original: the same names -> value of the model before unlearning.
         splits: the rows.
         ends: what stands at t = 0 and at t = 1.
     """
-    check_some(curves, "curves")
+    drawing.check_some(curves, "curves")
     retrained, original = retrained or {}, original or {}
-    with style():
-        fig, axes = panel_grid(len(splits), 2, 0.9 + 1.75 * len(splits), sharex=True)
-        for row, split in zip(axes, splits, strict=True):
-            for ax, quantity, unit in zip(row, ("loss", "accuracy"), ("nats", "%"), strict=True):
-                name = f"{quantity}_{split}"
-                _path_panel(ax, name, curves, retrained.get(name), original.get(name))
-                ax.set_ylabel(f"{split} {quantity} ({unit})")
-        for ax in axes[-1]:
-            ax.set_xlim(-0.02, 1.02)
-            names = [f"0\n{ends[0]}", "0.25", "0.5\nt", "0.75", f"1\n{ends[1]}"]
-            ax.set_xticks([0, 0.25, 0.5, 0.75, 1], names)
-        finish(fig, axes[0, 0], title)
-    return fig
+    fig, axes = panel_grid(len(splits), 2, 0.9 + 1.75 * len(splits), sharex=True)
+    for row, split in zip(axes, splits, strict=True):
+        for ax, quantity, unit in zip(row, ("loss", "accuracy"), ("nats", "%"), strict=True):
+            name = f"{quantity}_{split}"
+            _path_panel(ax, name, curves, retrained.get(name), original.get(name))
+            ax.set_ylabel(f"{split} {quantity} ({unit})")
+    for ax in axes[-1]:
+        ax.set_xlim(-0.02, 1.02)
+        names = [f"0\n{ends[0]}", "0.25", "0.5\nt", "0.75", f"1\n{ends[1]}"]
+        ax.set_xticks([0, 0.25, 0.5, 0.75, 1], names)
+    return finish(fig, axes[0, 0], title)
 
 
 def _path_panel(ax, name: str, curves: Mapping[str, Any], retrained, original) -> None:
@@ -144,14 +126,14 @@ def _path_panel(ax, name: str, curves: Mapping[str, Any], retrained, original) -
     if original is not None:
         ax.axhline(original, color=BLACK, lw=1.0, ls=":", zorder=1, label="original model")
     if name.startswith("accuracy"):
-        widen(ax, 0.02)
-        percent_ticks(ax.yaxis)
+        drawing.widen(ax, 0.02)
+        drawing.percent_ticks(ax.yaxis)
         ax.set_ylim(top=min(ax.get_ylim()[1], 1.004))
     else:
-        widen(ax, 0.04)
+        drawing.widen(ax, 0.04)
 
 
 ROOMS = (
-    Room("00_quickstart", specs=lambda study: [*quickstart(study), *profiles(study, first_pair(study))]),
-    Room("14_explorer", specs=explorer),
+    Room("00_quickstart", more=lambda study: [*quickstart(study), *profiles(study, first_pair(study))]),
+    Room("14_explorer", more=explorer),
 )

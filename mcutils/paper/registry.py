@@ -34,9 +34,13 @@ ROOMS: dict[str, Room] = {
 ROUTES: dict[str, Callable[[Study], list[Route]]] = {
     name: room.routes for name, room in ROOMS.items() if room.routes is not None
 }
-_TESTS = {claim: test for room in ROOMS.values() for claim, test in room.tests.items()}
 # claim -> the notebooks of `ROUTES` whose walks it is judged on, and its test
-TESTS: dict[str, tuple[tuple[str, ...], Test]] = {claim: _TESTS[claim] for claim in CLAIMS if claim in _TESTS}
+TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
+    name: (tuple(room.on or claim.notebook.split(", ")), room.tests[name])
+    for name, claim in CLAIMS.items()
+    for room in ROOMS.values()
+    if name in room.tests
+}
 
 
 def everything(study: Study) -> list[Spec]:

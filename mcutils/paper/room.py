@@ -21,20 +21,20 @@ Test = Callable[..., Verdict]
 class Room:
     """A notebook of the paper, as its module registers it in ``ROOMS``.
 
-    ``routes`` gives the paths that it walks, if it walks any, and ``specs`` all results that it needs, where these are
-    more than its routes' profiles. ``tests``: claim -> the notebooks whose walks it is judged on, and its test.
+    ``routes`` gives the paths that it walks, if it walks any, and ``more`` what it needs beside their profiles.
+    ``tests``: claim -> its test, on the walks of the notebooks ``on``, by default those that the claim names.
     """
 
     notebook: str
     routes: Callable[[Study], list[Route]] | None = None
-    specs: Callable[[Study], list[Spec]] | None = None
-    tests: Mapping[str, tuple[tuple[str, ...], Test]] = field(default_factory=dict)
+    more: Callable[[Study], Sequence[Spec]] | None = None
+    tests: Mapping[str, Test] = field(default_factory=dict)
+    on: Sequence[str] = ()
 
     def needs(self, study: Study) -> list[Spec]:
         """The specs of all that the notebook needs."""
-        if self.specs is not None:
-            return self.specs(study)
-        return profiles(study, self.routes(study)) if self.routes else []
+        walked = profiles(study, self.routes(study)) if self.routes else []
+        return [*walked, *(self.more(study) if self.more else ())]
 
 
 def verdict_by(

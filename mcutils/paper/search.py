@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -73,6 +74,11 @@ COLUMNS = (
     " forget valid retain forget_original valid_original retain_original"
     " forget_retrained valid_retrained retain_retrained seconds"
 ).split()
+
+
+def context(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What a row's setting is chosen for."""
+    return row["method"], row["curriculum"], row["optimizer"]
 
 
 def candidates(method: str) -> list[dict[str, Any]]:
@@ -172,8 +178,7 @@ def write_rows(settings: str, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def chosen(rows: Iterable[Mapping[str, Any]], method: str, curriculum="none", optimizer="adamw", rule=score):
     """The winning rows of one method under one curriculum and optimiser."""
-    wanted = (method, curriculum, optimizer)
-    return best([r for r in rows if (r["method"], r["curriculum"], r["optimizer"]) == wanted], rule)
+    return best([row for row in rows if context(row) == (method, curriculum, optimizer)], rule)
 
 
 def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,26 +191,19 @@ def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
     return table
 
 
-def toml_value(value: Any) -> str:
-    """A number or a word as TOML."""
-    return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
 def toml(rows: Sequence[Mapping[str, Any]]) -> str:
     """The ``[methods.*]`` tables of a settings file for the winners of a search."""
     lines = []
     for method in GRID:
         winner = parsed(chosen(rows, method)[0])
-        winner_lr = winner["lr"]
-        for name in ("batch_size", "schedule"):
-            if winner[name] == getattr(Plan, name):
-                winner.pop(name)
-        lines += [f"[methods.{method}]", *(f"{k} = {toml_value(v)}" for k, v in winner.items()), ""]
+        usual = {"batch_size": Plan.batch_size, "schedule": Plan.schedule}
+        shown = {k: v for k, v in winner.items() if v != usual.get(k)}
+        lines += [f"[methods.{method}]", *(f"{k} = {json.dumps(v)}" for k, v in shown.items()), ""]
         for curriculum, optimizer in VARIANTS:
             part = f"curricula.{curriculum}" if optimizer == "adamw" else f"optimizers.{optimizer}"
-            if any((r["method"], r["curriculum"], r["optimizer"]) == (method, curriculum, optimizer) for r in rows):
+            if (method, curriculum, optimizer) in map(context, rows):
                 lr = parsed(chosen(rows, method, curriculum, optimizer)[0])["lr"]
-                rate = f"lr = {lr!r}" if optimizer != "adamw" else f"lr_scale = {lr / winner_lr:g}"
+                rate = f"lr = {lr!r}" if optimizer != "adamw" else f"lr_scale = {lr / winner['lr']:g}"
                 lines += [f"[methods.{method}.{part}]", rate, ""]
     return "\n".join(lines)
 
@@ -221,7 +219,7 @@ def write_settings(settings: str, rows: Sequence[Mapping[str, Any]]) -> None:
 def report(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table of the winners by both rules."""
     lines = ["method, curriculum, optimizer: rule: settings -> forget / valid / retain, score, gap"]
-    for key in dict.fromkeys((r["method"], r["curriculum"], r["optimizer"]) for r in rows):
+    for key in dict.fromkeys(map(context, rows)):
         for name, rule in (("validation", score), ("oracle", oracle_gap)):
             group = chosen(rows, *key, rule=rule)
             first = group[0]
@@ -257,7 +255,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(curve_search.report(curve_search.read_rows(name)))
         return 0
     methods = [choose("method", m, GRID) for m in arguments.methods] or list(GRID)
-    rows = [r for r in read_rows(name)] if table_path(name).is_file() else []
+    rows: list[dict[str, Any]] = list(read_rows(name)) if table_path(name).is_file() else []
     if not arguments.show:
         if arguments.variants:
             jobs = []
@@ -276,8 +274,8 @@ def main(arguments: argparse.Namespace) -> int:
                 for seed in SEEDS
             ]
         new = rows_for(bench, jobs)
-        kinds = {(r["method"], r["curriculum"], r["optimizer"]) for r in new}
-        rows = [r for r in rows if (r["method"], r["curriculum"], r["optimizer"]) not in kinds] + new
+        again = set(map(context, new))
+        rows = [row for row in rows if context(row) not in again] + new
         write_rows(name, rows)
     print(report(rows))
     if arguments.write:

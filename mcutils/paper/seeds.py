@@ -3,54 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.specs import Spec
 from ..engine.study import Study
+from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import (
-    GREY,
-    check_columns,
-    chord_and_tolerance,
-    colour_of,
-    entry,
-    excess_panels,
-    finish,
-    finish_excess,
-    interval_row,
-    kinds_of,
-    label,
-    marker_of,
-    marks_of,
-    name_rows,
-    panel_grid,
-    style,
-    where,
-)
+from ..measures.drawing import GREY, colour_of, entry, finish, kinds_of, label, marker_of, marks_of, panel_grid, where
 from ..measures.intervals import LEVEL, Interval, percentile_interval, share_explained
 from .claims import Verdict
-from .judging import (
-    controls_hold,
-    decisive,
-    judge_share,
-    judged,
-    nodes_of,
-    nothing_found,
-    pair_of,
-    share_over,
-    sound,
-    worst,
-)
+from .judging import controls_hold, decisive, judge_share, judged, nodes_of, nothing_found, pair_of, share_over, sound
 from .panels import COLUMNS, kind_entries, method_panels, signed_log, tolerance_line
 from .room import Room
-from .tables import MEASURES, frame, grouped, paths_table, summary
-from .walks import Route, Walk, alone, condition_routes, controls, profiles, references, ring_pairs
-
-if TYPE_CHECKING:
-    import pandas as pd
-
+from .tables import MEASURES, Table, frame, grouped, paths_table, summary
+from .walks import Route, Walk, alone, condition_routes, controls, references, ring_pairs
 
 # What is walked
 
@@ -70,17 +36,14 @@ def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float 
     for w in walks:
         pairs.setdefault(pair_of(w), []).append(w)
     hits = [any(w.connected(eps) for w in group) for group in pairs.values()]
-    replicates = [np.any([worst(w) <= eps for w in group], axis=0) for group in pairs.values()]
+    replicates = [np.any([w.replicates("eps") <= eps for w in group], axis=0) for group in pairs.values()]
     first = [group[0] for group in pairs.values()]
-    return share_over(first, hits, np.array(replicates, dtype=float), level), first
+    return share_over(first, hits, replicates, level), first
 
 
 def c1(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
     """C1: share of (method, seed pair) that some curve connects at MCU(eps)."""
-    kept = sound(walks, condition="random")
-    if not kept:
-        return nothing_found("C1")
-    return judged("C1", *connected_share(kept, eps, level), controls_hold(walks))
+    return judged("C1", *connected_share(sound(walks, condition="random"), eps, level), controls_hold(walks))
 
 
 def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Verdict:
@@ -106,14 +69,14 @@ def c21(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> 
     """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(eps)."""
     flat = [w for w in sound(walks, condition="random") if w.barrier <= eps]
     hits = [not w.connected(eps) for w in flat]
-    replicates = np.array([~(w.replicates("deficit") <= eps) for w in flat], dtype=float)
+    replicates = [~(w.replicates("deficit") <= eps) for w in flat]
     return judge_share("C21", flat, hits, replicates, level, controls_hold(walks))
 
 
 # Tables
 
 
-def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
+def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """Per method and curve: pairs connected at MCU(eps), mean and largest barrier and deficit in units of G."""
     rows = []
     for (method, curve), part in paths_table(walks, eps).groupby(["method", "curve"], sort=False):
@@ -125,18 +88,18 @@ def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame
     return frame(rows, index=["method", "curve"]).round(3)
 
 
-def paths_means(walks: Sequence[Walk]) -> pd.DataFrame:
+def paths_means(walks: Sequence[Walk]) -> Table:
     """Mean and interval of barrier and deficit per method (or control) and curve, see `tables.summary`."""
     return summary(walks, "name", "kind", measures=MEASURES[:2])
 
 
-def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
+def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> Table:
     """Share of connected pairs per method, curve and tolerance eps (units of G), with its interval over seeds."""
     rows = []
     for (method, curve), part in grouped(walks, "name", "kind").items():
-        replicates = np.array([worst(w) for w in part])
+        replicates = np.array([w.replicates("eps") for w in part])
         for e in eps:
-            found = share_over(part, [w.connected(e) for w in part], (replicates <= e).astype(float))
+            found = share_over(part, [w.connected(e) for w in part], replicates <= e)
             rows.append((method, curve, e, *found))
     return frame(rows, ["method", "curve", "eps", "fraction", "low", "high"])
 
@@ -144,26 +107,22 @@ def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> pd.DataFrame:
 # Figures
 
 
+@drawing.style()
 def seeds_figure(table, *, eps: float | None = None, share: bool = True, title: str = ""):
     """Excess over the chord along t, every pair thin and the mean thick, two panels per method.
 
-    Args:
-        table: `tables.excess_table`; a row per pair, curve and t, in units of G.
-        eps: tolerance in units of G, shaded; MCU(eps) asks the forget line to stay above the shade's lower
-            edge and the retain line below its upper edge, both drawn.
-        share: one vertical scale for all methods, so that heights compare.
+    ``table`` is a `tables.excess_table`. MCU(eps) asks the forget line to stay above the lower edge of the shaded
+    tolerance and the retain line below its upper edge. ``share`` gives all methods one scale, so that heights compare.
     """
-    check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
+    drawing.check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
     methods = list(dict.fromkeys(table["method"]))
-    with style():
-        fig, panels = excess_panels(methods, COLUMNS)
-        for ax, method, split, first in panels:
-            _excess_panel(ax, where(table, method=method), f"{split}_excess", eps)
-            if share:
-                ax.set_ylim(_limits(table[f"{split}_excess"], eps))
-                ax.tick_params(labelleft=first)
-        finish_excess(fig, title)
-    return fig
+    fig, panels = drawing.excess_panels(methods, COLUMNS)
+    for ax, method, split, first in panels:
+        _excess_panel(ax, where(table, method=method), f"{split}_excess", eps)
+        if share:
+            ax.set_ylim(_limits(table[f"{split}_excess"], eps))
+            ax.tick_params(labelleft=first)
+    return drawing.finish_excess(fig, title)
 
 
 def _excess_panel(ax, part, column: str, eps: float | None) -> None:
@@ -173,7 +132,7 @@ def _excess_panel(ax, part, column: str, eps: float | None) -> None:
             ax.plot(one["t"], one[column], color=colour_of(kind), lw=0.7, alpha=0.45)
         mean, text = rows.groupby("t")[column].mean(), f"{label(kind)}: mean, pairs thin"
         ax.plot(mean.index, mean, color=colour_of(kind), lw=2.2, label=text, **marks_of(kind, len(mean), 4))
-    chord_and_tolerance(ax, column, eps)
+    drawing.chord_and_tolerance(ax, column, eps)
 
 
 def _limits(values, eps: float | None) -> tuple[float, float]:
@@ -184,18 +143,15 @@ def _limits(values, eps: float | None) -> tuple[float, float]:
     return low - pad, high + pad
 
 
+@drawing.style()
 def barrier_figure(table, summary, *, threshold: float | None = None, title: str = ""):
     """Retain barrier and forget deficit: pairs, mean and interval in a row per method, controls last.
 
-    Args:
-        table: one row per pair and curve, columns method, curve, barrier, deficit (units of the gap G) and,
-            optionally, control (empty for a method).
-        summary: columns method, curve, measure ("barrier" or "deficit"), estimate, low, high (`seeds.paths_means`);
-            an interval without end, as that of one pair, is not drawn.
-        threshold: tolerance in units of G. The axis is linear up to it (0.1 if None) and logarithmic beyond.
+    ``table`` is a `tables.paths_table`, whose column control may be missing, and ``summary`` are its `paths_means`; an
+    interval without end, as that of one pair, is not drawn. The axis is linear up to ``threshold`` (0.1 if None).
     """
-    check_columns(table, ("method", "curve", "barrier", "deficit"))
-    check_columns(summary, ("method", "curve", "measure", "estimate", "low", "high"))
+    drawing.check_columns(table, ("method", "curve", "barrier", "deficit"))
+    drawing.check_columns(summary, ("method", "curve", "measure", "estimate", "low", "high"))
     controls = set(table["method"][table["control"] != ""]) if "control" in table else set()
     methods = sorted(dict.fromkeys(table["method"]), key=lambda m: m in controls)
     kinds, linear = kinds_of(table), threshold or 0.1
@@ -203,59 +159,48 @@ def barrier_figure(table, summary, *, threshold: float | None = None, title: str
         "barrier": "Retain barrier: rise of the retain loss",
         "deficit": "Forget deficit: dip of the forget loss",
     }
-    with style():
-        fig, axes = panel_grid(1, 2, 1.3 + 0.4 * len(methods), sharey=True)
-        for ax, (measure, heading) in zip(axes[0], headings.items(), strict=True):
-            for y, method in enumerate(methods):
-                present = [kind for kind in kinds if len(where(table, method=method, curve=kind))]
-                for j, kind in enumerate(present):
-                    height = y - 0.05 + 0.4 * (j - (len(present) - 1) / 2)
-                    values = where(table, method=method, curve=kind)[measure]
-                    found = where(summary, method=method, curve=kind, measure=measure)
-                    interval_row(ax, height, values, found, colour_of(kind), marker_of(kind))
-            ax.axhline(len(methods) - len(controls) - 0.5, color=GREY, lw=0.8 if controls else 0)
-            if threshold is not None:
-                tolerance_line(ax, threshold)
-            values = np.r_[table[measure], where(summary, measure=measure)["high"]]
-            signed_log(ax, values, linear, share=1.5, fine=True)
-            ax.set_title(heading)
-            ax.set_xlabel(f"units of G: linear to {linear:g}, then log")
-            ax.grid(axis="y", visible=False)
-        name_rows(axes[0, 0], methods)
-        keys = [*kind_entries(kinds, ": mean, 95 % interval"), entry("o", GREY, "one pair", ms=3)]
-        finish(fig, axes[0, 0], title, keys)
-    return fig
+    fig, axes = panel_grid(1, 2, 1.3 + 0.4 * len(methods), sharey=True)
+    for ax, (measure, heading) in zip(axes[0], headings.items(), strict=True):
+        for y, method in enumerate(methods):
+            present = [kind for kind in kinds if len(where(table, method=method, curve=kind))]
+            for j, kind in enumerate(present):
+                height = y - 0.05 + 0.4 * (j - (len(present) - 1) / 2)
+                values = where(table, method=method, curve=kind)[measure]
+                found = where(summary, method=method, curve=kind, measure=measure)
+                drawing.interval_row(ax, height, values, found, colour_of(kind), marker_of(kind))
+        ax.axhline(len(methods) - len(controls) - 0.5, color=GREY, lw=0.8 if controls else 0)
+        if threshold is not None:
+            tolerance_line(ax, threshold)
+        values = np.r_[table[measure], where(summary, measure=measure)["high"]]
+        signed_log(ax, values, linear, share=1.5, fine=True)
+        ax.set_title(heading)
+        ax.set_xlabel(f"units of G: linear to {linear:g}, then log")
+        ax.grid(axis="y", visible=False)
+    drawing.name_rows(axes[0, 0], methods)
+    keys = [*kind_entries(kinds, ": mean, 95 % interval"), entry("o", GREY, "one pair", ms=3)]
+    return finish(fig, axes[0, 0], title, keys)
 
 
+@drawing.style()
 def mcu_sweep_figure(table, *, threshold: float | None = None, title: str = ""):
     """Share of connected pairs against the tolerance, with its interval, a panel per method.
 
-    Args:
-        table: `seeds.sweep_table`: columns method, curve, eps (units of G), fraction, low, high.
-        threshold: tolerance to mark.
+    ``table`` is a `sweep_table`; ``threshold`` is a tolerance to mark.
     """
-    check_columns(table, ("method", "curve", "eps", "fraction", "low", "high"))
-    with style():
-        methods = list(dict.fromkeys(table["method"]))
-        fig, axes, panels = method_panels(methods, 1.0, 1.5, x="tolerance eps (G)", y="connected pairs (%)")
-        for ax, method in panels:
-            for kind in kinds_of(where(table, method=method)):
-                one, colour = where(table, method=method, curve=kind).sort_values("eps"), colour_of(kind)
-                eps, text, marks = one["eps"], f"{label(kind)}, 95 % interval", marks_of(kind, len(one), 5)
-                ax.fill_between(eps, one["low"], one["high"], step="post", color=colour, alpha=0.14, lw=0)
-                ax.step(eps, one["fraction"], where="post", color=colour, label=text, zorder=3, **marks)
-            if threshold is not None:
-                tolerance_line(ax, threshold)
-            ax.set_ylim(-0.04, 1.04)
-            ax.set_yticks([0, 0.5, 1], ["0", "50", "100"])
-        finish(fig, axes[0, 0], title)
-    return fig
+    drawing.check_columns(table, ("method", "curve", "eps", "fraction", "low", "high"))
+    methods = list(dict.fromkeys(table["method"]))
+    fig, axes, panels = method_panels(methods, 1.0, 1.5, x="tolerance eps (G)", y="connected pairs (%)")
+    for ax, method in panels:
+        for kind in kinds_of(where(table, method=method)):
+            one, colour = where(table, method=method, curve=kind).sort_values("eps"), colour_of(kind)
+            eps, text, marks = one["eps"], f"{label(kind)}, 95 % interval", marks_of(kind, len(one), 5)
+            ax.fill_between(eps, one["low"], one["high"], step="post", color=colour, alpha=0.14, lw=0)
+            ax.step(eps, one["fraction"], where="post", color=colour, label=text, zorder=3, **marks)
+        if threshold is not None:
+            tolerance_line(ax, threshold)
+        ax.set_ylim(-0.04, 1.04)
+        ax.set_yticks([0, 0.5, 1], ["0", "50", "100"])
+    return finish(fig, axes[0, 0], title)
 
 
-def _all(study: Study) -> list[Spec]:
-    return [*profiles(study, seeds(study)), *references(study)]
-
-
-ROOMS = (
-    Room("02_seeds", seeds, _all, {"C1": (("02_seeds",), c1), "C2": (("02_seeds",), c2), "C21": (("02_seeds",), c21)}),
-)
+ROOMS = (Room("02_seeds", seeds, references, {"C1": c1, "C2": c2, "C21": c21}),)

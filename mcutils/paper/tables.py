@@ -18,17 +18,19 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import Interval, mean_interval
 from ..measures.profiles import Profile
 from .claims import CLAIMS, Verdict, effect_text
-from .judging import controls_hold, nodes_of, units_of, worst
+from .judging import controls_hold, nodes_of, units_of
 from .walks import APART, TWINNED, Walk
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pandas import DataFrame as Table
+else:
+    Table = Any  # pandas takes a second to import
 
 MEASURES = ("barrier", "deficit", "eps")
 GEOMETRY = ("distance", "cosine", "moved_start", "length")
 
 
-def frame(rows, columns: Sequence[str] | None = None, index: str | Sequence[str] | None = None) -> pd.DataFrame:
+def frame(rows, columns: Sequence[str] | None = None, index: str | Sequence[str] | None = None) -> Table:
     """A DataFrame of these rows, or of columns by name, with some of its columns as index."""
     import pandas as pd
 
@@ -36,14 +38,14 @@ def frame(rows, columns: Sequence[str] | None = None, index: str | Sequence[str]
     return table if index is None else table.set_index(index if isinstance(index, str) else list(index))
 
 
-def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def stacked(parts: Sequence[Table]) -> Table:
     """Tables below each other, of which the empty ones only give the columns."""
     import pandas as pd
 
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
-def models_table(profiles: Mapping[str, Profile]) -> pd.DataFrame:
+def models_table(profiles: Mapping[str, Profile]) -> Table:
     """Accuracy in % on the four splits and forget loss in nats, one row per named model."""
     rows = []
     for name, one in profiles.items():
@@ -52,25 +54,19 @@ def models_table(profiles: Mapping[str, Profile]) -> pd.DataFrame:
     return frame(rows, index="model").round(2)
 
 
-def paths_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> pd.DataFrame:
-    """One row per walk: barrier and deficit in units of G, whether MCU(eps) holds, and how far apart the ends are."""
+def paths_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
+    """One row per walk: its labels, barrier, deficit, eps in G, whether MCU(eps) holds, how far apart its ends are."""
     rows = []
     for w in walks:
-        row: dict[str, Any] = {
-            "method": w.name,
-            "curve": w.kind,
-            "original": w.original,
-            "start": w.start,
-            "end": w.end,
-        }
-        row |= {"pair": w.pair, "control": w.control, "barrier": w.barrier, "deficit": w.deficit}
-        row |= {"connected": w.connected(eps), "collapsed": bool(w.profile.collapsed)}
-        row |= {"test_barrier": w.profile.connectivity["barrier_test"] / w.profile.gap}
-        rows.append(row | {name: w.profile.geometry.get(name, np.nan) for name in GEOMETRY})
-    return frame(rows)
+        labels = w.condition, w.name, w.kind, w.original, w.start, w.end, w.pair, w.size, w.control
+        measures = w.barrier, w.deficit, w.eps, w.profile.connectivity["barrier_test"] / w.profile.gap
+        geometry = (w.profile.geometry.get(name, np.nan) for name in GEOMETRY)
+        rows.append((*labels, *measures, w.connected(eps), bool(w.profile.collapsed), *geometry))
+    columns = "condition method curve original start end pair size control barrier deficit eps test_barrier".split()
+    return frame(rows, [*columns, "connected", "collapsed", *GEOMETRY])
 
 
-def excess_table(walks: Sequence[Walk]) -> pd.DataFrame:
+def excess_table(walks: Sequence[Walk]) -> Table:
     """One row per walk and t: retain and forget loss minus their chords, in units of G."""
     columns = ["condition", "method", "curve", "pair", "t", "retain_excess", "forget_excess"]
     parts = [frame([], columns)]
@@ -83,9 +79,7 @@ def excess_table(walks: Sequence[Walk]) -> pd.DataFrame:
 
 
 def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """What the walks of methods show, in a sentence or two of Markdown: counts of connected paths, line against
-    curve.
-    """
+    """What the walks of methods show, in a few sentences: counts of connected paths, line against curve."""
     table = paths_table([w for w in walks if not w.control], eps)
     flat = table[table["barrier"] <= eps]
     kept = int((~flat["connected"]).sum())
@@ -137,11 +131,6 @@ def verdicts_text(verdicts: Sequence[Verdict], eps: float = TOLERANCE) -> str:
     return "\n".join(lines)
 
 
-def replicates_of(walk: Walk, measure: str) -> np.ndarray:
-    """Replicates over examples (B,) of ``barrier``, ``deficit`` or ``eps``."""
-    return worst(walk) if measure == "eps" else walk.replicates(measure)
-
-
 def mean_over(walks: Sequence[Walk], values, replicates=None, least: float = -np.inf) -> Interval:
     """Mean of a number per walk with its interval (`intervals.mean_interval`) over pairs of seeds and examples.
 
@@ -153,10 +142,10 @@ def mean_over(walks: Sequence[Walk], values, replicates=None, least: float = -np
 
 def mean_of(walks: Sequence[Walk], measure: str) -> Interval:
     """Mean of a measure over walks, see `mean_over`."""
-    return mean_over(walks, [getattr(w, measure) for w in walks], [replicates_of(w, measure) for w in walks], 0.0)
+    return mean_over(walks, [getattr(w, measure) for w in walks], [w.replicates(measure) for w in walks], 0.0)
 
 
-def summary(walks: Iterable[Walk], *names: str, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+def summary(walks: Iterable[Walk], *names: str, measures: Sequence[str] = MEASURES) -> Table:
     """Mean and interval of each measure over the walks that share these labels; n is the number of pairs."""
     rows = []
     for labels, part in grouped(walks, *names).items():
@@ -166,12 +155,12 @@ def summary(walks: Iterable[Walk], *names: str, measures: Sequence[str] = MEASUR
 
 
 def means(
-    table: pd.DataFrame,
+    table: Table,
     value: str,
     by: Sequence[str],
     within: tuple[float, float] = (0.0, np.inf),
     estimate: str = "estimate",
-) -> pd.DataFrame:
+) -> Table:
     """Mean and interval over pairs of a column for each group of a table; n counts the finite values.
 
     The table has columns node_a and node_b, and ``<value>_again`` where the values have replicates over examples.

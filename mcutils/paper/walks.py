@@ -124,10 +124,10 @@ class Walk(Labels):
         return bool(mcu(self.barrier, self.deficit, eps, eps))
 
     def replicates(self, measure: str) -> np.ndarray:
-        """Bootstrap replicates over examples (B,) of ``barrier`` or ``deficit``, in units of G."""
-        name = {"barrier": "barrier_retain", "deficit": "deficit_forget"}[
-            choose("measure", measure, ("barrier", "deficit"))
-        ]
+        """Bootstrap replicates over examples (B,) of ``barrier``, ``deficit`` or ``eps``, in units of G."""
+        if choose("measure", measure, ("barrier", "deficit", "eps")) == "eps":
+            return np.maximum(self.replicates("barrier"), self.replicates("deficit"))
+        name = {"barrier": "barrier_retain", "deficit": "deficit_forget"}[measure]
         return self.profile.connectivity.replicates[name] / self.profile.gap
 
 

@@ -40,7 +40,6 @@ from mcutils.paper.curve_fitting import (
     recipes_table,
     surplus_table,
 )
-from mcutils.paper.judging import worst
 from mcutils.paper.tables import mean_of, means
 
 
@@ -162,7 +161,7 @@ def test_fits_in_gaps_and_nats():
     np.testing.assert_allclose(table["eps"], [0.2, 0.05], rtol=1e-6)
     np.testing.assert_allclose(table["nats"], [0.4, 0.1], rtol=1e-6)  # G is 2 nats
     assert table[["rise", "dip"]].to_numpy().tolist() == [[0.01, 0.02], [0.5, 0.25]]
-    assert tuple(table.loc[0, ["low", "high"]]) == percentile_interval(walks[0].eps, worst(walks[0]))[1:]
+    assert tuple(table.loc[0, ["low", "high"]]) == percentile_interval(walks[0].eps, walks[0].replicates("eps"))[1:]
     summary = fits_summary(table)
     assert summary.index.to_list() == ["corrected", "authors"] and summary.loc["authors", "eps (median)"] == 0.05
     assert summary.loc["corrected", "connected"].startswith("0.00 [0.00, ")

@@ -16,6 +16,7 @@ from mcutils.paper import ledger as ledger_module
 from mcutils.paper.claims import CLAIMS, Verdict, judge, ledger
 from mcutils.paper.judging import controls_hold
 from mcutils.paper.ledger import forest_table, judge_all, ledger_table, shuffled, shuffled_table
+from mcutils.paper.metrics_along import telling_gaps
 from mcutils.paper.registry import ROUTES, TESTS
 
 
@@ -118,14 +119,15 @@ def test_a_study_of_collapsed_ends_decides_nothing():
     assert set(ledger_table(ledger(found))["effect [95 %]"]) == {"-"}
 
 
-def test_the_ledger_of_a_study_is_gathered_and_judged(study, monkeypatch):
+def test_the_walks_of_all_experiments_are_gathered(study, monkeypatch):
     routes = {"02_seeds": lambda s: ["a", "b"], "03_curriculum": lambda s: ["c"]}
     monkeypatch.setattr(ledger_module, "ROUTES", routes)
     monkeypatch.setattr(ledger_module, "walk_all", lambda s, given: [f"walk {one}" for one in given])
     assert ledger_module.gather(study) == {"02_seeds": ["walk a", "walk b"], "03_curriculum": ["walk c"]}
-    monkeypatch.setattr(ledger_module, "gather", lambda s: WALKED)
-    monkeypatch.setattr(ledger_module, "levels", lambda s: reference_models())
-    rows = ledger_module.ledger_rows(study)
+
+
+def test_the_ledger_has_a_row_for_each_claim():
+    rows = ledger(judge_all(WALKED, telling_gaps(*reference_models())))
     assert [row["id"] for row in rows] == list(CLAIMS)
     assert {row["id"] for row in rows if row["verdict"] == "supported"} == {"C1", "C2", "C5", "C15", "C16", "C21"}
 

@@ -190,9 +190,6 @@ def test_the_full_walks_are_held_against_the_coarse_ones():
     coarse = crossed(pairs=PAIRS[:1])
     full = [*made("method", 0.03, 0.05, "npo", PAIRS[:1], other="scrub", full=True)]
     full += made("method", 0.01, 0.09, "npo", PAIRS[:1], other="salun", full=True)
-    table = method_pairs.full_table([*coarse, *full])
-    assert table.index.tolist() == ["npo - scrub", "npo - salun"]
-    assert table["same verdict"].tolist() == [True, False]
     text = method_pairs.full_text([*coarse, *full])
     assert "0.0200 G in the barrier and 0.1100 G in the deficit at most, and 1 verdicts" in text
     assert "No pair" in method_pairs.full_text(coarse)

@@ -276,8 +276,12 @@ def test_what_joins_at_another_tolerance_is_compared_at_it():
 NAMES = [name for name in METRICS if name not in COPIES]
 
 
+def names_of(kind):
+    return [name for name, one in metrics_along.kinds().items() if one == kind]
+
+
 def test_every_metric_is_of_one_kind_and_copies_are_left_out():
-    kinds = metrics_along.kinds()
+    kinds = {kind: names_of(kind) for kind in metrics_along.kinds().values()}
     assert sorted(metrics_along.compared()) == sorted(NAMES) and len(NAMES) == len(METRICS) - 3
     assert kinds["losses"] == [f"loss_{s}" for s in ("retain", "forget", "valid", "test")]
     retrained = {name for name in NAMES if METRICS[name].references == ("retrained",)}
@@ -439,11 +443,11 @@ def test_names_of_metrics():
 
 
 def test_every_metric_is_drawn_scaled_in_the_panel_of_its_kind():
-    fig, kinds = figure("metrics"), metrics_along.kinds()
+    fig, kinds = figure("metrics"), list(dict.fromkeys(metrics_along.kinds().values()))
     panels = [ax for ax in fig.axes if ax.axison]
     assert len(panels) == 1 + len(kinds)
     scaled = metrics_along.metric_curves(joined_of_figures_of_metrics()[0])
-    for ax, names in zip(panels[1:], kinds.values(), strict=True):
+    for ax, names in zip(panels[1:], map(names_of, kinds), strict=True):
         drawn = [line for line in ax.get_lines() if not line.get_label().startswith("_")]
         assert len(drawn) == len(names)
         for line, name in zip(drawn, names, strict=True):

@@ -44,10 +44,12 @@ def test_models_in_percent():
 def test_one_row_per_path(walks):
     table = paths_table(walks)
     assert len(table) == len(walks)
-    expected = "method curve original start end pair control barrier deficit connected collapsed test_barrier".split()
-    assert list(table.columns) == expected + ["distance", "cosine", "moved_start", "length"]
+    labels = "condition method curve original start end pair size control".split()
+    found = "barrier deficit eps test_barrier connected collapsed distance cosine moved_start length".split()
+    assert list(table.columns) == labels + found
     one = table.iloc[4]
     assert (one["method"], one["curve"], one["pair"], one["control"]) == ("npo", "linear", "0: 13-42", "")
+    assert (one["condition"], one["size"], one["eps"]) == ("random", 0, 0.2)
     assert (one["barrier"], one["deficit"], one["test_barrier"]) == pytest.approx((0.08, 0.2, 0.04))
     assert table["connected"].tolist() == [w.connected(TOLERANCE) for w in walks]
     assert table["connected"].dtype == bool and table["collapsed"].sum() == 1
