@@ -18,10 +18,10 @@ from ..errors import BadInput, choose
 from ..files import DATA
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import Interval
+from ..settings import tomllib
 
 VERDICTS = ("supported", "contradicted", "undecided", "not run")
 REPLICATIONS = DATA / "replications"
-PER_NOTEBOOK = 3  # claims judged together in 02_seeds; its permutation test is held to 0.05 / 3
 COLUMNS = "id claim source statistic threshold effect low high n_pairs n_seeds verdict notebook".split()
 NUMBERS = {"threshold": float, "effect": float, "low": float, "high": float, "n_pairs": int, "n_seeds": int}
 SHOWN = "id claim verdict effect n_pairs n_seeds notebook".split()
@@ -33,7 +33,7 @@ class Claim:
 
     ``above`` or ``below`` the threshold; ``outside`` [-threshold, threshold], for a difference whose sign is
     not claimed; ``explained``, a share of variance whose permutation p-value is below ``alpha``, and which is
-    negligible below the threshold.
+    negligible below the threshold. ``alpha`` is 0.05 over the ``among`` claims that are judged together.
     """
 
     id: str
@@ -43,13 +43,18 @@ class Claim:
     threshold: float
     direction: str
     notebook: str
-    alpha: float | None = None
+    among: int = 1
     fixed: str = "2026-11-24"
 
     def measured(self, eps: float = TOLERANCE) -> str:
         """The statistic in words, with the tolerance eps where it speaks of one; fixed is that of `TOLERANCE`."""
         words = self.statistic.replace("MCU(0.1)", f"MCU({eps:g})")
         return words.replace("deficit exceeds 0.1 G", f"deficit exceeds {eps:g} G")
+
+    @property
+    def alpha(self) -> float | None:
+        """The level of a permutation test, where the claim has one."""
+        return 0.05 / self.among if self.direction == "explained" else None
 
     @property
     def rule(self) -> str:
@@ -218,224 +223,8 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-_CLAIMS = (
-    Claim(
-        "C1",
-        "Two models unlearned by one method with two seeds are often joined by a path without a barrier.",
-        "digest; abstract 2026",
-        "share of (method, seed pair) whose better path, linear or quadratic, satisfies MCU(0.1)",
-        0.5,
-        "above",
-        "02_seeds",
-    ),
-    Claim(
-        "C2",
-        "Whether and how smoothly two models connect depends on the unlearning method.",
-        "digest; review",
-        "eta^2, the share of variance of the forget deficit / G (linear paths) by method; permutation p",
-        0.1,
-        "explained",
-        "02_seeds",
-        alpha=0.05 / PER_NOTEBOOK,
-    ),
-    Claim(
-        "C3",
-        "Whether and how smoothly two models connect depends on the task and its complexity.",
-        "digest; review",
-        "eta^2 of the forget deficit / G (linear paths) by data set; permutation p",
-        0.1,
-        "explained",
-        "13_datasets_and_architectures",
-        alpha=0.05,
-    ),
-    Claim(
-        "C4",
-        "Whether and how smoothly two models connect depends on the size of the forget set.",
-        "digest; review",
-        "change of the forget deficit / G (linear paths) from 2 % to 10 % forgetting, by a straight fit",
-        0.1,
-        "outside",
-        "06_forget_size",
-    ),
-    Claim(
-        "C5",
-        "A curriculum changes connectivity and can lead into another basin.",
-        "abstract 2026; review",
-        "smallest eps of MCU(eps) between curriculum and none, minus that between two seeds without, mean",
-        0.1,
-        "outside",
-        "03_curriculum",
-    ),
-    Claim(
-        "C6",
-        "A second-order optimiser changes connectivity and can lead into another basin.",
-        "abstract 2026; review",
-        "smallest eps of MCU(eps) between first and second order, minus that of two first-order seeds, mean",
-        0.1,
-        "outside",
-        "04_second_order",
-    ),
-    Claim(
-        "C7",
-        "Curricula and second-order optimisers help connectivity in some contexts and hurt it in others.",
-        "digest",
-        "smaller of the shares of contexts (condition, method, curve) whose smallest eps falls, or rises, by 0.05",
-        0.1,
-        "above",
-        "03_curriculum, 04_second_order",
-    ),
-    Claim(
-        "C8",
-        "Some pairs of different methods connect and some do not.",
-        "abstract 2025",
-        "smaller of the shares of (method pair, seed pair) that satisfy MCU(0.1) and that do not (linear paths)",
-        0.1,
-        "above",
-        "05_methods",
-    ),
-    Claim(
-        "C9",
-        "Along a path of low loss, metrics fluctuate in different patterns.",
-        "abstract 2025",
-        "mean |rank correlation| of two of six distinct metrics' excesses over the chord along one MCU(0.1) path",
-        0.5,
-        "below",
-        "07_metrics_along_the_path",
-    ),
-    Claim(
-        "C10",
-        "A shared manifold of low loss does not make other metrics uniform.",
-        "digest",
-        "median over MCU(0.1) paths of the widest metric range, in units of its original-to-retrained gap",
-        0.2,
-        "above",
-        "07_metrics_along_the_path",
-    ),
-    Claim(
-        "C11",
-        "Some points inside a path are better than both of its ends.",
-        "digest",
-        "share of MCU(0.1) paths whose inner point, chosen on one half of the examples, beats both ends on the other",
-        0.5,
-        "above",
-        "07_metrics_along_the_path",
-    ),
-    Claim(
-        "C12",
-        "Fitting a quadratic curve often fails for some methods, bad teaching among them.",
-        "review",
-        "share of bad-teacher fits, authors' recipe, whose smallest eps exceeds that of the line by 0.1",
-        0.5,
-        "above",
-        "08_curve_fitting",
-    ),
-    Claim(
-        "C13",
-        "The line can fail where a quadratic curve works, and the reverse.",
-        "ours",
-        "smaller of the shares of pairs with MCU(0.1) on the line only and on the quadratic curve only",
-        0.05,
-        "above",
-        "08_curve_fitting",
-    ),
-    Claim(
-        "C14",
-        "Models of one basin can differ a lot on privacy.",
-        "abstract 2026",
-        "spread of attack AUC over spread of test accuracy on MCU(0.1) paths, each in seed deviations",
-        2.0,
-        "above",
-        "10_privacy",
-    ),
-    Claim(
-        "C15",
-        "From the original to the unlearned model, forgetting progresses nonlinearly in t.",
-        "abstract 2026",
-        "largest distance of the forget loss from its chord, in units of its change along the line, mean",
-        0.1,
-        "above",
-        "09_progress_and_retraining",
-    ),
-    Claim(
-        "C16",
-        "Most approximate methods are not linearly connected to the retrained model.",
-        "abstract 2026",
-        "share of methods whose retain barrier to a retrained model exceeds two retrained models' by 0.1 G",
-        0.5,
-        "above",
-        "09_progress_and_retraining",
-    ),
-    Claim(
-        "C17",
-        "An ensemble of models along a path generalises better.",
-        "abstract 2026",
-        "test accuracy of the ensemble minus that of the better end, chosen on validation",
-        0.0,
-        "above",
-        "11_ensembles_and_relearning",
-    ),
-    Claim(
-        "C18",
-        "An ensemble of models along a path resists relearning better.",
-        "abstract 2026; review",
-        "forget accuracy regained by 25 relearning steps, ensemble minus a model starting at the same level",
-        0.0,
-        "below",
-        "11_ensembles_and_relearning",
-    ),
-    Claim(
-        "C19",
-        "An ensemble of models along a path lies in a smoother landscape.",
-        "review",
-        "rise of the test loss / G under random steps of 1 % of the weights' norm, ensemble minus better end",
-        0.0,
-        "below",
-        "11_ensembles_and_relearning",
-    ),
-    Claim(
-        "C20",
-        "The smoother the path, the easier the unlearning task.",
-        "abstract 2026",
-        "rank correlation of forget loss roughness with difficulty, the distance to the retrained model",
-        0.3,
-        "above",
-        "12_difficulty",
-    ),
-    Claim(
-        "C21",
-        "A path on which retain behaviour is connected need not be connected for the forget set.",
-        "review",
-        "share of retain-connected (method, seed pair, curve) whose forget deficit exceeds 0.1 G",
-        0.05,
-        "above",
-        "02_seeds",
-    ),
-    Claim(
-        "C22",
-        "What an ensemble gains depends on how many points it takes and where.",
-        "review",
-        "largest minus smallest gain in test accuracy over the sweep of number and placement of points",
-        0.005,
-        "above",
-        "11_ensembles_and_relearning",
-    ),
-    Claim(
-        "C23",
-        "Leaving the forget term out of the curve's objective changes the conclusions.",
-        "review",
-        "share of pairs whose MCU(0.1) verdict changes without the forget term, minus that by another seed of the fit",
-        0.1,
-        "above",
-        "08_curve_fitting",
-    ),
-    Claim(
-        "C24",
-        "Details of the fit (sampling of t, start, BatchNorm, learning rate) change the conclusions.",
-        "code",
-        "share of pairs whose MCU(0.1) verdict changes with the authors' recipe, minus that by another seed of the fit",
-        0.1,
-        "above",
-        "08_curve_fitting",
-    ),
-)
-CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _CLAIMS}
+def _read(path: Path) -> dict[str, Claim]:
+    return {name: Claim(name, **one) for name, one in tomllib.loads(path.read_text(encoding="utf-8")).items()}
+
+
+CLAIMS = _read(Path(__file__).with_name("claims.toml"))
