@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..engine.specs import Spec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.along import barrier, forget_deficit
@@ -327,11 +326,8 @@ def _along_panel(ax, ours, base, column: str, eps: float) -> None:
     drawing.chord_and_tolerance(ax, column, eps)
 
 
-def _other(study: Study) -> list[Spec]:
-    return profiles(study, curriculum(study))  # C7 takes both
-
-
 ROOMS = (
     Room("03_curriculum", curriculum, tests={"C5": c5}),
-    Room("04_second_order", second_order, _other, {"C6": c6, "C7": c7}),
+    # C7 takes both
+    Room("04_second_order", second_order, lambda study: profiles(study, curriculum(study)), {"C6": c6, "C7": c7}),
 )

@@ -275,8 +275,7 @@ def fits_figure(table, summary, *, fits: Sequence[str], threshold: float = 0.1, 
         ax.axhline(sum(f.startswith("line") for f in fits) - 0.5, color=GREY, lw=0.6)
         ax.grid(axis="y", visible=False)
     decades(axes[0, 0], np.r_[table["eps"], summary["high"]], threshold, least=3)
-    axes[0, 0].set_yticks(range(len(fits)), fits)
-    axes[0, 0].set_ylim(len(fits) - 0.5, -0.5)
+    drawing.name_rows(axes[0, 0], fits)
     keys = [entry("o", BLUE, "line", ls="-"), entry("s", VERMILLION, "curve: mean, 95 % interval", ls="-")]
     keys += [entry("D", PURPLE, "authors' recipe", ls="-"), dot_entry(GREY, "one pair")]
     return finish(fig, axes[0, 0], title, keys)

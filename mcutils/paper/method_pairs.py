@@ -18,7 +18,7 @@ from ..measures.drawing import BLACK, BLUE, GREY, VERMILLION, colour_of, entry, 
 from ..measures.intervals import LEVEL, Interval, percentile_interval
 from ..measures.similarity import SIMILARITIES, cluster_order, mantel
 from .claims import Verdict, spread
-from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound
+from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound, units_of
 from .panels import HEADINGS, SHOWN, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
 from .tables import MEASURES, Table, end_names, frame, grouped, mean_of, stacked
@@ -120,9 +120,8 @@ def pairs_table(
     """
     lines = [w for c in conditions for w in sound(walks, condition=c, kind="linear", full=False)]
     if shared:
-        seeds = [{(w.original, w.start, w.end) for w in part} for part in grouped(lines, "condition").values()]
-        common = set.intersection(*seeds) if seeds else set()
-        lines = [w for w in lines if (w.original, w.start, w.end) in common]
+        seeds = [set(units_of(part)) for part in grouped(lines, "condition").values()]
+        lines = [w for w, unit in zip(lines, units_of(lines), strict=True) if all(unit in one for one in seeds)]
     rows = []
     for (condition, method, other), part in grouped(lines, "condition", "method", "other").items():
         row = {"condition": condition, "method": method, "other": other}

@@ -453,8 +453,7 @@ def shapes_figure(table, summary, *, threshold: float | None = None, title: str 
     if threshold is not None:
         text = f"threshold of C10, for the widest metric ({threshold:g})"
         axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
-    axes[0, 0].set_yticks(range(len(names)), [metric_label(n) for n in names])
-    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    drawing.name_rows(axes[0, 0], [metric_label(n) for n in names])
     keys = [entry("o", BLUE, "mean over paths, 95 % interval", ls="-"), dot_entry(BLUE, "one path")]
     return finish(fig, axes[0, 0], title, keys)
 

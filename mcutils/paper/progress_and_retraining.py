@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..engine.specs import PlaneSpec, Spec
+from ..engine.specs import PlaneSpec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.along import excess
@@ -287,10 +287,7 @@ def retraining_figure(table, summary, *, margin: float | None = None, title: str
     drawing.check_columns(summary, ("method", "init", "estimate", "low", "high"))
     methods = [m for m in dict.fromkeys(table["method"]) if m != PAIRS]
     methods += [PAIRS] if PAIRS in set(table["method"]) else []
-    titles = {
-        SAME: "Retrained from the original's\ninitial weights",
-        OTHER: "Retrained from other\ninitial weights",
-    }
+    titles = {SAME: "Retrained from the original's\ninitial weights", OTHER: "Retrained from other\ninitial weights"}
     fig, axes = panel_grid(1, 2, 1.5 + 0.33 * len(methods), sharey=True)
     for ax, (init, heading) in zip(axes[0], titles.items(), strict=True):
         part, found = where(table, init=init), where(summary, init=init)
@@ -362,8 +359,6 @@ def _levels(values: Sequence[np.ndarray], count: int = 13) -> np.ndarray:
     return np.geomspace(low, max(1.1 * low, found.max(initial=low)), count)
 
 
-def _planes(study: Study) -> list[Spec]:
-    return list(planes(study).values())
-
-
-ROOMS = (Room("09_progress_and_retraining", progress, _planes, {"C15": c15, "C16": c16}),)
+ROOMS = (
+    Room("09_progress_and_retraining", progress, lambda study: [*planes(study).values()], {"C15": c15, "C16": c16}),
+)

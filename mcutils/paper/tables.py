@@ -155,11 +155,7 @@ def summary(walks: Iterable[Walk], *names: str, measures: Sequence[str] = MEASUR
 
 
 def means(
-    table: Table,
-    value: str,
-    by: Sequence[str],
-    within: tuple[float, float] = (0.0, np.inf),
-    estimate: str = "estimate",
+    table: Table, value: str, by: Sequence[str], within: tuple[float, float] = (0.0, np.inf), estimate: str = "estimate"
 ) -> Table:
     """Mean and interval over pairs of a column for each group of a table; n counts the finite values.
 
