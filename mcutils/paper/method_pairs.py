@@ -243,13 +243,9 @@ def holm(p: Sequence[float]) -> np.ndarray:
 def agreement_table(alike: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> Table:
     """Whether pairs of methods that are alike by a measure without a path are also better connected.
 
-    Args:
-        alike: matrices of `similarity.SIMILARITIES`, their first n rows the methods of the targets.
-        targets: name -> matrix (n, n), for example of barriers.
-
-    Returns:
-        similarity, target, rho (positive: the more alike, the smaller the target), one-sided p of `similarity.mantel`,
-        and p adjusted by `holm` over all rows. nan where fewer than three methods, or constant values, say nothing.
+    The first n rows of the matrices ``alike``, of `similarity.SIMILARITIES`, are the methods of the ``targets`` (n, n),
+    for example of barriers. rho is positive where pairs more alike have a smaller target, p is the one-sided p of
+    `similarity.mantel`, p_holm adjusted for all rows. nan where fewer than three methods, or constants, say nothing.
     """
     rows = []
     for name, one in SIMILARITIES.items():
@@ -305,16 +301,11 @@ def cue_table(
 ) -> Table:
     """Use of the cue along original (x = 0) - unlearned (1) - retrained (2), one row per method, split and x.
 
-    Args:
-        found: (method, ``forgetting`` or ``retraining``) -> arrays ``<split>/<name>`` (T,), see `cue_use.cue_use`.
-        examples: number of evaluated examples of each split.
-        classes: K of the task.
-
-    Returns:
-        method, split, x, reliance with the ends of its 95 % interval over examples, sensitivity, pull, and
-        accuracy_none. Per example the reliance is 1, 0 or -1 / (K - 2), so that the means of `cue_use.cue_use` hold its
-        variance: r = a - b / (K - 2) with shares a (the cue's label is predicted) and b (a label that is neither the
-        cue's nor the image's), and var = a + b / (K - 2)^2 - r^2.
+    ``found``: (method, ``forgetting`` or ``retraining``) -> arrays ``<split>/<name>`` (T,), see `cue_use.cue_use`;
+    ``examples`` are the numbers evaluated of each split, ``classes`` is K. Beside sensitivity, pull and accuracy_none
+    stands the reliance with the ends of its 95 % interval over examples. Per example it is 1, 0 or -1 / (K - 2), so
+    that the means of `cue_use.cue_use` hold its variance: r = a - b / (K - 2) with shares a (the cue's label is
+    predicted) and b (a label that is neither the cue's nor the image's), and var = a + b / (K - 2)^2 - r^2.
     """
     rows = []
     for (method, part), arrays in found.items():

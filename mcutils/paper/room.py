@@ -47,12 +47,9 @@ def verdict_by(
 ) -> Verdict:
     """The verdict of a claim's test on these walks.
 
-    Args:
-        test: of a claim, see `Room`.
-        walks: of the experiments that the claim is judged on.
-        eps: tolerance of MCU(eps) in G, for the claims whose statistic speaks of one. Controls keep the fixed one.
-        gaps: `metrics_along.telling_gaps`, which C10 needs.
-        level: of the interval.
+    ``walks`` are those of the experiments that it is judged on; ``eps`` is the tolerance of MCU(eps) in G, for claims
+    whose statistic speaks of one (controls keep the fixed one), ``gaps`` are `metrics_along.telling_gaps`, which C10
+    needs, and ``level`` is that of the interval.
     """
     options = {"eps": number("the tolerance epsilon", eps, 0), "level": level, "gaps": gaps or {}}
     return test(walks, **{name: options[name] for name in signature(test).parameters if name in options})

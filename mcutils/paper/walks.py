@@ -176,14 +176,9 @@ def condition_routes(
 ) -> list[Route]:
     """A route of each kind for each method (or pair of methods) and each pair of seeds of a condition.
 
-    Args:
-        study: whose endpoints.
-        condition: a key of `CONDITIONS`.
-        methods: a tuple for each context, of one method or two as the condition takes.
-        pairs: (original, start, end) seeds, see `ring_pairs` and `independent`.
-        kinds: curves.
-        curriculum, optimizer: of the ends that have one.
-        points: of the traces; 0 is the preset's.
+    ``condition`` is a key of `CONDITIONS`, of one method or two as ``methods`` has in each tuple; ``curriculum`` and
+    ``optimizer`` are those of the ends that have one; ``pairs`` are (original, start, end) seeds, see `ring_pairs` and
+    `independent`. ``points`` are those of the traces; 0 is the preset's.
     """
     routes = []
     for names in methods:
@@ -205,8 +200,8 @@ def ring_pairs(study: Study) -> list[tuple[int, int, int]]:
 def control_routes(study: Study, methods: Sequence[str]) -> list[Route]:
     """The two controls for each method, as straight lines.
 
-    ``other initialisation``: the same method on two original models trained from different seeds, which must show a
-    retain barrier. ``fine-tuned twin``: an endpoint and itself after 50 small steps on D_r, which must show none.
+    `APART`: the same method on two original models trained from different seeds, which must show a retain barrier.
+    `TWINNED`: an endpoint and itself after 50 small steps on D_r, which must show none.
     """
     first, second = ring(study.seeds)[0]
     routes = []
