@@ -10,15 +10,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..engine.cluster import answer_seconds, check_engine, cluster_settings, worker_count
-from ..errors import BadInput, choose, shown
-from ..files import file_at, folder_at, place, switched
+from ..errors import BadInput, choose, path_of, shown
+from ..files import BUILD, file_at, folder_at, place, switched
 
 # kind -> module and name of its table
 TABLES = {
@@ -39,12 +40,122 @@ DETAILS = {
 }
 
 
-COMMANDS = {
-    "run": "compute what the notebooks need, without the notebooks: on all cores or on a cluster",
-    "plan": "say what there is to compute, how long it takes and how much it stores, without computing",
-    "store": "look after a store of results: status, verify, gc, export, import",
-    "show": "say where a result or a figure comes from",
-    "explore": "open the curve explorer in a browser, on this machine only",
+def _named(metavar: str | tuple[str, str], text: str, **options: Any) -> dict[str, Any]:
+    return {"metavar": metavar, "help": text, **options}
+
+
+def _switch(text: str) -> dict[str, Any]:
+    return {"action": "store_true", "help": text}
+
+
+Arguments = dict[str, dict[str, Any]]
+STORE: Arguments = {"--store": _named("PATH", "folder of results (default: $MCUTILS_STORE, else build/store)")}
+JSON: Arguments = {"--json": _switch("print JSON (default: a table)")}
+CHANGED: Arguments = {**STORE, "--yes": _switch("also where it changes the shipped results")}
+STUDY: Arguments = {
+    "notebooks": _named("NOTEBOOK", "00, 00_quickstart or a file name (default: all)", nargs="*"),
+    "--preset": {"dest": "preset_name", "default": "laptop", "help": "smoke, laptop or paper (default: laptop)"},
+    **STORE,
+    "--fresh": _switch("do without the results shipped in data/ (default: use them)"),
+}
+METRIC: Arguments = {"--metric": _named("NAME", "only this metric of their profiles, and what it reads")}
+ENGINE: Arguments = {
+    "--workers": _named("N", "processes that compute (default: one a core)"),
+    "--engine": _named("NAME", "serial, local, slurm or a scheduler's address (default: $MCUTILS_ENGINE, else local)"),
+}
+
+# name -> what it does, the function that does it, of a module of the package, and its arguments; or the actions that it has
+ACTIONS: dict[str, tuple[str, Any, Arguments]] = {
+    "status": ("count results, megabytes and CPU seconds by kind", "cli.stores.store_status", STORE | JSON),
+    "verify": ("check every result; exit 1 and name what is damaged", "cli.stores.store_verify", STORE),
+    "gc": (
+        "remove what nothing will read: set-aside files, remains of killed runs, outdated results",
+        "cli.stores.store_gc",
+        {**CHANGED, "--dry-run": _switch("only say what would go")},
+    ),
+    "export": (
+        "copy results into another folder, for a colleague or as a read-only layer",
+        "cli.stores.store_export",
+        {
+            **CHANGED,
+            "target": _named("TARGET", "folder to copy into"),
+            "keys": _named("KEY", "keys or their beginnings (default: all)", nargs="*"),
+            "--used-by": _named("FILE", "take the keys that a results.json beside figures lists"),
+            "--exact": _switch("remove all other results from the target"),
+        },
+    ),
+    "import": (
+        "copy the sound results of another store into this one",
+        "cli.stores.store_import",
+        {**CHANGED, "source": _named("SOURCE", "the other store's folder")},
+    ),
+}
+COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
+    "reproduce": (
+        "execute the notebooks with papermill, redraw the figures and print a report",
+        "cli.main.reproduce_main",
+        {
+            **STUDY,
+            **ENGINE,
+            "--out": _named(
+                "PATH",
+                "folder for executed notebooks and figures (default: build/, but a laptop run without -p draws into"
+                " figures/)",
+            ),
+            "-p": _named(
+                ("NAME", "VALUE"),
+                "set a parameter of the notebooks (default: as their parameters cells say)",
+                **{"dest": "parameters", "nargs": 2, "action": "append", "default": []},
+            ),
+            "--write-notebooks": _switch(
+                "after a plain laptop run, put cleaned executed notebooks into notebooks/ (default: leave them)"
+            ),
+        },
+    ),
+    "list": (
+        "list the names of one kind, each with a line on it",
+        "cli.main.list_main",
+        {"kind": {"choices": [*TABLES, "notebooks"], "help": "what to list"}, **JSON},
+    ),
+    "run": (
+        "compute what the notebooks need, without the notebooks: on all cores or on a cluster",
+        "cli.stores.run_main",
+        STUDY | METRIC | ENGINE,
+    ),
+    "plan": (
+        "say what there is to compute, how long it takes and how much it stores, without computing",
+        "cli.stores.plan_main",
+        STUDY | METRIC | JSON,
+    ),
+    "store": ("look after a store of results: status, verify, gc, export, import", ACTIONS, {}),
+    "show": (
+        "say where a result or a figure comes from",
+        "cli.stores.show_main",
+        {
+            "key": _named("KEY", "a result's key or the beginning of one, or a figure's file name"),
+            **STORE,
+            "--json": _switch("print the whole provenance as JSON"),
+        },
+    ),
+    "explore": (
+        "open the curve explorer in a browser, on this machine only",
+        "cli.stores.explore_main",
+        {
+            "--app": _switch("a page without code, by Voila (default: JupyterLab)"),
+            "--no-browser": _switch("only print the address (default: open a browser)"),
+            "--port": _named("N", "port on 127.0.0.1 (default: 8888)", default="8888"),
+            **STORE,
+        },
+    ),
+    "search": ("search for each method's settings on the validation split", "paper.search.main", {}),
+    "bench": (
+        "measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds",
+        "cli.main.bench_main",
+        {
+            "--out": _named("PATH", "file to write (default: build/bench.json)"),
+            "--quick": _switch("one short repetition each (default: five or more)"),
+        },
+    ),
 }
 
 
@@ -125,91 +236,30 @@ def check_environment() -> None:
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all commands; a command's heavy imports wait until it is the one asked for."""
     top = argparse.ArgumentParser(prog="python -m mcutils", description="Mode connectivity in machine unlearning.")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    one = commands.add_parser(
-        "reproduce",
-        help="execute the notebooks and redraw the figures",
-        description="Execute notebooks with papermill, redraw their figures and print a report. Results are"
-        " kept in the store, so a second run computes nothing.",
-    )
-    _add_reproduce_arguments(one)
-    one.set_defaults(run=_reproduce)
-
-    two = commands.add_parser(
-        "list",
-        help="list what there is to choose from",
-        description="List the names of one kind, each with a line on it.",
-    )
-    two.add_argument("kind", choices=[*TABLES, "notebooks"], help="what to list")
-    two.add_argument("--json", action="store_true", help="print a JSON list of objects (default: two columns)")
-    two.set_defaults(run=_list)
-
-    for name, about in COMMANDS.items():
-        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
-        if list(argv[:1]) == [name]:
-            module = import_module("mcutils.cli.stores")
-            getattr(module, f"add_{name}_arguments")(command)
-            if name != "store":
-                command.set_defaults(run=getattr(module, f"{name}_main"))
-
-    three = commands.add_parser(
-        "search",
-        help="search for the methods' settings",
-        description="Search for each method's settings on the validation split.",
-    )
+    commands = _add(top, "command", COMMANDS)
     if list(argv[:1]) == ["search"]:
         from ..paper import search
 
-        search.add_arguments(three)
-        three.set_defaults(run=search.main)
-
-    four = commands.add_parser(
-        "bench",
-        help="measure speed ratios",
-        description="Measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds.",
-    )
-    four.add_argument("--out", metavar="PATH", help="file to write (default: build/bench.json)")
-    four.add_argument("--quick", action="store_true", help="one short repetition each (default: five or more)")
-    four.set_defaults(run=_bench)
+        search.add_arguments(commands["search"])
     return top
 
 
-def _add_reproduce_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "notebooks", nargs="*", metavar="NOTEBOOK", help="00, 00_quickstart or a file name (default: all)"
-    )
-    command.add_argument("--preset", default="laptop", help="smoke, laptop or paper (default: laptop)")
-    command.add_argument(
-        "--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)"
-    )
-    command.add_argument(
-        "--fresh", action="store_true", help="do without the results shipped in data/ (default: use them)"
-    )
-    command.add_argument("--workers", metavar="N", help="processes that compute (default: one a core)")
-    command.add_argument(
-        "--engine", metavar="NAME", help="serial, local, slurm or a scheduler's address (default: local)"
-    )
-    command.add_argument(
-        "--out",
-        metavar="PATH",
-        help="folder for executed notebooks and figures (default: build/, but a laptop run without -p draws"
-        " into figures/)",
-    )
-    command.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the notebooks (default: as their parameters cells say)",
-    )
-    command.add_argument(
-        "--write-notebooks",
-        action="store_true",
-        help="after a plain laptop run, put cleaned executed notebooks into notebooks/ (default: leave them)",
-    )
+def _add(parser: argparse.ArgumentParser, what: str, table: Mapping[str, Any]) -> dict[str, argparse.ArgumentParser]:
+    """Give a parser the commands, or actions, of a table."""
+    there = parser.add_subparsers(title=f"{what}s", metavar=what.upper(), required=True)
+    for name, (about, runs, arguments) in table.items():
+        one = there.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        for argument, options in arguments.items():
+            one.add_argument(argument, **options)
+        if isinstance(runs, str):
+            one.set_defaults(run=partial(_call, *runs.rsplit(".", 1)))
+        else:
+            _add(one, "action", runs)
+    return there.choices
+
+
+def _call(module: str, function: str, arguments: argparse.Namespace) -> int:
+    return getattr(import_module(f"mcutils.{module}"), function)(arguments)
 
 
 def catalogue(kind: str) -> list[dict[str, Any]]:
@@ -220,14 +270,8 @@ def catalogue(kind: str) -> list[dict[str, Any]]:
         return [{"name": path.stem, "about": _title(reproduce.read(path))} for path in reproduce.find(())]
     module, name = TABLES[kind]
     table = getattr(import_module(f"mcutils.{module}"), name)
-    return [
-        {
-            "name": key,
-            "about": _about(entry),
-            **{field: getattr(entry, field) for field in DETAILS.get(kind, ())},
-        }
-        for key, entry in table.items()
-    ]
+    more = {key: {field: getattr(entry, field) for field in DETAILS.get(kind, ())} for key, entry in table.items()}
+    return [{"name": key, "about": _about(entry), **more[key]} for key, entry in table.items()]
 
 
 def _about(entry: Any) -> str:
@@ -242,44 +286,35 @@ def _title(notebook: dict[str, Any]) -> str:
     return next((line.lstrip("# ").strip() for text in lines for line in text.split("\n") if line.startswith("#")), "")
 
 
-def _reproduce(arguments: argparse.Namespace) -> int:
+def reproduce_main(arguments: argparse.Namespace) -> int:
+    """Run `reproduce`."""
     from .reproduce import reproduce
 
-    return reproduce(
-        arguments.notebooks,
-        preset_name=arguments.preset,
-        store=arguments.store,
-        fresh=arguments.fresh,
-        workers=arguments.workers,
-        engine=arguments.engine,
-        write_notebooks=arguments.write_notebooks,
-        parameters=[tuple(pair) for pair in arguments.parameters],
-        out=arguments.out,
-    )
+    options = {name: value for name, value in vars(arguments).items() if name not in ("run", "notebooks")}
+    return reproduce(arguments.notebooks, **options)
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def list_main(arguments: argparse.Namespace) -> int:
+    """Print the `catalogue` of a kind."""
+    from .reproduce import table
+
     rows = catalogue(arguments.kind)
     if arguments.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
+    elif arguments.kind == "claims":
+        for row in rows:
+            print(f"{row['name']:<4}  {row['about']}")
+            print(f"{'':6}{row['statistic']}; threshold {row['threshold']}, {row['direction']}")
     else:
-        from .reproduce import table
-
-        if arguments.kind == "claims":
-            lines = [f"{'':6}{row['statistic']}; threshold {row['threshold']}, {row['direction']}" for row in rows]
-            print("\n".join(f"{row['name']:<4}  {row['about']}\n{line}" for row, line in zip(rows, lines, strict=True)))
-            return 0
         print(table([(row["name"], row["about"]) for row in rows]))
     return 0
 
 
-def _bench(arguments: argparse.Namespace) -> int:
-    from ..errors import path_of
-    from ..files import BUILD, file_at
+def bench_main(arguments: argparse.Namespace) -> int:
+    """Measure speed."""
     from .reproduce import check_folder
 
-    given = BUILD / "bench.json" if arguments.out is None else path_of(arguments.out, "--out")
-    out = file_at(given, "--out")
+    out = file_at(BUILD / "bench.json" if arguments.out is None else path_of(arguments.out, "--out"), "--out")
     check_folder(out.parent, "output folder", "--out")
     from .bench import main as bench
 

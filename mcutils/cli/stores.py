@@ -22,7 +22,7 @@ from ..engine.study import Study, store_folder, study
 from ..engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
 from ..errors import BadInput, choose, path_of, whole
 from ..files import BUILD, counted, file_at, folder_at, switched, write_file
-from .reproduce import DEFAULT, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
+from .reproduce import NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
 
 
 def layers(folder: Path, fresh: bool = False) -> list[Path]:
@@ -43,37 +43,12 @@ def planned(names: Sequence[str], bench: Study, metric: str | None = None) -> li
     return specs if metric is None else [bench.metric(metric, one) for one in specs if isinstance(one, ProfileSpec)]
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``run``."""
-    _add_study_arguments(parser)
-    parser.add_argument(
-        "--engine",
-        metavar="NAME",
-        help="serial, local, slurm or a Dask scheduler's address (default: $MCUTILS_ENGINE, else local)",
-    )
-    parser.add_argument("--workers", metavar="N", help="processes that compute (default: one a core)")
-
-
-def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``plan``."""
-    _add_study_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON (default: a table)")
-
-
-def _add_study_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="00 or 00_quickstart (default: all)")
-    parser.add_argument("--preset", default=DEFAULT, help=f"smoke, laptop or paper (default: {DEFAULT})")
-    parser.add_argument("--metric", metavar="NAME", help="only this metric of their profiles, and what it reads")
-    parser.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
-    parser.add_argument("--fresh", action="store_true", help="do without the results shipped in data/")
-
-
 def run_main(arguments: argparse.Namespace) -> int:
     """Compute what the notebooks need, without the notebooks."""
     folder = store_folder(arguments.store)
     check_store(folder)
     workers = counted("--workers", arguments.workers, 1, MOST)
-    bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
+    bench = study(arguments.preset_name, store=str(folder), fresh=arguments.fresh or None)
     specs = planned(arguments.notebooks, bench, arguments.metric)
     if missing(specs, bench.store):
         _ = bench.task  # data that are not there stop the run before each result fails for lack of them
@@ -89,7 +64,7 @@ def run_main(arguments: argparse.Namespace) -> int:
 def plan_main(arguments: argparse.Namespace) -> int:
     """Print what the notebooks would compute."""
     folder = store_folder(arguments.store)
-    bench = study(arguments.preset, store=str(folder), fresh=arguments.fresh or None)
+    bench = study(arguments.preset_name, store=str(folder), fresh=arguments.fresh or None)
     rows = plan(planned(arguments.notebooks, bench, arguments.metric), bench.store)
     if arguments.json:  # which knows no nan
         print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
@@ -100,36 +75,8 @@ def plan_main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def add_store_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``store``."""
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    about = {
-        "status": "count results, megabytes and CPU seconds by kind",
-        "verify": "check every result; exit 1 and name what is damaged",
-        "gc": "remove what nothing will read: set-aside files, remains of killed runs, outdated results",
-        "export": "copy results into another folder, for a colleague or as a read-only layer",
-        "import": "copy the sound results of another store into this one",
-    }
-    for name, text in about.items():
-        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        action.add_argument("--store", metavar="PATH", help="the store (default: $MCUTILS_STORE, else build/store)")
-        action.set_defaults(run=ACTIONS[name])
-        if name in ("gc", "export", "import"):
-            action.add_argument("--yes", action="store_true", help="also where it changes the shipped results")
-        if name == "gc":
-            action.add_argument("--dry-run", action="store_true", help="only say what would go")
-        if name == "status":
-            action.add_argument("--json", action="store_true", help="print JSON (default: a table)")
-        if name == "export":
-            action.add_argument("target", metavar="TARGET", help="folder to copy into")
-            action.add_argument("keys", nargs="*", metavar="KEY", help="keys or their beginnings (default: all)")
-            action.add_argument("--used-by", metavar="FILE", help=f"take the keys that a {USED} beside figures lists")
-            action.add_argument("--exact", action="store_true", help="remove all other results from the target")
-        if name == "import":
-            action.add_argument("source", metavar="SOURCE", help="the other store's folder")
-
-
-def _status(arguments: argparse.Namespace) -> int:
+def store_status(arguments: argparse.Namespace) -> int:
+    """Count a store's results."""
     folder = store_folder(arguments.store)
     rows = status(folder)
     if arguments.json:
@@ -143,7 +90,8 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+def store_verify(arguments: argparse.Namespace) -> int:
+    """Name what is damaged."""
     folder = store_folder(arguments.store)
     bad, count = verify(folder), len(results(folder))
     for path, wrong in bad.items():
@@ -154,14 +102,16 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _gc(arguments: argparse.Namespace) -> int:
+def store_gc(arguments: argparse.Namespace) -> int:
+    """Remove what nothing will read."""
     folder = store_folder(arguments.store)
     count, size = collect(folder, arguments.dry_run, arguments.yes)
     print(f"{'would remove' if arguments.dry_run else 'removed'} {count} files, {size / 1e6:.1f} MB")
     return 0
 
 
-def _export(arguments: argparse.Namespace) -> int:
+def store_export(arguments: argparse.Namespace) -> int:
+    """Copy results into another folder."""
     folder = store_folder(arguments.store)
     sources = layers(folder)
     if not sources or (arguments.store and not folder.is_dir()):
@@ -180,7 +130,8 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _import(arguments: argparse.Namespace) -> int:
+def store_import(arguments: argparse.Namespace) -> int:
+    """Copy another store's sound results."""
     folder = store_folder(arguments.store)
     check_folder(folder, "store", "--store")
     new, known, bad = adopt(folder_at(path_of(arguments.source, "SOURCE"), "source"), folder, arguments.yes)
@@ -188,9 +139,6 @@ def _import(arguments: argparse.Namespace) -> int:
         print(f"left out {path.name}: {wrong}", file=sys.stderr)
     print(f"{new} results imported, {known} were there, {len(bad)} damaged ones left out")
     return 1 if bad else 0
-
-
-ACTIONS = {"status": _status, "verify": _verify, "gc": _gc, "export": _export, "import": _import}
 
 
 def _begun(prefix: str) -> str:
@@ -211,13 +159,6 @@ def _used(path: Path) -> dict[str, tuple[str, list[str]]]:
         return {name: (str(entry["preset"]), list(map(str, entry["results"]))) for name, entry in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise BadInput(f"{path} is not a list of used results: name the {USED} beside the figures.") from None
-
-
-def add_show_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``show``."""
-    parser.add_argument("key", metavar="KEY", help="a result's key or the beginning of one, or a figure's file name")
-    parser.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
-    parser.add_argument("--json", action="store_true", help="print the whole provenance as JSON")
 
 
 def show_main(arguments: argparse.Namespace) -> int:
@@ -301,14 +242,6 @@ def _show_figure(path: Path, folders: Sequence[Path]) -> int:
 
 EXPLORER = "14_explorer.ipynb"
 HERE = "127.0.0.1"
-
-
-def add_explore_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``explore``."""
-    parser.add_argument("--app", action="store_true", help="a page without code, by Voila (default: JupyterLab)")
-    parser.add_argument("--no-browser", action="store_true", help="only print the address (default: open a browser)")
-    parser.add_argument("--port", default="8888", metavar="N", help="port on 127.0.0.1 (default: 8888)")
-    parser.add_argument("--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)")
 
 
 def explore_main(arguments: argparse.Namespace) -> int:

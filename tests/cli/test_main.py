@@ -120,7 +120,7 @@ def test_reproduce_passes_its_options_on(monkeypatch):
         "fresh": True,
         "workers": "2",
         "out": "o",
-        "parameters": [("a", "1"), ("b", "-2")],
+        "parameters": [["a", "1"], ["b", "-2"]],
         "write_notebooks": True,
     }
 
