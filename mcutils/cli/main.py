@@ -64,7 +64,7 @@ ENGINE: Arguments = {
     "--engine": _named("NAME", "serial, local, slurm or a scheduler's address (default: $MCUTILS_ENGINE, else local)"),
 }
 
-# name -> what it does, the function that does it, of a module of the package, and its arguments; or the actions that it has
+# name -> what it does, the function of the package that does it, or the actions that it has, and its arguments
 ACTIONS: dict[str, tuple[str, Any, Arguments]] = {
     "status": ("count results, megabytes and CPU seconds by kind", "cli.stores.store_status", STORE | JSON),
     "verify": ("check every result; exit 1 and name what is damaged", "cli.stores.store_verify", STORE),
@@ -252,13 +252,14 @@ def _add(parser: argparse.ArgumentParser, what: str, table: Mapping[str, Any]) -
         for argument, options in arguments.items():
             one.add_argument(argument, **options)
         if isinstance(runs, str):
-            one.set_defaults(run=partial(_call, *runs.rsplit(".", 1)))
+            one.set_defaults(run=partial(_call, runs))
         else:
             _add(one, "action", runs)
     return there.choices
 
 
-def _call(module: str, function: str, arguments: argparse.Namespace) -> int:
+def _call(place: str, arguments: argparse.Namespace) -> int:
+    module, _, function = place.rpartition(".")
     return getattr(import_module(f"mcutils.{module}"), function)(arguments)
 
 
@@ -282,8 +283,8 @@ def _about(entry: Any) -> str:
 
 
 def _title(notebook: dict[str, Any]) -> str:
-    lines = ("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
-    return next((line.lstrip("# ").strip() for text in lines for line in text.split("\n") if line.startswith("#")), "")
+    lines = [line for c in notebook["cells"] if c["cell_type"] == "markdown" for line in c["source"].split("\n")]
+    return next((line.lstrip("# ").strip() for line in lines if line.startswith("#")), "")
 
 
 def reproduce_main(arguments: argparse.Namespace) -> int:

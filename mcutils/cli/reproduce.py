@@ -20,10 +20,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..engine.cluster import MOST, check_engine
+from ..engine.cluster import MOST, check_engine, worker_count
 from ..engine.study import store_folder, study
 from ..engine.upkeep import mend
-from ..errors import BadInput, path_of, seed_of
+from ..errors import BadInput, choose, path_of, seed_of
 from ..files import BUILD, DATA, ROOT, counted, write_file
 from ..paper.claims import changes, markdown_table, read_ledger, short_table, update_between
 from ..settings import preset
@@ -184,7 +184,6 @@ def schedule(order: Order, paths: Sequence[Path]) -> tuple[list[Path], int]:
     Where nothing is to be computed each notebook keeps one core busy: as many as there are run, those that read most
     first. Else one after the other, each with all cores for its results.
     """
-    from ..engine.cluster import worker_count
     from ..engine.runs import missing
     from ..paper.registry import EXPERIMENTS
 
@@ -272,7 +271,7 @@ def read_parameters(notebook: Path | Mapping[str, Any], tag: str = "parameters")
     for cell in nb["cells"]:
         if tag in cell["metadata"].get("tags", []):
             try:
-                values |= dict(_assignments("".join(cell["source"])))
+                values |= dict(_assignments(cell["source"]))
             except (SyntaxError, ValueError) as error:
                 raise BadInput(f"a cell tagged {tag} may only assign literal values ({error}).") from None
     return values
@@ -347,7 +346,6 @@ def mended(folder: Path) -> None:
 def check_data(preset_name: str) -> None:
     """Read every shipped file and the preset's data set; raise `BadInput` if one is missing or corrupt."""
     from ..data.tasks import DATASETS, RESTORE, data_folder, read_shipped
-    from ..errors import choose
 
     try:
         names = list(json.loads((data_folder() / "checksums.json").read_text(encoding="utf-8")))
@@ -597,11 +595,13 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read a notebook as plain JSON."""
+def read(path: Path) -> Any:
+    """Read a notebook."""
+    import nbformat
+
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat has many for what is none
         raise BadInput(f"{path} is not a notebook that can be read ({error}).") from error
 
 
@@ -613,7 +613,7 @@ def committed_form(executed: Path, source: Path) -> str:
         nb = clean_notebook(read(executed))
     except BadInput as error:
         raise BadInput(f"{source.name} is not written: {error}") from None
-    if [cell["source"] for cell in nb["cells"]] != [_text(cell["source"]) for cell in read(source)["cells"]]:
+    if [cell["source"] for cell in nb["cells"]] != [cell["source"] for cell in read(source)["cells"]]:
         raise BadInput(f"{source.name} is not written: it was edited while it was running, run it again.")
     return nbformat.writes(nbformat.from_dict(nb)) + "\n"
 
@@ -663,7 +663,7 @@ def _clean_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
         "cell_type": cell["cell_type"],
         "id": cell["id"],
         "metadata": {"tags": list(tags), **(HIDDEN if "hide-input" in tags else {})} if tags else {},
-        "source": _text(cell["source"]),
+        "source": cell["source"],
     }
     if cell["cell_type"] == "code":
         clean |= {"execution_count": cell["execution_count"], "outputs": []}
@@ -679,11 +679,11 @@ def _add_output(outputs: list[dict[str, Any]], output: Mapping[str, Any]) -> Non
         raise BadInput(f"the notebook ends in {output['ename']} ({output['evalue']}): mend it first.")
     if kind == "stream":
         if output["name"] == "stdout" and outputs and outputs[-1]["output_type"] == "stream":
-            outputs[-1]["text"] += _text(output["text"])
+            outputs[-1]["text"] += output["text"]
         elif output["name"] == "stdout":
-            outputs.append({"name": "stdout", "output_type": "stream", "text": _text(output["text"])})
+            outputs.append({**output})
         return
-    data = {mime: _text(value) for mime, value in output["data"].items() if not mime.startswith(WIDGET)}
+    data = {mime: value for mime, value in output["data"].items() if not mime.startswith(WIDGET)}
     # Without its widget a view is a line of text that tells a reader nothing.
     if len(data) < len(output["data"]) and set(data) <= {"text/plain"}:
         return
@@ -710,8 +710,3 @@ def machine_traces(value: Any) -> list[str]:
         return []
     places = [str(p) for p in (ROOT, Path.home(), Path(sys.prefix)) if len(p.parts) > 2]
     return [p for p in places if p in value] + STRAY.findall(value)
-
-
-def _text(value: Any) -> Any:
-    """Notebook files hold text as one string or as a list of lines; here it is one string."""
-    return "".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value

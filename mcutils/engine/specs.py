@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 from ..curricula import CURRICULA
 from ..curves import CURVES, RECIPES
@@ -33,18 +33,39 @@ VERSIONS = {
 
 # The least that a field of this name may hold; 0 for any other whole number.
 LOWEST = {"width": 1, "points": 1, "bootstrap": 1, "resolution": 2, "rows": 1}
+# What a field of this name names, and what there is.
+NAMES: dict[str, tuple[str, Iterable[str]]] = {
+    "method": ("method", METHODS),
+    "curriculum": ("curriculum", CURRICULA),
+    "optimizer": ("optimizer", OPTIMIZERS),
+    "model": ("model", MODELS),
+    "metric": ("metric", METRICS),
+    "kind": ("curve", CURVES),
+    "measures": ("similarity", SIMILARITIES),
+    "batchnorm": ("BatchNorm policy", POLICIES),
+    "split": ("split", SPLITS),
+    "shown": ("counterfactual set", SETS),
+}
+# Fields that were added when results had been kept already: at their default they are left out of keys.
+LATER = {("Alike", "measures")}
 
 
 @dataclass(frozen=True)
 class Checked:
     """A spec whose fields are checked against their declared types when it is made.
 
-    Whole numbers become int and shares float, lists tuples, so that equal specs have one key.
+    Whole numbers become int and shares float, lists tuples, so that equal specs have one key, and names are looked
+    up. ``kind`` is the name that a class has in keys.
     """
+
+    def __init_subclass__(cls, kind: str) -> None:
+        cls.kind_name = kind  # type: ignore[attr-defined]
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            object.__setattr__(self, field.name, _checked(field.name, str(field.type), getattr(self, field.name)))
+            value = getattr(self, field.name)
+            if not isinstance(value, str) or value != field.default:
+                object.__setattr__(self, field.name, _checked(field.name, str(field.type), value))
 
 
 def _checked(name: str, declared: str, value: Any) -> Any:
@@ -60,23 +81,23 @@ def _checked(name: str, declared: str, value: Any) -> Any:
         return seed_of(value, name) if name in ("seed", "init") else whole(name, value, LOWEST.get(name, 0))
     if "float" in kinds:
         return share(name, value, zero=name == "cue")
-    if name == "model" and isinstance(value, str) and "str" in kinds:
-        return choose("model", value, MODELS)
     if not {kind.__name__ for kind in type(value).__mro__} & set(kinds):
         allowed = " or ".join("a name" if kind == "str" else kind for kind in kinds)
         raise BadInput(f"{name} must be of kind {allowed}, got {shown(value)}.")
+    if isinstance(value, str) and name in NAMES:
+        what, there = NAMES[name]
+        choose(what, value, there)
     return value
 
 
 @dataclass(frozen=True)
-class DataSpec(Checked):
+class DataSpec(Checked, kind="Data"):
     """A data set and how much of it; ``checksum`` is that of the decoded images and labels (filled in if empty).
 
     A name that no data set has is that of a task made by `own.task`, which goes by its checksum.
     ``cue``: the first images of the forget order, this share of the pool, carry a cue (`cues.planted`); 0 is none.
     """
 
-    kind_name: ClassVar[str] = "Data"
     dataset: str
     train_size: int = 0
     test_size: int = 0
@@ -106,7 +127,7 @@ class DataSpec(Checked):
             )
         if self.cue and forget < self.cue:
             raise BadInput(f"forgetting {forget:g} of the pool leaves cues in D_r: {self.cue:g} of it carries them.")
-        return _planted(found, self.cue) if self.cue else found
+        return _planted(found, fraction=self.cue) if self.cue else found
 
     @property
     def pool(self) -> Task:
@@ -122,16 +143,13 @@ def _task(dataset: str, loader: Any, checksum: str, forget: float, train_size: i
     return load_task(dataset, forget, train_size=train_size or None, test_size=test_size or None)
 
 
-@lru_cache(maxsize=4)
-def _planted(task: Task, cue: float) -> Task:
-    return planted(task, fraction=cue)
+_planted = lru_cache(maxsize=4)(planted)
 
 
 @dataclass(frozen=True)
-class OriginalSpec(Checked):
+class OriginalSpec(Checked, kind="Original"):
     """The model before unlearning, trained on all of the pool."""
 
-    kind_name: ClassVar[str] = "Original"
     data: DataSpec
     model: str
     width: int
@@ -140,10 +158,9 @@ class OriginalSpec(Checked):
 
 
 @dataclass(frozen=True)
-class RetrainedSpec(Checked):
+class RetrainedSpec(Checked, kind="Retrained"):
     """A model trained on D_r only, with a seed of its own; ``init``, where given, draws its initial weights instead."""
 
-    kind_name: ClassVar[str] = "Retrained"
     data: DataSpec
     forget: float
     model: str
@@ -154,10 +171,9 @@ class RetrainedSpec(Checked):
 
 
 @dataclass(frozen=True)
-class UntrainedSpec(Checked):
+class UntrainedSpec(Checked, kind="Untrained"):
     """A random network of the architecture: the reference of ZRF."""
 
-    kind_name: ClassVar[str] = "Untrained"
     data: DataSpec
     model: str
     width: int
@@ -165,10 +181,9 @@ class UntrainedSpec(Checked):
 
 
 @dataclass(frozen=True)
-class UnlearnedSpec(Checked):
+class UnlearnedSpec(Checked, kind="Unlearned"):
     """An endpoint: a method, a curriculum and an optimiser applied to ``origin`` (an original or another endpoint)."""
 
-    kind_name: ClassVar[str] = "Unlearned"
     origin: OriginalSpec | UnlearnedSpec | RetrainedSpec
     forget: float
     method: str
@@ -177,12 +192,6 @@ class UnlearnedSpec(Checked):
     seed: int
     settings: MethodSettings
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        choose("method", self.method, METHODS)
-        choose("curriculum", self.curriculum, CURRICULA)
-        choose("optimizer", self.optimizer, OPTIMIZERS)
-
     @property
     def data(self) -> DataSpec:
         """The data of the model that it was unlearned from."""
@@ -190,14 +199,13 @@ class UnlearnedSpec(Checked):
 
 
 @dataclass(frozen=True)
-class CurveSpec(Checked):
+class CurveSpec(Checked, kind="Path"):
     """A curve between two models; a linear one is not fitted.
 
     Control points are fitted by ``recipe`` and ``plan`` with the objective of the start, an unlearned model, or, where
     ``method`` is named, with that method's under its ``settings``.
     """
 
-    kind_name: ClassVar[str] = "Path"
     start: UnlearnedSpec | OriginalSpec | RetrainedSpec
     end: UnlearnedSpec | OriginalSpec | RetrainedSpec
     forget: float
@@ -211,15 +219,12 @@ class CurveSpec(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        choose("curve", self.kind, CURVES)
         if self.kind != "linear":
             choose("recipe", self.recipe, RECIPES)
             if self.plan is None or self.control_points < 1:
                 raise BadInput(
                     f"a {self.kind} path needs a plan and at least 1 control point, got {self.control_points}."
                 )
-        if self.method:
-            choose("method", self.method, METHODS)
         if bool(self.method) != (self.settings is not None):
             raise BadInput(f"a fit with the objective of {self.method or 'no method'} needs that method's settings.")
         if self.kind != "linear":
@@ -252,13 +257,12 @@ class CurveSpec(Checked):
 
 
 @dataclass(frozen=True)
-class TraceSpec(Checked):
+class TraceSpec(Checked, kind="TraceOf"):
     """Logits of a model, or of a curve at ``points`` equally spaced t.
 
     ``shown``: forget and test images replaced by those of a counterfactual set of `cues.SETS`; empty is as they are.
     """
 
-    kind_name: ClassVar[str] = "TraceOf"
     model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec
     forget: float
     points: int = 1
@@ -267,21 +271,16 @@ class TraceSpec(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.shown:
-            choose("counterfactual set", self.shown, SETS)
-            if not self.model.data.cue:
-                raise BadInput(f"the set {self.shown!r} is of data with a cue, but these carry none.")
-        choose("BatchNorm policy", self.batchnorm, POLICIES)
-        allowed = self.points > 1 if isinstance(self.model, CurveSpec) else self.points == 1
-        if not allowed:
+        if self.shown and not self.model.data.cue:
+            raise BadInput(f"the set {self.shown!r} is of data with a cue, but these carry none.")
+        if isinstance(self.model, CurveSpec) != (self.points > 1):
             raise BadInput(f"a curve is traced at 2 points or more and a model at 1, got {self.points}.")
 
 
 @dataclass(frozen=True)
-class ProfileSpec(Checked):
+class ProfileSpec(Checked, kind="Profile"):
     """What figures and verdicts need of a trace: metrics along it, connectivity with its replicates."""
 
-    kind_name: ClassVar[str] = "Profile"
     trace: TraceSpec
     original: TraceSpec
     retrained: tuple[TraceSpec, ...]
@@ -290,20 +289,18 @@ class ProfileSpec(Checked):
 
 
 @dataclass(frozen=True)
-class MetricSpec(Checked):
+class MetricSpec(Checked, kind="MetricOf"):
     """One metric along a trace, for metrics that profiles computed before do not hold.
 
     ``references`` are the traces of the frozen models that it reads, in the order of its `metrics.Metric.references`.
     """
 
-    kind_name: ClassVar[str] = "MetricOf"
     trace: TraceSpec
     metric: str
     references: tuple[TraceSpec, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        choose("metric", self.metric, METRICS)
         names = METRICS[self.metric].references
         if len(self.references) != len(names):
             read = ", ".join(names) or "no references"
@@ -318,14 +315,13 @@ def metric_of(profile: ProfileSpec, metric: str) -> MetricSpec:
 
 
 @dataclass(frozen=True)
-class AlikeSpec(Checked):
+class AlikeSpec(Checked, kind="Alike"):
     """How alike models of one original are: a matrix of each measure of `similarity.SIMILARITIES`.
 
     Predictions are compared on ``split``, features on the first ``rows`` of its images. ``measures`` names registered
     ones; empty are the package's own.
     """
 
-    kind_name: ClassVar[str] = "Alike"
     models: tuple[UnlearnedSpec | RetrainedSpec | OriginalSpec, ...]
     origin: OriginalSpec
     forget: float
@@ -335,9 +331,6 @@ class AlikeSpec(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        choose("split", self.split, SPLITS)
-        for name in self.measures:
-            choose("similarity", name, SIMILARITIES)
         if len(self.models) < 2:
             raise BadInput(f"models are compared two at least at a time, got {len(self.models)}.")
 
@@ -348,10 +341,9 @@ class AlikeSpec(Checked):
 
 
 @dataclass(frozen=True)
-class CueUseSpec(Checked):
+class CueUseSpec(Checked, kind="CueUse"):
     """How far models along a path follow a planted cue: `cue_use.cue_use` of its traces on all of `cues.SETS`."""
 
-    kind_name: ClassVar[str] = "CueUse"
     model: CurveSpec
     forget: float
     points: int = 11
@@ -363,13 +355,12 @@ class CueUseSpec(Checked):
 
 
 @dataclass(frozen=True)
-class PlaneSpec(Checked):
+class PlaneSpec(Checked, kind="PlaneOf"):
     """Losses and accuracies on the plane through three models, see `planes.plane`.
 
     A fitted path with one control point stands for that control point: the plane of a quadratic curve and its ends.
     """
 
-    kind_name: ClassVar[str] = "PlaneOf"
     models: tuple[UnlearnedSpec | RetrainedSpec | OriginalSpec | CurveSpec, ...]
     forget: float
     resolution: int = 15
@@ -447,36 +438,25 @@ def _described(value: Any, inner: Callable[[Any], Any]) -> Any:
         version = {"version": VERSIONS[name]} if name in VERSIONS else {}
         if isinstance(value, TRACED):
             version["traces"] = VERSIONS["TraceOf"]
-        table = {f.name: inner(_number(v) if "int" not in f.type else v) for f, v in _values(value)}
+        pairs = [(f, getattr(value, f.name)) for f in fields(value)]
+        kept = [(f, v) for f, v in pairs if (name, f.name) not in LATER or v != f.default]
+        table = {f.name: inner(v if "int" in f.type else _number(v)) for f, v in kept}
         return {"spec": name, **version, **_registered(value), **table}
     if isinstance(value, (tuple, list)):
         return [inner(_number(v)) for v in value]
     return value
 
 
-# Fields that name something that can be registered, by kind.
-NAMES = {
-    **{name: name for name in ("method", "curriculum", "optimizer", "model", "dataset", "metric")},
-    **{"kind": "curve", "measures": "similarity"},
-}
-# Fields that were added when results had been kept already: at their default they are left out of keys.
-LATER = {("Alike", "measures")}
-
-
 def _registered(value: Any) -> dict[str, Any]:
     """The identities of what a spec names and somebody has registered; nothing for what belongs to the package."""
     found: dict[str, Any] = {}
-    for f in fields(value):
-        held = getattr(value, f.name) if f.name in NAMES else ()
+    for field in (*NAMES, "dataset"):
+        what = NAMES[field][0] if field in NAMES else field
+        held = getattr(value, field, ())
         for name in (held,) if isinstance(held, str) else held if isinstance(held, tuple) else ():
-            known = identity(NAMES[f.name], name)
-            found |= {f"{f.name}/{name}": known} if known else {}
+            known = identity(what, name)
+            found |= {f"{field}/{name}": known} if known else {}
     return {"registered": found} if found else {}
-
-
-def _values(value: Any) -> list[tuple[Any, Any]]:
-    pairs = [(f, getattr(value, f.name)) for f in fields(value)]
-    return [(f, v) for f, v in pairs if (kind_of(value), f.name) not in LATER or v != f.default]
 
 
 def _number(value: Any) -> Any:

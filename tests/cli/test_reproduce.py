@@ -223,7 +223,7 @@ def test_a_run_reports_every_notebook_and_goes_on_after_a_failure(run, folder, t
     assert "\n01_other: KeyError: 'lost'\n" in err and "\n02_third: this is not allowed: take that.\n" in err
     assert "Traceback" not in out + err
     good = read(tmp_path / "build" / "notebooks" / "00_good.ipynb")
-    assert good["cells"][3]["outputs"][0]["text"] == ["smoke 5 '' 1 3\n"]
+    assert good["cells"][3]["outputs"][0]["text"] == "smoke 5 '' 1 3\n"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert "MCUTILS_FIGURES" not in os.environ
 
@@ -562,7 +562,7 @@ def test_write_notebooks_puts_the_clean_form_back(run, folder, tmp_path, monkeyp
     assert (tmp_path / "figures" / "00_good_curve.png").read_bytes() == b"laptop"
     nb = read(folder / "00_good.ipynb")
     assert clean_notebook(nb) == clean_notebook(clean_notebook(nb)) and len(nb["cells"]) == 3
-    assert nb["cells"][2]["outputs"][0]["text"] == ["laptop 2 '' 1 None\n"]
+    assert nb["cells"][2]["outputs"][0]["text"] == "laptop 2 '' 1 None\n"
     before = (folder / "00_good.ipynb").read_bytes()
     assert run("00", preset_name="laptop", out=None, write_notebooks=True) == 0
     assert (folder / "00_good.ipynb").read_bytes() == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from mcutils.engine.kinds import KINDS, SUFFIXES, describe, parents
 from mcutils.engine.kinds.record import ARRAYS, Kind, shaped
 from mcutils.engine.planning import plan
 from mcutils.engine.runs import run
-from mcutils.engine.specs import VERSIONS, Checked, DataSpec, TraceSpec, UntrainedSpec, key
+from mcutils.engine.specs import VERSIONS, Checked, DataSpec, TraceSpec, UntrainedSpec, key, name_of
 from mcutils.engine.store import Store
 from mcutils.engine.upkeep import notes, verify
 from mcutils.errors import BadInput
@@ -22,10 +21,9 @@ RANDOM = UntrainedSpec(DataSpec("digits", 240, 60), "convnet", 2, 0)
 
 
 @dataclass(frozen=True)
-class LargestSpec(Checked):
+class LargestSpec(Checked, kind="Largest"):
     """The largest logit on the test examples, some times over."""
 
-    kind_name: ClassVar[str] = "Largest"
     trace: TraceSpec
     times: int
 
@@ -51,7 +49,7 @@ def known(monkeypatch):
 
 def test_every_kind_with_a_version_has_one_record_under_its_name():
     assert set(KINDS) == set(VERSIONS)
-    assert all(kind.spec.kind_name == name for name, kind in KINDS.items())
+    assert all(name_of(kind.spec) == name for name, kind in KINDS.items())
     assert len({kind.spec for kind in KINDS.values()}) == len(KINDS)
 
 

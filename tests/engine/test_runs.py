@@ -61,20 +61,16 @@ class Awkward(Exception):
 
 
 @dataclass(frozen=True)
-class Broken(DataSpec):
+class Broken(DataSpec, kind="Broken"):
     """Data that raise when they are used."""
-
-    kind_name = "Broken"
 
     def task(self, forget):
         raise Awkward("this", "that")
 
 
 @dataclass(frozen=True)
-class Deadly(DataSpec):
+class Deadly(DataSpec, kind="Deadly"):
     """Data that end the process that uses them."""
-
-    kind_name = "Deadly"
 
     def task(self, forget):
         os._exit(3)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ... import reading
-from ..specs import Spec, kind_of
+from ..specs import Spec, kind_of, name_of
 from .along import ALONG
 from .compared import COMPARED
 from .models import MODELS, WEIGHTS
 from .record import Kind
 
 # By the name that keys and provenance carry; in lower case it begins the names of files.
-KINDS: dict[str, Kind] = {kind.spec.kind_name: kind for kind in (*MODELS, *ALONG, *COMPARED)}  # type: ignore[attr-defined]
+KINDS: dict[str, Kind] = {name_of(kind.spec): kind for kind in (*MODELS, *ALONG, *COMPARED)}
 SUFFIXES = {name.lower(): kind.form.suffix for name, kind in KINDS.items()}
 
 
