@@ -80,14 +80,9 @@ class ClusterSettings:
 
 
 def check_engine(name: str | None) -> str:
-    """Return the name of an engine, or the address of a scheduler, that can be used here.
+    """Return the name of an engine, or the address of a scheduler, or raise `BadInput` unless it can be used here.
 
-    Args:
-        name: ``serial``, ``local``, ``slurm``, or an address such as ``tcp://host:8786``; None takes the
-            environment's ``MCUTILS_ENGINE``, else ``local``.
-
-    Raises:
-        BadInput: the name is none of these, or ``slurm`` lacks the package that it needs.
+    None takes the environment's ``MCUTILS_ENGINE``, else ``local``.
     """
     name = os.environ.get("MCUTILS_ENGINE") or "local" if name is None else name
     if not isinstance(name, str) or (name not in ENGINES and not _is_address(name)):
@@ -127,11 +122,8 @@ def answer_seconds() -> float:
 def cluster_settings(path: str | Path = "") -> ClusterSettings:
     """Read what a SLURM job asks for: the shipped ``cluster.toml``, refined by a file of one's own.
 
-    Args:
-        path: that file; empty means the environment's ``MCUTILS_CLUSTER``, or none.
-
-    Raises:
-        BadInput: the file cannot be read, holds an unknown key, or a value of the wrong type.
+    An empty path means the environment's ``MCUTILS_CLUSTER``, or none. Raises `BadInput` for a file that cannot be
+    read or holds an unknown key or a value of the wrong type.
     """
     own = str(path) or os.environ.get("MCUTILS_CLUSTER", "")
     values = _table(FOLDER / "cluster.toml")
@@ -147,9 +139,7 @@ def cluster_settings(path: str | Path = "") -> ClusterSettings:
 def job_script(settings: ClusterSettings, folder: Path) -> str:
     """The script of one SLURM job, as `connect` submits it but for certificate, scheduler's address and worker's name.
 
-    Args:
-        settings: what the job asks for.
-        folder: where ``slurm-logs`` lies.
+    ``folder`` is where ``slurm-logs`` lies.
     """
     check_engine("slurm")
     with _undisturbed():  # the import itself makes Ctrl-C end the process without a word
@@ -173,10 +163,7 @@ def gpu_names() -> tuple[str, ...]:
 def worker_specs(workers: int, gpus: Sequence[str] = (), **more: Any) -> dict[int, dict[str, Any]]:
     """What `distributed.SpecCluster` starts: ``workers`` processes of one thread, or one for each GPU if fewer.
 
-    Args:
-        workers: number of processes wanted.
-        gpus: names of the GPUs; each worker sees only its own and offers the resource ``{"GPU": 1}``.
-        more: further options of each.
+    Each sees only its own of the GPUs, offers the resource ``{"GPU": 1}``, and has the options ``more``.
     """
     from distributed import Nanny
 
@@ -262,15 +249,9 @@ def _table(path: Path) -> dict[str, Any]:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Hold a Ctrl-C back until the block is done; it comes then, and a second one comes at once."""
-    before = signal.getsignal(signal.SIGINT)
+    before: Any = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is None:
         yield
-        return
-    if not callable(before):  # ignored already, as in a shell's background jobs: so it stays
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
         return
     came: list[tuple[Any, ...]] = []
 
@@ -279,7 +260,8 @@ def _undisturbed() -> Iterator[None]:
         if len(came) > 1:
             before(*what)
 
-    signal.signal(signal.SIGINT, hold)
+    if callable(before):  # else it is ignored already, as in a shell's background jobs
+        signal.signal(signal.SIGINT, hold)
     try:
         yield
     finally:
@@ -309,6 +291,14 @@ def _close(what: Client | SpecCluster) -> None:
         what.close()
 
 
+def _client(stack: ExitStack, where: SpecCluster | str, **options: Any) -> Client:
+    from distributed import Client
+
+    client = Client(where, **options)
+    stack.callback(_close, client)
+    return client
+
+
 # This machine
 
 
@@ -331,11 +321,13 @@ def _unnamed_main() -> Iterator[None]:
 
 def _local(stack: ExitStack, workers: int) -> Client:
     import dask
-    from distributed import Client, Scheduler, SpecCluster
+    from distributed import Scheduler, SpecCluster
     from distributed.security import Security
 
-    secret = {"security": Security.temporary(), "protocol": "tls://"}
+    security = Security.temporary()
+    secret = {"security": security, "protocol": "tls://"}
     here = {"host": "127.0.0.1", "dashboard": True, "dashboard_address": DASHBOARD, **secret}
+    scheduler = {"cls": Scheduler, "options": here}
     specs = worker_specs(workers, gpu_names(), **secret)
     stack.enter_context(dask.config.set(KEEP_PAGES))
     stack.enter_context(_unnamed_main())
@@ -343,26 +335,19 @@ def _local(stack: ExitStack, workers: int) -> Client:
         for left in reversed(range(STARTS)):
             try:
                 with _deaf_children():
-                    scheduler = {"cls": Scheduler, "options": here}
-                    security = secret["security"]
-                    cluster = SpecCluster(
-                        workers=specs, scheduler=scheduler, security=security, silence_logs=ERRORS_ONLY
-                    )
+                    cluster = SpecCluster(specs, scheduler, security=security, silence_logs=ERRORS_ONLY)
                 break
             except RuntimeError:  # a worker was lost before it had started
                 if not left:
                     raise
         stack.callback(_close, cluster)
-        client = Client(cluster)
-        stack.callback(_close, client)
-    return client
+        return _client(stack, cluster)
 
 
 # A running scheduler
 
 
 def _running(stack: ExitStack, address: str) -> Client:
-    from distributed import Client
     from distributed.comm import connect as dial
     from distributed.security import Security
 
@@ -377,12 +362,10 @@ def _running(stack: ExitStack, address: str) -> Client:
     try:
         with ThreadPoolExecutor(1) as other_thread:
             other_thread.submit(asyncio.run, answers()).result()
-        client = Client(address, timeout=limit)
+        return _client(stack, address, timeout=limit)
     except Exception as error:
         why = " ".join(str(error).split()) or f"no answer within {limit:g} seconds, see MCUTILS_ANSWER_SECONDS"
         raise BadInput(f"no Dask scheduler answers at {address} ({why}).") from error
-    stack.callback(_close, client)
-    return client
 
 
 # SLURM
@@ -423,7 +406,6 @@ def _job(settings: ClusterSettings, folder: Path) -> dict[str, Any]:
 def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Path) -> Client:
     with _undisturbed():  # the import itself makes Ctrl-C end the process without a word
         from dask_jobqueue.slurm import SLURMCluster, SLURMJob
-    from distributed import Client
     from distributed.core import Status
     from distributed.security import Security
     from distributed.utils import get_ip, get_ip_interface
@@ -457,8 +439,7 @@ def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Pa
             if name.startswith("_job_") and isinstance(getattr(kept, "name", None), str):
                 stack.callback(kept.close)
         stack.callback(_close, cluster)
-        client = Client(cluster)
-        stack.callback(_close, client)
+        client = _client(stack, cluster)
         # Not cluster.scale, which would only log that SLURM refuses a job.
         for _ in range(math.ceil(workers / (1 if settings.gpus else settings.cores))):
             cluster.worker_spec.update(cluster.new_worker_spec())

@@ -14,12 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from .. import reading
 from ..errors import LARGEST_SEED
 from .kinds import KINDS, SUFFIXES
-from .specs import (
-    LATER,
-    VERSIONS,
-    key_of,
-    name_of,
-)
+from .specs import LATER, VERSIONS, key_of, name_of
 
 LARGEST_NOTE = 2**24  # bytes of a result's provenance
 DEEPEST = 48  # levels of a description; that of a profile of a curve has some ten

@@ -17,13 +17,7 @@ from ..plugins import adopt, packed, unpacked
 from ..unlearning.endpoints import Endpoint
 from .cluster import check_engine, connect, dashboard, resources, worker_count
 from .kinds import describe, of
-from .specs import (
-    VERSIONS,
-    Spec,
-    is_line,
-    key,
-    kind_of,
-)
+from .specs import VERSIONS, Spec, is_line, key, kind_of
 from .store import Damaged, Store, Unwritable
 
 ROUNDS = 3  # of computing again what turned out unreadable while it was used

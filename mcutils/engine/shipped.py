@@ -57,8 +57,11 @@ def load(name: str = "npo", *, seed: int = 42, original: int = 0, path: str | Pa
     if "settings" not in entry:
         return found
     origin = _read(folder, entries["original", original, original])
+    said = entry["settings"]
+    plan = Plan(**{name: value for name, value in said["plan"].items() if name != "spec"})
     made = entry["task"], entry["name"], entry["curriculum"], entry["optimizer"], entry["seed"]
-    return Endpoint(found, origin, *made, _settings(entry["settings"]), float(entry["seconds"]))
+    settings = MethodSettings(plan, said["options"], said["curriculum_options"])
+    return Endpoint(found, origin, *made, settings, float(entry["seconds"]))
 
 
 def shipped_models(path: str | Path | None = None) -> list[dict[str, Any]]:
@@ -92,12 +95,8 @@ def write_endpoints(store: Store, specs: Iterable[OriginalSpec | RetrainedSpec |
 def _accuracy(weights: Weights, task: Any, split: str) -> float:
     module = weights_module.module_of(weights.to(torch.float32))
     with torch.no_grad():
-        right = [module(x).argmax(1) == y for x, y in _batches(task, split)]
-    return round(float(torch.cat(right).float().mean()), 4)
-
-
-def _batches(task: Any, split: str) -> Iterable[tuple[Any, Any]]:
-    return zip(task.inputs(split).split(500), task.labels(split).split(500), strict=True)
+        found = torch.cat([module(x).argmax(1) for x in task.inputs(split).split(500)])
+    return round(float((found == task.labels(split)).float().mean()), 4)
 
 
 def _index(folder: Path) -> list[dict[str, Any]]:
@@ -123,14 +122,3 @@ def _read(folder: Path, entry: Mapping[str, Any]) -> Weights:
     if not sound:
         raise BadInput(f"the shipped model {file} is missing or differs from its checksum: {remedy}.")
     return weights_module.load(file)[0].to(torch.float32)
-
-
-def _settings(description: Mapping[str, Any]) -> MethodSettings:
-    """Settings written by `specs.plain`, whose whole numbers in fields that may hold a fraction are floats there."""
-
-    def pairs(items: Iterable[Iterable[Any]]) -> tuple[tuple[str, Any], ...]:
-        return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in items)
-
-    plan = {name: value for name, value in description["plan"].items() if name != "spec"}
-    plan["options"] = pairs(plan["options"])
-    return MethodSettings(Plan(**plan), pairs(description["options"]), pairs(description["curriculum_options"]))

@@ -28,13 +28,7 @@ from ..data.own import look_in
 from ..errors import BadInput
 from .forms import misnamed, read_note
 from .kinds import limit_of, of, read
-from .specs import (
-    Spec,
-    is_line,
-    key,
-    kind_of,
-    plain,
-)
+from .specs import Spec, is_line, key, kind_of, plain
 
 SUFFIXES = (".npz", ".safetensors")
 LOCKS, ASIDE = ".locks", ".damaged"  # folder of lock files; ending of what was set aside
@@ -96,7 +90,7 @@ class Store:
         if name in self._sound and _stamp(self._sound[name][0]) == self._sound[name][1]:
             return self._sound[name][0]
         for folder in (self.folder, *self.layers):
-            for path in _places(folder, f"{name}{of(spec).form.suffix}"):
+            for path in places_of(folder, f"{name}{of(spec).form.suffix}"):
                 seen, wrong = _stamp(path), fault(path, asked=True)
                 if not wrong:
                     self._sound[name] = path, seen
@@ -127,15 +121,18 @@ class Store:
         print(f"damaged result {path.name}: it is left out and computed again", file=sys.stderr)
         return False
 
+    def _found(self, spec: Spec) -> FilePath:
+        path = self._find(spec)
+        if path is None:
+            raise BadInput(f"{key(spec)} is not in the store: compute it with study.run.")
+        return path
+
     def __contains__(self, spec: Spec) -> bool:
         return self._find(spec) is not None
 
     def provenance(self, spec: Spec) -> dict[str, Any]:
         """Who made the result: spec, seconds, versions."""
-        path = self._find(spec)
-        if path is None:
-            raise BadInput(f"{key(spec)} is not in the store: compute it with study.run.")
-        return read_note(path)
+        return read_note(self._found(spec))
 
     def seconds(self, spec: Spec) -> float:
         """CPU seconds that the result took, on one thread."""
@@ -145,9 +142,7 @@ class Store:
         """Load a result: `Weights`, `Endpoint`, `Curve`, `Trace`, `Profile`, `Plane`, or arrays by name."""
         if is_line(spec):
             return line(self.get(spec.start), self.get(spec.end))
-        path = self._find(spec)
-        if path is None:
-            raise BadInput(f"{key(spec)} is not in the store: compute it with study.run.")
+        path = self._found(spec)
         seen, kind = self._sound[key(spec)][1], of(spec)
         try:
             found = read(path, kind_of(spec), vars(spec))
@@ -195,9 +190,8 @@ class Store:
             with reading.scratch(self.folder / "probe"):
                 pass
         except OSError as error:
-            raise BadInput(
-                f"the store {self.folder} cannot be written ({error.strerror}): choose another folder."
-            ) from None
+            wrong = f"the store {self.folder} cannot be written ({error.strerror}): choose another folder."
+            raise BadInput(wrong) from None
 
 
 def _stamp(path: FilePath) -> tuple[Any, ...] | None:
@@ -210,7 +204,7 @@ def _denied(path: FilePath, wrong: str) -> str:
     return f"{path.name} in {path.parent}: {wrong}; it is left alone, so ask its owner for the right to read it."
 
 
-def _places(folder: FilePath, name: str) -> Iterator[FilePath]:
+def places_of(folder: FilePath, name: str) -> Iterator[FilePath]:
     """Where a folder may hold a result of this file name: as a file, in an archive."""
     if reading.stamp(folder / name) is not None:
         yield folder / name
@@ -262,20 +256,17 @@ def fault(path: FilePath, asked: bool = False) -> str:
     try:
         note = read_note(path)
         wrong = misnamed(path, note, asked)
-        limit = limit_of(note["spec"]["spec"], note["spec"]) if not wrong else 0
     except FileNotFoundError:
-        note, wrong, limit = {}, "its provenance is missing", 0
-    except reading.Unfit as error:
-        note, wrong, limit = {}, str(error), 0
+        wrong = "its provenance is missing"
+    except (reading.Unfit, ValueError) as error:
+        wrong = str(error)
     except OSError as error:
         return f"{DENIED} ({error.strerror or error})"
-    except ValueError as error:
-        note, wrong, limit = {}, str(error), 0
     try:
         if wrong:
             next(reading.pieces(path, 2**62), None)
             return wrong
-        for piece in reading.pieces(path, limit):
+        for piece in reading.pieces(path, limit_of(note["spec"]["spec"], note["spec"])):
             digest.update(piece)
     except (FileNotFoundError, NotADirectoryError):
         return MISSING

@@ -15,7 +15,7 @@ from ..data.own import FOLDER as OWN
 from ..errors import BadInput
 from .forms import data_path, is_result, misnamed, outdated, read_note
 from .specs import VERSIONS, key_of
-from .store import ASIDE, DENIED, LOCKS, SUFFIXES, fault, put_aside, renaming, write_pair
+from .store import ASIDE, DENIED, LOCKS, SUFFIXES, fault, places_of, put_aside, renaming, write_pair
 
 SET_ASIDE = re.compile(rf"(.+\.(?:npz|safetensors|json))(?:\.\d+)?{re.escape(ASIDE)}")
 SCRATCH = re.compile(r"\.(?:(?P<key>[a-z]+-[0-9a-f]{20})|probe)\.(?P<pid>\d{1,10})(?:\.[0-9a-f]{8})?(?P<end>\.\w+)?")
@@ -75,15 +75,18 @@ def notes(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
 def status(folder: Path) -> list[dict[str, Any]]:
     """Rows per kind of result: how many, megabytes, CPU seconds that they took; then what `collect` would remove."""
     table: dict[str, dict[str, Any]] = {}
-    for note in notes([folder]).values():
-        row = table.setdefault(str(note["key"]).split("-")[0], {"results": 0, "MB": 0.0, "CPU seconds": 0.0})
+
+    def add(kind: str, size: int, seconds: float) -> None:
+        row = table.setdefault(kind, {"kind": kind, "results": 0, "MB": 0.0, "CPU seconds": 0.0})
         row["results"] += 1
-        row["MB"] += note["bytes"] / 1e6
-        row["CPU seconds"] += float(note.get("seconds", 0))
-    rows = [{"kind": kind, **table[kind]} for kind in sorted(table)]
-    waste = garbage(folder)
-    size = sum(path.stat().st_size for path in waste) / 1e6
-    return rows + ([{"kind": "can go (gc)", "results": len(waste), "MB": size, "CPU seconds": 0.0}] if waste else [])
+        row["MB"] += size / 1e6
+        row["CPU seconds"] += seconds
+
+    for name, note in sorted(notes([folder]).items()):
+        add(name.split("-")[0], note["bytes"], float(note["seconds"]))
+    for path in garbage(folder):
+        add("can go (gc)", path.stat().st_size, 0.0)
+    return list(table.values())
 
 
 def is_store(folder: Path) -> bool:
@@ -99,18 +102,10 @@ def _ours(name: str) -> bool:
     return is_result(name) or is_result(name, note=True)
 
 
-def _check_store(folder: Path, shipped_too: bool) -> None:
-    """Raise `BadInput` for a folder that is no store, and for shipped results unless these are meant."""
-    if not folder.is_dir() or not is_store(folder):
-        raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
-    if not shipped_too and is_shipped(folder):
-        raise BadInput(f"{folder} holds the results that ship with the repository: say --yes if these are meant.")
-
-
-def is_shipped(folder: Path) -> bool:
-    """Whether a folder is the store that ships in the data/ of a repository."""
+def _check_shipped(folder: Path, shipped_too: bool) -> None:
     place = folder.resolve()
-    return place.name == "store" and (place.parent / "checksums.json").is_file()
+    if not shipped_too and place.name == "store" and (place.parent / "checksums.json").is_file():
+        raise BadInput(f"{folder} holds the results that ship with the repository: say --yes if these are meant.")
 
 
 def garbage(folder: Path) -> list[Path]:
@@ -149,7 +144,9 @@ def collect(folder: Path, dry_run: bool = False, shipped_too: bool = False) -> t
 
     Raises `BadInput` for a folder that is no store, and for the shipped one unless ``shipped_too``.
     """
-    _check_store(folder, shipped_too or dry_run)
+    if not folder.is_dir() or not is_store(folder):
+        raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
+    _check_shipped(folder, shipped_too or dry_run)
     waste = garbage(folder)
     size = sum(path.lstat().st_size for path in waste)
     if not dry_run:
@@ -176,16 +173,10 @@ def _drop_locks(folder: Path) -> None:
 def _found(keys: Iterable[str], folders: Sequence[Path], sources: Sequence[Path]) -> list[Path]:
     """The first sound result of each key; raises `BadInput` where there is none."""
     found = []
-    inside = [reading.archived(folder) for folder in folders]
     for name in sorted(set(keys)):
-        places = [
-            path
-            for folder, members in zip(folders, inside, strict=True)
-            for suffix in SUFFIXES
-            for path in (folder / f"{name}{suffix}", members.get(f"{name}{suffix}"))
-            if path is not None and is_result(path.name)
-        ]
-        path = next((p for p in places if reading.stamp(p) is not None and not fault(p)), None)
+        files = [f"{name}{suffix}" for suffix in SUFFIXES if is_result(f"{name}{suffix}")]
+        places = (place for folder in folders for file in files for place in places_of(folder, file))
+        path = next((place for place in places if not fault(place)), None)
         if path is None:
             raise BadInput(f"{name} is not sound in {' or '.join(map(str, sources))}: run what makes it first.")
         found.append(path)
@@ -200,8 +191,7 @@ def _check_target(target: Path, sources: Sequence[Path], shipped_too: bool) -> N
             raise BadInput(f"{target} is no folder: name a new one, or a store.")
         if not is_store(target):
             raise BadInput(f"{target} holds other files and no result: name a new folder, or a store.")
-        if not shipped_too and is_shipped(target):
-            raise BadInput(f"{target} holds the results that ship with the repository: say --yes if these are meant.")
+        _check_shipped(target, shipped_too)
 
 
 def export(
@@ -324,10 +314,8 @@ def matching(prefix: str, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
 def parents_in(description: Any) -> dict[str, Mapping[str, Any]]:
     """The results nested directly in a spec written by `plain`, by key."""
     inner = description.values() if isinstance(description, Mapping) else description
-    if not isinstance(description, (Mapping, list)):
-        return {}
     found: dict[str, Mapping[str, Any]] = {}
-    for value in inner:
+    for value in inner if isinstance(description, (Mapping, list)) else ():
         if isinstance(value, Mapping) and value.get("spec") in VERSIONS:
             found[key_of(value)] = value
         else:
