@@ -645,7 +645,7 @@ def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
     clean = {
         "cells": cells,
         "metadata": {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "kernelspec": KERNEL,
             "language_info": {"name": "python", "pygments_lexer": "ipython3"},
         },
         "nbformat": 4,
@@ -690,6 +690,7 @@ def _add_output(outputs: list[dict[str, Any]], output: Mapping[str, Any]) -> Non
     outputs.append({**output, "data": data})
 
 
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 HIDDEN = {"jupyter": {"source_hidden": True}}  # how JupyterLab folds the code of a cell tagged hide-input
 WIDGET = "application/vnd.jupyter.widget"
 STRAY = re.compile(

@@ -22,7 +22,7 @@ from ..engine.study import Study, store_folder, study
 from ..engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
 from ..errors import BadInput, choose, path_of, whole
 from ..files import BUILD, counted, file_at, folder_at, switched, write_file
-from .reproduce import NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
+from .reproduce import KERNEL, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
 
 
 def layers(folder: Path, fresh: bool = False) -> list[Path]:
@@ -170,12 +170,8 @@ def show_main(arguments: argparse.Namespace) -> int:
         return _show_figure(Path(arguments.key), folders)
     found = matching(_begun(arguments.key), folders)
     if arguments.json:
-        print(
-            json.dumps(
-                [{**note, "folder": shown(note["folder"]), "path": shown(note["path"])} for note in found.values()],
-                indent=1,
-            )
-        )
+        rows = [{**note, "folder": shown(note["folder"]), "path": shown(note["path"])} for note in found.values()]
+        print(json.dumps(rows, indent=1))
     elif len(found) > 1:
         words = [(k, n["seconds"], n.get("created", "?")) for k, n in found.items()]
         print(table([("key", "seconds", "made"), *words]))
@@ -284,10 +280,14 @@ def explore_command(app: bool, port: int, browser: bool, folder: Path = BUILD / 
         if not path.is_file():
             raise BadInput(f"there is no {EXPLORER} in {NOTEBOOKS}: run this from a clone of the repository.")
         return [sys.executable, "-m", "jupyterlab", *common, str(path)]
+    import nbformat
+
     if find_spec("voila") is None:
         raise BadInput("--app needs Voila: pip install -e '.[demo]', or leave out --app for JupyterLab.")
     check_folder(folder, "folder", "the rights of this user")
-    write_file(folder / "app.ipynb", json.dumps(APP))
+    cell = nbformat.v4.new_code_cell("import mcutils as mc\n\nmc.explore(mc.study())")
+    app = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL})
+    write_file(folder / "app.ipynb", nbformat.writes(app))
     sockets = " ".join(f"ws://{name}:{port}" for name in (HERE, "localhost"))
     policy = (
         "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:;"
@@ -302,20 +302,3 @@ def explore_command(app: bool, port: int, browser: bool, folder: Path = BUILD / 
         "MappingKernelManager.cull_interval": 60,
     }
     return [sys.executable, "-m", "jupyter_server", *common, *(f"--{name}={value}" for name, value in options.items())]
-
-
-APP = {
-    "cells": [
-        {
-            "cell_type": "code",
-            "id": "explorer",
-            "metadata": {},
-            "execution_count": None,
-            "outputs": [],
-            "source": "import mcutils as mc\n\nmc.explore(mc.study())",
-        }
-    ],
-    "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
-    "nbformat": 4,
-    "nbformat_minor": 5,
-}

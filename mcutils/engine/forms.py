@@ -110,7 +110,14 @@ def _fits(value: Any, hint: Any) -> bool:
         return len(value) == len(inner) and all(map(_fits, value, inner))
     if is_dataclass(hint) and isinstance(hint, type):
         return isinstance(value, dict) and value.get("spec") == name_of(hint) and _fields_fit(json.dumps(value), hint)
-    return _plain_fits(value, hint)
+    if hint is Any:
+        return any(_fits(value, one) for one in (bool, float, str, type(None), tuple[Any, ...]))
+    if hint is bool or isinstance(value, bool):
+        return hint is bool and isinstance(value, bool)
+    if hint in (int, float):
+        number = isinstance(value, int) or (hint is float and isinstance(value, float) and math.isfinite(value))
+        return number and abs(value) <= LARGEST_SEED
+    return isinstance(value, hint) and (hint is not str or value.isprintable())
 
 
 @lru_cache(maxsize=10_000)  # the specs of one store have most of their parents in common
@@ -119,14 +126,3 @@ def _fields_fit(text: str, kind: type) -> bool:
     left_out = {name for name in hints if name not in value and (name_of(kind), name) in LATER}
     named = hints.keys() - left_out <= value.keys()
     return named and all(_fits(value[name], one) for name, one in hints.items() if name not in left_out)
-
-
-def _plain_fits(value: Any, hint: Any) -> bool:
-    if hint is Any:
-        return any(_plain_fits(value, one) for one in (bool, float, str, type(None)))
-    if hint is bool or isinstance(value, bool):
-        return hint is bool and isinstance(value, bool)
-    if hint in (int, float):
-        number = isinstance(value, int) or (hint is float and isinstance(value, float) and math.isfinite(value))
-        return number and abs(value) <= LARGEST_SEED
-    return isinstance(value, hint) and (hint is not str or value.isprintable())

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
     each result; NaN where no run of the kind was ever recorded.
     """
     known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
+    rate_of = cache(lambda name: next((found for one in known if (found := rate(name, one)) is not None), math.nan))
     specs = list(dict.fromkeys(specs))
     table: dict[str, dict[str, Any]] = {}
 
@@ -118,15 +120,10 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
     for spec in specs:
         if spec in store:
             row(spec)["stored"] += 1
-    rates: dict[tuple, float | None] = {}
     for spec in missing(specs, store):
         description, entry = plain(spec), row(spec)
-        name = group(description)
-        if name not in rates:
-            rates[name] = next((found for one in known if (found := rate(name, one)) is not None), None)
         entry["to compute"] += 1
-        known_rate = rates[name]
-        entry["CPU seconds"] += math.nan if known_rate is None else known_rate * work(description)
+        entry["CPU seconds"] += rate_of(group(description)) * work(description)
         entry["MB"] += size(description) / 1e6
     return list(table.values())
 

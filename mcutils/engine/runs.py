@@ -155,12 +155,10 @@ def _load(specs: Iterable[Spec], store: Store) -> tuple[list[Any], BadInput | No
 
 
 def _forbid(todo: Sequence[Spec]) -> None:
-    if os.environ.get("MCUTILS_COMPUTE"):
-        choose("MCUTILS_COMPUTE", os.environ["MCUTILS_COMPUTE"], ["never"])
-    if todo and os.environ.get("MCUTILS_COMPUTE"):
-        raise BadInput(
-            f"{key(todo[0])} and {len(todo) - 1} more are not in the store; MCUTILS_COMPUTE=never forbids computing."
-        )
+    wish = os.environ.get("MCUTILS_COMPUTE")
+    if wish and choose("MCUTILS_COMPUTE", wish, ["never"]) and todo:
+        found = f"{key(todo[0])} and {len(todo) - 1} more are not in the store"
+        raise BadInput(f"{found}; MCUTILS_COMPUTE=never forbids computing.")
 
 
 def _computed(todo: Sequence[Spec], store: Store, engine: str, workers: int) -> tuple[set[Spec], dict[Spec, str]]:
@@ -176,9 +174,8 @@ def _computed(todo: Sequence[Spec], store: Store, engine: str, workers: int) -> 
 
 def _report(**row: Any) -> None:
     """Append a line to the file that the environment names, for whoever runs this run."""
-    path = os.environ.get("MCUTILS_REPORT")
-    if path:
-        with open(path, "a") as file:
+    if os.environ.get("MCUTILS_REPORT"):
+        with open(os.environ["MCUTILS_REPORT"], "a") as file:
             file.write(json.dumps(row) + "\n")
 
 

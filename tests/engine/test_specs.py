@@ -3,12 +3,14 @@
 import json
 import re
 from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from mcutils.data.cues import SETS
 from mcutils.engine import specs
+from mcutils.engine.forms import misnamed
 from mcutils.engine.kinds import of, parents
 from mcutils.engine.specs import (
     VERSIONS,
@@ -247,6 +249,13 @@ def test_a_new_version_renames_what_is_made_with_it_and_nothing_else(kind, forgo
 @pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
 def test_a_key_is_that_of_the_written_spec(sample):
     assert key_of(json.loads(json.dumps(plain(sample)))) == key(sample)
+
+
+@pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
+def test_a_written_spec_describes_its_result(sample):
+    """Also one whose plan has an option that is a list."""
+    note = {"key": key(sample), "spec": json.loads(json.dumps(plain(sample)))}
+    assert misnamed(Path(f"{key(sample)}.npz"), note) == ""
 
 
 def test_no_setting_hides_the_kind_of_a_spec():
