@@ -101,11 +101,7 @@ def measure(case: Case, repetitions: int) -> Iterator[Row]:
     def evaluate(precision: str) -> None:
         kept[precision] = trace(curve, task, case.points, precision=precision)
 
-    variants = (
-        lambda: evaluate("float32"),
-        lambda: forward(start, batches, case.points),
-        lambda: evaluate("bfloat16"),
-    )
+    variants = (lambda: evaluate("float32"), lambda: forward(start, batches, case.points), lambda: evaluate("bfloat16"))
     seconds = interleaved(variants, repetitions)
     count = sum(len(batch) for batch in batches)
     rate = count * case.points / median(seconds[:, 0])

@@ -183,8 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "\nmcutils: interrupted; finished results are kept, so the same command goes on from here.",
-            file=sys.stderr,
+            "\nmcutils: interrupted; finished results are kept, so the same command goes on from here.", file=sys.stderr
         )
         return 128 + (ended[0] if ended else signal.SIGINT)
 

@@ -644,10 +644,7 @@ def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
                 output["execution_count"] = number
     clean = {
         "cells": cells,
-        "metadata": {
-            "kernelspec": KERNEL,
-            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
-        },
+        "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python", "pygments_lexer": "ipython3"}},
         "nbformat": 4,
         "nbformat_minor": 5,
     }

@@ -97,12 +97,7 @@ def _names(what: str, given: str | Sequence[str], allowed: Sequence[str]) -> tup
 
 
 def _method(
-    name: str,
-    function: Callable[..., Any],
-    *,
-    uses: str = "both",
-    references: str | Sequence[str] = (),
-    **more: Any,
+    name: str, function: Callable[..., Any], *, uses: str = "both", references: str | Sequence[str] = (), **more: Any
 ) -> Method:
     """An objective ``(net, step, **options) -> terms`` with what the loop must hand it, see `methods.Method`."""
     choose("batches that a method uses", uses, USES)

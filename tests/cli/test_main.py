@@ -51,10 +51,7 @@ def test_methods_describe_themselves_differently():
     ("arguments", "says"),
     [
         (["reproduce", "--preset", "huge"], "unknown preset 'huge': choose one of laptop, smoke, paper."),
-        (
-            ["reproduce", "--preset", "smoke", "nonsense"],
-            "no notebook is named 'nonsense': there are 00_quickstart,",
-        ),
+        (["reproduce", "--preset", "smoke", "nonsense"], "no notebook is named 'nonsense': there are 00_quickstart,"),
         (["reproduce", "--preset", "smoke", "-p", "nonsense", "1", "00"], "has no parameter 'nonsense'"),
         (
             ["reproduce", "--preset", "smoke", "--workers", "0"],

@@ -123,14 +123,7 @@ def test_an_empty_folder_is_said_so(tmp_path):
 
 def test_parameters_take_the_type_of_their_default(folder):
     path = folder / "00_good.ipynb"
-    assert read_parameters(path) == {
-        "preset": "laptop",
-        "store": "",
-        "figures": "",
-        "n": 2,
-        "rate": 0.5,
-        "seeds": [1],
-    }
+    assert read_parameters(path) == {"preset": "laptop", "store": "", "figures": "", "n": 2, "rate": 0.5, "seeds": [1]}
     given = check_parameters(path, [("n", "3"), ("rate", "1"), ("seeds", "(4, 5)")])
     assert given == {"n": 3, "rate": 1.0, "seeds": [4, 5]} and type(given["rate"]) is float
 
@@ -194,10 +187,7 @@ def test_corrupt_data_stop_the_run_before_any_notebook(tmp_path, folder, monkeyp
         ({"workers": 0}, "--workers must be a whole number from 1"),
         ({"write_notebooks": True}, "takes a plain run"),
         ({"preset_name": "laptop", "write_notebooks": True}, "takes a plain run"),
-        (
-            {"preset_name": "laptop", "write_notebooks": True, "out": None, "parameters": [("n", "1")]},
-            "a plain run",
-        ),
+        ({"preset_name": "laptop", "write_notebooks": True, "out": None, "parameters": [("n", "1")]}, "a plain run"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_written(run, tmp_path, options, message):
@@ -402,11 +392,7 @@ def test_the_ledger_goes_into_the_readme_where_there_is_one(tmp_path):
     "before,after,said",
     [
         (0.9, 0.9, "no verdict changed"),
-        (
-            0.9,
-            0.1,
-            "the ledger before:\nC1: supported 0.90 [0.80, 1.00] before, contradicted",
-        ),
+        (0.9, 0.1, "the ledger before:\nC1: supported 0.90 [0.80, 1.00] before, contradicted"),
         (None, 0.9, ""),
         (0.9, None, ""),
     ],
@@ -456,11 +442,7 @@ def test_cleaning_leaves_nothing_of_the_run(executed):
     clean = clean_notebook(executed)
     nbformat.validate(nbformat.from_dict(clean))
     assert set(clean["metadata"]) == {"kernelspec", "language_info"}
-    assert clean["metadata"]["kernelspec"] == {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    }
+    assert clean["metadata"]["kernelspec"] == {"display_name": "Python 3", "language": "python", "name": "python3"}
     title, parameters, code = clean["cells"]
     assert title["metadata"] == code["metadata"] == {} and parameters["metadata"] == {"tags": ["parameters"]}
     assert [parameters["execution_count"], code["execution_count"]] == [1, 2]
@@ -493,10 +475,7 @@ def test_the_code_of_a_cell_tagged_hide_input_is_folded():
 
 
 def test_widgets_go_and_their_still_pictures_stay():
-    view = {
-        "application/vnd.jupyter.widget-view+json": {"model_id": "abc"},
-        "text/plain": "HBox(children=())",
-    }
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "abc"}, "text/plain": "HBox(children=())"}
     picture = {**view, "image/png": "iVBORw0KGgo="}
     outputs = cleaned(new_output("display_data", view), new_output("display_data", picture))
     assert [sorted(output["data"]) for output in outputs] == [["image/png", "text/plain"]]
@@ -566,11 +545,7 @@ def test_write_notebooks_puts_the_clean_form_back(run, folder, tmp_path, monkeyp
     before = (folder / "00_good.ipynb").read_bytes()
     assert run("00", preset_name="laptop", out=None, write_notebooks=True) == 0
     assert (folder / "00_good.ipynb").read_bytes() == before
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "00_good.ipynb",
-        "01_other.ipynb",
-        "02_third.ipynb",
-    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["00_good.ipynb", "01_other.ipynb", "02_third.ipynb"]
 
 
 def test_a_notebook_edited_during_the_run_is_not_overwritten(tmp_path, executed):

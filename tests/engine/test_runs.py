@@ -95,14 +95,7 @@ def specs():
     line = CurveSpec(start, end, 0.1)
     bend = CurveSpec(start, end, 0.1, "bezier", 1, "corrected", 0, STEPS)
     single = [TraceSpec(model, 0.1) for model in (original, retrained, UntrainedSpec(data, "convnet", 4, 0))]
-    found = {
-        "original": original,
-        "retrained": retrained,
-        "start": start,
-        "end": end,
-        "line": line,
-        "bend": bend,
-    }
+    found = {"original": original, "retrained": retrained, "start": start, "end": end, "line": line, "bend": bend}
     for name in ("line", "bend"):
         found[f"{name} trace"] = TraceSpec(found[name], 0.1, 3)
         found[f"{name} profile"] = ProfileSpec(found[f"{name} trace"], single[0], (single[1],), single[2], 10)

@@ -162,8 +162,7 @@ def test_every_kind_and_field_is_tried():
 
 
 @pytest.mark.parametrize(
-    ("sample", "field"),
-    [pytest.param(s, f.name, id=f"{kind_of(s)}.{f.name}") for s in SAMPLES for f in fields(s)],
+    ("sample", "field"), [pytest.param(s, f.name, id=f"{kind_of(s)}.{f.name}") for s in SAMPLES for f in fields(s)]
 )
 def test_every_field_is_part_of_the_key(sample, field):
     other = replace(sample, **{field: OTHER[kind_of(sample)][field]})
@@ -301,29 +300,14 @@ def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
 
 REFUSED = {
     "method": (lambda: replace(UNLEARNED, method="wish"), "unknown method 'wish': choose one of retrain, "),
-    "curriculum": (
-        lambda: replace(UNLEARNED, curriculum="easy"),
-        "unknown curriculum 'easy': choose one of none, ",
-    ),
-    "optimizer": (
-        lambda: replace(UNLEARNED, optimizer="adam"),
-        "unknown optimi[sz]er 'adam': choose one of ",
-    ),
-    "curve": (
-        lambda: replace(PATH, kind="spline"),
-        "unknown curve 'spline': choose one of linear, bezier, chain",
-    ),
-    "recipe": (
-        lambda: replace(PATH, recipe="ours"),
-        "unknown recipe 'ours': choose one of corrected, authors",
-    ),
+    "curriculum": (lambda: replace(UNLEARNED, curriculum="easy"), "unknown curriculum 'easy': choose one of none, "),
+    "optimizer": (lambda: replace(UNLEARNED, optimizer="adam"), "unknown optimi[sz]er 'adam': choose one of "),
+    "curve": (lambda: replace(PATH, kind="spline"), "unknown curve 'spline': choose one of linear, bezier, chain"),
+    "recipe": (lambda: replace(PATH, recipe="ours"), "unknown recipe 'ours': choose one of corrected, authors"),
     "no recipe": (lambda: replace(PATH, recipe=""), "unknown recipe ''"),
     "no plan": (lambda: replace(PATH, plan=None), "a bezier path needs a plan and at least 1 control point"),
     "no control point": (lambda: replace(PATH, control_points=0), "at least 1 control point, got 0"),
-    "policy": (
-        lambda: replace(TRACE, batchnorm="test"),
-        "unknown BatchNorm policy 'test': choose one of none, ",
-    ),
+    "policy": (lambda: replace(TRACE, batchnorm="test"), "unknown BatchNorm policy 'test': choose one of none, "),
     "a curve at 1 point": (lambda: replace(TRACE, points=1), "2 points or more and a model at 1, got 1"),
     "a model at 5 points": (lambda: TraceSpec(ORIGINAL, 0.1, 5), "2 points or more and a model at 1, got 5"),
     "a model at no point": (lambda: TraceSpec(ORIGINAL, 0.1, 0), "points must be a whole number of at least 1, got 0"),

@@ -143,12 +143,7 @@ def test_paths_and_traces_follow_their_recipe(smoke):
     assert line == CurveSpec(start, end, 0.1)
     assert bend == CurveSpec(start, end, 0.1, "bezier", 1, "corrected", 0, curve_plan("digits.convnet", start.settings))
     assert (authors.kind, authors.recipe, authors.control_points, authors.seed) == ("chain", "authors", 2, 5)
-    assert [smoke.trace(m).batchnorm for m in (line, bend, authors, start)] == [
-        "retain",
-        "retain",
-        "none",
-        "retain",
-    ]
+    assert [smoke.trace(m).batchnorm for m in (line, bend, authors, start)] == ["retain", "retain", "none", "retain"]
     assert [smoke.trace(m).points for m in (line, bend, authors, start)] == [3, 3, 3, 1]
     assert smoke.trace(authors, "full").batchnorm == "full"
 
@@ -312,13 +307,7 @@ def test_a_profile_names_all_that_it_is_measured_against(smoke):
 
 
 def test_every_field_of_a_preset_that_determines_results_is_part_of_a_key(smoke):
-    changed = {
-        "dataset": "fashion-mnist",
-        "model": "convnet_gn",
-        "width": 8,
-        "forget": 0.2,
-        "train_size": 240,
-    }
+    changed = {"dataset": "fashion-mnist", "model": "convnet_gn", "width": 8, "forget": 0.2, "train_size": 240}
     changed |= {"test_size": 60, "seeds": (42, 21), "points": 5, "bootstrap": 7}
     named = {"name", "methods", "quickstart_method", "pairs", "about"}
     assert set(changed) | named == {f.name for f in fields(Preset)}
