@@ -12,8 +12,8 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -25,6 +25,8 @@ from torch.nn import functional as F
 
 from ..curves import Curve, fit_curve
 from ..data.tasks import Task, load_task
+from ..engine.cluster import cores
+from ..engine.runs import one_thread
 from ..errors import instance
 from ..files import write_file
 from ..measures.metrics import correct, per_example_loss
@@ -182,6 +184,7 @@ class Clock:
         return self.ends[0] - self.began - self.seconds / (len(self.ends) - 1)
 
 
+@cache
 def small_task(case: Case) -> Task:
     """Fashion-MNIST with the case's numbers of examples to evaluate and of images for BatchNorm."""
     task = load_task("fashion-mnist")
@@ -256,51 +259,34 @@ def processes(case: Case, repetitions: int) -> Row:
 
     Not measured on a machine busy with other things, where two threads mostly wait for each other.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     others = max(0.0, os.getloadavg()[0] - 1) if hasattr(os, "getloadavg") else 0.0
     ratios, why_not = [], ""
-    if cores < 2:
+    if cores() < 2:
         why_not = "not measured, since there is only one core"
-    elif others > BUSY * cores:
-        why_not = f"not measured, since {cores} cores are busy with other processes (load {others:.1f})"
+    elif others > BUSY * cores():
+        why_not = f"not measured, since {cores()} cores are busy with other processes (load {others:.1f})"
     else:
-        with workers(1, 2, case) as threads, workers(2, 1, case) as apart:
-            rounds = [both_jobs(threads) / both_jobs(apart) for _ in range(repetitions + 1)]
+        pool = partial(ProcessPoolExecutor, mp_context=get_context("spawn"), initializer=prepare)
+        with pool(1, initargs=(2, case)) as threads, pool(2, initargs=(1, case)) as apart:
+            rounds = [both_jobs(threads, case) / both_jobs(apart, case) for _ in range(repetitions + 1)]
         ratios = rounds[1:]
     return row("processes", case.model, ratios, "speed-up of 2 processes over 2 threads, wall time", why_not=why_not)
 
 
-def workers(count: int, threads: int, case: Case) -> ProcessPoolExecutor:
-    """A pool of ``count`` fresh processes with ``threads`` threads each."""
-    return ProcessPoolExecutor(count, get_context("spawn"), _prepare, (threads, case))
-
-
-_job: dict[str, Any] = {}  # what a worker process trains
-
-
-def _prepare(threads: int, case: Case) -> None:
+def prepare(threads: int, case: Case) -> None:
+    """What a worker process does before its first training."""
     torch.set_num_threads(threads)
+    small_task(case)
+
+
+def trained(case: Case, seed: int) -> None:
+    """One training of a worker process."""
     plan = Plan(steps=max(2, case.steps // 3), batch_size=case.batch)
-    _job.update(task=small_task(case), model=case.model, plan=plan)
+    train(small_task(case), case.model, seed=seed, plan=plan)
 
 
-def _train(seed: int) -> None:
-    train(_job["task"], _job["model"], seed=seed, plan=_job["plan"])
-
-
-def both_jobs(pool: Executor) -> float:
+def both_jobs(pool: Executor, case: Case) -> float:
     """Wall seconds that a pool needs for two trainings."""
     began = time.perf_counter()
-    list(pool.map(_train, (0, 1)))
+    list(pool.map(partial(trained, case), (0, 1)))
     return time.perf_counter() - began
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread, then on as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

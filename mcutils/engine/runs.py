@@ -28,6 +28,17 @@ def compute(spec: Spec, store: Store) -> Any:
     return of(spec).compute(spec, store)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread, then on as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any) -> str:  # noqa: ARG001
     """Compute and keep one spec unless it is kept already; returns "computed" or "reused" (a worker's whole task)."""
     store = Store(folder, layers)
@@ -36,10 +47,10 @@ def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any)
     with store.lock(spec):
         if spec in store:  # another process has computed it while this one waited
             return "reused"
-        torch.set_num_threads(1)
-        began = time.process_time()
-        made = compute(spec, store)
-        store.put(spec, made, made.seconds if isinstance(made, Endpoint) else time.process_time() - began)
+        with one_thread():
+            began = time.process_time()
+            made = compute(spec, store)
+            store.put(spec, made, made.seconds if isinstance(made, Endpoint) else time.process_time() - began)
     return "computed"
 
 
@@ -211,22 +222,18 @@ def _blame(spec: Spec, needs: Iterable[Spec], failures: dict[Spec, str]) -> str:
 def _serially(todo: Sequence[Spec], store: Store, tick: Callable[..., None]) -> tuple[set[Spec], dict[Spec, str]]:
     failures: dict[Spec, str] = {}
     words: dict[Spec, str] = {}
-    threads = torch.get_num_threads()
-    try:
-        for spec in todo:
-            why = _blame(spec, needed(spec, store), failures)
-            if not why:
-                try:
-                    words[spec] = ensure(spec, str(store.folder), tuple(map(str, store.layers)))
-                except Unwritable:  # nothing else could be kept either
-                    raise
-                except Exception as error:  # whatever it is, what does not depend on it is still computed
-                    why = f"{type(error).__name__}: {error}"
-            if why:
-                failures[spec] = why
-            tick("failed" if why else words[spec])
-    finally:
-        torch.set_num_threads(threads)
+    for spec in todo:
+        why = _blame(spec, needed(spec, store), failures)
+        if not why:
+            try:
+                words[spec] = ensure(spec, str(store.folder), tuple(map(str, store.layers)))
+            except Unwritable:  # nothing else could be kept either
+                raise
+            except Exception as error:  # whatever it is, what does not depend on it is still computed
+                why = f"{type(error).__name__}: {error}"
+        if why:
+            failures[spec] = why
+        tick("failed" if why else words[spec])
     return {spec for spec, word in words.items() if word == "computed"}, failures
 
 
