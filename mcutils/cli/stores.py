@@ -120,7 +120,8 @@ def store_export(arguments: argparse.Namespace) -> int:
     if arguments.used_by is not None and arguments.keys:
         raise BadInput("--used-by takes the keys that its file lists: give that or keys, not both.")
     if arguments.used_by is not None:
-        keys = used(file_at(path_of(arguments.used_by, "--used-by"), "--used-by"))
+        entries = _used(file_at(path_of(arguments.used_by, "--used-by"), "--used-by")).values()
+        keys = sorted({key for _, keys in entries for key in keys})
     elif arguments.keys:
         keys = [key for prefix in arguments.keys for key in matching(_begun(prefix), sources)]
     else:
@@ -145,11 +146,6 @@ def _begun(prefix: str) -> str:
     if not prefix:
         raise BadInput("a KEY must be a result's key or the beginning of one, got nothing.")
     return prefix
-
-
-def used(path: Path) -> list[str]:
-    """Keys of all results that a reproduction's list names."""
-    return sorted({key for _, keys in _used(path).values() for key in keys})
 
 
 def _used(path: Path) -> dict[str, tuple[str, list[str]]]:

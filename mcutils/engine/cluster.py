@@ -136,18 +136,6 @@ def cluster_settings(path: str | Path = "") -> ClusterSettings:
     return ClusterSettings(**values)
 
 
-def job_script(settings: ClusterSettings, folder: Path) -> str:
-    """The script of one SLURM job, as `connect` submits it but for certificate, scheduler's address and worker's name.
-
-    ``folder`` is where ``slurm-logs`` lies.
-    """
-    check_engine("slurm")
-    with _undisturbed():  # the import itself makes Ctrl-C end the process without a word
-        from dask_jobqueue.slurm import SLURMJob
-
-    return SLURMJob("SCHEDULER", "NAME", **_job(settings, folder)).job_script()
-
-
 def gpu_names() -> tuple[str, ...]:
     """Names of the CUDA devices that this process may use, as ``CUDA_VISIBLE_DEVICES`` writes them.
 

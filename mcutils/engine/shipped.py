@@ -64,12 +64,6 @@ def load(name: str = "npo", *, seed: int = 42, original: int = 0, path: str | Pa
     return Endpoint(found, origin, *made, settings, float(entry["seconds"]))
 
 
-def shipped_models(path: str | Path | None = None) -> list[dict[str, Any]]:
-    """What `load` can give: rows of name, seed, original, accuracies and the key of the exact result."""
-    columns = ("name", "seed", "original", "retain", "forget", "test", "exact")
-    return [{column: entry[column] for column in columns} for entry in _index(data_folder(path) / FOLDER)]
-
-
 def write_endpoints(store: Store, specs: Iterable[OriginalSpec | RetrainedSpec | UnlearnedSpec], folder: Path) -> None:
     """Write models of a store in half precision beside an index, which says what each is and its accuracies."""
     entries = []

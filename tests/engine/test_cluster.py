@@ -26,7 +26,6 @@ from mcutils.engine.cluster import (
     connect,
     dashboard,
     gpu_names,
-    job_script,
     resources,
     worker_specs,
 )
@@ -179,7 +178,11 @@ def test_a_settings_file_that_is_not_there_is_refused(tmp_path):
 
 def script(folder, **changes):
     """The directives, the lines before the worker and the worker's arguments of a job script."""
-    lines = job_script(replace(cluster_settings(), **changes), folder).splitlines()
+    with engines._undisturbed():  # the import itself makes Ctrl-C end the process without a word
+        from dask_jobqueue.slurm import SLURMJob
+
+    job = SLURMJob("SCHEDULER", "NAME", **engines._job(replace(cluster_settings(), **changes), folder))
+    lines = job.job_script().splitlines()
     directives = [line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH ")]
     rest = [line for line in lines if line and not line.startswith("#")]
     return directives, rest[:-1], shlex.split(rest[-1])
