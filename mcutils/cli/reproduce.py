@@ -57,17 +57,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Order:
-    """What `reproduce` is asked for; it says what each field means."""
+    """What `reproduce` is asked for."""
 
     names: tuple[str, ...] = ()
     preset_name: str = DEFAULT
-    store: str | Path | None = None
-    fresh: bool = False
-    workers: int | str | None = None
-    engine: str | None = None
+    store: str | Path | None = None  # folder of results; else $MCUTILS_STORE, else build/store
+    fresh: bool = False  # leave the results shipped in data/ aside
+    workers: int | str | None = None  # processes that compute; else a core each
+    engine: str | None = None  # as in `runs.run`; else $MCUTILS_ENGINE, else local
     write_notebooks: bool = False
-    parameters: tuple[tuple[str, str], ...] = ()
-    out: str | Path | None = None
+    parameters: Sequence[Sequence[str]] = ()  # pairs of a name and a value as text, for cells tagged parameters
+    out: str | Path | None = None  # folder for what is written; else build/
     notebooks: Path = NOTEBOOKS
 
     def __post_init__(self) -> None:
@@ -110,33 +110,18 @@ class Order:
             **({"MCUTILS_ENGINE": self.engine} if self.engine else {}),
         }
 
-    def check_places(self) -> None:
-        """Raise `BadInput` unless what is read can be read and what is written can be written."""
-        check_folder(self.target / "notebooks", "output folder", "--out")
-        check_folder(self.figures, "figures folder", "--out")
-        check_store(self.results)
-        check_data(self.preset_name)
-
 
 def reproduce(names: Sequence[str] = (), **options: Any) -> int:
-    """Execute notebooks and print a report.
+    """Execute notebooks and print a report; returns 0, 1 if a notebook failed, or 2 if one failed on bad input.
 
-    Executed notebooks go to ``out``/notebooks and figures to ``out``/figures, except that a plain run of the
-    default preset (no ``parameters``, no ``out``) draws into figures/ of the repository. Where nothing is left to
-    compute, a notebook runs on each core at once; else one after the other, each with all cores for its results.
+    Executed notebooks go to ``out``/notebooks and figures to ``out``/figures, except that a plain run of the default
+    preset (no ``parameters``, no ``out``) draws into figures/ of the repository. After a run without failure,
+    ``write_notebooks`` puts cleaned executed notebooks back into ``notebooks``, and, if all were run, exactly the
+    results they used into data/store, so that the two always agree.
 
     Args:
         names: notebooks as `find` takes them; all when empty.
-        options: fields of `Order`. ``preset_name``: a name in presets.toml. ``store``: folder of results; else
-            ``$MCUTILS_STORE``, else build/store. ``fresh``: leave the results shipped in data/ aside. ``workers``:
-            processes that compute; else a core each. ``engine``: as in `runs.run`; else the environment's
-            ``MCUTILS_ENGINE``, else ``local``. ``write_notebooks``: after a run without failure, put cleaned executed
-            notebooks back into ``notebooks``, and, if all were run, exactly the results they used into data/store, so
-            that the two always agree. ``parameters``: (name, value as text) pairs for cells tagged ``parameters``.
-            ``out``: folder for what is written, else build/. ``notebooks``: folder of the notebooks.
-
-    Returns:
-        0; 1 if a notebook failed; 2 if one failed on bad input.
+        options: fields of `Order`.
 
     Raises:
         BadInput: before anything runs, for whatever can be known to be wrong by then.
@@ -144,7 +129,10 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
     order = Order(tuple(names), **options)
     paths = find(order.names, order.notebooks)
     given = {path: check_parameters(path, order.parameters) for path in paths}
-    order.check_places()
+    check_folder(order.target / "notebooks", "output folder", "--out")
+    check_folder(order.figures, "figures folder", "--out")
+    check_store(order.results)
+    check_data(order.preset_name)
     before, written = ledger_of(order.figures)
     began = time.monotonic()
     outcomes = _executed(order, paths, given)
@@ -241,12 +229,10 @@ def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> N
     found = {o.name: {"preset": preset_name, "results": sorted(o.keys)} for o in outcomes if o.keys}
     if not found:
         return
-    try:
+    entries: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
         entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        entries = {}
-    entries |= found
-    write_file(path, json.dumps(entries, indent=1, sort_keys=True) + "\n")
+    write_file(path, json.dumps(entries | found, indent=1, sort_keys=True) + "\n")
 
 
 def find(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
@@ -271,20 +257,16 @@ def read_parameters(notebook: Path | Mapping[str, Any], tag: str = "parameters")
     for cell in nb["cells"]:
         if tag in cell["metadata"].get("tags", []):
             try:
-                values |= dict(_assignments(cell["source"]))
+                for line in ast.parse(cell["source"]).body:
+                    if isinstance(line, (ast.Assign, ast.AnnAssign)) and line.value:
+                        name = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
+                        values[ast.unparse(name)] = ast.literal_eval(line.value)
             except (SyntaxError, ValueError) as error:
                 raise BadInput(f"a cell tagged {tag} may only assign literal values ({error}).") from None
     return values
 
 
-def _assignments(code: str) -> Iterator[tuple[str, Any]]:
-    for line in ast.parse(code).body:
-        if isinstance(line, (ast.Assign, ast.AnnAssign)) and line.value:
-            name = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
-            yield ast.unparse(name), ast.literal_eval(line.value)
-
-
-def check_parameters(path: Path, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def check_parameters(path: Path, given: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Return given parameters of a notebook, each text turned into the type of its default; refuse others."""
     defaults = read_parameters(path)
     values: dict[str, Any] = {}
