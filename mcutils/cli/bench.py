@@ -232,16 +232,14 @@ def plain_training(weights: Weights, task: Task, plan: Plan) -> float:
 
 def deviation(kept: dict[str, Trace]) -> str:
     """How far bfloat16 moves a curve: the largest changes of a split's mean loss and accuracy, over all t."""
-    losses, accuracies = [], []
-    for split in SPLITS:
-        a, b = (kept[precision] for precision in ("float32", "bfloat16"))
-        losses.append(np.abs((per_example_loss(a, split) - per_example_loss(b, split)).mean(1)).max())
-        hits = [correct(found, split).mean(1) for found in (a, b)]
-        accuracies.append(np.abs(hits[0] - hits[1]).max())
-    examples = len(a.labels["retain"])
+    a, b = kept["float32"], kept["bfloat16"]
+    loss, accuracy = (
+        max(np.abs(metric(a, split).mean(1) - metric(b, split).mean(1)).max() for split in SPLITS)
+        for metric in (per_example_loss, correct)
+    )
     return (
-        f"changes mean losses by {max(losses):.1e} nats and accuracies by {100 * max(accuracies):.2f} points "
-        f"at most, over splits of {examples}"
+        f"changes mean losses by {loss:.1e} nats and accuracies by {100 * accuracy:.2f} points "
+        f"at most, over splits of {len(a.labels['retain'])}"
     )
 
 

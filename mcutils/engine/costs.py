@@ -37,27 +37,25 @@ def readable(reader: Reader) -> Reader:
 @readable
 def data_of(description: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data of a spec written by `plain`: its own, or that of what it is made from."""
-    if isinstance(description.get("data"), Mapping):
-        return description["data"]
-    for part in _made_from(description):
-        return data_of(part)
-    raise BadInput(f"a {description.get('spec')} names no data.")
+    return _naming(description, "data", Mapping, "data")["data"]
 
 
 @readable
 def network_of(description: Mapping[str, Any]) -> tuple[str, int]:
     """The architecture and width of a spec written by `plain`."""
-    if isinstance(description.get("model"), str):
-        return description["model"], whole("width", description["width"], 1)
-    for part in _made_from(description):
-        return network_of(part)
-    raise BadInput(f"a {description.get('spec')} names no network.")
+    found = _naming(description, "model", str, "network")
+    return found["model"], whole("width", found["width"], 1)
 
 
-def _made_from(description: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The results that name a spec's data and network, most telling first."""
+def _naming(description: Mapping[str, Any], field: str, kind: type, what: str) -> Mapping[str, Any]:
+    """The spec itself, or else the most telling of those that it is made from, that has such a field."""
+    if isinstance(description.get(field), kind):
+        return description
     parts = [description.get(name) for name in ("origin", "start", "model", "trace")]
-    return [part for part in (*parts, *description.get("models", ())) if isinstance(part, Mapping)]
+    for part in (*parts, *description.get("models", ())):
+        if isinstance(part, Mapping):
+            return _naming(part, field, kind, what)
+    raise BadInput(f"a {description.get('spec')} names no {what}.")
 
 
 def form_of(data: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:

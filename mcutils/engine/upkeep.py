@@ -28,12 +28,9 @@ def results(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
-    names = [entry.name for entry in os.scandir(folder)]
-    found = {folder / name for name in names if is_result(name)}
-    found |= {data_path(folder / name) for name in names if is_result(name, note=True)}
-    inside = reading.archived(folder)
-    found |= {path for name, path in inside.items() if is_result(name)}
-    found |= {data_path(path) for name, path in inside.items() if is_result(name, note=True)}
+    there = [*(folder / name for name in os.listdir(folder)), *reading.archived(folder).values()]
+    found = {path for path in there if is_result(path.name)}
+    found |= {data_path(path) for path in there if is_result(path.name, note=True)}
     return sorted(found, key=lambda path: (path.name, reading.in_archive(path), str(path)))
 
 

@@ -540,7 +540,7 @@ def test_explore_as_an_app_needs_voila(ask, served, monkeypatch):
         *("data:", "blob:", "ws://127.0.0.1:8888", "ws://localhost:8888")
     }
     [cell] = json.loads((FilePath(options["ServerApp.root_dir"]) / "app.ipynb").read_text())["cells"]
-    assert cell["source"].endswith("mc.explore(mc.study())")
+    assert "".join(cell["source"]).endswith("mc.explore(mc.study())")
 
 
 @pytest.mark.parametrize("words", [[], ["--app"]])
