@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path as FilePath
 from types import UnionType
@@ -91,10 +91,7 @@ def outdated(description: Any) -> bool:
     return isinstance(description, list) and any(map(outdated, description))
 
 
-@lru_cache(maxsize=64)
-def _fields(kind: type) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}
+_hints = lru_cache(maxsize=64)(get_type_hints)
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -122,7 +119,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 @lru_cache(maxsize=10_000)  # the specs of one store have most of their parents in common
 def _fields_fit(text: str, kind: type) -> bool:
-    value, hints = json.loads(text), _fields(kind)
+    value, hints = json.loads(text), _hints(kind)
     left_out = {name for name in hints if name not in value and (name_of(kind), name) in LATER}
     named = hints.keys() - left_out <= value.keys()
     return named and all(_fits(value[name], one) for name, one in hints.items() if name not in left_out)

@@ -39,8 +39,12 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any) -> str:  # noqa: ARG001
-    """Compute and keep one spec unless it is kept already; returns "computed" or "reused" (a worker's whole task)."""
+def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any, registrations: bytes = b"") -> str:
+    """Compute and keep one spec unless it is kept already; returns "computed" or "reused" (a worker's whole task).
+
+    A worker first adopts what has been registered where the work comes from.
+    """
+    adopt(unpacked(registrations))
     store = Store(folder, layers)
     if spec in store:
         return "reused"
@@ -52,12 +56,6 @@ def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any)
             made = compute(spec, store)
             store.put(spec, made, made.seconds if isinstance(made, Endpoint) else time.process_time() - began)
     return "computed"
-
-
-def ensure_there(registrations: bytes, spec: Spec, *rest: Any) -> str:
-    """`ensure` on a worker, which first adopts what has been registered where the work comes from."""
-    adopt(unpacked(registrations))
-    return ensure(spec, *rest)
 
 
 def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
@@ -256,11 +254,11 @@ def _together(
         if page:
             tick(text=f"results (dashboard {page})")
         futures: dict[Spec, Any] = {}
-        asked, registrations = resources(client), packed()
+        common = {"pure": False, "retries": 0, "resources": resources(client), "registrations": packed()}
         for rank, spec in enumerate(todo):
             ready = [futures[p] for p in needs[spec] if p in futures]
-            made = {"key": f"{key(spec)}-{mine}", "pure": False, "retries": 0, "priority": -rank, "resources": asked}
-            futures[spec] = client.submit(ensure_there, registrations, spec, *where, *ready, **made)
+            made = {"key": f"{key(spec)}-{mine}", "priority": -rank, **common}
+            futures[spec] = client.submit(ensure, spec, *where, *ready, **made)
         of = {f.key: spec for spec, f in futures.items()}
         # Not with_results: its gathering goes on while Ctrl-C closes the client, and what it meets then is lost.
         for future in as_completed(list(futures.values())):

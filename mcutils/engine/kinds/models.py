@@ -107,11 +107,9 @@ def _name(spec: Spec, inner: Callable[[Spec], str]) -> str:
     return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"
 
 
-def _single(result: Any) -> list[Weights]:
-    return [weights_at(result)]
-
-
-ORIGINAL = Kind(OriginalSpec, lambda spec: (), _original, _fits, _name, _steps, _bytes, WEIGHTS, _single)
+ORIGINAL = Kind(
+    OriginalSpec, lambda spec: (), _original, _fits, _name, _steps, _bytes, WEIGHTS, lambda found: [weights_at(found)]
+)
 MODELS = (
     ORIGINAL,
     replace(ORIGINAL, spec=RetrainedSpec, compute=_retrained),
