@@ -110,7 +110,7 @@ def run(
     Raises:
         RunFailed: when a result could not be computed; what does not depend on it has been.
     """
-    specs = _checked(specs)
+    specs = checked(specs)
     engine, workers, load = check_engine(engine or None), worker_count(workers), flag("load", load)
     computed = 0
     tried: set[str] = set()
@@ -140,7 +140,7 @@ def run(
     return found
 
 
-def _checked(specs: Any) -> list[Spec]:
+def checked(specs: Any) -> list[Spec]:
     """What is wanted, as a list; `BadInput` for what is no spec."""
     if isinstance(specs, (str, bytes)) or not isinstance(specs, Iterable):
         raise BadInput(f"specs must be a list of specs, got {shown(specs)}.")

@@ -34,9 +34,8 @@ from ..traces import POLICIES
 from ..unlearning.methods import METHODS
 from .conditions import CONDITIONS
 from .kinds.record import device
-from .runs import missing, run
+from .runs import checked, missing, run
 from .specs import (
-    VERSIONS,
     CurveSpec,
     DataSpec,
     MetricSpec,
@@ -49,7 +48,6 @@ from .specs import (
     UntrainedSpec,
     is_line,
     key,
-    kind_of,
     metric_of,
 )
 from .store import Store, versions
@@ -207,7 +205,7 @@ class Study:
         'train'
         """
         for name, model in (("start", start), ("end", end)):
-            _spec(name, model, (OriginalSpec, RetrainedSpec, UnlearnedSpec))
+            _check_spec(name, model, (OriginalSpec, RetrainedSpec, UnlearnedSpec))
         choose("curve", kind, CURVES)
         choose("recipe", recipe, RECIPES)
         whole("control_points", control_points, 1)
@@ -240,7 +238,7 @@ class Study:
 
     def trace(self, model: Any, batchnorm: str | None = None, points: int | None = None) -> TraceSpec:
         """The trace of a model, or of a curve at the preset's number of points and its recipe's BatchNorm policy."""
-        _spec("model", model, (OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec))
+        _check_spec("model", model, (OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec))
         if batchnorm is not None:
             choose("BatchNorm policy", batchnorm, POLICIES)
         if points is not None:
@@ -284,9 +282,7 @@ class Study:
 
     def run(self, specs: Iterable[Spec], **options: Any) -> list[Any]:
         """Compute what the store lacks and load the results, in order; options as in `runs.run`."""
-        if kind_of(specs) in VERSIONS or not isinstance(specs, Iterable) or isinstance(specs, (str, Mapping)):
-            raise BadInput(f"run takes a list of specs, got {shown(specs)}.")
-        specs = [_spec("a spec to run", spec) for spec in specs]
+        specs = checked(specs)
         if self.own is not None and missing(specs, self.store):
             keep(self.own, self.store.folder)
         found = run(specs, self.store, **options)
@@ -327,12 +323,10 @@ def commit() -> str:
     return name.stdout.strip() + ("-dirty" if differing.stdout else "")
 
 
-def _spec(name: str, value: Any, kinds: tuple[type, ...] = ()) -> Any:
-    """Return a spec of a result, of one of these kinds, or raise `BadInput`."""
-    if kind_of(value) in VERSIONS and isinstance(value, kinds or object):
-        return value
-    allowed = ", ".join(kind.__name__ for kind in kinds) or "what the methods of a study return"
-    raise BadInput(f"{name} must be a spec ({allowed}), got {shown(value)}.")
+def _check_spec(name: str, value: Any, kinds: tuple[type, ...]) -> None:
+    if not isinstance(value, kinds):
+        allowed = ", ".join(kind.__name__ for kind in kinds)
+        raise BadInput(f"{name} must be a spec ({allowed}), got {shown(value)}.")
 
 
 def study(
