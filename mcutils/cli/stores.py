@@ -25,9 +25,9 @@ from ..files import BUILD, counted, file_at, folder_at, switched, write_file
 from .reproduce import KERNEL, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
 
 
-def layers(folder: Path, fresh: bool = False) -> list[Path]:
+def layers(folder: Path) -> list[Path]:
     """A store's folder and the shipped results below it, those that exist."""
-    below = [] if fresh or switched("MCUTILS_FRESH") else [SHIPPED]
+    below = [] if switched("MCUTILS_FRESH") else [SHIPPED]
     return [path for path in (folder, *below) if path.is_dir()]
 
 
@@ -117,9 +117,9 @@ def store_export(arguments: argparse.Namespace) -> int:
     if not sources or (arguments.store and not folder.is_dir()):
         raise BadInput(f"there is no store in {folder}: name one with --store.")
     target = folder_at(path_of(arguments.target, "TARGET"), "target")
-    if arguments.used_by is not None and arguments.keys:
-        raise BadInput("--used-by takes the keys that its file lists: give that or keys, not both.")
     if arguments.used_by is not None:
+        if arguments.keys:
+            raise BadInput("--used-by takes the keys that its file lists: give that or keys, not both.")
         entries = _used(file_at(path_of(arguments.used_by, "--used-by"), "--used-by")).values()
         keys = sorted({key for _, keys in entries for key in keys})
     elif arguments.keys:
