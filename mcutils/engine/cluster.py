@@ -168,19 +168,14 @@ def connect(engine: str, workers: int, folder: Path) -> Iterator[Client]:
 
     ``local`` starts processes of one thread here, one for each GPU where there are GPUs. ``slurm`` submits jobs (see
     `cluster_settings`), waits until the first worker runs, and replaces jobs that end before the block does. An address
-    is a running scheduler, which is left running. Submit work with `resources`.
+    is a running scheduler, which is left running and keeps its own workers. Submit work with `resources`.
 
     Whoever can talk to a scheduler runs code as its owner. So ``local`` and ``slurm`` take TLS with a certificate made
     for this one block, which only this user can read, and listen on this machine's own address or the cluster's
     ``interface`` alone; a scheduler that somebody else starts is as safe as its Dask settings make it.
 
-    Args:
-        engine: ``local``, ``slurm`` or the address of a scheduler.
-        workers: number of workers; a running scheduler keeps those it has.
-        folder: where SLURM's logs go, into ``slurm-logs``; every node must see it.
-
-    Raises:
-        BadInput: the engine cannot be used, SLURM refuses a job or ends all of them at once, or no scheduler answers.
+    SLURM's logs go into ``slurm-logs`` of the folder, which every node must see. Raises `BadInput` where the engine
+    cannot be used, SLURM refuses a job or ends all of them at once, or no scheduler answers.
     """
     if check_engine(engine) == "serial":
         raise BadInput("engine 'serial' computes in this process and has nothing to connect to.")

@@ -55,15 +55,11 @@ def gathered(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         with suppress(BadInput, KeyError):
             timed = number("seconds", note["seconds"], 0), number("work", work(note["spec"]), 0)
             table[group(note["spec"])].append(timed)
-    return [
-        {
-            **dict(zip(COLUMNS, name, strict=False)),
-            "results": len(table[name]),
-            "seconds": round(sum(s for s, _ in table[name]), 2),
-            "work": f"{sum(w for _, w in table[name]):.4g}",
-        }
-        for name in sorted(table)
-    ]
+    rows = []
+    for name, pairs in sorted(table.items()):
+        seconds, operations = map(sum, zip(*pairs, strict=True))
+        rows.append((*name, len(pairs), round(seconds, 2), f"{operations:.4g}"))
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
 def updated(old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
