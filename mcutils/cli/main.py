@@ -54,7 +54,7 @@ JSON: Arguments = {"--json": _switch("print JSON (default: a table)")}
 CHANGED: Arguments = {**STORE, "--yes": _switch("also where it changes the shipped results")}
 STUDY: Arguments = {
     "notebooks": _named("NOTEBOOK", "00, 00_quickstart or a file name (default: all)", nargs="*"),
-    "--preset": {"dest": "preset_name", "default": "laptop", "help": "smoke, laptop or paper (default: laptop)"},
+    "--preset": _named("PRESET", "smoke, laptop or paper (default: laptop)", dest="preset_name", default="laptop"),
     **STORE,
     "--fresh": _switch("do without the results shipped in data/ (default: use them)"),
 }
