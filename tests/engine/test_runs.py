@@ -913,7 +913,7 @@ def test_a_run_counts_what_was_computed_for_itself(scheduler, specs, tmp_path, m
     """Another run has computed a result before this one's turn comes."""
     store, real = Store(tmp_path / "a"), module.ensure
 
-    def late(spec, folder, layers, *parents):
+    def late(spec, folder, layers, *parents, **rest):
         real(spec, folder, layers)
         return real(spec, folder, layers)
 
