@@ -925,7 +925,7 @@ def test_a_run_counts_what_was_computed_for_itself(scheduler, specs, tmp_path, m
 def test_workers_that_write_elsewhere_are_an_error(scheduler, specs, tmp_path, monkeypatch, capsys):
     real = module.ensure
 
-    def elsewhere(spec, folder, layers, *parents):
+    def elsewhere(spec, folder, layers, *parents, **rest):
         return real(spec, f"{folder}-of-the-worker", layers)
 
     monkeypatch.setattr(module, "ensure", elsewhere)
@@ -939,7 +939,7 @@ def test_workers_that_write_elsewhere_are_an_error(scheduler, specs, tmp_path, m
 def test_a_full_disk_stops_the_run_in_one_sentence(engine, request, specs, tmp_path, monkeypatch):
     tries = []
 
-    def full(spec, folder, layers, *parents):
+    def full(spec, folder, layers, *parents, **rest):
         tries.append(spec)
         raise Unwritable("no space left: make room.")
 
