@@ -179,7 +179,7 @@ def _add_reproduce_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "notebooks", nargs="*", metavar="NOTEBOOK", help="00, 00_quickstart or a file name (default: all)"
     )
-    command.add_argument("--preset", default="laptop", help="smoke, laptop or paper (default: laptop)")
+    command.add_argument("--preset", default="laptop", help="smoke, laptop, eight or paper (default: laptop)")
     command.add_argument(
         "--store", metavar="PATH", help="folder of results (default: $MCUTILS_STORE, else build/store)"
     )
