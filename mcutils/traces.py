@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .curves import Curve, check_buffers, points_of, weights_at
-from .data.tasks import Inputs, Task, count, joined, take, to
+from .data.tasks import SPLITS as SPLITS, Inputs, Task, count, joined, take, to
 from .errors import BadInput, choose, flag, whole
 from .networks import check_task
 from .reading import LARGEST_ARRAYS, load_arrays, writing
@@ -33,12 +33,11 @@ from .weights import (
 
 BATCH = 128
 POLICIES = ("none", "retain", "full")
-SPLITS = ("retain", "forget", "valid", "test")
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Logits of T points for the examples of four splits.
+    """Logits of T points for the examples of four splits, or of some of them.
 
     ``t`` (T,) in [0, 1]; ``logits[split]`` (T, N, K) float16 or float32; ``labels[split]`` and ``index[split]`` (N,)
     int64, the latter being rows of ``Task.x``; ``meta`` says how the trace was made. A single model has T = 1, t = [0].
@@ -67,6 +66,12 @@ class Trace:
                 arrays[f"{name}/{split}"] = values
         with writing(path) as file:
             np.savez_compressed(file, **arrays)
+
+    def only(self, splits: Collection[str]) -> Trace:
+        """The trace of some of its splits."""
+        groups = self.logits, self.labels, self.index
+        logits, labels, index = ({split: one[split] for split in one if split in splits} for one in groups)
+        return Trace(self.t, logits, labels, index, self.meta)
 
     @staticmethod
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Trace:

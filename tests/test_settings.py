@@ -99,9 +99,9 @@ def test_training_and_curve_plans_load(name):
     assert fitted.steps > 0 and fitted.optimizer == own.plan.optimizer and fitted.batch_size == own.plan.batch_size
 
 
-@pytest.mark.parametrize("name", ["smoke", "laptop", "paper"])
+@pytest.mark.parametrize("name", ["smoke", "laptop", "eight", "paper"])
 def test_presets_load(name):
-    assert set(presets()) == {"smoke", "laptop", "paper"}
+    assert set(presets()) == {"smoke", "laptop", "eight", "paper"}
     found = preset(name)
     assert found.name == name and found.dataset in DATASETS and found.model in MODELS
     assert 0 < found.forget < 1 and found.points >= 2 and found.bootstrap > 0 and found.about

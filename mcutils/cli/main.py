@@ -54,11 +54,16 @@ JSON: Arguments = {"--json": _switch("print JSON (default: a table)")}
 CHANGED: Arguments = {**STORE, "--yes": _switch("also where it changes the shipped results")}
 STUDY: Arguments = {
     "notebooks": _named("NOTEBOOK", "00, 00_quickstart or a file name (default: all)", nargs="*"),
-    "--preset": _named("PRESET", "smoke, laptop or paper (default: laptop)", dest="preset_name", default="laptop"),
+    "--preset": _named(
+        "PRESET", "smoke, laptop, eight or paper (default: laptop)", dest="preset_name", default="laptop"
+    ),
     **STORE,
     "--fresh": _switch("do without the results shipped in data/ (default: use them)"),
 }
-METRIC: Arguments = {"--metric": _named("NAME", "only this metric of their profiles, and what it reads")}
+PART: Arguments = {
+    "--original": _named("K", "only what belongs to the original model of this training seed"),
+    "--metric": _named("NAME", "only this metric of their profiles, and what it reads"),
+}
 ENGINE: Arguments = {
     "--workers": _named("N", "processes that compute (default: one a core)"),
     "--engine": _named("NAME", "serial, local, slurm or a scheduler's address (default: $MCUTILS_ENGINE, else local)"),
@@ -120,12 +125,12 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
     "run": (
         "compute what the notebooks need, without the notebooks: on all cores or on a cluster",
         "cli.stores.run_main",
-        STUDY | METRIC | ENGINE,
+        STUDY | PART | ENGINE,
     ),
     "plan": (
         "say what there is to compute, how long it takes and how much it stores, without computing",
         "cli.stores.plan_main",
-        STUDY | METRIC | JSON,
+        STUDY | PART | JSON,
     ),
     "store": ("look after a store of results: status, verify, gc, export, import", ACTIONS, {}),
     "show": (

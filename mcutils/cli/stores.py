@@ -20,8 +20,9 @@ from ..engine.specs import ProfileSpec, Spec
 from ..engine.store import DENIED
 from ..engine.study import Study, store_folder, study
 from ..engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
-from ..errors import BadInput, choose, path_of, whole
+from ..errors import LARGEST_SEED, BadInput, choose, path_of, whole
 from ..files import BUILD, counted, file_at, folder_at, switched, write_file
+from ..measures.metrics import METRICS
 from .reproduce import KERNEL, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
 
 
@@ -31,8 +32,12 @@ def layers(folder: Path) -> list[Path]:
     return [path for path in (folder, *below) if path.is_dir()]
 
 
-def planned(names: Sequence[str], bench: Study, metric: str | None = None) -> list[Spec]:
-    """The specs of the notebooks named (``02`` or ``02_seeds``; none: all), or of a metric of their profiles."""
+def planned(names: Sequence[str], bench: Study, metric: str | None = None, original: str | None = None) -> list[Spec]:
+    """The specs of the notebooks named (``02`` or ``02_seeds``; none: all), or of a metric of their profiles.
+
+    A metric is of the profiles that hold the splits that it reads. ``original``: only what belongs to this one.
+    """
+    from ..paper.archives import shard
     from ..paper.registry import EXPERIMENTS
 
     chosen = []
@@ -40,7 +45,12 @@ def planned(names: Sequence[str], bench: Study, metric: str | None = None) -> li
         matches = [full for full in EXPERIMENTS if Path(name).stem in (full, full.split("_")[0])]
         chosen.append(choose("experiment", matches[0] if matches else name, EXPERIMENTS))
     specs = [spec for name in dict.fromkeys(chosen) for spec in EXPERIMENTS[name](bench)]
-    return specs if metric is None else [bench.metric(metric, one) for one in specs if isinstance(one, ProfileSpec)]
+    if metric is not None:
+        reads = set(METRICS[choose("metric", metric, METRICS)].splits)
+        profiles = (one for one in specs if isinstance(one, ProfileSpec) and reads <= set(one.trace.held))
+        specs = [bench.metric(metric, one) for one in profiles]
+    seed = counted("--original", original, 0, LARGEST_SEED)
+    return specs if seed is None else shard(specs, seed)
 
 
 def run_main(arguments: argparse.Namespace) -> int:
@@ -49,7 +59,7 @@ def run_main(arguments: argparse.Namespace) -> int:
     check_store(folder)
     workers = counted("--workers", arguments.workers, 1, MOST)
     bench = study(arguments.preset_name, store=str(folder), fresh=arguments.fresh or None)
-    specs = planned(arguments.notebooks, bench, arguments.metric)
+    specs = planned(arguments.notebooks, bench, arguments.metric, arguments.original)
     if missing(specs, bench.store):
         _ = bench.task  # data that are not there stop the run before each result fails for lack of them
     try:
@@ -65,7 +75,7 @@ def plan_main(arguments: argparse.Namespace) -> int:
     """Print what the notebooks would compute."""
     folder = store_folder(arguments.store)
     bench = study(arguments.preset_name, store=str(folder), fresh=arguments.fresh or None)
-    rows = plan(planned(arguments.notebooks, bench, arguments.metric), bench.store)
+    rows = plan(planned(arguments.notebooks, bench, arguments.metric, arguments.original), bench.store)
     if arguments.json:  # which knows no nan
         print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
         return 0

@@ -25,6 +25,7 @@ from .tasks import (
     Task,
     content_hash,
     count,
+    drawn,
     held_out,
     joined,
     parts_of,
@@ -399,8 +400,8 @@ def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -
         listed["test"] = np.sort(stratified(labels, order, size))
         free = np.setdiff1d(free, listed["test"])
     if "forget" not in listed:
-        drawn = split_rows(labels[free], float(forget), seed)
-        found = {name: torch.from_numpy(free)[rows] for name, rows in drawn.items()}
+        parts = split_rows(labels[free], float(forget), seed)
+        found = {name: torch.from_numpy(free)[rows] for name, rows in parts.items()}
     elif "retain" in listed:
         order = listed["retain"][shuffled(len(listed["retain"]), f"mcutils/{seed}")]
         found = parts_of(np.concatenate([listed["forget"], order]), len(listed["forget"]), free)
@@ -431,20 +432,24 @@ def normalised(x: Inputs, rows: Tensor, wanted: bool) -> tuple[Inputs, tuple[flo
     return scaled, tuple(mean), tuple(std)
 
 
-def forgetting(task: Task, forget: float) -> Task:
-    """The same task with another share of its pool to forget; forget sets are nested."""
+def forgetting(task: Task, forget: float, draw: int = 0) -> Task:
+    """The same task with another share of its pool to forget; forget sets are nested.
+
+    A ``draw`` other than 0 permutes the pool anew first, as that of `load_task` does.
+    """
     pool = task.index["train"]
     size = round(share("forget", forget) * len(pool))
-    if size == len(task.index["forget"]):
+    if size == len(task.index["forget"]) and not draw:
         return replace(task, forget=float(forget))
     if task.listed:
+        other = f"no other set, such as draw {draw}" if draw else f"no other share, such as {forget:g}"
         raise BadInput(
             f"the rows to forget of {task.dataset} were listed, {len(task.index['forget'])} of {len(pool)}: "
-            f"no other share, such as {forget:g}, can be drawn."
+            f"{other}, can be drawn."
         )
-    found = parts_of(pool.cpu().numpy(), size, task.index["valid"].cpu().numpy())
+    found = parts_of(drawn(pool.cpu().numpy(), task.seed, draw), size, task.index["valid"].cpu().numpy())
     index = {**task.index, **{name: rows.to(pool.device) for name, rows in found.items()}}
-    return replace(task, forget=float(forget), index=index)
+    return replace(task, forget=float(forget), index=index, draw=draw or task.draw)
 
 
 # Keeping

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..errors import BadInput, choose, path_of, reason, seed_of, share, shown, whole
 from ..files import DATA, place
 
+SPLITS = ("retain", "forget", "valid", "test")  # that a model is evaluated on
 VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
 RETAIN_EVAL_SIZE = 1_000
 BN_SIZE = 1_024
@@ -104,9 +105,9 @@ class Task:
     ``y`` (M,) are their labels. ``index`` maps a split to its rows: ``train`` (the pool that the original model learns)
     = ``forget`` + ``retain``; ``valid`` and ``test``, which no model ever learns; ``retain_eval`` and ``bn``, two
     disjoint parts of ``retain`` kept for evaluation and for BatchNorm statistics. ``forget`` is the forgotten fraction
-    of the pool, ``seed``, ``train_size`` and ``test_size`` are the other arguments of `load_task`. ``mean`` and
-    ``std``, one number a channel, undo the normalisation of images; ``listed`` says that the forget rows were listed,
-    not drawn.
+    of the pool, ``seed``, ``train_size``, ``test_size`` and ``draw`` are the other arguments of `load_task`. ``mean``
+    and ``std``, one number a channel, undo the normalisation of images; ``listed`` says that the forget rows were
+    listed, not drawn; ``splits`` are those that a trace of the task holds.
 
     >>> task = load_task("digits", 0.1, train_size=240, test_size=60)
     >>> {split: len(rows) for split, rows in task.evaluation.items()}
@@ -126,6 +127,8 @@ class Task:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     listed: bool = False
+    draw: int = 0
+    splits: tuple[str, ...] = SPLITS
 
     @property
     def n_classes(self) -> int:
@@ -137,11 +140,8 @@ class Task:
 
     @property
     def evaluation(self) -> dict[str, Tensor]:
-        """Rows of the four splits of a trace; ``retain`` is the fixed sample ``retain_eval``."""
-        return {
-            "retain": self.rows("retain_eval"),
-            **{split: self.rows(split) for split in ("forget", "valid", "test")},
-        }
+        """Rows of the splits of a trace, by default all four; ``retain`` is the fixed sample ``retain_eval``."""
+        return {split: self.rows("retain_eval" if split == "retain" else split) for split in self.splits}
 
     def rows(self, split: str) -> Tensor:
         """Rows of ``x`` that belong to a split, (N,) int64."""
@@ -178,13 +178,15 @@ def load_task(
     test_size: int | None = None,
     path: str | Path | None = None,
     device: str | torch.device = "cpu",
+    draw: int = 0,
 ) -> Task:
     """Load a data set and split it into retain, forget, valid and test.
 
     A tenth of the training images, the same share of each class, becomes ``valid``. The rest, the pool of n images, is
-    permuted once by ``seed``; the first round(forget * n) are forgotten, so forget sets are nested. The last 1,000 of
-    the permutation are ``retain_eval`` and the 1,024 before those ``bn``; where fewer are retained, ``retain_eval``
-    takes at most half of them and ``bn`` the rest.
+    permuted once by ``seed`` and ``draw``; the first round(forget * n) are forgotten, so that the forget sets of one
+    draw are nested, while those of two draws have forget^2 n images in common on average. The last 1,000 of the
+    permutation are ``retain_eval`` and the 1,024 before those ``bn``; where fewer are retained, ``retain_eval`` takes
+    at most half of them and ``bn`` the rest.
 
     Args:
         name: a key of `DATASETS`.
@@ -194,6 +196,7 @@ def load_task(
         test_size: the same for the test images.
         path: folder of the data set; see the function in `DATASETS`.
         device: where the tensors live.
+        draw: which of the permutations, a whole number from 0 on; pool, ``valid`` and ``test`` are those of all draws.
 
     Raises:
         BadInput: unknown data set, a share or size out of range, an empty split, a corrupt or missing file.
@@ -205,13 +208,13 @@ def load_task(
     if not isinstance(name, str):
         raise BadInput(f"load_task takes the name of a data set, got {sort_of(name)}: mc.task takes arrays or images.")
     choose("data set", name, DATASETS)
-    forget, seed = share("forget", forget), seed_of(seed)
+    forget, seed, draw = share("forget", forget), seed_of(seed), seed_of(draw, "draw")
     path = None if path is None else path_of(path)
     data = DATASETS[name](path=path)
     train = _first_rows(data.y_train, train_size, "train_size", name)
     test = _first_rows(data.y_test, test_size, "test_size", name)
     y_train = data.y_train[train]
-    index = split_rows(y_train.numpy(), forget, seed)
+    index = split_rows(y_train.numpy(), forget, seed, draw)
     index["test"] = torch.arange(len(train), len(train) + len(test))
     arrays = {part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")}
     task = Task(
@@ -227,6 +230,7 @@ def load_task(
         test_size=None if test_size is None else int(test_size),
         mean=data.mean,
         std=data.std,
+        draw=draw,
     )
     return task.to(device)
 
@@ -379,12 +383,17 @@ def shuffled(n: int, key: str) -> np.ndarray:
     return np.array(sorted(range(n), key=lambda i: hashlib.sha256(f"{key}/{i}".encode()).digest()), dtype=np.int64)
 
 
-def split_rows(labels: np.ndarray, forget: float, seed: int) -> dict[str, Tensor]:
+def split_rows(labels: np.ndarray, forget: float, seed: int, draw: int = 0) -> dict[str, Tensor]:
     """Split the training rows 0..n-1: rows of train, retain, forget, valid, retain_eval and bn."""
     order = shuffled(len(labels), f"mcutils/{seed}")
     valid = held_out(labels, order)
-    pool = order[~np.isin(order, valid)]
+    pool = drawn(order[~np.isin(order, valid)], seed, draw)
     return parts_of(pool, round(forget * len(pool)), valid)
+
+
+def drawn(pool: np.ndarray, seed: int, draw: int) -> np.ndarray:
+    """The rows of a pool in the order in which a draw forgets them; draw 0 leaves them as they are."""
+    return np.sort(pool)[shuffled(len(pool), f"mcutils/{seed}/draw/{draw}")] if draw else pool
 
 
 def held_out(labels: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
 from typing import Any, TypeVar
 
@@ -99,12 +99,15 @@ def cost(description: Mapping[str, Any]) -> tuple[float, int]:
 
 
 @readable
-def evaluated(data: Mapping[str, Any], forget: float) -> int:
-    """Examples in a trace of a task: retain sample, forget set, validation and test."""
-    if data["dataset"] not in SHAPES:
-        return sum(map(len, _task_of(data, forget).evaluation.values()))
-    train, test, *_ = SHAPES[data["dataset"]]
-    train, test = int(data["train_size"]) or train, int(data["test_size"]) or test
-    valid = round(VALID_FRACTION * train)
-    lost = round(forget * (train - valid))
-    return min(RETAIN_EVAL_SIZE, (train - valid - lost) // 2) + lost + valid + test
+def evaluated(data: Mapping[str, Any], forget: float, splits: Sequence[str] = ()) -> int:
+    """Examples in a trace of a task: retain sample, forget set, validation and test, or some of these ``splits``."""
+    if data["dataset"] in SHAPES:
+        train, test, *_ = SHAPES[data["dataset"]]
+        train, test = int(data["train_size"]) or train, int(data["test_size"]) or test
+        valid = round(VALID_FRACTION * train)
+        lost = round(forget * (train - valid))
+        retain = min(RETAIN_EVAL_SIZE, (train - valid - lost) // 2)
+        sizes = {"retain": retain, "forget": lost, "valid": valid, "test": test}
+    else:
+        sizes = {split: len(rows) for split, rows in _task_of(data, forget).evaluation.items()}
+    return sum(sizes[split] for split in splits or sizes)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 from ..curricula import CURRICULA
@@ -47,7 +47,10 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
     "shown": ("counterfactual set", SETS),
 }
 # Fields that were added when results had been kept already: at their default they are left out of keys.
-LATER = {("Alike", "measures")}
+LATER = {
+    *(("Alike", "measures"), ("Data", "draw"), ("TraceOf", "splits")),
+    *((kind, "weighted") for kind in ("TraceOf", "Alike", "CueUse")),
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def _checked(name: str, declared: str, value: Any) -> Any:
     if value is None and "None" in kinds:
         return None
     if "int" in kinds:
-        return seed_of(value, name) if name in ("seed", "init") else whole(name, value, LOWEST.get(name, 0))
+        return seed_of(value, name) if name in ("seed", "init", "draw") else whole(name, value, LOWEST.get(name, 0))
     if "float" in kinds:
         return share(name, value, zero=name == "cue")
     if not {kind.__name__ for kind in type(value).__mro__} & set(kinds):
@@ -96,6 +99,7 @@ class DataSpec(Checked, kind="Data"):
 
     A name that no data set has is that of a task made by `own.task`, which goes by its checksum.
     ``cue``: the first images of the forget order, this share of the pool, carry a cue (`cues.planted`); 0 is none.
+    ``draw``: of the order in which the pool is forgotten, see `load_task`.
     """
 
     dataset: str
@@ -103,6 +107,7 @@ class DataSpec(Checked, kind="Data"):
     test_size: int = 0
     checksum: str = ""
     cue: float = 0.0
+    draw: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,7 +121,9 @@ class DataSpec(Checked, kind="Data"):
 
     def _loaded(self, forget: float) -> Task:
         loader = DATASETS.get(self.dataset)
-        return _task(self.dataset, loader, loader is None and self.checksum, forget, self.train_size, self.test_size)
+        checksum = self.checksum if loader is None else ""
+        asked = self.dataset, loader, checksum, forget, self.train_size, self.test_size
+        return _redrawn(self.draw, *asked) if self.draw else _task(*asked)
 
     def task(self, forget: float) -> Task:
         """The task with this share of the training pool to forget."""
@@ -141,6 +148,11 @@ def _task(dataset: str, loader: Any, checksum: str, forget: float, train_size: i
     if loader is None:
         return forgetting(own_task(dataset, checksum), forget)
     return load_task(dataset, forget, train_size=train_size or None, test_size=test_size or None)
+
+
+@lru_cache(maxsize=16)
+def _redrawn(draw: int, *asked: Any) -> Task:
+    return forgetting(_task(*asked), asked[3], draw)  # of the same tensors: draws differ in rows alone
 
 
 _planted = lru_cache(maxsize=4)(planted)
@@ -229,7 +241,7 @@ class CurveSpec(Checked, kind="Path"):
             raise BadInput(f"a fit with the objective of {self.method or 'no method'} needs that method's settings.")
         if self.kind != "linear":
             self._check_objective()
-        if self.start.data != self.end.data:
+        if replace(self.start.data, draw=0) != replace(self.end.data, draw=0):
             raise BadInput(f"the ends of a path were trained on different data: {self.start.data} and {self.end.data}.")
 
     def _check_objective(self) -> None:
@@ -245,7 +257,7 @@ class CurveSpec(Checked, kind="Path"):
 
     @property
     def data(self) -> DataSpec:
-        """The data of both ends."""
+        """The data of both ends; where these belong to different draws of the forget set, that of the start."""
         return self.start.data
 
     @property
@@ -261,6 +273,8 @@ class TraceSpec(Checked, kind="TraceOf"):
     """Logits of a model, or of a curve at ``points`` equally spaced t.
 
     ``shown``: forget and test images replaced by those of a counterfactual set of `cues.SETS`; empty is as they are.
+    ``weighted``: of the BatchNorm refresh, see `traces.trace`. ``splits``: those evaluated, in the order of `SPLITS`;
+    empty are all of them.
     """
 
     model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec
@@ -268,13 +282,38 @@ class TraceSpec(Checked, kind="TraceOf"):
     points: int = 1
     batchnorm: str = "retain"
     shown: str = ""
+    weighted: bool = False
+    splits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "splits", some_splits(self.splits))
         if self.shown and not self.model.data.cue:
             raise BadInput(f"the set {self.shown!r} is of data with a cue, but these carry none.")
         if isinstance(self.model, CurveSpec) != (self.points > 1):
             raise BadInput(f"a curve is traced at 2 points or more and a model at 1, got {self.points}.")
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The splits that the trace holds."""
+        return self.splits or SPLITS
+
+
+def some_splits(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of splits, each once in the order of `SPLITS`; none if they are all, as an empty list stands for all."""
+    for name in names:
+        choose("split", name, SPLITS)
+    return () if set(names) == set(SPLITS) else tuple(name for name in SPLITS if name in names)
+
+
+def check_reference(trace: TraceSpec, reference: TraceSpec, splits: Iterable[str]) -> None:
+    """Raise `BadInput` unless a reference was traced on the forget set of a trace, with these splits."""
+    drawn, other = trace.model.data.draw, reference.model.data.draw
+    if drawn != other:
+        raise BadInput(f"a trace of draw {drawn} of the forget set is measured against a reference of draw {other}.")
+    lacking = [name for name in splits if name not in reference.held]
+    if lacking:
+        raise BadInput(f"a reference lacks the {', '.join(lacking)} split of the trace that is measured against it.")
 
 
 @dataclass(frozen=True)
@@ -286,6 +325,13 @@ class ProfileSpec(Checked, kind="Profile"):
     retrained: tuple[TraceSpec, ...]
     random: TraceSpec
     bootstrap: int = 200
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not {"retain", "forget"} <= set(self.trace.held):
+            raise BadInput(f"a profile is of retain and forget examples, got a trace of {', '.join(self.trace.held)}.")
+        for one in (self.original, *self.retrained, self.random):
+            check_reference(self.trace, one, self.trace.held)
 
 
 @dataclass(frozen=True)
@@ -305,6 +351,13 @@ class MetricSpec(Checked, kind="MetricOf"):
         if len(self.references) != len(names):
             read = ", ".join(names) or "no references"
             raise BadInput(f"metric {self.metric!r} reads {read}, got {len(self.references)} reference traces.")
+        splits = METRICS[self.metric].splits
+        for name in splits:
+            if name not in self.trace.held:
+                held = ", ".join(self.trace.held)
+                raise BadInput(f"metric {self.metric!r} reads the {name} split, but the trace holds {held}.")
+        for one in self.references:
+            check_reference(self.trace, one, splits)
 
 
 def metric_of(profile: ProfileSpec, metric: str) -> MetricSpec:
@@ -319,7 +372,7 @@ class AlikeSpec(Checked, kind="Alike"):
     """How alike models of one original are: a matrix of each measure of `similarity.SIMILARITIES`.
 
     Predictions are compared on ``split``, features on the first ``rows`` of its images. ``measures`` names registered
-    ones; empty are the package's own.
+    ones; empty are the package's own. ``weighted``: of their traces.
     """
 
     models: tuple[UnlearnedSpec | RetrainedSpec | OriginalSpec, ...]
@@ -328,30 +381,38 @@ class AlikeSpec(Checked, kind="Alike"):
     split: str = "test"
     rows: int = 1000
     measures: tuple[str, ...] = ()
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.models) < 2:
             raise BadInput(f"models are compared two at least at a time, got {len(self.models)}.")
+        if any(one.data.draw != self.origin.data.draw for one in self.models):
+            raise BadInput("models are compared on one forget set, but these belong to different draws of it.")
 
     @property
     def traces(self) -> tuple[TraceSpec, ...]:
         """The models' traces."""
-        return tuple(TraceSpec(model, self.forget) for model in self.models)
+        return tuple(TraceSpec(model, self.forget, weighted=self.weighted) for model in self.models)
 
 
 @dataclass(frozen=True)
 class CueUseSpec(Checked, kind="CueUse"):
-    """How far models along a path follow a planted cue: `cue_use.cue_use` of its traces on all of `cues.SETS`."""
+    """How far models along a path follow a planted cue: `cue_use.cue_use` of its traces on all of `cues.SETS`.
+
+    ``weighted``: of these traces.
+    """
 
     model: CurveSpec
     forget: float
     points: int = 11
+    weighted: bool = False
 
     @property
     def traces(self) -> dict[str, TraceSpec]:
         """The path's trace on each counterfactual set."""
-        return {name: TraceSpec(self.model, self.forget, self.points, shown=name) for name in SETS}
+        made = partial(TraceSpec, self.model, self.forget, self.points, weighted=self.weighted)
+        return {name: made(shown=name) for name in SETS}
 
 
 @dataclass(frozen=True)

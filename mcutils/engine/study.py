@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import product
 from pathlib import Path as FilePath
 from typing import Any
@@ -77,6 +78,16 @@ class Study:
         return self.preset.seeds
 
     @property
+    def originals(self) -> tuple[int, ...]:
+        """Training seeds of the original models that experiments go through: the preset's, or the one of seed 0."""
+        return tuple(range(self.preset.originals or 1))
+
+    @property
+    def weighted(self) -> bool:
+        """Whether BatchNorm's statistics are refreshed with batches weighted by their size."""
+        return self.preset.refresh == "weighted"
+
+    @property
     def figures(self) -> FilePath:
         """Folder of figures: the environment's ``MCUTILS_FIGURES``, else ``build/figures``."""
         return place(None, "MCUTILS_FIGURES", BUILD / "figures")
@@ -87,16 +98,24 @@ class Study:
         return settings_name(self.preset.dataset, self.preset.model)
 
     def original(self, seed: int = 0) -> OriginalSpec:
-        """The model before unlearning."""
-        return OriginalSpec(self.data, self.preset.model, self.preset.width, seed, train_plan(self.settings))
+        """The model before unlearning; where originals have a forget set each, with the data of that draw."""
+        p = self.preset
+        return OriginalSpec(self._drawn(seed), p.model, p.width, seed, train_plan(self.settings))
 
-    def retrained(self, seed: int, forget: float | None = None, init: int | None = None) -> RetrainedSpec:
+    def retrained(
+        self, seed: int, forget: float | None = None, init: int | None = None, original: int = 0
+    ) -> RetrainedSpec:
         """The model that never saw D_f (the preset's share of the pool, or ``forget``), from weights of its own.
 
-        ``init`` gives it the initial weights of the original model of that seed.
+        ``init`` gives it the initial weights of the original model of that seed; ``original`` is the one whose D_f it
+        is, where originals have a forget set each.
         """
         p, lost = self.preset, self._lost(forget)
-        return RetrainedSpec(self.data, lost, p.model, p.width, seed, train_plan(self.settings), init)
+        return RetrainedSpec(self._drawn(original), lost, p.model, p.width, seed, train_plan(self.settings), init)
+
+    def _drawn(self, original: int) -> DataSpec:
+        """The data with the forget set of an original model."""
+        return replace(self.data, draw=original) if self.preset.originals else self.data
 
     def unlearned(
         self,
@@ -236,18 +255,25 @@ class Study:
         plan = plan if isinstance(plan, Plan) else independent_plan(self.settings, settings)
         return objective, replace(settings, plan=plan), plan
 
-    def trace(self, model: Any, batchnorm: str | None = None, points: int | None = None) -> TraceSpec:
-        """The trace of a model, or of a curve at the preset's number of points and its recipe's BatchNorm policy."""
+    def trace(
+        self, model: Any, batchnorm: str | None = None, points: int | None = None, splits: Sequence[str] = ()
+    ) -> TraceSpec:
+        """The trace of a model, or of a curve at the preset's number of points and its recipe's BatchNorm policy.
+
+        Examples are those of the model's draw of the forget set, or of the draw of a curve's start; ``splits`` are the
+        ones evaluated, all by default.
+        """
         _check_spec("model", model, (OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec))
         if batchnorm is not None:
             choose("BatchNorm policy", batchnorm, POLICIES)
         if points is not None:
             whole("points", points, 2)
         forget = getattr(model, "forget", self.preset.forget)
+        asked: dict[str, Any] = {"weighted": self.weighted, "splits": splits}
         if not isinstance(model, CurveSpec):
-            return TraceSpec(model, forget, 1, batchnorm or "retain")
+            return TraceSpec(model, forget, 1, batchnorm or "retain", **asked)
         policy = batchnorm or (RECIPES[model.recipe].batchnorm if model.recipe else "retain")
-        return TraceSpec(model, forget, points or self.preset.points, policy)
+        return TraceSpec(model, forget, points or self.preset.points, policy, **asked)
 
     def profile(
         self,
@@ -255,18 +281,21 @@ class Study:
         batchnorm: str | None = None,
         retrained: Sequence[int] | None = None,
         points: int | None = None,
+        splits: Sequence[str] = (),
     ) -> ProfileSpec:
         """The profile of a model or curve, against the original and the retrained models of the preset's seeds.
 
-        The references forget as much as the model does.
+        The references forget as much as the model does, and, where originals have a forget set each, the one of the
+        model's draw (of the start's, for a path between models of two draws). They are traced on all splits.
         """
         p = self.preset
         seeds = self.seeds if retrained is None else listed("retrained", retrained)
-        found = self.trace(model, batchnorm, points)
-        retrain = tuple(TraceSpec(self.retrained(s, found.forget), found.forget) for s in seeds)
-        original, random = self.original(), UntrainedSpec(self.data, p.model, p.width, 0)
-        first, last = TraceSpec(original, found.forget), TraceSpec(random, found.forget)
-        return ProfileSpec(found, first, retrain, last, p.bootstrap)
+        found = self.trace(model, batchnorm, points, splits)
+        drawn = found.model.data.draw
+        traced = partial(TraceSpec, forget=found.forget, weighted=self.weighted)
+        retrain = tuple(traced(self.retrained(s, found.forget, original=drawn)) for s in seeds)
+        original, random = self.original(drawn), UntrainedSpec(self._drawn(drawn), p.model, p.width, 0)
+        return ProfileSpec(found, traced(original), retrain, traced(random), p.bootstrap)
 
     def metric(self, name: str, model: Any, **options: Any) -> MetricSpec:
         """One metric along a model or curve, or along what a profile is of, for profiles kept before it was registered.

@@ -431,7 +431,8 @@ def _references(trace: Mapping[str, Any], shelf: _Shelf) -> dict[str, list[Trace
     for note in shelf.traces.values():
         spec, model = note["spec"], note["spec"]["model"]
         role = "original" if model == origin else {"Retrained": "retrained", "Untrained": "random"}.get(model["spec"])
-        same = spec["forget"] == trace["forget"] and not spec["shown"] and model.get("data") == origin["data"]
+        same = all(spec.get(name) == trace.get(name) for name in ("forget", "weighted")) and not spec["shown"]
+        same = same and model.get("data") == origin["data"]
         if role and same and model.get("init") is None:
             roles[role].append(_load(note))
     return roles

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import BadInput, choose
 from ..plugins import packaged
 from ..reading import LARGEST_ARRAYS, load_arrays, writing
-from ..traces import Trace
+from ..traces import SPLITS, Trace
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
 from .metrics import METRICS, REFERENCES, correct, measure
 
@@ -53,6 +53,11 @@ class Profile:
     def metric(self, name: str) -> np.ndarray:
         """Values (T,) of a metric; raises `BadInput` for an unknown one, and for one that the profile lacks."""
         one = METRICS[choose("metric", name, METRICS)]
+        if f"metric/{name}" not in self.arrays and not set(one.splits) <= set(self.splits):
+            raise BadInput(
+                f"this profile holds no {name!r}, which reads {', '.join(one.splits)} examples: "
+                f"its trace is of {', '.join(self.splits)} alone."
+            )
         if f"metric/{name}" not in self.arrays:
             traces = ", ".join(["the model or path itself", *(REFERENCES.get(r, r) for r in one.references)])
             raise BadInput(
@@ -61,6 +66,14 @@ class Profile:
                 f"path)]), computes just these (plan instead of run says what that costs)."
             )
         return self.arrays[f"metric/{name}"]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that were traced."""
+        told = {
+            name.rpartition("_")[2] for name in self.arrays if name.startswith(("metric/loss_", "metric/accuracy_"))
+        }
+        return tuple(split for split in SPLITS if split in told)
 
     @property
     def seconds(self) -> float:
@@ -133,15 +146,20 @@ def _unpacked(packed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def profile(found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200) -> Profile:
     """Measure a trace against the original, the retrained models and an untrained one; no network is touched.
 
-    The gap G is the mean over the retrained models; divergences are to the first of them.
+    The gap G is the mean over the retrained models; divergences are to the first of them. Of a trace of some splits it
+    holds what can be had from these.
     """
+    splits = set(found.logits)
+    original, random, *retrained = (one.only(splits) for one in (original, random, *retrained))
     references = {"original": original, "retrained": retrained[0], "random": random}
     gap = float(np.mean([forget_gap(r, original) for r in retrained]))
     arrays = {"t": found.t, "gap": np.float64(gap), "collapsed": np.array(collapsed(found), dtype=np.str_)}
-    for name, values in measure(found, packaged("metric", METRICS), references=references).items():
+    names = [name for name in packaged("metric", METRICS) if splits >= set(METRICS[name].splits)]
+    for name, values in measure(found, names, references=references).items():
         arrays[f"metric/{name}"] = values
     if len(found.t) > 1:
-        arrays |= {f"score/{part}": closeness(found, retrained, part) for part in PARTS}
+        parts = [part for part, read in PARTS.items() if splits >= {split for split, *_ in read}]
+        arrays |= {f"score/{part}": closeness(found, retrained, part) for part in parts}
     for name, value in found.meta.items():
         if name.startswith("geometry/"):
             arrays[name] = np.float64(value)

@@ -1,11 +1,14 @@
-"""Archives: which results ship together, one archive a notebook and original model."""
+"""Archives and shards: which results ship or are computed together, by notebook and original model."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from functools import lru_cache
 
-from ..engine.specs import OriginalSpec, is_line, key
+from ..engine.kinds import parents
+from ..engine.specs import OriginalSpec, RetrainedSpec, Spec, UntrainedSpec, is_line, key
 from ..engine.study import Study
+from ..errors import BadInput
 from .quickstart import shipped
 from .registry import EXPERIMENTS
 
@@ -22,16 +25,36 @@ def archives(study: Study) -> dict[str, list[str]]:
         for spec in specs:
             if key(spec) not in seen and not is_line(spec):
                 seen.add(key(spec))
-                first = original_of(spec)
-                seed = (first if isinstance(first, OriginalSpec) else study.original()).seed
-                found.setdefault(f"{name}-original{seed}", []).append(key(spec))
+                found.setdefault(f"{name}-original{original_of(spec)}", []).append(key(spec))
     return found
 
 
-def original_of(spec: Any) -> Any:
-    """The original, retrained or untrained model that a result begins with."""
-    for name in ("origin", "start", "model", "original"):
-        inner = getattr(spec, name, None)
-        if inner is not None and not isinstance(inner, str):
-            return original_of(inner)
-    return original_of(spec.models[0]) if hasattr(spec, "models") else spec
+def shard(specs: Iterable[Spec], original: int) -> list[Spec]:
+    """The specs that belong to the original model of this training seed; the shards of all originals are all specs.
+
+    Raises `BadInput` for an original to which none belongs.
+    """
+    specs = list(specs)
+    owners = [original_of(spec) for spec in specs]
+    if original not in owners:
+        known = ", ".join(map(str, sorted(set(owners)))) or "none"
+        raise BadInput(f"no result belongs to original {original} alone: give one of {known}.")
+    return [spec for spec, owner in zip(specs, owners, strict=True) if owner == original]
+
+
+def original_of(spec: Spec) -> int:
+    """Training seed of the original model that a result hangs on; of several, the smallest.
+
+    A model retrained, or untrained, on the forget set of an original belongs to it: to 0 where all have one in common.
+    """
+    return min(originals_of(spec), default=0)
+
+
+@lru_cache(maxsize=100_000)
+def originals_of(spec: Spec) -> frozenset[int]:
+    """Training seeds of all original models that a result is made from; none where only their common data enter."""
+    if isinstance(spec, OriginalSpec):
+        return frozenset((spec.seed,))
+    if isinstance(spec, (RetrainedSpec, UntrainedSpec)):
+        return frozenset((spec.data.draw,) if spec.data.draw else ())
+    return frozenset().union(*map(originals_of, parents(spec)))

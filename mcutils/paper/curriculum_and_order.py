@@ -19,7 +19,7 @@ from .judging import CHANGE, controls_hold, judge_mean, judged, nothing_found, p
 from .panels import COLUMNS, HEADINGS, SHOWN, kind_entries, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
 from .tables import MEASURES, Table, end_names, excess_table, frame, grouped, mean_of, mean_over, paths_table, summary
-from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent, profiles
+from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, profiles
 
 PLACES = ((GREY, "o"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"))
 DOTTED = (0, (1, 1.2))
@@ -39,7 +39,7 @@ def second_order(study: Study) -> list[Route]:
 
 
 def _changed(study: Study, across: str, inside: str, form: str, what: str) -> list[Route]:
-    contexts, pairs, points = alone(study.preset.methods), independent(study.seeds), coarse(study)
+    contexts, pairs, points = alone(study.preset.methods), independent_pairs(study), coarse(study)
     routes = [r for c in ("random", across) for r in condition_routes(study, c, contexts, pairs)]
     routes += condition_routes(study, inside, contexts, pairs, points=points)
     one = alone([study.preset.quickstart_method])

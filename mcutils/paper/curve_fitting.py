@@ -20,7 +20,7 @@ from .panels import SERIES, decades, dot_entry, dots_row, method_panels, toleran
 from .room import Room, verdict_by
 from .seeds import c1, c21
 from .tables import Table, found_text, frame, stacked
-from .walks import Labels, Route, Walk, alone, coarse, condition_routes, controls, independent, ring_pairs
+from .walks import Labels, Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, ring_pairs
 
 # Objectives of a fit that is not the method's own: retain loss only, and retain minus clipped forget loss.
 OBJECTIVES = {"retain only": "finetune", "retain - forget": "gradient_difference"}
@@ -51,7 +51,7 @@ def fits(study: Study) -> list[Route]:
     recipe only, since three cannot tell a share above one half (C12).
     """
     routes, some = [], set(study.preset.methods[-4:-1])
-    contexts, pairs, points = alone(study.preset.methods), independent(study.seeds), coarse(study)
+    contexts, pairs, points = alone(study.preset.methods), independent_pairs(study), coarse(study)
     for route in condition_routes(study, "random", contexts, pairs, points=points):
         routes += [route, replace(route, batchnorm="none")]
         if route.kind == "linear":

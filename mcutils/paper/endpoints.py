@@ -36,8 +36,9 @@ def endpoints(study: Study) -> list[Spec]:
 
     The line leads from the original to an endpoint of that method.
     """
-    models = [study.original(), *(study.retrained(s) for s in study.seeds)]
-    models += study.grid(method=("finetune", *study.preset.methods))
+    models: list[Spec] = [study.original(o) for o in study.originals]
+    models += [study.retrained(seed, original=o) for o in study.originals for seed in study.seeds]
+    models += study.grid(method=("finetune", *study.preset.methods), original=study.originals)
     composed = study.grid((study.preset.quickstart_method,), study.seeds[:1], CURRICULA_SHOWN, OPTIMIZERS_SHOWN)
     line = study.path(study.original(), composed[0])
     return [study.profile(one) for one in (*models, *composed, line)]

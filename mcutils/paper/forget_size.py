@@ -18,7 +18,7 @@ from .judging import controls_hold, judge_mean, sound
 from .panels import HEADINGS
 from .room import Room
 from .tables import MEASURES, Table, frame, grouped, mean_over, paths_table, summary
-from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent
+from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs
 
 SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
 SPAN = (0.02, 0.10)  # shares of the pool to forget between which a straight fit's change is told
@@ -36,7 +36,7 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     for forget in shares or [round(k * study.preset.forget / SIZES, 6) for k in range(1, SIZES + 1)]:
         smaller = replace(study, preset=replace(study.preset, forget=forget))
         contexts = alone(study.preset.methods[-4:-1] or study.preset.methods)
-        made = condition_routes(smaller, "random", contexts, independent(study.seeds), points=coarse(study))
+        made = condition_routes(smaller, "random", contexts, independent_pairs(study), points=coarse(study))
         routes += [replace(r, size=forget, retrained=study.seeds[:2]) for r in made]
     return routes + controls(study)
 

@@ -22,7 +22,7 @@ from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound, 
 from .panels import HEADINGS, SHOWN, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
 from .tables import MEASURES, Table, end_names, frame, grouped, mean_of, stacked
-from .walks import Route, Walk, coarse, condition_routes, controls, independent, references
+from .walks import Route, Walk, coarse, condition_routes, controls, independent_pairs, references
 
 CUED = {"forgetting": 0, "retraining": 1}  # the lines of a cue's use, and where they start: original, unlearned
 # The same where nothing has rows and columns.
@@ -54,21 +54,26 @@ def sampled(study: Study, count: int = 6) -> list[tuple[str, str]]:
 
 
 def methods(study: Study) -> list[Route]:
-    """All pairs of two methods as coarse lines in every method condition, and a sample as full lines and curves."""
-    pairs, three, points = method_pairs(study), independent(study.seeds), coarse(study)
-    routes = condition_routes(study, "method", pairs, three, ("linear",), points=points)
-    full = condition_routes(study, "method", sampled(study), three[:1])
+    """All pairs of two methods as coarse lines in every method condition, and a sample as full lines and curves.
+
+    The conditions that mix methods and what else they may differ in go through one pair of seeds, or three originals.
+    """
+    pairs, every, points = method_pairs(study), independent_pairs(study), coarse(study)
+    some = every[: 3 if study.preset.originals else 1]
+    routes = condition_routes(study, "method", pairs, every, ("linear",), points=points)
+    full = condition_routes(study, "method", sampled(study), every[:1])
     for condition in ("method_in_cl", "method_in_so", "method_cl-non_cl", "method_fo-so"):
-        routes += condition_routes(study, condition, pairs, three[:1], ("linear",), points=points)
-        routes += condition_routes(study, condition, sampled(study), three[:1], ("bezier",), points=points)
+        routes += condition_routes(study, condition, pairs, some, ("linear",), points=points)
+        routes += condition_routes(study, condition, sampled(study), some, ("bezier",), points=points)
     return routes + [replace(r, full=True) for r in full] + controls(study)
 
 
 def alike(study: Study) -> AlikeSpec:
     """Similarity of all methods' endpoints, a second seed of the first, a retrained and the original model."""
     names, (first, second) = study.preset.methods, study.seeds[:2]
-    models = [study.unlearned(name, first) for name in names] + [study.unlearned(names[0], second)]
-    return AlikeSpec((*models, study.retrained(first), study.original()), study.original(), study.preset.forget)
+    ends = [study.unlearned(name, first) for name in names] + [study.unlearned(names[0], second)]
+    original, forget = study.original(), study.preset.forget
+    return AlikeSpec((*ends, study.retrained(first), original), original, forget, weighted=study.weighted)
 
 
 def cued(study: Study, share: float | None = None) -> dict[tuple[str, str], CueUseSpec]:
@@ -83,7 +88,7 @@ def cued(study: Study, share: float | None = None) -> dict[tuple[str, str], CueU
     for name in study.preset.methods:
         end = bench.unlearned(name, seed)
         for part, path in (("forgetting", (original, end)), ("retraining", (end, retrained))):
-            found[name, part] = CueUseSpec(bench.path(*path), forget, coarse(study))
+            found[name, part] = CueUseSpec(bench.path(*path), forget, coarse(study), study.weighted)
     return found
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
-from ..engine.specs import PlaneSpec
+from ..engine.specs import PlaneSpec, RetrainedSpec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.along import excess
@@ -24,8 +24,7 @@ from .tables import Table, collapsed_text, frame, held_text, means, range_text, 
 from .walks import COARSE, RETRAINED, Route, Walk, coarse
 
 QUANTITIES = ("loss", "accuracy")
-INITS = {"same init": 0, "other init": None}  # which original's initial weights a retrained model has
-SAME, OTHER = INITS
+INITS = SAME, OTHER = "same init", "other init"  # whether a retrained model has the original's initial weights
 PAIRS = f"{RETRAINED}s"
 MODELS = (("original", "o"), ("unlearned", "s"), ("retrained", "D"))
 
@@ -34,26 +33,28 @@ MODELS = (("original", "o"), ("unlearned", "s"), ("retrained", "D"))
 
 
 def progress(study: Study) -> list[Route]:
-    """Lines original - unlearned, unlearned - retrained and retrained - retrained, for three seeds.
+    """Lines original - unlearned, unlearned - retrained and retrained - retrained, for three seeds at most.
 
     A retrained model starts from the original's initial weights (``same init``) or from its own (``other init``).
     """
     routes, chosen, points = [], study.seeds[:3], coarse(study)
-    for name in study.preset.methods:
-        for seed in chosen:
-            end = study.unlearned(name, seed)
-            path = study.path(study.original(), end)
-            routes.append(Route(name, "linear", seed, seed, path=path, condition="forgetting"))
-            for init, first in INITS.items():
-                path = study.path(end, study.retrained(seed, init=first))
-                line = Route(name, "linear", seed, seed, path=path, points=points, condition="retraining")
-                routes.append(replace(line, init=init))
-    for init, first in INITS.items():
-        for a, b in combinations(chosen, 2):
-            path = study.path(study.retrained(a, init=first), study.retrained(b, init=first))
-            line = Route("retrain", "linear", a, b, path=path, points=points, condition="retrained")
-            routes.append(replace(line, init=init, control=RETRAINED))
+    for name, original, seed in product(study.preset.methods, study.originals, chosen):
+        first, end = study.original(original), study.unlearned(name, seed, origin=study.original(original))
+        line = Route(name, "linear", seed, seed, path=study.path(first, end), original=original, condition="forgetting")
+        routes.append(line)
+        for init in INITS:
+            path = study.path(end, _retrained(study, seed, original, init))
+            routes.append(replace(line, path=path, points=points, condition="retraining", init=init))
+    for init, original, (a, b) in product(INITS, study.originals, combinations(chosen, 2)):
+        path = study.path(_retrained(study, a, original, init), _retrained(study, b, original, init))
+        line = Route("retrain", "linear", a, b, path=path, original=original, points=points, condition="retrained")
+        routes.append(replace(line, init=init, control=RETRAINED))
     return routes
+
+
+def _retrained(study: Study, seed: int, original: int, init: str) -> RetrainedSpec:
+    """A model retrained without the forget set of an original, from its initial weights or from others."""
+    return study.retrained(seed, init=original if init == SAME else None, original=original)
 
 
 def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:

@@ -23,6 +23,7 @@ from ..settings import Plan
 
 TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 COARSE = 11  # points where a matrix of many pairs is walked
+JUDGED = ("retain", "forget")  # splits of such a trace, where originals have a forget set each
 CONTROLS = APART, TWINNED, RETRAINED = "other initialisation", "fine-tuned twin", "retrained pair"
 
 
@@ -83,8 +84,9 @@ class Labels:
 class Route(Labels):
     """A path to walk, with its labels.
 
-    Of the trace: ``points`` (0: the preset's), and ``retrained``, the seeds of the models that G is taken from (None:
-    the preset's).
+    Of the trace: ``points`` (0: the preset's, at which paths are shown; with others it is of the splits `JUDGED` where
+    originals have a forget set each), and ``retrained``, the seeds of the models that G is taken from (None: the
+    preset's).
     """
 
     _: KW_ONLY
@@ -94,7 +96,8 @@ class Route(Labels):
 
     def profile(self, study: Study) -> ProfileSpec:
         """The spec of what figures need of it."""
-        return study.profile(self.path, self.batchnorm or None, self.retrained, self.points or None)
+        splits = JUDGED if self.points and study.preset.originals else ()
+        return study.profile(self.path, self.batchnorm or None, self.retrained, self.points or None, splits)
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def condition_routes(
 
     ``condition`` is a key of `CONDITIONS`, of one method or two as ``methods`` has in each tuple; ``curriculum`` and
     ``optimizer`` are those of the ends that have one; ``pairs`` are (original, start, end) seeds, see `ring_pairs` and
-    `independent`. ``points`` are those of the traces; 0 is the preset's.
+    `independent_pairs`. ``points`` are those of the traces; 0 is the preset's.
     """
     routes = []
     for names in methods:
@@ -191,8 +194,26 @@ def condition_routes(
     return routes
 
 
+def independent_pairs(study: Study, count: int = 0) -> list[tuple[int, int, int]]:
+    """``count`` pairs (original, start, end) without a common endpoint, three if 0.
+
+    Where originals have a forget set each, the first pair of seeds on each of the first ``count``, on all if 0.
+    """
+    originals = study.preset.originals
+    if not originals:
+        return independent(study.seeds, count or 3)
+    if count > originals:
+        raise BadInput(f"the preset has {originals} original models with a pair each, but {count} pairs are asked for.")
+    return independent(study.seeds[:2], count or originals)
+
+
 def ring_pairs(study: Study) -> list[tuple[int, int, int]]:
-    """The preset's neighbouring pairs of seeds on original 0, and the first of them on original 1."""
+    """The preset's neighbouring pairs of seeds on original 0, and the first of them on original 1.
+
+    Where originals have a forget set each, the first pair of seeds on each of them.
+    """
+    if study.preset.originals:
+        return independent_pairs(study)
     found = ring(study.seeds, study.preset.pairs)
     return [*((0, start, end) for start, end in found), (1, *found[0])]
 
@@ -236,11 +257,18 @@ def profiles(study: Study, routes: Sequence[Route]) -> list[Spec]:
 
 
 def references(study: Study) -> list[Spec]:
-    """Profiles of the original and the retrained models."""
-    return [study.profile(one) for one in (study.original(), *(study.retrained(s) for s in study.seeds))]
+    """Profiles of the original and the retrained models; where originals have a forget set each, of all of them."""
+    return [one for original in study.originals for one in references_of(study, original)]
 
 
-def levels(study: Study) -> tuple[dict[str, float], list[dict[str, float]]]:
-    """Every metric of the original model, and of each retrained model."""
-    found = [{name: float(one.metric(name)[0]) for name in METRICS} for one in study.run(references(study))]
-    return found[0], found[1:]
+def references_of(study: Study, original: int = 0) -> list[Spec]:
+    """Profiles of an original model and of the models retrained without its forget set."""
+    retrained = (study.retrained(seed, original=original) for seed in study.seeds)
+    return [study.profile(one) for one in (study.original(original), *retrained)]
+
+
+def levels(study: Study, original: int = 0) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Every metric of an original model, and of each model retrained without its forget set."""
+    found = study.run(references_of(study, original))
+    first, *rest = [{name: float(one.metric(name)[0]) for name in METRICS} for one in found]
+    return first, rest

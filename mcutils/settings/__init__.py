@@ -70,12 +70,16 @@ class MethodSettings:
 
 
 # The least that these fields of a preset may be.
-LOWEST = {"width": 1, "train_size": 0, "test_size": 0, "points": 2, "bootstrap": 1, "pairs": 1}
+LOWEST = {"width": 1, "train_size": 0, "test_size": 0, "points": 2, "bootstrap": 1, "pairs": 1, "originals": 0}
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What one preset runs: data, network, sizes, seeds, methods and the number of points of a trace."""
+    """What one preset runs: data, network, sizes, seeds, methods and the number of points of a trace.
+
+    ``originals``: of so many original models each has a forget set of its own, drawn by its seed 0, 1, ...; 0: all have
+    one in common. ``refresh`` of BatchNorm's statistics in traces: ``weighted`` (`traces.trace`), or empty for not.
+    """
 
     name: str
     dataset: str
@@ -91,13 +95,16 @@ class Preset:
     bootstrap: int
     pairs: int
     about: str = ""
+    originals: int = 0
+    refresh: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("name", "dataset", "model", "quickstart_method", "about"):
+        for name in ("name", "dataset", "model", "quickstart_method", "about", "refresh"):
             if not isinstance(getattr(self, name), str):
                 raise BadInput(f"{name} must be a name, got {shown(getattr(self, name))}.")
         for name, low in LOWEST.items():
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        choose("refresh of BatchNorm, empty or", self.refresh or "weighted", ("weighted",))
         object.__setattr__(self, "forget", share("forget", self.forget))
         object.__setattr__(self, "seeds", tuple(map(seed_of, listed("seeds", self.seeds))))
         object.__setattr__(self, "methods", listed("methods", self.methods))
@@ -136,7 +143,7 @@ def settings_name(dataset: str, model: str) -> str:
 
 
 def preset(name: str) -> Preset:
-    """Return the preset ``smoke``, ``laptop`` or ``paper``."""
+    """Return the preset ``smoke``, ``laptop``, ``eight`` or ``paper``."""
     table = _read("presets")
     values: dict[str, Any] = dict(table[choose("preset", name, table)])
     _no_other_keys(values, {f.name for f in fields(Preset)} - {"name"}, f"preset {name}")

@@ -135,10 +135,11 @@ def objective_options(method: Method, options: Mapping[str, Any]) -> dict[str, A
 def fingerprint(task: Task) -> str:
     """What the task is, as one string: data, checksum and rows.
 
-    The splits of a built-in data set follow from a few numbers; of any other, every row and its place count.
+    The splits of a built-in data set follow from a few numbers; of any other, and of any draw but the first, every row
+    and its place count.
     """
     rows, pool = task.index["forget"], task.index["train"]
-    drawn = task.dataset in SHAPES and torch.equal(rows, pool[: len(rows)])
+    drawn = task.dataset in SHAPES and not task.draw and torch.equal(rows, pool[: len(rows)])
     splits = {split: task.index[split] for split in ("train", "forget", "valid", "test")}
     which = int(rows.sum()) if drawn else content_hash(splits)[:16]
     return f"{task.dataset}/{task.checksum[:16]}/{len(pool)}/{len(rows)}/{which}"

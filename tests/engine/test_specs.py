@@ -64,6 +64,7 @@ OTHER = {
         "test_size": 30,
         "checksum": "fedcba9876543210",
         "cue": 0.05,
+        "draw": 3,
     },
     "Plan": {
         "optimizer": "sgd",
@@ -101,7 +102,8 @@ OTHER = {
         "method": "npo",
         "settings": MethodSettings(PLAN),
     },
-    "TraceOf": {"model": replace(PATH, seed=8), **FORGET, "points": 7, "batchnorm": "none", "shown": "own"},
+    "TraceOf": {"model": replace(PATH, seed=8), **FORGET, "points": 7, "batchnorm": "none", "shown": "own"}
+    | {"weighted": True, "splits": ("retain", "forget")},
     "Profile": {
         "trace": TraceSpec(PATH, 0.1, 9),
         "original": TraceSpec(ORIGINAL, 0.3),
@@ -116,13 +118,14 @@ OTHER = {
         "split": "valid",
         "rows": 30,
         "measures": ("js",),
+        "weighted": True,
     },
     "MetricOf": {
         "trace": replace(TRACE, points=9),
         "metric": "kl_retrained_forget",
         "references": (replace(PROFILE.random, forget=0.2),),
     },
-    "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7},
+    "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7, "weighted": True},
     "PlaneOf": {"models": (ORIGINAL, UNLEARNED, RETRAINED), **FORGET, "resolution": 9, "rows": 30},
 }
 
@@ -179,8 +182,10 @@ def test_a_change_at_any_depth_gives_another_key(sample):
         else:
             assert key(changed) not in keys, f"{where} does not change the key, or as another field does"
             keys.append(key(changed))
-    # Refused is only what cannot be: ends on different data, a model at several points, a curve at one.
-    allowed = re.compile(r".*\.(start|end)\..*data.*|\.(original|random|(retrained|references)\[0\])\.(points|model)")
+    # Refused is only what cannot be: ends on different data, a model at several points, a curve at one, references of
+    # another draw or of fewer splits than the trace.
+    at_once = r"\.(original|random|(retrained|references)\[0\])\.(points|model)"
+    allowed = re.compile(rf".*\.(start|end)\..*data.*|{at_once}|.*\.data\.draw|.*\.splits")
     assert [where for where in refused if not allowed.fullmatch(where)] == []
 
 

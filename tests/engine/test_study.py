@@ -62,7 +62,7 @@ def test_a_study_is_its_preset_with_changes(smoke, tmp_path):
 def test_unknown_changes_are_refused(change, message, tmp_path):
     with pytest.raises(BadInput, match=message):
         mc.study("smoke", store=str(tmp_path), **change)
-    with pytest.raises(BadInput, match="unknown preset 'big': choose one of laptop, smoke, paper"):
+    with pytest.raises(BadInput, match="unknown preset 'big': choose one of laptop, eight, smoke, paper"):
         mc.study("big", store=str(tmp_path))
 
 
@@ -308,8 +308,8 @@ def test_a_profile_names_all_that_it_is_measured_against(smoke):
 
 def test_every_field_of_a_preset_that_determines_results_is_part_of_a_key(smoke):
     changed = {"dataset": "fashion-mnist", "model": "convnet_gn", "width": 8, "forget": 0.2, "train_size": 240}
-    changed |= {"test_size": 60, "seeds": (42, 21), "points": 5, "bootstrap": 7}
-    named = {"name", "methods", "quickstart_method", "pairs", "about"}
+    changed |= {"test_size": 60, "seeds": (42, 21), "points": 5, "bootstrap": 7, "refresh": "weighted"}
+    named = {"name", "methods", "quickstart_method", "pairs", "about", "originals"}
     assert set(changed) | named == {f.name for f in fields(Preset)}
 
     def name(study):

@@ -61,7 +61,7 @@ def test_a_pair_needs_two_seeds(pairs, seeds):
 
 def test_a_second_original_has_the_first_pair_again(study):
     assert ring_pairs(study) == [(0, 42, 87), (0, 87, 21), (1, 42, 87)]
-    every = SimpleNamespace(seeds=SEEDS, preset=SimpleNamespace(pairs=0))
+    every = SimpleNamespace(seeds=SEEDS, preset=SimpleNamespace(pairs=0, originals=0))
     assert ring_pairs(every) == [*((0, *pair) for pair in RING), (1, 42, 87)]
 
 
@@ -190,7 +190,7 @@ def test_routes_come_back_as_walks_in_order_with_their_labels(study):
         asked.extend(specs)
         return known
 
-    found = walk_all(SimpleNamespace(profile=study.profile, run=run), iter(routes))
+    found = walk_all(SimpleNamespace(profile=study.profile, preset=study.preset, run=run), iter(routes))
     assert asked == [r.profile(study) for r in routes] and len(set(asked)) == 5
     assert [w.profile for w in found] == known
     for one, route in zip(found, routes, strict=True):

@@ -13,7 +13,7 @@ from ...data.cues import counterfactual
 from ...data.tasks import BN_SIZE
 from ...measures.metrics import METRICS
 from ...measures.profiles import Profile, profile
-from ...traces import SPLITS, Trace, trace
+from ...traces import Trace, trace
 from ..costs import data_of, evaluated, form_of
 from ..specs import CurveSpec, MetricSpec, ProfileSpec, Spec, TraceSpec, UnlearnedSpec, is_line
 from .record import ARRAYS, Kind, Results, loaded, shaped, task_of
@@ -25,7 +25,8 @@ SMALL = 10_000  # bytes of a few short arrays
 def _trace(spec: TraceSpec, store: Results) -> Trace:
     task, model = task_of(spec.model.data, spec.forget), loaded(store, spec.model)
     task = counterfactual(task, spec.shown) if spec.shown else task
-    found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm)
+    task = replace(task, splits=spec.held)
+    found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm, weighted=spec.weighted)
     if not isinstance(spec.model, CurveSpec):
         return found
     start = spec.model.start
@@ -36,11 +37,11 @@ def _trace(spec: TraceSpec, store: Results) -> Trace:
 
 def _is_trace(spec: TraceSpec, found: Trace) -> str:
     groups = {"logits": found.logits, "labels": found.labels, "index": found.index}
-    if any(set(group) != set(SPLITS) for group in groups.values()):
-        return f"its splits are not {', '.join(SPLITS)}"
+    if any(set(group) != set(spec.held) for group in groups.values()):
+        return f"its splits are not {', '.join(spec.held)}"
     wrong = shaped({"t": found.t}, {"t": (spec.points,)}, "f") or _is_t(found.t)
-    classes = np.shape(found.logits[SPLITS[0]])[-1:]
-    for split in SPLITS:
+    classes = np.shape(found.logits[spec.held[0]])[-1:]
+    for split in spec.held:
         rows = np.shape(found.labels[split])[:1]
         wrong = (
             wrong
@@ -63,12 +64,15 @@ def _is_t(t: np.ndarray) -> str:
 
 
 def _evaluations(description: Mapping[str, Any], flops: float) -> float:
-    return flops * description["points"] * (evaluated(data_of(description), description["forget"]) + BN_SIZE)
+    return flops * description["points"] * (_seen(description) + BN_SIZE)
 
 
 def _logits(description: Mapping[str, Any]) -> float:
-    data = data_of(description)
-    return 2 * form_of(data)[1] * description["points"] * evaluated(data, description["forget"])
+    return 2 * form_of(data_of(description))[1] * description["points"] * _seen(description)
+
+
+def _seen(trace: Mapping[str, Any]) -> int:
+    return evaluated(data_of(trace), trace["forget"], trace.get("splits", ()))
 
 
 def _profile(spec: ProfileSpec, store: Results) -> Profile:
@@ -110,8 +114,13 @@ def _is_profile(spec: ProfileSpec, found: Profile) -> str:
 
 def _summary(description: Mapping[str, Any]) -> float:
     # A curve's holds bootstrap replicates of its measures beside the values along it.
-    points = description["trace"]["points"]
-    return 2_400 if points == 1 else 9_840 + 260 * points
+    points, part = description["trace"]["points"], _part(description["trace"])
+    return 2_400 if points == 1 else 9_840 * part + 260 * points * part
+
+
+def _part(trace: Mapping[str, Any]) -> float:
+    """The share of all evaluation examples that a trace holds."""
+    return _seen(trace) / evaluated(data_of(trace), trace["forget"])
 
 
 def _metric(spec: MetricSpec, store: Results) -> dict[str, np.ndarray]:
@@ -141,7 +150,7 @@ ALONG = (
         _profile,
         _is_profile,
         _named("Profile", "trace"),
-        lambda d, flops: REPLICATES * d["trace"]["points"] * d["bootstrap"],
+        lambda d, flops: REPLICATES * d["trace"]["points"] * d["bootstrap"] * _part(d["trace"]),
         _summary,
         replace(ARRAYS, load=Profile.load, save=lambda file, found: found.save(file)),
         timed=_timed,
