@@ -50,7 +50,7 @@ def test_methods_describe_themselves_differently():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["reproduce", "--preset", "huge"], "unknown preset 'huge': choose one of laptop, smoke, paper."),
+        (["reproduce", "--preset", "huge"], "unknown preset 'huge': choose one of laptop, eight, smoke, paper."),
         (["reproduce", "--preset", "smoke", "nonsense"], "no notebook is named 'nonsense': there are 00_quickstart,"),
         (["reproduce", "--preset", "smoke", "-p", "nonsense", "1", "00"], "has no parameter 'nonsense'"),
         (

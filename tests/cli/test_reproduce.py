@@ -183,7 +183,7 @@ def test_corrupt_data_stop_the_run_before_any_notebook(tmp_path, folder, monkeyp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset_name": "huge"}, "choose one of laptop, smoke, paper"),
+        ({"preset_name": "huge"}, "choose one of laptop, eight, smoke, paper"),
         ({"workers": 0}, "--workers must be a whole number from 1"),
         ({"write_notebooks": True}, "takes a plain run"),
         ({"preset_name": "laptop", "write_notebooks": True}, "takes a plain run"),
