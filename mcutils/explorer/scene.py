@@ -47,6 +47,7 @@ class View:
     """What is looked at: names of sources, the number k of a point t_k, quantity and splits, tolerance, page of images.
 
     ``eps`` is in units of G. ``beside`` puts the panels of the compared path next to each other, else they share them.
+    Raises `BadInput` for a metric, split, tolerance or number that is none.
     """
 
     path: str
@@ -57,6 +58,14 @@ class View:
     compare: str = ""
     beside: bool = False
     page: int = 0
+
+    def __post_init__(self) -> None:
+        choose("metric", self.metric, quantities())
+        for split in self.splits:
+            choose("split", split, SPLITS)
+        number("eps", self.eps, 0)
+        whole("k", self.k)
+        whole("page", self.page)
 
 
 def quantities() -> dict[str, tuple[str, ...]]:
@@ -69,17 +78,6 @@ def quantities() -> dict[str, tuple[str, ...]]:
         else:
             found.setdefault(name, [])
     return {name: tuple(splits) for name, splits in found.items()}
-
-
-def check_view(view: View) -> View:
-    """Return the view, or raise `BadInput` for a metric, split or tolerance that is none."""
-    choose("metric", view.metric, quantities())
-    for split in view.splits:
-        choose("split", split, SPLITS)
-    number("eps", view.eps, 0)
-    for name, value in (("k", view.k), ("page", view.page)):
-        whole(name, value)
-    return view
 
 
 def nearest(t: np.ndarray, value: float) -> int:
@@ -174,7 +172,7 @@ class Scene:
     @cached_property
     def style(self) -> str:
         """Style sheet: the look of all scenes, and the images of this one's page."""
-        return f"<style>{look()}\n{self._images()}</style>"
+        return f"<style>{_shipped('explorer.css')}\n{self._images()}</style>"
 
     def _images(self) -> str:
         pictures = self.numbers[0].pictures(self.places) if len(self.places) else None
@@ -230,7 +228,7 @@ class Scene:
 
     def _y(self, name: str, value: float) -> float:
         low, high = self._ranges[name]
-        return _clip(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM))
+        return float(np.clip(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM), -1e4, 1e4))
 
     def _panel(self, row: int, name: str, group: Sequence[int]) -> str:
         """One metric along one path or along both."""
@@ -505,9 +503,8 @@ def scene(
     """Draw a view of these sources, by name, at the point nearest to t, where it is given, in place of the view's.
 
     ``kept`` holds the numbers read so far, and gets what is read here.
-    Raises `BadInput` for a name that is none, a metric that is none, or results that are gone or damaged.
+    Raises `BadInput` for a name that is none, or results that are gone or damaged.
     """
-    check_view(view)
     kept = {} if kept is None else kept
     chosen = [found[choose("path", name, found)] for name in dict.fromkeys([view.path, view.compare or view.path])]
     for one in chosen:
@@ -611,10 +608,6 @@ def _at(plane: Plane, x: float, y: float) -> tuple[float, float]:
     return px, TOP + (y1 - y) / (y1 - y0) * (PLANE - TOP - BOTTOM)
 
 
-def _clip(y: float) -> float:
-    return float(min(max(y, -1e4), 1e4))  # nan becomes the lower bound, which no picture shows
-
-
 def _rect(kind: str, span: tuple[float, float], y: float, height: float) -> str:
     x, end = map(_x, span)
     return f"<rect class='{kind}' x='{x:.1f}' y='{y:.1f}' width='{end - x:.1f}' height='{height:.1f}'/>"
@@ -650,9 +643,8 @@ def _svg(height: float, heading: str, words: str, inside: str) -> str:
     )
 
 
-def look() -> str:
-    """The style sheet of all scenes."""
-    return (files("mcutils") / "settings" / "explorer.css").read_text(encoding="utf-8")
+def _shipped(name: str) -> str:
+    return (files("mcutils") / "settings" / name).read_text(encoding="utf-8")
 
 
 def page(made: Scene, code: str = "") -> str:
@@ -660,7 +652,7 @@ def page(made: Scene, code: str = "") -> str:
 
     Its policy lets a browser run the page's own script only, and ask no server for anything.
     """
-    template = (files("mcutils") / "settings" / "explorer.html").read_text(encoding="utf-8")
+    template = _shipped("explorer.html")
     frames = [made.frame(k) for k in range(len(made.t))]
     data = json.dumps({"frames": frames, "t": made.t.tolist(), "alt": [made.alt(k) for k in range(len(made.t))]})
     script = template.partition("<script>")[2].partition("</script>")[0]

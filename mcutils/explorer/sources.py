@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache, partial
 from os import PathLike
@@ -183,7 +183,7 @@ def from_store(
         [note for note in stored if note["spec"]["spec"] == kind] for kind in ("Profile", "TraceOf", "PlaneOf")
     )
     traces = {_text(note["spec"]): note for note in traced}
-    shelf = _Shelf(traces, {_text(_trace(note)): note for note in profiles if not _is_path(note)}, planes)
+    models = {**traces, **{_text(_trace(note)): note for note in profiles if not _is_path(note)}}
     chosen = [note for note in profiles if _is_path(note)]
     profiled = {_text(_trace(note)) for note in chosen}
     chosen += [
@@ -196,7 +196,7 @@ def from_store(
         raise NothingStored(f"no path is stored in {where}: python -m mcutils run 00 computes the first two.")
     usuals = [usual] if usual else [preset(name) for name in presets()]
     several = len({_data_words(_data(_trace(note))) for note in chosen}) > 1
-    found = [_stored(note, shelf, usuals, several) for note in chosen]
+    found = [_stored(note, traces, models, planes, usuals, several) for note in chosen]
     alike = Counter(tuple(one.picks.values()) for one in found)
     for one in found:
         if alike[tuple(one.picks.values())] > 1:
@@ -204,13 +204,9 @@ def from_store(
     return sorted(found, key=lambda one: (*one.rank, tuple(one.picks.values()), one.name))
 
 
-@dataclass(frozen=True, eq=False)
-class _Shelf:
-    """Notes of what is stored beside the paths: traces and profiles of single models by the `_text` of the trace."""
-
-    traces: Mapping[str, Mapping[str, Any]]
-    singles: Mapping[str, Mapping[str, Any]]
-    planes: Sequence[Mapping[str, Any]]
+# The provenance of a stored result; and that of several, by the `_text` of the trace that it is, or that is behind it.
+Note = Mapping[str, Any]
+Notes = Mapping[str, Note]
 
 
 def _text(spec: Any) -> str:
@@ -218,12 +214,12 @@ def _text(spec: Any) -> str:
     return json.dumps(spec, sort_keys=True)
 
 
-def _trace(note: Mapping[str, Any]) -> Mapping[str, Any]:
+def _trace(note: Note) -> Mapping[str, Any]:
     """The description of the trace behind a stored profile, or of a stored trace."""
     return note["spec"].get("trace", note["spec"])
 
 
-def _is_path(note: Mapping[str, Any]) -> bool:
+def _is_path(note: Note) -> bool:
     return _trace(note)["model"]["spec"] == "Path"
 
 
@@ -240,7 +236,9 @@ def _origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return _origin(spec["origin"]) if "origin" in spec else spec
 
 
-def _stored(note: Mapping[str, Any], shelf: _Shelf, usuals: Sequence[Preset], several: bool) -> Source:
+def _stored(
+    note: Note, traces: Notes, models: Notes, planes: Sequence[Note], usuals: Sequence[Preset], several: bool
+) -> Source:
     trace, spec = _trace(note), note["spec"]
     path, text = trace["model"], _text(trace)
     ends = {end: _end(path[end]) for end in ("start", "end")}
@@ -259,11 +257,11 @@ def _stored(note: Mapping[str, Any], shelf: _Shelf, usuals: Sequence[Preset], se
         note["key"],
         f"{kind}, {_words(ends['start'])} to {_words(ends['end'])}",
         picks,
-        partial(_numbers, note, shelf),
-        text in shelf.traces,
-        partial(_plane, path, shelf.planes),
+        partial(_numbers, note, traces, models),
+        text in traces,
+        partial(_plane, path, planes),
         (_text(spec), text, _text(path), _text([path["start"], path["end"]])),
-        (len(other), len(coarse), text not in shelf.traces),
+        (len(other), len(coarse), text not in traces),
     )
 
 
@@ -358,14 +356,8 @@ def _settings(name: str, method: str, curriculum: str, optimizer: str) -> tuple[
 def find(found: Mapping[str, Source], wanted: Any, study: Study | None = None) -> str:
     """Name of the source that is wanted, the first that fits, which is the one with the most normal reading.
 
-    Args:
-        found: sources by name.
-        wanted: a name or label; the spec of a path, its trace or profile; the two specs of its ends; or a route of
-            an experiment, which has a ``path`` and, for a study, a ``profile``.
-        study: what a route is of.
-
-    Raises:
-        BadInput: no source fits.
+    ``wanted`` is a name or label; the spec of a path, its trace or profile; the two specs of its ends; or a route of an
+    experiment, which has a ``path`` and, for a ``study``, a ``profile``. Raises `BadInput` where no source fits.
     """
     if isinstance(wanted, str):
         fits = [one.name for one in found.values() if wanted in (one.name, one.label)]
@@ -390,7 +382,7 @@ def find(found: Mapping[str, Source], wanted: Any, study: Study | None = None) -
     raise BadInput(f"the path {name} is not stored: study.run([study.profile(path)]) computes it.")
 
 
-def _load(note: Mapping[str, Any]) -> Any:
+def _load(note: Note) -> Any:
     """Read a stored result after comparing its checksum; `BadInput` if it is gone or damaged by now."""
     path = note["path"]
     if wrong := fault(path):
@@ -401,10 +393,10 @@ def _load(note: Mapping[str, Any]) -> Any:
         raise BadInput(f"{note['key']} cannot be read ({error}): python -m mcutils store verify.") from None
 
 
-def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
+def _numbers(note: Note, traces: Notes, models: Notes) -> Numbers:
     """Numbers of a stored path: its profile and trace, as far as kept, and its references."""
     trace, spec = _trace(note), note["spec"]
-    data, kept = _data(trace), shelf.traces.get(_text(trace))
+    data, kept = _data(trace), traces.get(_text(trace))
 
     def task() -> Task:
         return DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])
@@ -414,21 +406,20 @@ def _numbers(note: Mapping[str, Any], shelf: _Shelf) -> Numbers:
         found = _load(kept)
         check_path(kept["key"], found)
     if found is not None and spec is trace:
-        traces = _references(trace, shelf)
-        references = {role: many[0] for role, many in traces.items() if many}
-        return Numbers(found.t, found, references=references, retrained=traces["retrained"], task=task)
+        roles = _references(trace, traces)
+        references = {role: many[0] for role, many in roles.items() if many}
+        return Numbers(found.t, found, references=references, retrained=roles["retrained"], task=task)
     profile = _load(note)
     check_path(note["key"], profile)
-    models = {**shelf.traces, **shelf.singles}
     levels = [_load(models[one]) for one in map(_text, spec["retrained"]) if one in models]
     return Numbers(profile.t, found, profile, retrained=levels, task=task, why="" if found else NO_TRACE)
 
 
-def _references(trace: Mapping[str, Any], shelf: _Shelf) -> dict[str, list[Trace]]:
+def _references(trace: Mapping[str, Any], traces: Notes) -> dict[str, list[Trace]]:
     """Traces of the original, the retrained models and the untrained one of a path, as far as stored, by role."""
     origin = _origin(trace["model"]["start"])
     roles: dict[str, list[Trace]] = {"original": [], "retrained": [], "random": []}
-    for note in shelf.traces.values():
+    for note in traces.values():
         spec, model = note["spec"], note["spec"]["model"]
         role = "original" if model == origin else {"Retrained": "retrained", "Untrained": "random"}.get(model["spec"])
         same = all(spec.get(name) == trace.get(name) for name in ("forget", "weighted")) and not spec["shown"]
@@ -438,7 +429,7 @@ def _references(trace: Mapping[str, Any], shelf: _Shelf) -> dict[str, list[Trace
     return roles
 
 
-def _plane(path: Mapping[str, Any], planes: Iterable[Mapping[str, Any]]) -> tuple[Plane, tuple[int, ...]] | str:
+def _plane(path: Mapping[str, Any], planes: Sequence[Note]) -> tuple[Plane, tuple[int, ...]] | str:
     """The stored plane of a path and the places of its points among the plane's models; a sentence if there is none.
 
     A line lies in any plane through its ends, a curve only in one through its control point as well.

@@ -27,7 +27,7 @@ from ..settings import preset
 from ..traces import SPLITS, Trace
 from .figure import view_figure
 from .numbers import Numbers
-from .scene import Scene, View, check_view, metrics_of, nearest, page, quantities, scene, title_of
+from .scene import Scene, View, metrics_of, nearest, page, quantities, scene, title_of
 from .sources import ENDS, NothingStored, Source, find, said, sources
 
 ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS)
@@ -87,7 +87,7 @@ def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.cod
     splits = (splits,) if isinstance(splits, str) else splits
     if not isinstance(splits, (tuple, list)) or not splits:
         raise BadInput(f"splits is a list of {', '.join(SPLITS)}, got {shown(splits)}.")
-    view = check_view(View("", 0, metric, tuple(splits), eps, "", flag("beside", beside), page))
+    view = View("", 0, metric, tuple(splits), eps, "", flag("beside", beside), page)
     t = 0.5 if t is None else number("t", t, 0, 1)
     place = BUILD / "explorer" if folder is None else path_of(folder, "folder")
     try:

@@ -17,7 +17,7 @@ import numpy as np
 from ..curves import points_at
 from ..errors import BadInput, number, whole
 from ..measures import drawing
-from ..measures.along import barrier, check_gap, chord, excess, forget_deficit, mcu
+from ..measures.along import barrier, chord, excess, forget_deficit, mcu
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREY, LIGHT, VERMILLION, WIDTH, encoded, entry, style
 
@@ -118,7 +118,7 @@ def forget_gradient(landscape: Landscape, places) -> np.ndarray:
 
 def gap(landscape: Landscape) -> float:
     """The unit G in nats: forget loss of a retrained model, which has the loss of unseen data, minus the original's."""
-    return float(check_gap(UNSEEN - forget_loss(landscape, landscape.original)))
+    return float(UNSEEN - forget_loss(landscape, landscape.original))
 
 
 @dataclass(frozen=True, eq=False)
