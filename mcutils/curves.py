@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import weights
 from .curricula import CURRICULA
 from .data.tasks import Inputs, Task, take, to
 from .descent import check_plan, generator
@@ -25,21 +26,7 @@ from .optimizers import OPTIMIZERS
 from .settings import MethodSettings, Plan, curve_plan, independent_plan, method_settings, settings_name, train_plan
 from .unlearning.endpoints import Endpoint, Pursuit, check_settings, fingerprint
 from .unlearning.methods import METHODS
-from .weights import (
-    Net,
-    Weights,
-    buffers_in,
-    check_same_shape,
-    check_weights,
-    cosine,
-    distance,
-    laid_out,
-    mix,
-    module_of,
-    running_layers,
-    trainable,
-    write,
-)
+from .weights import Net, Weights, check_same_shape, check_weights, laid_out, mix, module_of, trainable, write
 
 MOST_POINTS = 10_001  # of a trace
 MOST_CONTROLS = 100
@@ -145,7 +132,7 @@ def check_buffers(points: Sequence[Weights], module: nn.Module, x: Inputs) -> No
     first = points[0].buffers
     foreign = {
         n
-        for n in first.keys() - buffers_in(running_layers(module))
+        for n in first.keys() - weights.buffers_in(weights.running_layers(module))
         if not all(torch.equal(first[n], p.buffers[n]) for p in points)
     }
     if not foreign:
@@ -170,10 +157,10 @@ def geometry(curve: Curve, origin: Weights | None = None) -> dict[str, float]:
     ``cosine``: ends that hardly moved are connected for no good reason.
     """
     start, end = instance("curve", curve, Curve, "a Curve").points[0], curve.points[-1]
-    found = {"distance": distance(start, end), "length": curve.length}
+    found = {"distance": weights.distance(start, end), "length": curve.length}
     if origin is not None:
-        found |= {"moved_start": distance(start, origin), "moved_end": distance(end, origin)}
-        found["cosine"] = cosine(start, end, origin)
+        found |= {"moved_start": weights.distance(start, origin), "moved_end": weights.distance(end, origin)}
+        found["cosine"] = weights.cosine(start, end, origin)
     return found
 
 

@@ -48,29 +48,17 @@ def take(x: Inputs, rows: Tensor | slice) -> Inputs:
 
 
 def count(x: Inputs) -> int:
-    """Number of examples in ``x``.
-
-    >>> count(torch.zeros(3, 2))
-    3
-    """
+    """Number of examples in ``x``."""
     return len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
 
 
 def to(x: Inputs, *where: Any, **how: Any) -> Inputs:
-    """``x`` on a device, in a type or a memory format; arguments as of `torch.Tensor.to`.
-
-    >>> to({"a": torch.zeros(1)}, torch.float64)["a"].dtype
-    torch.float64
-    """
+    """``x`` on a device, in a type or a memory format; arguments as of `torch.Tensor.to`."""
     return {name: part.to(*where, **how) for name, part in x.items()} if isinstance(x, Mapping) else x.to(*where, **how)
 
 
 def joined(parts: Sequence[Inputs]) -> Inputs:
-    """Examples of several ``x`` of one form, one after the other.
-
-    >>> joined([torch.zeros(1, 2), torch.ones(2, 2)]).shape
-    torch.Size([3, 2])
-    """
+    """Examples of several ``x`` of one form, one after the other."""
     named = [part for part in parts if isinstance(part, Mapping)]
     if named:
         return {name: torch.cat([part[name] for part in named]) for name in named[0]}
@@ -216,23 +204,14 @@ def load_task(
     y_train = data.y_train[train]
     index = split_rows(y_train.numpy(), forget, seed, draw)
     index["test"] = torch.arange(len(train), len(train) + len(test))
-    arrays = {part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")}
-    task = Task(
-        dataset=name,
-        forget=forget,
-        x=torch.cat([data.x_train[train], data.x_test[test]]),
-        y=torch.cat([y_train, data.y_test[test]]),
-        index=index,
-        classes=data.classes,
-        checksum=data.checksum if name in SHAPES else content_hash(arrays, {"classes": list(data.classes)}),
-        seed=seed,
-        train_size=None if train_size is None else int(train_size),
-        test_size=None if test_size is None else int(test_size),
-        mean=data.mean,
-        std=data.std,
-        draw=draw,
-    )
-    return task.to(device)
+    x, y = torch.cat([data.x_train[train], data.x_test[test]]), torch.cat([y_train, data.y_test[test]])
+    checksum = data.checksum
+    if name not in SHAPES:
+        arrays = {part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")}
+        checksum = content_hash(arrays, {"classes": list(data.classes)})
+    train_size, test_size = (None if size is None else int(size) for size in (train_size, test_size))
+    made = Task(name, forget, x, y, index, data.classes, checksum, seed, train_size, test_size, data.mean, data.std)
+    return replace(made, draw=draw).to(device)
 
 
 def fashion_mnist(path: str | Path | None = None) -> Dataset:
