@@ -40,11 +40,7 @@ def reason(error: BaseException) -> str:
 
 
 def instance(name: str, value: Any, kinds: type | tuple[type, ...], what: str) -> Any:
-    """Return ``value`` if it is of one of the types, else raise `BadInput` saying ``what`` it must be.
-
-    >>> instance("pair", (1, 2), tuple, "a tuple")
-    (1, 2)
-    """
+    """Return ``value`` if it is of one of the types, else raise `BadInput` saying ``what`` it must be."""
     if isinstance(value, kinds):
         return value
     simple = value is None or isinstance(value, (str, bytes, bool, int, float, complex))

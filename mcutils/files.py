@@ -31,10 +31,7 @@ def switched(name: str) -> bool:
 
 
 def place(given: Any, variable: str, default: Path, name: str = "") -> Path:
-    """A path as given, else as an environment variable says, else the default; `BadInput` for what names none.
-
-    None and "" count as not given.
-    """
+    """A path as given (None and "" are not), else as an environment variable says, else the default; or `BadInput`."""
     if given is None or given == "":
         given, name = os.environ.get(variable) or default, variable
     return path_of(given, name or variable)

@@ -230,10 +230,7 @@ def load_arrays(source: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> d
             raise ValueError("an array occurs twice, or there are too many")
         if sum(info.file_size for info in infos) > limit:
             raise ValueError(f"its arrays claim more than {limit:,} bytes")
-        found = {}
-        for name, info in zip(names, infos, strict=True):
-            found[name] = _array(content.read(info))
-    return found
+        return {name: _array(content.read(info)) for name, info in zip(names, infos, strict=True)}
 
 
 def save_groups(target: Any, arrays: Mapping[str, Any], meta: Mapping[str, str], **groups: Mapping[str, Any]) -> None:

@@ -129,10 +129,7 @@ def net_of(weights: Weights, layout: torch.memory_format = PLAIN, *, train: bool
 
 
 def module_of(weights: Weights, layout: torch.memory_format | None = None) -> nn.Module:
-    """Return a new module in evaluation mode that holds a copy of the weights, on their device and in their dtype.
-
-    ``layout`` is the memory format of its 4-D tensors; as they are where None.
-    """
+    """A new module in evaluation mode that holds a copy of the weights, 4-D tensors in memory format ``layout``."""
     module = copy.deepcopy(check_weights(weights).net).to(weights.device).eval()
     tensors = {**weights.params, **weights.buffers}
     for name, own in (*module.named_parameters(), *module.named_buffers()):

@@ -39,11 +39,7 @@ DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a82
 
 
 def take(x: Inputs, rows: Tensor | slice) -> Inputs:
-    """Examples ``rows`` of ``x``: of a tensor, or of every tensor of a dictionary.
-
-    >>> take({"input_ids": torch.arange(6).view(3, 2)}, torch.tensor([2]))
-    {'input_ids': tensor([[4, 5]])}
-    """
+    """Examples ``rows`` of ``x``: of a tensor, or of every tensor of a dictionary."""
     return {name: part[rows] for name, part in x.items()} if isinstance(x, Mapping) else x[rows]
 
 
@@ -308,14 +304,7 @@ def cache_folder() -> Path:
 
 
 def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict]:
-    """Read a file of the data folder and check it against checksums.json.
-
-    Returns:
-        The bytes of the file and its entry in checksums.json.
-
-    Raises:
-        BadInput: the file is missing, unknown to checksums.json or differs from it.
-    """
+    """The bytes of a shipped file and its entry in checksums.json, or `BadInput` where the two differ."""
     folder = data_folder(path)
     try:
         record = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))[name]
@@ -331,10 +320,7 @@ def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """Return the SHA-256, in hexadecimal, of the bytes of uint8 arrays one after the other.
-
-    Of any other array its type and shape count too.
-    """
+    """SHA-256, in hexadecimal, of the bytes of arrays in turn; of type and shape too unless they are uint8."""
     digest = hashlib.sha256()
     for array in arrays:
         if array.dtype != np.uint8:
@@ -344,12 +330,7 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 
 def content_hash(tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None) -> str:
-    """Return the SHA-256, in hexadecimal, of named tensors: names, types, shapes and bytes; and of JSON facts on them.
-
-    >>> one, half = (content_hash({"x": torch.ones(2) * c}) for c in (1, 0.5))
-    >>> one == half
-    False
-    """
+    """SHA-256, in hexadecimal, of named tensors, their names, types, shapes and bytes, and of JSON facts on them."""
     digest = hashlib.sha256(json.dumps(about or {}, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"/{name}/{tensor.dtype}{list(tensor.shape)}/".encode())

@@ -101,10 +101,7 @@ def js_divergence(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
 
 
 def reference(references: Mapping[str, Trace], name: str, trace: Trace, split: str) -> Trace:
-    """Return a reference after checking that it is one model evaluated on the same examples as the trace.
-
-    Raises BadInput if the reference is missing, is a curve, or holds other examples.
-    """
+    """Return a reference, one model evaluated on the same examples as the trace, or raise BadInput."""
     require(references, name, "this metric")
     other = check_trace(references[name], f"references[{name!r}]")
     if len(other.t) != 1:
@@ -126,9 +123,7 @@ def require(references: Mapping[str, Trace], name: str, who: str) -> None:
 def gap_to_retrained(scores: Mapping, retrained: Mapping, keys: Iterable[str] = SCORES) -> np.ndarray:
     """Average gap mean_k |s_k - s_k(retrained)| over UA, RA and TA in fractions (Fan et al., SalUn, 2024).
 
-    Args:
-        scores, retrained: name -> fraction, scalars or arrays that broadcast.
-        keys: which scores enter; add "MIA" to follow tables that include it.
+    ``scores`` and ``retrained``: fractions by name, scalars or arrays that broadcast; ``keys`` enter ("MIA" may too).
     """
     return np.mean([np.abs(d) for d in _differences(scores, retrained, keys)], axis=0)
 

@@ -84,10 +84,7 @@ def reference(theta: Weights, task: Task, rows: Tensor) -> objectives.Reference:
 
 
 def random_twin(origin: Weights, task: Task, seed: int, weighted: bool = False) -> Weights:
-    """Untrained weights of the architecture of ``origin``, with BatchNorm statistics of retain data.
-
-    Raises `BadInput` for a network that cannot be drawn anew (see `networks.anew`).
-    """
+    """Untrained weights of an architecture (see `networks.anew`), with BatchNorm statistics of retain data."""
     new = anew(check_weights(origin), check_task(task), seed_of(seed))
     return finished(new, new.params, task, weighted)
 
