@@ -199,9 +199,13 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def weights_at(end: Weights | Endpoint) -> Weights:
-    """The weights of an endpoint, or the weights themselves."""
-    return end.weights if isinstance(end, Endpoint) else check_weights(end)
+def weights_at(end: Weights | Endpoint, task: Task | None = None) -> Weights:
+    """The weights of an endpoint, or the weights themselves; `BadInput` for an endpoint of another task than given."""
+    if not isinstance(end, Endpoint):
+        return check_weights(end)
+    if task is not None and end.task != fingerprint(task):
+        raise BadInput(f"an endpoint was unlearned for the task {end.task}, not for {fingerprint(task)}.")
+    return end.weights
 
 
 def line(start: Weights | Endpoint, end: Weights | Endpoint) -> Curve:
@@ -308,12 +312,7 @@ def fit_curve(
         choose("plan of a fit", aim["plan"], (INDEPENDENT,))
     else:
         check_plan(aim.get("plan"))
-    for e in (start, end):
-        if isinstance(e, Endpoint) and e.task != fingerprint(task):
-            raise BadInput(
-                f"an endpoint was unlearned for the task {e.task}, but the curve is fitted for {fingerprint(task)}."
-            )
-    ends, seed = (weights_at(start), weights_at(end)), seed_of(seed)
+    ends, seed = (weights_at(start, task), weights_at(end, task)), seed_of(seed)
     if kind == "linear":
         return Curve(kind, ends)
     control_points = whole("control_points", control_points, 1, MOST_CONTROLS)

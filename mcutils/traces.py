@@ -18,7 +18,7 @@ from .data.tasks import SPLITS as SPLITS, Inputs, Task, count, joined, take, to
 from .errors import BadInput, choose, flag, whole
 from .networks import check_task
 from .reading import LARGEST_ARRAYS, load_groups, save_groups
-from .unlearning.endpoints import Endpoint, fingerprint
+from .unlearning.endpoints import Endpoint
 from .weights import BATCHNORM, Weights, buffers_in, check_logits, chunks, module_of, running_layers, write
 
 BATCH = 128
@@ -141,13 +141,9 @@ def trace(
 
 def _walk(model: Curve | Weights | Endpoint, task: Task, t: int | Sequence[float]) -> tuple[Curve, tuple, str]:
     """What a trace visits: a curve, its points t, and its kind; a single model is a line from itself to itself."""
-    if isinstance(model, Endpoint) and model.task != fingerprint(task):
-        raise BadInput(
-            f"the endpoint was unlearned for the task {model.task}, but is evaluated on {fingerprint(task)}."
-        )
     if isinstance(model, Curve):
         return model, points_of(t), model.kind
-    point = weights_at(model)
+    point = weights_at(model, task)
     if not isinstance(t, Integral) or isinstance(t, bool) or t != 1:
         points_of(t)
     return Curve("linear", (point, point)), (0.0,), "model"

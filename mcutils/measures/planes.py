@@ -15,7 +15,7 @@ from ..data.tasks import Task
 from ..errors import BadInput, number, shown, whole
 from ..reading import LARGEST_ARRAYS, load_groups, save_groups
 from ..traces import trace
-from ..unlearning.endpoints import Endpoint, fingerprint
+from ..unlearning.endpoints import Endpoint
 from ..weights import Weights, check_same_shape, flatten, mix
 from .metrics import accuracy, mean_loss
 
@@ -151,8 +151,7 @@ def plane(
     if not isinstance(task, Task):
         raise BadInput(f"task must be a task, as mc.load_task returns it, got {shown(task)}.")
     for one in three if isinstance(three, Sequence) else ():
-        if isinstance(one, Endpoint) and one.task != fingerprint(task):
-            raise BadInput(f"an endpoint was unlearned for the task {one.task}, not for {fingerprint(task)}.")
+        weights_at(one, task)
     found, few = basis(three), _thinned(task, rows)
     x, y = grid(found, resolution, margin)
     lines = [[(a, b) for a in x.tolist()] for b in y.tolist()]
