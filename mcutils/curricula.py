@@ -33,12 +33,6 @@ def superloss_weights(losses: Tensor, tau: float, lam: float) -> Tensor:
     return s.to(losses.device, losses.dtype)
 
 
-def superloss(losses: Tensor, tau: float, lam: float) -> Tensor:
-    """SuperLoss per example: the minimum over 0 < s <= e of ``(l - tau) s + lam (log s)^2``."""
-    s = superloss_weights(losses, tau, lam)
-    return (losses - tau) * s + lam * s.log() ** 2
-
-
 def no_curriculum(losses: Tensor, state: dict) -> Tensor:  # noqa: ARG001
     """Every example counts the same."""
     return torch.ones_like(losses)
@@ -55,14 +49,9 @@ def superloss_authors(losses: Tensor, state: dict, *, lam: float = 10.0) -> Tens
     tau is the sum of all losses seen so far over the sum of their *confidences*, where a mean would divide by their
     number; before the first batch it is that batch's mean. Each term of an objective keeps its own average.
     """
-    if "loss_sum" not in state:
-        state["loss_sum"], state["confidence_sum"] = float(losses.detach().sum()), float(len(losses))
-        s = superloss_weights(losses, state["loss_sum"] / state["confidence_sum"], lam)
-        state["confidence_sum"] = float(s.sum())
-        return s
-    s = superloss_weights(losses, state["loss_sum"] / state["confidence_sum"], lam)
-    state["loss_sum"] += float(losses.detach().sum())
-    state["confidence_sum"] += float(s.sum())
+    batch, seen, confidence = float(losses.detach().sum()), state.get("loss_sum", 0.0), state.get("confidence_sum", 0.0)
+    s = superloss_weights(losses, seen / confidence if "loss_sum" in state else batch / len(losses), lam)
+    state |= {"loss_sum": seen + batch, "confidence_sum": confidence + float(s.sum())}
     return s
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import weights
 from .curricula import CURRICULA
 from .data.tasks import Inputs, Task, take, to
 from .descent import check_plan, generator
@@ -25,21 +26,7 @@ from .optimizers import OPTIMIZERS
 from .settings import MethodSettings, Plan, curve_plan, independent_plan, method_settings, settings_name, train_plan
 from .unlearning.endpoints import Endpoint, Pursuit, check_settings, fingerprint
 from .unlearning.methods import METHODS
-from .weights import (
-    Net,
-    Weights,
-    buffers_in,
-    check_same_shape,
-    check_weights,
-    cosine,
-    distance,
-    laid_out,
-    mix,
-    module_of,
-    running_layers,
-    trainable,
-    write,
-)
+from .weights import Net, Weights, check_same_shape, check_weights, laid_out, mix, module_of, trainable, write
 
 MOST_POINTS = 10_001  # of a trace
 MOST_CONTROLS = 100
@@ -145,7 +132,7 @@ def check_buffers(points: Sequence[Weights], module: nn.Module, x: Inputs) -> No
     first = points[0].buffers
     foreign = {
         n
-        for n in first.keys() - buffers_in(running_layers(module))
+        for n in first.keys() - weights.buffers_in(weights.running_layers(module))
         if not all(torch.equal(first[n], p.buffers[n]) for p in points)
     }
     if not foreign:
@@ -170,10 +157,10 @@ def geometry(curve: Curve, origin: Weights | None = None) -> dict[str, float]:
     ``cosine``: ends that hardly moved are connected for no good reason.
     """
     start, end = instance("curve", curve, Curve, "a Curve").points[0], curve.points[-1]
-    found = {"distance": distance(start, end), "length": curve.length}
+    found = {"distance": weights.distance(start, end), "length": curve.length}
     if origin is not None:
-        found |= {"moved_start": distance(start, origin), "moved_end": distance(end, origin)}
-        found["cosine"] = cosine(start, end, origin)
+        found |= {"moved_start": weights.distance(start, origin), "moved_end": weights.distance(end, origin)}
+        found["cosine"] = weights.cosine(start, end, origin)
     return found
 
 
@@ -212,9 +199,13 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def weights_at(end: Weights | Endpoint) -> Weights:
-    """The weights of an endpoint, or the weights themselves."""
-    return end.weights if isinstance(end, Endpoint) else check_weights(end)
+def weights_at(end: Weights | Endpoint, task: Task | None = None) -> Weights:
+    """The weights of an endpoint, or the weights themselves; `BadInput` for an endpoint of another task than given."""
+    if not isinstance(end, Endpoint):
+        return check_weights(end)
+    if task is not None and end.task != fingerprint(task):
+        raise BadInput(f"an endpoint was unlearned for the task {end.task}, not for {fingerprint(task)}.")
+    return end.weights
 
 
 def line(start: Weights | Endpoint, end: Weights | Endpoint) -> Curve:
@@ -321,12 +312,7 @@ def fit_curve(
         choose("plan of a fit", aim["plan"], (INDEPENDENT,))
     else:
         check_plan(aim.get("plan"))
-    for e in (start, end):
-        if isinstance(e, Endpoint) and e.task != fingerprint(task):
-            raise BadInput(
-                f"an endpoint was unlearned for the task {e.task}, but the curve is fitted for {fingerprint(task)}."
-            )
-    ends, seed = (weights_at(start), weights_at(end)), seed_of(seed)
+    ends, seed = (weights_at(start, task), weights_at(end, task)), seed_of(seed)
     if kind == "linear":
         return Curve(kind, ends)
     control_points = whole("control_points", control_points, 1, MOST_CONTROLS)

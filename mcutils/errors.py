@@ -40,11 +40,7 @@ def reason(error: BaseException) -> str:
 
 
 def instance(name: str, value: Any, kinds: type | tuple[type, ...], what: str) -> Any:
-    """Return ``value`` if it is of one of the types, else raise `BadInput` saying ``what`` it must be.
-
-    >>> instance("pair", (1, 2), tuple, "a tuple")
-    (1, 2)
-    """
+    """Return ``value`` if it is of one of the types, else raise `BadInput` saying ``what`` it must be."""
     if isinstance(value, kinds):
         return value
     simple = value is None or isinstance(value, (str, bytes, bool, int, float, complex))
@@ -52,19 +48,12 @@ def instance(name: str, value: Any, kinds: type | tuple[type, ...], what: str) -
 
 
 def callback(value: Any, name: str = "progress") -> Any:
-    """Return None or something that can be called, or raise `BadInput`.
-
-    >>> callback(None)
-    """
+    """Return None or something that can be called, or raise `BadInput`."""
     return value if callable(value) else instance(name, value, type(None), "a function or None")
 
 
 def choose(kind: str, name: Any, allowed: Iterable[str]) -> str:
-    """Return ``name`` if it is allowed, else raise `BadInput` listing what is.
-
-    >>> choose("fruit", "fig", ["fig", "pear"])
-    'fig'
-    """
+    """Return ``name`` if it is allowed, else raise `BadInput` listing what is."""
     allowed = list(allowed)
     if not isinstance(name, str) or name not in allowed:
         raise BadInput(f"unknown {kind} {shown(name)}: choose one of {', '.join(allowed)}.")
@@ -72,11 +61,7 @@ def choose(kind: str, name: Any, allowed: Iterable[str]) -> str:
 
 
 def whole(name: str, value: Any, low: int = 0, high: int | None = None) -> int:
-    """Return a whole number from ``low`` to ``high`` as an int, or raise `BadInput`; True and 1.0 are none.
-
-    >>> whole("steps", 3)
-    3
-    """
+    """Return a whole number from ``low`` to ``high`` as an int, or raise `BadInput`; True and 1.0 are none."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         found = int(value)
         if low <= found and (high is None or found <= high):
@@ -86,20 +71,12 @@ def whole(name: str, value: Any, low: int = 0, high: int | None = None) -> int:
 
 
 def seed_of(value: Any, name: str = "seed") -> int:
-    """Return a seed, a whole number from 0 to 2^63 - 1, as an int, or raise `BadInput`.
-
-    >>> seed_of(42)
-    42
-    """
+    """Return a seed, a whole number from 0 to 2^63 - 1, as an int, or raise `BadInput`."""
     return whole(name, value, 0, LARGEST_SEED)
 
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return a finite number from ``low`` to ``high`` as a float, or raise `BadInput`; True is none.
-
-    >>> number("lr", 1)
-    1.0
-    """
+    """Return a finite number from ``low`` to ``high`` as a float, or raise `BadInput`; True is none."""
     if isinstance(value, Real) and not isinstance(value, bool):
         try:
             found = float(value)
@@ -113,11 +90,7 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
 
 
 def share(name: str, value: Any, *, zero: bool = False, one: bool = False) -> float:
-    """Return a share between 0 and 1 as a float, or raise `BadInput`; the ends count where ``zero`` and ``one`` say so.
-
-    >>> share("forget", 0.1)
-    0.1
-    """
+    """Return a share between 0 and 1 as a float, or raise `BadInput`; ``zero`` and ``one`` let the ends count."""
     if isinstance(value, Real) and not isinstance(value, bool):
         found = float(value)
         if 0 < found < 1 or (zero and found == 0) or (one and found == 1):
@@ -127,27 +100,17 @@ def share(name: str, value: Any, *, zero: bool = False, one: bool = False) -> fl
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return True or False as given, or raise `BadInput` for anything else.
-
-    >>> flag("fresh", True)
-    True
-    """
+    """Return True or False as given, or raise `BadInput` for anything else."""
     if isinstance(value, bool):
         return value
     raise BadInput(f"{name} must be True or False, got {shown(value)}.")
 
 
 def path_of(value: Any, name: str = "path") -> Path:
-    """Return a path with ``~`` expanded, or raise `BadInput` for what names no path.
-
-    >>> path_of("a/b").parts
-    ('a', 'b')
-    """
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-        raise BadInput(f"{name} must name a file or folder, got {shown(value)}.")
-    text = os.fspath(value)
-    if not isinstance(text, str) or "\0" in text:
-        raise BadInput(f"{name} must name a file or folder, got {shown(text)}.")
+    """Return a path with ``~`` expanded, or raise `BadInput` for what names no path."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else ""
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise BadInput(f"{name} must name a file or folder, got {shown(text or value)}.")
     try:
         return Path(text).expanduser()
     except RuntimeError:

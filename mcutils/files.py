@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .errors import BadInput, path_of, shown, whole
+from .reading import scratch
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of the repository, if the package lies in one
@@ -32,10 +31,7 @@ def switched(name: str) -> bool:
 
 
 def place(given: Any, variable: str, default: Path, name: str = "") -> Path:
-    """A path as given, else as an environment variable says, else the default; `BadInput` for what names none.
-
-    None and "" count as not given.
-    """
+    """A path as given (None and "" are not), else as an environment variable says, else the default; or `BadInput`."""
     if given is None or given == "":
         given, name = os.environ.get(variable) or default, variable
     return path_of(given, name or variable)
@@ -70,20 +66,13 @@ def file_at(path: Path, name: str) -> Path:
 
 
 def write_file(path: Path, data: str | bytes) -> None:
-    """Write a file at once or not at all, into a folder that is made if need be; `BadInput` if it cannot be.
-
-    The scratch file beside it is opened exclusively, so that no link is followed, and goes if anything fails.
-    """
-    scratch = file_at(path, "what is written").with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    """Write a file at once or not at all, into a folder that is made if need be; `BadInput` if it cannot be."""
+    file_at(path, "what is written")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(scratch, "xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
-            os.replace(scratch, path)
-        except BaseException:
-            with suppress(OSError):
-                scratch.unlink()
-            raise
+        with scratch(path) as (part, file):
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.close()
+            os.replace(part, path)
     except OSError as error:
         raise BadInput(f"cannot write {path.name} in the folder {path.parent}: {error.strerror or error}.") from error

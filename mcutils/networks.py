@@ -8,22 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from . import weights
 from .data.tasks import Task, count, take
 from .errors import BadInput, instance, reason, seed_of, shown
 from .models.vision import build, drawn, kept_buffers, rebuild
 from .plugins import identity
 from .settings import Plan
-from .weights import (
-    Net,
-    Weights,
-    check_logits,
-    laid_out,
-    memory_format,
-    net_of,
-    refresh_batchnorm,
-    trainable,
-    weights_of,
-)
+from .weights import Net, Weights, check_logits, laid_out, memory_format, net_of, trainable, weights_of
 
 Model = str | nn.Module | Callable[[], nn.Module]
 
@@ -128,8 +119,7 @@ class Ready:
 
 def ready(start: Weights, task: Task, rows: Tensor, plan: Plan) -> Ready:
     """Lay a network out for a descent over ``rows`` of the task; raise `BadInput` where it cannot be trained."""
-    free = trainable(start)
-    if not free:
+    if not trainable(start):
         raise BadInput(f"all parameters of a {start.model} are frozen: there is nothing to train.")
     for name, value in start.params.items():
         if value.dtype not in (torch.float32, torch.float64):
@@ -147,4 +137,4 @@ def ready(start: Weights, task: Task, rows: Tensor, plan: Plan) -> Ready:
 def finished(start: Weights, params: Mapping[str, Tensor], task: Task, weighted: bool = False) -> Weights:
     """Weights like ``start`` at new parameters, with BatchNorm statistics of the task's ``bn`` rows."""
     made = replace(start, params=laid_out(params), buffers=laid_out(start.buffers))
-    return refresh_batchnorm(made, task.inputs("bn"), weighted=weighted)
+    return weights.refresh_batchnorm(made, task.inputs("bn"), weighted=weighted)

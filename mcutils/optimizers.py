@@ -13,7 +13,9 @@ from .errors import BadInput, choose, number, reason, share, shown, whole
 
 
 class _ClippedSign(Optimizer):
-    """Momentum m clipped by a curvature estimate h: theta -= lr sign(m) min(|m| / (rho bs h + 1e-15), 1)."""
+    """Momentum m clipped by a curvature estimate h: theta -= lr sign(m) min(|m| / (rho B h + 1e-15), 1)."""
+
+    terms = 1  # B
 
     def __init__(self, params: Iterable, lr: float, weight_decay: float, betas: tuple[float, float], rho: float):
         if not 0 <= betas[0] < 1 or not 0 <= betas[1] < 1 or rho <= 0:
@@ -26,21 +28,21 @@ class _ClippedSign(Optimizer):
             state["m"], state["h"] = torch.zeros_like(p), torch.zeros_like(p)
         return state
 
-    def _apply(self, p: Tensor, group: dict[str, Any], terms: int) -> None:
-        state = self._state(p)
-        ratio = (state["m"].abs() / (group["rho"] * terms * state["h"] + 1e-15)).clamp(max=1)
-        p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * state["m"].sign() * ratio)
-
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:  # noqa: ARG002
         """One update from the gradients stored in the parameters."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is not None:
-                    self._update(p, p.grad, group)
+                if p.grad is None:
+                    continue
+                state = self._state(p)
+                self._gather(state, p.grad, group["betas"])
+                ratio = (state["m"].abs() / (group["rho"] * self.terms * state["h"] + 1e-15)).clamp(max=1)
+                p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * state["m"].sign() * ratio)
 
-    def _update(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        raise NotImplementedError
+    def _gather(self, state: dict[str, Tensor], gradient: Tensor, betas: tuple[float, float]) -> None:
+        """Bring the moments up to date."""
+        state["m"].mul_(betas[0]).add_(gradient, alpha=1 - betas[0])
 
 
 class SophiaG(_ClippedSign):
@@ -57,7 +59,7 @@ class SophiaG(_ClippedSign):
 
     def __init__(self, *given: Any, interval: int, **named: Any):
         super().__init__(*given, **named)
-        self.interval, self.terms = whole("the curvature interval", interval, 1), 1
+        self.interval = whole("the curvature interval", interval, 1)
 
     @torch.no_grad()
     def update_curvature(self, gradients: Sequence[Tensor], terms: int) -> None:
@@ -66,11 +68,6 @@ class SophiaG(_ClippedSign):
         parameters = [(p, group["betas"][1]) for group in self.param_groups for p in group["params"]]
         for (p, beta), g in zip(parameters, gradients, strict=True):
             self._state(p)["h"].mul_(beta).addcmul_(g, g, value=1 - beta)
-
-    def _update(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        beta = group["betas"][0]
-        self._state(p)["m"].mul_(beta).add_(gradient, alpha=1 - beta)
-        self._apply(p, group, self.terms)
 
 
 class Soul(_ClippedSign):
@@ -87,12 +84,10 @@ class Soul(_ClippedSign):
         super().__init__(*given, **named)
         self.terms = terms
 
-    def _update(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        (beta1, beta2), state = group["betas"], self._state(p)
+    def _gather(self, state: dict[str, Tensor], gradient: Tensor, betas: tuple[float, float]) -> None:
         for _ in range(2):
-            state["m"].mul_(beta1).add_(gradient, alpha=1 - beta1)
-        state["h"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        self._apply(p, group, self.terms)
+            super()._gather(state, gradient, betas)
+        state["h"].mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
 
 
 def adamw(params: Iterable, lr: float, weight_decay: float, *, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizer:
@@ -127,9 +122,7 @@ def soul(
     rho: float = 0.04,
     terms: int = 5120,
 ) -> Optimizer:
-    """SOUL's form of Sophia, which the paper's authors ran as second order: squared training gradients at every
-    step.
-    """
+    """SOUL's form of Sophia, run as second order by the paper's authors: squared training gradients at every step."""
     return Soul(params, lr, weight_decay, betas, rho, terms=terms)
 
 

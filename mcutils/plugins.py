@@ -127,7 +127,8 @@ def adopt(registrations: Iterable[Registration]) -> None:
             raise BadInput(f"the {one.kind} {one.name!r} cannot be registered: {error}.") from None
         chosen.table[one.name] = made
         REGISTERED[chosen.name, one.name] = one
-        _changed()
+        for tell in CHANGED:
+            tell()
 
 
 def forget(what: str, name: str) -> None:
@@ -135,10 +136,6 @@ def forget(what: str, name: str) -> None:
     if REGISTERED.pop((what, name), None) is None:
         raise BadInput(f"no {what} named {shown(name)} has been registered.")
     del KINDS[what].table[name]
-    _changed()
-
-
-def _changed() -> None:
     for tell in CHANGED:
         tell()
 

@@ -12,7 +12,8 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -148,14 +149,12 @@ def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:  # 
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, MemoryError):
         print(f"damaged archive {archive.name}: it is left out, its results are computed again", file=sys.stderr)
         return {}
-    names = [info.filename for info in infos]
-    found = {}
+    count, found = Counter(info.filename for info in infos), {}
     for info in infos:
         plain = info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
         if NAME.fullmatch(info.filename) and plain and info.compress_size == info.file_size:
             found[info.filename] = info.header_offset, info.file_size, info.CRC
-    twice = {name for name in found if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    if twice:
+    if twice := {name for name in found if count[name] > 1}:
         print(f"archive {archive.name} holds {min(twice)} twice: it is left out and computed again", file=sys.stderr)
     return {name: place for name, place in found.items() if name not in twice}
 
@@ -200,7 +199,7 @@ def scratch(final: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
     It is made exclusively, so that no link is followed, and removed unless it was renamed, whatever happened.
     """
-    path = final.with_name(f".{final.stem}.{os.getpid()}.{secrets.token_hex(4)}{final.suffix}")
+    path = final.with_name(f".{final.stem[:200]}.{os.getpid()}.{secrets.token_hex(4)}{final.suffix}")
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CAREFUL, 0o666)
     try:
         with os.fdopen(number, "wb") as file:
@@ -231,9 +230,28 @@ def load_arrays(source: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> d
             raise ValueError("an array occurs twice, or there are too many")
         if sum(info.file_size for info in infos) > limit:
             raise ValueError(f"its arrays claim more than {limit:,} bytes")
-        found = {}
-        for name, info in zip(names, infos, strict=True):
-            found[name] = _array(content.read(info))
+        return {name: _array(content.read(info)) for name, info in zip(names, infos, strict=True)}
+
+
+def save_groups(target: Any, arrays: Mapping[str, Any], meta: Mapping[str, str], **groups: Mapping[str, Any]) -> None:
+    """Write arrays, facts and groups of arrays, each named ``group/name``, as a compressed npz without pickle."""
+    facts = np.array([f"{k}={v}" for k, v in sorted(meta.items())], dtype=np.str_)
+    within = {f"{group}/{name}": found for group, named in groups.items() for name, found in named.items()}
+    with writing(target) as file:
+        np.savez_compressed(file, **{**arrays, "meta": facts, **within})
+
+
+def load_groups(source: str | Path | BinaryIO, limit: int, *groups: str) -> dict[str, Any]:
+    """What `save_groups` wrote, by name: arrays, ``meta``, and a dictionary for each group; nothing is unpickled."""
+    arrays = load_arrays(source, limit)
+    found: dict[str, Any] = {group: {} for group in groups}
+    found["meta"] = dict(str(item).split("=", 1) for item in arrays.pop("meta"))
+    for name, values in arrays.items():
+        group, inside, rest = name.partition("/")
+        if inside:
+            found[group][rest] = values
+        else:
+            found[name] = values
     return found
 
 

@@ -6,30 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import nn
 
+from . import weights
 from .curves import Curve, check_buffers, points_of, weights_at
 from .data.tasks import SPLITS as SPLITS, Inputs, Task, count, joined, take, to
 from .errors import BadInput, choose, flag, whole
 from .networks import check_task
-from .reading import LARGEST_ARRAYS, load_arrays, writing
-from .unlearning.endpoints import Endpoint, fingerprint
-from .weights import (
-    BATCHNORM,
-    Weights,
-    buffers_in,
-    check_logits,
-    chunks,
-    memory_format,
-    module_of,
-    refresh_module,
-    running_layers,
-    write,
-)
+from .reading import LARGEST_ARRAYS, load_groups, save_groups
+from .unlearning.endpoints import Endpoint
+from .weights import BATCHNORM, Weights, buffers_in, check_logits, chunks, module_of, running_layers, write
 
 BATCH = 128
 POLICIES = ("none", "retain", "full")
@@ -59,13 +49,7 @@ class Trace:
 
     def save(self, path: str | Path | BinaryIO) -> None:
         """Write the trace as a compressed npz without pickle."""
-        meta = [f"{k}={v}" for k, v in sorted(self.meta.items())]
-        arrays: dict[str, Any] = {"t": self.t, "meta": np.array(meta, dtype=np.str_)}
-        for name in ("logits", "labels", "index"):
-            for split, values in getattr(self, name).items():
-                arrays[f"{name}/{split}"] = values
-        with writing(path) as file:
-            np.savez_compressed(file, **arrays)
+        save_groups(path, {"t": self.t}, self.meta, logits=self.logits, labels=self.labels, index=self.index)
 
     def only(self, splits: Collection[str]) -> Trace:
         """The trace of some of its splits."""
@@ -76,14 +60,7 @@ class Trace:
     @staticmethod
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Trace:
         """Read a trace written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
-        arrays = load_arrays(path, limit)
-        meta = dict(str(item).split("=", 1) for item in arrays.pop("meta"))
-        t = arrays.pop("t")
-        parts: dict[str, dict[str, np.ndarray]] = {"logits": {}, "labels": {}, "index": {}}
-        for name, values in arrays.items():
-            group, split = name.split("/", 1)
-            parts[group][split] = values
-        return Trace(t, parts["logits"], parts["labels"], parts["index"], meta)
+        return Trace(**load_groups(path, limit, "logits", "labels", "index"))
 
 
 def refresh_rows(task: Task, policy: str) -> torch.Tensor:
@@ -140,7 +117,7 @@ def trace(
     x = joined([take(task.x, rows) for rows in task.evaluation.values()])
     if not count(x):
         raise BadInput("the task has no examples to evaluate on.")
-    layout = memory_format(curve.points[0], x, task.n_classes, plain=weighted)
+    layout = weights.memory_format(curve.points[0], x, task.n_classes, plain=weighted)
     module = module_of(curve.points[0], layout)
     parts = chunks(to(x, memory_format=layout), batch_size)
     seen = [] if batchnorm == "none" else chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size)
@@ -164,16 +141,12 @@ def trace(
 
 def _walk(model: Curve | Weights | Endpoint, task: Task, t: int | Sequence[float]) -> tuple[Curve, tuple, str]:
     """What a trace visits: a curve, its points t, and its kind; a single model is a line from itself to itself."""
-    if isinstance(model, Endpoint) and model.task != fingerprint(task):
-        raise BadInput(
-            f"the endpoint was unlearned for the task {model.task}, but is evaluated on {fingerprint(task)}."
-        )
     if isinstance(model, Curve):
         return model, points_of(t), model.kind
-    weights = weights_at(model)
+    point = weights_at(model, task)
     if not isinstance(t, Integral) or isinstance(t, bool) or t != 1:
         points_of(t)
-    return Curve("linear", (weights, weights)), (0.0,), "model"
+    return Curve("linear", (point, point)), (0.0,), "model"
 
 
 def _place(module: nn.Module, curve: Curve, t: float, seen: list[Inputs], x: Inputs, weighted: bool) -> None:
@@ -188,7 +161,7 @@ def _place(module: nn.Module, curve: Curve, t: float, seen: list[Inputs], x: Inp
     write(module, {}, {name: value for name, value in whose.buffers.items() if name not in batchnorm})
     layers = [layer for layer in running.values() if end is None or isinstance(layer, BATCHNORM)]
     if seen:
-        refresh_module(module, seen, weighted=weighted, layers=layers)
+        weights.refresh_module(module, seen, weighted=weighted, layers=layers)
     if end is None:
         check_buffers(curve.points, module, x)
 

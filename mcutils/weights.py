@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .data.tasks import Inputs, count as examples, joined, take, to
-from .errors import BadInput, flag, instance, number, path_of, reason, shown, whole
+from .errors import BadInput, flag, instance, path_of, reason, shown, whole
 from .models.vision import build, check_module, copied, recipe_of
 from .reading import writing
 
@@ -129,10 +129,7 @@ def net_of(weights: Weights, layout: torch.memory_format = PLAIN, *, train: bool
 
 
 def module_of(weights: Weights, layout: torch.memory_format | None = None) -> nn.Module:
-    """Return a new module in evaluation mode that holds a copy of the weights, on their device and in their dtype.
-
-    ``layout`` is the memory format of its 4-D tensors; as they are where None.
-    """
+    """A new module in evaluation mode that holds a copy of the weights, 4-D tensors in memory format ``layout``."""
     module = copy.deepcopy(check_weights(weights).net).to(weights.device).eval()
     tensors = {**weights.params, **weights.buffers}
     for name, own in (*module.named_parameters(), *module.named_buffers()):
@@ -143,11 +140,9 @@ def module_of(weights: Weights, layout: torch.memory_format | None = None) -> nn
 @torch.no_grad()
 def write(module: nn.Module, params: Tensors, buffers: Tensors) -> None:
     """Copy tensors into a module that the caller owns."""
-    own_params, own_buffers = dict(module.named_parameters()), dict(module.named_buffers())
-    for name, value in params.items():
-        own_params[name].copy_(value)
-    for name, value in buffers.items():
-        own_buffers[name].copy_(value)
+    own = dict((*module.named_parameters(), *module.named_buffers()))
+    for name, value in {**params, **buffers}.items():
+        own[name].copy_(value)
 
 
 def check_weights(value: object, name: str = "the model") -> Weights:
@@ -191,17 +186,6 @@ def flatten(weights: Weights) -> Tensor:
     return torch.cat([v.reshape(-1) for v in check_weights(weights).params.values()])
 
 
-def unflatten(vector: Tensor, like: Weights) -> Weights:
-    """Inverse of `flatten`, with the buffers of ``like``."""
-    check_weights(like)
-    if instance("the vector", vector, Tensor, "a tensor").shape != (count(like),):
-        shape = tuple(vector.shape)
-        raise BadInput(f"a vector of {count(like)} parameters is needed for {like.model}, got shape {shape}.")
-    pieces = vector.split([v.numel() for v in like.params.values()])
-    params = {k: p.view(v.shape) for (k, v), p in zip(like.params.items(), pieces, strict=True)}
-    return replace(like, params=params)
-
-
 def mix(coefficients: Sequence[float], points: Sequence[Tensors]) -> dict[str, Tensor]:
     """Sum of coefficient times tensors, name by name, through which gradients flow.
 
@@ -220,23 +204,6 @@ def mix(coefficients: Sequence[float], points: Sequence[Tensors]) -> dict[str, T
             total.add_(p[name], alpha=c)
         result[name] = total
     return result
-
-
-def combine(coefficients: Sequence[float], points: Sequence[Weights]) -> Weights:
-    """Sum of coefficient times weights; buffers are those of the first point, never mixed."""
-    check_same_shape(instance("points", points, (list, tuple), "a list of weights"))
-    given = list(instance("coefficients", coefficients, (list, tuple), "a list of numbers"))
-    if not given or len(given) != len(points):
-        raise BadInput(f"a mixture needs a coefficient for each point, got {len(given)} for {len(points)} points.")
-    for one in given:
-        number("each coefficient", one)
-    return replace(points[0], params=mix(coefficients, [p.params for p in points]))
-
-
-def interpolate(start: Weights, end: Weights, t: float) -> Weights:
-    """``(1 - t) start + t end``, with the buffers of ``start``."""
-    t = number("t", t)
-    return combine((1 - t, t), (start, end))
 
 
 def distance(a: Weights, b: Weights) -> float:
@@ -319,11 +286,6 @@ def buffers_in(layers: Mapping[str, nn.Module]) -> set[str]:
     return {f"{name}.{key}" if name else key for name, layer in layers.items() for key in layer._buffers}
 
 
-def batchnorm_layers(module: nn.Module) -> list[RUNNING]:
-    """BatchNorm layers that keep running statistics."""
-    return list(running_layers(module, BATCHNORM).values())
-
-
 @torch.no_grad()
 def refresh_module(
     module: nn.Module, batches: Iterable[Inputs], *, weighted: bool = False, layers: Sequence[RUNNING] | None = None
@@ -334,7 +296,7 @@ def refresh_module(
     ``layers`` are those to estimate, all BatchNorm by default. A last batch of one example joins the one before it
     where a layer cannot do with one value per channel.
     """
-    layers = batchnorm_layers(module) if layers is None else layers
+    layers = list(running_layers(module, BATCHNORM).values()) if layers is None else layers
     if not layers:
         return
     batches = list(batches)
@@ -386,7 +348,7 @@ def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, wei
     """
     batch_size, weighted = whole("batch_size", batch_size, 1), flag("weighted", weighted)
     instance("x", x, (Tensor, Mapping), "a tensor of examples, or a dictionary of tensors")
-    if not batchnorm_layers(check_weights(weights).net):
+    if not running_layers(check_weights(weights).net, BATCHNORM):
         return weights
     layout = memory_format(weights, x, plain=weighted)
     module = module_of(weights, layout)

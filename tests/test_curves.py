@@ -22,7 +22,7 @@ from mcutils.traces import trace
 from mcutils.training import train
 from mcutils.unlearning.endpoints import unlearn
 from mcutils.unlearning.methods import saliency_mask
-from mcutils.weights import distance, flatten, interpolate, memory_format, module_of, weights_of
+from mcutils.weights import distance, flatten, memory_format, module_of, weights_of
 
 KINDS = [("linear", 2), *(("bezier", n) for n in range(2, 7)), *(("chain", n) for n in range(2, 7))]
 
@@ -325,7 +325,7 @@ def test_control_points_start_on_the_line_or_at_the_original(double, kind, contr
     middle = fit("corrected")
     assert len(middle.points) == control_points + 2 and same(middle.points[0], a) and same(middle.points[-1], b)
     for j, point in enumerate(middle.points):
-        expected = flatten(interpolate(a, b, j / (control_points + 1)))
+        expected = flatten(line(a, b).at(j / (control_points + 1)))
         torch.testing.assert_close(flatten(point), expected, rtol=1e-13, atol=1e-14)
     torch.testing.assert_close(flatten(middle.at(0.3)), flatten(line(a, b).at(0.3)), rtol=1e-12, atol=1e-13)
     assert all(torch.equal(flatten(p), flatten(o)) for p in fit("authors").points[1:-1])
@@ -582,7 +582,7 @@ def test_bad_input_to_a_fit(tiny, task, theta):
     elsewhere = unlearn(theta, task, "finetune", seed=0, settings=chosen)
     fit = lambda a, b, **k: fit_curve(a, b, tiny, seed=0, settings=chosen, plan=chosen.plan, **k)  # noqa: E731
     for call, message in (
-        (lambda: fit(end, elsewhere), "unlearned for the task digits/.* but the curve is fitted for digits"),
+        (lambda: fit(end, elsewhere), "unlearned for the task digits/.*, not for digits"),
         (lambda: fit_curve(end, elsewhere, tiny, kind="linear", seed=0), "unlearned for the task digits"),
         (lambda: line(end, elsewhere), "endpoints of different tasks, digits/.* and digits/"),
         (lambda: fit(end, convnet(0, width=8, dtype=torch.float32)), "different architectures"),

@@ -10,22 +10,19 @@ from mcutils.errors import BadInput
 from mcutils.models.vision import build
 from mcutils.weights import (
     Net,
-    batchnorm_layers,
     check_same_shape,
-    combine,
     cosine,
     count,
     distance,
     flatten,
-    interpolate,
     laid_out,
     load,
     memory_format,
     mix,
     module_of,
     refresh_batchnorm,
+    running_layers,
     save,
-    unflatten,
     weights_of,
     write,
 )
@@ -77,18 +74,11 @@ class Tied(nn.Module):
 # vectors and mixtures
 
 
-def test_flatten_and_unflatten_are_inverse():
-    w, vector = convnet(0), torch.arange(float(count(convnet(0))), dtype=torch.float64)
-    again = unflatten(flatten(w), w)
-    assert equal(again.params, w.params) and equal(again.buffers, w.buffers)
-    assert torch.equal(flatten(unflatten(vector, w)), vector)
-    assert count(w) == len(flatten(w)) == sum(p.numel() for p in w.net.parameters())
-
-
-def test_unflatten_wants_a_vector_of_the_right_size():
+def test_a_vector_holds_all_parameters_in_order():
     w = convnet(0)
-    with pytest.raises(BadInput, match=rf"{count(w)} parameters is needed for convnet, got shape \(3,\)"):
-        unflatten(torch.zeros(3), w)
+    pieces = flatten(w).split([p.numel() for p in w.params.values()])
+    assert all(torch.equal(piece.view(p.shape), p) for piece, p in zip(pieces, w.params.values(), strict=True))
+    assert count(w) == len(flatten(w)) == sum(p.numel() for p in w.net.parameters())
 
 
 @settings(deadline=None, max_examples=50)
@@ -133,14 +123,6 @@ def test_mix_never_writes_into_a_point_of_coefficient_one(coefficients):
     assert all(equal(p, q) for p, q in zip(points, before, strict=True))
 
 
-def test_interpolate_and_combine():
-    a, b = convnet(0), convnet(1)
-    half = interpolate(a, b, 0.5)
-    assert torch.equal(flatten(half), (flatten(a) + flatten(b)) / 2) and equal(half.buffers, a.buffers)
-    assert torch.equal(flatten(interpolate(a, b, 0)), flatten(a))
-    torch.testing.assert_close(flatten(combine((1, -1), (a, b))), flatten(a) - flatten(b), rtol=1e-15, atol=0)
-
-
 def test_distance_and_cosine_against_numpy():
     a, b, o = (convnet(s) for s in range(3))
     u, v = flatten(a).numpy() - flatten(o).numpy(), flatten(b).numpy() - flatten(o).numpy()
@@ -164,7 +146,7 @@ def test_weights_that_are_not_finite_are_refused(bad):
     w = convnet(0)
     w.params["1.bias"][0] = bad
     with pytest.raises(BadInput, match="NaN or infinity in 1.bias"):
-        combine((0.5, 0.5), (convnet(1), w))
+        check_same_shape([convnet(1), w])
 
 
 def test_a_buffer_may_hold_infinity_but_not_nan():
@@ -316,7 +298,7 @@ def test_refresh_leaves_its_input_alone():
     kept = {k: v.clone() for k, v in {**w.params, **w.buffers}.items()}
     new = refresh_batchnorm(w, images())
     assert equal({**w.params, **w.buffers}, kept) and equal(new.params, w.params)
-    assert all(m.momentum == 0.1 for m in batchnorm_layers(w.net))
+    assert all(m.momentum == 0.1 for m in running_layers(w.net).values())
 
 
 def test_refresh_keeps_dropout_off():

@@ -51,12 +51,9 @@ def places(height: int, width: int, classes: int) -> tuple[int, np.ndarray]:
 def _images_of(task: Any) -> Tensor:
     """The images of a task (M, C, H, W), or `BadInput`."""
     if not isinstance(task, Task) or not isinstance(task.x, Tensor) or task.x.ndim != 4:
-        raise BadInput(f"a cue needs a task of images, as load_task or mc.task gives it, got {_of(task)}.")
+        given = f"{task.dataset}, whose examples are none" if isinstance(task, Task) else sort_of(task)
+        raise BadInput(f"a cue needs a task of images, as load_task or mc.task gives it, got {given}.")
     return task.x
-
-
-def _of(task: Any) -> str:
-    return f"{task.dataset}, whose examples are none" if isinstance(task, Task) else sort_of(task)
 
 
 def planted(task: Task, share: float = 1.0, *, fraction: float | None = None) -> Task:
@@ -116,11 +113,6 @@ def counterfactual(task: Task, name: str, seed: int = 0) -> Task:
         if name != "none":
             _paint(x, rows, cue, task.n_classes)
     return replace(task, x=x, index={split: r for split, r in task.index.items() if split not in ("cued", "clean")})
-
-
-def counterfactuals(task: Task, seed: int = 0) -> dict[str, Task]:
-    """All four of `SETS` by name; each has images of its own, so take them one by one where memory is short."""
-    return {name: counterfactual(task, name, seed) for name in SETS}
 
 
 def other_labels(rows: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) -> np.ndarray:

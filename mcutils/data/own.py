@@ -19,21 +19,8 @@ from torch import Tensor
 
 from ..errors import BadInput, choose, flag, path_of, reason, seed_of, share, shown, whole
 from ..files import write_file
-from .tasks import (
-    DATASETS,
-    Inputs,
-    Task,
-    content_hash,
-    count,
-    drawn,
-    held_out,
-    joined,
-    parts_of,
-    shuffled,
-    sort_of,
-    split_rows,
-    stratified,
-)
+from . import tasks
+from .tasks import DATASETS, Inputs, Task, count, joined, sort_of
 
 PIXELS = ("uint8", "floating point")
 LAYOUTS = ("", "channels_first", "channels_last")
@@ -127,10 +114,9 @@ def task(
         inputs, after = _both(given.x, other.x), np.arange(len(labels), len(labels) + len(more))
         index, labels = _index(labels, forget, retain, after, seed), np.concatenate([labels, more])
     inputs, mean, std = normalised(inputs, torch.cat([index["retain"], index["valid"]]), how.normalise)
-    listed = _is_rows(forget)
     lost = float(forget) if isinstance(forget, Real) else len(index["forget"]) / len(index["train"])
-    made = Task(name, lost, inputs, torch.from_numpy(labels), index, names, "", seed)
-    made = replace(made, mean=mean, std=std, listed=listed)
+    y = torch.from_numpy(labels)
+    made = Task(name, lost, inputs, y, index, names, "", seed, mean=mean, std=std, listed=_is_rows(forget))
     return remembered(replace(made, checksum=checksum_of(made)).to(how.device))
 
 
@@ -396,20 +382,20 @@ def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -
         size = round(share("test", test) * n)
         if not 1 <= size < len(free):
             raise BadInput(f"test takes {size} of {n} rows, but 1 to {len(free) - 1} are free to be drawn: list them.")
-        order = free[shuffled(len(free), f"mcutils/{seed}/test")]
-        listed["test"] = np.sort(stratified(labels, order, size))
+        order = free[tasks.shuffled(len(free), f"mcutils/{seed}/test")]
+        listed["test"] = np.sort(tasks.stratified(labels, order, size))
         free = np.setdiff1d(free, listed["test"])
     if "forget" not in listed:
-        parts = split_rows(labels[free], float(forget), seed)
+        parts = tasks.split_rows(labels[free], float(forget), seed)
         found = {name: torch.from_numpy(free)[rows] for name, rows in parts.items()}
     elif "retain" in listed:
-        order = listed["retain"][shuffled(len(listed["retain"]), f"mcutils/{seed}")]
-        found = parts_of(np.concatenate([listed["forget"], order]), len(listed["forget"]), free)
+        order = listed["retain"][tasks.shuffled(len(listed["retain"]), f"mcutils/{seed}")]
+        found = tasks.parts_of(np.concatenate([listed["forget"], order]), len(listed["forget"]), free)
     else:
-        order = free[shuffled(len(free), f"mcutils/{seed}")]
-        valid = held_out(labels, order) if len(order) else order
+        order = free[tasks.shuffled(len(free), f"mcutils/{seed}")]
+        valid = tasks.held_out(labels, order) if len(order) else order
         pool = np.concatenate([listed["forget"], order[~np.isin(order, valid)]])
-        found = parts_of(pool, len(listed["forget"]), valid)
+        found = tasks.parts_of(pool, len(listed["forget"]), valid)
     return {**found, "test": torch.from_numpy(listed["test"])}
 
 
@@ -447,7 +433,7 @@ def forgetting(task: Task, forget: float, draw: int = 0) -> Task:
             f"the rows to forget of {task.dataset} were listed, {len(task.index['forget'])} of {len(pool)}: "
             f"{other}, can be drawn."
         )
-    found = parts_of(drawn(pool.cpu().numpy(), task.seed, draw), size, task.index["valid"].cpu().numpy())
+    found = tasks.parts_of(tasks.drawn(pool.cpu().numpy(), task.seed, draw), size, task.index["valid"].cpu().numpy())
     index = {**task.index, **{name: rows.to(pool.device) for name, rows in found.items()}}
     return replace(task, forget=float(forget), index=index, draw=draw or task.draw)
 
@@ -458,7 +444,7 @@ def forgetting(task: Task, forget: float, draw: int = 0) -> Task:
 def checksum_of(task: Task) -> str:
     """The `content_hash` of a task's data: bytes, types, shapes, rows and names; not the share to forget."""
     parts, about = _parts(task)
-    return content_hash(parts, about)
+    return tasks.content_hash(parts, about)
 
 
 def _parts(task: Task) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -531,19 +517,10 @@ def _kept(path: Path) -> Task:
         inputs = {name[2:]: part for name, part in parts.items() if name.startswith("x/")}
         pool, valid, test = (parts[f"rows/{split}"] for split in ("train", "valid", "test"))
         size = about["listed"] or round(about["forget"] * len(pool))
-        found = Task(
-            dataset=about["name"],
-            forget=about["forget"],
-            x=inputs[""] if set(inputs) == {""} else inputs,
-            y=parts["y"],
-            index={**parts_of(pool.numpy(), size, valid.numpy()), "test": test},
-            classes=tuple(about["classes"]),
-            checksum=path.stem,
-            seed=about["seed"],
-            mean=tuple(about["mean"]),
-            std=tuple(about["std"]),
-            listed=bool(about["listed"]),
-        )
-        return remembered(found)
+        x = inputs[""] if set(inputs) == {""} else inputs
+        index = {**tasks.parts_of(pool.numpy(), size, valid.numpy()), "test": test}
+        classes, mean, std = (tuple(about[name]) for name in ("classes", "mean", "std"))
+        found = Task(about["name"], about["forget"], x, parts["y"], index, classes, path.stem, about["seed"])
+        return remembered(replace(found, mean=mean, std=std, listed=bool(about["listed"])))
     except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError):
         raise BadInput(f"the data kept as {path} are damaged: delete the file and give the task again.") from None

@@ -39,38 +39,22 @@ DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a82
 
 
 def take(x: Inputs, rows: Tensor | slice) -> Inputs:
-    """Examples ``rows`` of ``x``: of a tensor, or of every tensor of a dictionary.
-
-    >>> take({"input_ids": torch.arange(6).view(3, 2)}, torch.tensor([2]))
-    {'input_ids': tensor([[4, 5]])}
-    """
+    """Examples ``rows`` of ``x``: of a tensor, or of every tensor of a dictionary."""
     return {name: part[rows] for name, part in x.items()} if isinstance(x, Mapping) else x[rows]
 
 
 def count(x: Inputs) -> int:
-    """Number of examples in ``x``.
-
-    >>> count(torch.zeros(3, 2))
-    3
-    """
+    """Number of examples in ``x``."""
     return len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
 
 
 def to(x: Inputs, *where: Any, **how: Any) -> Inputs:
-    """``x`` on a device, in a type or a memory format; arguments as of `torch.Tensor.to`.
-
-    >>> to({"a": torch.zeros(1)}, torch.float64)["a"].dtype
-    torch.float64
-    """
+    """``x`` on a device, in a type or a memory format; arguments as of `torch.Tensor.to`."""
     return {name: part.to(*where, **how) for name, part in x.items()} if isinstance(x, Mapping) else x.to(*where, **how)
 
 
 def joined(parts: Sequence[Inputs]) -> Inputs:
-    """Examples of several ``x`` of one form, one after the other.
-
-    >>> joined([torch.zeros(1, 2), torch.ones(2, 2)]).shape
-    torch.Size([3, 2])
-    """
+    """Examples of several ``x`` of one form, one after the other."""
     named = [part for part in parts if isinstance(part, Mapping)]
     if named:
         return {name: torch.cat([part[name] for part in named]) for name in named[0]}
@@ -216,23 +200,14 @@ def load_task(
     y_train = data.y_train[train]
     index = split_rows(y_train.numpy(), forget, seed, draw)
     index["test"] = torch.arange(len(train), len(train) + len(test))
-    arrays = {part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")}
-    task = Task(
-        dataset=name,
-        forget=forget,
-        x=torch.cat([data.x_train[train], data.x_test[test]]),
-        y=torch.cat([y_train, data.y_test[test]]),
-        index=index,
-        classes=data.classes,
-        checksum=data.checksum if name in SHAPES else content_hash(arrays, {"classes": list(data.classes)}),
-        seed=seed,
-        train_size=None if train_size is None else int(train_size),
-        test_size=None if test_size is None else int(test_size),
-        mean=data.mean,
-        std=data.std,
-        draw=draw,
-    )
-    return task.to(device)
+    x, y = torch.cat([data.x_train[train], data.x_test[test]]), torch.cat([y_train, data.y_test[test]])
+    checksum = data.checksum
+    if name not in SHAPES:
+        arrays = {part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")}
+        checksum = content_hash(arrays, {"classes": list(data.classes)})
+    train_size, test_size = (None if size is None else int(size) for size in (train_size, test_size))
+    made = Task(name, forget, x, y, index, data.classes, checksum, seed, train_size, test_size, data.mean, data.std)
+    return replace(made, draw=draw).to(device)
 
 
 def fashion_mnist(path: str | Path | None = None) -> Dataset:
@@ -329,14 +304,7 @@ def cache_folder() -> Path:
 
 
 def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict]:
-    """Read a file of the data folder and check it against checksums.json.
-
-    Returns:
-        The bytes of the file and its entry in checksums.json.
-
-    Raises:
-        BadInput: the file is missing, unknown to checksums.json or differs from it.
-    """
+    """The bytes of a shipped file and its entry in checksums.json, or `BadInput` where the two differ."""
     folder = data_folder(path)
     try:
         record = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))[name]
@@ -352,10 +320,7 @@ def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """Return the SHA-256, in hexadecimal, of the bytes of uint8 arrays one after the other.
-
-    Of any other array its type and shape count too.
-    """
+    """SHA-256, in hexadecimal, of the bytes of arrays in turn; of type and shape too unless they are uint8."""
     digest = hashlib.sha256()
     for array in arrays:
         if array.dtype != np.uint8:
@@ -365,12 +330,7 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 
 def content_hash(tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None) -> str:
-    """Return the SHA-256, in hexadecimal, of named tensors: names, types, shapes and bytes; and of JSON facts on them.
-
-    >>> one, half = (content_hash({"x": torch.ones(2) * c}) for c in (1, 0.5))
-    >>> one == half
-    False
-    """
+    """SHA-256, in hexadecimal, of named tensors, their names, types, shapes and bytes, and of JSON facts on them."""
     digest = hashlib.sha256(json.dumps(about or {}, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"/{name}/{tensor.dtype}{list(tensor.shape)}/".encode())

@@ -61,32 +61,8 @@ def mcu_literal(retain: np.ndarray, forget: np.ndarray, t: np.ndarray, tol: floa
 
 def mcu(retain_barrier, forget_deficit, eps_retain, eps_forget) -> np.ndarray:
     """MCU(eps): retain barrier <= eps_retain and forget deficit <= eps_forget; a nan never connects."""
-    within = [
-        floats(name, value) <= _tolerance(of, eps)
-        for name, value, of, eps in (
-            ("retain_barrier", retain_barrier, "eps_retain", eps_retain),
-            ("forget_deficit", forget_deficit, "eps_forget", eps_forget),
-        )
-    ]
-    return within[0] & within[1]
-
-
-def mcu_sweep(retain_barrier, forget_deficit, gap, eps) -> np.ndarray:
-    """MCU(eps * gap) for each eps: (E, ...) bool, never decreasing along E when eps increases.
-
-    Args:
-        retain_barrier, forget_deficit: (...) in nats.
-        gap: the unit G = L_f(retrained) - L_f(original) in nats, a number or (...), positive.
-        eps: (E,) tolerances in units of G.
-    """
-    unit = np.asarray(check_gap(gap))
-    retain_barrier, forget_deficit = (
-        floats("retain_barrier", retain_barrier),
-        floats("forget_deficit", forget_deficit),
-    )
-    inner = np.broadcast(retain_barrier, forget_deficit, unit).ndim
-    tolerance = _tolerance("eps", eps).reshape(-1, *[1] * inner) * unit
-    return mcu(retain_barrier, forget_deficit, tolerance, tolerance)
+    retain = floats("retain_barrier", retain_barrier) <= _tolerance("eps_retain", eps_retain)
+    return retain & (floats("forget_deficit", forget_deficit) <= _tolerance("eps_forget", eps_forget))
 
 
 def excess_variation(values: np.ndarray) -> np.ndarray:

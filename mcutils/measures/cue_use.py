@@ -17,15 +17,14 @@ def cue_effects(traces: Mapping[str, Trace], split: str = "test", seed: int = 0)
     """What the cue does to each example along a path, (T, N) float64, to be averaged or resampled over examples.
 
     For an example of label y, whose ``swapped`` image is that of example d and so of class y_d, with logits z,
-    prediction p and [...] = 1 if so, else 0:
-    ``accuracy_s`` = [p = y on set s] for each s of `SETS`;
-    ``sensitivity`` = accuracy_own - accuracy_other: what a wrong cue costs in comparison with the right one;
-    ``reliance`` = [p = y] - [p not in {y, y_d}] / (K - 2) on the swapped image: how much more often the cue's label is
-    predicted than any other that is not the image's; mean 1 if the cue alone decides, 0 if it plays no part;
-    ``pull`` = m(swapped) - m(d's image without a cue), m = z_y - mean of z_k over k not in {y, y_d}, in nats: how far
-    the cue moves the log-odds of its label, whether or not it moves the prediction.
-    The labels that neither cue nor image stand for measure what the square does by covering a part of the image. What
-    is left in a model that never saw a cue is small; the retrained model's value is the one to compare with.
+    prediction p and [...] = 1 if so, else 0: ``accuracy_s`` = [p = y on set s] for each s of `SETS`; ``sensitivity`` =
+    accuracy_own - accuracy_other: what a wrong cue costs in comparison with the right one; ``reliance`` = [p = y] - [p
+    not in {y, y_d}] / (K - 2) on the swapped image: how much more often the cue's label is predicted than any other
+    that is not the image's; mean 1 if the cue alone decides, 0 if it plays no part; ``pull`` = m(swapped) - m(d's image
+    without a cue), m = z_y - mean of z_k over k not in {y, y_d}, in nats: how far the cue moves the log-odds of its
+    label, whether or not it moves the prediction. The labels that neither cue nor image stand for measure what the
+    square does by covering a part of the image. What is left in a model that never saw a cue is small; the retrained
+    model's value is the one to compare with.
 
     ``traces`` are of one model or path on each of `SETS`, ``split`` is ``forget`` or ``test``, ``seed`` that of the
     sets. Raises `BadInput` if a set is missing or the traces differ in their examples or in t.

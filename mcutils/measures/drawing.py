@@ -85,10 +85,7 @@ def _own_fonts() -> None:
 
 
 def save(fig, name: str, folder: str | Path) -> tuple[Path, Path]:
-    """Write <folder>/<name>.png (150 dpi) and .svg, the same bytes for the same figure; return both paths.
-
-    Raises BadInput if the folder cannot be written.
-    """
+    """Write <folder>/<name>.png (150 dpi) and .svg, the same bytes for the same figure; return both paths."""
     png, svg = Path(folder) / f"{name}.png", Path(folder) / f"{name}.svg"
     for path, kind in ((png, "png"), (svg, "svg")):
         write_file(path, encoded(fig, kind))

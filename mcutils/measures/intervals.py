@@ -19,28 +19,24 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    def below(self, threshold: float) -> bool | None:
-        """True if the whole interval is at or below the threshold, False if above, None if it crosses."""
-        if self.high <= threshold:
-            return True
-        return False if self.low > threshold else None
+
+def percentile_interval(estimate: float, replicates: np.ndarray, level: float = LEVEL, units: int = 1) -> Interval:
+    """Percentile interval that always contains the estimate; degenerate when there are no replicates.
+
+    With two ``units`` or more its percentiles are widened for so few, see `bootstrap_mean`.
+    """
+    draws, alpha = replicates[np.isfinite(replicates)], (1 - level) / 2
+    if len(draws) == 0:
+        return Interval(float(estimate), float(estimate), float(estimate))
+    if units > 1:
+        from scipy.special import ndtr, stdtrit  # scipy.stats takes a second to import
+
+        alpha = float(ndtr(np.sqrt(units / (units - 1)) * stdtrit(units - 1, alpha)))
+    low, high = np.quantile(draws, [alpha, 1 - alpha])
+    return Interval(float(estimate), float(np.fmin(low, estimate)), float(np.fmax(high, estimate)))
 
 
-def percentile_interval(estimate: float, replicates: np.ndarray, level: float = LEVEL) -> Interval:
-    """Percentile interval that always contains the estimate; degenerate when there are no replicates."""
-    return _interval(estimate, replicates, (1 - level) / 2)
-
-
-def bootstrap_mean(
-    values,
-    replicates=None,
-    clusters=None,
-    *,
-    nodes=None,
-    n_boot: int = 2000,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> Interval:
+def bootstrap_mean(values, replicates=None, *, level: float = LEVEL, **drawn) -> Interval:
     """Mean of n units with a two-level bootstrap interval: over units, and over examples.
 
     Each draw resamples the units and picks one example replicate that all of them share.
@@ -57,48 +53,37 @@ def bootstrap_mean(
     Args:
         values: (n,) one number per unit.
         replicates: (n, B) the same numbers under B resamples of the examples, or None.
-        clusters: (n,) labels, or None.
-        nodes: (n, 2) labels of endpoints, or None.
-        n_boot, seed, level: of the bootstrap.
+        level: of the interval.
+        drawn: ``clusters`` (n,) labels, ``nodes`` (n, 2) labels of endpoints, ``n_boot`` (2000), ``seed`` (0).
 
     Returns:
         Interval(estimate, low, high). One unit: the interval over examples. Constant values without
         replicates: a degenerate interval. Units that are not finite are dropped; if none is left all three
         are nan.
     """
-    mean, draws, m = _draws(values, replicates, clusters, nodes, n_boot, seed)
-    return _interval(mean, draws, _expanded((1 - level) / 2, m))
+    mean, draws, units = _draws(values, replicates, **drawn)
+    return percentile_interval(mean, draws, level, units)
 
 
-def fraction_interval(
-    hits,
-    replicates=None,
-    clusters=None,
-    *,
-    nodes=None,
-    n_boot: int = 2000,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> Interval:
+def fraction_interval(hits, replicates=None, *, clusters=None, nodes=None, level: float = LEVEL, **drawn) -> Interval:
     """Share of units that hit, with a Wilson interval on the effective number of units.
 
-    n_eff = p (1 - p) / var, var being the variance of `bootstrap_mean`'s draws, so that clusters, shared
-    endpoints and examples count as they do there; n_eff is at most the number of units, or of distinct
-    endpoints if that is smaller. When all units agree the bootstrap sees no variation between them: then
-    n_eff is that number (with clusters but no nodes, the number of clusters), and the interval is joined with
-    the one over examples.
+    n_eff = p (1 - p) / var, var being the variance of `bootstrap_mean`'s draws, so that clusters, shared endpoints and
+    examples count as they do there; n_eff is at most the number of units, or of distinct endpoints if that is smaller.
+    When all units agree the bootstrap sees no variation between them: then n_eff is that number (with clusters but no
+    nodes, the number of clusters), and the interval is joined with the one over examples.
 
     Args: as for `bootstrap_mean`, with hits (n,) and replicates (n, B) true or false.
     """
     hits = np.atleast_1d(np.asarray(hits, dtype=np.float64))
     if not np.isin(hits, (0, 1)).all():
         raise BadInput("hits must be true or false, one per unit.")
-    p, draws, n = _draws(hits, replicates, clusters, nodes, n_boot, seed)
+    p, draws, n = _draws(hits, replicates, clusters, nodes, **drawn)
     if len(draws) == 0:
         return Interval(np.nan, np.nan, np.nan)
     if not 0 < p < 1:
         groups = len(set(np.asarray(clusters).tolist())) if clusters is not None and nodes is None else 1
-        found, n = _interval(p, draws, (1 - level) / 2), groups if groups > 1 else n
+        found, n = percentile_interval(p, draws, level), groups if groups > 1 else n
         low, high = wilson(p, n, level)
         return Interval(p, float(np.fmin(low, found.low)), float(np.fmax(high, found.high)))
     if draws.var() > 0:
@@ -239,33 +224,18 @@ def disjoint_pairs(nodes, groups=None, seed: int = 0) -> np.ndarray:
     return np.sort(np.array(chosen, dtype=int))
 
 
-def _interval(estimate: float, draws: np.ndarray, alpha: float) -> Interval:
-    draws = draws[np.isfinite(draws)]
-    if len(draws) == 0:
-        return Interval(float(estimate), float(estimate), float(estimate))
-    low, high = np.quantile(draws, [alpha, 1 - alpha])
-    return Interval(float(estimate), float(np.fmin(low, estimate)), float(np.fmax(high, estimate)))
-
-
-def _expanded(alpha: float, m: int) -> float:
-    if m < 2:
-        return alpha
-    from scipy.special import ndtr, stdtrit  # scipy.stats takes a second to import
-
-    return float(ndtr(np.sqrt(m / (m - 1)) * stdtrit(m - 1, alpha)))
-
-
-def _labels(labels, values: np.ndarray, keep: np.ndarray, columns: int) -> np.ndarray | None:
+def _labels(labels, values: np.ndarray, keep: np.ndarray, *columns: int) -> np.ndarray | None:
     if labels is None:
         return None
-    labels = np.asarray(labels)
-    shape = (len(values),) if columns == 1 else (len(values), columns)
+    labels, shape = np.asarray(labels), (len(values), *columns)
     if labels.shape != shape:
         raise BadInput(f"labels must have shape {shape}, one row per value; given {labels.shape}.")
     return labels[keep]
 
 
-def _draws(values, replicates, clusters, nodes, n_boot: int, seed: int) -> tuple[float, np.ndarray, int]:
+def _draws(
+    values, replicates, clusters=None, nodes=None, n_boot: int = 2000, seed: int = 0
+) -> tuple[float, np.ndarray, int]:
     """Mean of the finite units, its bootstrap draws (n_boot,), and the number of independent units."""
     values = np.atleast_1d(np.asarray(values, dtype=np.float64))
     keep = np.isfinite(values)
@@ -275,7 +245,7 @@ def _draws(values, replicates, clusters, nodes, n_boot: int, seed: int) -> tuple
             raise BadInput(f"replicates must be (n, B) with n = {len(values)}; given {replicates.shape}.")
         keep &= np.isfinite(replicates).all(axis=1)
         replicates = replicates[keep]
-    clusters, nodes = _labels(clusters, values, keep, 1), _labels(nodes, values, keep, 2)
+    clusters, nodes = _labels(clusters, values, keep), _labels(nodes, values, keep, 2)
     values = values[keep]
     if len(values) == 0:
         return np.nan, np.empty(0), 1

@@ -101,10 +101,7 @@ def js_divergence(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
 
 
 def reference(references: Mapping[str, Trace], name: str, trace: Trace, split: str) -> Trace:
-    """Return a reference after checking that it is one model evaluated on the same examples as the trace.
-
-    Raises BadInput if the reference is missing, is a curve, or holds other examples.
-    """
+    """Return a reference, one model evaluated on the same examples as the trace, or raise BadInput."""
     require(references, name, "this metric")
     other = check_trace(references[name], f"references[{name!r}]")
     if len(other.t) != 1:
@@ -126,9 +123,7 @@ def require(references: Mapping[str, Trace], name: str, who: str) -> None:
 def gap_to_retrained(scores: Mapping, retrained: Mapping, keys: Iterable[str] = SCORES) -> np.ndarray:
     """Average gap mean_k |s_k - s_k(retrained)| over UA, RA and TA in fractions (Fan et al., SalUn, 2024).
 
-    Args:
-        scores, retrained: name -> fraction, scalars or arrays that broadcast.
-        keys: which scores enter; add "MIA" to follow tables that include it.
+    ``scores`` and ``retrained``: fractions by name, scalars or arrays that broadcast; ``keys`` enter ("MIA" may too).
     """
     return np.mean([np.abs(d) for d in _differences(scores, retrained, keys)], axis=0)
 
@@ -177,7 +172,7 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
-def register(
+def _entry(
     name: str,
     direction: str,
     unit: str,
@@ -187,22 +182,13 @@ def register(
     splits: Iterable[str],
     references=(),
 ):
-    """Decorator that adds ``function(trace, *, references) -> (T,)`` to METRICS; a name can be taken once."""
-    if name in METRICS:
-        raise BadInput(f"a metric named {name!r} exists already; choose another name.")
-    choose("direction", direction, ("up", "down", "retrained"))
+    """Decorator that adds ``function(trace, *, references) -> (T,)`` to METRICS."""
 
     def add(function):
-        needs = tuple(splits), tuple(references)
-        METRICS[name] = Metric(name, function, direction, unit, formula, source, *needs)
+        METRICS[name] = Metric(name, function, direction, unit, formula, source, tuple(splits), tuple(references))
         return function
 
     return add
-
-
-def metric(name: str) -> Metric:
-    """Look up a metric by name; BadInput lists the known ones."""
-    return METRICS[choose("metric", name, METRICS)]
 
 
 def measure(
@@ -231,12 +217,7 @@ def measure(
         names = [name for name, m in METRICS.items() if all(r in references for r in m.references)]
     elif isinstance(names, str) or not isinstance(names, Iterable):
         names = [names]
-    return {name: metric(name)(trace, references=references) for name in names}
-
-
-def scores(trace: Trace) -> dict[str, np.ndarray]:
-    """UA, RA and TA (T,) of a trace, as `gap_to_retrained` and `tow` take them."""
-    return measure(trace, SCORES)
+    return {name: METRICS[choose("metric", name, METRICS)](trace, references=references) for name in names}
 
 
 def mean_loss(trace: Trace, split: str) -> np.ndarray:
@@ -263,40 +244,26 @@ def _pair(trace: Trace, references: Mapping[str, Trace], name: str, split: str):
     return log_probabilities(trace, split), log_probabilities(other, split)
 
 
+def _plain(name, direction, unit, formula, of, split, source="standard"):
+    """A metric that is ``of(trace, split)``."""
+    function = lambda trace, *, references: of(trace, split)  # noqa: E731
+    METRICS[name] = Metric(name, function, direction, unit, formula, source, (split,))
+
+
 _SPARSE = "Jia et al. 2023 (model sparsity)"
 
 for _split in SPLITS:
     _good = "retrained" if _split == "forget" else "down"
-
-    @register(f"loss_{_split}", _good, "nats", "mean -log p_y", splits=[_split])
-    def _loss(trace, *, references, split=_split):
-        return mean_loss(trace, split)
-
-
+    _plain(f"loss_{_split}", _good, "nats", "mean -log p_y", mean_loss, _split)
 for _split in SPLITS:
     _good = "retrained" if _split == "forget" else "up"
-
-    @register(f"accuracy_{_split}", _good, "fraction", "mean [argmax p = y]", splits=[_split])
-    def _accuracy(trace, *, references, split=_split):
-        return accuracy(trace, split)
-
-
-@register("UA", "retrained", "fraction", "1 - forget accuracy", _SPARSE, splits=["forget"])
-def _ua(trace, *, references):
-    return 1 - accuracy(trace, "forget")
+    _plain(f"accuracy_{_split}", _good, "fraction", "mean [argmax p = y]", accuracy, _split)
+_plain("UA", "retrained", "fraction", "1 - forget accuracy", lambda *of: 1 - accuracy(*of), "forget", _SPARSE)
+_plain("RA", "up", "fraction", "retain accuracy", accuracy, "retain", _SPARSE)
+_plain("TA", "up", "fraction", "test accuracy", accuracy, "test", _SPARSE)
 
 
-@register("RA", "up", "fraction", "retain accuracy", _SPARSE, splits=["retain"])
-def _ra(trace, *, references):
-    return accuracy(trace, "retain")
-
-
-@register("TA", "up", "fraction", "test accuracy", _SPARSE, splits=["test"])
-def _ta(trace, *, references):
-    return accuracy(trace, "test")
-
-
-@register(
+@_entry(
     "knowledge_gap",
     "retrained",
     "AUC",
@@ -310,7 +277,7 @@ def _knowledge_gap(trace, *, references):
     return 0.5 + (accuracy(trace, "retain") - accuracy(trace, "forget")) / 2
 
 
-@register(
+@_entry(
     "overall",
     "up",
     "fraction",
@@ -330,12 +297,12 @@ def _overall(trace, *, references):
 _ZRF, _TEACHER = "1 - mean JS(p, p_random), JS in bits", "Chundawat et al. 2023 (Bad Teacher), as defined"
 
 
-@register("zrf", "retrained", "1 - bits", _ZRF, _TEACHER, splits=["forget"], references=["random"])
+@_entry("zrf", "retrained", "1 - bits", _ZRF, _TEACHER, splits=["forget"], references=["random"])
 def _zrf(trace, *, references):
     return 1 - js_divergence(*_pair(trace, references, "random", "forget")).mean(axis=-1)
 
 
-@register(
+@_entry(
     "zrf_elementwise",
     "retrained",
     "1 - nats / K",
@@ -351,7 +318,7 @@ def _zrf_elementwise(trace, *, references):
     return 1 - swapped.mean(axis=-1) / log_p.shape[-1]
 
 
-@register(
+@_entry(
     "zrf_noise",
     "retrained",
     "1 - nats",
@@ -384,27 +351,27 @@ for _split in ("forget", "test"):
     _near: dict[str, Any] = {"splits": [_split], "references": ["retrained"]}
     _source = "Golatkar et al. 2021; Chundawat et al. 2023"
 
-    @register(f"js_retrained_{_split}", "down", "bits", "mean JS(p, p_retrained), JS in bits", _source, **_near)
+    @_entry(f"js_retrained_{_split}", "down", "bits", "mean JS(p, p_retrained), JS in bits", _source, **_near)
     def _js_retrained(trace, *, references, split=_split):
         return js_divergence(*_pair(trace, references, "retrained", split)).mean(axis=-1)
 
     _source = "Golatkar et al. 2020"
 
-    @register(f"kl_retrained_{_split}", "down", "nats", "mean KL(p_retrained || p)", _source, **_near)
+    @_entry(f"kl_retrained_{_split}", "down", "nats", "mean KL(p_retrained || p)", _source, **_near)
     def _kl_retrained(trace, *, references, split=_split):
         log_p, log_q = _pair(trace, references, "retrained", split)
         return kl_divergence(log_q, log_p).mean(axis=-1)
 
     _formula, _source = "mean ||p - p_retrained||_2", "Golatkar et al. 2021"
 
-    @register(f"activation_distance_{_split}", "down", "L2 of probabilities", _formula, _source, **_near)
+    @_entry(f"activation_distance_{_split}", "down", "L2 of probabilities", _formula, _source, **_near)
     def _activation_distance(trace, *, references, split=_split):
         log_p, log_q = _pair(trace, references, "retrained", split)
         return np.linalg.norm(np.exp(log_p) - np.exp(log_q), axis=-1).mean(axis=-1)
 
     _formula, _source = "mean of [argmax p = argmax p_retrained]", "Cao & Yang 2015 (completeness)"
 
-    @register(f"agreement_{_split}", "up", "fraction", _formula, _source, **_near)
+    @_entry(f"agreement_{_split}", "up", "fraction", _formula, _source, **_near)
     def _agreement(trace, *, references, split=_split):
         other = reference(references, "retrained", trace, split)
         mine, theirs = predictions(trace, split), predictions(other, split)

@@ -1,4 +1,4 @@
-"""Planes: losses on the plane through three models of weight space, and where other models and curves lie beside it."""
+"""Planes: losses on the plane through three models of weight space, by `traces.trace` at every place."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ..curves import Curve, points_of, weights_at
+from ..curves import Curve, weights_at
 from ..data.tasks import Task
 from ..errors import BadInput, number, shown, whole
-from ..reading import LARGEST_ARRAYS, load_arrays, writing
+from ..reading import LARGEST_ARRAYS, load_groups, save_groups
 from ..traces import trace
-from ..unlearning.endpoints import Endpoint, fingerprint
+from ..unlearning.endpoints import Endpoint
 from ..weights import Weights, check_same_shape, flatten, mix
 from .metrics import accuracy, mean_loss
 
@@ -25,15 +24,12 @@ SPLITS = ("retain", "forget", "test")
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Plane ``theta_0 + x u + y v`` through three models, u along theta_2 - theta_0, theta_1 at y > 0.
+    """Plane through three models, ``points``, with x along theta_2 - theta_0 and theta_1 at y > 0.
 
-    ``points`` are the models; ``u`` and ``v`` (P,) float64 are orthonormal; ``models`` (3, 2) holds the coordinates
-    (x, y) of the models, in the Euclidean distance of weight space.
+    ``models`` (3, 2) holds their coordinates (x, y), in the Euclidean distance of weight space.
     """
 
     points: tuple[Weights, Weights, Weights]
-    u: Tensor
-    v: Tensor
     models: np.ndarray
 
     def coefficients(self, x: float, y: float) -> tuple[float, float, float]:
@@ -42,10 +38,6 @@ class Basis:
         c1 = y / y1
         c2 = (x - c1 * x1) / x2
         return 1 - c1 - c2, c1, c2
-
-    def at(self, x: float, y: float) -> Weights:
-        """The weights at (x, y), with the buffers of theta_0."""
-        return replace(self.points[0], params=mix(self.coefficients(x, y), [p.params for p in self.points]))
 
 
 def basis(three: Sequence[Weights | Endpoint]) -> Basis:
@@ -59,10 +51,6 @@ def basis(three: Sequence[Weights | Endpoint]) -> Basis:
         given = len(three) if isinstance(three, (list, tuple)) else shown(three)
         raise BadInput(f"a plane goes through 3 models, got {given}.")
     points = tuple(weights_at(one) for one in three)
-    if not all(isinstance(one, Weights) for one in points):
-        raise BadInput(
-            f"a plane goes through weights or endpoints, got {shown([type(one).__name__ for one in three])}."
-        )
     check_same_shape(points)
     flat = [flatten(one) for one in points]
     rounding = 4 * torch.finfo(flat[0].dtype).eps * max(float(v.double().norm()) for v in flat)
@@ -79,34 +67,14 @@ def basis(three: Sequence[Weights | Endpoint]) -> Basis:
     height = float(v.norm())
     if height <= rounding:
         raise BadInput("the three models lie on one line: a plane needs a model beside it.")
-    return Basis(
-        (points[0], points[1], points[2]), u, v / height, np.array([(0.0, 0.0), (along, height), (length, 0.0)])
-    )
-
-
-def project(plane: Basis, model: Curve | Weights | Endpoint, t: int | Sequence[float] = 31) -> np.ndarray:
-    """Coordinates on a plane of a model (1, 3), or of a curve at ``t`` points (T, 3): x, y, distance to the plane.
-
-    x = <theta - theta_0, u>, y = <theta - theta_0, v>, distance = |theta - theta_0 - x u - y v|, in float64.
-    """
-    points = model.points if isinstance(model, Curve) else (weights_at(model),)
-    check_same_shape([plane.points[0], *points])
-    origin, found = flatten(plane.points[0]).double(), []
-    for one in (model.at(value) for value in points_of(t)) if isinstance(model, Curve) else points:
-        step = flatten(one).double() - origin
-        x, y = step @ plane.u, step @ plane.v
-        found.append((float(x), float(y), float((step - x * plane.u - y * plane.v).norm())))
-    return np.array(found)
+    return Basis((points[0], points[1], points[2]), np.array([(0.0, 0.0), (along, height), (length, 0.0)]))
 
 
 def grid(plane: Basis, resolution: int = 21, margin: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
     """Axes x and y (resolution,) around the three models, ``margin`` of their extent wider on each side."""
-    resolution, margin = (
-        whole("the resolution of a plane", resolution, 2, 1000),
-        number("the margin of a plane", margin, 0),
-    )
+    resolution = whole("the resolution of a plane", resolution, 2, 1000)
     low, high = plane.models.min(axis=0), plane.models.max(axis=0)
-    more = margin * (high - low)
+    more = number("the margin of a plane", margin, 0) * (high - low)
     x, y = np.linspace(low - more, high + more, resolution).T
     return x, y
 
@@ -130,23 +98,12 @@ class Plane:
     def save(self, path: str | Path | BinaryIO) -> None:
         """Write the plane as a compressed npz without pickle."""
         arrays = {"x": self.x, "y": self.y, "models": self.models}
-        arrays["meta"] = np.array([f"{k}={v}" for k, v in sorted(self.meta.items())], dtype=np.str_)
-        for group in ("values", "at_models"):
-            arrays |= {f"{group}/{name}": values for name, values in getattr(self, group).items()}
-        with writing(path) as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        save_groups(path, arrays, self.meta, values=self.values, at_models=self.at_models)
 
     @staticmethod
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Plane:
         """Read a plane written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
-        arrays = load_arrays(path, limit)
-        meta = dict(str(item).split("=", 1) for item in arrays.pop("meta"))
-        x, y, models = (arrays.pop(name) for name in ("x", "y", "models"))
-        groups: dict[str, dict[str, np.ndarray]] = {"values": {}, "at_models": {}}
-        for name, values in arrays.items():
-            group, rest = name.split("/", 1)
-            groups[group][rest] = values
-        return Plane(x, y, groups["values"], models, groups["at_models"], meta)
+        return Plane(**load_groups(path, limit, "values", "at_models"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,8 +151,7 @@ def plane(
     if not isinstance(task, Task):
         raise BadInput(f"task must be a task, as mc.load_task returns it, got {shown(task)}.")
     for one in three if isinstance(three, Sequence) else ():
-        if isinstance(one, Endpoint) and one.task != fingerprint(task):
-            raise BadInput(f"an endpoint was unlearned for the task {one.task}, not for {fingerprint(task)}.")
+        weights_at(one, task)
     found, few = basis(three), _thinned(task, rows)
     x, y = grid(found, resolution, margin)
     lines = [[(a, b) for a in x.tolist()] for b in y.tolist()]

@@ -7,7 +7,7 @@ mechanisms (Lubana et al. 2023): `mantel` says whether two matrices over the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -29,36 +29,26 @@ READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FEATURES_LAST = (nn.Linear, nn.LayerNorm)  # layers whose inputs hold the features in the last axis, not the second
 
 
-def point_of(trace: Trace, t: float) -> Trace:
-    """The trace (T = 1) of one point of a curve; raises `BadInput` where ``t`` is not among the trace's."""
-    check_trace(trace)
-    t = number("t", t, 0, 1)
-    k = int(np.abs(trace.t - t).argmin())
-    if not abs(trace.t[k] - t) < 1e-9:
-        raise BadInput(f"the trace holds no t = {t}: the nearest is {trace.t[k]:g}.")
-    return replace(trace, t=trace.t[[k]], logits={s: v[[k]] for s, v in trace.logits.items()})
-
-
-def _check_pair(a: Trace, b: Trace, split: str) -> None:
+def _pair(a: Trace, b: Trace, split: str, of: Callable[[Trace, str], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """``of`` two traces of one t each on the same examples."""
     for one in (a, b):
         check_trace(one)
         choose("split", split, one.index)
         if len(one.t) != 1:
             raise BadInput(f"a trace of {len(one.t)} points was given: two models are compared at one t each.")
     check_same_examples(a, b)
+    return of(a, split), of(b, split)
 
 
 def agreement(a: Trace, b: Trace, split: str = "test") -> float:
     """Share of examples that both models put in the same class; a prediction that is not finite agrees with none."""
-    _check_pair(a, b, split)
-    mine, theirs = metrics.predictions(a, split), metrics.predictions(b, split)
+    mine, theirs = _pair(a, b, split, metrics.predictions)
     return float(((mine == theirs) & (mine >= 0)).mean())
 
 
 def shared_errors(a: Trace, b: Trace, split: str = "test") -> float:
     """Of the examples that either model gets wrong, the share that both get wrong with the same label; nan if none."""
-    _check_pair(a, b, split)
-    mine, theirs = metrics.predictions(a, split), metrics.predictions(b, split)
+    mine, theirs = _pair(a, b, split, metrics.predictions)
     either = ~(metrics.correct(a, split) & metrics.correct(b, split))
     same = either & (mine == theirs) & (mine >= 0)
     return float(same.sum() / either.sum()) if either.any() else np.nan
@@ -66,8 +56,7 @@ def shared_errors(a: Trace, b: Trace, split: str = "test") -> float:
 
 def js(a: Trace, b: Trace, split: str = "test") -> float:
     """Mean Jensen-Shannon divergence in bits, in [0, 1], between the class probabilities of two models."""
-    _check_pair(a, b, split)
-    return float(metrics.js_divergence(*(metrics.log_probabilities(one, split) for one in (a, b))).mean())
+    return float(metrics.js_divergence(*_pair(a, b, split, metrics.log_probabilities)).mean())
 
 
 def cka(x: Tensor, y: Tensor) -> float:
@@ -113,9 +102,7 @@ def _centred(x: Tensor, y: Tensor, least: int) -> list[Tensor]:
 
 def task_vector_cosine(a: Weights | Endpoint, b: Weights | Endpoint, origin: Weights) -> float:
     """Cosine of the angle between what two methods added to the original model; nan if one added nothing."""
-    a, b = weights_at(a), weights_at(b)
-    check_same_shape([a, b, origin])
-    return cosine(a, b, origin)
+    return cosine(weights_at(a), weights_at(b), origin)
 
 
 @dataclass(frozen=True)

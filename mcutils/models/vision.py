@@ -50,10 +50,7 @@ WIDEST = 4096
 
 
 def build(name: str, channels: int, classes: int, seed: int, **options: int) -> nn.Module:
-    """Return the named network with weights drawn from ``seed``, leaving torch's global generator untouched.
-
-    ``channels`` counts the channels of an input image, ``classes`` the outputs; ``options`` go to the architecture.
-    """
+    """Return the named network with weights drawn from ``seed``, leaving torch's global generator untouched."""
     make = MODELS[choose("model", name, MODELS)]
     channels, classes = whole("channels", channels, 1), whole("classes", classes, 1)
     allowed = list(inspect.signature(make).parameters)[2:]
@@ -67,10 +64,7 @@ def build(name: str, channels: int, classes: int, seed: int, **options: int) -> 
 
 
 def drawn(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Call a factory, a function without arguments that returns a module, with torch's generator at ``seed``.
-
-    The global generator is left as it is. Raises `BadInput` where the factory fails or returns something else.
-    """
+    """The module that a factory makes with torch's generator at ``seed``, left as it was; or `BadInput`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed))
         try:

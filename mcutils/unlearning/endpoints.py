@@ -17,7 +17,7 @@ from ..data.tasks import SHAPES, Task, content_hash, take
 from ..descent import Goal, batches, generator
 from ..errors import BadInput, callback, choose, flag, instance, number, seed_of, shown, whole
 from ..networks import Model, anew, check_task, finished, ready
-from ..objectives import Batch, Step
+from ..objectives import Step
 from ..optimizers import OPTIMIZERS
 from ..settings import MethodSettings, Plan, method_settings, settings_name
 from ..training import train
@@ -83,53 +83,10 @@ def reference(theta: Weights, task: Task, rows: Tensor) -> objectives.Reference:
     return lambda batch: table[batch.index]
 
 
-def references(
-    method: Method, origin: Weights, task: Task, seed: int, weighted: bool = False
-) -> dict[str, objectives.Reference]:
-    """The frozen networks that a method looks at: the original model, and a random one of the same architecture."""
-    rows, found = task.index["train"], {}
-    for name in method.references:
-        theta = origin if name == "original" else random_twin(origin, task, seed, weighted)
-        found[name] = reference(theta, task, rows)
-    return found
-
-
 def random_twin(origin: Weights, task: Task, seed: int, weighted: bool = False) -> Weights:
-    """Untrained weights of the architecture of ``origin``, with BatchNorm statistics of retain data.
-
-    Raises `BadInput` for a network that cannot be drawn anew (see `networks.anew`).
-    """
+    """Untrained weights of an architecture (see `networks.anew`), with BatchNorm statistics of retain data."""
     new = anew(check_weights(origin), check_task(task), seed_of(seed))
     return finished(new, new.params, task, weighted)
-
-
-def steps_for(
-    method: Method,
-    options: Mapping[str, Any],
-    task: Task,
-    plan: Plan,
-    seed: int,
-    refs: Mapping[str, objectives.Reference],
-) -> Iterator[Step]:
-    """The steps of a descent: batches of D_r (or of all training data) and D_f as the method uses them, for ever."""
-    kept, uses = ("train", "retain") if method.uses == "train" else ("retain", method.uses)
-    draw: dict[str, Iterator[Batch]] = {
-        "retain": batches(task, task.index[kept], plan.batch_size, generator(seed, "retain")),
-        "forget": batches(task, task.index["forget"], plan.forget_batch_size, generator(seed, "forget")),
-    }
-    order: Iterator[str] = itertools.repeat(uses)
-    if method.phases:
-        passes = len(task.index["forget"]) // plan.forget_batch_size, len(task.index["retain"]) // plan.batch_size
-        order = method.phases(max(1, passes[0]), max(1, passes[1]), options)
-    rng = generator(seed, "labels")
-    for done, what in enumerate(order):
-        retain, forget = (next(draw[part]) if what in (part, "both") else None for part in draw)
-        yield Step(retain, forget, refs, rng, done / max(1, plan.steps))
-
-
-def objective_options(method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that the objective itself takes (the mask's share goes to the mask)."""
-    return {name: value for name, value in options.items() if name in (method.objective.__kwdefaults__ or {})}
 
 
 def fingerprint(task: Task) -> str:
@@ -174,9 +131,13 @@ class Pursuit:
             )
         return self.origin
 
+    def options_of(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """The options that the method's objective or edit itself takes."""
+        return {name: value for name, value in self.options.items() if name in (function.__kwdefaults__ or {})}
+
     def goal(self) -> Goal:
         """The objective under the curriculum."""
-        given = objective_options(self.method, self.options)
+        given = self.options_of(self.method.objective)
         weigh = Weighing(self.curriculum, self.task.n_classes, dict(self.settings.curriculum_options))
         objective = lambda net, step: self.method.objective(net, step, **given)  # noqa: E731
         return Goal(objective, weigh, self.plan, self.seed, self.progress)
@@ -185,16 +146,38 @@ class Pursuit:
         """The original weights as the method's edit changes them, frozen ones apart; as they are where it has none."""
         if self.method.edit is None:
             return theta
-        own = {n: v for n, v in self.options.items() if n in (self.method.edit.__kwdefaults__ or {})}
+        own = self.options_of(self.method.edit)
         made = self.method.edit(theta, self.task, generator(self.seed, "edit"), **own)
         return replace(theta, params={**theta.params, **{n: v for n, v in made.items() if n not in theta.frozen}})
 
+    def references(self) -> dict[str, objectives.Reference]:
+        """The frozen networks that the method looks at: the original model, and a random one of its architecture."""
+        found = {}
+        for name in self.method.references:
+            theta = self.original
+            if name == "random":
+                theta = random_twin(theta, self.task, self.seed, self.weighted)
+            found[name] = reference(theta, self.task, self.task.index["train"])
+        return found
+
     def steps(self) -> Iterator[Step]:
-        """The batches with the method's reference networks, for ever."""
-        refs = {}
-        if self.method.references:
-            refs = references(self.method, self.original, self.task, self.seed, self.weighted)
-        return steps_for(self.method, self.options, self.task, self.plan, self.seed, refs)
+        """Batches of D_r (or of all training data) and D_f as the method uses them, with its networks, for ever."""
+        index, plan = self.task.index, self.plan
+        kept, uses = ("train", "retain") if self.method.uses == "train" else ("retain", self.method.uses)
+        refs, rng = self.references(), generator(self.seed, "labels")
+        sizes = {"retain": plan.batch_size, "forget": plan.forget_batch_size}
+        rows = {"retain": index[kept], "forget": index["forget"]}
+        draw = {part: batches(self.task, rows[part], n, generator(self.seed, part)) for part, n in sizes.items()}
+        order: Iterator[str] = itertools.repeat(uses)
+        if self.method.phases:
+            retain, forget = (max(1, len(index[part]) // n) for part, n in sizes.items())
+            order = self.method.phases(forget, retain, self.options)
+
+        def step(done: int, what: str) -> Step:
+            retain, forget = (next(draw[part]) if what in (part, "both") else None for part in draw)
+            return Step(retain, forget, refs, rng, done / max(1, plan.steps))
+
+        return itertools.starmap(step, enumerate(order))
 
     def mask(self) -> dict[str, Tensor] | None:
         """Where parameters may move, or None for everywhere."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import objectives
 from ..data.tasks import Task, take
-from ..errors import BadInput, choose, share
+from ..errors import choose, share
 from ..objectives import Objective
 from ..weights import Weights, net_of, trainable
 from .edits import Edit, ssd
@@ -102,18 +102,7 @@ def saliency_mask(theta: Weights, task: Task, sparsity: float = 0.5) -> dict[str
     return {name: m.view(p.shape) for (name, p), m in zip(free.items(), pieces, strict=True)}
 
 
-METHODS: dict[str, Method] = {}
-
-
-def register(method: Method) -> Method:
-    """Add a method to `METHODS`; a name is taken once."""
-    if method.name in METHODS:
-        raise BadInput(f"the method {method.name!r} exists already: choose another name.")
-    METHODS[method.name] = method
-    return method
-
-
-for _method in (
+_ALL = (
     Method(
         "retrain",
         objectives.retain_loss,
@@ -155,5 +144,5 @@ for _method in (
         summary="Cross-entropy on all training data, D_f included: no unlearning; for curves between originals.",
     ),
     Method("ssd", objectives.retain_loss, "retain", edit=ssd, source="Foster et al. 2024"),
-):
-    register(_method)
+)
+METHODS: dict[str, Method] = {one.name: one for one in _ALL}

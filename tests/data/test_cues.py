@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from synthetic import trace as synthetic_trace
 
-from mcutils.data.cues import SETS, counterfactual, counterfactuals, other_images, other_labels, places, planted
+from mcutils.data.cues import SETS, counterfactual, other_images, other_labels, places, planted
 from mcutils.data.tasks import load_task
 from mcutils.errors import BadInput
 from mcutils.measures.cue_use import cue_effects, cue_use
@@ -32,7 +32,7 @@ def cued(task):
 
 @pytest.fixture(scope="module")
 def sets(cued):
-    return counterfactuals(cued)
+    return {name: counterfactual(cued, name) for name in SETS}
 
 
 def with_cue(task, image, label):
@@ -103,7 +103,7 @@ def test_planting_keeps_the_images_as_they_were(task, cued):
 
 
 def test_nothing_given_is_changed(task, cued):
-    for given_task, function in ((task, planted), (cued, counterfactuals)):
+    for given_task, function in ((task, planted), (cued, lambda given: counterfactual(given, "other"))):
         x, y, index = given_task.x.clone(), given_task.y.clone(), {s: r.clone() for s, r in given_task.index.items()}
         function(given_task)
         assert torch.equal(given_task.x, x) and torch.equal(given_task.y, y)

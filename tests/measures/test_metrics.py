@@ -119,7 +119,7 @@ def test_knowledge_gap_is_the_expected_auc(trace):
 
 
 def test_scores_gap_and_tow(trace, references):
-    s, r = metrics.scores(trace), metrics.scores(references["retrained"])
+    s, r = (metrics.measure(one, metrics.SCORES) for one in (trace, references["retrained"]))
     differences = [abs(s[k] - r[k]) for k in ("UA", "RA", "TA")]
     np.testing.assert_allclose(metrics.gap_to_retrained(s, r), sum(differences) / 3)
     np.testing.assert_allclose(metrics.tow(s, r), (1 - differences[0]) * (1 - differences[1]) * (1 - differences[2]))
@@ -193,18 +193,3 @@ def test_bad_input_is_one_clear_sentence(trace, references):
         metrics.tow({"UA": 12.0, "RA": 99.0, "TA": 88.0}, {"UA": 0.1, "RA": 1.0, "TA": 0.9})
     with pytest.raises(BadInput, match="scores lacks TA; needed: UA, RA, TA"):
         metrics.gap_to_retrained({"UA": 0.1, "RA": 1.0}, {"UA": 0.1, "RA": 1.0, "TA": 0.9})
-    with pytest.raises(BadInput, match="exists already"):
-        metrics.register("zrf", direction="up", unit="", formula="", splits=[])
-    with pytest.raises(BadInput, match="choose one of up, down, retrained"):
-        metrics.register("new", direction="sideways", unit="", formula="", splits=[])
-
-
-def test_a_new_metric_needs_one_function(trace, monkeypatch):
-    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
-
-    @metrics.register("margin", direction="down", unit="logits", formula="mean top-2 margin", splits=["test"])
-    def margin(trace, *, references):
-        ordered = np.sort(trace.logits["test"].astype(float), axis=-1)
-        return (ordered[..., -1] - ordered[..., -2]).mean(axis=-1)
-
-    assert metrics.measure(trace, "margin")["margin"].shape == (3,)

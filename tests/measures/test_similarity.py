@@ -24,7 +24,6 @@ from mcutils.measures.similarity import (
     groups,
     mantel,
     matrix,
-    point_of,
 )
 from mcutils.models.vision import build
 from mcutils.weights import weights_of
@@ -79,15 +78,6 @@ def test_two_traces(one):
     ):
         with pytest.raises(BadInput, match=message):
             call()
-
-
-def test_a_point_of_a_curve_is_compared_like_a_model():
-    curve = trace(points=5)
-    one = point_of(curve, 0.75)
-    assert one.t.tolist() == [0.75] and np.array_equal(one.logits["test"], curve.logits["test"][3:4])
-    assert 0 < SIMILARITIES["js"](point_of(curve, 0), one) < 1
-    with pytest.raises(BadInput, match="holds no t = 0.3: the nearest is 0.25"):
-        point_of(curve, 0.3)
 
 
 def gram_cka(x, y):

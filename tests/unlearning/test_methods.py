@@ -15,17 +15,14 @@ from mcutils.errors import BadInput
 from mcutils.objectives import Batch
 from mcutils.settings import MethodSettings, Plan, method_settings
 from mcutils.training import train
-from mcutils.unlearning import methods as unlearning
 from mcutils.unlearning.endpoints import (
+    Pursuit,
     fingerprint,
-    method_options,
     random_twin,
-    references,
     retrain,
-    steps_for,
     unlearn,
 )
-from mcutils.unlearning.methods import METHODS, Method, random_label_phases, register, saliency_mask, scrub_phases
+from mcutils.unlearning.methods import METHODS, Method, random_label_phases, saliency_mask, scrub_phases
 from mcutils.weights import module_of, refresh_batchnorm
 
 PLAN = Plan(lr=1e-3, steps=4, batch_size=16, forget_batch_size=8, weight_decay=5e-4)
@@ -45,10 +42,13 @@ def snapshot(weights):
     return {k: v.clone() for k, v in {**weights.params, **weights.buffers, **weights.net.state_dict()}.items()}
 
 
+def pursuit_of(entry, theta, task, seed, plan=PLAN, options=None):
+    return Pursuit(task, entry, MethodSettings(plan, options or {}), "none", plan, seed, theta)
+
+
 def steps_of(method, task, plan, number, options=None, seed=0):
-    entry = METHODS[method]
-    given = method_options(entry, options or {})
-    return list(itertools.islice(steps_for(entry, given, task, plan, seed, {}), number))
+    pursuit = pursuit_of(replace(METHODS[method], references=()), None, task, seed, plan, options)
+    return list(itertools.islice(pursuit.steps(), number))
 
 
 def kinds(steps):
@@ -397,7 +397,7 @@ def everything(task):
 
 
 def test_the_original_reference_is_the_original_network(theta, task):
-    table = references(METHODS["npo"], theta, task, 0)
+    table = pursuit_of(METHODS["npo"], theta, task, 0).references()
     assert list(table) == ["original"]
     batch = everything(task)
     order = torch.randperm(len(batch.y), generator=generator(0, "test"))[:50]
@@ -409,7 +409,7 @@ def test_the_original_reference_is_the_original_network(theta, task):
 
 
 def test_the_random_reference_is_an_untrained_network(theta, task):
-    frozen = references(METHODS["bad_teacher"], theta, task, 5)
+    frozen = pursuit_of(METHODS["bad_teacher"], theta, task, 5).references()
     assert list(frozen) == ["original", "random"]
     batch, twin = everything(task), random_twin(theta, task, 5)
     torch.testing.assert_close(frozen["random"](batch), module_of(twin)(batch.x).detach(), rtol=1e-4, atol=1e-4)
@@ -422,7 +422,7 @@ def test_the_random_reference_is_an_untrained_network(theta, task):
 
 
 def test_a_reference_knows_training_images_only(theta, tiny):
-    table = references(METHODS["npo"], theta, tiny, 0)["original"]
+    table = pursuit_of(METHODS["npo"], theta, tiny, 0).references()["original"]
     for split in ("valid", "test"):
         rows = tiny.index[split]
         assert table(Batch(tiny.x[rows], tiny.y[rows], rows)).isnan().all()
@@ -430,7 +430,7 @@ def test_a_reference_knows_training_images_only(theta, tiny):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_get_the_references_that_they_name(method, theta, tiny):
-    assert tuple(references(METHODS[method], theta, tiny, 0)) == METHODS[method].references
+    assert tuple(pursuit_of(METHODS[method], theta, tiny, 0).references()) == METHODS[method].references
 
 
 # Bad input
@@ -452,22 +452,13 @@ def test_an_unknown_option_names_the_options(method, theta, tiny):
         unlearn(theta, tiny, method, seed=0, settings=MethodSettings(PLAN, (("bet", 1.0),)))
 
 
-def test_a_method_is_registered_once(monkeypatch):
-    monkeypatch.setattr(unlearning, "METHODS", dict(METHODS))
-    with pytest.raises(BadInput, match="'npo' exists already"):
-        register(METHODS["npo"])
-    mine = register(Method("mine", METHODS["npo"].objective, "both", ("original",), source="a test"))
-    assert unlearning.METHODS["mine"] is mine
-
-
 def test_a_method_of_the_user_runs_like_any_other(theta, tiny, monkeypatch):
     def halved(net, step, *, factor=0.5):
         """Half of the cross-entropy on D_r."""
         return tuple(t._replace(weight=factor) for t in METHODS["finetune"].objective(net, step))
 
-    monkeypatch.setitem(METHODS, "halved", None)  # which is taken out again afterwards
-    del METHODS["halved"]
-    entry = register(Method("halved", halved, "retain", source="a test"))
+    entry = Method("halved", halved, "retain", source="a test")
+    monkeypatch.setitem(METHODS, "halved", entry)
     assert entry.options == {"factor": 0.5} and entry.about == "Half of the cross-entropy on D_r."
     end = unlearn(theta, tiny, "halved", seed=0, settings=SHORT)
     plain = unlearn(theta, tiny, "finetune", seed=0, settings=SHORT)
