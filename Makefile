@@ -21,6 +21,9 @@ override FRESH := $(value FRESH)
 PLACE := import os, sys; print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.base_prefix), os.getcwd())
 NEEDS := import hashlib; print(hashlib.sha256(open("pyproject.toml", "rb").read()).hexdigest())
 
+# A file's tests, or a notebook's cells, run on one core, and the dearest files begin: see tests/conftest.py.
+override SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .PHONY: help setup reproduce test bench lint clean-build
 
 help:
@@ -62,11 +65,11 @@ reproduce: setup
 # draws comes from the results shipped in data/.
 test: setup
 	@status=0; \
-	$(RUN) pytest --numprocesses logical --maxprocesses 4 --dist loadfile || status=1; \
+	$(RUN) pytest $(SPREAD) || status=1; \
 	rm -rf build/nbval-store build/nbval-figures; \
 	MCUTILS_STORE='$(CURDIR)/build/nbval-store' MCUTILS_FIGURES='$(CURDIR)/build/nbval-figures' \
 	MCUTILS_COMPUTE=never OMP_NUM_THREADS=1 \
-	$(RUN) pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks/*.ipynb || status=1; \
+	$(RUN) pytest $(SPREAD) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks/*.ipynb || status=1; \
 	exit $$status
 
 bench: setup

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from shorter import settings_of
 
 from mcutils.files import ROOT
 
@@ -69,6 +70,9 @@ print("left", sum(row["to compute"] for row in plan(specs, study.store)))
 """
 
 
+SHORTER = {"default": [("^steps = 2000$", "steps = 200")]}  # for what nobody has tuned
+
+
 def ran(*asked, cwd, **extra):
     environment = {**{k: v for k, v in os.environ.items() if not k.startswith("MCUTILS")}, **extra}
     done = subprocess.run([sys.executable, *map(str, asked)], cwd=cwd, env=environment, capture_output=True, text=True)
@@ -103,7 +107,8 @@ def test_an_installed_package_adds_a_method_a_metric_and_a_data_set(tmp_path):
     work = tmp_path / "work"
     work.mkdir()
     names = {"method": "tiny_push", "metric": "tiny_surprise", "dataset": "tiny_squares"}
-    check(work, names, {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"})
+    shorter = settings_of(tmp_path, SHORTER)
+    check(work, names, {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "MCUTILS_PLUGINS": str(shorter)})
 
 
 def test_contributing_followed_word_by_word(tmp_path):
@@ -112,7 +117,8 @@ def test_contributing_followed_word_by_word(tmp_path):
     (tmp_path / code[0]).write_text(code[1])
     assert f"MCUTILS_PLUGINS={code[0]}" in text
     found = dict(re.findall(r'@mc\.register\("(method|metric|dataset)"[^)]*\)\ndef (\w+)', code[1]))
-    check(tmp_path, found, {"MCUTILS_PLUGINS": code[0], "PYTHONPATH": str(ROOT)}, ["serial"])
+    plugins = f"{code[0]},{settings_of(tmp_path, SHORTER)}"
+    check(tmp_path, found, {"MCUTILS_PLUGINS": plugins, "PYTHONPATH": str(ROOT)}, ["serial"])
 
 
 @pytest.mark.parametrize("asked", ["nowhere.py", "no_such_module", "broken.py"])
