@@ -194,10 +194,10 @@ class Scene:
         else:
             panels += [self._map(self.on, name) for name in SIGNS]
         panels.append(self._strip())
-        missing = [name for name in metrics_of(self.view) if name not in self.metrics]
         words = "".join(
             f"<p class='note'>No {escape(title_of(name))}: {escape(self.numbers[0].lacking(name))}.</p>"
-            for name in missing
+            for name in metrics_of(self.view)
+            if name not in self.metrics
         )
         if len(self.sources) > 1:
             marks = ("<b class='ca'>● solid</b>", "<b class='cb'>■ dashed</b>")
@@ -308,7 +308,10 @@ class Scene:
             parts.append(_rect(f"holds c{'ab'[k]}", (0, 1), y, h))
             parts += [_rect(kind, span, y, h) for span in spans(broken, t) for kind in ("breaks", "broken")]
             parts.append(_text(LEFT - 5, y + 10, split, "end"))
-            words.append(f"{split} {_where(broken, t)}{' of the second path' if k else ''}")
+            bad, says = t[broken], "holds at every point"
+            if len(bad):
+                says = f"breaks at {len(bad)} of {len(t)} points, from t = {bad[0]:.3g} to {bad[-1]:.3g}"
+            words.append(f"{split} {says}{' of the second path' if k else ''}")
         parts.append(f"<path class='now na' d='M0 {TOP}V{height - BOTTOM}'/>")
         unit = "" if self.numbers[0].gap is not None else " nats"
         marks = ("● ", "■ ") if len(self.numbers) > 1 else ("",)
@@ -358,7 +361,7 @@ class Scene:
                 marks.append(_text(x, y + 16, end, "middle", "name"))
             shape = "<circle r='5.5'/>" if k == 0 else "<rect x='-5' y='-5' width='10' height='10'/>"
             marks.append(f"<g class='spot c{letter}' style='--x:var(--p{letter});--y:var(--q{letter})'>{shape}</g>")
-        x0, x1, y0, y1 = _extent(plane)
+        x0, x1, y0, y1 = *plane.x[[0, -1]], *plane.y[[0, -1]]
         frame = f"<path class='axis' d='M{LEFT} {TOP}H{WIDTH - RIGHT}V{PLANE - BOTTOM}H{LEFT}Z'/>"
         frame += "".join(_text(_at(plane, x, y0)[0], PLANE - BOTTOM + 13, f"{x:g}") for x in ticks(x0, x1))
         frame += "".join(_text(LEFT - 5, _at(plane, x0, y)[1] + 3.5, f"{y:g}", "end") for y in ticks(y0, y1))
@@ -553,13 +556,6 @@ def spans(broken: np.ndarray, t: np.ndarray) -> list[tuple[float, float]]:
     return found
 
 
-def _where(broken: np.ndarray, t: np.ndarray) -> str:
-    if not broken.any():
-        return "holds at every point"
-    places = t[np.flatnonzero(broken)]
-    return f"breaks at {len(places)} of {len(t)} points, from t = {places[0]:.3g} to {places[-1]:.3g}"
-
-
 def ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Round numbers inside a range, about ``count`` of them."""
     raw = (high - low) / count
@@ -598,12 +594,8 @@ def _x(t: float) -> float:
     return LEFT + float(t) * (WIDTH - LEFT - RIGHT)
 
 
-def _extent(plane: Plane) -> tuple[float, float, float, float]:
-    return float(plane.x[0]), float(plane.x[-1]), float(plane.y[0]), float(plane.y[-1])
-
-
 def _at(plane: Plane, x: float, y: float) -> tuple[float, float]:
-    x0, x1, y0, y1 = _extent(plane)
+    x0, x1, y0, y1 = *plane.x[[0, -1]], *plane.y[[0, -1]]
     px = LEFT + (x - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
     return px, TOP + (y1 - y) / (y1 - y0) * (PLANE - TOP - BOTTOM)
 

@@ -415,9 +415,7 @@ def picture_of(figure) -> bytes:
 def _missing(made: Scene) -> str:
     """Why a view has no panel of its quantity; empty if it has one."""
     name = metrics_of(made.view)[0]
-    if made.metrics:
-        return ""
-    return f"There is no {title_of(name)} of this path: {made.numbers[0].lacking(name)}."
+    return "" if made.metrics else f"There is no {title_of(name)} of this path: {made.numbers[0].lacking(name)}."
 
 
 def _best(axis: str, likest: Sequence[Source]) -> dict[str, Source]:
