@@ -17,23 +17,11 @@ import numpy as np
 
 from ..errors import BadInput, choose, number, seed_of, share, whole
 from ..traces import Trace
-from . import along
+from . import along, readings
 from .along import barrier, check_gap, check_grid, excess, forget_deficit, surplus
 from .intervals import LEVEL, Interval, percentile_interval
 from .metrics import accuracy, check_trace, correct, mean_loss, per_example_loss
-from .readings import (
-    LEVELLED,
-    READINGS,
-    SPLITS_READ,
-    extremes,
-    from_curves,
-    mean_levels,
-    named,
-    pair_of,
-    reading_meaning,
-    split_name,
-    tolerances,
-)
+from .readings import READINGS, SPLITS_READ, named, pair_of, split_name
 
 Sampled = tuple[np.ndarray, np.ndarray]  # values, and their replicates along a further axis
 TOLERANCE = 0.1  # eps of MCU(eps), in units of G
@@ -146,7 +134,7 @@ class Connectivity:
         return self._by(reading, named("mcu_eps", reading))
 
     def _by(self, reading: str, name: str) -> float:
-        if reading in LEVELLED and name not in self.measures:
+        if reading in readings.LEVELLED and name not in self.measures:
             raise BadInput(f"the reading {reading!r} needs the retrained models' levels, which are not here.")
         return self[name]
 
@@ -207,7 +195,7 @@ def meaning(name: str) -> str:
         return MEASURES[name]
     plain, reading = split_name(name)
     if reading != "chord":
-        return f"{MEASURES[plain]}, {reading}" if plain in MEASURES else reading_meaning(name)
+        return f"{MEASURES[plain]}, {reading}" if plain in MEASURES else readings.reading_meaning(name)
     measure = next(m for m in MEASURES if name.startswith(f"{m}_"))
     split = name.removeprefix(f"{measure}_").removesuffix("_accuracy")
     return f"{MEASURES[measure]}, {split} {'error rate' if name.endswith('_accuracy') else 'loss'}"
@@ -271,9 +259,9 @@ def connectivity(
         with np.errstate(invalid="ignore"):  # a collapsed model yields nan
             point[name] = float(function(*curve_values))
             boots[name] = np.asarray(function(*sampled_values), dtype=np.float64)
-    levels, sampled = levels_of(models), mean_levels(_sampled_levels(models, n_boot, seed))
-    read = extremes({where: again for where, (_, again) in values.items()}, t, sampled)
-    point, boots = from_curves(curves, t, levels, gap) | point, read | tolerances(read, gap) | boots
+    levels, sampled = levels_of(models), readings.mean_levels(_sampled_levels(models, n_boot, seed))
+    read = readings.extremes({where: again for where, (_, again) in values.items()}, t, sampled)
+    point, boots = readings.from_curves(curves, t, levels, gap) | point, read | readings.tolerances(read, gap) | boots
     return Connectivity(t, curves, bands, point, boots, gap, collapsed(trace), dict(trace.meta), levels)
 
 
