@@ -306,9 +306,11 @@ def departures(trace: Mapping[str, Any], spec: Mapping[str, Any], usual: Preset)
     """
     path, model = trace["model"], _origin(trace["model"]["start"])
     data, fitted = model["data"], path["recipe"] not in ("", "corrected")
+    weighted = bool(trace.get("weighted"))
     sizes = (data["dataset"], data["train_size"], data["test_size"], model["model"], model["width"])
     other = {
         f"BatchNorm {BATCHNORM.get(trace['batchnorm'], trace['batchnorm'])}": trace["batchnorm"] != "retain",
+        f"BatchNorm's batches {'weighted' if weighted else 'not weighted'}": weighted != (usual.refresh == "weighted"),
         f"objective of {label(path['method'])}": bool(path["method"]),
         f"{100 * trace['forget']:g} % forgotten": trace["forget"] != usual.forget,
         _recipe_words(path["recipe"]): fitted,
