@@ -48,7 +48,7 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
 }
 # Fields that were added when results had been kept already: at their default they are left out of keys.
 LATER = {
-    *(("Alike", "measures"), ("Data", "draw"), ("TraceOf", "splits")),
+    *(("Alike", "measures"), ("Data", "draw"), ("TraceOf", "splits"), ("Profile", "half")),
     *((kind, "weighted") for kind in ("TraceOf", "Alike", "CueUse")),
 }
 
@@ -318,13 +318,17 @@ def check_reference(trace: TraceSpec, reference: TraceSpec, splits: Iterable[str
 
 @dataclass(frozen=True)
 class ProfileSpec(Checked, kind="Profile"):
-    """What figures and verdicts need of a trace: metrics along it, connectivity with its replicates."""
+    """What figures and verdicts need of a trace: metrics along it, connectivity with its replicates.
+
+    ``half``: all replicates are kept as float16, and only those that others do not give.
+    """
 
     trace: TraceSpec
     original: TraceSpec
     retrained: tuple[TraceSpec, ...]
     random: TraceSpec
     bootstrap: int = 200
+    half: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -295,7 +295,8 @@ class Study:
         traced = partial(TraceSpec, forget=found.forget, weighted=self.weighted)
         retrain = tuple(traced(self.retrained(s, found.forget, original=drawn)) for s in seeds)
         original, random = self.original(drawn), UntrainedSpec(self._drawn(drawn), p.model, p.width, 0)
-        return ProfileSpec(found, traced(original), retrain, traced(random), p.bootstrap)
+        # Results with a weighted refresh have no forerunners whose bits count: their replicates are kept small.
+        return ProfileSpec(found, traced(original), retrain, traced(random), p.bootstrap, half=self.weighted)
 
     def metric(self, name: str, model: Any, **options: Any) -> MetricSpec:
         """One metric along a model or curve, or along what a profile is of, for profiles kept before it was registered.

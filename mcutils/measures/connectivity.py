@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from numbers import Real
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
 from ..errors import BadInput, choose, number, seed_of, share, whole
 from ..traces import Trace
 from . import along, readings
-from .along import barrier, check_gap, check_grid, excess, forget_deficit, surplus
+from .along import barrier, check_gap, check_grid, forget_deficit, surplus
+from .examples import band, check_models, levels_of, noise_level, resamples, sampled_levels
 from .intervals import LEVEL, Interval, percentile_interval
-from .metrics import accuracy, check_trace, correct, mean_loss, per_example_loss
-from .readings import READINGS, SPLITS_READ, named, pair_of, split_name
+from .metrics import accuracy, check_trace, correct, per_example_loss
+from .readings import SPLITS_READ, named, pair_of, split_name
 
 Sampled = tuple[np.ndarray, np.ndarray]  # values, and their replicates along a further axis
 TOLERANCE = 0.1  # eps of MCU(eps), in units of G
@@ -144,21 +144,7 @@ class Connectivity:
         In units of the gap G where there is one, else in nats; error rates, for ``accuracy``. Readings that need levels
         of retrained models are left out where there are none.
         """
-        import pandas as pd
-
-        unit = ("error rate", 1.0) if accuracy else ("nats", 1.0) if self.gap is None else ("G", self.gap)
-        tolerance = "mcu_accuracy" if accuracy else "mcu_nats"
-        rows = []
-        for reading, meant in READINGS.items():
-            names = dict(zip(("barrier", "deficit"), pair_of(reading, accuracy), strict=True))
-            names["eps"] = named(tolerance, reading)
-            if set(names.values()) <= set(self.measures):
-                row: dict[str, Any] = {"reading": reading}
-                for short, name in names.items():
-                    numbers = (value / unit[1] for value in self.interval(name, level))
-                    row |= dict(zip((short, f"{short}_low", f"{short}_high"), numbers, strict=True))
-                rows.append(row | {"unit": unit[0], "meaning": meant})
-        return pd.DataFrame(rows)
+        return readings.table_of(self.interval, self.measures, self.gap, accuracy, level)
 
     def table(self, names=None):
         """The measures as a pandas DataFrame: measure, estimate, low, high, meaning."""
@@ -195,7 +181,7 @@ def meaning(name: str) -> str:
         return MEASURES[name]
     plain, reading = split_name(name)
     if reading != "chord":
-        return f"{MEASURES[plain]}, {reading}" if plain in MEASURES else readings.reading_meaning(name)
+        return f"{MEASURES[plain]}, {reading}" if plain in MEASURES else readings.meaning(name)
     measure = next(m for m in MEASURES if name.startswith(f"{m}_"))
     split = name.removeprefix(f"{measure}_").removesuffix("_accuracy")
     return f"{MEASURES[measure]}, {split} {'error rate' if name.endswith('_accuracy') else 'loss'}"
@@ -244,7 +230,7 @@ def connectivity(
     if not set(SPLITS_READ) <= set(trace.logits):
         held = ", ".join(trace.logits) or "none"
         raise BadInput(f"connectivity needs the splits {' and '.join(SPLITS_READ)}; the trace holds {held}.")
-    models = _models(retrained, trace)
+    models = check_models(retrained, trace)
     if original is not None:
         check_trace(original, "original")
     if gap is None and models and original is not None:
@@ -252,17 +238,9 @@ def connectivity(
     elif gap is not None:
         gap = float(check_gap(gap if isinstance(gap, Real) else number("the gap", gap)))
     curves, bands, values = _curves(trace, n_boot, seed)
-    first = {kind: _level(models[0], kind, n_boot, seed) for kind in ("loss", "accuracy")} if models else {}
-    point, boots = {}, {}
-    for name, (function, *arguments) in _measures(values, t, gap, first).items():
-        curve_values, sampled_values = zip(*arguments, strict=True)
-        with np.errstate(invalid="ignore"):  # a collapsed model yields nan
-            point[name] = float(function(*curve_values))
-            boots[name] = np.asarray(function(*sampled_values), dtype=np.float64)
-    levels, sampled = levels_of(models), readings.mean_levels(_sampled_levels(models, n_boot, seed))
-    read = readings.extremes({where: again for where, (_, again) in values.items()}, t, sampled)
-    point, boots = readings.from_curves(curves, t, levels, gap) | point, read | readings.tolerances(read, gap) | boots
-    return Connectivity(t, curves, bands, point, boots, gap, collapsed(trace), dict(trace.meta), levels)
+    point, boots = _estimates(values, t, gap, models, n_boot, seed)
+    flags, levels = collapsed(trace), levels_of(models)
+    return Connectivity(t, curves, bands, point, boots, gap, flags, dict(trace.meta), levels)
 
 
 def _curves(trace: Trace, n_boot: int, seed: int):
@@ -280,55 +258,26 @@ def _curves(trace: Trace, n_boot: int, seed: int):
     return curves, bands, values
 
 
-def _models(retrained: Trace | Sequence[Trace] | None, trace: Trace) -> list[Trace]:
-    """The retrained models' traces as a list, or raise `BadInput` unless each is one model on the trace's examples."""
-    if retrained is None:
-        return []
-    models: list[Any] = list(retrained) if isinstance(retrained, (list, tuple)) else [retrained]
-    if not models:
-        raise BadInput("retrained must be a trace or several, got an empty list.")
-    for one in models:
-        check_trace(one, "retrained")
-        same = (np.array_equal(one.index.get(split, ()), trace.index.get(split, ())) for split in SPLITS_READ)
-        if len(one.t) != 1 or not all(same):
-            raise BadInput(
-                "retrained must be one model (T = 1), or several, on the trace's retain and forget examples."
-            )
-    return models
-
-
-def levels_of(models: Sequence[Trace]) -> dict[str, np.ndarray]:
-    """Mean losses in nats and accuracies (R,) of R single models on retain and forget data; empty for none.
-
-    Names are loss_<split> and accuracy_<split>, as in `Connectivity.levels`.
-    """
-    kinds = {"loss": mean_loss, "accuracy": accuracy}
-    return {
-        f"{kind}_{split}": np.array([function(one, split)[0] for one in models])
-        for kind, function in kinds.items()
-        for split in SPLITS_READ
-        if models
-    }
-
-
-def _sampled_levels(models: Sequence[Trace], n_boot: int, seed: int) -> dict[str, np.ndarray]:
-    """The same on a trace's own resamples (R, n_boot)."""
-    found = {}
-    for kind, function in (("loss", per_example_loss), ("accuracy", correct)):
-        for split in SPLITS_READ if models else ():
-            each = np.stack([function(one, split)[0] for one in models]).astype(np.float64)
-            found[f"{kind}_{split}"] = each @ resamples(split, each.shape[1], n_boot, seed).T
-    return found
+def _estimates(values, t, gap, models: Sequence[Trace], n_boot: int, seed: int):
+    """Every measure of curves, and its replicates."""
+    point: dict[str, Any] = {}
+    boots: dict[str, Any] = {}
+    levels = readings.mean_levels(levels_of(models)), sampled_levels(models, n_boot, seed)
+    for k, into in enumerate((point, boots)):
+        read = readings.extremes({where: pair[k] for where, pair in values.items()}, t, levels[k])
+        into |= read | readings.tolerances(read, gap)
+    first = {kind: _level(models[0], kind, n_boot, seed) for kind in ("loss", "accuracy")} if models else {}
+    for name, (function, *arguments) in _measures(values, t, first).items():
+        curve_values, sampled_values = zip(*arguments, strict=True)
+        with np.errstate(invalid="ignore"):  # a collapsed model yields nan
+            point[name], boots[name] = function(*curve_values), np.asarray(function(*sampled_values), dtype=np.float64)
+    return {name: float(value) for name, value in point.items()}, boots
 
 
 def _measures(
-    values: Mapping[tuple[str, str], Sampled], t: np.ndarray, gap: float | None, levels: Mapping[str, Sampled]
+    values: Mapping[tuple[str, str], Sampled], t: np.ndarray, levels: Mapping[str, Sampled]
 ) -> dict[str, tuple[Any, ...]]:
-    """Each measure by name: a function, and the curves that it is of, by (kind, split); error rates as accuracy."""
-
-    def worst(retain: np.ndarray, forget: np.ndarray) -> np.ndarray:
-        return np.maximum(barrier(retain, t), forget_deficit(forget, t))
-
+    """Each measure by name but those of readings: a function, and the curves that it is of; error rates as accuracy."""
     found: dict[str, tuple[Any, ...]] = {}
     for (kind, split), pair in values.items():
         suffix = split if kind == "loss" else f"{split}_accuracy"
@@ -343,43 +292,11 @@ def _measures(
         }
         if levels and split == "forget":
             found[f"two_sided_{suffix}"] = along.two_sided, pair, levels[kind]
-    losses, errors = ((values[kind, "retain"], values[kind, "forget"]) for kind in ("loss", "accuracy"))
-    found |= {"literal": (partial(along.mcu_literal, t=t), *losses), "mcu_nats": (worst, *losses)}
-    if gap is not None:
-        found["mcu_eps"] = (lambda *both: worst(*both) / gap), *losses
-    return {**found, "mcu_accuracy": (worst, *errors)}
+    losses = (values["loss", split] for split in SPLITS_READ)
+    return {**found, "literal": (partial(along.mcu_literal, t=t), *losses)}
 
 
 def _level(retrained: Trace, kind: str, n_boot: int, seed: int) -> Sampled:
     """The retrained model's forget loss or error rate, and its replicates on the trace's own resamples."""
     values = per_example_loss(retrained, "forget")[0] if kind == "loss" else 1.0 - correct(retrained, "forget")[0]
     return values.mean(), resamples("forget", len(values), n_boot, seed) @ values
-
-
-@lru_cache(maxsize=8)
-def resamples(split: str, n: int, n_boot: int, seed: int) -> np.ndarray:
-    """Bootstrap weights (n_boot, n) of a split's examples: multinomial counts over n, each row summing to 1.
-
-    Fixed by the split's name, n and the seed; read-only, so that the cache stays intact.
-    """
-    generator = np.random.default_rng([seed, n, crc32(split.encode())])
-    weights = np.zeros((n_boot, n))
-    for row in weights:
-        row += np.bincount(generator.integers(0, n, n), minlength=n)
-    weights /= n
-    weights.flags.writeable = False
-    return weights
-
-
-def band(values: np.ndarray, replicates: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """Pointwise percentile band (2, T) of values (T,) from replicates (T, n_boot); the values if none."""
-    if replicates.shape[-1] == 0:
-        return np.stack([values, values])
-    return np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=-1)
-
-
-def noise_level(replicates: np.ndarray, t: np.ndarray) -> float:
-    """Noise of a curve's shape in the units of its values: 1.96 median_t sd of the replicates' excess."""
-    if replicates.shape[-1] < 2 or len(t) < 3:
-        return 0.0
-    return float(1.96 * np.median(excess(replicates, t)[1:-1].std(axis=-1)))

@@ -10,19 +10,23 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import BadInput, choose
+from ..errors import BadInput, choose, shown
 from ..plugins import packaged
 from ..reading import LARGEST_ARRAYS, load_arrays, writing
 from ..traces import SPLITS, Trace
+from .along import floats
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
+from .known_again import shares
 from .metrics import METRICS, REFERENCES, correct, measure
+from .readings import LEVELLED, LEVELS, READ, from_curves, split_name, tolerances
 
 
 @dataclass(frozen=True)
 class Profile:
     """A computed `Profile`: ``arrays`` by name, with readers for what figures use.
 
-    ``metric(name)`` (T,) of any metric; for a curve also ``connectivity`` with curves, bands, measures, replicates.
+    ``metric(name)`` (T,) of any metric; for a curve also ``connectivity`` with curves, bands, measures, replicates, and
+    ``metric`` of what `known_again.shares` names.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -52,20 +56,20 @@ class Profile:
 
     def metric(self, name: str) -> np.ndarray:
         """Values (T,) of a metric; raises `BadInput` for an unknown one, and for one that the profile lacks."""
+        if f"metric/{name}" in self.arrays:
+            return self.arrays[f"metric/{name}"]
         one = METRICS[choose("metric", name, METRICS)]
-        if f"metric/{name}" not in self.arrays and not set(one.splits) <= set(self.splits):
+        if not set(one.splits) <= set(self.splits):
             raise BadInput(
                 f"this profile holds no {name!r}, which reads {', '.join(one.splits)} examples: "
                 f"its trace is of {', '.join(self.splits)} alone."
             )
-        if f"metric/{name}" not in self.arrays:
-            traces = ", ".join(["the model or path itself", *(REFERENCES.get(r, r) for r in one.references)])
-            raise BadInput(
-                f"this profile holds no {name!r}, which was registered after it was computed: it reads the traces of "
-                f"{traces}, and python -m mcutils run NOTEBOOK --metric {name}, or study.run([study.metric({name!r}, "
-                f"path)]), computes just these (plan instead of run says what that costs)."
-            )
-        return self.arrays[f"metric/{name}"]
+        traces = ", ".join(["the model or path itself", *(REFERENCES.get(r, r) for r in one.references)])
+        raise BadInput(
+            f"this profile holds no {name!r}, which was registered after it was computed: it reads the traces of "
+            f"{traces}, and python -m mcutils run NOTEBOOK --metric {name}, or study.run([study.metric({name!r}, "
+            f"path)]), computes just these (plan instead of run says what that costs)."
+        )
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -92,16 +96,46 @@ class Profile:
 
     @cached_property
     def connectivity(self) -> Connectivity:
-        """The curve's connectivity; replicates only of the measures in `connectivity.SUMMARY`."""
-        parts: dict[str, dict[str, np.ndarray]] = {"curve": {}, "band": {}, "measure": {}, "replicates": {}}
+        """The curve's connectivity by every reading that its arrays allow.
+
+        Replicates are of the measures in `connectivity.SUMMARY` and `readings.READ`, and of the tolerances that follow.
+        Barriers, deficits and tolerances that are not kept are taken from the curves and the levels.
+        """
+        parts: dict[str, dict[str, np.ndarray]] = {g: {} for g in ("curve", "band", "measure", "replicates", "level")}
         for name, values in self.arrays.items():
             group, _, rest = name.partition("/")
             if group in parts:
                 parts[group][rest] = values.astype(np.float64) + 0.0  # a deficit of -0 is 0
-        measures = {name: float(v) for name, v in parts["measure"].items()}
-        return Connectivity(
-            self.t, parts["curve"], parts["band"], measures, parts["replicates"], self.gap, self.collapsed
-        )
+        curves, bands, kept, replicates, levels = parts.values()
+        measures = from_curves(curves, self.t, levels, self.gap) | {name: float(v) for name, v in kept.items()}
+        replicates = tolerances(replicates, self.gap) | replicates
+        return Connectivity(self.t, curves, bands, measures, replicates, self.gap, self.collapsed, levels=levels)
+
+    @property
+    def levels(self) -> dict[str, np.ndarray]:
+        """Losses and accuracies (R,) of the retrained models, by the names in `readings.LEVELS`; empty if not kept."""
+        return {n.removeprefix("level/"): v for n, v in self.arrays.items() if n.startswith("level/")}
+
+    def with_levels(self, levels: Mapping[str, np.ndarray]) -> Profile:
+        """A copy whose readings are beside these levels of retrained models, for one that keeps none or others.
+
+        Args:
+            levels: (R,) for each name in `readings.LEVELS`, as `levels_kept` and `connectivity.levels_of` return them.
+        """
+        if not isinstance(levels, Mapping):
+            raise BadInput(f"levels must be a dictionary of {', '.join(LEVELS)}, got {shown(levels)}.")
+        found = {name: floats(name, levels.get(name, ())) for name in LEVELS}
+        if len({v.shape for v in found.values()}) > 1 or any(v.ndim != 1 or not v.size for v in found.values()):
+            raise BadInput(f"levels must be real numbers, one a retrained model, of each of {', '.join(LEVELS)}.")
+        read = {n for n in self.arrays if split_name(n)[1] in LEVELLED and n.startswith(("measure/", "replicates/"))}
+        old = read | {n for n in self.arrays if n.startswith("level/")}
+        kept = {name: values for name, values in self.arrays.items() if name not in old}
+        return Profile(kept | {f"level/{name}": values for name, values in found.items()})
+
+
+def levels_kept(retrained: Sequence[Profile]) -> dict[str, np.ndarray]:
+    """Levels (R,) by the names in `readings.LEVELS`, from the profiles of R retrained models."""
+    return {name: np.array([one.metric(name)[0] for one in retrained]) for name in LEVELS}
 
 
 # Which examples a point of a path is chosen by, and which it is then tested on: (split, first, step) each.
@@ -143,11 +177,19 @@ def _unpacked(packed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {str(name): values for group, stacked in pairs for name, values in zip(group, stacked, strict=True)}
 
 
-def profile(found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200) -> Profile:
+def profile(
+    found: Trace,
+    original: Trace,
+    retrained: Sequence[Trace],
+    random: Trace,
+    bootstrap: int = 200,
+    half: bool = False,
+) -> Profile:
     """Measure a trace against the original, the retrained models and an untrained one; no network is touched.
 
-    The gap G is the mean over the retrained models; divergences are to the first of them. Of a trace of some splits it
-    holds what can be had from these.
+    The gap G and the levels of the readings are means over the retrained models; divergences and ``two_sided_forget``
+    are to the first of them. What reads a split that was not traced is left out. ``half``: all replicates as float16,
+    without those that follow from others; otherwise only those of the readings beside the chord.
     """
     splits = set(found.logits)
     original, random, *retrained = (one.only(splits) for one in (original, random, *retrained))
@@ -157,16 +199,33 @@ def profile(found: Trace, original: Trace, retrained: Sequence[Trace], random: T
     names = [name for name in packaged("metric", METRICS) if splits >= set(METRICS[name].splits)]
     for name, values in measure(found, names, references=references).items():
         arrays[f"metric/{name}"] = values
-    if len(found.t) > 1:
-        parts = [part for part, read in PARTS.items() if splits >= {split for split, *_ in read}]
-        arrays |= {f"score/{part}": closeness(found, retrained, part) for part in parts}
     for name, value in found.meta.items():
         if name.startswith("geometry/"):
             arrays[name] = np.float64(value)
-    if len(found.t) > 1:
-        one = connectivity(found, gap=gap, retrained=retrained[0], original=original, n_boot=bootstrap)
-        arrays |= {f"curve/{name}": values for name, values in one.curves.items()}
-        arrays |= {f"band/{name}": values.astype(np.float32) for name, values in one.bands.items()}
-        arrays |= {f"measure/{name}": np.float64(value) for name, value in one.measures.items()}
-        arrays |= {f"replicates/{n}": one.replicates[n].astype(np.float32) for n in SUMMARY if n in one.replicates}
-    return Profile(arrays)
+    return Profile(arrays if len(found.t) == 1 else arrays | _along(found, original, retrained, gap, bootstrap, half))
+
+
+def _along(
+    found: Trace, original: Trace, retrained: Sequence[Trace], gap: float, bootstrap: int, half: bool
+) -> dict[str, np.ndarray]:
+    """What a profile holds of a curve beside metrics."""
+    arrays: dict[str, np.ndarray] = {}
+    for part, halves in PARTS.items():
+        if {split for split, _, _ in halves} <= set(found.logits):
+            arrays[f"score/{part}"] = closeness(found, retrained, part)
+    one = connectivity(found, gap=gap, retrained=retrained, original=original, n_boot=bootstrap)
+    arrays |= {f"curve/{name}": values for name, values in one.curves.items()}
+    arrays |= {f"band/{name}": values.astype(np.float32) for name, values in one.bands.items()}
+    arrays |= {f"measure/{name}": np.float64(value) for name, value in one.measures.items()}
+    arrays |= {f"level/{name}": values for name, values in one.levels.items()}
+    for name in (*SUMMARY, *READ):
+        if name in one.replicates and not (half and name.startswith("mcu_")):
+            dtype = np.float16 if half or name in READ else np.float32
+            arrays[f"replicates/{name}"] = _stored(one.replicates[name], dtype)
+    return arrays | shares(found, retrained)
+
+
+def _stored(values: np.ndarray, dtype: type) -> np.ndarray:
+    """Values of a type, those beyond its range at its limit."""
+    limit = float(np.finfo(dtype).max)
+    return np.where(np.isfinite(values), np.clip(values, -limit, limit), values).astype(dtype)

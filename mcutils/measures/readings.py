@@ -43,6 +43,7 @@ MEANINGS = {
     "deficit_two_sided": "largest distance to the chord",
 }
 SPLITS_READ = ("retain", "forget")
+LEVELS = tuple(f"{kind}_{split}" for kind in ("loss", "accuracy") for split in SPLITS_READ)
 Values = Mapping[tuple[str, str], np.ndarray]  # (loss or accuracy, split): losses in nats, or error rates
 
 
@@ -178,9 +179,30 @@ def as_errors(found: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarr
     return {(kind, split): value if kind == "loss" else 1 - value for (kind, split), value in parts.items()}
 
 
-def reading_meaning(name: str) -> str:
+def meaning(name: str) -> str:
     """One phrase on a barrier or deficit by a reading other than the chord's."""
     measure, reading = split_name(name)
     what, _, rest = measure.partition("_")
     split = rest.removesuffix("_accuracy")
     return f"{MEANINGS[f'{what}_{reading}']}, {split} {'error rate' if rest.endswith('_accuracy') else 'loss'}"
+
+
+def table_of(interval, measures, gap: float | None, accuracy: bool, level: float):
+    """Barrier, deficit and smallest tolerance by every reading as a pandas DataFrame, see `Connectivity.readings`.
+
+    ``interval(name, level)`` is that of a measure.
+    """
+    import pandas as pd
+
+    name_of_unit, unit = ("error rate", 1.0) if accuracy else ("nats", 1.0) if gap is None else ("G", gap)
+    rows = []
+    for reading, meant in READINGS.items():
+        rise, dip = pair_of(reading, accuracy)
+        names = {"barrier": rise, "deficit": dip, "eps": named("mcu_accuracy" if accuracy else "mcu_nats", reading)}
+        if set(names.values()) <= set(measures):
+            row = {"reading": reading}
+            for short, name in names.items():
+                columns = short, f"{short}_low", f"{short}_high"
+                row |= dict(zip(columns, (value / unit for value in interval(name, level)), strict=True))
+            rows.append({**row, "unit": name_of_unit, "meaning": meant})
+    return pd.DataFrame(rows)

@@ -110,6 +110,7 @@ OTHER = {
         "retrained": (),
         "random": TraceSpec(UNTRAINED, 0.3),
         "bootstrap": 51,
+        "half": True,
     },
     "Alike": {
         "models": (ORIGINAL, UNLEARNED, RETRAINED),

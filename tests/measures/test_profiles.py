@@ -9,9 +9,11 @@ from synthetic import trace
 from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, ProfileSpec, TraceSpec, UntrainedSpec
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
-from mcutils.measures.connectivity import SUMMARY, connectivity, forget_gap
+from mcutils.measures.connectivity import SUMMARY, connectivity, forget_gap, levels_of
+from mcutils.measures.known_again import came_back
 from mcutils.measures.metrics import METRICS, correct, measure
-from mcutils.measures.profiles import PARTS, Profile, closeness, profile
+from mcutils.measures.profiles import PARTS, Profile, closeness, levels_kept, profile
+from mcutils.measures.readings import LEVELLED, LEVELS, READ, READINGS, from_curves, tolerances
 from mcutils.settings import Plan
 
 ORIGINAL = trace(margin=5.0, seed=1)
@@ -65,17 +67,23 @@ def test_the_gap_is_the_mean_over_all_retrained_models(curve, model):
 
 
 def test_connectivity_is_that_of_the_trace(curve):
-    direct = connectivity(CURVE, gap=curve.gap, retrained=RETRAINED[0], original=ORIGINAL, n_boot=30)
+    direct = connectivity(CURVE, gap=curve.gap, retrained=RETRAINED, original=ORIGINAL, n_boot=30)
     found = curve.connectivity
     assert found.measures == direct.measures
     np.testing.assert_array_equal(found.t, CURVE.t)
     for name, values in direct.curves.items():
         np.testing.assert_array_equal(found.curves[name], values)
         np.testing.assert_allclose(found.bands[name], direct.bands[name], rtol=1e-6)  # kept in float32
-    assert set(found.replicates) == set(SUMMARY) & set(direct.replicates)
+    assert set(found.replicates) == {*SUMMARY, *READ, *tolerances(direct.measures, 1.0)}
     for name, values in found.replicates.items():
         assert values.dtype == np.float64
-        np.testing.assert_allclose(values, direct.replicates[name], rtol=1e-6, atol=1e-9)
+        near = 1e-6 if name in SUMMARY else 1e-3  # kept in float32, and in float16
+        np.testing.assert_allclose(values, direct.replicates[name], rtol=near, atol=near / 1000)
+    for accuracy in (False, True):
+        one, other = (c.readings(accuracy=accuracy).set_index("reading") for c in (found, direct))
+        numbers = one.columns.drop(["unit", "meaning"])
+        np.testing.assert_allclose(one[numbers], other[numbers], rtol=1e-3, atol=1e-6)
+        assert len(one) == len(READINGS) and np.isfinite(one[numbers].to_numpy()).all()
 
 
 def test_what_walks_and_tables_read_is_there(curve):
@@ -84,6 +92,136 @@ def test_what_walks_and_tables_read_is_there(curve):
         assert np.isfinite(found[name]) and found.replicates[name].shape == (30,)
     assert np.isfinite(found["barrier_test"])
     assert {"loss_retain", "loss_forget"} <= set(found.curves)
+
+
+# Readings of "connected"
+
+
+def without(one, *groups, names=()):
+    """A profile without arrays of some groups, or whose name ends so."""
+    kept = {n: v for n, v in one.arrays.items() if not n.startswith(groups) and not n.endswith(tuple(names) or ("\0",))}
+    return Profile(kept)
+
+
+def test_what_is_kept_of_the_readings_follows_from_the_kept_curves_and_levels(curve):
+    derived = from_curves(curve.connectivity.curves, curve.t, curve.levels, curve.gap)
+    assert set(READ) < set(derived)
+    for name, value in derived.items():
+        assert curve.arrays[f"measure/{name}"] == value, name
+    for name, values in levels_of(RETRAINED).items():
+        np.testing.assert_array_equal(curve.levels[name], values)
+
+
+def as_computed_before(one):
+    """A profile as those kept before the readings: without them, levels and images known again."""
+    late = {f"_{reading}" for reading in READINGS}
+    old = {n for n in one.arrays if n.startswith(("level/", "known/", "metric/known_again_", "metric/right_between_"))}
+    old |= {n for n in one.arrays if n.startswith(("measure/", "replicates/")) and any(n.endswith(e) for e in late)}
+    return Profile({n: v for n, v in one.arrays.items() if n not in old})
+
+
+def test_a_profile_kept_before_gives_what_its_curves_allow_and_the_rest_beside_levels(curve, tmp_path):
+    as_computed_before(curve).save(tmp_path / "old.npz")
+    old = Profile.load(tmp_path / "old.npz")
+    assert old.levels == {} and not [n for n in old.arrays if "floor" in n or "worse_end" in n]
+    assert list(old.connectivity.readings()["reading"]) == [r for r in READINGS if r not in LEVELLED]
+    with pytest.raises(BadInput, match="the reading 'floor' needs the retrained models' levels"):
+        old.connectivity.barrier("floor")
+    models = [profile(one, ORIGINAL, RETRAINED, RANDOM) for one in RETRAINED]
+    for levels in (levels_kept(models), levels_of(RETRAINED)):
+        found = old.with_levels(levels).connectivity
+        assert found.measures == curve.connectivity.measures
+    assert "level/loss_retain" not in old.arrays and np.isnan(found.interval("deficit_forget_floor").low)
+
+
+def test_other_levels_replace_those_kept(curve):
+    levels = {name: np.array([0.25, 0.75]) for name in LEVELS}
+    found = curve.with_levels(levels).connectivity
+    loss = curve.connectivity.curves["loss_forget"]
+    assert found.deficit("retrained") == pytest.approx(abs(loss - 0.5).max())
+    assert found["deficit_forget_retrained"] != curve.connectivity["deficit_forget_retrained"]
+    assert np.isnan(found.interval("deficit_forget_retrained").low)  # those kept were of the other levels
+    for name in ("barrier_retain", "deficit_forget_worse_end", "two_sided_forget"):
+        assert found[name] == curve.connectivity[name]
+        np.testing.assert_array_equal(found.replicates[name], curve.connectivity.replicates[name])
+    odd = Profile({**curve.arrays, "metric/mine_floor": curve.t}).with_levels(levels)
+    assert "metric/mine_floor" in odd.arrays
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [None, {}, {"loss_retain": [0.1]}, {n: 0.1 for n in LEVELS}, {n: [[0.1]] for n in LEVELS}, {n: [] for n in LEVELS},
+     {n: ["a"] for n in LEVELS},
+     {n: [0.1] * (1 + (n == "loss_forget")) for n in LEVELS}, {n: [[0.1], [0.1, 0.2]] for n in LEVELS}, [0.1]],
+)  # fmt: skip
+def test_levels_that_are_none_are_refused(curve, bad):
+    with pytest.raises(BadInput, match=r"must be (real numbers|a dictionary)"):
+        curve.with_levels(bad)
+
+
+def test_half_keeps_replicates_in_float16_and_only_those_that_others_do_not_give(curve):
+    found = profile(CURVE, ORIGINAL, RETRAINED, RANDOM, bootstrap=30, half=True)
+    kept = {n: v for n, v in found.arrays.items() if n.startswith("replicates/")}
+    assert {v.dtype.str for v in kept.values()} == {"<f2"} and not [n for n in kept if "mcu" in n]
+    same = found.arrays.keys() - kept.keys()
+    assert all(found.arrays[n].tobytes() == curve.arrays[n].tobytes() for n in same)
+    one, other = found.connectivity, curve.connectivity
+    assert one.measures == other.measures and one.replicates.keys() == other.replicates.keys()
+    for name, values in other.replicates.items():
+        np.testing.assert_allclose(one.replicates[name], values, rtol=1e-3, atol=1e-6)
+
+
+def test_replicates_beyond_the_range_of_float16_stop_at_its_limit():
+    broken = trace(5, seed=8)
+    wrong = (broken.labels["forget"] + 1) % 4
+    broken.logits["forget"][2, np.arange(40), wrong] = 65504
+    broken.logits["forget"][2, np.arange(40), broken.labels["forget"]] = -65504
+    found = profile(broken, ORIGINAL, RETRAINED, RANDOM, bootstrap=5, half=True).arrays[
+        "replicates/deficit_forget_two_sided"
+    ]
+    assert (found == 65504).all()
+    broken.logits["retain"][-1] = np.nan
+    found = profile(broken, ORIGINAL, RETRAINED, RANDOM, bootstrap=5, half=True)
+    assert np.isnan(found.arrays["replicates/barrier_retain_floor"]).all() and np.isnan(
+        found.connectivity.mcu_eps("floor")
+    )
+
+
+def only(one, splits=("retain", "forget")):
+    """A trace of some splits."""
+    parts = {p: {s: getattr(one, p)[s] for s in splits} for p in ("logits", "labels", "index")}
+    return replace(one, **parts)
+
+
+@pytest.mark.parametrize("references", ["as few", "all"])
+def test_a_profile_of_retain_and_forget_examples_lacks_only_what_reads_others(curve, model, references):
+    cut = only if references == "as few" else lambda one: one
+    others = cut(ORIGINAL), [cut(one) for one in RETRAINED], cut(RANDOM)
+    for one, full in ((CURVE, curve), (MODEL, model)):
+        found = profile(only(one), *others, bootstrap=30)
+        for name, values in found.arrays.items():
+            assert values.tobytes() == full.arrays[name].tobytes(), name
+        lost = {n for n in full.arrays if n not in found.arrays}
+        reads = {n for n, m in METRICS.items() if not {"retain", "forget"} >= set(m.splits)}
+        assert {n.partition("/")[2] for n in lost if n.startswith("metric/") and "_again_" not in n} - reads == {
+            n for n in ("right_between_valid", "right_between_test") if len(one.t) > 1
+        }
+        assert {n for n in lost if not n.startswith("metric/")} == {
+            n for n in full.arrays if n.startswith("score/") or n.endswith(("_valid", "_test")) and n[:6] != "metric"
+            or n.endswith(("_valid_accuracy", "_test_accuracy"))
+        }  # fmt: skip
+        with pytest.raises(BadInput, match="holds no 'TA'"):
+            found.metric("TA")
+        if len(one.t) > 1:
+            assert found.connectivity.mcu_eps("floor") == full.connectivity.mcu_eps("floor")
+
+
+def test_images_known_again_are_kept_along_the_path(curve, model):
+    for split in ("forget", "valid", "test"):
+        for name, models in (("known_again", RETRAINED), ("right_between", ())):
+            expected = came_back(CURVE, split, models).mean(axis=1)
+            np.testing.assert_array_equal(curve.metric(f"{name}_{split}"), expected)
+    assert not [n for n in model.arrays if "known" in n]
 
 
 # Closeness to retraining

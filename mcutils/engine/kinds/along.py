@@ -77,7 +77,7 @@ def _seen(trace: Mapping[str, Any]) -> int:
 
 def _profile(spec: ProfileSpec, store: Results) -> Profile:
     original, random, *retrained = (store.get(one) for one in (spec.original, spec.random, *spec.retrained))
-    made = profile(store.get(spec.trace), original, retrained, random, spec.bootstrap)
+    made = profile(store.get(spec.trace), original, retrained, random, spec.bootstrap, spec.half)
     seconds = sum(map(store.seconds, _timed(spec)))
     return Profile({**made.arrays, "seconds": np.float64(seconds)})
 
@@ -92,7 +92,7 @@ def _is_profile(spec: ProfileSpec, found: Profile) -> str:
     single: tuple[int, ...] = ()
     shapes = {
         "t": every, "gap": single, "seconds": single, "metric": every, "score": every, "geometry": single,
-        "curve": every, "band": (2, points), "measure": single,
+        "curve": every, "band": (2, points), "measure": single, "known": single,
     }  # fmt: skip
     arrays = found.arrays
     wanted: dict[str, tuple[int, ...]] = {"t": every, "gap": single}
@@ -100,7 +100,7 @@ def _is_profile(spec: ProfileSpec, found: Profile) -> str:
         group = name.partition("/")[0]
         if group in shapes:
             wanted[name] = shapes[group]
-        elif group == "replicates":
+        elif group in ("replicates", "level"):
             wanted[name] = np.shape(values)[:1]
         elif group != "collapsed":
             return f"{name} is nothing that a profile holds"
