@@ -99,7 +99,7 @@ for bad in ("accuracy", None, 3, ["chord"], ""):
     case(f"reading={bad!r} of a curve", lambda bad=bad: c.connectivity(CURVE, n_boot=0).barrier(bad))
 for bad in (None, "1", True, [1.0], V, [[1.0]]):
     case(f"level={bad!r} of a reading", lambda bad=bad: readings.barrier_by("floor", V, GRID, bad))
-    case(f"level={bad!r} of a deficit", lambda bad=bad: readings.deficit_by("two_sided", V, GRID, bad))
+    case(f"level={bad!r} of a deficit", lambda bad=bad: readings.deficit_by("retrained", V, GRID, bad))
 case("a floor without levels", lambda: c.connectivity(CURVE, n_boot=0).deficit("floor"))
 case("eps without a gap", lambda: c.connectivity(CURVE, n_boot=0).mcu_eps())
 case("a word as original", lambda: c.connectivity(CURVE, original="original"))
