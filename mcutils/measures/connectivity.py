@@ -146,6 +146,19 @@ class Connectivity:
         """
         return readings.table_of(self.interval, self.measures, self.gap, accuracy, level)
 
+    def smoothness(self):
+        """Variation, roughness and turns of the retain and forget loss as a pandas DataFrame, in units of the gap G.
+
+        Variation in G; roughness, a mean squared second derivative, in G^2: a parabola that rises h G in the middle has
+        (8 h)^2. Without a gap in nats and nats^2.
+        """
+        import pandas as pd
+
+        unit = 1.0 if self.gap is None else self.gap
+        columns = {"variation": unit, "roughness": unit**2, "turns": 1.0}
+        rows = [[self[f"{name}_{split}"] / one for name, one in columns.items()] for split in SPLITS_READ]
+        return pd.DataFrame(rows, columns=list(columns), index=list(SPLITS_READ)).rename_axis("split")
+
     def table(self, names=None):
         """The measures as a pandas DataFrame: measure, estimate, low, high, meaning."""
         import pandas as pd

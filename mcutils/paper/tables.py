@@ -59,7 +59,8 @@ def paths_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     rows = []
     for w in walks:
         labels = w.condition, w.name, w.kind, w.original, w.start, w.end, w.pair, w.size, w.control
-        measures = w.barrier, w.deficit, w.eps, w.profile.connectivity["barrier_test"] / w.profile.gap
+        unseen = w.profile.connectivity.measures.get("barrier_test", np.nan)  # where no test images were traced
+        measures = w.barrier, w.deficit, w.eps, unseen / w.profile.gap
         geometry = (w.profile.geometry.get(name, np.nan) for name in GEOMETRY)
         rows.append((*labels, *measures, w.connected(eps), bool(w.profile.collapsed), *geometry))
     columns = "condition method curve original start end pair size control barrier deficit eps test_barrier".split()

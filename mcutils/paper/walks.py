@@ -16,9 +16,11 @@ import numpy as np
 from ..engine.specs import CurveSpec, ProfileSpec, Spec
 from ..engine.study import Study
 from ..errors import BadInput, choose
+from ..measures import along
 from ..measures.along import mcu
 from ..measures.metrics import METRICS
 from ..measures.profiles import Profile
+from ..measures.readings import pair_of
 from ..settings import Plan
 
 TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
@@ -122,16 +124,54 @@ class Walk(Labels):
         """Forget deficit in units of the gap G."""
         return self.profile.connectivity["deficit_forget"] / self.profile.gap
 
-    def connected(self, eps: float) -> bool:
-        """Whether MCU(eps) holds: barrier and deficit both at most eps G; a nan never connects."""
-        return bool(mcu(self.barrier, self.deficit, eps, eps))
+    def barrier_by(self, reading: str, *, accuracy: bool = False) -> float:
+        """Retain barrier by a reading of `readings.READINGS`, in units of G; as an error rate for ``accuracy``."""
+        return self.profile.connectivity.barrier(reading, accuracy=accuracy) / self._unit(accuracy)
 
-    def replicates(self, measure: str) -> np.ndarray:
-        """Bootstrap replicates over examples (B,) of ``barrier``, ``deficit`` or ``eps``, in units of G."""
+    def deficit_by(self, reading: str, *, accuracy: bool = False) -> float:
+        """Forget deficit by a reading, in units of G; as an error rate for ``accuracy``."""
+        return self.profile.connectivity.deficit(reading, accuracy=accuracy) / self._unit(accuracy)
+
+    def eps_by(self, reading: str, *, accuracy: bool = False) -> float:
+        """The smallest eps of MCU(eps) by a reading, the larger of both."""
+        rise, dip = (of(reading, accuracy=accuracy) for of in (self.barrier_by, self.deficit_by))
+        return float(np.maximum(rise, dip))  # unlike max, nan if either is
+
+    def connected(self, eps: float, reading: str = "chord") -> bool:
+        """Whether MCU(eps) holds: barrier and deficit both at most eps G; a nan never connects."""
+        return bool(mcu(self.barrier_by(reading), self.deficit_by(reading), eps, eps))
+
+    @property
+    def roughness(self) -> float:
+        """That of the forget loss, see `roughness_of`."""
+        return self.roughness_of("forget")
+
+    def roughness_of(self, split: str) -> float:
+        """Mean squared second derivative in t of a split's loss counted in G: `along.roughness` in nats^2 over G^2.
+
+        A parabola that rises h G in the middle has (8 h)^2; a straight line 0.
+        """
+        return float(along.roughness(*self._loss(split))) / self.profile.gap**2
+
+    def variation_of(self, split: str) -> float:
+        """Total variation of a split's loss minus its net change (`along.excess_variation`), in units of G."""
+        return float(along.excess_variation(self._loss(split)[0])) / self.profile.gap
+
+    def replicates(self, measure: str, reading: str = "chord") -> np.ndarray:
+        """Bootstrap replicates over examples (B,) of ``barrier``, ``deficit`` or ``eps`` by a reading, in G."""
         if choose("measure", measure, ("barrier", "deficit", "eps")) == "eps":
-            return np.maximum(self.replicates("barrier"), self.replicates("deficit"))
-        name = {"barrier": "barrier_retain", "deficit": "deficit_forget"}[measure]
+            return np.maximum(self.replicates("barrier", reading), self.replicates("deficit", reading))
+        name = dict(zip(("barrier", "deficit"), pair_of(reading), strict=True))[measure]
+        if name not in self.profile.connectivity.replicates:
+            raise BadInput(f"the profile keeps no replicates of the {measure} by the reading {reading!r}.")
         return self.profile.connectivity.replicates[name] / self.profile.gap
+
+    def _unit(self, accuracy: bool) -> float:
+        return 1.0 if accuracy else self.profile.gap
+
+    def _loss(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        curves = self.profile.connectivity.curves
+        return curves[choose("curve", f"loss_{split}", curves)], self.profile.t
 
 
 def _check_pairs(seeds: Sequence[int]) -> None:

@@ -282,3 +282,11 @@ def test_a_trace_of_retain_and_forget_examples_alone_is_enough(found):
     assert "test" not in repr(part) and part.collapsed == ()
     noisy = connectivity(only(trace(5, right=0.25, seed=7)), n_boot=0)
     assert len(noisy.collapsed) == 2 and "retain accuracy 0.2" in noisy.collapsed[0]
+
+
+def test_smoothness_is_counted_in_gaps(found):
+    shown, nats = found.smoothness(), connectivity(PATH, n_boot=40).smoothness()
+    for split in ("retain", "forget"):
+        assert shown.loc[split, "variation"] == pytest.approx(found[f"variation_{split}"] / found.gap)
+        assert shown.loc[split, "roughness"] == pytest.approx(found[f"roughness_{split}"] / found.gap**2)
+        assert nats.loc[split].tolist() == [found[f"{name}_{split}"] for name in ("variation", "roughness", "turns")]

@@ -11,6 +11,8 @@ import mcutils as mc
 from mcutils.engine.conditions import CONDITIONS
 from mcutils.engine.specs import is_line
 from mcutils.errors import BadInput
+from mcutils.measures.profiles import Profile
+from mcutils.measures.readings import READINGS
 from mcutils.paper.walks import (
     APART,
     TWIN,
@@ -219,6 +221,64 @@ def test_a_walk_counts_in_units_of_the_gap():
         np.testing.assert_allclose(one.replicates(name), value, atol=0.01)
     with pytest.raises(BadInput, match="unknown measure 'literal': choose one of barrier, deficit"):
         one.replicates("literal")
+
+
+def levelled(one, retain, forget):
+    """A walk whose retrained models have these losses, and accuracies of 0.9."""
+    levels = {"loss_retain": retain, "loss_forget": forget, "accuracy_retain": 0.9, "accuracy_forget": 0.9}
+    return replace(one, profile=one.profile.with_levels({name: np.array([v]) for name, v in levels.items()}))
+
+
+def test_a_walk_has_every_reading_in_units_of_the_gap():
+    """Losses of 0.2 to 0.3 with a bump of 0.3 G up (retain) and 0.5 G down (forget) at t = 1/2; G = 2."""
+    one = levelled(walk("npo", barrier=0.3, deficit=0.5, gap=2.0), 0.45, 0.05)
+    known = {
+        "chord": (0.3, 0.5),
+        "floor": ((0.25 + 0.6 - 0.45) / 2, (0.05 - (0.25 - 1.0)) / 2),
+        "worse_end": ((0.85 - 0.3) / 2, (0.2 + 0.75) / 2),
+        "two_sided": (0.3, 0.5),
+        "retrained": (0.3, (0.05 + 0.75) / 2),
+    }
+    assert set(known) == set(READINGS)
+    for reading, (rise, dip) in known.items():
+        assert (one.barrier_by(reading), one.deficit_by(reading)) == pytest.approx((rise, dip)), reading
+        assert one.eps_by(reading) == pytest.approx(max(rise, dip))
+        assert one.connected(max(rise, dip) + 1e-9, reading) and not one.connected(max(rise, dip) - 1e-9, reading)
+    assert (one.barrier_by("chord"), one.deficit_by("chord"), one.eps_by("chord")) == (
+        one.barrier,
+        one.deficit,
+        one.eps,
+    )
+    # Error rates, whatever G is: accuracies of 0.9 to 0.85 with a bump of 0.006 down and 0.01 up.
+    assert one.barrier_by("chord", accuracy=True) == pytest.approx(0.006)
+    assert one.deficit_by("two_sided", accuracy=True) == pytest.approx(0.01)
+    assert one.eps_by("chord", accuracy=True) == pytest.approx(0.01)
+    assert one.eps_by("retrained", accuracy=True) == pytest.approx(0.05)
+    with pytest.raises(BadInput, match="keeps no replicates of the deficit by the reading 'floor'"):
+        one.replicates("deficit", "floor")
+    with pytest.raises(BadInput, match="the reading 'floor' needs the retrained models' levels"):
+        walk("npo").deficit_by("floor")
+
+
+def test_replicates_by_a_reading_are_those_kept():
+    one = walk("npo", barrier=0.3, deficit=0.5, gap=2.0)
+    kept = {"replicates/deficit_forget_floor": np.full(60, 1.0, np.float16)}
+    kept |= {"replicates/barrier_retain_floor": np.linspace(0, 2, 60).astype(np.float16)}
+    one = replace(one, profile=Profile({**one.profile.arrays, **kept}))
+    np.testing.assert_array_equal(one.replicates("deficit", "floor"), 0.5)
+    np.testing.assert_allclose(one.replicates("eps", "floor"), np.maximum(np.linspace(0, 1, 60), 0.5), rtol=1e-3)
+
+
+def test_smoothness_of_a_walk_is_that_of_its_loss_counted_in_gaps():
+    t, gap = np.linspace(0, 1, 21), 3.0
+    one = walk("npo", gap=gap, t=t)
+    curves = {"curve/loss_forget": 1 + 2 * gap * 4 * t * (1 - t), "curve/loss_retain": 0.5 * gap * t}
+    one = replace(one, profile=Profile({**one.profile.arrays, **curves}))
+    assert one.roughness == one.roughness_of("forget") == pytest.approx(16**2)  # it rises 2 G
+    assert one.variation_of("forget") == pytest.approx(4) and one.roughness_of("retain") == pytest.approx(0, abs=1e-9)
+    assert one.variation_of("retain") == 0
+    with pytest.raises(BadInput, match="unknown curve 'loss_train'"):
+        one.roughness_of("train")
 
 
 @pytest.mark.parametrize(
