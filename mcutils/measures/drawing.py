@@ -26,6 +26,7 @@ BAND = {"facecolor": LIGHT, "edgecolor": "#AAAAAA", "lw": 1.0, "zorder": 0}
 COLOURS = {"linear": BLUE, "bezier": VERMILLION, "chain": GREEN}
 MARKERS = {"linear": "o", "bezier": "s", "chain": "^"}
 NAMES = {
+    "bad_teacher": "bad teaching",
     "bezier": "Bézier",
     "retrain": "retrained",
     "finetune": "fine-tuning",
