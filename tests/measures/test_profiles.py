@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from synthetic import trace
 
-from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, ProfileSpec, TraceSpec, UntrainedSpec
+from mcutils.engine.planning import size
+from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, ProfileSpec, TraceSpec, UntrainedSpec, plain
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import SUMMARY, connectivity, forget_gap, levels_of
@@ -169,6 +170,28 @@ def test_half_keeps_replicates_in_float16_and_only_those_that_others_do_not_give
     assert one.measures == other.measures and one.replicates.keys() == other.replicates.keys()
     for name, values in other.replicates.items():
         np.testing.assert_allclose(one.replicates[name], values, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("points", "splits"), [(11, ("retain", "forget")), (31, ())])
+def test_the_planned_size_is_roughly_that_of_a_file(points, splits, tmp_path):
+    """Of curves and models whose examples differ as real ones do."""
+
+    def noisy(one):
+        rng = np.random.default_rng(0)
+        return replace(one, logits={s: v + rng.normal(0, 1, v.shape[1:]) for s, v in one.logits.items()})
+
+    path = noisy(trace(points, n=400, classes=10, seed=5))
+    sure, trained = (
+        noisy(trace(n=400, classes=10, margin=5.0, seed=1)),
+        noisy(trace(n=400, classes=10, right=0.7, seed=2)),
+    )
+    found = profile(path.only(splits or path.logits), sure, [trained] * 2, sure, bootstrap=200, half=True)
+    found.save(tmp_path / "one.npz")
+    of = TraceSpec(OriginalSpec(DataSpec("digits"), "convnet", 4, 0, Plan()), 0.1)
+    spec = ProfileSpec(
+        TraceSpec(CurveSpec(of.model, of.model, 0.1), 0.1, points, splits=splits), of, (of,), of, half=True
+    )
+    assert size(plain(spec)) == pytest.approx((tmp_path / "one.npz").stat().st_size, rel=0.3)
 
 
 def test_replicates_beyond_the_range_of_float16_stop_at_its_limit():

@@ -13,7 +13,7 @@ from ...data.cues import counterfactual
 from ...data.tasks import BN_SIZE
 from ...measures.metrics import METRICS
 from ...measures.profiles import Profile, profile
-from ...traces import Trace, trace
+from ...traces import SPLITS, Trace, trace
 from ..costs import data_of, evaluated, form_of
 from ..specs import CurveSpec, MetricSpec, ProfileSpec, Spec, TraceSpec, UnlearnedSpec, is_line
 from .record import ARRAYS, Kind, Results, loaded, shaped, task_of
@@ -115,6 +115,9 @@ def _is_profile(spec: ProfileSpec, found: Profile) -> str:
 def _summary(description: Mapping[str, Any]) -> float:
     # A curve's holds bootstrap replicates of its measures beside the values along it.
     points, part = description["trace"]["points"], _part(description["trace"])
+    if points > 1 and description.get("half"):  # with levels and readings
+        splits = len(description["trace"].get("splits") or SPLITS)
+        return 6_700 + 950 * splits + (38 + 50 * splits) * points
     return 2_400 if points == 1 else 9_840 * part + 260 * points * part
 
 
