@@ -21,6 +21,7 @@ from .curricula import CURRICULA
 from .data.tasks import Inputs, Task, take, to
 from .descent import check_plan, generator
 from .errors import BadInput, callback, choose, flag, instance, seed_of, shown, whole
+from .fits import Fit, convergence, recorded
 from .networks import check_task, ready
 from .optimizers import OPTIMIZERS
 from .settings import MethodSettings, Plan, curve_plan, independent_plan, method_settings, settings_name, train_plan
@@ -66,6 +67,8 @@ def points_at(kind: str, points: Sequence[np.ndarray] | np.ndarray, t: Sequence[
 class Curve:
     """A path ``phi(t) = sum_j c_j(t) theta_j`` through weight space; ``points`` are start, control points, end.
 
+    ``fit`` is the record of how the control points were fitted, None where there is none; ``convergence`` reads it.
+
     >>> from mcutils.weights import weights_of
     >>> points = [weights_of(nn.Linear(1, 1)) for _ in range(3)]
     >>> Curve("bezier", points).coefficients(0.5)
@@ -74,6 +77,7 @@ class Curve:
 
     kind: str
     points: tuple[Weights, ...]
+    fit: Fit | None = None
 
     def __post_init__(self) -> None:
         choose("curve", self.kind, CURVES)
@@ -82,6 +86,7 @@ class Curve:
             raise BadInput(f"a curve needs at least 2 points, got {len(self.points)}.")
         check_same_shape(self.points)
         CURVES[self.kind](len(self.points), 0.0)
+        instance("fit", self.fit, (Fit, type(None)), "a Fit or None")
 
     def coefficients(self, t: float) -> tuple[float, ...]:
         """The coefficient of each point at t in [0, 1]."""
@@ -105,6 +110,11 @@ class Curve:
         """The start or the end where phi(t) is one of them, else None: what has buffers of its own."""
         coefficients = self.coefficients(t)
         return next((self.points[j] for j in (0, -1) if coefficients[j] == 1), None)
+
+    @property
+    def convergence(self) -> str:
+        """Whether the fit had converged, in a sentence (see `fits.convergence`)."""
+        return "A straight line is not fitted." if self.kind == "linear" else convergence(self.fit)
 
     @property
     def length(self) -> float:
@@ -233,6 +243,11 @@ def draw_t(sampling: str, rng: torch.Generator) -> float:
     return min(1 - 1e-9, max(1e-9, t))
 
 
+def place_of(sampling: str, t: float) -> float:
+    """The probability that a drawn t is at most ``t``: t itself, or the normal distribution function."""
+    return t if sampling == "uniform" else 0.5 * (1 + math.erf((t - 0.5) / (0.1 * math.sqrt(2))))
+
+
 Ends = tuple[Weights | Endpoint, Weights | Endpoint]
 
 
@@ -318,12 +333,10 @@ def fit_curve(
     control_points = whole("control_points", control_points, 1, MOST_CONTROLS)
     chosen = recipe if isinstance(recipe, Recipe) else RECIPES[choose("recipe", recipe, RECIPES)]
     pursuit = Aim(**aim).pursuit((start, end), task, chosen, seed, progress)
-    return Curve(kind, _fit(ends, kind, control_points, chosen, pursuit))
+    return _fit(ends, kind, control_points, chosen, pursuit)
 
 
-def _fit(
-    ends: tuple[Weights, Weights], kind: str, control_points: int, recipe: Recipe, pursuit: Pursuit
-) -> tuple[Weights, ...]:
+def _fit(ends: tuple[Weights, Weights], kind: str, control_points: int, recipe: Recipe, pursuit: Pursuit) -> Curve:
     start, task, count = ends[0], pursuit.task, control_points + 2
     check_same_shape([*ends, *([] if pursuit.origin is None else [pursuit.origin])])
     goal = pursuit.goal()
@@ -345,16 +358,22 @@ def _fit(
         mixed = mix(coefficients, [fixed[0], *middle, fixed[1]])
         return begin.net.at({**mixed, **{name: fixed[0][name] for name in still}})
 
-    rng = generator(pursuit.seed, "t")
+    rng, drawn = generator(pursuit.seed, "t"), list[float]()
+
+    def draw() -> float:
+        drawn.append(draw_t(recipe.sampling, rng))
+        return drawn[-1]
+
     mask = pursuit.mask()
-    goal.pursue(
+    losses = goal.pursue(
         {f"{j}/{name}": p for j, point in enumerate(free) for name, p in point.items()},
-        ((draw_t(recipe.sampling, rng), step) for step in pursuit.steps()),
+        ((draw(), step) for step in pursuit.steps()),
         network,
         mask={f"{j}/{name}": m for j in range(len(free)) for name, m in mask.items()} if mask else None,
         lr_factor=(lambda item: 2 * item[0] * (1 - item[0])) if recipe.gradient == "copied" else None,
     )
-    return (start, *(replace(start, params=laid_out(point)) for point in controls), ends[1])
+    points = (start, *(replace(start, params=laid_out(point)) for point in controls), ends[1])
+    return Curve(kind, points, recorded(losses, [place_of(recipe.sampling, t) for t in drawn]))
 
 
 def _copied(coefficient: float, point: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -356,8 +356,8 @@ def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, wei
     return replace(weights, buffers={k: v.detach().clone() for k, v in module.named_buffers()})
 
 
-def save(path: str | Path | BinaryIO, points: Sequence[Weights]) -> None:
-    """Write one or more weights of one architecture as a safetensors file."""
+def save(path: str | Path | BinaryIO, points: Sequence[Weights], **notes: str) -> None:
+    """Write one or more weights of one architecture as a safetensors file; ``notes`` are texts for its header."""
     from safetensors.torch import save as written
 
     path = path if hasattr(path, "write") else path_of(path)
@@ -374,7 +374,12 @@ def save(path: str | Path | BinaryIO, points: Sequence[Weights]) -> None:
     if points[0].frozen:
         meta["frozen"] = json.dumps(sorted(points[0].frozen))
     with writing(path) as file:
-        file.write(written(tensors, meta))
+        file.write(written(tensors, {**notes, **meta}))
+
+
+def header(data: bytes) -> dict[str, str]:
+    """The texts in the header of a safetensors file."""
+    return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
 
 
 def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weights]:
@@ -391,7 +396,7 @@ def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weig
     data = path.read() if hasattr(path, "read") else path_of(path).read_bytes()
     try:
         tensors = tensors_of(data)  # which has checked the header that is read here
-        meta = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        meta = header(data)
     except (SafetensorError, KeyError) as error:
         raise BadInput(f"the file holds no weights that save wrote: {reason(error)}.") from error
     recipe = json.loads(meta["recipe"])

@@ -159,7 +159,8 @@ def plane(
     # A trace per line of the grid, reduced at once: the logits of all places would not fit into memory.
     for line in (found.models.tolist(), *lines):
         places = tuple(found.coefficients(*place) for place in line)
-        seen = trace(_Places("chain", found.points, places), few, len(places), batchnorm=batchnorm, precision=precision)
+        visited = _Places("chain", found.points, places=places)
+        seen = trace(visited, few, len(places), batchnorm=batchnorm, precision=precision)
         measured.append({f"loss_{s}": mean_loss(seen, s) for s in SPLITS})
         measured[-1] |= {f"accuracy_{s}": accuracy(seen, s) for s in SPLITS}
     at_models, *by_line = measured

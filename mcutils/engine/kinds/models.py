@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from ... import weights as weights_module
 from ...curves import Curve, fit_curve, weights_at
 from ...data.tasks import BN_SIZE, SHAPES
+from ...fits import Fit
 from ...networks import network_for
 from ...training import train
 from ...unlearning.endpoints import Endpoint, fingerprint, random_twin, unlearn
@@ -19,7 +21,23 @@ from ..costs import cost
 from ..specs import CurveSpec, OriginalSpec, RetrainedSpec, Spec, UnlearnedSpec, UntrainedSpec, key, kind_of
 from .record import Form, Kind, Results, loaded, task_of
 
+Fitted = tuple[list[Weights], Fit | None]  # the control points of a curve and the record of their fit
+
+
+def _load_fitted(file: BinaryIO, limit: int) -> Fitted:  # noqa: ARG001
+    data = file.read()
+    controls = weights_module.load(io.BytesIO(data))
+    text = weights_module.header(data).get("fit")
+    return controls, None if text is None else Fit.read(text)
+
+
+def _save_fitted(file: BinaryIO, parts: Fitted) -> None:
+    controls, fit = parts
+    weights_module.save(file, controls, **({} if fit is None else {"fit": fit.text()}))
+
+
 WEIGHTS = Form(".safetensors", 2**32, lambda file, limit: weights_module.load(file), weights_module.save)
+FITTED = replace(WEIGHTS, load=_load_fitted, save=_save_fitted)
 BACKWARD = 2  # forward passes that a backward pass is worth
 
 
@@ -65,9 +83,9 @@ def _curve(spec: CurveSpec, store: Results) -> Curve:
     return fit_curve(start, end, task, **given)
 
 
-def _between(spec: CurveSpec, parts: Sequence[Weights], store: Results) -> Curve:
+def _between(spec: CurveSpec, parts: Fitted, store: Results) -> Curve:
     start, end = (weights_at(store.get(one)) for one in (spec.start, spec.end))
-    return Curve(spec.kind, (start, *parts, end))
+    return Curve(spec.kind, (start, *parts[0], end), parts[1])
 
 
 def _fits(spec: Spec, found: Sequence[Weights]) -> str:
@@ -127,8 +145,10 @@ MODELS = (
         spec=CurveSpec,
         parents=lambda spec: (spec.start, spec.end),
         compute=_curve,
+        check=lambda spec, parts: _fits(spec, parts[0]),
         describe=lambda spec, inner: f"{spec.kind} path from {inner(spec.start)} to {inner(spec.end)}",
-        parts=lambda curve: list(curve.points[1:-1]),
+        form=FITTED,
+        parts=lambda curve: (list(curve.points[1:-1]), curve.fit),
         whole=_between,
     ),
 )
