@@ -136,7 +136,7 @@ def test_a_long_line_of_places_is_visited_in_order(three):
     """With 50 places k / 49 times 49 is not always k."""
     where = basis(three)
     places = tuple(where.coefficients(x, 0.3) for x in np.linspace(0, 1, 50))
-    visit = _Places("chain", where.points, places)
+    visit = _Places("chain", where.points, places=places)
     assert [visit.coefficients(t) for t in points_of(50)] == list(places)
 
 
