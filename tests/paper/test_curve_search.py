@@ -11,7 +11,9 @@ from mcutils.errors import BadInput
 from mcutils.measures.metrics import mean_loss
 from mcutils.paper import curve_search, search
 from mcutils.paper.curve_search import COLUMNS, GRID, SEEDS, best, curves, read_rows, report, rows_for, write_rows
-from mcutils.settings import preset, presets
+from mcutils.settings import MethodSettings, Plan, independent_plan, preset, presets
+
+COMMITTED = "fashion-mnist.convnet"
 
 
 def row(valid, steps=100, lr=0.01):
@@ -60,3 +62,11 @@ def test_rows_are_read_as_they_were_written_and_shown(tmp_path, monkeypatch, cap
     arguments = parser.parse_args(["--preset", "smoke", "--curves", "--show", "--store", str(tmp_path / "store")])
     assert search.main(arguments) == 0 and not (tmp_path / "store").exists()
     assert capsys.readouterr().out.strip() == report([row(1.0), row(2.0)])
+
+
+def test_the_committed_plan_is_the_winner_of_the_committed_search():
+    rows = read_rows(COMMITTED)
+    assert len(rows) == 4
+    won, plan = best(rows), independent_plan(COMMITTED, MethodSettings(Plan()))
+    assert (plan.lr, plan.steps, plan.schedule) == (float(won["lr"]), int(won["steps"]), won["schedule"])
+    assert all(float(one["retain_barrier"]) < float(one["retain_barrier_line"]) for one in rows)
