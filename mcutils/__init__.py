@@ -13,6 +13,7 @@ from .measures.metrics import measure
 from .plugins import load_plugins, register
 from .traces import Trace, trace
 from .training import train
+from .trajectories import trajectory
 from .unlearning.endpoints import Endpoint, retrain, unlearn
 from .weights import Weights, weights_of
 
@@ -36,6 +37,7 @@ __all__ = [
     "task",
     "trace",
     "train",
+    "trajectory",
     "unlearn",
     "weights_of",
 ]

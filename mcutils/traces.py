@@ -18,6 +18,7 @@ from .data.tasks import SPLITS as SPLITS, Inputs, Task, count, joined, take, to
 from .errors import BadInput, choose, flag, whole
 from .networks import check_task
 from .reading import LARGEST_ARRAYS, load_groups, save_groups
+from .trajectories import Trajectory
 from .unlearning.endpoints import Endpoint
 from .weights import BATCHNORM, Weights, buffers_in, check_logits, chunks, module_of, running_layers, write
 
@@ -135,12 +136,22 @@ def trace(
     index = {split: rows.cpu().numpy() for split, rows in task.evaluation.items()}
     labels = {split: task.y[rows].cpu().numpy() for split, rows in task.evaluation.items()}
     asked = {"batchnorm": batchnorm, "precision": precision, "batch_size": str(batch_size), "checksum": task.checksum}
+    if isinstance(model, Trajectory):
+        asked["steps"] = " ".join(str(model.steps[model.t.index(one)]) for one in points)
     changed = ({"dtype": dtype} if dtype != "float16" else {}) | ({"weighted": "yes"} if weighted else {})
     return Trace(np.array(points), pieces, labels, index, {"kind": kind, **asked, **changed})
 
 
 def _walk(model: Curve | Weights | Endpoint, task: Task, t: int | Sequence[float]) -> tuple[Curve, tuple, str]:
-    """What a trace visits: a curve, its points t, and its kind; a single model is a line from itself to itself."""
+    """What a trace visits: a curve, its points t, and its kind; a single model is a line from itself to itself.
+
+    A trajectory is visited at its snapshots, at all of them where ``t`` is a number of points.
+    """
+    if isinstance(model, Trajectory):
+        points = points_of(t)
+        for one in () if isinstance(t, Integral) else points:
+            model.coefficients(one)
+        return model, model.t if isinstance(t, Integral) else points, "trajectory"
     if isinstance(model, Curve):
         return model, points_of(t), model.kind
     point = weights_at(model, task)

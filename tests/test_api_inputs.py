@@ -85,6 +85,16 @@ BAD = {
         "progress": NOT_CALLED,
         "weighted": FLAGS,
     },
+    "trajectory": {
+        "theta": NO_WEIGHTS,
+        "task": NO_TASK,
+        "method": NAMES,
+        "seed": SEEDS,
+        "steps": ([], [1], [0], [0, 5], [0, 9, 3], [0, 2.5], [True, 2], "all", 3, {}),
+        "curriculum": NAMES,
+        "settings": NO_SETTINGS,
+        "progress": NOT_CALLED,
+    },
     "fit_curve": {
         "start": NO_WEIGHTS,
         "end": NO_WEIGHTS,
@@ -178,6 +188,7 @@ def calls(tiny, tmp_path_factory):
         "train": (mc.train, {"task": tiny, "seed": 0, "plan": PLAN}),
         "retrain": (mc.retrain, {"task": tiny, "seed": 0, "plan": PLAN}),
         "unlearn": (mc.unlearn, {"theta": a, "task": tiny, "method": "npo", "seed": 0, "settings": SETTINGS}),
+        "trajectory": (mc.trajectory, {"theta": a, "task": tiny, "method": "npo", "seed": 0, "settings": SETTINGS}),
         "fit_curve": (mc.fit_curve, ends),
         "superloss": (
             lambda settings: mc.unlearn(a, tiny, "npo", seed=0, curriculum="superloss", settings=settings),

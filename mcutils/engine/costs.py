@@ -51,7 +51,7 @@ def _naming(description: Mapping[str, Any], field: str, kind: type, what: str) -
     """The spec itself, or else the most telling of those that it is made from, that has such a field."""
     if isinstance(description.get(field), kind):
         return description
-    parts = [description.get(name) for name in ("origin", "start", "model", "trace")]
+    parts = [description.get(name) for name in ("origin", "start", "endpoint", "model", "trace")]
     for part in (*parts, *description.get("models", ())):
         if isinstance(part, Mapping):
             return _naming(part, field, kind, what)

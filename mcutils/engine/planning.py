@@ -39,7 +39,8 @@ def size(description: Mapping[str, Any]) -> float:
 @readable
 def group(description: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """What recorded run times are gathered by: kind, method, optimiser, architecture."""
-    maker = description if description["spec"] == "Unlearned" else description.get("start") or {}
+    made_by = description.get("start") or description.get("endpoint") or {}
+    maker = description if description["spec"] == "Unlearned" else made_by
     method = description.get("method") or maker.get("method", "")
     kind = description["spec"] if description["spec"] != "Path" else description["kind"]
     found = kind, method, maker.get("optimizer", ""), network_of(description)[0]

@@ -23,10 +23,11 @@ from ..plugins import CHANGED, identity
 from ..settings import MethodSettings, Plan
 from ..traces import POLICIES, SPLITS
 from ..unlearning.methods import METHODS
+from ..unlearning.snapshots import check_steps
 
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
 VERSIONS = {
-    **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "TraceOf"), 1),
+    **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "Trajectory", "TraceOf"), 1),
     **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1},
 }
 
@@ -269,15 +270,37 @@ class CurveSpec(Checked, kind="Path"):
 
 
 @dataclass(frozen=True)
+class TrajectorySpec(Checked, kind="Trajectory"):
+    """The weights that unlearning ``endpoint`` passes through after ``steps``, see `trajectories.trajectory`."""
+
+    endpoint: UnlearnedSpec
+    steps: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_steps(self.steps, self.endpoint.settings.plan.steps)
+
+    @property
+    def data(self) -> DataSpec:
+        """The data of the model that was unlearned."""
+        return self.endpoint.data
+
+    @property
+    def forget(self) -> float:
+        """The share of the pool that was unlearned."""
+        return self.endpoint.forget
+
+
+@dataclass(frozen=True)
 class TraceSpec(Checked, kind="TraceOf"):
-    """Logits of a model, or of a curve at ``points`` equally spaced t.
+    """Logits of a model, of a curve at ``points`` equally spaced t, or of a trajectory at its snapshots.
 
     ``shown``: forget and test images replaced by those of a counterfactual set of `cues.SETS`; empty is as they are.
     ``weighted``: of the BatchNorm refresh, see `traces.trace`. ``splits``: those evaluated, in the order of `SPLITS`;
     empty are all of them.
     """
 
-    model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec
+    model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec | TrajectorySpec
     forget: float
     points: int = 1
     batchnorm: str = "retain"
@@ -290,7 +313,10 @@ class TraceSpec(Checked, kind="TraceOf"):
         object.__setattr__(self, "splits", some_splits(self.splits))
         if self.shown and not self.model.data.cue:
             raise BadInput(f"the set {self.shown!r} is of data with a cue, but these carry none.")
-        if isinstance(self.model, CurveSpec) != (self.points > 1):
+        snapshots = len(self.model.steps) if isinstance(self.model, TrajectorySpec) else 1
+        if snapshots > 1 and self.points != snapshots:
+            raise BadInput(f"a trajectory is traced at its {snapshots} snapshots, got {self.points} points.")
+        if snapshots == 1 and isinstance(self.model, CurveSpec) != (self.points > 1):
             raise BadInput(f"a curve is traced at 2 points or more and a model at 1, got {self.points}.")
 
     @property
@@ -505,7 +531,10 @@ def _described(value: Any, inner: Callable[[Any], Any]) -> Any:
             version["traces"] = VERSIONS["TraceOf"]
         pairs = [(f, getattr(value, f.name)) for f in fields(value)]
         kept = [(f, v) for f, v in pairs if (name, f.name) not in LATER or v != f.default]
-        table = {f.name: inner(v if "int" in f.type else _number(v)) for f, v in kept}
+        table = {
+            f.name: list(v) if f.type == "tuple[int, ...]" else inner(v if "int" in f.type else _number(v))
+            for f, v in kept
+        }
         return {"spec": name, **version, **_registered(value), **table}
     if isinstance(value, (tuple, list)):
         return [inner(_number(v)) for v in value]

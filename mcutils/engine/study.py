@@ -33,6 +33,7 @@ from ..settings import (
 )
 from ..traces import POLICIES
 from ..unlearning.methods import METHODS
+from ..unlearning.snapshots import LOG, check_steps
 from .conditions import CONDITIONS
 from .kinds.record import device
 from .runs import checked, missing, run
@@ -45,6 +46,7 @@ from .specs import (
     RetrainedSpec,
     Spec,
     TraceSpec,
+    TrajectorySpec,
     UnlearnedSpec,
     UntrainedSpec,
     is_line,
@@ -255,15 +257,27 @@ class Study:
         plan = plan if isinstance(plan, Plan) else independent_plan(self.settings, settings)
         return objective, replace(settings, plan=plan), plan
 
+    def trajectory(self, endpoint: UnlearnedSpec, steps: Sequence[int] | None = None) -> TrajectorySpec:
+        """What unlearning an endpoint passes through, after 0, 1, 2, 4, 8, ... steps and the last, or after ``steps``.
+
+        >>> smoke = study("smoke")
+        >>> way = smoke.trajectory(smoke.unlearned("npo", 42))
+        >>> way.steps, smoke.trace(way).points
+        ((0, 1, 2, 4, 8, 16, 32, 40), 8)
+        """
+        _check_spec("endpoint", endpoint, (UnlearnedSpec,))
+        return TrajectorySpec(endpoint, check_steps(LOG if steps is None else steps, endpoint.settings.plan.steps))
+
     def trace(
         self, model: Any, batchnorm: str | None = None, points: int | None = None, splits: Sequence[str] = ()
     ) -> TraceSpec:
-        """The trace of a model, or of a curve at the preset's number of points and its recipe's BatchNorm policy.
+        """The trace of a model or trajectory, or of a curve at the preset's points and its recipe's BatchNorm policy.
 
         Examples are those of the model's draw of the forget set, or of the draw of a curve's start; ``splits`` are the
         ones evaluated, all by default.
         """
-        _check_spec("model", model, (OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec))
+        kinds = OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec, TrajectorySpec
+        _check_spec("model", model, kinds)
         if batchnorm is not None:
             choose("BatchNorm policy", batchnorm, POLICIES)
         if points is not None:
@@ -271,7 +285,7 @@ class Study:
         forget = getattr(model, "forget", self.preset.forget)
         asked: dict[str, Any] = {"weighted": self.weighted, "splits": splits}
         if not isinstance(model, CurveSpec):
-            return TraceSpec(model, forget, 1, batchnorm or "retain", **asked)
+            return TraceSpec(model, forget, len(getattr(model, "steps", [model])), batchnorm or "retain", **asked)
         policy = batchnorm or (RECIPES[model.recipe].batchnorm if model.recipe else "retain")
         return TraceSpec(model, forget, points or self.preset.points, policy, **asked)
 

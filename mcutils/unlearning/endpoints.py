@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,11 +23,14 @@ from ..settings import MethodSettings, Plan, method_settings, settings_name
 from ..training import train
 from ..weights import Weights, check_weights, memory_format, module_of
 from .methods import METHODS, Method
+from .snapshots import Camera, check_steps
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """An unlearned model and how it came to be; ``origin`` is the model that it was unlearned from.
+
+    ``snapshots`` are steps and the weights after them, where `unlearn` was asked for some.
 
     >>> import mcutils as mc
     >>> task = mc.load_task("digits", 0.1, train_size=240, test_size=60)
@@ -47,6 +50,7 @@ class Endpoint:
     settings: MethodSettings
     seconds: float
     losses: tuple[float, ...] = ()
+    snapshots: tuple[tuple[int, Weights], ...] = ()
 
 
 def method_options(method: Method, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,6 +200,7 @@ def unlearn(  # noqa: PLR0913
     settings: MethodSettings | None = None,
     progress: Callable[[int, float], None] | None = None,
     weighted: bool = False,
+    snapshots: Iterable[int] | str = (),
 ) -> Endpoint:
     """Unlearn D_f from the original weights ``theta`` and return the endpoint; ``theta`` is left as it is.
 
@@ -203,8 +208,10 @@ def unlearn(  # noqa: PLR0913
     to the tuned ones of the data set and architecture, ``optimizer`` to the settings' own (AdamW). ``seed`` draws
     batches, random labels and the bad teacher. With SalUn, masked coordinates equal those of ``theta`` bit by bit, and
     with every method the frozen ones do. BatchNorm statistics are re-estimated on retain data (see
-    `weights.refresh_batchnorm` for ``weighted``); all other buffers are those that unlearning left. Raises `BadInput`
-    where a method needs an untrained twin of a network that cannot be drawn anew (see `networks.anew`).
+    `weights.refresh_batchnorm` for ``weighted``); all other buffers are those that unlearning left. ``snapshots`` are
+    steps from 0 to the last after which the weights are kept as well, or ``log`` (0, 1, 2, 4, 8, ...); they change
+    nothing else (see `trajectories.trajectory`). Raises `BadInput` where a method needs an untrained twin of a network
+    that cannot be drawn anew (see `networks.anew`).
 
     >>> import mcutils as mc
     >>> task = mc.load_task("digits", 0.1, train_size=240, test_size=60)
@@ -221,14 +228,17 @@ def unlearn(  # noqa: PLR0913
     choose("optimizer", optimizer, OPTIMIZERS)
     settings = settings or method_settings(settings_name(task.dataset, theta.model), method, curriculum, optimizer)
     plan = replace(settings.plan, optimizer=optimizer)
+    wanted = () if isinstance(snapshots, tuple) and not snapshots else check_steps(snapshots, plan.steps)
     began = time.process_time()
     pursuit = Pursuit(task, entry, settings, curriculum, plan, seed, theta, callback(progress), weighted)
     goal, start = pursuit.goal(), random_twin(theta, task, seed, weighted) if entry.fresh else pursuit.edited(theta)
     begin = ready(start, task, task.index["forget" if entry.uses == "forget" else "retain"], plan)
+    camera = Camera(begin, wanted, goal.progress)
+    camera.see(0)
     steps = ((None, step) for step in pursuit.steps())
-    losses = goal.pursue(begin.free, steps, lambda _: begin.net, mask=pursuit.mask())
+    losses = replace(goal, progress=camera).pursue(begin.free, steps, lambda _: begin.net, mask=pursuit.mask())
     made = (begin.finished(weighted), theta, fingerprint(task), method, curriculum, optimizer, seed, settings)
-    return Endpoint(*made, time.process_time() - began, tuple(losses))
+    return Endpoint(*made, time.process_time() - began, tuple(losses), camera.snapshots(weighted))
 
 
 def retrain(task: Task, model: Model = "convnet", *, seed: int, plan: Plan | None = None, **options: Any) -> Weights:

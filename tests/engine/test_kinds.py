@@ -82,6 +82,8 @@ def test_what_its_check_refuses_is_not_kept(known, tmp_path):
     [
         ("TraceOf", {"points": 3}, 3 * ARRAYS.each),
         ("Path", {"control_points": 2}, 2 * 2**32),
+        ("Trajectory", {"steps": [0, 1, 2]}, 3 * 2**32),
+        ("Trajectory", {"steps": 7}, 2**32),
         ("Original", {}, 2**32),
         ("Profile", {"points": "many"}, ARRAYS.each),
         ("Nothing", {"points": -5}, 2**32),

@@ -23,6 +23,7 @@ from mcutils.engine.specs import (
     ProfileSpec,
     RetrainedSpec,
     TraceSpec,
+    TrajectorySpec,
     UnlearnedSpec,
     UntrainedSpec,
     is_line,
@@ -50,8 +51,9 @@ METRIC = metric_of(PROFILE, "js_retrained_forget")
 ALIKE = AlikeSpec((UNLEARNED, ORIGINAL, RETRAINED), ORIGINAL, 0.1, rows=20)
 CUE_USE = CueUseSpec(PATH, 0.1, 5)
 LINE = CurveSpec(UNLEARNED, replace(UNLEARNED, seed=87), 0.1)
+TRAJECTORY = TrajectorySpec(UNLEARNED, (0, 1, 4, 30))
 PLANE = PlaneSpec((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
-RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE)
+RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, TRAJECTORY)
 SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 
 # Another allowed value of every field, no two alike; `test_every_kind_and_field_is_tried` fails without it.
@@ -127,6 +129,7 @@ OTHER = {
         "references": (replace(PROFILE.random, forget=0.2),),
     },
     "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7, "weighted": True},
+    "Trajectory": {"endpoint": replace(UNLEARNED, seed=9), "steps": (0, 2, 30)},
     "PlaneOf": {"models": (ORIGINAL, UNLEARNED, RETRAINED), **FORGET, "resolution": 9, "rows": 30},
 }
 
@@ -140,8 +143,9 @@ def forgotten():
 
 
 def kinds(spec):
-    """Kinds of a spec and of all that it is made from."""
-    return {kind_of(spec)}.union(*map(kinds, parents(spec)))
+    """Kinds of a spec and of all that it is made from, or runs as."""
+    runs_as = [spec.endpoint] if isinstance(spec, TrajectorySpec) else []
+    return {kind_of(spec)}.union(*map(kinds, [*parents(spec), *runs_as]))
 
 
 def changes(value, where=""):
@@ -184,9 +188,9 @@ def test_a_change_at_any_depth_gives_another_key(sample):
             assert key(changed) not in keys, f"{where} does not change the key, or as another field does"
             keys.append(key(changed))
     # Refused is only what cannot be: ends on different data, a model at several points, a curve at one, references of
-    # another draw or of fewer splits than the trace.
+    # another draw or of fewer splits than the trace, a last snapshot before or after the last step.
     at_once = r"\.(original|random|(retrained|references)\[0\])\.(points|model)"
-    allowed = re.compile(rf".*\.(start|end)\..*data.*|{at_once}|.*\.data\.draw|.*\.splits")
+    allowed = re.compile(rf".*\.(start|end)\..*data.*|{at_once}|.*\.data\.draw|.*\.splits|\.endpoint.*\.plan\.steps")
     assert [where for where in refused if not allowed.fullmatch(where)] == []
 
 
@@ -238,6 +242,7 @@ def test_keys_are_these():
         "alike-b9034b34278f91521924",
         "cueuse-a9398981760894d79622",
         "planeof-65d8aee74c80a28d2de0",
+        "trajectory-0e14cde602e04866e2ae",
     ]
 
 
@@ -292,6 +297,7 @@ def test_parents_are_what_a_result_reads():
     assert parents(CUE_USE) == tuple(TraceSpec(PATH, 0.1, 5, shown=name) for name in SETS)
     assert list(CUE_USE.traces) == list(SETS) and CUE_USE.traces["own"].shown == "own"
     assert parents(PLANE) == PLANE.models
+    assert parents(TRAJECTORY) == (ORIGINAL,)
 
 
 def test_only_a_straight_path_is_a_line():
@@ -341,6 +347,15 @@ REFUSED = {
     "one model alike": (lambda: replace(ALIKE, models=(ORIGINAL,)), "compared two at least at a time, got 1"),
     "alike on a split": (lambda: replace(ALIKE, split="train"), "unknown split 'train': choose one of retain, "),
     "no rows": (lambda: replace(ALIKE, rows=0), "rows must be a whole number of at least 1, got 0"),
+    "a trajectory that ends early": (
+        lambda: replace(TRAJECTORY, steps=(0, 4)),
+        "must increase from 0 to the last one, 30, got",
+    ),
+    "a trajectory of no steps": (
+        lambda: TrajectorySpec(replace(UNLEARNED, method="ssd", settings=MethodSettings(Plan(steps=0))), (0,)),
+        "a run of no steps, as that of an edit",
+    ),
+    "a trajectory at 5 points": (lambda: TraceSpec(TRAJECTORY, 0.1, 5), "traced at its 4 snapshots, got 5 points"),
     "a plane of two": (lambda: replace(PLANE, models=(ORIGINAL, RETRAINED)), "goes through three models, got 2"),
     "a plane of a line": (lambda: replace(PLANE, models=(UNLEARNED, LINE, RETRAINED)), "needs exactly one"),
     "a plane of one point": (lambda: replace(PLANE, resolution=1), "resolution must be a whole number of at least 2"),

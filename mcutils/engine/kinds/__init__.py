@@ -36,7 +36,9 @@ def describe(spec: Spec) -> str:
 
 def limit_of(name: str, settings: Mapping[str, Any]) -> int:
     """Bytes that a result of this kind, with these settings of its spec, may have."""
-    count = settings.get("points") or settings.get("control_points") or 1
+    steps = settings.get("steps")
+    count = len(steps) if isinstance(steps, (list, tuple)) else 0
+    count = count or settings.get("points") or settings.get("control_points") or 1
     each = (KINDS[name].form if name in KINDS else WEIGHTS).each
     return each * (count if isinstance(count, int) and count > 0 else 1)
 

@@ -15,7 +15,7 @@ from ...measures.metrics import METRICS
 from ...measures.profiles import Profile, profile
 from ...traces import SPLITS, Trace, trace
 from ..costs import data_of, evaluated, form_of
-from ..specs import CurveSpec, MetricSpec, ProfileSpec, Spec, TraceSpec, UnlearnedSpec, is_line
+from ..specs import CurveSpec, MetricSpec, ProfileSpec, Spec, TraceSpec, TrajectorySpec, UnlearnedSpec, is_line
 from .record import ARRAYS, Kind, Results, loaded, shaped, task_of
 
 REPLICATES = 1e7  # floating-point operations that one bootstrap replicate at one point is worth, about
@@ -27,9 +27,9 @@ def _trace(spec: TraceSpec, store: Results) -> Trace:
     task = counterfactual(task, spec.shown) if spec.shown else task
     task = replace(task, splits=spec.held)
     found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm, weighted=spec.weighted)
-    if not isinstance(spec.model, CurveSpec):
+    if not isinstance(spec.model, (CurveSpec, TrajectorySpec)):
         return found
-    start = spec.model.start
+    start = getattr(spec.model, "start", None)
     origin = weights_at(loaded(store, start.origin)) if isinstance(start, UnlearnedSpec) else None
     made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
     return replace(found, meta={**found.meta, **made})

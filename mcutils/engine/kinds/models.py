@@ -1,4 +1,4 @@
-"""Kinds of weights: original, retrained, untrained and unlearned models, and curves between them."""
+"""Kinds of weights: original, retrained, untrained and unlearned models, curves between them, and trajectories."""
 
 from __future__ import annotations
 
@@ -15,10 +15,21 @@ from ...data.tasks import BN_SIZE, SHAPES
 from ...fits import Fit
 from ...networks import network_for
 from ...training import train
+from ...trajectories import Trajectory, trajectory
 from ...unlearning.endpoints import Endpoint, fingerprint, random_twin, unlearn
 from ...weights import Weights
 from ..costs import cost
-from ..specs import CurveSpec, OriginalSpec, RetrainedSpec, Spec, UnlearnedSpec, UntrainedSpec, key, kind_of
+from ..specs import (
+    CurveSpec,
+    OriginalSpec,
+    RetrainedSpec,
+    Spec,
+    TrajectorySpec,
+    UnlearnedSpec,
+    UntrainedSpec,
+    key,
+    kind_of,
+)
 from .record import Form, Kind, Results, loaded, task_of
 
 Fitted = tuple[list[Weights], Fit | None]  # the control points of a curve and the record of their fit
@@ -88,10 +99,38 @@ def _between(spec: CurveSpec, parts: Fitted, store: Results) -> Curve:
     return Curve(spec.kind, (start, *parts[0], end), parts[1])
 
 
+def _trajectory(spec: TrajectorySpec, store: Results) -> Trajectory:
+    one = spec.endpoint
+    asked: dict[str, Any] = {
+        "curriculum": one.curriculum,
+        "optimizer": one.optimizer,
+        "settings": one.settings,
+        "steps": spec.steps,
+    }
+    origin, task = weights_at(loaded(store, one.origin)), task_of(one.data, one.forget)
+    return trajectory(origin, task, one.method, seed=one.seed, **asked)
+
+
+def _load_snapshots(file: BinaryIO, limit: int) -> Trajectory:  # noqa: ARG001
+    data = file.read()
+    points = weights_module.load(io.BytesIO(data))
+    return Trajectory("chain", tuple(points), steps=tuple(map(int, weights_module.header(data)["steps"].split())))
+
+
+def _save_snapshots(file: BinaryIO, found: Trajectory) -> None:
+    weights_module.save(file, found.points, steps=" ".join(map(str, found.steps)))
+
+
+def _is_trajectory(spec: TrajectorySpec, found: Trajectory) -> str:
+    if found.steps != spec.steps:
+        return f"its snapshots are of the steps {found.steps}, not {spec.steps}"
+    return _fits(spec, found.points)
+
+
 def _fits(spec: Spec, found: Sequence[Weights]) -> str:
-    count, network = spec.control_points if isinstance(spec, CurveSpec) else 1, spec
+    count, network = getattr(spec, "control_points", len(getattr(spec, "steps", [spec]))), spec
     while not hasattr(network, "model"):
-        network = network.start if isinstance(network, CurveSpec) else network.origin
+        network = next(getattr(network, name) for name in ("start", "endpoint", "origin") if hasattr(network, name))
     if len(found) != count:
         return f"it holds {len(found)} networks, not {count}"
     recipe = getattr(found[0].net, "recipe", None) or {}
@@ -150,5 +189,15 @@ MODELS = (
         form=FITTED,
         parts=lambda curve: (list(curve.points[1:-1]), curve.fit),
         whole=_between,
+    ),
+    Kind(
+        TrajectorySpec,
+        lambda spec: (spec.endpoint.origin,),
+        _trajectory,
+        _is_trajectory,
+        lambda spec, inner: f"Trajectory of {inner(spec.endpoint)}",
+        lambda d, flops: _steps(d["endpoint"], flops) + flops * BN_SIZE * len(d["steps"]),
+        lambda d: 4.0 * cost(d)[1] * len(d["steps"]),
+        replace(WEIGHTS, load=_load_snapshots, save=_save_snapshots),
     ),
 )
