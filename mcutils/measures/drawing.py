@@ -35,6 +35,7 @@ NAMES = {
     "salun": "SalUn",
     "l1_sparse": "L1-sparse",
 }
+RETRAINED = (0, (5, 1.5, 1, 1.5))  # dashes of the retrained models' level along a path
 DPI = 150
 WIDTH = 7.6  # inches: a notebook's column, and a page's with a margin
 STYLE = {
@@ -108,40 +109,19 @@ def label(name: str) -> str:
     return NAMES.get(name, str(name).replace("_", " "))
 
 
-def excess_panels(methods: Sequence[str], columns: int):
-    """A figure with a forget panel over a retain panel per method; (axes, method, split, first in its row) of each."""
-    columns = min(columns, len(methods))
-    blocks = -(-len(methods) // columns)
-    fig, axes = panel_grid(2 * blocks, columns, 1.0 + 2.6 * blocks, sharex=True)
-    panels = []
-    for row, split in enumerate(("forget", "retain")):
-        for k, ax in enumerate(axes[row::2].flat):
-            if k >= len(methods):
-                ax.set_axis_off()
-                continue
-            if split == "forget":
-                ax.set_title(label(methods[k]))
-            else:
-                ax.set_xlabel("t")
-                ax.tick_params(labelbottom=True)
-            if k % columns == 0:
-                ax.set_ylabel(f"{split} loss\nminus chord (G)", fontsize=8.5)
-            panels.append((ax, methods[k], split, k % columns == 0))
-    return fig, panels
+def retrained_band(ax, t, low, mean, high, text: str = "retrained models, range") -> None:
+    """Where models that never saw the forget set are along t: their mean dash-dotted, their range a band."""
+    ax.fill_between(t, low, high, color=PURPLE, alpha=0.3, lw=0, zorder=1)
+    ax.plot(t, mean, color=PURPLE, lw=1.6, ls=RETRAINED, zorder=2, label=text)
 
 
-def finish_excess(fig, title: str, first: Sequence = ()):
-    """As `finish`, for panels over t from `excess_panels`."""
-    fig.axes[0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    return finish(fig, fig.axes[0], title, first)
-
-
-def chord_and_tolerance(ax, column: str, eps: float | None) -> None:
-    """The chord, and the tolerance with the edge that MCU(eps) asks this split's loss not to cross."""
-    ax.axhline(0, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1, label="chord")
-    if eps is not None:
-        ax.axhspan(-eps, eps, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({eps:g} G)")
-        ax.axhline(eps if column == "retain_excess" else -eps, color=BLACK, lw=0.8, zorder=1)
+def forbidden(ax, edge: float, above: bool, text: str) -> None:
+    """The side of an edge where a loss may not be, hatched up to the end of the axis, which must have its limits."""
+    low, high = ax.get_ylim()
+    ends = (min(edge, high), high) if above else (low, max(edge, low))
+    ax.axhspan(*ends, facecolor="#F3F3F3", edgecolor="#C4C4C4", hatch="////", lw=0, zorder=0, label=text)
+    ax.axhline(edge, color=BLACK, lw=0.8, zorder=1)
+    ax.set_ylim(low, high)
 
 
 @dataclass(frozen=True)
@@ -208,7 +188,7 @@ def finish(fig, ax, title: str, first: Sequence = ()):
     """The figure laid out, with one legend below, from ``first`` and what ``ax`` has labelled, and a title."""
     handles, texts = ax.get_legend_handles_labels()
     keys = {h.get_label(): h for h in first} | dict(zip(texts, handles, strict=True))
-    columns = len(keys) if len(keys) <= 5 else 4
+    columns = 4 if len(keys) > 5 else 3 if sum(map(len, keys)) > 90 else len(keys)
     fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns)
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")

@@ -16,7 +16,7 @@ from ..measures.intervals import LEVEL, fraction_interval, widened
 from . import judging
 from .claims import Verdict, spread
 from .judging import CHANGE, controls_hold, judge_mean, judged, nothing_found, pair_of, sound, usable
-from .panels import COLUMNS, HEADINGS, SHOWN, kind_entries, shade_rows, signed_log, spread_row, tolerance_line
+from .panels import HEADINGS, SHOWN, excess_panels, kind_entries, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
 from .tables import MEASURES, Table, end_names, excess_table, frame, grouped, mean_of, mean_over, paths_table, summary
 from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, profiles
@@ -296,25 +296,24 @@ def changes_figure(table, *, edge: float = CHANGE, linear: float = TOLERANCE, ti
 
 
 @drawing.style()
-def crossing_figure(table, across: str, *, eps: float = TOLERANCE, title: str = ""):
+def crossing_figure(table, across: str, levels=None, *, eps: float = TOLERANCE, title: str = ""):
     """Excess over the chord along t where the condition is crossed, with the mean of two seeds; two panels per method.
 
     ``table`` is an `along_table` of the condition ``across``, drawn thick and its pairs thin, and of ``random``, whose
-    mean is dotted. Retain loss should stay below the upper edge of the shaded tolerance, forget loss above its lower.
+    mean is dotted. ``levels`` is a `tables.levels_table`: where the retrained models are beside the chords of
+    ``across``. All panels have one scale, linear to ``eps``, then logarithmic; what MCU(eps) forbids is hatched.
     """
-    drawing.check_columns(table, ("condition", "method", "pair", "curve", "t", "retain_excess", "forget_excess"))
+    drawing.check_columns(table, ("condition",))
     ours, base = where(table, condition=across), where(table, condition="random")
     drawing.check_some(ours, f"walks of {across}")
-    methods = list(dict.fromkeys(ours["method"]))
-    fig, panels = drawing.excess_panels(methods, COLUMNS)
-    for ax, method, split, _ in panels:
-        _along_panel(ax, where(ours, method=method), where(base, method=method), f"{split}_excess", eps)
-    return drawing.finish_excess(
-        fig, title, [*kind_entries(kinds_of(ours)), entry("", GREY, "two seeds, mean", ls=DOTTED)]
-    )
+    fig, panels = excess_panels(ours, None if levels is None else where(levels, condition=across), eps)
+    for ax, method, split in panels:
+        _along_panel(ax, where(ours, method=method), where(base, method=method), f"{split}_excess")
+    keys = [*kind_entries(kinds_of(ours)), entry("", GREY, "two seeds, mean", ls=DOTTED)]
+    return drawing.finish(fig, fig.axes[0], title, keys)
 
 
-def _along_panel(ax, ours, base, column: str, eps: float) -> None:
+def _along_panel(ax, ours, base, column: str) -> None:
     for kind in kinds_of(ours):
         colour, rows = colour_of(kind), where(ours, curve=kind)
         for _, one in rows.groupby("pair", sort=False):
@@ -323,7 +322,6 @@ def _along_panel(ax, ours, base, column: str, eps: float) -> None:
         ax.plot(two.index, two, color=colour, lw=1.6, ls=DOTTED, zorder=2.5)
         mean = rows.groupby("t")[column].mean()
         ax.plot(mean.index, mean, color=colour, lw=2.2, zorder=2.4, **drawing.marks_of(kind, len(mean), 4))
-    drawing.chord_and_tolerance(ax, column, eps)
 
 
 ROOMS = (

@@ -113,6 +113,50 @@ def method_panels(methods: Sequence[str], base: float, each: float, *, x: str = 
     return fig, axes, list(zip(axes.flat, methods, strict=False))
 
 
+def excess_panels(table, levels, eps: float):
+    """A forget panel over a retain panel per method, all on one scale: (figure, [(panel, method, split), ...]).
+
+    ``table`` is a `tables.excess_table`, of which only the range is used here; ``levels`` a `tables.levels_table` of
+    the same methods, or None. Drawn are the chord, the retrained models' level beside it, and hatched what MCU(eps)
+    forbids: forget loss below its chord, retain loss above it, by more than eps. The scale is linear up to there.
+    """
+    drawing.check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
+    methods = list(dict.fromkeys(table["method"]))
+    columns = min(COLUMNS, len(methods))
+    blocks = -(-len(methods) // columns)
+    fig, axes = drawing.panel_grid(2 * blocks, columns, 1.0 + 2.7 * blocks, sharex=True, sharey=True)
+    values = [table[["forget_excess", "retain_excess"]], [] if levels is None else levels[["low", "high"]]]
+    seen = np.concatenate([np.ravel(one) for one in values])
+    signed_log(axes[0, 0], np.append(seen, (-1.5 * eps, 1.5 * eps)), eps, "y", few=True, share=0.7)
+    axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    panels = []
+    for row, split in enumerate(("forget", "retain")):
+        for k, ax in enumerate(axes[row::2].flat):
+            if k >= len(methods):
+                ax.set_axis_off()
+                continue
+            if split == "forget":
+                ax.set_title(drawing.label(methods[k]))
+            else:
+                ax.set_xlabel("t")
+                ax.tick_params(labelbottom=True)
+            if k % columns == 0:
+                ax.set_ylabel(f"{split} loss\nminus chord (G)", fontsize=8.5)
+            _excess_panel(
+                ax, None if levels is None else drawing.where(levels, method=methods[k], split=split), split, eps
+            )
+            panels.append((ax, methods[k], split))
+    return fig, panels
+
+
+def _excess_panel(ax, level, split: str, eps: float) -> None:
+    """The chord, the retrained models' level (rows of a `tables.levels_table`) and the forbidden side of a split."""
+    ax.axhline(0, color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
+    drawing.forbidden(ax, eps if split == "retain" else -eps, split == "retain", f"breaks MCU({eps:g})")
+    if level is not None and len(level):
+        drawing.retrained_band(ax, level["t"], level["low"], level["mean"], level["high"])
+
+
 def tolerance_line(ax, threshold: float, level: bool = False) -> None:
     """The tolerance as a dashed line, upright or level, named in the legend."""
     draw = ax.axhline if level else ax.axvline

@@ -13,7 +13,7 @@ from ..measures.drawing import GREY, colour_of, entry, finish, kinds_of, label, 
 from ..measures.intervals import LEVEL, Interval, percentile_interval, share_explained
 from .claims import Verdict
 from .judging import controls_hold, decisive, judge_share, judged, nodes_of, nothing_found, pair_of, share_over, sound
-from .panels import COLUMNS, kind_entries, method_panels, signed_log, tolerance_line
+from .panels import excess_panels, kind_entries, method_panels, signed_log, tolerance_line
 from .room import Room
 from .tables import MEASURES, Table, frame, grouped, paths_table, summary
 from .walks import Route, Walk, alone, condition_routes, controls, references, ring_pairs
@@ -108,39 +108,25 @@ def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> Table:
 
 
 @drawing.style()
-def seeds_figure(table, *, eps: float | None = None, share: bool = True, title: str = ""):
-    """Excess over the chord along t, every pair thin and the mean thick, two panels per method.
+def seeds_figure(table, levels=None, *, eps: float = TOLERANCE, title: str = ""):
+    """Excess over the chord along t, every pair thin and the mean thick, two panels per method, all on one scale.
 
-    ``table`` is a `tables.excess_table`. MCU(eps) asks the forget line to stay above the lower edge of the shaded
-    tolerance and the retain line below its upper edge. ``share`` gives all methods one scale, so that heights compare.
+    ``table`` is a `tables.excess_table`, ``levels`` a `tables.levels_table`: where the retrained models are beside the
+    chords. The scale is linear to ``eps``, then logarithmic; what MCU(eps) forbids is hatched.
     """
-    drawing.check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
-    methods = list(dict.fromkeys(table["method"]))
-    fig, panels = drawing.excess_panels(methods, COLUMNS)
-    for ax, method, split, first in panels:
-        _excess_panel(ax, where(table, method=method), f"{split}_excess", eps)
-        if share:
-            ax.set_ylim(_limits(table[f"{split}_excess"], eps))
-            ax.tick_params(labelleft=first)
-    return drawing.finish_excess(fig, title)
+    fig, panels = excess_panels(table, levels, eps)
+    for ax, method, split in panels:
+        rows = where(table, method=method)
+        for kind in kinds_of(rows):
+            _excess_lines(ax, where(rows, curve=kind), f"{split}_excess", kind)
+    return finish(fig, fig.axes[0], title)
 
 
-def _excess_panel(ax, part, column: str, eps: float | None) -> None:
-    for kind in kinds_of(part):
-        rows = where(part, curve=kind)
-        for _, one in rows.groupby("pair", sort=False):
-            ax.plot(one["t"], one[column], color=colour_of(kind), lw=0.7, alpha=0.45)
-        mean, text = rows.groupby("t")[column].mean(), f"{label(kind)}: mean, pairs thin"
-        ax.plot(mean.index, mean, color=colour_of(kind), lw=2.2, label=text, **marks_of(kind, len(mean), 4))
-    drawing.chord_and_tolerance(ax, column, eps)
-
-
-def _limits(values, eps: float | None) -> tuple[float, float]:
-    """A vertical range with all finite values, the chord and the tolerance."""
-    values = np.append(values, [0.0, -1.25 * (eps or 0), 1.25 * (eps or 0)])
-    low, high = values[np.isfinite(values)].min(), values[np.isfinite(values)].max()
-    pad = 0.06 * (high - low) or 0.05
-    return low - pad, high + pad
+def _excess_lines(ax, rows, column: str, kind: str) -> None:
+    for _, one in rows.groupby("pair", sort=False):
+        ax.plot(one["t"], one[column], color=colour_of(kind), lw=0.7, alpha=0.45)
+    mean, text = rows.groupby("t")[column].mean(), f"{label(kind)}: mean, pairs thin"
+    ax.plot(mean.index, mean, color=colour_of(kind), lw=2.2, label=text, zorder=3, **marks_of(kind, len(mean), 4))
 
 
 @drawing.style()

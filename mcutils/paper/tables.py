@@ -79,6 +79,25 @@ def excess_table(walks: Sequence[Walk]) -> Table:
     return stacked(parts)
 
 
+def levels_table(walks: Sequence[Walk]) -> Table:
+    """Loss of retrained models minus the chord, in units of G: mean, low and high by condition, method, split and t.
+
+    The mean is over walks and retrained models, low and high are the lowest and the highest of them. Walks whose
+    profiles keep no levels are left out (`walks.levelled` adds them).
+    """
+    t, parts = np.linspace(0, 1, 11), [frame([], ["condition", "method", "split", "t", "mean", "low", "high"])]
+    for (condition, name), part in grouped([w for w in walks if w.profile.levels], "condition", "name").items():
+        for split in ("retain", "forget"):
+            over = []
+            for w in part:
+                loss, level = w.profile.connectivity.curves[f"loss_{split}"], w.profile.levels[f"loss_{split}"]
+                over.append((level[:, None] - ((1 - t) * loss[0] + t * loss[-1])) / w.profile.gap)  # (R, T)
+            mean, every = np.mean([one.mean(axis=0) for one in over], axis=0), np.concatenate(over)
+            labels = {"condition": condition, "method": name, "split": split, "t": t, "mean": mean}
+            parts.append(frame({**labels, "low": every.min(axis=0), "high": every.max(axis=0)}))
+    return stacked(parts)
+
+
 def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     """What the walks of methods show, in a few sentences: counts of connected paths, line against curve."""
     table = paths_table([w for w in walks if not w.control], eps)

@@ -19,7 +19,7 @@ from ..errors import BadInput, choose
 from ..measures import along
 from ..measures.along import mcu
 from ..measures.metrics import METRICS
-from ..measures.profiles import Profile
+from ..measures.profiles import Profile, levels_kept
 from ..measures.readings import pair_of
 from ..settings import Plan
 
@@ -312,3 +312,17 @@ def levels(study: Study, original: int = 0) -> tuple[dict[str, float], list[dict
     found = study.run(references_of(study, original))
     first, *rest = [{name: float(one.metric(name)[0]) for name in METRICS} for one in found]
     return first, rest
+
+
+def levelled(study: Study, walks: Sequence[Walk]) -> list[Walk]:
+    """The walks with the levels of the retrained models in their profiles, for all readings; as they are where kept.
+
+    The models are retrained without the preset's forget set, that of the walk's original where each has its own.
+    """
+    if all(w.profile.levels for w in walks):
+        return list(walks)
+    kept = {o: levels_kept(study.run(references_of(study, o))[1:]) for o in study.originals}
+    return [
+        w if w.profile.levels else replace(w, profile=w.profile.with_levels(kept.get(w.original, kept[0])))
+        for w in walks
+    ]

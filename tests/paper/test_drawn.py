@@ -174,7 +174,7 @@ def along(rng, **labels):
     return table.assign(forget_excess=-table["forget_excess"])
 
 
-def check_excess(fig, table, thick):
+def check_excess(fig, table, thick, levels):
     for ax, (split, method) in zip(fig.axes, product(("forget", "retain"), METHODS), strict=True):
         part, column = table[table["method"] == method], f"{split}_excess"
         for kind in KINDS:
@@ -187,16 +187,29 @@ def check_excess(fig, table, thick):
         edge = EPS if split == "retain" else -EPS
         assert [v.get_ydata()[0] for v in ax.get_lines() if v.get_lw() == 0.8] == [edge]
         assert labelled(ax, "chord")[0].get_ydata()[0] == 0
-        box = ax.patches[0].get_bbox()
-        assert (box.y0, box.y1) == (-EPS, EPS)
+        box, (low, high) = ax.patches[0].get_bbox(), ax.get_ylim()
+        assert (box.y0, box.y1) == ((edge, high) if split == "retain" else (low, edge))  # the forbidden side
+        level = plots.where(levels, method=method, split=split)
+        (line,) = labelled(ax, "retrained models, range")
+        np.testing.assert_array_equal(line.get_xydata(), level[["t", "mean"]])
+        np.testing.assert_allclose(band(ax.collections[0], T), level[["low", "high"]].to_numpy().T)
         if ax in fig.axes[::2]:
             assert ax.get_ylabel().startswith(split)
+    assert len({ax.get_ylim() for ax in fig.axes}) == 1 and {ax.get_yscale() for ax in fig.axes} == {"symlog"}
+    assert fig.axes[0].get_ylim()[0] < levels["low"].min() and levels["high"].max() < fig.axes[0].get_ylim()[1]
     assert [ax.get_title() for ax in fig.axes[:2]] == [plots.label(m) for m in METHODS]
 
 
+def retrained_levels(rng, **labels):
+    table = frame(rng, ["mean", "down", "up"], method=METHODS, split=["retain", "forget"], t=T, **labels)
+    return table.assign(mean=2 * table["mean"] - 1).assign(
+        low=lambda one: one["mean"] - one["down"], high=lambda one: one["mean"] + one["up"]
+    )
+
+
 def test_seeds(rng):
-    table = along(rng)
-    check_excess(seeds_figure(table, eps=EPS), table, 2.2)
+    table, levels = along(rng), retrained_levels(rng)
+    check_excess(seeds_figure(table, levels, eps=EPS), table, 2.2, levels)
 
 
 def test_barriers(rng):
@@ -262,8 +275,10 @@ def test_changes(rng):
 
 def test_crossings(rng):
     table = along(rng, condition=["random", "cl-non_cl"])
-    fig = crossing_figure(table, "cl-non_cl", eps=EPS)
-    check_excess(fig, plots.where(table, condition="cl-non_cl"), 2.2)
+    levels = retrained_levels(rng, condition=["random", "cl-non_cl"])
+    fig = crossing_figure(table, "cl-non_cl", levels, eps=EPS)
+    across = {"condition": "cl-non_cl"}
+    check_excess(fig, plots.where(table, **across), 2.2, plots.where(levels, **across))
     for ax, (split, method) in zip(fig.axes, product(("forget", "retain"), METHODS), strict=True):
         for kind in KINDS:
             (dotted,) = [v for v in ax.get_lines() if v.get_lw() == 1.6 and v.get_color() == plots.COLOURS[kind]]

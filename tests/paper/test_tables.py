@@ -1,5 +1,7 @@
 """Tables: numbers by hand on made-up walks, readable text, never a NaN in a cell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_conditions import STUDENT, made as made_of_conditions
@@ -17,6 +19,7 @@ from mcutils.paper.tables import (
     dips_text,
     excess_table,
     grouped,
+    levels_table,
     mean_of,
     mean_over,
     models_table,
@@ -80,6 +83,22 @@ def test_excesses_are_zero_at_the_ends_and_the_height_between(walks):
     assert one["retain_excess"].max() == pytest.approx(0.08)
     assert one["forget_excess"].min() == pytest.approx(-0.2)
     clean(table)
+
+
+def test_retrained_levels_stand_beside_the_chord_of_each_walk():
+    plain = walk("npo", 0.1, 0.2)
+    ends = {split: plain.profile.connectivity.curves[f"loss_{split}"][[0, -1]] for split in ("retain", "forget")}
+    level = {"loss_retain": [0.1, 0.3], "loss_forget": [1.0, 2.0], "accuracy_retain": [1, 1], "accuracy_forget": [1, 1]}
+    held = replace(plain, profile=plain.profile.with_levels({k: np.array(v, dtype=float) for k, v in level.items()}))
+    table = levels_table([held, plain])  # the second keeps none
+    assert list(table.columns) == ["condition", "method", "split", "t", "mean", "low", "high"]
+    assert (len(table), set(table["method"]), set(table["condition"])) == (22, {"npo"}, {"random"})
+    for split, (first, last) in ends.items():
+        part, low_high = table[table["split"] == split], level[f"loss_{split}"]
+        for name, value in zip(("low", "mean", "high"), (low_high[0], np.mean(low_high), low_high[1]), strict=True):
+            straight = value - (first + part["t"] * (last - first))
+            np.testing.assert_allclose(part[name], straight / held.profile.gap, atol=1e-12)
+    assert levels_table([plain]).empty
 
 
 def test_verdicts_at_another_tolerance_say_that_they_are_not_the_ledgers():

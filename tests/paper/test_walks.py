@@ -13,6 +13,7 @@ from mcutils.engine.specs import is_line
 from mcutils.errors import BadInput
 from mcutils.measures.profiles import Profile
 from mcutils.measures.readings import READINGS
+from mcutils.paper import walks as walks_module
 from mcutils.paper.walks import (
     APART,
     TWIN,
@@ -302,3 +303,19 @@ def test_eps_is_the_smallest_that_connects(barrier, deficit):
     one = walk("npo", barrier, deficit)
     assert one.eps == max(one.barrier, one.deficit)
     assert one.connected(one.eps) and (one.eps == 0 or not one.connected(one.eps - 1e-9))
+
+
+def test_levels_are_those_of_models_retrained_without_the_forget_set_of_the_walk_s_original(study, monkeypatch):
+    names = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")
+
+    def run(self, specs):
+        assert [s.trace.model for s in specs] == [study.original(), *map(study.retrained, study.seeds)]
+        return [Profile({f"metric/{n}": np.array([k + 0.1 * j]) for j, n in enumerate(names)}) for k in range(4)]
+
+    monkeypatch.setattr(type(study), "run", run)
+    one, other = walks_module.levelled(study, [walk("npo"), walk("npo", original=1)])
+    for k, name in enumerate(names):
+        np.testing.assert_allclose(one.profile.levels[name], np.arange(1, 4) + 0.1 * k)
+    assert other.profile.levels.keys() == one.profile.levels.keys()  # both have forgotten the same set
+    monkeypatch.setattr(type(study), "run", None)
+    assert walks_module.levelled(study, [one])[0] is one  # nothing is read for a walk that has them
