@@ -174,7 +174,17 @@ def test_what_is_to_be_tried_uses_only_what_the_notebook_defines(cells, code):
     blocks, trees = examples(cells), [ast.parse(text(cell)) for cell in code]
     assert blocks, "something to try, as code"
     names, modules = bound(trees + [ast.parse(block) for block in blocks])
-    assert [lost for piece in [*blocks, *inline(cells)] if (lost := unresolved(piece, names, modules))] == []
+    assert [lost for piece in inline(cells) if (lost := unresolved(piece, names, modules))] == []
+
+
+def test_each_piece_to_be_tried_stands_on_its_own(cells):
+    """It needs no more than the cells above it: no other piece to be tried, and no cell below."""
+    lost = []
+    for k, cell in enumerate(cells):
+        above = [ast.parse(text(one)) for one in cells[:k] if one["cell_type"] == "code"]
+        for block in examples([cell]):
+            lost += unresolved(block, *bound([*above, ast.parse(block)]))
+    assert lost == []
 
 
 def test_an_undefined_name_and_a_missing_attribute_are_found():
@@ -323,15 +333,21 @@ def smoke(out, *options, notebooks=NOTEBOOKS):
 
 
 def with_examples(folder):
-    """Copies of the notebooks in which a reader has run all that the text tells to try."""
+    """Copies of the notebooks in which a reader runs all that the text tells to try, where the text stands."""
     folder.mkdir()
     for path in PATHS.values():
         nb = read(path)
-        for k, block in enumerate(examples(nb["cells"])):
-            cell = {"cell_type": "code", "id": f"try-{k}", "metadata": {}, "source": block}
-            nb["cells"].append({**cell, "execution_count": None, "outputs": []})
+        tried = [[cell, *map(tried_cell, examples([cell]))] for cell in nb["cells"]]
+        nb["cells"] = [cell for group in tried for cell in group]
+        for k, cell in enumerate(nb["cells"]):
+            cell["id"] = f"cell-{k}"
         (folder / path.name).write_text(json.dumps(nb), encoding="utf-8")
     return folder
+
+
+def tried_cell(block):
+    """A cell with a piece of code from the text, not run yet."""
+    return {"cell_type": "code", "metadata": {}, "source": block, "execution_count": None, "outputs": []}
 
 
 def rows(printed):
@@ -354,7 +370,11 @@ def test_all_run_at_smoke_and_the_second_run_computes_nothing(tmp_path):
     before = committed()
     settings_of(tmp_path, {"presets": FEWER, "digits.convnet": SHORTER})
     # One process computes as well as two, which would be started again for each notebook; the last run has two.
-    first = smoke(tmp_path, "--fresh", "--engine", "serial", notebooks=with_examples(tmp_path / "tried"))
+    tried = with_examples(tmp_path / "tried")
+    for name in PATHS:
+        sources = [text(cell) for cell in read(tried / f"{name}.ipynb")["cells"] if cell["cell_type"] == "code"]
+        assert set(examples(read(PATHS[name])["cells"])) <= set(sources), "every piece to be tried is run"
+    first = smoke(tmp_path, "--fresh", "--engine", "serial", notebooks=tried)
     table = rows(first.stdout)
     assert list(table) == list(PATHS)
     for name, (status, _, _, figures) in table.items():
