@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..engine.specs import Spec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, GREY, LIGHT, colour_of, entry, finish, kinds_of, label, marker_of, where
-from ..measures.intervals import LEVEL
+from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, colour_of, entry, finish, kinds_of, label, marker_of, where
+from ..measures.intervals import LEVEL, Interval
+from ..measures.metrics import per_example_loss
+from ..measures.readings import deficit_by
 from .claims import Verdict, spread
-from .judging import controls_hold, judge_mean, sound
-from .panels import HEADINGS
+from .judging import NOTHING, controls_hold, judge_mean, sound
+from .panels import HEADINGS, signed_log
 from .room import Room
-from .tables import MEASURES, Table, frame, grouped, mean_over, paths_table, summary
+from .tables import (
+    MEASURES,
+    Table,
+    frame,
+    grouped,
+    joined_text,
+    mean_over,
+    paths_table,
+    roughness_text,
+    stacked,
+    summary,
+)
 from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs
 
 SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
 SPAN = (0.02, 0.10)  # shares of the pool to forget between which a straight fit's change is told
+Before = Mapping[tuple[int, float], float]  # forget loss of each original, by its seed and the share forgotten
+# A deficit by three units; the second is the loss that the two ends gained, see `forgot`.
+UNITS = {"G": "units of G", "forgotten": "units of what was forgotten", "accuracy": "accuracy"}
 
 
 # What is walked
@@ -41,41 +59,91 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     return routes + controls(study)
 
 
+def _traces(study: Study) -> list[Spec]:
+    """Traces of the originals on the largest forget set, which holds the smaller ones."""
+    return [study.trace(study.original(seed)) for seed in study.originals]
+
+
+def before(study: Study, shares: Iterable[float]) -> dict[tuple[int, float], float]:
+    """Mean loss in nats of each original model on each forget set, as `Before`.
+
+    ``shares`` of the pool of n images: one share's forget set are the first round(share * n) of the largest.
+    """
+    found, pool = {}, len(study.task.index["train"])
+    for seed, trace in zip(study.originals, study.run(_traces(study)), strict=True):
+        losses = per_example_loss(trace, "forget")[0]
+        found |= {(seed, share): float(losses[: round(share * pool)].mean()) for share in shares}
+    return found
+
+
 # The tests of the claims
 
 
 def c4(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
     """C4: change of the linear forget deficit from 2 % to 10 % forgetting by a straight fit, per method and pair."""
-    lines = [w for w in sized(walks) if w.kind == "linear" and w.condition == "random"]
-    fits = _fits(grouped(lines, "method", "other", "original", "start", "end").values(), lines, "deficit")
-    kept, slopes, replicates, _ = zip(*fits, strict=True) if fits else ((), (), (), ())
-    return judge_mean("C4", kept, slopes, replicates, level, controls_hold(walks))
+    fits = _fits(walks, lambda w: (w.deficit, w.replicates("deficit")))
+    kept, changes, replicates = zip(*fits, strict=True) if fits else ((), (), ())
+    return judge_mean("C4", kept, changes, replicates, level, controls_hold(walks))
 
 
-def _fits(groups: Iterable[Sequence[Walk]], every: Sequence[Walk], measure: str) -> list[tuple[Walk, float, Any, Any]]:
-    """Straight fits of a measure against the size, for each pair of seeds.
+def _fits(walks: Sequence[Walk], read: Callable[[Walk], tuple[float, Any]]) -> list[tuple[Walk, float, Any]]:
+    """Straight fits against the size of what ``read`` takes from a line, for each method and pair of seeds.
 
-    A walk of the pair, the change from 2 % to 10 % with its replicates over examples, and the line's values at both. A
-    pair without the smallest or the largest size of all would be extrapolated and is left out.
+    A walk of the pair, and the change from 2 % to 10 % with its replicates over examples. A pair without the smallest
+    or the largest size of all would be extrapolated and is left out.
     """
+    every = [w for w in sized(walks) if w.kind == "linear" and w.condition == "random"]
     found, edges = [], (min((w.size for w in every), default=0), max((w.size for w in every), default=0))
-    for group in groups:
+    for group in grouped(every, "method", "other", "original", "start", "end").values():
         sizes = np.array([w.size for w in group])
         if edges[0] == sizes.min() < sizes.max() == edges[1]:
             weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * (SPAN[1] - SPAN[0])
-            values, again = [getattr(w, measure) for w in group], [w.replicates(measure) for w in group]
-            change = float(weights @ values)
-            ends = np.mean(values) + change * (np.array(SPAN) - sizes.mean()) / (SPAN[1] - SPAN[0])
-            found.append((group[0], change, weights @ np.array(again), ends))
+            values, again = zip(*map(read, group), strict=True)
+            found.append((group[0], float(weights @ np.array(values)), weights @ np.array(again)))
     return found
+
+
+# Units
+
+
+def forgot(walk: Walk, known: Before) -> float:
+    """What was forgotten, in nats: mean forget loss of the two ends minus the original's; nan where nothing was.
+
+    The original is the one that the walk's G is taken from.
+    """
+    gained = float(_loss(walk)[[0, -1]].mean()) - _original(walk, known)
+    return gained if gained > 0 else np.nan
+
+
+def _loss(walk: Walk) -> np.ndarray:
+    return walk.profile.connectivity.curves["loss_forget"]
+
+
+def _original(walk: Walk, known: Before) -> float:
+    return known.get((walk.original, walk.size), known[0, walk.size])
+
+
+def deficit_in(walk: Walk, unit: str, known: Before) -> tuple[float, np.ndarray]:
+    """Forget deficit in one of `UNITS`, with its replicates over examples; units are not resampled."""
+    if unit == "accuracy":
+        found = walk.profile.connectivity
+        return found["deficit_forget_accuracy"], found.replicates["deficit_forget_accuracy"]
+    scale = walk.profile.gap / forgot(walk, known) if unit == "forgotten" else 1.0
+    return scale * walk.deficit, scale * walk.replicates("deficit")
+
+
+def change_in(walks: Sequence[Walk], unit: str, known: Before) -> Interval:
+    """C4's statistic with the deficit in one of `UNITS`: mean change from 2 % to 10 %, nan where none can be told."""
+    fits = [one for one in _fits(walks, partial(deficit_in, unit=unit, known=known)) if np.isfinite(one[1])]
+    return mean_over(*zip(*fits, strict=True)) if fits else NOTHING
 
 
 # Tables
 
 
-def size_summary(walks: Sequence[Walk]) -> Table:
-    """Mean and interval of each measure per method, curve and size of the forget set."""
-    return summary(sized(walks), "method", "kind", "size")
+def sized(walks: Sequence[Walk]) -> list[Walk]:
+    """The sound walks of an experiment over sizes."""
+    return [w for w in sound(walks) if w.size]
 
 
 def sizes_text(walks: Sequence[Walk]) -> str:
@@ -89,103 +157,146 @@ def sizes_text(walks: Sequence[Walk]) -> str:
     )
 
 
-def size_pairs(walks: Sequence[Walk]) -> Table:
-    """`tables.paths_table` of the walks over sizes."""
-    return paths_table(sized(walks))
+def _by_size(walks: Sequence[Walk], kind: str = "linear") -> dict[tuple[str, float], list[Walk]]:
+    """The walks of one kind by method, in order of appearance, and size, from the smallest on."""
+    groups = grouped([w for w in sized(walks) if w.kind == kind], "method", "size")
+    order = list(dict.fromkeys(method for method, _ in groups))
+    return {key: groups[key] for key in sorted(groups, key=lambda key: (order.index(key[0]), key[1]))}
 
 
-def sized(walks: Sequence[Walk]) -> list[Walk]:
-    """The sound walks of an experiment over sizes."""
-    return [w for w in sound(walks) if w.size]
+def ends_table(walks: Sequence[Walk], pool: int, known: Before) -> Table:
+    """Per method and size: images, G, what was forgotten, also as a multiple of G, the ends' forget and test accuracy.
 
-
-def size_fits(walks: Sequence[Walk]) -> Table:
-    """Straight fit of each measure against the size, per method and curve: its change from 2 % to 10 %.
-
-    ``change`` is the mean over pairs of each pair's own fit, with its interval; ``at_low`` and ``at_high`` are the mean
-    line's values at 2 % and 10 %. A pair without the smallest or the largest size has no fit.
-    """
-    rows, ours = [], sized(walks)
-    for (method, curve), part in grouped(ours, "method", "kind").items():
-        for measure in MEASURES:
-            fits = _fits(grouped(part, "original", "start", "end").values(), ours, measure)
-            if fits:
-                kept, changes, replicates, ends = zip(*fits, strict=True)
-                found = mean_over(kept, changes, replicates)
-                rows.append((method, curve, measure, *found, *np.mean(ends, axis=0), len(kept)))
-    return frame(rows, ["method", "curve", "measure", "change", "low", "high", "at_low", "at_high", "pairs"])
-
-
-def fits_shown(walks: Sequence[Walk]) -> Table:
-    """`size_fits` to be read: the change of each measure from 2 % to 10 %, in G, with its interval."""
-    rows: dict[tuple[str, str], dict[str, object]] = {}
-    for one in size_fits(walks).itertuples():
-        row = rows.setdefault((one.method, one.curve), {"method": one.method, "curve": one.curve})
-        row |= {f"change of the {one.measure}": spread((one.change, one.low, one.high)), "pairs": one.pairs}
-    columns = ["method", "curve", *(f"change of the {m}" for m in MEASURES), "pairs"]
-    return frame(list(rows.values()), columns, ["method", "curve"])
-
-
-def gap_table(walks: Sequence[Walk], pool: int) -> Table:
-    """Per method and size: images to forget, G in nats, and of the straight lines the ends' forget and test accuracy in
-    % and the barrier and deficit in nats, so without G; means over pairs.
-
-    ``pool`` is the number of training images of which the sizes are shares.
+    Means over the pairs of the straight lines; ``pool`` is the number of training images that sizes are shares of.
     """
     rows = []
-    lines = [w for w in sized(walks) if w.kind == "linear"]
-    for (method, size), part in grouped(lines, "method", "size").items():
-        gap = part[0].profile.gap
-        row = {"method": method, "forgotten": f"{100 * size:g} %", "images": round(size * pool), "G, nats": gap}
+    for (method, size), part in _by_size(walks).items():
+        gap, gained = part[0].profile.gap, float(np.mean([forgot(w, known) for w in part]))
+        row = {"method": method, "size": f"{100 * size:g} %", "images": round(size * pool), "G, nats": gap}
+        row |= {"forgotten, nats": gained, "forgotten / G": gained / gap}
         for split in ("forget", "test"):
             ends = [w.profile.connectivity.curves[f"accuracy_{split}"][[0, -1]] for w in part]
             row[f"{split} acc. %"] = round(100 * float(np.mean(ends)), 1)
-        rows.append(row | {f"{m}, nats": float(np.mean([getattr(w, m) for w in part])) * gap for m in MEASURES[:2]})
-    order = list(dict.fromkeys(w.method for w in lines))
-    rows.sort(key=lambda row: (order.index(row["method"]), row["images"]))
-    columns = ["method", "forgotten", "images", "G, nats", "forget acc. %", "test acc. %", "barrier, nats"]
-    return frame(rows, [*columns, "deficit, nats"], ["method", "forgotten"]).round(3)
+        rows.append(row)
+    columns = ["method", "size", "images", "G, nats", "forgotten, nats", "forgotten / G", "forget acc. %"]
+    return frame(rows, [*columns, "test acc. %"], ["method", "size"]).round(3)
+
+
+def sizes_table(walks: Sequence[Walk], known: Before, eps: float = TOLERANCE) -> Table:
+    """Per method and size: the lines' barrier and their deficit in each of `UNITS`, means over pairs; for lines and
+    curves how many satisfy MCU(eps), and the median roughness of the forget loss in G^2."""
+    rows = []
+    kinds = list(dict.fromkeys(w.kind for w in sized(walks)))
+    for (method, size), part in _by_size(walks).items():
+        row = {"method": method, "size": f"{100 * size:g} %", "barrier, G": np.mean([w.barrier for w in part])}
+        for unit in UNITS:
+            row[f"deficit, {unit}"] = np.mean([deficit_in(w, unit, known)[0] for w in part])
+        for kind in kinds:
+            walked = _by_size(walks, kind).get((method, size), [])
+            row |= {f"{kind}: connected": joined_text(walked, eps), f"{kind}: roughness": roughness_text(walked)}
+        rows.append(row)
+    columns = ["method", "size", "barrier, G", *(f"deficit, {unit}" for unit in UNITS)]
+    columns += [f"{kind}: {what}" for kind in kinds for what in ("connected", "roughness")]
+    return frame(rows, columns, ["method", "size"]).round(3)
+
+
+def changes_table(walks: Sequence[Walk], known: Before) -> Table:
+    """Change of the lines' deficit from 2 % to 10 %, in each of `UNITS`, by method and of all: C4's statistic."""
+    groups = grouped(sized(walks), "method")
+    groups = {method: part for (method,), part in groups.items()} | ({"all": sized(walks)} if groups else {})
+    rows = [(name, *(spread(change_in(part, unit, known)) for unit in UNITS)) for name, part in groups.items()]
+    return frame(rows, ["method", *UNITS.values()], "method")
+
+
+def size_pairs(walks: Sequence[Walk], known: Before) -> Table:
+    """`tables.paths_table` of the walks over sizes, with ``relative``, the deficit in units of what was forgotten."""
+    ours = sized(walks)
+    return paths_table(ours).assign(relative=[deficit_in(w, "forgotten", known)[0] for w in ours])
+
+
+def size_summary(walks: Sequence[Walk], known: Before) -> Table:
+    """Mean and interval per method, curve and size: of barrier and deficit in G, and of the ``relative`` deficit."""
+    plain = summary(sized(walks), "method", "kind", "size", measures=MEASURES[:2])
+    rows = []
+    for labels, part in grouped(sized(walks), "method", "kind", "size").items():
+        values, replicates = zip(*(deficit_in(w, "forgotten", known) for w in part), strict=True)
+        if np.isfinite(values).all():
+            rows.append((*labels, "relative", *mean_over(part, values, replicates, 0.0), len(part)))
+    return stacked([plain, frame(rows, plain.columns)])
+
+
+def answer(walks: Sequence[Walk], known: Before, eps: float = TOLERANCE) -> str:
+    """What was expected, what was found in each unit and beside the retrained models, and what follows, in Markdown."""
+    plain, relative, accuracy = (change_in(walks, unit, known) for unit in UNITS)
+    lines = [w for w in sized(walks) if w.kind == "linear"]
+    dips = [w for w in lines if w.deficit > eps]
+    below = sum(_floor(w, known) > eps for w in dips)
+    unit = not (relative.low > 0 or relative.high < 0) or abs(relative.estimate) < TOLERANCE
+    so = (
+        "the change in G is the unit's. Small sets were forgotten further at the same settings; a deeper loss at both "
+        "ends makes a deeper dip between them, but no larger share of what was forgotten. C4's verdict speaks of G "
+        "and of these settings, not of the size alone."
+        if unit
+        else "the change is not the unit's alone: it is there in units of what was forgotten too."
+    )
+    return (
+        "**Expected.** If the size of the forget set matters to how two models connect, the deficit changes in any "
+        "unit.\n\n"
+        f"**Found.** From 2 % to 10 % the deficit of the lines changes by {spread(plain)} in units of G (C4's own "
+        f"statistic), by {spread(relative)} in units of what was forgotten, and by {spread(accuracy)} in accuracy. Of "
+        f"{len(lines)} lines {len(dips)} dip below the chord by more than {eps:g} G; on {below} of these the forget "
+        f"loss also falls that far below the level of the retrained models.\n\n**So** {so}"
+    )
+
+
+def _floor(walk: Walk, known: Before) -> float:
+    """Forget deficit by the reading ``floor``, in G: the retrained models' level is the original's loss and G more."""
+    level = _original(walk, known) + walk.profile.gap
+    return float(deficit_by("floor", _loss(walk), walk.profile.t, level)) / walk.profile.gap
 
 
 # Figures
 
 
 @drawing.style()
-def sizes_figure(pairs, summary, fits, *, threshold: float = TOLERANCE, title: str = ""):
-    """Deficit, barrier and smallest eps against the size of the forget set: a row per measure, a column per method.
+def sizes_figure(pairs, summary, *, threshold: float = TOLERANCE, title: str = ""):
+    """Forget deficit over retain barrier against the size of the forget set, a column per method, one scale per row.
 
-    ``pairs`` are `size_pairs`, faint, ``summary`` is a `size_summary`, and ``fits`` are `size_fits`, dashed.
+    ``pairs`` are `size_pairs`, faint, and ``summary`` is a `size_summary`. The deficit of the lines is drawn in units
+    of G and once more in units of what was forgotten. Scales are linear to ``threshold``, then logarithmic.
     """
-    drawing.check_columns(pairs, ("method", "curve", "size", *MEASURES))
+    drawing.check_columns(pairs, ("method", "curve", "size", *MEASURES[:2], "relative"))
     methods, kinds = list(dict.fromkeys(pairs["method"])), kinds_of(pairs)
-    fig, axes = drawing.panel_grid(3, len(methods), 6.4, sharex=True)
-    for row, measure in zip(axes, ("deficit", "barrier", "eps"), strict=True):
+    fig, axes = drawing.panel_grid(2, len(methods), 5.2, sharex=True, sharey="row")
+    for row, measure in zip(axes, ("deficit", "barrier"), strict=True):
+        series = [(measure, kind, colour_of(kind), marker_of(kind), f"{label(kind)}, in G") for kind in kinds]
+        if measure == "deficit":
+            series.append(("relative", "linear", GREEN, "D", f"{label('linear')}, of what was forgotten"))
         for ax, method in zip(row, methods, strict=True):
-            for j, kind in enumerate(kinds):
-                here, colour = {"method": method, "curve": kind}, colour_of(kind)
-                shift = 0.12 * (2 * j - len(kinds) + 1)
-                one, dots = where(summary, **here, measure=measure).sort_values("size"), where(pairs, **here)
-                x = 100 * one["size"] + shift
-                ax.plot(100 * dots["size"] + shift, dots[measure], "o", color=colour, ms=3, alpha=0.4, mew=0)
-                known = np.isfinite(one[["low", "high"]]).all(axis=1)  # one pair has no interval
-                ax.vlines(x[known], one["low"][known], one["high"][known], color=colour, lw=1.4)
-                look = {"color": colour, "ms": 5, "mec": "white", "mew": 0.6}
-                ax.plot(x, one["estimate"], marker_of(kind), label=f"{label(kind)}, 95 %", **look)
-                for fit in where(fits, **here, measure=measure).itertuples():
-                    ends = [100 * v for v in SPAN]
-                    ax.plot(ends, [fit.at_low, fit.at_high], color=colour, lw=1.2, ls=(0, (4, 2)), zorder=1.5)
+            for k, (column, kind, *look) in enumerate(series):
+                here = {"method": method, "curve": kind}
+                shift = 0.2 * (k - (len(series) - 1) / 2)
+                _by_sizes(ax, where(pairs, **here), where(summary, **here, measure=column), column, shift, *look)
             ax.axhspan(0, threshold, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({threshold:g} G)")
             ax.axhline(threshold, color=BLACK, lw=0.8, zorder=1)
-            low, high = ax.get_ylim()
-            ax.set_ylim(min(-0.03 * high, 0 if low >= 0 else low), max(high, 1.3 * threshold))
-            if measure == "deficit":
-                ax.set_title(label(method))
-            if measure == "eps":
-                ax.set_xlabel("forgotten (% of the pool)")
-        row[0].set_ylabel(f"{HEADINGS[measure]} (G)")
+        ends = where(summary, measure=measure)["high"]
+        signed_log(row[0], np.r_[pairs[measure], ends[np.isfinite(ends)]], threshold, "y")
+        row[0].set_ylabel(HEADINGS[measure])
+    for k, method in enumerate(methods):
+        axes[0, k].set_title(label(method))
+        axes[1, k].set_xlabel("forgotten (% of the pool)")
     axes[0, 0].set_xticks(sorted({100 * v for v in pairs["size"]}))
-    keys = [entry("", GREY, "straight fit", ls="--", lw=1.2), entry("o", GREY, "one pair", ms=3)]
-    return finish(fig, axes[0, 0], title, keys)
+    return finish(fig, axes[0, 0], title, [entry("o", GREY, "one pair", ms=3)])
 
 
-ROOMS = (Room("06_forget_size", sizes, tests={"C4": c4}),)
+def _by_sizes(ax, pairs, means, column: str, shift: float, colour: str, marker: str, text: str) -> None:
+    """One series of a panel: pairs as faint dots, means with their intervals, beside the size by ``shift``."""
+    one = means.sort_values("size")
+    x, look = 100 * one["size"] + shift, {"color": colour, "ms": 5, "mec": "white", "mew": 0.6}
+    ax.plot(100 * pairs["size"] + shift, pairs[column], "o", color=colour, ms=3, alpha=0.4, mew=0)
+    known = np.isfinite(one[["low", "high"]]).all(axis=1)  # one pair has no interval
+    ax.vlines(x[known], one["low"][known], one["high"][known], color=colour, lw=1.4)
+    ax.plot(x, one["estimate"], marker, label=text, **look)
+
+
+ROOMS = (Room("06_forget_size", sizes, _traces, {"C4": c4}),)

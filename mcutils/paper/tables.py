@@ -209,6 +209,17 @@ def controls_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     )
 
 
+def joined_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """How many of these walks satisfy MCU(eps), in words."""
+    return f"{sum(w.connected(eps) for w in walks)} of {len(walks)}"
+
+
+def roughness_text(walks: Sequence[Walk]) -> str:
+    """Median roughness of the forget loss (`walks.Walk.roughness`), in G^2, with two digits."""
+    value = float(np.median([w.roughness for w in walks])) if walks else np.nan
+    return "-" if np.isnan(value) else f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
 def held_text(held: bool) -> str:
     return "held" if held else "FAILED, so that every verdict is undecided"
 

@@ -383,31 +383,29 @@ def test_reliance(rng):
 
 
 def test_sizes(rng):
-    sizes, measures = [0.02, 0.1], ["deficit", "barrier", "eps"]
+    sizes, measures = [0.02, 0.1], ["deficit", "relative", "barrier"]
     table = frame(rng, measures, 2, method=METHODS, curve=KINDS, size=sizes)
     summary = intervals(rng, method=METHODS, curve=KINDS, size=sizes, measure=measures)
-    fits = frame(rng, ["at_low", "at_high"], method=METHODS, curve=KINDS, measure=measures)
-    fig = sizes_figure(table, summary, fits, threshold=EPS)
-    for ax, (measure, method) in zip(fig.axes, product(measures, METHODS), strict=True):
-        for k, kind in enumerate(KINDS):
-            here, shift = {"method": method, "curve": kind}, 0.12 * (2 * k - 1)
-            one = plots.where(summary, **here, measure=measure)
-            (line,) = labelled(ax, f"{plots.label(kind)}, 95 %")
+    fig = sizes_figure(table, summary, threshold=EPS)
+    own = [("linear", plots.BLUE, "linear, in G"), ("bezier", plots.VERMILLION, "Bézier, in G")]
+    other = ("linear", plots.GREEN, "linear, of what was forgotten")
+    for ax, (measure, method) in zip(fig.axes, product(("deficit", "barrier"), METHODS), strict=True):
+        series = [(measure, *one) for one in own] + ([("relative", *other)] if measure == "deficit" else [])
+        for k, (column, kind, colour, text) in enumerate(series):
+            here, shift = {"method": method, "curve": kind}, 0.2 * (k - (len(series) - 1) / 2)
+            one = plots.where(summary, **here, measure=column)
+            (line,) = labelled(ax, text)
             np.testing.assert_allclose(line.get_xydata(), np.c_[100 * one["size"] + shift, one["estimate"]])
             ends = [path.vertices for path in ax.collections[k].get_paths()]
             np.testing.assert_allclose([v[:, 1] for v in ends], one[["low", "high"]])
-            (dots,) = [v for v in ax.get_lines() if v.get_markersize() == 3 and v.get_color() == plots.COLOURS[kind]]
+            (dots,) = [v for v in ax.get_lines() if v.get_markersize() == 3 and v.get_color() == colour]
             pairs = plots.where(table, **here)
-            np.testing.assert_allclose(dots.get_xydata(), np.c_[100 * pairs["size"] + shift, pairs[measure]])
-            (fit,) = [v for v in ax.get_lines() if v.get_lw() == 1.2 and v.get_color() == plots.COLOURS[kind]]
-            straight = plots.where(fits, **here, measure=measure)[["at_low", "at_high"]].iloc[0]
-            np.testing.assert_allclose(fit.get_xydata(), np.c_[[2, 10], straight])
+            np.testing.assert_allclose(dots.get_xydata(), np.c_[100 * pairs["size"] + shift, pairs[column]])
+        assert len(labelled(ax, other[2])) == (measure == "deficit")
         assert (ax.patches[0].get_bbox().y0, ax.patches[0].get_bbox().y1) == (0, EPS)
-    assert [fig.axes[k].get_ylabel() for k in (0, 2, 4)] == [
-        "forget deficit (G)",
-        "retain barrier (G)",
-        "smallest eps (G)",
-    ]
+        low, high = ax.get_ylim()
+        assert low <= 0 and high >= plots.where(summary, measure=measure)["high"].max()
+    assert [fig.axes[k].get_ylabel() for k in (0, 2)] == ["forget deficit", "retain barrier"]
     assert [ax.get_title() for ax in fig.axes[:2]] == [plots.label(m) for m in METHODS]
 
 
