@@ -51,6 +51,21 @@ def assert_point(found, k, expected):
 
 @pytest.mark.parametrize("policy", ["none", "retain", "full"])
 @pytest.mark.parametrize("kind", ["linear", "bezier"])
+def test_some_splits_are_traced_as_among_all(tiny, ends, kind, policy):
+    curve = Curve(kind, ends if kind == "bezier" else ends[::2])
+    every = trace(curve, tiny, 3, batchnorm=policy, batch_size=FEW, dtype="float32")
+    for splits in (("retain", "forget"), ("forget",), ("test",)):
+        some = trace(curve, replace(tiny, splits=splits), 3, batchnorm=policy, batch_size=FEW, dtype="float32")
+        cut = every.only(splits)
+        assert tuple(some.logits) == tuple(some.labels) == tuple(some.index) == tuple(cut.logits) == splits
+        for split in splits:
+            np.testing.assert_allclose(some.logits[split], every.logits[split], atol=1e-5)
+            assert np.array_equal(some.labels[split], cut.labels[split])
+            assert np.array_equal(some.index[split], cut.index[split])
+
+
+@pytest.mark.parametrize("policy", ["none", "retain", "full"])
+@pytest.mark.parametrize("kind", ["linear", "bezier"])
 def test_every_point_equals_a_direct_evaluation(tiny, ends, kind, policy):
     start, middle, end = ends
     curve = Curve(kind, (start, end) if kind == "linear" else (start, middle, end))

@@ -244,6 +244,12 @@ class CurveSpec(Checked, kind="Path"):
             self._check_objective()
         if replace(self.start.data, draw=0) != replace(self.end.data, draw=0):
             raise BadInput(f"the ends of a path were trained on different data: {self.start.data} and {self.end.data}.")
+        start, end = self.start.data.draw, self.end.data.draw
+        if self.kind != "linear" and isinstance(self.end, UnlearnedSpec) and start != end:
+            raise BadInput(
+                f"a curve is fitted on the forget set of its start, of draw {start}, but its end unlearned another, of"
+                f" draw {end}: only a straight line joins the two."
+            )
 
     def _check_objective(self) -> None:
         name = self.method or getattr(self.start, "method", "")

@@ -159,6 +159,74 @@ def test_forget_sets_are_nested_and_valid_is_fixed(loaded, name, fractions, seed
         assert evaluated | refreshed <= set(parts["retain"].tolist())
 
 
+# Draws of the forget set
+
+
+def drawn(draw, forget=0.1, name="fashion-mnist"):
+    return load_task(name, forget, draw=draw)
+
+
+def test_draw_0_is_the_order_that_there_always_was(cached):
+    task = load_task()
+    assert task.draw == 0 and all(torch.equal(task.index[s], drawn(0).index[s]) for s in task.index)
+    digests = {s: hashlib.sha256(r.numpy().tobytes()).hexdigest()[:16] for s, r in task.index.items()}
+    assert (digests["forget"], digests["train"]) == ("84373db60ef54f4f", "e9a3477dd2424558")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("draw", [1, 2, 2**40])
+def test_every_draw_is_a_nested_list_from_the_same_pool(cached, name, draw):
+    first, small, large = drawn(0, 0.1, name), drawn(draw, 0.02, name), drawn(draw, 0.1, name)
+    assert torch.equal(large.index["forget"][: len(small.index["forget"])], small.index["forget"])
+    assert not torch.equal(first.index["forget"], large.index["forget"])
+    assert members(first, "train") == members(large, "train") == members(large, "forget") | members(large, "retain")
+    assert len(large.index["forget"]) == len(first.index["forget"])
+    assert not members(large, "forget") & members(large, "retain")
+    for split in ("valid", "test"):
+        assert torch.equal(first.index[split], large.index[split])
+    held = [members(large, split) for split in ("forget", "retain_eval", "bn", "valid", "test")]
+    assert sum(map(len, held)) == len(set().union(*held))
+    assert torch.equal(large.x, first.x) and torch.equal(large.y, first.y) and large.checksum == first.checksum
+
+
+def test_draws_overlap_and_hold_classes_as_chance_says(cached):
+    """Hypergeometric: two lists of m of n share m^2/n on average, a class of K among them n_k m / n."""
+    tasks = [drawn(k) for k in range(8)]
+    n, m = len(tasks[0].index["train"]), len(tasks[0].index["forget"])
+    shared = [len(members(a, "forget") & members(b, "forget")) for i, a in enumerate(tasks) for b in tasks[:i]]
+    deviation = math.sqrt(m * (m / n) * (1 - m / n) * (n - m) / (n - 1))
+    assert all(abs(count - m * m / n) < 4 * deviation for count in shared)
+    assert abs(np.mean(shared) - m * m / n) < 4 * deviation / math.sqrt(len(shared))
+    pool = torch.bincount(tasks[0].labels("train")).numpy()
+    for task in tasks:
+        found, share = torch.bincount(task.labels("forget")).numpy(), pool / n
+        assert (np.abs(found - m * share) < 4 * np.sqrt(m * share * (1 - share) * (n - m) / (n - 1))).all()
+    # A place in the list says nothing of a place in another: ranks are not correlated either.
+    ranks = [np.argsort(task.index["train"].numpy()) for task in tasks]
+    for i, one in enumerate(ranks):
+        for other in ranks[:i]:
+            assert abs(np.corrcoef(one, other)[0, 1]) < 4.5 / math.sqrt(n)
+
+
+def test_a_draw_is_another_axis_than_the_seed(cached):
+    lists = [load_task("digits", seed=seed, draw=draw).index["forget"].tolist() for seed in (0, 1) for draw in (0, 1)]
+    assert len(set(map(tuple, lists))) == 4
+    valid = [load_task("digits", seed=seed, draw=1).index["valid"].tolist() for seed in (0, 1)]
+    assert valid[0] != valid[1]
+
+
+@pytest.mark.parametrize("draw", [-1, 1.5, "1", True, None])
+def test_a_draw_is_a_whole_number(draw):
+    with pytest.raises(BadInput, match="draw must be a whole number from 0"):
+        load_task("digits", draw=draw)
+
+
+def test_draws_are_tasks_of_their_own():
+    from mcutils.unlearning.endpoints import fingerprint as name_of
+
+    assert len({name_of(drawn(k, name="digits")) for k in range(20)}) == 20
+
+
 def test_evaluation_examples_do_not_change_with_the_forget_fraction(cached):
     small, large = load_task(forget=0.02), load_task(forget=0.5)
     for split in ("valid", "test", "retain_eval", "bn", "train"):

@@ -223,6 +223,20 @@ def test_sizes_are_those_counted_by_hand():
     assert size(plain(TRACE)) == 3 * size(plain(SINGLE[0])) == 3 * evaluated(plain(DATA), 0.1) * 10 * 2
 
 
+def test_cost_and_size_of_a_trace_follow_points_and_splits():
+    flops, _ = cost_of("convnet", 4, (1, 8, 8), 10)
+    some = replace(TRACE, splits=("retain", "forget"))
+    counts = {split: len(rows) for split, rows in DATA.task(0.1).evaluation.items()}
+    seen = counts["retain"] + counts["forget"]
+    assert work(plain(some)) == flops * 3 * (seen + 1024) < work(plain(TRACE))
+    assert size(plain(some)) == 3 * seen * 10 * 2
+    assert work(plain(replace(some, points=6))) == 2 * work(plain(some))
+    assert work(plain(replace(TRACE, splits=("test", "valid", "forget", "retain")))) == work(plain(TRACE))
+    whole, cut = (ProfileSpec(t, SINGLE[0], (SINGLE[0],), SINGLE[0], 50) for t in (TRACE, some))
+    assert work(plain(cut)) / work(plain(whole)) == pytest.approx(seen / sum(counts.values()))
+    assert size(plain(cut)) < size(plain(whole))
+
+
 def test_sizes_are_roughly_those_of_files(tmp_path):
     """Of a network and a trace large enough that headers do not matter."""
     big = replace(ORIGINAL, data=DataSpec("digits"), width=16, plan=replace(TRAIN, steps=1))

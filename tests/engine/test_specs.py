@@ -204,6 +204,70 @@ def test_the_data_of_both_ends_are_part_of_a_path_s_key():
     assert len(keys) == len(OTHER["Data"]) and key(PATH) not in keys
 
 
+def drawn(spec, draw):
+    """The same result on another draw of the forget set."""
+    origin = getattr(spec, "origin", None)
+    if origin is not None and not isinstance(spec, CurveSpec):
+        return replace(spec, origin=drawn(origin, draw))
+    return replace(spec, data=replace(spec.data, draw=draw))
+
+
+def test_a_path_may_join_two_draws_only_as_a_line():
+    other = drawn(replace(UNLEARNED, seed=87), 2)
+    assert replace(LINE, end=other).data.draw == 0 and replace(LINE, start=other).data.draw == 2
+    assert key(replace(LINE, end=other)) != key(LINE) != key(replace(LINE, start=other))
+    with pytest.raises(BadInput, match="of draw 0, but its end unlearned another, of draw 2: only a straight line"):
+        replace(PATH, end=other)
+    both = replace(PATH, start=drawn(UNLEARNED, 2), end=other)
+    assert both.data.draw == 2
+    originals = ORIGINAL, drawn(ORIGINAL, 3)
+    assert replace(PATH, start=originals[0], end=originals[1]).data.draw == 0
+
+
+def test_a_profile_is_measured_against_references_of_its_draw_on_its_splits():
+    single = [TraceSpec(model, 0.1) for model in (UNLEARNED, ORIGINAL, RETRAINED, UNTRAINED)]
+    moved = [TraceSpec(drawn(model, 4), 0.1) for model in (UNLEARNED, ORIGINAL, RETRAINED, UNTRAINED)]
+
+    def made(trace, original, retrained, random):
+        return ProfileSpec(trace, original, (retrained,), random, 50)
+
+    assert key(made(*single)) != key(made(*moved))
+    for k in range(4):
+        mixed = [moved[i] if i == k else one for i, one in enumerate(single)]
+        with pytest.raises(
+            BadInput, match="a trace of draw [04] of the forget set .* against a reference of draw [04]"
+        ):
+            made(*mixed)
+        few = [replace(one, splits=("retain",)) if i == k else one for i, one in enumerate(single)]
+        with pytest.raises(
+            BadInput, match="a profile is of retain and forget" if k == 0 else "a reference lacks the forget"
+        ):
+            made(*few)
+    cut = replace(single[0], splits=["forget", "retain"])
+    assert made(cut, *single[1:]).trace.splits == ("retain", "forget")
+    with pytest.raises(BadInput, match="metric 'TA' reads the test split, but the trace holds retain, forget"):
+        metric_of(made(cut, *single[1:]), "TA")
+    with pytest.raises(BadInput, match="against a reference of draw 4"):
+        replace(METRIC, references=(moved[2],))
+    with pytest.raises(BadInput, match="belong to different draws"):
+        replace(ALIKE, models=(UNLEARNED, drawn(UNLEARNED, 1)))
+
+
+def test_splits_have_one_name_and_all_of_them_are_the_default():
+    assert key(replace(TRACE, splits=("test", "retain", "valid", "forget"))) == key(TRACE)
+    assert key(replace(TRACE, splits=("forget", "retain", "forget"))) == key(
+        replace(TRACE, splits=("retain", "forget"))
+    )
+    for splits, says in ((("train",), "unknown split 'train'"), ("forget", "splits must be a list")):
+        with pytest.raises(BadInput, match=says):
+            replace(TRACE, splits=splits)
+
+
+def test_what_is_at_its_default_is_in_no_description():
+    text = json.dumps([plain(spec) for spec in RESULTS])
+    assert not any(f'"{name}"' in text for name in ("draw", "weighted", "splits"))
+
+
 @pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
 def test_equal_specs_have_one_key(sample, forgotten):
     first = key(sample)

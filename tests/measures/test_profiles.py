@@ -51,6 +51,36 @@ def test_a_metric_that_a_profile_lacks_names_its_traces_and_what_computes_it(cur
         lacking.metric("loss_test")
 
 
+@pytest.mark.parametrize("one", [CURVE, MODEL], ids=["curve", "model"])
+def test_a_trace_of_some_splits_gives_what_these_say_and_nothing_else(one, curve, model):
+    whole, cut = curve if one is CURVE else model, one.only(("retain", "forget"))
+    found = profile(cut, ORIGINAL, RETRAINED, RANDOM, bootstrap=30)
+    assert found.splits == ("retain", "forget") and whole.splits == ("retain", "forget", "valid", "test")
+    assert found.arrays.keys() < whole.arrays.keys()
+    for name, values in found.arrays.items():
+        np.testing.assert_array_equal(values, whole.arrays[name])
+    lost = whole.arrays.keys() - found.arrays.keys()
+    read = {f"metric/{name}" for name, m in METRICS.items() if {"valid", "test"} & set(m.splits)}
+    assert {name for name in lost if name.startswith("metric/")} == read & whole.arrays.keys()
+    assert all("test" in name or "valid" in name or name.startswith(("score/", "metric/")) for name in lost)
+    with pytest.raises(BadInput, match="no 'TA', which reads test examples: its trace is of retain, forget alone"):
+        found.metric("TA")
+    # References of these splits alone give the same.
+    references = [r.only(("retain", "forget")) for r in (ORIGINAL, *RETRAINED, RANDOM)]
+    again = profile(cut, references[0], references[1:3], references[3], bootstrap=30)
+    assert all(np.array_equal(again.arrays[name], values) for name, values in found.arrays.items())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.3, 0.4, 0.9])
+def test_without_test_images_a_collapse_is_seen_by_the_retain_accuracy(share):
+    one = trace(right={"retain": share, "forget": 0.9, "valid": 0.9, "test": 0.9}, seed=7)
+    found = profile(one.only(("retain", "forget")), ORIGINAL, RETRAINED, RANDOM, bootstrap=5)
+    actual, chance = float(correct(one, "retain").mean()), 1 / one.logits["retain"].shape[-1]
+    assert bool(found.collapsed) == (actual <= chance + 0.1 * (1 - chance))
+    assert all("retain accuracy" in reason for reason in found.collapsed)
+    assert not profile(one, ORIGINAL, RETRAINED, RANDOM, bootstrap=5).collapsed
+
+
 def test_the_connectivity_of_a_profile_is_built_once(curve):
     assert curve.connectivity is curve.connectivity
     assert replace(curve, arrays={"t": curve.t}).__dict__.keys() == {"arrays"}  # another profile starts anew

@@ -20,9 +20,12 @@ from mcutils.paper.walks import (
     TWINNED,
     Route,
     Walk,
+    coarse,
     condition_routes,
     control_routes,
     independent,
+    independent_pairs,
+    references,
     ring,
     ring_pairs,
     walk_all,
@@ -83,6 +86,61 @@ def test_independent_pairs_are_taken_from_few_originals():
     assert independent((42, 87)) == [(0, 42, 87), (1, 42, 87), (2, 42, 87)]
     assert independent(SEEDS) == [(0, 42, 87), (0, 21, 100), (1, 42, 87)]
     assert independent(range(6)) == [(0, 0, 1), (0, 2, 3), (0, 4, 5)]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """Specs of a study of four originals with a forget set each; nothing is computed."""
+    folder = str(tmp_path_factory.mktemp("own") / "store")
+    changes = {"seeds": [42, 87, 21, 5], "methods": ["npo", "salun"], "points": 13, "pairs": 2, "originals": 4}
+    return mc.study("smoke", store=folder, fresh=True, **changes)
+
+
+def test_originals_with_a_forget_set_each_have_one_pair_each(own, study):
+    every = [(0, 42, 87), (1, 42, 87), (2, 42, 87), (3, 42, 87)]
+    assert ring_pairs(own) == independent_pairs(own) == every
+    assert independent_pairs(own, 2) == every[:2]
+    assert independent_pairs(study) == independent((42, 87, 21)) and independent_pairs(study, 1) == [(0, 42, 87)]
+    with pytest.raises(BadInput, match="has 4 original models with a pair each, but 5 pairs are asked for"):
+        independent_pairs(own, 5)
+
+
+def test_their_walks_are_traced_on_less_where_they_are_coarse(own, study):
+    contexts = [("npo",)]
+    shown, judged = (condition_routes(own, "random", contexts, ring_pairs(own), points=k) for k in (0, coarse(own)))
+    for route in shown:
+        found = route.profile(own)
+        assert (found.trace.points, found.trace.held) == (13, ("retain", "forget", "valid", "test"))
+    for route in judged:
+        found = route.profile(own)
+        assert (found.trace.points, found.trace.held) == (11, ("retain", "forget"))
+        assert all(one.splits == () for one in (found.original, *found.retrained, found.random))
+    for route in condition_routes(study, "random", contexts, ring_pairs(study), points=2):
+        assert route.profile(study).trace.splits == ()
+
+
+def test_each_walk_has_the_references_of_its_original(own):
+    routes = condition_routes(own, "random", [("npo",)], ring_pairs(own))
+    for route in routes:
+        found, k = route.profile(own), route.original
+        assert {one.model.data.draw for one in (found.trace, found.original, *found.retrained, found.random)} == {k}
+        assert found.original.model == own.original(k) == route.path.start.origin
+        assert [one.model for one in found.retrained] == [own.retrained(s, original=k) for s in own.seeds]
+    assert len({one for r in routes for one in r.profile(own).retrained}) == 4 * 4
+
+
+def test_the_control_between_initialisations_joins_two_draws_and_is_walked_on_the_first(own):
+    apart, twin = control_routes(own, ["npo"])
+    assert (apart.path.start.data.draw, apart.path.end.data.draw, apart.path.data.draw) == (0, 1, 0)
+    assert {one.model.data.draw for one in apart.profile(own).retrained} == {0}
+    assert twin.path.start == twin.path.end.origin
+
+
+def test_references_are_those_of_every_original(own, study):
+    assert [one.trace.model for one in references(own)] == [
+        model for k in range(4) for model in (own.original(k), *(own.retrained(s, original=k) for s in own.seeds))
+    ]
+    assert [one.trace.model for one in references(study)] == [study.original(), *map(study.retrained, study.seeds)]
 
 
 # Routes

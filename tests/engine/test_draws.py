@@ -1,0 +1,100 @@
+"""Originals with a forget set each, computed: models, references and profiles are those of their draw."""
+
+import numpy as np
+import pytest
+
+import mcutils as mc
+from mcutils.data.tasks import load_task
+from mcutils.engine.specs import key
+from mcutils.engine.upkeep import verify
+from mcutils.errors import BadInput
+from mcutils.measures.connectivity import connectivity, forget_gap
+from mcutils.paper.walks import coarse, condition_routes, control_routes, levels, ring_pairs, walk_all
+from mcutils.weights import flatten, weights_at
+
+SIZES = {"train_size": 240, "test_size": 60}
+CHANGES = {"methods": ["npo"], "points": 3, "bootstrap": 20, "width": 2, **SIZES}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("draws") / "store")
+    return mc.study("smoke", store=folder, fresh=True, originals=2, refresh="weighted", **CHANGES)
+
+
+@pytest.fixture(scope="module")
+def walks(study):
+    routes = condition_routes(study, "random", [("npo",)], ring_pairs(study), ("linear", "bezier"))
+    routes += condition_routes(study, "random", [("npo",)], ring_pairs(study), ("linear",), points=coarse(study))
+    routes += control_routes(study, ["npo"])
+    return routes, walk_all(study, routes)
+
+
+def rows(trace, split):
+    return set(trace.index[split].tolist())
+
+
+def test_each_original_has_a_forget_set_and_references_of_its_own(study, walks):
+    tasks = [load_task("digits", 0.1, draw=k, **SIZES) for k in range(2)]
+    forgotten = [set(task.index["forget"].tolist()) for task in tasks]
+    assert forgotten[0] != forgotten[1]
+    for route, walk in zip(*walks, strict=True):
+        spec, k = route.profile(study), route.path.start.data.draw
+        found = study.store.get(spec.trace)
+        assert rows(found, "forget") == forgotten[k] and found.meta["weighted"] == "yes"
+        original, *retrained = (study.store.get(one) for one in (spec.original, *spec.retrained))
+        for one in (original, *retrained):
+            assert rows(one, "forget") == forgotten[k] and set(one.index) == {"retain", "forget", "valid", "test"}
+        gap = float(np.mean([forget_gap(one, original) for one in retrained]))
+        assert walk.profile.gap == pytest.approx(gap, rel=1e-12)
+        own = connectivity(found, gap=gap, n_boot=0)
+        for name in ("barrier_retain", "deficit_forget"):
+            assert walk.profile.connectivity[name] == pytest.approx(own[name], rel=1e-12, abs=1e-15)
+    gaps = {walk.original: walk.profile.gap for walk in walks[1] if not walk.control}
+    assert gaps[0] != gaps[1]
+
+
+def test_no_model_is_shared_between_originals(study, walks):
+    made = {}
+    for k in range(2):
+        for spec in (study.original(k), *(study.retrained(s, original=k) for s in study.seeds)):
+            made[k, type(spec).__name__, spec.seed] = flatten(weights_at(study.store.get(spec)).params).numpy()
+    names = list(made)
+    assert len(names) == 6
+    for i, one in enumerate(names):
+        assert all(not np.allclose(made[one], made[other]) for other in names[:i])
+    # Retrained models of one seed begin alike; what they never saw is what tells them apart.
+    assert key(study.retrained(42)) != key(study.retrained(42, original=1))
+
+
+def test_a_coarse_walk_says_the_same_of_retain_and_forget_examples(study, walks):
+    found = {(w.original, w.kind, w.profile.splits): w.profile for w in walks[1] if not w.control}
+    every, some = ("retain", "forget", "valid", "test"), ("retain", "forget")
+    assert len(found) == 6
+    for k in range(2):
+        whole, cut = (found[k, "linear", splits] for splits in (every, some))
+        assert not {"TA", "accuracy_test", "loss_valid"} & {n.partition("/")[2] for n in cut.arrays}
+        for name in ("loss_retain", "loss_forget"):
+            np.testing.assert_allclose(cut.metric(name), whole.metric(name), rtol=1e-3)
+        with pytest.raises(BadInput, match="which reads test examples"):
+            cut.metric("TA")
+
+
+def test_controls_join_draws_and_hold(study, walks):
+    apart, twin = walks[1][-2:]
+    assert {r.path.end.data.draw for r in walks[0][-2:]} == {0, 1}
+    assert twin.barrier < apart.barrier
+
+
+def test_everything_is_kept_soundly_and_levels_are_by_original(study, walks):
+    assert verify(study.store.folder) == {}
+    first, second = (levels(study, k) for k in range(2))
+    assert len(first[1]) == len(second[1]) == 2 and first != second
+
+
+def test_original_0_is_what_it_is_where_all_share_a_forget_set(study):
+    shared = mc.study("smoke", store=str(study.store.folder), fresh=True, **CHANGES)
+    for ask in (lambda s: s.original(), lambda s: s.retrained(42), lambda s: s.unlearned("npo", 42)):
+        assert key(ask(shared)) == key(ask(study)) and ask(study) in shared.store
+    assert key(shared.original(1)) != key(study.original(1))
+    assert key(shared.retrained(42, original=1)) == key(shared.retrained(42))

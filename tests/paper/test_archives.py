@@ -1,0 +1,105 @@
+"""Archives and shards: who a result belongs to, and that shards together are all that a run computes."""
+
+from functools import cache
+from itertools import chain
+
+import pytest
+
+import mcutils as mc
+from mcutils.cli.reproduce import SHIPPED
+from mcutils.cli.stores import planned
+from mcutils.engine.kinds import parents
+from mcutils.engine.specs import is_line, key
+from mcutils.engine.upkeep import notes
+from mcutils.errors import BadInput
+from mcutils.paper.archives import archives, original_of, originals_of, shard
+from mcutils.paper.registry import EXPERIMENTS
+from mcutils.paper.walks import controls
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """Specs of a study with three originals; nothing is computed."""
+    return mc.study("smoke", store=str(tmp_path_factory.mktemp("three")), fresh=True, originals=3, refresh="weighted")
+
+
+def computed(specs):
+    """Keys of all that a run of these specs computes."""
+    found, left = set(), list(specs)
+    while left:
+        spec = left.pop()
+        if key(spec) not in found:
+            found.add(key(spec))
+            left += parents(spec)
+    return found
+
+
+@cache
+def draws(spec):
+    """The draws of all models that a result is made from, found without the function under test."""
+    made_from = parents(spec)
+    return frozenset().union(*map(draws, made_from)) if made_from else frozenset({spec.data.draw})
+
+
+@pytest.fixture(scope="module")
+def crossing(three):
+    """What joins two originals: of all results the controls alone."""
+    found = [one for one in (route.profile(three) for route in controls(three)) if draws(one) == {0, 1}]
+    assert len(found) == 3
+    return found
+
+
+@pytest.mark.parametrize("names", [[], ["02"], ["05", "09"]])
+def test_shards_together_compute_exactly_what_a_run_does(three, names):
+    whole = planned(names, three)
+    shards = [planned(names, three, original=str(k)) for k in range(3)]
+    assert sorted(map(key, chain(*shards))) == sorted(map(key, whole))  # each once
+    assert set().union(*map(computed, shards)) == computed(whole)
+    assert all(shards)
+    with pytest.raises(BadInput, match="no result belongs to original 3 alone: give one of 0, 1, 2"):
+        planned(names, three, original="3")
+
+
+def test_a_metric_has_shards_too(three):
+    whole = planned(["03"], three, "loss_forget")
+    shards = [planned(["03"], three, "loss_forget", str(k)) for k in range(3)]
+    assert sorted(map(key, chain(*shards))) == sorted(map(key, whole)) != []
+    # A metric of test images is of the paths that were traced on some.
+    tested = planned(["03"], three, "TA")
+    assert 0 < len(tested) < len(whole) and all("test" in one.trace.held for one in tested)
+
+
+def test_what_hangs_on_one_original_needs_no_other(three, crossing):
+    for k in range(3):
+        for spec in planned([], three, original=str(k)):
+            assert original_of(spec) == k == min(originals_of(spec) or {0})
+            joined = draws(spec)
+            assert joined == {k} or (k == 0 and joined == {0, 1} and spec in crossing)
+
+
+def test_an_archive_holds_a_shard_of_a_notebook(three):
+    found = archives(three)
+    assert {f"02_seeds-original{k}" for k in range(3)} <= set(found)
+    keys = list(chain(*found.values()))
+    assert len(set(keys)) == len(keys)
+    specs = {key(spec): spec for ask in EXPERIMENTS.values() for spec in ask(three)}
+    for name, held in found.items():
+        seed = int(name.rpartition("original")[2])
+        assert {original_of(specs[k]) for k in held if k in specs} <= {seed}
+    assert {k for k, spec in specs.items() if not is_line(spec)} <= set(keys)
+
+
+def test_where_originals_share_their_forget_set_archives_are_as_they_ship(tmp_path):
+    """The archives of the committed results, by name and content."""
+    expected = archives(mc.study("laptop", store=str(tmp_path / "none"), fresh=True))
+    assert {f"{name}.zip" for name in expected} == {path.name for path in SHIPPED.glob("*.zip")}
+    where = {k: note["path"] for k, note in notes([SHIPPED]).items()}
+    for name, keys in expected.items():
+        assert all(f"{name}.zip" in str(where[k]) for k in keys), name
+
+
+def test_a_shard_keeps_the_order(three):
+    whole = planned(["02"], three)
+    for k in range(3):
+        kept = shard(whole, k)
+        assert kept == [spec for spec in whole if spec in kept]
