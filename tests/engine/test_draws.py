@@ -4,16 +4,27 @@ import numpy as np
 import pytest
 
 import mcutils as mc
+from mcutils.curves import weights_at
 from mcutils.data.tasks import load_task
+from mcutils.engine import study as module
 from mcutils.engine.specs import key
 from mcutils.engine.upkeep import verify
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import connectivity, forget_gap
 from mcutils.paper.walks import coarse, condition_routes, control_routes, levels, ring_pairs, walk_all
-from mcutils.weights import flatten, weights_at
+from mcutils.settings import Plan
+from mcutils.weights import flatten
 
 SIZES = {"train_size": 240, "test_size": 60}
 CHANGES = {"methods": ["npo"], "points": 3, "bootstrap": 20, "width": 2, **SIZES}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Models of a few seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "train_plan", lambda name: Plan(lr=1e-2, steps=150, batch_size=64))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +69,7 @@ def test_no_model_is_shared_between_originals(study, walks):
     made = {}
     for k in range(2):
         for spec in (study.original(k), *(study.retrained(s, original=k) for s in study.seeds)):
-            made[k, type(spec).__name__, spec.seed] = flatten(weights_at(study.store.get(spec)).params).numpy()
+            made[k, type(spec).__name__, spec.seed] = flatten(weights_at(study.store.get(spec))).numpy()
     names = list(made)
     assert len(names) == 6
     for i, one in enumerate(names):
