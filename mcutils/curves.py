@@ -257,8 +257,8 @@ class Aim:
 
     From plain weights the ``method`` is ``finetune`` (cross-entropy on D_r), without ``curriculum``, by the plan
     ``independent``: that of training refined by the settings' ``[curve.independent]``, for models trained apart. From
-    an endpoint ``plan`` defaults to the method's own, refined by ``[curve]``. Where a plan is given, so is its
-    ``optimizer``. ``origin`` is the original model, by default that of the start or else of the end.
+    an endpoint, or with ``settings``, ``plan`` is the method's own, refined by ``[curve]``. Where a plan is given, so
+    is its ``optimizer``. ``origin`` is the original model, by default that of the start or else of the end.
     """
 
     method: str | None = None
@@ -273,7 +273,7 @@ class Aim:
         known = ends[0] if isinstance(ends[0], Endpoint) else None
         name = settings_name(task.dataset, weights_at(ends[0]).model)
         own = (known.method, known.curriculum, known.optimizer) if known else ("finetune", "none", "adamw")
-        apart = self.plan == INDEPENDENT or (self.plan is None and not known)
+        apart = self.plan == INDEPENDENT or (self.plan is None and self.settings is None and not known)
         planned = self.plan if isinstance(self.plan, Plan) else train_plan(name) if apart else None
         other = (*own[:2], planned.optimizer) if planned else own
         named = zip((self.method, self.curriculum, self.optimizer), other, strict=True)

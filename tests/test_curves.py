@@ -437,6 +437,8 @@ def test_plain_weights_are_fitted_by_the_plan_for_models_trained_apart(tiny, the
     apart = Aim(plan="independent").pursuit((end, theta), tiny, Recipe(), 0, None)
     assert (apart.method.name, apart.plan.optimizer) == ("npo", "adamw")
     assert apart.plan == independent_plan(name, method_settings(name, "npo"))
+    given = Aim(settings=MethodSettings(plan)).pursuit(start, tiny, Recipe(), 0, None)
+    assert given.plan == curve_plan(name, given.settings) == plan
     assert Aim(optimizer="sgd").pursuit(start, tiny, Recipe(), 0, None).plan.optimizer == "sgd"
     with pytest.raises(BadInput, match="unknown plan of a fit 'long': choose one of independent"):
         fit_curve(theta, theta, tiny, seed=0, plan="long")

@@ -145,5 +145,7 @@ def test_the_store_keeps_the_record_and_reads_curves_that_have_none(tmp_path):
     older.put(spec, replace(curve, fit=None), 1.0)
     found = Store(older.folder).get(spec)
     assert found.fit is None and flatten(found.points[1]).equal(flatten(curve.points[1]))
+    with pytest.raises(BadInput, match="is not kept, since the record of its fit is of 333 steps, not 60"):
+        older.put(spec, replace(curve, fit=falling(333, 0.1, 0.02)), 1.0)
     again = Store(smoke.store.folder).get(spec)
     assert np.array_equal(again.fit.loss, curve.fit.loss) and flatten(again.points[1]).equal(flatten(curve.points[1]))

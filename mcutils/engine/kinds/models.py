@@ -99,6 +99,13 @@ def _between(spec: CurveSpec, parts: Fitted, store: Results) -> Curve:
     return Curve(spec.kind, (start, *parts[0], end), parts[1])
 
 
+def _is_curve(spec: CurveSpec, parts: Fitted) -> str:
+    controls, fit = parts
+    if fit is not None and spec.plan is not None and fit.steps != spec.plan.steps:
+        return f"the record of its fit is of {fit.steps} steps, not {spec.plan.steps}"
+    return _fits(spec, controls)
+
+
 def _trajectory(spec: TrajectorySpec, store: Results) -> Trajectory:
     one = spec.endpoint
     asked: dict[str, Any] = {
@@ -184,7 +191,7 @@ MODELS = (
         spec=CurveSpec,
         parents=lambda spec: (spec.start, spec.end),
         compute=_curve,
-        check=lambda spec, parts: _fits(spec, parts[0]),
+        check=_is_curve,
         describe=lambda spec, inner: f"{spec.kind} path from {inner(spec.start)} to {inner(spec.end)}",
         form=FITTED,
         parts=lambda curve: (list(curve.points[1:-1]), curve.fit),
