@@ -437,6 +437,24 @@ def test_the_paper_s_sizes_are_planned_without_their_data(ask, monkeypatch, tmp_
 # run
 
 
+def test_a_plan_of_one_original_is_a_part_of_the_plan(ask, tmp_path):
+    words = ("plan", "02", "--preset", "eight", "--store", tmp_path / "none", "--fresh", "--json")
+
+    def count(*more):
+        code, out, _ = ask(*words, *more)
+        assert code == 0
+        return {row["kind"]: row["to compute"] for row in strict(out)}
+
+    whole, parts = count(), [count("--original", k) for k in range(8)]
+    # The controls of original 0 need original 1 with three endpoints, which its own shard computes as well.
+    assert sum(part["Profile"] for part in parts) == whole["Profile"]
+    assert [part["Original"] for part in parts] == [2] + [1] * 7 and whole["Original"] == 8
+    assert parts[2] == parts[7] and {part["Retrained"] for part in parts} == {2}
+    for given, says in (("8", "give one of 0, 1, 2, 3, 4, 5, 6, 7"), ("-1", "--original must be a whole number")):
+        code, _, err = ask(*words, "--original", given)
+        assert code == 2 and says in err
+
+
 def test_run_computes_once_and_says_so(ask, small, tmp_path):
     words = ["run", "00", "--preset", "smoke", "--store", "new", "--engine", "serial"]
     code, out, _ = ask(*words)
