@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -12,22 +14,30 @@ from ..errors import BadInput
 from ..measures import drawing
 from ..measures.along import excess, excess_variation, roughness
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, entry, finish, label, panel_grid, where
+from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, PURPLE, entry, finish, label, panel_grid, where
 from ..measures.intervals import LEVEL, percentile_interval, widened
 from ..measures.metrics import METRICS
 from . import judging
 from .claims import CLAIMS, Verdict, spread
 from .curriculum_and_order import curriculum, second_order
 from .judging import controls_hold, judge_mean, judge_share, judged, nothing_found, sound, usable
-from .panels import DASHED, SERIES, decades, dot_entry, dots_row, settle_below
+from .panels import DASHED, SERIES, SHOWN, decades, dot_entry, dots_row, settle_below
 from .room import Room
 from .seeds import seeds
-from .tables import Table, frame, grouped, means, stacked
+from .tables import Table, floor_text, frame, grouped, means, stacked
 from .walks import Walk, profiles, references
 
 COPIES = ("UA", "RA", "TA")  # other names of accuracies: they would count one pattern twice
 # One metric of each quantity, for C9: others are functions or variants of these, and near-copies raise any mean of rho
 DISTINCT = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")
+DRAWN = (
+    "loss_retain",
+    *DISTINCT[:3],
+    "loss_forget",
+    *DISTINCT[3:],
+)  # of one path, in two rows
+NEAR = 0.1  # of mean |rho|, within which two means of it are called alike
+FAR = 2.0  # ranges of a metric along a path, at which its retrained models are named rather than drawn
 DIGITS = 9  # to which a metric's excess is rounded before it is ranked, so that rounding makes no ranks
 BEST = ["method", "other", "condition", "curve", "pair", "node_a", "node_b", "t", "end", "inner", "gain"]
 SHORT = {
@@ -38,7 +48,6 @@ SHORT = {
     "activation_distance_": "L2, ",
     "agreement_": "agreement, ",
 }
-SINGULAR = {"losses": "loss", "accuracies": "accuracy"}
 WORDS = {"zrf": "ZRF", "zrf_elementwise": "ZRF, by element", "zrf_noise": "ZRF, noise"}
 SHAPE_TITLES = {
     "range": "Range\n(in its own gap)",
@@ -171,19 +180,26 @@ def shown_walk(walks: Sequence[Walk], eps: float = TOLERANCE) -> tuple[Walk, str
     return min(ours, key=lambda w: w.eps), f"no path satisfies MCU({eps:g}); this one comes nearest"
 
 
-def metric_curves(walk: Walk) -> Table:
-    """One row per compared metric and t of one walk: value, excess over the chord, and that in units of its range.
-
-    The range is largest minus smallest value along the path; a metric that does not vary has a scaled excess of nan.
-    """
+def metric_curves(walk: Walk, names: Sequence[str] = DRAWN) -> Table:
+    """One row per metric and t of one walk: value and excess over the chord; by default of what is drawn."""
     parts, t = [], walk.profile.t
-    for name, kind in kinds().items():
+    for name in names:
         values = walk.profile.metric(name)
-        over, width = excess(values, t), np.ptp(values)
-        scaled = over / width if width > 10.0**-DIGITS else np.full(len(t), np.nan)
-        columns = {"kind": kind, "metric": name, "t": t, "value": values, "excess": over, "scaled": scaled}
-        parts.append(frame(columns))
+        parts.append(frame({"metric": name, "curve": walk.kind, "t": t, "value": values, "excess": excess(values, t)}))
     return stacked(parts)
+
+
+def retrained_levels(retrained: Sequence[Mapping[str, float]], names: Sequence[str] = DRAWN) -> dict[str, np.ndarray]:
+    """Values of the retrained models by metric; of those that compare with the first of them, of the others only."""
+    skip = {name: int("retrained" in METRICS[name].references) for name in names}
+    return {name: np.array([one[name] for one in retrained[skip[name] :]]) for name in names}
+
+
+def path_title(walk: Walk) -> str:
+    """What a drawn path is, and its own value of C9's statistic."""
+    condition = SHOWN.get(walk.condition, walk.condition)
+    names = f"{label(walk.method)}, {condition}, {label(walk.kind)}, seeds {walk.start} and {walk.end}"
+    return f"{names}: mean |ρ| of the six {pattern_correlation(walk):.2f}"
 
 
 def rank_correlations(walk: Walk, names: Sequence[str] = ()) -> np.ndarray:
@@ -198,11 +214,69 @@ def rank_correlations(walk: Walk, names: Sequence[str] = ()) -> np.ndarray:
     return found
 
 
-def correlations(walks: Sequence[Walk]) -> tuple[np.ndarray, np.ndarray]:
-    """Means over walks of rho and of |rho| (M, M) between `compared` metrics; nan where no walk has a value."""
-    every = np.array([rank_correlations(w) for w in walks]).reshape(-1, len(compared()), len(compared()))
+def correlations(walks: Sequence[Walk], names: Sequence[str] = DISTINCT) -> tuple[np.ndarray, np.ndarray]:
+    """Means over walks of rho and of |rho| (M, M) between metrics; nan where no walk has a value."""
+    every = np.array([rank_correlations(w, names) for w in walks]).reshape(-1, len(names), len(names))
     signed, strength = (np.ma.masked_invalid(v).mean(axis=0).filled(np.nan) for v in (every, np.abs(every)))
     return signed, strength
+
+
+def crossed(walks: Sequence[Walk], names: Sequence[str] = DISTINCT) -> np.ndarray:
+    """|rho| (M, M, P, P) of one metric's excess on one path and another's on another, P paths of as many points.
+
+    At [a, b, p, q] that of metric a on path p and metric b on path q, so that [a, b, p, p] is of one path; nan where a
+    metric does not vary or is not finite.
+    """
+    if not walks:
+        return np.empty((len(names), len(names), 0, 0))
+    values = np.array([[excess(w.profile.metric(name), w.profile.t)[1:-1] for name in names] for w in walks])
+    values, shape = np.round(values, DIGITS), values.shape
+    values[~np.isfinite(values).all(axis=-1)] = 0.0  # without ranks, as what does not vary
+    ranks = frame(values.reshape(-1, shape[-1])).rank(axis=1).to_numpy().reshape(shape) - (shape[-1] + 1) / 2
+    size = np.sqrt((ranks**2).sum(axis=-1, keepdims=True))
+    unit = np.divide(ranks, size, out=np.full(shape, np.nan), where=size > 0)
+    return np.abs(np.einsum("pat,qbt->abpq", unit, unit))
+
+
+def unrelated(walks: Sequence[Walk], names: Sequence[str] = DISTINCT) -> np.ndarray:
+    """Mean |rho| (M, M) of two metrics over all pairs of different paths: what two metrics of unrelated paths give."""
+    apart = crossed(walks, names)[:, :, ~np.eye(len(walks), dtype=bool)]
+    found = np.ma.masked_invalid(apart).mean(axis=-1).filled(np.nan)
+    np.fill_diagonal(found, np.nan)
+    return found
+
+
+def exchanged_correlations(walks: Sequence[Walk], draws: int = 200, seed: int = 0) -> np.ndarray:
+    """C9's statistic (draws,) where each metric of a path is another path's: each metric's paths are drawn anew.
+
+    A mean over paths of the mean |rho| of two of `DISTINCT`, as `c9` has it.
+    """
+    every, rng, count = crossed(walks), np.random.default_rng(seed), len(walks)
+    found = []
+    for _ in range(draws if count else 0):
+        rows = [rng.permutation(count) for _ in DISTINCT]
+        pairs = [every[a, b, rows[a], rows[b]] for a, b in combinations(range(len(DISTINCT)), 2)]
+        per_path = np.ma.masked_invalid(pairs).mean(axis=0).filled(np.nan)
+        found.append(np.nanmean(per_path) if np.isfinite(per_path).any() else np.nan)
+    return np.array(found)
+
+
+def calibration_text(walks: Sequence[Walk], draws: int = 200) -> str:
+    """C9's number beside that of metrics of unrelated paths and of random orders, and what its threshold is worth."""
+    own = [v for w in walks if np.isfinite(v := pattern_correlation(w))]
+    if len(own) < 2:
+        return "Fewer than two connected paths: there is no other path to take a metric from."
+    null, edge = exchanged_correlations(walks, draws), CLAIMS["C9"].threshold
+    side = "below" if edge < null.mean() else "above"
+    points = len(walks[0].profile.t) - 2
+    return (
+        f"Mean |ρ| of two of the six metrics on one path: **{np.mean(own):.3f}** ({len(own)} paths). The same where "
+        f"each metric of a path is taken from another path: **{null.mean():.3f}** (standard deviation {null.std():.3f} "
+        f"over {draws} draws). Smooth curves of few bends rise and fall together whatever they measure; orders at "
+        f"random would have {chance_correlation(points):.2f}. **C9's threshold of {edge:g} lies {side} what unrelated "
+        f"paths give: it was not calibrated.** What the metrics of one path have in common is the difference, "
+        f"{np.mean(own) - null.mean():+.3f}."
+    )
 
 
 def chance_correlation(points: int, draws: int = 4000) -> float:
@@ -216,19 +290,21 @@ def chance_correlation(points: int, draws: int = 4000) -> float:
 
 
 def shapes_table(walks: Sequence[Walk], gaps: Mapping[str, float]) -> Table:
-    """One row per walk and compared metric: how far it ranges and how it wavers.
+    """One row per walk and metric whose original-to-retrained gap is told from chance: its range and how it wavers.
 
-    ``range``: largest minus smallest value, in units of its original-to-retrained gap; nan where that gap is not told
-    from chance. ``variation``: total variation minus net change, ``roughness``: root mean square of the second
-    derivative in t (`along.roughness`), both in units of the range along the path; nan where nothing varies.
+    ``range``: largest minus smallest value, in units of that gap. ``variation``: total variation minus net change,
+    ``roughness``: root mean square of the second derivative in t (`along.roughness`), both in units of the range along
+    the path; nan where nothing varies.
     """
     rows = []
     for w in walks:
         for name, kind in kinds().items():
+            if name not in gaps:
+                continue
             values = w.profile.metric(name)
             width = np.ptp(values)
             unit = width if width > 10.0**-DIGITS else np.nan
-            shape = width / gaps.get(name, np.nan), excess_variation(values) / unit
+            shape = width / gaps[name], excess_variation(values) / unit
             bend = np.sqrt(roughness(values, w.profile.t)) / unit
             rows.append((kind, name, w.method, w.kind, w.pair, *w.nodes, *shape, bend))
     return frame(rows, ["kind", "metric", "method", "curve", "pair", "node_a", "node_b", *SHAPE_TITLES])
@@ -319,8 +395,38 @@ def best_shown(summary: Table) -> Table:
     rows = []
     for one in summary.itertuples():
         gain = spread([100 * v for v in (one.gain, one.low, one.high)], 2)
-        rows.append((one.method, gain, f"{one.better} of {one.n}"))
+        rows.append((label(one.method), gain, f"{one.better} of {one.n}"))
     return frame(rows, ["method", "gain, points of %", "paths that gain"], "method")
+
+
+def answer_text(
+    walks: Sequence[Walk], gaps: Mapping[str, float], best: Table, *, eps: float = TOLERANCE, draws: int = 200
+) -> str:
+    """What was expected of metrics along connected paths, what was found, and what follows, in Markdown.
+
+    ``walks`` are all that were walked, with levels; ``gaps`` are `telling_gaps`, ``best`` is the `best_table`.
+    """
+    kept, edge = joined(walks, eps), CLAIMS["C10"].threshold
+    expected = (
+        "Were all metrics one quantity, |ρ| would be near 1; were a path a set of equal models, none would range."
+    )
+    if not kept:
+        return f"**Expected.** {expected}\n\n**Found.** No connected path to compare.\n\n**So.** Nothing can be said."
+    own = np.array([v for w in kept if np.isfinite(v := pattern_correlation(w))] or [np.nan]).mean()
+    wide = sum(widest_range(w, gaps) > edge for w in kept) if gaps else 0
+    better = int((best["gain"] > 0).sum())
+    apart = exchanged_correlations(kept, draws).mean()
+    near = "hardly more than" if abs(own - apart) < NEAR else "more than" if own > apart else "less than"
+    found = (
+        f"Two metrics of one path have a mean |ρ| of {own:.2f}, two of unrelated paths {apart:.2f}. On {wide} of "
+        f"{len(kept)} connected paths some metric ranges over more than {edge:g} of its gap, the difference of the two "
+        f"ends included. On {better} of {len(best)} the chosen inner point beats both ends. {floor_text(walks, eps)}"
+    )
+    so = (
+        f"Metrics of one path agree {near} those of unrelated paths. Low loss along a path does not make its models "
+        f"equal, and a better model inside is found on some paths only. Which paths count hangs on the reading."
+    )
+    return f"**Expected.** {expected}\n\n**Found.** {found}\n\n**So.** {so}"
 
 
 # Figures
@@ -335,95 +441,116 @@ def metric_label(name: str) -> str:
 
 
 @drawing.style()
-def metrics_figure(table, losses, *, eps: float | None = None, title: str = ""):
-    """Every metric's excess over its chord along one path, in units of its range there, a panel per kind.
+def metrics_figure(table, levels: Mapping[str, np.ndarray], *, gap: float, eps: float, title: str = ""):
+    """The two losses of MCU and the six metrics of C9 along one path, a panel each, with chords and retrained models.
 
-    ``table`` is `metric_curves`, ``losses`` a `tables.excess_table` of the path, for a panel that shows whether it is
-    connected, and ``eps`` the tolerance in units of G there.
+    ``table`` is `metric_curves`, ``levels`` the `retrained_levels` of its metrics; ``gap`` is G in nats and ``eps`` the
+    tolerance in units of it. Losses are drawn as excess over their chord in G, what MCU(eps) forbids hatched.
     """
-    drawing.check_columns(table, ("kind", "metric", "t", "scaled"))
-    drawing.check_columns(losses, ("t", "retain_excess", "forget_excess"))
-    names = list(dict.fromkeys(table["kind"]))
-    rows = -(-(len(names) + 1) // 2)
-    fig, axes = panel_grid(rows, 2, 1.0 + 1.75 * rows, sharex=True)
-    _joined_panel(axes.flat[0], losses, eps)
-    for ax, kind in zip(list(axes.flat)[1:], names, strict=False):
-        _kind_panel(ax, kind, where(table, kind=kind))
-    for ax in list(axes.flat)[len(names) + 1 :]:
+    drawing.check_columns(table, ("metric", "curve", "t", "value", "excess"))
+    names = list(dict.fromkeys(table["metric"]))
+    fig, axes = panel_grid(2, -(-len(names) // 2), 4.9, sharex=True)
+    for ax, name in zip(axes.flat, names, strict=False):
+        split = name.removeprefix("loss_")
+        draw = _metric_panel if split == name else _loss_panel
+        draw(ax, where(table, metric=name), np.asarray(levels[name]), split, gap, eps)
+        ax.set_xlabel("t" if ax in axes[-1] else "")
+    for ax in list(axes.flat)[len(names) :]:
         ax.set_axis_off()
-    for ax in list(axes.flat)[max(0, len(names) - 1) : len(names) + 1]:
-        ax.set_xlabel("t")
-        ax.tick_params(labelbottom=True)
     axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    return settle_below(fig, title)
+    return finish(fig, axes[0, 0], title, [key for ax in axes.flat for key in ax.get_legend_handles_labels()[0]])
 
 
-def _kind_panel(ax, kind: str, part) -> None:
-    """The excesses of one kind of metrics, in units of their ranges."""
-    for (colour, marker), metric in zip(SERIES, dict.fromkeys(part["metric"]), strict=False):
-        one, text = where(part, metric=metric), metric_label(metric)
-        text = text.removeprefix(f"{SINGULAR.get(kind, kind)}, ").removesuffix(f", {kind.split()[-1]}")
-        line = {"color": colour, "marker": marker, "markevery": max(1, (len(one) - 1) // 6), "ms": 3.4}
-        if np.isfinite(one["scaled"]).all():
-            ax.plot(one["t"], one["scaled"], label=text, **line)
-        else:
-            ax.plot([], [], label=f"{text} (flat)", **line)
-    ax.axhline(0, color=GREY, lw=1.0, ls=DASHED, zorder=1)
-    ax.set_ylim(-1.08, 1.08)
-    ax.set_title(kind.capitalize() if kind.islower() else kind)
-    ax.set_ylabel("excess / range")
-    _legend_beside(ax)
+def _loss_panel(ax, part, level: np.ndarray, split: str, gap: float, eps: float) -> None:
+    """A loss minus its chord, the retrained models' beside it, and the side that is forbidden."""
+    t, over = part["t"].to_numpy(), part["excess"].to_numpy() / gap
+    beside = (level[:, None] - (part["value"] - part["excess"]).to_numpy()) / gap
+    _curve(ax, part, t, over, np.zeros(len(t)))
+    _retrained(ax, t, beside, np.r_[over, -1.5 * eps, 1.5 * eps], f"{beside.mean():+.1f} G")
+    drawing.forbidden(ax, eps if split == "retain" else -eps, split == "retain", f"breaks MCU({eps:g})")
+    ax.set_title(f"{split} loss")
+    ax.set_ylabel("minus chord (G)")
 
 
-def _legend_beside(ax) -> None:
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.4, borderaxespad=0.3)
+def _metric_panel(ax, part, level: np.ndarray, name: str, *_) -> None:
+    """A metric, its chord and the retrained models'."""
+    t, values = part["t"].to_numpy(), part["value"].to_numpy()
+    _curve(ax, part, t, values, values - part["excess"].to_numpy())
+    share = name.startswith("accuracy_")
+    words = f"{100 * level.mean():.1f} %" if share else f"{level.mean():.3f}"
+    _retrained(ax, t, np.repeat(level[:, None], len(t), axis=1), values, words)
+    ax.set_title(metric_label(name))
+    ax.locator_params(axis="y", nbins=5)
+    if share:
+        drawing.percent_ticks(ax.yaxis)
+        ax.set_ylabel("%", labelpad=0)
 
 
-def _joined_panel(ax, losses, eps: float | None) -> None:
-    """Retain and forget loss minus their chords, with the tolerance."""
-    for (colour, marker), split in zip(SERIES, ("retain", "forget"), strict=False):
-        every = max(1, (len(losses) - 1) // 6)
-        line = {"color": colour, "marker": marker, "markevery": every, "ms": 3.4}
-        ax.plot(losses["t"], losses[f"{split}_excess"], label=split, **line)
-        if eps is not None:
-            limit, word = (eps, "at most") if split == "retain" else (-eps, "at least")
-            ax.axhline(limit, color=colour, lw=1.0, ls=":", zorder=1, label=f"{word} {limit:+g}")
-    ax.axhline(0, color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
-    drawing.widen(ax, 2.6 * (eps or 0.1))
-    ax.set_title("The two losses of MCU")
-    ax.set_ylabel("excess (G)")
-    _legend_beside(ax)
+def _retrained(ax, t: np.ndarray, level: np.ndarray, values: np.ndarray, words: str) -> None:
+    """Levels (R, T) of the retrained models, or an arrow to them where they are far from what is to be seen."""
+    low, high = values.min(), values.max()
+    reach = FAR * (high - low) or 0.05 * abs(high) or 0.05
+    if low - reach <= level.mean() <= high + reach:
+        drawing.retrained_band(ax, t, level.min(axis=0), level.mean(axis=0), level.max(axis=0))
+        low, high = min(low, level.min()), max(high, level.max())
+    pad = 0.08 * ((high - low) or reach)
+    ax.set_ylim(low - pad, high + pad)
+    if level.mean() < low - pad or level.mean() > high + pad:
+        above = level.mean() > high
+        ax.set_ylim(low - (pad if above else 3 * pad), high + (3 * pad if above else pad))
+        place: dict[str, Any] = {"xy": (0.5, 0.98 if above else 0.02), "va": "top" if above else "bottom"}
+        place |= {"ha": "center", "bbox": {"fc": "white", "ec": "none", "pad": 1}}
+        text = f"{'↑' if above else '↓'} retrained {words}".replace("-", "−")
+        ax.annotate(text, xycoords="axes fraction", color=PURPLE, fontsize=8, fontweight="bold", zorder=5, **place)
+
+
+def _curve(ax, part, t: np.ndarray, values: np.ndarray, chord: np.ndarray) -> None:
+    kind = part["curve"].iloc[0]
+    ax.plot(t, chord, color=GREY, lw=1.0, ls=DASHED, zorder=2, label="chord")
+    ax.plot(t, values, color=drawing.colour_of(kind), zorder=3, label="this path", **drawing.marks_of(kind, len(t), 5))
 
 
 @drawing.style()
-def correlation_figure(names: Sequence[str], signed: np.ndarray, strength: np.ndarray, *, title: str = ""):
-    """Heat map of how metrics' curves agree: mean rho below the diagonal, mean |rho| above it.
+def correlation_figure(names: Sequence[str], signed: np.ndarray, strength: np.ndarray, apart: np.ndarray, *, title=""):
+    """How metrics' curves agree, in numbers: mean rho below and mean |rho| above the diagonal, of one path and of two.
 
-    ``signed`` and ``strength`` are the `correlations` (M, M) of M metrics; nan stays grey.
+    ``signed`` and ``strength`` are the `correlations` (M, M) of M metrics, ``apart`` is what `unrelated` paths give;
+    nan stays grey.
     """
-    import matplotlib.pyplot as plt
-
     drawing.check_some(names, "metrics")
     count = len(names)
-    if np.shape(signed) != (count, count) or np.shape(strength) != (count, count):
-        raise BadInput(f"{count} metrics need matrices of {count} x {count}, got {np.shape(signed)}.")
-    shown = np.where(np.tri(count, k=-1, dtype=bool), signed, strength)
-    np.fill_diagonal(shown, np.nan)
-    fig, axes = panel_grid(1, 1, 1.9 + 0.27 * count)
-    ax = axes[0, 0]
+    for one in (signed, strength, apart):
+        if np.shape(one) != (count, count):
+            raise BadInput(f"{count} metrics need matrices of {count} x {count}, got {np.shape(one)}.")
+    upper, lower = np.triu(np.ones((count, count), dtype=bool), 1), np.tri(count, k=-1, dtype=bool)
+    fig, axes = panel_grid(1, 2, 1.9 + 0.38 * count, sharey=True)
+    left, right = axes[0]
+    for ax, sizes, heading in (
+        (left, strength, "On one path: ρ below, |ρ| above"),
+        (right, apart, "On unrelated paths: |ρ|"),
+    ):
+        _matrix(ax, np.where(upper, sizes, np.where(lower & (ax is left), signed, np.nan)))
+        known = sizes[upper & np.isfinite(sizes)]
+        ax.set_title(f"{heading}, mean {known.mean():.2f}" if len(known) else heading, fontsize=9)
+        ax.set_xticks(range(count), [metric_label(n) for n in names], rotation=90)
+    axes[0, 0].set_yticks(range(count), [metric_label(n) for n in names])
+    return settle_below(fig, title)
+
+
+def _matrix(ax, shown: np.ndarray) -> None:
+    """A heat map of numbers from -1 to 1, written into their cells."""
+    import matplotlib.pyplot as plt
+
     colours = plt.get_cmap("RdBu_r").with_extremes(bad=LIGHT)
-    image = ax.imshow(np.ma.masked_invalid(shown), cmap=colours, vmin=-1, vmax=1, aspect="auto")
-    ax.plot([-0.5, count - 0.5], [-0.5, count - 0.5], color=BLACK, lw=0.8)
-    ax.set_xticks(range(count), [metric_label(n) for n in names], rotation=90)
-    ax.set_yticks(range(count), [metric_label(n) for n in names])
+    ax.imshow(np.ma.masked_invalid(shown), cmap=colours, vmin=-1, vmax=1, aspect="auto")
+    for (y, x), value in np.ndenumerate(shown):
+        if np.isfinite(value):
+            colour = "white" if abs(value) > 0.65 else BLACK
+            ax.text(x, y, f"{value:.2f}".replace("-", "−"), ha="center", va="center", fontsize=8, color=colour)
+    ax.plot([-0.5, len(shown) - 0.5], [-0.5, len(shown) - 0.5], color=BLACK, lw=0.8)
     ax.grid(False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    bar = fig.colorbar(image, ax=ax, fraction=0.035, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
-    bar.set_label("rank correlation of the excesses over the chord")
-    bar.outline.set_visible(False)
-    words = "below the diagonal: mean of ρ over paths; above: mean of |ρ|, which C9 averages; grey: no value"
-    return settle_below(fig, title, words)
 
 
 @drawing.style()

@@ -18,7 +18,7 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import Interval, mean_interval
 from ..measures.profiles import Profile
 from .claims import CLAIMS, Verdict, effect_text
-from .judging import controls_hold, nodes_of, units_of
+from .judging import controls_hold, nodes_of, sound, units_of
 from .walks import APART, TWINNED, Walk
 
 if TYPE_CHECKING:
@@ -108,6 +108,20 @@ def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         joined = int(part["connected"].sum())
         parts.append(f"On the {curve} paths {joined} of {len(part)} pairs satisfy MCU({eps:g}).")
     return " ".join(parts)
+
+
+def floor_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """How many sound walks satisfy MCU(eps) by their chords, and how many more beside the retrained models' level.
+
+    The walks have levels, see `walks.levelled`.
+    """
+    ours = sound(walks)
+    chord, floor = (sum(w.connected(eps, reading) for w in ours) for reading in ("chord", "floor"))
+    return (
+        f"{chord} of {len(ours)} paths satisfy MCU({eps:g}) by their chords; {floor - chord} more leave their chord by "
+        f"over {eps:g} G and yet stay within {eps:g} G of what models that never saw the forget set have (reading "
+        f"`floor`)."
+    )
 
 
 def dips_text(walks: Sequence[Walk], retrained: Sequence[Mapping[str, float]], eps: float = TOLERANCE) -> str:

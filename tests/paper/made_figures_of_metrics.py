@@ -26,17 +26,20 @@ from mcutils.paper.curve_fitting import (
 )
 from mcutils.paper.ledger import forest_figure, forest_table
 from mcutils.paper.metrics_along import (
+    DISTINCT,
     best_figure,
     best_summary,
     best_table,
-    compared,
     correlation_figure,
     correlations,
     metric_curves,
     metrics_figure,
+    path_title,
+    retrained_levels,
     shapes_figure,
     shapes_summary,
     shapes_table,
+    unrelated,
 )
 from mcutils.paper.progress_and_retraining import (
     bends_figure,
@@ -48,7 +51,7 @@ from mcutils.paper.progress_and_retraining import (
     retraining_figure,
     retraining_table,
 )
-from mcutils.paper.tables import excess_table, means
+from mcutils.paper.tables import means
 from mcutils.paper.walks import RETRAINED
 
 METHODS = (
@@ -56,6 +59,7 @@ METHODS = (
 )  # fmt: skip
 T = np.linspace(0, 1, 31)
 GAPS = {"zrf": 0.5, "loss_test": 0.3, "accuracy_forget": 1.0}
+LEVELS = [dict.fromkeys(METRICS, 0.1 * k) | {"zrf": 50.0 + k} for k in range(1, 5)]  # ZRF is far off every path
 
 
 def wavy(seed):
@@ -164,9 +168,9 @@ def bends():
 
 FIGURES = {
     "metrics": lambda: metrics_figure(
-        metric_curves(joined()[0]), excess_table(joined()[:1]), eps=0.1, title="NPO, two seeds"
+        metric_curves(joined()[0]), retrained_levels(LEVELS), gap=0.5, eps=0.1, title=path_title(joined()[0])
     ),
-    "correlation": lambda: correlation_figure(compared(), *correlations(joined()[:4])),
+    "correlation": lambda: correlation_figure(DISTINCT, *correlations(joined()[:4]), unrelated(joined()[:4])),
     "shapes": lambda: shapes_figure(table("shapes"), shapes_summary(table("shapes")), threshold=0.2),
     "best": lambda: best_figure(table("best"), best_summary(table("best"))),
     "fits": lambda: fits_figure(table("fits"), fits_means(), fits=list(FITS)),

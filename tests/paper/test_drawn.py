@@ -410,26 +410,39 @@ def test_sizes(rng):
 
 
 def test_metrics(rng):
-    table = frame(rng, ["scaled", "value", "excess"], kind=["losses", "scores"], metric=["zrf", "loss_test"], t=T)
-    losses = frame(rng, ["retain_excess", "forget_excess"], t=T)
-    fig = metrics_figure(table, losses, eps=EPS)
-    for split, limit in (("retain", f"at most +{EPS}"), ("forget", f"at least -{EPS}")):
-        (line,) = labelled(fig.axes[0], split)
-        np.testing.assert_array_equal(line.get_xydata(), losses[["t", f"{split}_excess"]])
-        (edge,) = labelled(fig.axes[0], limit)
-        assert edge.get_ydata()[0] == (EPS if split == "retain" else -EPS) and edge.get_color() == line.get_color()
-    for ax, kind in zip(fig.axes[1:], ("losses", "scores"), strict=False):
-        assert ax.get_title().lower() == kind
-        for line, metric in zip(ax.get_lines(), ("zrf", "loss_test"), strict=False):
-            np.testing.assert_array_equal(line.get_ydata(), plots.where(table, kind=kind, metric=metric)["scaled"])
+    names = ["loss_retain", "zrf", "loss_forget", "accuracy_test"]
+    table = frame(rng, ["value", "excess"], metric=names, curve=["bezier"], t=T)
+    levels = {name: rng.uniform(0, 1, 3) for name in names}
+    fig = metrics_figure(table, levels, gap=0.5, eps=EPS)
+    for ax, name in zip(fig.axes, names, strict=True):
+        part, split = plots.where(table, metric=name), name.removeprefix("loss_")
+        scale = 0.5 if split in ("retain", "forget") else None
+        (line,), (chord,) = labelled(ax, "this path"), labelled(ax, "chord")
+        straight = (part["value"] - part["excess"]).to_numpy()
+        shown = part["excess"] / scale if scale else part["value"]
+        np.testing.assert_allclose(line.get_xydata().T, [T, shown])
+        assert (line.get_color(), line.get_marker()) == (plots.COLOURS["bezier"], "s")
+        np.testing.assert_allclose(chord.get_ydata(), 0 * T if scale else straight, atol=1e-12)
+        beside = (levels[name][:, None] - straight) / scale if scale else np.repeat(levels[name][:, None], len(T), 1)
+        (middle,) = labelled(ax, "retrained models, range")
+        np.testing.assert_allclose(middle.get_ydata(), beside.mean(axis=0))
+        low, high = ax.get_ylim()
+        np.testing.assert_allclose(band(ax.collections[0], T), [beside.min(axis=0), beside.max(axis=0)])
+        assert low <= min(shown.min(), beside.min()) and max(shown.max(), beside.max()) <= high
+        if scale:
+            (box,) = (p.get_bbox() for p in ax.patches if p.get_label() == f"breaks MCU({EPS:g})")
+            assert (box.y0, box.y1) == pytest.approx((EPS, high) if split == "retain" else (low, -EPS))
+            assert ax.get_title() == f"{split} loss"
+    assert [ax.get_title() for ax in fig.axes[1::2]] == ["ZRF", "accuracy, test"]
 
 
 def test_correlations(rng):
-    signed, strength = rng.uniform(-1, 1, (3, 3)), rng.uniform(0, 1, (3, 3))
-    ax = correlation_figure(["zrf", "loss_test", "overall"], signed, strength).axes[0]
-    shown = ax.images[0].get_array()
+    (signed, apart), strength = rng.uniform(-1, 1, (2, 3, 3)), rng.uniform(0, 1, (3, 3))
+    left, right = correlation_figure(["zrf", "loss_test", "overall"], signed, strength, apart).axes
+    shown, other = left.images[0].get_array(), right.images[0].get_array()
     assert shown[1, 0] == signed[1, 0] and shown[2, 1] == signed[2, 1] and shown[0, 2] == strength[0, 2]
-    assert ticks(ax) == ticks(ax, "x") == ["ZRF", "loss, test", "overall"]
+    assert other[0, 1] == apart[0, 1] and other[1, 2] == apart[1, 2] and other.mask[2, 0] and other.mask[1, 1]
+    assert ticks(left) == ticks(left, "x") == ["ZRF", "loss, test", "overall"]
 
 
 def test_shapes(rng):

@@ -75,7 +75,7 @@ def test_surplus_has_three_rows_per_method_and_marks_a_tenth_of_the_gap():
         (lambda: fits_figure(pd.DataFrame({"method": []}), None, fits=[]), "lacks the columns fit, eps"),
         (lambda: best_figure(table("best").iloc[:0], None), "there are no rows to draw"),
         (lambda: planes_figure({}), "there are no planes to draw"),
-        (lambda: correlation_figure([], np.zeros((0, 0)), np.zeros((0, 0))), "there are no metrics"),
+        (lambda: correlation_figure([], *[np.zeros((0, 0))] * 3), "there are no metrics"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(draw, message):

@@ -1,7 +1,7 @@
 """The room `metrics_along`: its routes, its claims' tests, its tables and figures on made-up walks."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
@@ -52,7 +52,6 @@ from mcutils.paper.metrics_along import (
     widest_range,
 )
 from mcutils.paper.registry import EXPERIMENTS, ROUTES, TESTS
-from mcutils.paper.tables import excess_table
 
 
 def test_an_experiment_walks_its_routes(smoke):
@@ -289,14 +288,23 @@ def test_every_metric_is_of_one_kind_and_copies_are_left_out():
     assert {"zrf", "overall", "knowledge_gap"} <= set(kinds["scores"])
 
 
-def test_a_scaled_excess_is_in_units_of_the_range_along_the_path():
-    bump, line = 4 * T * (1 - T), 2 + 3 * T
-    table = metrics_along.metric_curves(measured_of_metrics({"loss_test": bump, "zrf": line})).set_index("metric")
-    np.testing.assert_allclose(table.loc["loss_test", "scaled"], bump)
+def test_what_is_drawn_of_a_path_are_the_losses_of_mcu_and_the_six_metrics_of_c9():
+    bump, line = 1 + 4 * T * (1 - T), 2 + 3 * T
+    curves = {"loss_forget": bump, "zrf": line}
+    table = metrics_along.metric_curves(measured_of_metrics(curves, kind="bezier")).set_index("metric")
+    np.testing.assert_allclose(table.loc["loss_forget", "excess"], bump - 1)
     np.testing.assert_allclose(table.loc["zrf", "excess"], 0, atol=1e-12)
     np.testing.assert_array_equal(table.loc["zrf", "value"], line)
-    assert table.loc["loss_retain", "scaled"].isna().all()
-    assert list(dict.fromkeys(table.index)) == metrics_along.compared()
+    assert set(table["curve"]) == {"bezier"}
+    assert set(table.index) == {"loss_retain", "loss_forget", *DISTINCT} and len(table) == 8 * len(T)
+    assert list(dict.fromkeys(metrics_along.metric_curves(measured_of_metrics(), ["UA"])["metric"])) == ["UA"]
+
+
+def test_retrained_models_stand_beside_the_metrics_but_not_beside_themselves():
+    retrained = [{"zrf": float(k), "js_retrained_test": 0.1 * k} for k in range(3)]
+    found = metrics_along.retrained_levels(retrained, ["zrf", "js_retrained_test"])
+    assert found["zrf"].tolist() == [0, 1, 2]
+    assert found["js_retrained_test"].tolist() == pytest.approx([0.1, 0.2])  # to the first, which has 0 to itself
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -325,12 +333,84 @@ def test_mean_correlations_leave_out_what_does_not_vary():
         measured_of_metrics({"loss_test": up, "zrf": down}),
         measured_of_metrics(),
     ]
-    signed, strength = metrics_along.correlations(walks)
-    i, j = (metrics_along.compared().index(n) for n in ("loss_test", "zrf"))
-    assert (signed[i, j], strength[i, j]) == pytest.approx((0, 1))
+    names = ["zrf", "overall", "loss_test"]
+    signed, strength = metrics_along.correlations(walks, names)
+    assert (signed[0, 2], strength[0, 2]) == (signed[2, 0], strength[2, 0]) == pytest.approx((0, 1))
     assert np.isfinite(signed).sum() == 2
     for empty in metrics_along.correlations([]):
-        assert empty.shape == (len(NAMES),) * 2 and np.isnan(empty).all()
+        assert empty.shape == (len(DISTINCT),) * 2 and np.isnan(empty).all()
+
+
+@pytest.fixture
+def strangers():
+    """Walks with curves of their own, of which one has a metric that does not vary and one that is not finite."""
+    found = [measured_of_metrics(wild_of_metrics(k), pair=p) for k, p in enumerate(RING)]
+    broken = wild_of_metrics(9) | {"zrf": 2 + T, "accuracy_test": np.array([0, 1, np.nan, 2, 0])}
+    return [*found, measured_of_metrics(broken, pair=(7, 8))]
+
+
+def rho_by_hand(one, other, first, second):
+    over = [w.profile.metric(name) for w, name in ((one, first), (other, second))]
+    inner = [(v - ((1 - T) * v[0] + T * v[-1])).round(9)[1:-1] for v in over]
+    return np.nan if any(not np.isfinite(v).all() or np.ptp(v) < 1e-9 for v in inner) else abs(spearmanr(*inner)[0])
+
+
+def test_metrics_of_different_paths_are_compared_as_those_of_one(strangers):
+    found = metrics_along.crossed(strangers)
+    for (p, one), (q, other) in product(enumerate(strangers), repeat=2):
+        expected = [[rho_by_hand(one, other, a, b) for b in DISTINCT] for a in DISTINCT]
+        np.testing.assert_allclose(found[:, :, p, q], expected, atol=1e-12)
+    for k, one in enumerate(strangers):
+        own = np.abs(metrics_along.rank_correlations(one, DISTINCT))
+        off = ~np.eye(len(DISTINCT), dtype=bool)
+        np.testing.assert_allclose(found[:, :, k, k][off], own[off], atol=1e-12)
+    assert metrics_along.crossed([]).shape == (6, 6, 0, 0)
+
+
+def test_unrelated_paths_are_all_pairs_of_two_paths(strangers):
+    found, pairs = metrics_along.unrelated(strangers), list(permutations(strangers, 2))
+    for a, b in permutations(range(len(DISTINCT)), 2):
+        values = [rho_by_hand(one, other, DISTINCT[a], DISTINCT[b]) for one, other in pairs]
+        assert found[a, b] == pytest.approx(np.nanmean(values))
+    assert np.isnan(np.diag(found)).all() and np.isnan(metrics_along.unrelated(strangers[:1])).all()
+
+
+def test_exchanged_metrics_have_the_statistic_of_c9_where_all_paths_are_one(strangers):
+    same = [replace(strangers[0], start=k) for k in range(4)]
+    drawn = metrics_along.exchanged_correlations(same, draws=3)
+    np.testing.assert_allclose(drawn, pattern_correlation(strangers[0]))
+    assert len(metrics_along.exchanged_correlations([], draws=3)) == 0
+    drawn = metrics_along.exchanged_correlations(strangers, draws=300)
+    assert drawn.std() > 0 and metrics_along.exchanged_correlations(strangers, draws=2).tolist() == drawn[:2].tolist()
+    apart = metrics_along.unrelated(strangers)[np.triu_indices(len(DISTINCT), 1)].mean()
+    assert drawn.mean() == pytest.approx(apart, abs=0.05)  # a draw leaves a path its own metrics now and then
+
+
+def test_c9_stands_beside_what_unrelated_paths_give(strangers):
+    text = metrics_along.calibration_text(strangers)
+    own = np.mean([pattern_correlation(w) for w in strangers])
+    null = metrics_along.exchanged_correlations(strangers).mean()
+    assert f"**{own:.3f}** (6 paths)" in text and f"**{null:.3f}**" in text and f"{own - null:+.3f}" in text
+    assert f"lies {'below' if null > 0.5 else 'above'} what" in text and "it was not calibrated" in text
+    assert metrics_along.calibration_text(strangers[:1]).startswith("Fewer than two")
+
+
+def test_the_answer_counts_what_it_says():
+    curves = [{"zrf": T * (1 - T) * k, "accuracy_test": T**2} for k in (0.1, 1.0, 3.0)]
+    scores = [((0, 1, 0, 0, 0), (0, v, 0, 0, 0)) for v in (1, -1, -1)]
+    walks = [measured_of_metrics(c, pair=p, scores=s) for c, p, s in zip(curves, RING, scores, strict=False)]
+    dips = [measured_of_metrics(deficit=0.5, pair=(7, k)) for k in (8, 9)]
+    levels = {"loss_retain": [0.3], "accuracy_retain": [0.9], "loss_forget": [-0.8], "accuracy_forget": [0.9]}
+    held = [w if k else replace(w, profile=w.profile.with_levels(levels)) for k, w in enumerate(dips)]
+    held[1] = replace(held[1], profile=held[1].profile.with_levels(levels | {"loss_forget": [0.3]}))
+    walks = [replace(w, profile=w.profile.with_levels(levels)) for w in walks] + held
+    best = metrics_along.best_table(walks[:3])
+    text = metrics_along.answer_text(walks, {"zrf": 1.0}, best)
+    assert [line.split(".**")[0] for line in text.split("\n\n")] == ["**Expected", "**Found", "**So"]
+    assert "On 2 of 3 connected paths some metric ranges over more than 0.2" in text
+    assert "On 1 of 3 the chosen inner point" in text
+    assert "3 of 5 paths satisfy MCU(0.1) by their chords; 1 more leave" in text
+    assert "No connected path" in metrics_along.answer_text(held, {}, best)
 
 
 def test_unrelated_orders_have_the_known_mean_correlation():
@@ -342,14 +422,15 @@ def test_unrelated_orders_have_the_known_mean_correlation():
 def test_shapes_by_hand():
     spike = np.array([0.0, 1, 0, 0, 0])
     table = metrics_along.shapes_table(
-        [measured_of_metrics({"zrf": spike, "loss_test": 5 * T})], {"zrf": 0.5}
+        [measured_of_metrics({"zrf": spike, "loss_test": 5 * T})], {"zrf": 0.5, "loss_test": 0.5, "overall": 1.0}
     ).set_index("metric")
     one, line, flat = table.loc["zrf"], table.loc["loss_test"], table.loc["overall"]
     assert (one["range"], one["variation"]) == (2, 2)
     assert one["roughness"] == pytest.approx(np.sqrt((32**2 + 16**2) / 3))
     assert one["roughness"] == pytest.approx(np.sqrt(roughness(7 * spike, T)) / 7)
-    assert (line["variation"], line["roughness"]) == pytest.approx((0, 0), abs=1e-12) and np.isnan(line["range"])
-    assert np.isnan(flat["variation"]) and np.isnan(flat["roughness"])
+    assert (line["variation"], line["roughness"], line["range"]) == pytest.approx((0, 0, 10), abs=1e-12)
+    assert np.isnan(flat["variation"]) and np.isnan(flat["roughness"]) and flat["range"] == 0
+    assert set(table.index) == {"zrf", "loss_test", "overall"}  # only what has a gap
     assert (one["pair"], one["node_a"], one["node_b"]) == ("0: 42-87", "0/42", "0/87")
 
 
@@ -359,8 +440,7 @@ def test_shapes_are_averaged_over_paths_with_shared_seeds():
     summary = metrics_along.shapes_summary(table).set_index(["metric", "measure"])
     expected = mean_interval([1.0, 2, 3, 4, 5], nodes=[[f"0/{a}", f"0/{b}"] for a, b in RING], within=(0, np.inf))
     assert tuple(summary.loc[("zrf", "range"), ["estimate", "low", "high"]]) == pytest.approx(tuple(expected))
-    assert summary.loc[("zrf", "range"), "n"] == 5 and summary.loc[("loss_test", "variation"), "n"] == 0
-    assert len(summary) == 3 * len(NAMES)
+    assert summary.loc[("zrf", "range"), "n"] == 5 and len(summary) == 3
 
 
 def test_metrics_are_summarised_with_the_gap_only_where_it_is_told():
@@ -427,8 +507,8 @@ def test_the_best_inner_point_is_chosen_on_one_half_and_told_on_the_other():
     summary = metrics_along.best_summary(metrics_along.best_table([one, worse]))
     assert summary.loc[0, ["better", "n"]].to_list() == [1, 2]
     assert summary.loc[0, "gain"] == pytest.approx((0.1 - 0.3) / 2)
-    assert metrics_along.best_shown(summary).loc["npo", "paths that gain"] == "1 of 2"
-    assert metrics_along.best_shown(summary).loc["npo", "gain, points of %"].startswith("-10.00 [")
+    assert metrics_along.best_shown(summary).loc["NPO", "paths that gain"] == "1 of 2"
+    assert metrics_along.best_shown(summary).loc["NPO", "gain, points of %"].startswith("-10.00 [")
     text = metrics_along.best_text(metrics_along.best_table([one, worse]))
     assert text.startswith("1 of 2 chosen inner points") and "100 % of the chosen t" in text
     assert metrics_along.best_text(metrics_along.best_table([])).startswith("No connected path")
@@ -442,54 +522,56 @@ def test_names_of_metrics():
     assert len({metrics_along.metric_label(name) for name in metrics_along.compared()}) == len(metrics_along.compared())
 
 
-def test_every_metric_is_drawn_scaled_in_the_panel_of_its_kind():
-    fig, kinds = figure("metrics"), list(dict.fromkeys(metrics_along.kinds().values()))
-    panels = [ax for ax in fig.axes if ax.axison]
-    assert len(panels) == 1 + len(kinds)
-    scaled = metrics_along.metric_curves(joined_of_figures_of_metrics()[0])
-    for ax, names in zip(panels[1:], map(names_of, kinds), strict=True):
-        drawn = [line for line in ax.get_lines() if not line.get_label().startswith("_")]
-        assert len(drawn) == len(names)
-        for line, name in zip(drawn, names, strict=True):
-            np.testing.assert_array_equal(line.get_ydata(), scaled[scaled["metric"] == name]["scaled"])
-    limits = lines(panels[0])
-    assert limits["at most +0.1"].get_ydata()[0] == 0.1 and limits["at least -0.1"].get_ydata()[0] == -0.1
+def test_the_path_is_named_with_its_own_correlation():
+    one = joined_of_figures_of_metrics()[0]
+    assert metrics_along.path_title(one) == (
+        f"gradient ascent, two seeds, linear, seeds 42 and 87: mean |ρ| of the six {pattern_correlation(one):.2f}"
+    )
+    assert metrics_along.path_title(one) in texts(figure("metrics"))
 
 
-def test_a_metric_that_does_not_vary_is_called_flat():
+def test_retrained_models_that_are_far_off_are_named():
+    fig = figure("metrics")
+    zrf = next(ax for ax in fig.axes if ax.get_title() == "ZRF")
+    assert [text.get_text() for text in zrf.texts] == ["↑ retrained 52.500"]
+    assert zrf.get_ylim()[1] < 50 and "retrained models, range" not in lines(zrf)
+    near = [ax for ax in fig.axes if "retrained models, range" in lines(ax)]
+    assert near and all(not ax.texts for ax in near)
+
+
+def test_a_path_that_does_not_vary_is_drawn():
     flat = walk("npo", metrics=dict.fromkeys(METRICS, np.ones(5)))
-    fig = metrics_along.metrics_figure(metrics_along.metric_curves(flat), excess_table([flat]))
-    assert "ZRF (flat)" in texts(fig)
+    levels = {name: np.ones(3) for name in metrics_along.DRAWN}
+    fig = metrics_along.metrics_figure(metrics_along.metric_curves(flat), levels, gap=1.0, eps=0.1)
+    assert all(np.isfinite(ax.get_ylim()).all() and np.ptp(ax.get_ylim()) > 0 for ax in fig.axes)
 
 
-def test_the_heat_map_has_rho_below_and_its_size_above_the_diagonal():
-    signed, strength = metrics_along.correlations(joined_of_figures_of_metrics()[:4])
-    image = figure("correlation").axes[0].get_images()[0]
-    shown, below = image.get_array(), np.tri(len(signed), k=-1, dtype=bool)
-    np.testing.assert_array_equal(shown[below], signed[below])
-    np.testing.assert_array_equal(shown[below.T], strength[below.T])
-    assert shown.mask[np.eye(len(signed), dtype=bool)].all() and image.get_clim() == (-1, 1)
+def test_the_matrices_have_their_numbers_in_their_cells():
+    walks = joined_of_figures_of_metrics()[:4]
+    signed, strength = metrics_along.correlations(walks)
+    apart, fig = metrics_along.unrelated(walks), figure("correlation")
+    below = np.tri(6, k=-1, dtype=bool)
+    for ax, under, over in ((fig.axes[0], signed, strength), (fig.axes[1], np.full((6, 6), np.nan), apart)):
+        written = {text.get_position(): text.get_text().replace("−", "-") for text in ax.texts}
+        expected = np.where(below, under, over)
+        expected[np.eye(6, dtype=bool)] = np.nan
+        assert written == {(x, y): f"{v:.2f}" for (y, x), v in np.ndenumerate(expected) if np.isfinite(v)}
+        np.testing.assert_array_equal(ax.get_images()[0].get_array().filled(np.nan), expected)
+        assert f"mean {over[~below & ~np.eye(6, dtype=bool)].mean():.2f}" in ax.get_title()
     nothing = np.full((3, 3), np.nan)
-    assert metrics_along.correlation_figure(["a", "b", "c"], nothing, nothing).axes[0].get_images()
+    assert metrics_along.correlation_figure(["a", "b", "c"], *[nothing] * 3).axes[0].get_images()
     with pytest.raises(BadInput, match="2 metrics need matrices of 2 x 2, got"):
-        metrics_along.correlation_figure(["a", "b"], nothing, nothing)
+        metrics_along.correlation_figure(["a", "b"], nothing, nothing, nothing)
 
 
-def test_shapes_have_a_row_per_metric_and_no_range_without_a_gap():
-    fig = figure("shapes")
-    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == [
-        metrics_along.metric_label(name) for name in metrics_along.compared()
-    ]
+def test_shapes_have_a_row_for_each_metric_with_a_gap():
+    fig, told = figure("shapes"), [name for name in metrics_along.compared() if name in GAPS_of_figures_of_metrics]
+    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == [*map(metrics_along.metric_label, told)]
     dots = [
         sum(len(line.get_xdata()) for line in ax.get_lines() if line.get_marker() == "o" and line.get_alpha())
         for ax in fig.axes
     ]
-    paths = len(joined_of_figures_of_metrics())
-    assert dots == [
-        paths * len(GAPS_of_figures_of_metrics),
-        paths * len(metrics_along.compared()),
-        paths * len(metrics_along.compared()),
-    ]
+    assert dots == [len(joined_of_figures_of_metrics()) * len(told)] * 3
     assert "threshold of C10, for the widest metric (0.2)" in texts(fig)
 
 
