@@ -6,7 +6,7 @@ All else is the same for every claim: intervals over originals, the null, what d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,11 +23,15 @@ DRAWS = 200  # bootstrap draws of originals behind `Finding.flips`
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Numbers (n, m) of n originals and m contexts; nan where an original lacks a context."""
+    """Numbers (n, m) of n originals and m contexts; nan where an original lacks a context.
+
+    ``least``: the smallest standard error of a mean to believe in, in their units.
+    """
 
     values: np.ndarray
     originals: tuple[int, ...]
     contexts: tuple[Hashable, ...]
+    least: float = ERROR
 
     def blocks(self) -> list[Hashable]:
         """The block of each context: the first part of its name, such as the method of (method, kind)."""
@@ -82,14 +86,10 @@ class Rule:
         }[self.direction]
         return "supported" if yes else "contradicted" if no else "undecided"
 
-    def rules_out(self, null: Interval) -> bool:
-        """Whether the null, by its interval, reaches nothing that supports."""
-        edge = self.threshold
-        return {
-            "above": null.high <= edge,
-            "below": null.low >= edge,
-            "outside": -edge <= null.low and null.high <= edge,
-        }[self.direction]
+    def beyond(self, found: Interval, null: Interval) -> bool:
+        """Whether an effect that supports lies, with its whole interval, beyond what the null reaches."""
+        above, below = found.low > null.high, found.high < null.low
+        return {"above": above, "below": below, "outside": above if found.estimate > 0 else below}[self.direction]
 
 
 def cells_of(walks: Iterable[Walk], value: Callable[[Walk], float], context: Callable[[Walk], Hashable]) -> Cells:
@@ -97,11 +97,16 @@ def cells_of(walks: Iterable[Walk], value: Callable[[Walk], float], context: Cal
     found: dict[tuple[int, Hashable], list[float]] = {}
     for walk in walks:
         found.setdefault((walk.original, context(walk)), []).append(float(value(walk)))
-    originals = tuple(sorted({original for original, _ in found}))
-    contexts = tuple(dict.fromkeys(name for _, name in found))
+    return table_of({place: float(np.mean(numbers)) for place, numbers in found.items()})
+
+
+def table_of(numbers: Mapping[tuple[int, Hashable], float]) -> Cells:
+    """Cells of a number for each (original, context)."""
+    originals = tuple(sorted({original for original, _ in numbers}))
+    contexts = tuple(dict.fromkeys(name for _, name in numbers))
     values = np.full((len(originals), len(contexts)), np.nan)
-    for (original, name), numbers in found.items():
-        values[originals.index(original), contexts.index(name)] = np.mean(numbers)
+    for (original, name), number in numbers.items():
+        values[originals.index(original), contexts.index(name)] = number
     return Cells(values, originals, contexts)
 
 
@@ -124,7 +129,7 @@ def mean_trial(
     """Judge the mean over originals of the middle over contexts.
 
     Undecided whatever the interval says with fewer than `LEAST` originals, where a control failed or copies were found,
-    where leaving one block of contexts out changes the word, and where the null reaches what would support.
+    where leaving one block of contexts out changes the word, and where the null reaches the interval.
 
     Args:
         cells: the numbers.
@@ -139,7 +144,7 @@ def mean_trial(
 
     def interval(values: np.ndarray) -> Interval:
         each = row_means(values, middle)
-        return share(each, level) if shares else student(each, level, ERROR)
+        return share(each, level) if shares else student(each, level, cells.least)
 
     found = interval(cells.values)
     rows = row_means(cells.values, middle)
@@ -152,7 +157,7 @@ def mean_trial(
         carried = [name for name in blocks if rule.word(interval(cells.without(name).values)) != word]
         notes += [f"without {name} the verdict would be another" for name in carried]
     reach = None if null is None else _middle_of(null, level)
-    if reach is not None and word == "supported" and not rule.rules_out(reach):
+    if reach is not None and word == "supported" and not rule.beyond(found, reach):
         notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
     word = "undecided" if notes else word
     again = redrawn(cells.values, lambda values: rule.word(interval(values)), draws if count >= LEAST else 0)
@@ -199,7 +204,7 @@ def some_trial(
         raise BadInput("a claim that some contexts differ needs a number that some lie below, or above.")
 
     def judged(values: np.ndarray) -> tuple[str, Interval]:
-        bounds = simultaneous(values, level, ERROR)
+        bounds = simultaneous(values, level, cells.least)
         sides = [(1, above, none)] if above is not None else []
         sides += [(-1, below, none)] if below is not None else []
         return _some(bounds, sides)
@@ -231,7 +236,8 @@ def _some(bounds: Bounds, sides: Sequence[tuple[int, float, float | None]]) -> t
         limit = sign * (edge if none is None else none)
         k = int(np.argmax(low))
         words.append("yes" if low[k] > sign * edge else "no" if (high < limit).all() else "open")
-        found.append((low[k] - sign * edge, Interval(*(sign * v for v in (mean[k], *((low[k], high[k])[::sign]))))))
+        ends = mean[k], *((low[k], high[k])[::sign])
+        found.append((low[k] - sign * edge, Interval(*(float(sign * v) for v in ends))))
     word = "supported" if set(words) == {"yes"} else "contradicted" if "no" in words else "undecided"
     return word, min(found, key=lambda one: one[0])[1]
 

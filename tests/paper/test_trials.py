@@ -76,7 +76,7 @@ def test_line_and_curve_of_one_method_are_left_out_together():
 
 
 def test_a_null_that_reaches_the_threshold_takes_the_support_away():
-    beyond = np.random.default_rng(0).normal(0.1, 0.1, 500)
+    beyond = np.random.default_rng(0).normal(0.1, 0.1, 500)  # up to 0.3
     found = mean_trial(drawn(0.3), Rule("above", 0.1), null=beyond)
     assert found.verdict == "undecided" and "its null reaches" in found.notes[0]
     assert mean_trial(drawn(0.3), Rule("above", 0.1), null=np.zeros(10)).verdict == "supported"

@@ -1,0 +1,193 @@
+"""Admission: which walks a verdict may read, and why others may not; see docs/protocol.md.
+
+An end that did not forget, or lost what it should keep; a curve that is noise; one result under two names; controls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..measures.along import excess
+from ..measures.connectivity import TOLERANCE
+from ..measures.originals import neumann_ratio
+from .judging import sound
+from .walks import APART, TWINNED, Labels, Walk, labels_of
+
+FORGOTTEN = 0.5  # share of the gap, in loss and in accuracy, that an end must close
+KEPT = 0.97  # of the original's accuracy on D_r
+FAR = 2.0  # G of forget loss above the original's, beyond which an end is over-forgotten
+WAVERS = 0.05  # G of range around the chord from which a curve must be resolved
+WHITE = 1.0  # von Neumann's ratio above which it is not
+DIGITS = 6  # of losses and accuracies by which copies are known
+NEAR = 0.03  # accuracy on D_r by which retrained models may differ from their original
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How an end did: shares of the gap closed in loss and accuracy, and of the original's retain accuracy kept."""
+
+    loss: float
+    accuracy: float
+    kept: float
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the end is not admitted; none if it is."""
+        found = []
+        if not min(self.loss, self.accuracy) >= FORGOTTEN:
+            closed = f"{100 * self.loss:.0f} % of the gap in loss and {100 * self.accuracy:.0f} % in accuracy"
+            found.append(f"did not forget: it closes {closed}")
+        if not self.kept >= KEPT:
+            found.append(f"did not keep: {100 * self.kept:.1f} % of the original's accuracy on D_r")
+        return tuple(found)
+
+    @property
+    def over(self) -> bool:
+        """Whether it forgot more than `FAR` gaps."""
+        return bool(self.loss > FAR)
+
+
+def gate(
+    loss: float, forget: float, retain: float, original: Mapping[str, float], retrained: Mapping[str, Any]
+) -> Gate:
+    """The gate of an end.
+
+    Args:
+        loss, forget: its mean loss in nats and accuracy on D_f.
+        retain: its accuracy on D_r.
+        original: loss_forget, accuracy_forget and accuracy_retain of the original model.
+        retrained: loss_forget and accuracy_forget of the retrained models, (R,) each.
+    """
+    gap = float(np.mean(retrained["loss_forget"])) - original["loss_forget"]
+    drop = original["accuracy_forget"] - float(np.mean(retrained["accuracy_forget"]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Gate(
+            float(np.float64(loss - original["loss_forget"]) / gap),
+            float(np.float64(original["accuracy_forget"] - forget) / drop),
+            float(np.float64(retain) / original["accuracy_retain"]),
+        )
+
+
+def gates(walk: Walk) -> tuple[Gate, Gate]:
+    """The gates of a walk's two ends, as the path itself has them."""
+    curves, levels, original = walk.profile.connectivity.curves, walk.profile.levels, walk.profile.original
+    first, last = (
+        gate(*(curves[name][k] for name in ("loss_forget", "accuracy_forget", "accuracy_retain")), original, levels)
+        for k in (0, -1)
+    )
+    return first, last
+
+
+def unlearned_ends(walk: Labels) -> tuple[int, ...]:
+    """Which of a walk's ends, 0 and 1, are unlearned models: the ones that must have forgotten."""
+    return {"forgetting": (1,), "retraining": (0,), "retrained": (), "originals": ()}.get(walk.condition, (0, 1))
+
+
+def unresolved(walk: Walk) -> tuple[str, ...]:
+    """The losses of a walk that waver from point to point like noise, by von Neumann's ratio of their excess."""
+    curves, t = walk.profile.connectivity.curves, walk.profile.t
+    found = []
+    for name in ("loss_retain", "loss_forget"):
+        over = excess(curves[name], t) / walk.profile.gap
+        if neumann_ratio(over, WAVERS) > WHITE:
+            found.append(name)
+    return tuple(found)
+
+
+def reasons(walk: Walk) -> tuple[str, ...]:
+    """Why a walk is left out of verdicts: an end that fails the gate, or a curve that is not resolved; none if kept."""
+    found = []
+    for k in unlearned_ends(walk):
+        found += [f"{'start' if k == 0 else 'end'} {why}" for why in gates(walk)[k].reasons]
+    found += [f"{name} is not resolved: it wavers like noise" for name in unresolved(walk)]
+    return tuple(found)
+
+
+def fingerprint(walk: Walk) -> str:
+    """SHA-256 of a walk's numbers, the same in both directions: losses and accuracies to `DIGITS` digits."""
+    curves = walk.profile.connectivity.curves
+    names = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")
+    rows = [np.round(np.asarray(curves[name], dtype=np.float64), DIGITS) + 0.0 for name in names]
+    return min(hashlib.sha256(np.array([row[::step] for row in rows]).tobytes()).hexdigest() for step in (1, -1))
+
+
+def copies(walks: Iterable[Walk]) -> list[str]:
+    """Sentences on one result under two names.
+
+    A walk with the numbers of another that is labelled otherwise, and originals of different names whose own levels
+    and retrained models' are the same.
+    """
+    seen: dict[str, Walk] = {}
+    models: dict[bytes, int] = {}
+    found = []
+    for walk in sound(list(walks)):
+        other = seen.setdefault(fingerprint(walk), walk)
+        if labels_of(other) != labels_of(walk):
+            found.append(f"copies: {_named(walk)} has the numbers of {_named(other)}")
+        levels = {f"original/{k}": v for k, v in walk.profile.original.items()} | dict(walk.profile.levels)
+        own = b"".join(np.round(np.asarray(levels[k], dtype=np.float64), DIGITS).tobytes() for k in sorted(levels))
+        first = models.setdefault(own + str(walk.size).encode(), walk.original)
+        if first != walk.original:
+            found.append(f"copies: original {walk.original} is original {first} under another name")
+    return list(dict.fromkeys(found))
+
+
+def _named(walk: Labels) -> str:
+    return " ".join(map(str, (walk.label, walk.kind, walk.condition, walk.pair)))
+
+
+def controls(walks: Sequence[Walk], eps: float = TOLERANCE) -> list[str]:
+    """Sentences on the controls that failed, or are missing, among the walks of an experiment; none if all hold.
+
+    Different originals have a barrier, fine-tuned twins have none, at least half of the methods forgot on every
+    original, and the two splits are the ones they are called.
+    """
+    found = []
+    apart, twins = ([w for w in walks if w.control == one] for one in (APART, TWINNED))
+    if not apart or not all(w.barrier > eps for w in apart):
+        found.append("control: no barrier between different originals")
+    if not twins or not all(w.connected(eps) for w in twins):
+        found.append("control: a fine-tuned twin is not connected")
+    return found + forgot(walks) + splits_are(walks)
+
+
+def forgot(walks: Iterable[Walk]) -> list[str]:
+    """A sentence for each original on which less than half of the methods have an end that passes the gate."""
+    passed: dict[int, dict[str, bool]] = {}
+    for w in walks:
+        if w.control:
+            continue
+        for k in unlearned_ends(w):
+            method = w.other if k and w.other else w.method
+            there = passed.setdefault(w.original, {})
+            there[method] = there.get(method, False) or not gates(w)[k].reasons
+    return [
+        f"control: on original {original} {sum(there.values())} of {len(there)} methods forgot"
+        for original, there in sorted(passed.items())
+        if 2 * sum(there.values()) < len(there)
+    ]
+
+
+def splits_are(walks: Iterable[Walk]) -> list[str]:
+    """A sentence for each original whose retain and forget splits are not what they are called.
+
+    The original fits D_f better than every retrained model does, and retrained models fit D_r as it does.
+    """
+    found = {}
+    for w in walks:
+        original, levels = w.profile.original, w.profile.levels
+        fits = original["accuracy_forget"] > np.max(levels["accuracy_forget"])
+        same = np.abs(np.asarray(levels["accuracy_retain"]) - original["accuracy_retain"]).max() <= NEAR
+        if not (fits and same):
+            found[w.original] = f"control: on original {w.original} retain and forget data are not what they are called"
+    return [found[k] for k in sorted(found)]
+
+
+def admitted(walks: Iterable[Walk], **labels: Any) -> list[Walk]:
+    """The sound walks with these labels that a verdict may read."""
+    return [w for w in sound(list(walks), **labels) if not reasons(w)]

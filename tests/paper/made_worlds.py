@@ -1,0 +1,166 @@
+"""Made worlds: walks of eight originals whose truth is known, as the declared tests read them.
+
+A walk's numbers are made, its labels too; `world` has all experiments that the declared tests need, and planted in it
+whatever is asked for. The defaults are a world in which nothing happens: every path is straight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+import numpy as np
+
+from mcutils.measures.profiles import Profile
+from mcutils.paper.walks import APART, RETRAINED, TWINNED, Walk
+
+METHODS = ("random_labels", "salun", "npo", "scrub", "gradient_difference", "bad_teacher")
+DISTINCT = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")
+GAP = 0.4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a walk bends, in G: ``rise`` of the retain loss and ``dip`` of the forget loss in its middle.
+
+    ``noise`` is white, on every loss and point; ``ends`` the ends' forget losses in G above the original's; ``kept``
+    their accuracy on D_r; ``step``: the share of a step, not a bow, in how the forget loss goes from end to end.
+    """
+
+    rise: float = 0.0
+    dip: float = 0.0
+    noise: float = 0.0
+    ends: tuple[float, float] = (1.2, 1.2)
+    kept: float = 0.99
+    step: float = 0.0
+    gain: float = 0.0  # of the best inner point over the ends, on the examples to test on
+    moves: float = 1.0  # how far metrics move along the path
+
+
+@dataclass(frozen=True)
+class World:
+    """What is planted: a function of a walk's labels that gives its shape, and how much walks of one original vary."""
+
+    shape: object = lambda labels: Shape()
+    originals: int = 8
+    spread: float = 0.02
+    seed: int = 0
+    points: int = 31
+    patterns: str = "own"  # of metrics: own, shared by all, or noise
+    made: dict = field(default_factory=dict)
+
+
+def levels(original: int) -> tuple[dict, dict]:
+    """Of an original: its losses and accuracies, and those (3,) of its retrained models."""
+    rng = np.random.default_rng([9, original])
+    own = {"loss_forget": 0.01, "loss_retain": 0.01, "accuracy_forget": 0.998, "accuracy_retain": 0.998}
+    again = {"loss_forget": 0.01 + GAP, "loss_retain": 0.01, "accuracy_forget": 0.865, "accuracy_retain": 0.998}
+    small = {"loss_forget": 0.01, "loss_retain": 0.001, "accuracy_forget": 0.004, "accuracy_retain": 0.0005}
+    own = {k: float(v + small[k] / 10 * rng.normal()) for k, v in own.items()}
+    return own, {k: v + small[k] * rng.normal(size=3) for k, v in again.items()}
+
+
+def profile(original: int, shape: Shape, rng, points: int = 31, patterns: str = "own") -> Profile:
+    """A profile with the arrays that tests read, of losses that go as the shape says."""
+    own, retrained = levels(original)
+    gap = float(np.mean(retrained["loss_forget"]) - own["loss_forget"])
+    t = np.linspace(0, 1, points)
+    bow, jump = 4 * t * (1 - t), 1 / (1 + np.exp(-40 * (t - 0.5)))
+    first, last = (own["loss_forget"] + gap * one for one in shape.ends)
+    way = (1 - shape.step) * t + shape.step * (jump - jump[0]) / (jump[-1] - jump[0])
+    forget = first + (last - first) * way - gap * shape.dip * bow + gap * shape.noise * rng.normal(size=points)
+    retain = 0.02 + gap * shape.rise * bow + gap * shape.noise * rng.normal(size=points)
+    arrays = {"t": t, "gap": np.float64(gap), "collapsed": np.array([], dtype=np.str_), "seconds": np.float64(1.0)}
+    drop = own["accuracy_forget"] - float(np.mean(retrained["accuracy_forget"]))
+    arrays["curve/loss_retain"], arrays["curve/loss_forget"] = retain, forget
+    arrays["curve/accuracy_retain"] = shape.kept * own["accuracy_retain"] - 0.05 * shape.rise * bow
+    arrays["curve/accuracy_forget"] = own["accuracy_forget"] - drop * (forget - own["loss_forget"]) / gap
+    arrays |= {f"level/{name}": values for name, values in retrained.items()}
+    arrays |= {f"original/{name}": np.float64(value) for name, value in own.items()}
+    arrays["measure/roughness_forget"] = np.float64((np.diff(forget, 2) ** 2).mean() * (points - 1) ** 4)
+    arrays["score/choose"] = 0.9 + 0.001 * rng.normal(size=points)
+    arrays["score/test"] = 0.9 + shape.gain * bow + 0.001 * rng.normal(size=points)
+    shared = rng.normal(size=points).cumsum()
+    for name in DISTINCT:
+        shape_of = {"own": rng.normal(size=points).cumsum(), "shared": shared, "noise": np.zeros(points)}[patterns]
+        values = 0.5 + 0.01 * shape.moves * shape_of
+        arrays[f"metric/{name}"] = values
+        for half in (0, 1):
+            jitter = 0.01 if patterns == "noise" else 0.0005
+            arrays[f"half/{half}/{name}"] = values + jitter * rng.normal(size=points)
+    arrays["metric/loss_forget"] = forget
+    return Profile(arrays)
+
+
+def walk(world: World, **labels) -> Walk:
+    """A walk with these labels and the shape that the world plants for them; ends and bends vary a little."""
+    labels = {"start": 42, "end": 87, "original": 0, "condition": "random", **labels}
+    rng = np.random.default_rng([world.seed, len(world.made)])
+    world.made[len(world.made)] = labels
+    shape = world.shape(labels)
+    small = world.spread * rng.normal(size=4)
+    shape = replace(
+        shape,
+        rise=shape.rise + abs(small[0]) / 4,
+        dip=shape.dip + small[1],
+        ends=(shape.ends[0] + small[2], shape.ends[1] + small[3]),
+    )
+    return Walk(**labels, profile=profile(labels["original"], shape, rng, world.points, world.patterns))
+
+
+def world(shape=lambda labels: Shape(), only=(), **options) -> list[Walk]:
+    """All walks of a world, or those of some of `PARTS`, and the controls."""
+    made, found = World(shape, **options), []
+    for original in range(made.originals):
+        for part in only or PARTS:
+            found += [walk(made, original=original, **labels) for labels in PARTS[part]]
+        control = {"method": METHODS[original % 3], "kind": "linear", "original": original}
+        found += [walk(made, control=one, **control) for one in (APART, TWINNED)]
+    return found
+
+
+KINDS = ("linear", "bezier")
+FITS = (
+    {"refit": True},
+    {"objective": "retain only"},
+    {"recipe": "authors"},
+    {"recipe": "authors", "batchnorm": "retain"},
+)
+RETRAININGS = {"method": "retrain", "kind": "linear", "condition": "retrained", "control": RETRAINED}
+
+
+def _each(kinds=("linear",), methods=METHODS, **labels):
+    return [{"method": method, "kind": kind, **labels} for method in methods for kind in kinds]
+
+
+# What is walked on every original.
+PARTS = {
+    "random": _each(KINDS),
+    **{name: _each(KINDS, condition=name) for name in ("cl-non_cl", "fo-so", "random_in_cl", "random_in_so")},
+    "fits": [{**one, **fit} for one in _each(("bezier",)) for fit in FITS] + _each(batchnorm="none"),
+    "progress": [
+        *_each(condition="forgetting", start=42, end=42),
+        *_each(condition="retraining", init="same init"),
+        *({**RETRAININGS, "init": init} for init in ("same init", "other init")),
+    ],
+    "sizes": [one for size in (0.02, 0.04, 0.06, 0.08, 0.1) for one in _each(methods=METHODS[:3], size=size)],
+    "method": [
+        {"method": method, "other": other, "kind": "linear", "condition": "method"}
+        for method, other in combinations(METHODS, 2)
+    ],
+}
+
+
+def controlled(inner=lambda labels: Shape()):
+    """A shape function with controls that hold: barriers between originals, none to a twin."""
+
+    def shape(labels: dict) -> Shape:
+        if labels.get("control") == APART or (labels.get("control") == RETRAINED and labels["init"] == "other init"):
+            return Shape(rise=5.0)
+        if labels.get("control") == TWINNED:
+            return Shape(moves=0.02)
+        if labels["condition"] == "forgetting":
+            return replace(inner(labels), ends=(0.0, 1.2))
+        return inner(labels)
+
+    return shape
