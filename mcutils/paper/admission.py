@@ -100,11 +100,13 @@ def unresolved(walk: Walk) -> tuple[str, ...]:
 
 
 def reasons(walk: Walk) -> tuple[str, ...]:
-    """Why a walk is left out of verdicts: an end that fails the gate, or a curve that is not resolved; none if kept."""
+    """Why a walk is left out of verdicts: an end that fails the gate, a curve not resolved or not finite."""
     found = []
     for k in unlearned_ends(walk):
         found += [f"{'start' if k == 0 else 'end'} {why}" for why in gates(walk)[k].reasons]
     found += [f"{name} is not resolved: it wavers like noise" for name in unresolved(walk)]
+    curves = walk.profile.connectivity.curves
+    found += [f"{name} is not finite" for name in ("loss_retain", "loss_forget") if not np.isfinite(curves[name]).all()]
     return tuple(found)
 
 

@@ -139,7 +139,7 @@ def c4(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> F
     rng, null = np.random.default_rng(0), []
     for _ in range(DRAWS if series else 0):
         drawn = {place: _change(list(row), rng.permutation(list(row.values()))) for place, row in series.items()}
-        null.append(np.nanmean(row_means(table_of(drawn).values)))
+        null.append(student(row_means(table_of(drawn).values)).estimate)
     return mean_trial(
         table_of(fits), Rule("outside", 0.1), null=np.array(null or [np.nan]), refused=_refused(walks), level=level
     )

@@ -253,5 +253,5 @@ def exchanged(cells: Cells, draws: int = 500, seed: int = 0) -> np.ndarray:
     rng, found = np.random.default_rng(seed), []
     for _ in range(draws):
         signs = rng.choice((-1.0, 1.0), (len(cells.originals), len(names)))[:, places]
-        found.append(np.nanmean(row_means(cells.values * signs)))
+        found.append(student(row_means(cells.values * signs)).estimate)
     return np.array(found)

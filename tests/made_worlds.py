@@ -160,7 +160,8 @@ def controlled(inner=lambda labels: Shape()):
         if labels.get("control") == TWINNED:
             return Shape(moves=0.02)
         if labels["condition"] == "forgetting":
-            return replace(inner(labels), ends=(0.0, 1.2))
+            one = inner(labels)
+            return replace(one, ends=(0.0, one.ends[1]))
         return inner(labels)
 
     return shape

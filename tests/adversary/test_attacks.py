@@ -1,0 +1,111 @@
+"""What attacks on the ledger leave of it: nothing supported or contradicted that should not be.
+
+Invariant by design, and so named in the tables below: C1 and C21 read no label but the method's, so that profiles
+exchanged among labels leave them; noise of a fiftieth of G is a flat path at a tolerance of a tenth.
+"""
+
+import attacks
+import pytest
+
+from mcutils.paper import declared
+
+GAPS = {original: {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_test": 0.1} for original in range(48)}
+TESTS = {
+    "C1": (declared.c1, ("random",)),
+    "C2": (declared.c2, ("random",)),
+    "C4": (declared.c4, ("sizes",)),
+    "C5": (declared.c5, ("random", "cl-non_cl")),
+    "C6": (declared.c6, ("random", "fo-so")),
+    "C7": (declared.c7, ("random", "cl-non_cl", "fo-so")),
+    "C8": (declared.c8, ("method",)),
+    "C9": (declared.c9, ("random",)),
+    "C10": (lambda walks: declared.c10(walks, GAPS), ("random",)),
+    "C11": (declared.c11, ("random",)),
+    "C12": (declared.c12, ("random", "fits")),
+    "C13": (declared.c13, ("random",)),
+    "C15": (declared.c15, ("progress",)),
+    "C16": (declared.c16, ("progress",)),
+    "C21": (declared.c21, ("random",)),
+    "C23": (declared.c23, ("random", "fits")),
+    "C24": (declared.c24, ("random", "fits")),
+    "E4": (lambda walks: declared.shift(walks, "random_in_cl"), ("random", "random_in_cl")),
+}
+# Attacks on what a verdict rests on: every claim is undecided. What a claim does not read cannot refuse it.
+REFUSED = {
+    "forty_copies": (),
+    "twice_under_new_seeds": (),
+    "twice_under_new_originals": (),
+    "originals_renamed_with_noise": (),
+    "mirrored": (),
+    "never_unlearned": (),
+    "half_forgotten": (),
+    "one_end_never_unlearned": ("C16",),  # whose lines start at the unlearned model
+    "retain_destroyed": (),
+    "splits_swapped": ("C15", "C16"),
+    "three_originals": (),
+    "without_controls": (),
+    "controls_failed": (),
+    "twin_with_a_barrier": ("C15", "C16"),
+    "controls_borrowed": ("C15", "C16"),
+    "not_finite": (),
+}
+NOISES = (0.05, 0.1, 0.2, 0.5)
+# Attacks on what a statistic means: claim -> the words that it may have.
+NEVER = ("contradicted", "undecided")
+FOOLED = {
+    "shuffled": dict.fromkeys(("C2", "C5", "C6", "C7", "C8", "C13", "C23", "C24", "E4"), NEVER),
+    "labels_drawn": dict.fromkeys(("C5", "C6", "C7", "C12", "C23", "C24", "E4"), NEVER),
+    "one_method_carries": dict.fromkeys(("C5", "C6", "C7", "C12", "C16", "C23", "C24", "E4"), NEVER),
+    "one_original_carries": dict.fromkeys(("C5", "C6", "C7", "C8", "C12", "C16", "C23", "C24", "E4"), NEVER),
+    "refits_differ": dict.fromkeys(("C2", "C5", "C6", "C7", "C8", "C13", "C23", "C24", "E4"), NEVER),
+    "metrics_copied": {"C9": ("contradicted",)},
+    "metrics_of_noise": {"C9": ("undecided",)},
+    "quadratics": {"C15": NEVER},
+    "scaled_by_forgetting": {"C4": NEVER},
+    "lucky_points": {"C11": NEVER},
+    "retrained_as_far": {"C16": NEVER},
+    "one_size_noisy": {"C4": NEVER},
+    "policies_mixed": {"C12": NEVER, "C24": NEVER},
+}
+
+
+@pytest.mark.parametrize("claim", TESTS)
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_attack_on_what_verdicts_rest_on_decides_nothing(name, claim):
+    test, parts = TESTS[claim]
+    found = test(getattr(attacks, name)(parts))
+    if claim not in REFUSED[name]:
+        assert found.verdict == "undecided", found
+        assert found.notes, "an undecided claim says why"
+
+
+@pytest.mark.parametrize("claim", TESTS)
+@pytest.mark.parametrize("size", NOISES)
+def test_noise_decides_nothing(size, claim):
+    test, parts = TESTS[claim]
+    assert test(attacks.noise(size)(parts)).verdict == "undecided"
+
+
+@pytest.mark.parametrize("claim", [claim for claim in TESTS if claim not in ("C1", "C9", "C10")])
+def test_small_noise_supports_nothing(claim):
+    test, parts = TESTS[claim]
+    assert test(attacks.noise(0.02)(parts)).verdict != "supported"
+
+
+@pytest.mark.parametrize(("name", "claim"), [(name, claim) for name, words in FOOLED.items() for claim in words])
+def test_an_attack_on_what_a_statistic_means_does_not_fool_it(name, claim):
+    test, parts = TESTS[claim]
+    found = test(getattr(attacks, name)(parts))
+    assert found.verdict in FOOLED[name][claim], found
+
+
+def test_a_curve_that_forgets_more_in_its_middle_is_not_two_sided():
+    walks = attacks.rising(("random",))
+    assert declared.c1(walks).verdict == "supported"
+    words = {reading: declared.c1([w for w in walks if w.kind == "bezier" or w.control], reading).verdict
+             for reading in ("chord", "floor", "worse_end", "two_sided")}  # fmt: skip
+    assert words["two_sided"] == "contradicted"
+
+
+def test_there_are_more_attacks_than_claims():
+    assert len(REFUSED) + len(NOISES) + 1 + len(FOOLED) + 1 >= 25
