@@ -24,7 +24,7 @@ LIMIT = 40e6  # bytes of data/ in all
 # trained anew; logits of the same weights, and whatever is computed from the same logits, as floats may differ.
 RETRAINED = {"accuracy": 0.03, "loss": 0.1}
 READ_LATER = re.compile(
-    rf"level/|known/|metric/(right_between|known_again)_|(measure|replicates)/\w+_({'|'.join(READINGS)})$"
+    rf"level/|original/|half/|known/|metric/(right_between|known_again)_|(measure|replicates)/\w+_({'|'.join(READINGS)})$"
 )
 SAME_WEIGHTS = 0.02
 

@@ -95,9 +95,7 @@ def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.cod
     except NothingStored as error:
         return Explorer({}, code_of(given), place).close(str(error))
     found, study = {one.name: one for one in listed}, given if isinstance(given, Study) else None
-    asked, other = (
-        "" if one is None or isinstance(one, str) and not one else find(found, one, study) for one in (path, compare)
-    )
+    asked, other = ("" if one in (None, "") else find(found, one, study) for one in (path, compare))
     made = Explorer(found, code_of(given), place)
     made._start(replace(view, path=asked, compare=other), t)
     return made

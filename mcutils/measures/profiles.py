@@ -15,7 +15,7 @@ from ..plugins import packaged
 from ..reading import LARGEST_ARRAYS, load_arrays, writing
 from ..traces import SPLITS, Trace
 from .along import floats
-from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap
+from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap, levels_of
 from .known_again import shares
 from .metrics import METRICS, REFERENCES, correct, measure
 from .readings import LEVELLED, LEVELS, READ, from_curves, split_name, tolerances
@@ -116,6 +116,11 @@ class Profile:
         """Losses and accuracies (R,) of the retrained models, by the names in `readings.LEVELS`; empty if not kept."""
         return {n.removeprefix("level/"): v for n, v in self.arrays.items() if n.startswith("level/")}
 
+    @property
+    def original(self) -> dict[str, float]:
+        """Losses and accuracies of the original model, by the names in `readings.LEVELS`; empty if not kept."""
+        return {n.removeprefix("original/"): float(v) for n, v in self.arrays.items() if n.startswith("original/")}
+
     def with_levels(self, levels: Mapping[str, np.ndarray]) -> Profile:
         """A copy whose readings are beside these levels of retrained models, for one that keeps none or others.
 
@@ -137,6 +142,9 @@ def levels_kept(retrained: Sequence[Profile]) -> dict[str, np.ndarray]:
     """Levels (R,) by the names in `readings.LEVELS`, from the profiles of R retrained models."""
     return {name: np.array([one.metric(name)[0] for one in retrained]) for name in LEVELS}
 
+
+# Metrics whose patterns are compared, of which a profile also holds both halves of the examples.
+HALVED = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")
 
 # Which examples a point of a path is chosen by, and which it is then tested on: (split, first, step) each.
 PARTS = {
@@ -202,14 +210,15 @@ def profile(
     for name, value in found.meta.items():
         if name.startswith("geometry/"):
             arrays[name] = np.float64(value)
-    return Profile(arrays if len(found.t) == 1 else arrays | _along(found, original, retrained, gap, bootstrap, half))
+    return Profile(arrays if len(found.t) == 1 else arrays | _along(found, references, retrained, gap, bootstrap, half))
 
 
 def _along(
-    found: Trace, original: Trace, retrained: Sequence[Trace], gap: float, bootstrap: int, half: bool
+    found: Trace, references: Mapping[str, Trace], retrained: Sequence[Trace], gap: float, bootstrap: int, half: bool
 ) -> dict[str, np.ndarray]:
     """What a profile holds of a curve beside metrics."""
     arrays: dict[str, np.ndarray] = {}
+    original = references["original"]
     for part, halves in PARTS.items():
         if {split for split, _, _ in halves} <= set(found.logits):
             arrays[f"score/{part}"] = closeness(found, retrained, part)
@@ -218,11 +227,32 @@ def _along(
     arrays |= {f"band/{name}": values.astype(np.float32) for name, values in one.bands.items()}
     arrays |= {f"measure/{name}": np.float64(value) for name, value in one.measures.items()}
     arrays |= {f"level/{name}": values for name, values in one.levels.items()}
+    arrays |= {f"original/{name}": values[0] for name, values in levels_of([original]).items()}
+    arrays |= by_halves(found, references)
     for name in (*SUMMARY, *READ):
         if name in one.replicates and not (half and name.startswith("mcu_")):
             dtype = np.float16 if half or name in READ else np.float32
             arrays[f"replicates/{name}"] = _stored(one.replicates[name], dtype)
     return arrays | shares(found, retrained)
+
+
+def by_halves(found: Trace, references: Mapping[str, Trace]) -> dict[str, np.ndarray]:
+    """`HALVED` along a trace, (T,) each, on every second example from the first, and from the second, of each split.
+
+    Named ``half/0/<metric>`` and ``half/1/<metric>``: what a metric's pattern owes to the examples. Empty where a split
+    that one of them reads was not traced.
+    """
+    if not set().union(*(METRICS[name].splits for name in HALVED)) <= set(found.logits):
+        return {}
+    parts = [[_every_second(one, first) for one in (found, *references.values())] for first in (0, 1)]
+    measured = [measure(own, HALVED, references=dict(zip(references, rest, strict=True))) for own, *rest in parts]
+    return {f"half/{k}/{name}": values for k, one in enumerate(measured) for name, values in one.items()}
+
+
+def _every_second(one: Trace, first: int) -> Trace:
+    logits = {split: values[:, first::2] for split, values in one.logits.items()}
+    labels, index = ({split: values[first::2] for split, values in part.items()} for part in (one.labels, one.index))
+    return Trace(one.t, logits, labels, index, one.meta)
 
 
 def _stored(values: np.ndarray, dtype: type) -> np.ndarray:

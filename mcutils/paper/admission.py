@@ -77,7 +77,7 @@ def gates(walk: Walk) -> tuple[Gate, Gate]:
     """The gates of a walk's two ends, as the path itself has them."""
     curves, levels, original = walk.profile.connectivity.curves, walk.profile.levels, walk.profile.original
     first, last = (
-        gate(*(curves[name][k] for name in ("loss_forget", "accuracy_forget", "accuracy_retain")), original, levels)
+        gate(curves["loss_forget"][k], curves["accuracy_forget"][k], curves["accuracy_retain"][k], original, levels)
         for k in (0, -1)
     )
     return first, last

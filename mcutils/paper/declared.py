@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL, Interval
 from ..measures.originals import LEAST, student
+from ..measures.profiles import HALVED
 from .admission import admitted, controls, copies
 from .judging import sound
-from .metrics_along import DIGITS, DISTINCT, best_inner
+from .metrics_along import DIGITS, best_inner
 from .trials import Cells, Finding, Rule, cells_of, exchanged, mean_trial, row_means, some_trial, table_of
 from .walks import APART, RETRAINED, TWINNED, Walk
 
@@ -110,14 +112,9 @@ def c2(walks: Sequence[Walk], reading: str = "chord", measure: str = "deficit", 
     """C2: share of the variance within originals, of the lines' deficit or roughness, that the method explains."""
     value: Callable[[Walk], float] = partial(Walk.deficit_by, reading=reading)
     if measure == "roughness":
-        value = roughness
+        value = attrgetter("roughness")
     lines = _plain(walks, condition="random", kind="linear")
     return explained_trial(cells_of(lines, value, by_method), 0.025, 0.1, _refused(walks), level)
-
-
-def roughness(walk: Walk) -> float:
-    """Mean squared second derivative of the forget loss along a walk, in G squared."""
-    return float(walk.profile.connectivity["roughness_forget"] / walk.profile.gap**2)
 
 
 def forgotten(walk: Walk) -> float:
@@ -138,7 +135,9 @@ def c4(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> F
     fits = {place: _change(list(row), list(row.values())) for place, row in series.items()}
     rng, null = np.random.default_rng(0), []
     for _ in range(DRAWS if series else 0):
-        drawn = {place: _change(list(row), rng.permutation(list(row.values()))) for place, row in series.items()}
+        drawn = {
+            place: _change(list(row), rng.permutation(list(row.values())).tolist()) for place, row in series.items()
+        }
         null.append(student(row_means(table_of(drawn).values)).estimate)
     return mean_trial(
         table_of(fits), Rule("outside", 0.1), null=np.array(null or [np.nan]), refused=_refused(walks), level=level
@@ -147,7 +146,8 @@ def c4(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> F
 
 def _change(sizes: Sequence[float], values: Sequence[float]) -> float:
     """Change of a straight fit from the smallest to the largest size."""
-    return float(np.polyfit(sizes, values, 1)[0] * (max(sizes) - min(sizes)))
+    middle = np.asarray(sizes) - np.mean(sizes)
+    return float(middle @ np.asarray(values) / (middle @ middle) * (max(sizes) - min(sizes)))
 
 
 def differences(walks: Sequence[Walk], condition: str, reading: str, form: str = "") -> dict[tuple, float]:
@@ -197,7 +197,7 @@ def fine(walks: Sequence[Walk], reading: str, eps: float) -> list[Walk]:
 def pattern(walk: Walk) -> tuple[float, float]:
     """How well a metric's excess over its chord agrees with itself on other examples, and with other metrics there.
 
-    Both are means of |Spearman's rho| between two halves of the examples, over `DISTINCT`: of one metric with itself,
+    Both are means of |Spearman's rho| between two halves of the examples, over `HALVED`: of one metric with itself,
     and of two different ones. nan where fewer than two metrics vary.
 
     Source: convergent and discriminant validity, Campbell and Fiske, Psychological Bulletin 56 (1959).
@@ -206,7 +206,7 @@ def pattern(walk: Walk) -> tuple[float, float]:
 
     halves = []
     for half in (0, 1):
-        rows = [excess(walk.profile.arrays[f"half/{half}/{name}"], walk.profile.t)[1:-1] for name in DISTINCT]
+        rows = [excess(walk.profile.arrays[f"half/{half}/{name}"], walk.profile.t)[1:-1] for name in HALVED]
         halves.append(np.array([np.round(row, DIGITS) for row in rows]))
     varies = np.all([np.ptp(one, axis=1) > 0 for one in halves], axis=0)
     if varies.sum() < 2:
@@ -451,7 +451,7 @@ def held_out(row: Mapping[tuple[str, str], float], use: Mapping[str, float]) -> 
         outside = [(abs(use[a] - use[b]), d) for (a, b), d in row.items() if method in (a, b)]
         if len(inside) < 3 or np.ptp([x for x, _ in inside]) == 0:
             continue
-        slope, offset = np.polyfit(*zip(*inside, strict=True), 1)
+        slope, offset = np.polyfit([x for x, _ in inside], [d for _, d in inside], 1)
         mean = np.mean([d for _, d in inside])
         errors += [(d - slope * x - offset) ** 2 for x, d in outside]
         plain += [(d - mean) ** 2 for _, d in outside]

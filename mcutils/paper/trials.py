@@ -100,7 +100,7 @@ def cells_of(walks: Iterable[Walk], value: Callable[[Walk], float], context: Cal
     return table_of({place: float(np.mean(numbers)) for place, numbers in found.items()})
 
 
-def table_of(numbers: Mapping[tuple[int, Hashable], float]) -> Cells:
+def table_of(numbers: Mapping[Any, float]) -> Cells:
     """Cells of a number for each (original, context)."""
     originals = tuple(sorted({original for original, _ in numbers}))
     contexts = tuple(dict.fromkeys(name for _, name in numbers))

@@ -13,7 +13,7 @@ from mcutils.errors import BadInput
 from mcutils.measures.connectivity import SUMMARY, connectivity, forget_gap, levels_of
 from mcutils.measures.known_again import came_back
 from mcutils.measures.metrics import METRICS, correct, measure
-from mcutils.measures.profiles import PARTS, Profile, closeness, levels_kept, profile
+from mcutils.measures.profiles import HALVED, PARTS, Profile, closeness, levels_kept, profile
 from mcutils.measures.readings import LEVELLED, LEVELS, READ, READINGS, from_curves, tolerances
 from mcutils.settings import Plan
 
@@ -40,6 +40,21 @@ def model():
 def test_metrics_are_those_of_the_trace(name, curve, model):
     for found, one in ((curve, CURVE), (model, MODEL)):
         np.testing.assert_array_equal(found.metric(name), measure(one, name, references=REFERENCES)[name])
+
+
+def test_halves_are_the_metrics_of_every_second_example(curve):
+    for first in (0, 1):
+        right = correct(CURVE, "forget")[:, first::2].mean(axis=1)
+        np.testing.assert_allclose(curve.arrays[f"half/{first}/accuracy_forget"], right)
+        assert {name for name in curve.arrays if name.startswith(f"half/{first}/")} == {
+            f"half/{first}/{name}" for name in HALVED
+        }
+    assert not np.array_equal(curve.arrays["half/0/zrf"], curve.arrays["half/1/zrf"])
+
+
+def test_a_profile_keeps_the_level_of_the_original(curve):
+    assert curve.original["loss_forget"] == measure(ORIGINAL, "loss_forget")["loss_forget"][0]
+    assert curve.original["accuracy_retain"] == correct(ORIGINAL, "retain").mean()
 
 
 def test_a_metric_that_a_profile_lacks_names_its_traces_and_what_computes_it(curve):
@@ -260,7 +275,9 @@ def test_a_profile_of_retain_and_forget_examples_lacks_only_what_reads_others(cu
             n for n in ("right_between_valid", "right_between_test") if len(one.t) > 1
         }
         assert {n for n in lost if not n.startswith("metric/")} == {
-            n for n in full.arrays if n.startswith("score/") or n.endswith(("_valid", "_test")) and n[:6] != "metric"
+            n for n in full.arrays
+            if n.startswith(("score/", "half/"))
+            or n.endswith(("_valid", "_test")) and n[:6] != "metric"
             or n.endswith(("_valid_accuracy", "_test_accuracy"))
         }  # fmt: skip
         with pytest.raises(BadInput, match="holds no 'TA'"):

@@ -152,7 +152,7 @@ def test_patterns_by_a_plain_loop():
     (one,) = [
         w for w in world(originals=1, only=("random",)) if w.method == "npo" and w.kind == "linear" and not w.control
     ]
-    rows = [[excess(one.profile.arrays[f"half/{half}/{name}"], one.profile.t)[1:-1] for name in declared.DISTINCT]
+    rows = [[excess(one.profile.arrays[f"half/{half}/{name}"], one.profile.t)[1:-1] for name in declared.HALVED]
             for half in (0, 1)]  # fmt: skip
     rho = np.array([[abs(spearmanr(a, b).statistic) for b in rows[1]] for a in rows[0]])
     own, other = pattern(one)

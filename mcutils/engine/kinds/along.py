@@ -93,6 +93,7 @@ def _is_profile(spec: ProfileSpec, found: Profile) -> str:
     shapes = {
         "t": every, "gap": single, "seconds": single, "metric": every, "score": every, "geometry": single,
         "curve": every, "band": (2, points), "measure": single, "known": single,
+        "original": single, "half": every,
     }  # fmt: skip
     arrays = found.arrays
     wanted: dict[str, tuple[int, ...]] = {"t": every, "gap": single}
