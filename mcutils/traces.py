@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -121,8 +121,8 @@ def trace(
     layout = weights.memory_format(curve.points[0], x, task.n_classes, plain=weighted)
     module = module_of(curve.points[0], layout)
     parts = chunks(to(x, memory_format=layout), batch_size)
-    seen = [] if batchnorm == "none" else chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size)
-    seen = [to(part, memory_format=layout) for part in seen]
+    again = [] if batchnorm == "none" else chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size)
+    seen = [to(part, memory_format=layout) for part in again]
     found = np.empty((len(points), count(x), task.n_classes), dtype=dtype)
     autocast = torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), autocast:
@@ -136,10 +136,15 @@ def trace(
     index = {split: rows.cpu().numpy() for split, rows in task.evaluation.items()}
     labels = {split: task.y[rows].cpu().numpy() for split, rows in task.evaluation.items()}
     asked = {"batchnorm": batchnorm, "precision": precision, "batch_size": str(batch_size), "checksum": task.checksum}
-    if isinstance(model, Trajectory):
-        asked["steps"] = " ".join(str(model.steps[model.t.index(one)]) for one in points)
     changed = ({"dtype": dtype} if dtype != "float16" else {}) | ({"weighted": "yes"} if weighted else {})
-    return Trace(np.array(points), pieces, labels, index, {"kind": kind, **asked, **changed})
+    return Trace(np.array(points), pieces, labels, index, {"kind": kind, **asked, **_steps(model, points), **changed})
+
+
+def _steps(model: Any, points: Sequence[float]) -> dict[str, str]:
+    """At which steps of a run the snapshots of a trajectory were taken; nothing for other curves."""
+    if not isinstance(model, Trajectory):
+        return {}
+    return {"steps": " ".join(str(model.steps[model.t.index(one)]) for one in points)}
 
 
 def _walk(model: Curve | Weights | Endpoint, task: Task, t: int | Sequence[float]) -> tuple[Curve, tuple, str]:

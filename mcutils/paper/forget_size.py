@@ -69,7 +69,8 @@ def before(study: Study, shares: Iterable[float]) -> dict[tuple[int, float], flo
 
     ``shares`` of the pool of n images: one share's forget set are the first round(share * n) of the largest.
     """
-    found, pool = {}, len(study.task.index["train"])
+    pool = len(study.task.index["train"])
+    found: dict[tuple[int, float], float] = {}
     for seed, trace in zip(study.originals, study.run(_traces(study)), strict=True):
         losses = per_example_loss(trace, "forget")[0]
         found |= {(seed, share): float(losses[: round(share * pool)].mean()) for share in shares}
@@ -135,7 +136,10 @@ def deficit_in(walk: Walk, unit: str, known: Before) -> tuple[float, np.ndarray]
 def change_in(walks: Sequence[Walk], unit: str, known: Before) -> Interval:
     """C4's statistic with the deficit in one of `UNITS`: mean change from 2 % to 10 %, nan where none can be told."""
     fits = [one for one in _fits(walks, partial(deficit_in, unit=unit, known=known)) if np.isfinite(one[1])]
-    return mean_over(*zip(*fits, strict=True)) if fits else NOTHING
+    if not fits:
+        return NOTHING
+    kept, values, replicates = zip(*fits, strict=True)
+    return mean_over(kept, values, replicates)
 
 
 # Tables
