@@ -1,5 +1,7 @@
 """Small made-up traces and walks whose measures are known beforehand, and shipped results, without a network."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from mcutils.engine.specs import key
@@ -78,6 +80,13 @@ def walk(
     if scores is not None:
         arrays |= {f"score/{part}": np.asarray(values, float) for part, values in zip(PARTS, scores, strict=True)}
     return Walk(method, kind, *pair, original=original, profile=Profile(arrays), **labels)
+
+
+def beside(one, retain, forget):
+    """The walk with these losses, one a retrained model, as levels; their accuracies are 0.9."""
+    losses = {"loss_retain": np.array(retain, float), "loss_forget": np.array(forget, float)}
+    held = losses | {f"accuracy_{split}": np.full(len(retain), 0.9) for split in ("retain", "forget")}
+    return replace(one, profile=one.profile.with_levels(held))
 
 
 def fit(name):

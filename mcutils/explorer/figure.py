@@ -108,7 +108,7 @@ def _images(fig, place, made: Scene) -> None:
         predicted, known = int(found.predicted[k, spot]), bool(found.remembered[k, spot])
         said = first.classes[predicted] if predicted >= 0 else "no prediction"
         ax.set_title(literal(first.classes[int(found.labels[spot])]), fontsize=7)
-        words = f"{literal(said)}\n{100 * found.confidence[k, spot]:.0f} %\n{'remembered' if known else 'forgotten'}"
+        words = f"{literal(said)}\n{100 * found.confidence[k, spot]:.0f} %\n{'right' if known else 'wrong'}"
         ax.set_xlabel(words, fontsize=6.5)
         for spine in ax.spines.values():
             spine.set(visible=True, color=BLUE if known else VERMILLION, lw=1.8, ls="-" if known else "--")

@@ -449,9 +449,9 @@ class Scene:
         know, n = found.remembered, self._examples
         inside = know.any(axis=0) & ~know[0] & ~know[-1]
         words = (
-            f"At t = {float(self.t[k]):.3f} <b>{int(know[k].sum())}</b> of {n} forget examples are remembered"
+            f"At t = {float(self.t[k]):.3f} <b>{int(know[k].sum())}</b> of {n} forget examples are predicted right"
             f" ({int(know[0].sum())} at the start, {int(know[-1].sum())} at the end);"
-            f" {int(inside.sum())} are remembered only inside the path. Those that come back most are first."
+            f" {int(inside.sum())} are right only inside the path. Those that come back most are first."
         )
         if first.no_pictures and first.known_task is not None:
             empty = f"<div class='empty'><h4>Forget images</h4><p>No images: {escape(first.no_pictures)}.</p></div>"
@@ -483,7 +483,7 @@ class Scene:
             mark = mark and f"<b class='c{'ab'[k]}'>{mark}</b> "
             says.append(
                 f"<span class='said' data-predicted='{predicted}'>{mark}{said}</span>"
-                f"<span class='word'>{'✓ remembered' if right else '✗ forgotten'}</span>"
+                f"<span class='word'>{'✓ right' if right else '✗ wrong'}</span>"
             )
         picture = f"<i class='i{j}' role='img' aria-label='forget image {row}, {truth}'></i>"
         return f"<li class='{kind}' data-row='{row}'>{picture}<b>{truth}</b>{''.join(says)}</li>"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..engine.specs import Spec
+from ..engine.specs import CurveSpec, ProfileSpec, Spec, UnlearnedSpec
 from ..engine.study import Study
 from ..errors import BadInput
 from ..measures import drawing
-from ..measures.drawing import BAND, BLACK, BLUE, GREY, entry, finish, panel_grid, where
+from ..measures.drawing import BAND, BLACK, BLUE, GREY, entry, finish, label, panel_grid, where
 from ..measures.metrics import SCORES, gap_to_retrained, tow
 from ..settings import Plan
 from .room import Room
-from .tables import Table, frame
+from .tables import Table, answer_text, frame
 
 CURRICULA_SHOWN = ("none", "superloss", "superloss_authors")
 OPTIMIZERS_SHOWN = ("adamw", "sophia_g", "soul")
+LEDGER = "15"
 HEADINGS = {
     "UA": "UA (%)\n1 - forget acc.",
     "RA": "RA (%)\nretain acc.",
@@ -26,6 +27,9 @@ HEADINGS = {
     "gap": "average gap\n(% points)",
     "seconds": "seconds\n(log scale)",
 }
+
+
+WHOLE = ("retrain", "original")  # whole trainings, no unlearning
 
 
 # What is walked
@@ -68,7 +72,11 @@ def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> Tab
 
 
 def endpoint_summary(rows: Table) -> Table:
-    """Mean and standard deviation over seeds per method, accuracies in %; sorted by the gap to the retrained models."""
+    """Mean and standard deviation over seeds per method, accuracies in %; sorted by the gap to the retrained models.
+
+    ``saving`` is how many times fewer CPU seconds than the mean retraining an unlearning run takes.
+    """
+    whole = rows.loc[rows["method"] == "retrain", "seconds"].mean()
     names = {"gap": "gap, points", "zrf": "ZRF", "js_retrained_forget": "JS to retrained", "seconds": "CPU s"}
     found = []
     for method, part in rows.groupby("method", sort=False):
@@ -79,8 +87,54 @@ def endpoint_summary(rows: Table) -> Table:
                 values = part[name].to_numpy(float) * (1 if name == "seconds" else scale)
                 deviation = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
                 cells[names.get(name, name)] = f"{values.mean():.{digits}f}{deviation}"
-        found.append({"method": method, **cells, "seeds": len(part), "_gap": part["gap"].mean()})
+        saving = "-" if method in WHOLE else f"{whole / part['seconds'].mean():.1f} x"
+        found.append({"method": method, **cells, "saving": saving, "seeds": len(part), "_gap": part["gap"].mean()})
     return frame(found, index="method").sort_values("_gap", kind="stable").drop(columns="_gap")
+
+
+def leaning_table(rows: Table, study: Study, experiments: Mapping[str, Callable[[Study], Sequence[Spec]]]) -> Table:
+    """Which notebooks walk paths from or to each method's endpoints, and how many paths; sorted by the gap, in points.
+
+    ``beside original`` is the gap minus that of the original model, which forgot nothing: positive is farther from
+    retraining than that. ``experiments`` is `registry.EXPERIMENTS`; the ledger, which has no walks of its own, is left
+    out, as are fine-tuned twins.
+    """
+    used: dict[str, dict[str, set]] = {}
+    for notebook, needs in experiments.items():
+        if notebook.startswith(LEDGER):
+            continue
+        profiles = (spec for spec in needs(study) if isinstance(spec, ProfileSpec))
+        for path in {one.trace.model for one in profiles if isinstance(one.trace.model, CurveSpec)}:
+            for end in (path.start, path.end):
+                if isinstance(end, UnlearnedSpec) and not isinstance(end.origin, UnlearnedSpec):
+                    used.setdefault(end.method, {}).setdefault(notebook[:2], set()).add(path)
+    gaps, found = rows.groupby("method", sort=False)["gap"].mean().sort_values(kind="stable"), []
+    for method in gaps.index.drop(list(WHOLE)):
+        walked = used.get(method, {})
+        paths: set = set().union(*walked.values())
+        beside = 100 * (gaps[method] - gaps["original"])
+        found.append((method, f"{100 * gaps[method]:.1f}", f"{beside:+.1f}", ", ".join(walked) or "none", len(paths)))
+    return frame(found, ["method", "gap", "beside original", "notebooks", "paths"], "method")
+
+
+def endpoints_answer(rows: Table) -> str:
+    """What was expected of the endpoints, what was found beside the retrained and the original model, what follows."""
+    means = rows.groupby("method", sort=False)[["gap", "seconds"]].mean().sort_values("gap", kind="stable")
+    ours, (base, before) = means.drop(list(WHOLE)), (means.loc[name] for name in WHOLE)
+    far = [label(m) for m in ours.index[ours["gap"] > before["gap"]]]
+    best, saved = ours.index[0], base["seconds"] / ours["seconds"]
+    worse = f": {', '.join(far)}" if far else ""
+    return answer_text(
+        "An unlearned model is nearer to the retrained models than the original is, and far cheaper than they are.",
+        f"{len(ours) - len(far)} of {len(ours)} methods have a smaller mean gap to retraining than the untouched "
+        f"original ({100 * before['gap']:.1f} points); {len(far)} a larger one{worse}. The nearest, {label(best)}, is "
+        f"{100 * ours['gap'].iloc[0]:.1f} points away and takes {ours['seconds'].iloc[0]:.1f} CPU seconds, "
+        f"{saved.iloc[0]:.1f} times fewer than retraining ({base['seconds']:.0f}); all methods save between "
+        f"{saved.min():.1f} and {saved.max():.1f} times, the search of their settings not counted.",
+        "Unlearning saves most of a retraining, but none of these methods replaces it: a retrained model is only "
+        f"{100 * base['gap']:.1f} points from the mean of all. A path that ends in a model farther from retraining "
+        "than the original says little about unlearning.",
+    )
 
 
 def settings_table(study: Study) -> Table:
@@ -113,7 +167,7 @@ def endpoints_figure(table, *, title: str = ""):
     """Every method against the retrained model: UA, RA, TA, their average gap to it, and seconds.
 
     Retrained models are drawn as a grey range; an endpoint's gap is the mean over scores of |score - mean score of the
-    retrained models|. Methods are sorted by it, the smallest on top, the original last.
+    retrained models|. Rows are sorted by it, the smallest on top; a dotted line marks that of the original.
 
     ``table`` has a row per endpoint: method, UA, RA, TA (fractions), seconds.
     """
@@ -123,8 +177,8 @@ def endpoints_figure(table, *, title: str = ""):
         raise BadInput("the table has no rows of 'retrain', with which the other methods are compared.")
     found = {name: table[name].to_numpy(float) for name in SCORES}
     table = table.assign(gap=gap_to_retrained(found, {name: goal[name].mean() for name in SCORES}))
-    ranked = table.groupby("method", sort=False)["gap"].mean().sort_values(kind="stable").index
-    methods = sorted(ranked, key=lambda m: {"retrain": -1, "original": 1}.get(m, 0))
+    ranked = table.groupby("method", sort=False)["gap"].mean().sort_values(kind="stable")
+    methods = list(ranked.index)
     columns = (*SCORES, "gap", "seconds")
     fig, axes = panel_grid(1, len(columns), 1.1 + 0.3 * len(methods), sharey=True)
     for ax, column in zip(axes[0], columns, strict=True):
@@ -138,11 +192,14 @@ def endpoints_figure(table, *, title: str = ""):
             drawing.percent_ticks(ax.xaxis, 3)
         if column == "gap":
             ax.set_xlim(left=0)
+            if "original" in ranked:
+                ax.axvline(ranked["original"], color=GREY, lw=1.2, ls=":")
         ax.set_title(HEADINGS[column], fontsize=8.5)
         ax.grid(axis="y", visible=False)
     drawing.name_rows(axes[0, 0], methods)
     seeds = entry("|", BLUE, "seeds and their range", ls="-", lw=1.0, ms=9)
-    return finish(fig, axes[0, 0], title, [entry("o", BLUE, "mean"), seeds])
+    before = [entry("", GREY, "gap of the original", ls=":", lw=1.2)] if "original" in ranked else []
+    return finish(fig, axes[0, 0], title, [entry("o", BLUE, "mean"), seeds, *before])
 
 
 def _endpoint_row(ax, y: int, method: str, values: np.ndarray) -> None:

@@ -20,8 +20,8 @@ from .claims import Verdict, spread
 from .judging import FAILED, judge_mean, judged, nothing_found, redraw_mean, sound, units_of, usable
 from .panels import DASHED, SERIES, decades, dot_entry, dots_row, method_panels
 from .room import Room
-from .tables import Table, collapsed_text, frame, held_text, means, range_text, stacked
-from .walks import COARSE, RETRAINED, Route, Walk, coarse
+from .tables import Table, answer_text, collapsed_text, frame, held_text, means, range_text, stacked
+from .walks import COARSE, RETRAINED, Route, Walk, coarse, references
 
 QUANTITIES = ("loss", "accuracy")
 INITS = SAME, OTHER = "same init", "other init"  # whether a retrained model has the original's initial weights
@@ -129,6 +129,21 @@ def progress_table(walks: Sequence[Walk]) -> Table:
     return stacked(parts)
 
 
+def progress_levels(walks: Sequence[Walk]) -> Table:
+    """Per method, where the forget loss of retrained models is in units of the change of its lines: mean, low, high.
+
+    1 is the unlearned model's level, 0 the original's; below 1 the method has forgotten more than retraining does. The
+    mean is over lines and retrained models. Walks whose profiles keep no levels are left out.
+    """
+    rows: dict[str, list] = {}
+    for w in usable(walks, condition="forgetting"):
+        loss = w.profile.connectivity.curves["loss_forget"]
+        if w.profile.levels and loss[0] != loss[-1]:
+            rows.setdefault(w.method, []).append((w.profile.levels["loss_forget"] - loss[0]) / (loss[-1] - loss[0]))
+    found = [(m, np.mean(v), np.min(v), np.max(v)) for m, v in rows.items()]
+    return frame(found, ["method", "mean", "low", "high"])
+
+
 def bends_table(table: Table) -> Table:
     """One row per line of a `progress_table` and quantity: how far from its chord, on which side, where steepest.
 
@@ -206,6 +221,32 @@ def retraining_summary(table: Table) -> Table:
     return frame(rows, columns, ["init", "method"])
 
 
+def retraining_answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """What was expected of the way to forgetting and on to retraining, what was found, and what follows.
+
+    The walks have levels, see `walks.levelled`. Lines to retrained models are those of the original's initial weights.
+    """
+    bends = bends_table(progress_table(walks))
+    losses = bends[bends["quantity"] == "loss"]
+    on = [w for w in usable(walks, condition="retraining") if w.init == SAME]
+    apart = [w for w in usable(walks, condition="retraining") if w.init == OTHER]
+    flat, low = (sum(w.barrier <= eps for w in on), sum(w.deficit_by("floor") > eps for w in on))
+    joined, held = (sum(w.connected(eps, reading) for w in on) for reading in ("chord", "floor"))
+    return answer_text(
+        "The forget loss leaves its chord where predictions saturate, and from other initial weights no straight line "
+        "to a retrained model stays low.",
+        f"On {int(losses['late'].sum())} of {len(losses)} lines from the original the forget loss is farthest from its "
+        f"chord below it: forgetting comes late. Of {len(on)} lines on to a model retrained from the original's "
+        f"initial weights {flat} have no retain barrier above {eps:g} G, yet {joined} satisfy MCU({eps:g}) by the "
+        f"chord and {held} by the level of the retrained models; from other initial weights "
+        f"{sum(w.barrier > eps for w in apart)} of {len(apart)} have a barrier.",
+        f"The retain loss alone would put {flat} of {len(on)} unlearned models into one basin with a retrained one. "
+        f"But on {low} of {len(on)} lines the forget loss falls more than {eps:g} G below both its chord and the "
+        "retrained models' level: models on the way fit the forget set better than models that never saw it. All this "
+        "is said of straight lines.",
+    )
+
+
 def planes_table(planes: Mapping[str, Plane]) -> Table:
     """Losses in nats and accuracies in % of the three models of each plane, as the plane's examples give them."""
     rows = []
@@ -223,8 +264,11 @@ def planes_table(planes: Mapping[str, Plane]) -> Table:
 
 
 @drawing.style()
-def progress_figure(table, *, title: str = ""):
-    """How much of the change from the original to the unlearned model is made at t: a `progress_table`, by method."""
+def progress_figure(table, levels=None, *, title: str = ""):
+    """How much of the change from the original to the unlearned model is made at t: a `progress_table`, by method.
+
+    ``levels`` are its `progress_levels`: where on the way to the unlearned model's forget loss retrained models are.
+    """
     drawing.check_columns(table, ("method", "seed", "t", *QUANTITIES))
     methods = list(dict.fromkeys(table["method"]))
     fig, axes, panels = method_panels(methods, 1.0, 1.75, x="t", y="share of the change")
@@ -238,11 +282,14 @@ def progress_figure(table, *, title: str = ""):
             text = f"forget {quantity}: mean, seeds thin"
             ax.plot(mean.index, mean, color=colour, lw=2.0, label=text, **marks)
         ax.plot([0, 1], [0, 1], color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
+        for one in () if levels is None else where(levels, method=method).itertuples():
+            drawing.retrained_band(ax, [0, 1], [one.low] * 2, [one.mean] * 2, [one.high] * 2, "retrained models' loss")
     axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     # An accuracy that hardly changes swings far in units of its change: it may leave the panel.
-    values = table[list(QUANTITIES)].to_numpy(float)
-    low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=1)
-    axes[0, 0].set_ylim(max(low, -1.0) - 0.08, min(high, 2.0) + 0.08)
+    values, beside = table[list(QUANTITIES)].to_numpy(float), [] if levels is None else levels[["low", "high"]]
+    low, high = np.nanmin(values, initial=0), min(np.nanmax(values, initial=1), 2.0)
+    top = max(high, min(np.max(np.asarray(beside, float), initial=1), 2.4))
+    axes[0, 0].set_ylim(max(low, -1.0) - 0.08, top + 0.08)
     return finish(fig, axes[0, 0], title)
 
 
@@ -361,5 +408,10 @@ def _levels(values: Sequence[np.ndarray], count: int = 13) -> np.ndarray:
 
 
 ROOMS = (
-    Room("09_progress_and_retraining", progress, lambda study: [*planes(study).values()], {"C15": c15, "C16": c16}),
+    Room(
+        "09_progress_and_retraining",
+        progress,
+        lambda study: [*planes(study).values(), *references(study)],
+        {"C15": c15, "C16": c16},
+    ),
 )

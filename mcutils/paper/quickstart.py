@@ -12,10 +12,15 @@ from ..engine.kinds import parents
 from ..engine.specs import PlaneSpec, Spec
 from ..engine.study import Study
 from ..measures import drawing
-from ..measures.along import excess
+from ..measures.along import chord, excess
+from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BAND, BLACK, GREY, colour_of, finish, label, marks_of, panel_grid
+from ..measures.known_again import known_again
+from ..measures.profiles import Profile
+from ..traces import Trace
+from .panels import DASHED, signed_log
 from .room import Room
-from .tables import Table, frame
+from .tables import Table, answer_text, frame
 from .walks import COARSE, Route, alone, condition_routes, profiles, ring, ring_pairs
 
 # What is walked
@@ -70,7 +75,133 @@ def splits_table(task: Task) -> Table:
     return frame(rows, ["split", "examples", "use"], "split")
 
 
+def again_table(traces: Mapping[str, Trace], retrained: Sequence[Trace]) -> Table:
+    """Per path and split, how many images come to be right inside it: `known_again.known_again` with plain headings.
+
+    ``wrong at both ends`` and of these ``right between``; ``wrong in retrained too`` and of these ``known again``, each
+    at the t where most are. Validation and test images, which no model was trained on, show what chance does.
+    """
+    names = {"of": "images", "missed": "wrong at both ends", "between": "right between"}
+    names |= {"never": "wrong in retrained too", "again": "known again"}
+    rows = []
+    for kind, trace in traces.items():
+        for split, counts in known_again(trace, retrained).items():
+            rows.append({"path": kind, "split": split, **{text: int(counts[name]) for name, text in names.items()}})
+    return frame(rows, index=["path", "split"])
+
+
+def quickstart_answer(profiles: Mapping[str, Profile], eps: float = TOLERANCE) -> str:
+    """What was expected of the paths between two unlearned models, what was found, and what follows.
+
+    ``profiles``: kind of curve -> profile with levels.
+    """
+    found = {kind: one.connectivity for kind, one in profiles.items()}
+    dips, low = (
+        {kind: one.deficit(reading) / profiles[kind].gap for kind, one in found.items()}
+        for reading in ("chord", "floor")
+    )
+    said = [
+        f"{label(kind)}: the retain loss is at most {one.barrier() / profiles[kind].gap:.3f} G above its chord, the "
+        f"forget loss at most {dips[kind]:.3f} G below its own and {low[kind]:.3f} G below the retrained level too"
+        for kind, one in found.items()
+    ]
+    dipping = {kind: "better" if low[kind] > eps else "no better" for kind in found if dips[kind] > eps}
+    so = [
+        f"On the {label(kind)} path models on the way fit the forgotten images better than the two ends, and {word}, "
+        f"within {eps:g} G, than models that never saw them."
+        for kind, word in dipping.items()
+    ]
+    return answer_text(
+        "Both models come from one original, so the retain loss should stay low on the way; the forget loss may dip.",
+        "; ".join(said) + ".",
+        " ".join(so) or f"On no path does the forget loss dip by more than {eps:g} G below its chord.",
+    )
+
+
+def explorer_answer(table: Table) -> str:
+    """What was expected of the images along two paths, what was found, and what follows, from an `again_table`."""
+    said, more = [], []
+    for kind in dict.fromkeys(table.index.get_level_values("path")):
+        forget, unseen = (table.loc[(kind, split)] for split in ("forget", "test"))
+        back, among = int(forget["known again"]), int(forget["wrong in retrained too"])
+        chance, of = int(unseen["known again"]), int(unseen["wrong in retrained too"])
+        said.append(f"{kind}: {back} of {among} forget images, {chance} of {of} test images")
+        if among and of and back / among > chance / of:
+            more.append(kind)
+    return answer_text(
+        "A dip means knowledge regained if images are right inside the path that neither end nor any retrained model "
+        "gets right, and more often so than images nobody was trained on.",
+        "Of the images that both ends and all retrained models get wrong, right at the t where most are: "
+        + "; ".join(said)
+        + ".",
+        f"Known again more often than chance makes of test images: {', '.join(more) or 'on neither path'}. Counts this "
+        "small describe this pair and no other.",
+    )
+
+
 # Figures
+
+
+@drawing.style()
+def hero_figure(profiles: Mapping[str, Profile], *, eps: float = TOLERANCE, ends=("start", "end"), title: str = ""):
+    """Retain and forget loss minus their chords, in units of G, along each path: two panels on one scale.
+
+    The scale is linear to ``eps``, then logarithmic; what MCU(eps) forbids is hatched, the retrained models' level
+    beside the chord is drawn with its range, and the largest dip of a forget loss is named.
+
+    Args:
+        profiles: kind of curve -> profile between the same two ends, with levels (`Profile.with_levels`).
+        eps: tolerance in G.
+        ends: what stands at t = 0 and at t = 1.
+    """
+    drawing.check_some(profiles, "profiles")
+    fig, axes = panel_grid(1, 2, 3.9, sharex=True, sharey=True)
+    sides = {"retain": "may not rise", "forget": "may not dip"}
+    over = {split: {kind: _over(one, split) for kind, one in profiles.items()} for split in sides}
+    first = next(iter(profiles.values()))
+    levels = {split: _level_over(first, split) for split in sides}
+    seen = [*(v for of in over.values() for v in of.values()), *levels.values(), np.array([-1.5, 1.5]) * eps]
+    signed_log(axes[0, 0], np.concatenate([np.ravel(v) for v in seen]), eps, "y", share=0.8, fine=True)
+    for ax, (split, rule) in zip(axes[0], sides.items(), strict=True):
+        drawing.forbidden(ax, eps if split == "retain" else -eps, split == "retain", f"breaks MCU({eps:g})")
+        ax.axhline(0, color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
+        level = levels[split]
+        drawing.retrained_band(ax, first.t, level.min(axis=0), level.mean(axis=0), level.max(axis=0))
+        for kind, values in over[split].items():
+            marks = marks_of(kind, len(values), 6)
+            ax.plot(profiles[kind].t, values, color=colour_of(kind), lw=2.0, zorder=3, label=label(kind), **marks)
+        ax.set_title(f"{split} loss: {rule}")
+    axes[0, 0].set_ylabel(f"loss minus chord (G)\nlinear to {eps:g}, then log")
+    axes[0, 0].set_xlim(-0.02, 1.02)
+    axes[0, 0].set_xticks([0, 0.5, 1], [f"0\n{ends[0]}", "0.5\nt", f"1\n{ends[1]}"])
+    _name_the_dip(axes[0, 1], over["forget"], first.t, levels["forget"].mean(axis=0))
+    return finish(fig, axes[0, 0], title)
+
+
+def _over(profile: Profile, split: str) -> np.ndarray:
+    """A loss minus its chord (T,), in units of G."""
+    return excess(profile.connectivity.curves[f"loss_{split}"], profile.t) / profile.gap
+
+
+def _level_over(profile: Profile, split: str) -> np.ndarray:
+    """The loss of each retrained model minus the chord (R, T), in units of G."""
+    straight = chord(profile.connectivity.curves[f"loss_{split}"], profile.t)
+    return (profile.levels[f"loss_{split}"][:, None] - straight) / profile.gap
+
+
+def _name_the_dip(ax, over: Mapping[str, np.ndarray], t: np.ndarray, level: np.ndarray) -> None:
+    """How deep the deepest of the paths dips, and where that is beside the retrained models' level."""
+    lowest = min(over.values(), key=np.min)
+    k = int(lowest.argmin())
+    if lowest[k] >= 0:
+        return
+    apart = lowest[k] - level[k]
+    side = "still above" if apart > 0 else "and below"
+    words = f"dips {-lowest[k]:.2f} G below its chord,\n{side} retrained models by {abs(apart):.2f} G"
+    arrow = {"arrowstyle": "->", "color": BLACK, "lw": 0.9}
+    box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": GREY, "lw": 0.6}
+    place = {"xytext": (0.5, 0.68), "textcoords": "axes fraction", "ha": "center", "va": "center", "zorder": 5}
+    ax.annotate(words, (t[k], lowest[k]), arrowprops=arrow, bbox=box, fontsize=8.5, **place)
 
 
 @drawing.style()

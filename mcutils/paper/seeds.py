@@ -15,7 +15,7 @@ from .claims import Verdict
 from .judging import controls_hold, decisive, judge_share, judged, nodes_of, nothing_found, pair_of, share_over, sound
 from .panels import excess_panels, kind_entries, method_panels, signed_log, tolerance_line
 from .room import Room
-from .tables import MEASURES, Table, frame, grouped, paths_table, summary
+from .tables import MEASURES, Table, answer_text, frame, grouped, paths_table, summary
 from .walks import Route, Walk, alone, condition_routes, controls, references, ring_pairs
 
 # What is walked
@@ -77,10 +77,20 @@ def c21(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> 
 
 
 def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
-    """Per method and curve: pairs connected at MCU(eps), mean and largest barrier and deficit in units of G."""
+    """Per method and curve: pairs connected at MCU(eps), how smooth, mean and largest barrier and deficit in G.
+
+    ``by floor`` counts the pairs connected by that reading (`readings.READINGS`), where all walks have levels;
+    variation (in G) and roughness (in G^2) are means of `Walk.variation_of` and `Walk.roughness_of` the forget loss.
+    """
+    table, held = paths_table(walks, eps), all(w.profile.levels for w in walks)
+    table["variation"] = [w.variation_of("forget") for w in walks]
+    table["roughness"] = [w.roughness_of("forget") for w in walks]
+    table["floor"] = [held and w.connected(eps, "floor") for w in walks]
     rows = []
-    for (method, curve), part in paths_table(walks, eps).groupby(["method", "curve"], sort=False):
+    for (method, curve), part in table.groupby(["method", "curve"], sort=False):
         row = {"method": method, "curve": curve, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
+        row |= {"by floor": f"{int(part['floor'].sum())} of {len(part)}"} if held else {}
+        row |= {name: part[name].mean() for name in ("variation", "roughness")}
         for name in ("barrier", "deficit"):
             row |= {f"{name} mean": part[name].mean(), f"{name} max": part[name].max()}
         row |= {"distance": part["distance"].mean(), "cosine": part["cosine"].mean()}
@@ -102,6 +112,39 @@ def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> Table:
             found = share_over(part, [w.connected(e) for w in part], replicates <= e)
             rows.append((method, curve, e, *found))
     return frame(rows, ["method", "curve", "eps", "fraction", "low", "high"])
+
+
+def seeds_answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """What was expected of two seeds, what was found by the chord and by the retrained level, and what follows.
+
+    The walks have levels, see `walks.levelled`; a pair counts as joined if its line or its curve is.
+    """
+    ours = [w for w in walks if not w.control]
+    flat, dips = [w for w in ours if w.barrier <= eps], [w for w in ours if w.deficit > eps]
+    low = [w for w in dips if w.deficit_by("floor") > eps]
+    sure = [w for w in ours if w.method != "gradient_ascent"]
+    (joined, pairs), (kept, others) = _joined(ours, eps), _joined(sure, eps)
+    rough = max((w for w in ours if w.connected(eps)), key=lambda w: w.roughness, default=None)
+    named = "" if rough is None else f"{label(rough.kind)} of {label(rough.method)}"
+    most = f" The roughest connected path, {named}, has a roughness of {rough.roughness:.3g} G²." if rough else ""
+    return answer_text(
+        "If two runs of a method end in one basin, both losses follow their chords on the straight line.",
+        f"{len(flat)} of {len(ours)} paths have no retain barrier above {eps:g} G. On {len(dips)} of {len(ours)} the "
+        f"forget loss dips by more than {eps:g} G below its chord, and on {len(low)} of these {len(dips)} as far below "
+        f"the level of the retrained models too. The better of line and curve joins {joined} of {pairs} pairs by the "
+        f"chord, without gradient ascent {kept} of {others}.{most}",
+        "A dip says that models on the way fit the forget set better than their two ends. On "
+        f"{len(dips) - len(low)} of {len(dips)} paths with one they fit it no better, within {eps:g} G, than models "
+        "that never saw it: the ends had forgotten more than retraining does.",
+    )
+
+
+def _joined(walks: Sequence[Walk], eps: float) -> tuple[int, int]:
+    """Pairs of a method that some curve connects, and pairs."""
+    pairs: dict[tuple, bool] = {}
+    for w in walks:
+        pairs[pair_of(w)] = pairs.get(pair_of(w), False) or w.connected(eps)
+    return sum(pairs.values()), len(pairs)
 
 
 # Figures

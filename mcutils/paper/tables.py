@@ -145,6 +145,11 @@ def dips_text(walks: Sequence[Walk], retrained: Sequence[Mapping[str, float]], e
     )
 
 
+def answer_text(expected: str, found: str, so: str) -> str:
+    """What was expected, what was found and what follows, a paragraph each, in Markdown."""
+    return f"**Expected.** {expected}\n\n**Found.** {found}\n\n**So.** {so}"
+
+
 def verdicts_text(verdicts: Sequence[Verdict], eps: float = TOLERANCE) -> str:
     """Verdicts as a Markdown list: the claim, its verdict, effect with 95 % interval, and the rule fixed beforehand."""
     lines = []

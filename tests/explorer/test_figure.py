@@ -37,7 +37,7 @@ def test_images_say_what_is_predicted(found):
     for place, ax in enumerate(view_figure(one).axes[2:]):
         said = ax.get_xlabel().split("\n")
         assert said[0] == str(forgotten.predicted[2, place])
-        assert said[2] == ("remembered" if forgotten.remembered[2, place] else "forgotten")
+        assert said[2] == ("right" if forgotten.remembered[2, place] else "wrong")
 
 
 def test_a_trace_with_nan_is_drawn():

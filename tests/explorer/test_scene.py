@@ -121,7 +121,7 @@ def test_a_cell_says_label_prediction_confidence_and_a_word():
     for place, cell in zip(one.places, cells, strict=True):
         right = bool(found.remembered[k, place])
         assert cell.startswith(f"class='{'in' if right else 'out'}'")
-        assert ("✓ remembered" in cell) == right and ("✗ forgotten" in cell) != right
+        assert ("✓ right" in cell) == right and ("✗ wrong" in cell) != right
         assert f"{found.predicted[k, place]} {100 * found.confidence[k, place]:.0f}&nbsp;%" in cell
         assert "aria-label='forget image" in cell
 
@@ -344,7 +344,7 @@ def test_names_of_classes_break_neither_page_nor_figure():
 def test_inputs_that_are_no_images_are_said_to_be_none(x, words):
     one, _ = own(x, ("yes", "no"))
     assert f"No images: the inputs of this task are no images, but {words}" in one.frame(0)
-    assert "<ul" not in one.frame(0) and "forget examples are remembered" in one.frame(0) and one._images() == ""
+    assert "<ul" not in one.frame(0) and "forget examples are predicted right" in one.frame(0) and one._images() == ""
     assert "No images" in view_figure(one).legends[0].get_title().get_text()
     assert page(one)
 

@@ -12,6 +12,7 @@ import pytest
 
 from mcutils.measures import drawing as plots
 from mcutils.measures.planes import Plane
+from mcutils.measures.profiles import Profile
 from mcutils.measures.similarity import SIMILARITIES
 from mcutils.paper import panels as metric_plots
 from mcutils.paper.curriculum_and_order import PLACES, changes_figure, conditions_figure, crossing_figure
@@ -38,7 +39,7 @@ from mcutils.paper.progress_and_retraining import (
     progress_figure,
     retraining_figure,
 )
-from mcutils.paper.quickstart import path_figure
+from mcutils.paper.quickstart import hero_figure, path_figure
 from mcutils.paper.seeds import barrier_figure, mcu_sweep_figure, seeds_figure
 from mcutils.teaching import toy
 
@@ -145,6 +146,44 @@ def test_paths(rng):
     assert ticks(fig.axes[-1], "x")[0].endswith("a") and ticks(fig.axes[-1], "x")[-1].endswith("b")
 
 
+def test_the_hero(rng):
+    held = {}
+    for kind in KINDS:
+        arrays = {"t": T, "gap": np.float64(0.5), "collapsed": np.array([], dtype=np.str_)}
+        for name in ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget"):
+            arrays[f"curve/{name}"] = rng.uniform(0.2, 0.9, 5)
+        arrays["curve/loss_forget"][[0, -1]] = 0.6, 0.7  # the paths share their ends
+        arrays["curve/loss_retain"][[0, -1]] = 0.3, 0.2
+        held[kind] = Profile(arrays)
+    held["bezier"].arrays["curve/loss_forget"][3] = 0.1
+    levels = {n: rng.uniform(0.1, 0.3, 3) for n in ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")}
+    held = {kind: one.with_levels(levels) for kind, one in held.items()}
+    fig = hero_figure(held, eps=EPS, ends=("a", "b"))
+    for ax, (split, first, last) in zip(fig.axes, (("retain", 0.3, 0.2), ("forget", 0.6, 0.7)), strict=True):
+        straight = first + T * (last - first)
+        for kind, one in held.items():
+            (line,) = labelled(ax, plots.label(kind))
+            over = (one.arrays[f"curve/loss_{split}"] - straight) / 0.5
+            np.testing.assert_allclose(line.get_xydata(), np.c_[T, over], atol=1e-12)
+            assert line.get_marker() == MARKS[kind] and line.get_color() == plots.COLOURS[kind]
+        level = (levels[f"loss_{split}"][:, None] - straight) / 0.5
+        (mean,) = labelled(ax, "retrained models, range")
+        np.testing.assert_allclose(mean.get_ydata(), level.mean(axis=0))
+        np.testing.assert_allclose(band(ax.collections[0], T), [level.min(axis=0), level.max(axis=0)])
+        box, (low, high) = ax.patches[0].get_bbox(), ax.get_ylim()
+        assert (box.y0, box.y1) == ((EPS, high) if split == "retain" else (low, -EPS))
+        assert ax.get_title().startswith(split) and ax.get_yscale() == "symlog"
+    assert fig.axes[0].get_ylim() == fig.axes[1].get_ylim()
+    (note,) = fig.axes[1].texts
+    depth = (0.6 + 0.1 * T[3] - 0.1) / 0.5
+    assert note.xy == pytest.approx((T[3], -depth)) and f"dips {depth:.2f} G below its chord" in note.get_text()
+    apart = (0.1 - levels["loss_forget"].mean()) / 0.5
+    assert f"{'still above' if apart > 0 else 'and below'} retrained models by {abs(apart):.2f} G" in note.get_text()
+    assert ticks(fig.axes[0], "x")[0].endswith("a") and ticks(fig.axes[0], "x")[-1].endswith("b")
+    rising = {"linear": Profile({**held["linear"].arrays, "curve/loss_forget": np.array([0.6, 1, 1, 1, 0.7])})}
+    assert not hero_figure(rising).axes[1].texts  # without a dip nothing is named
+
+
 def test_endpoints(rng):
     columns = ["UA", "RA", "TA", "seconds"]
     table = frame(rng, columns, 3, method=["scrub", "retrain", "original", "npo"])
@@ -152,13 +191,17 @@ def test_endpoints(rng):
     table["gap"] = (table[columns[:3]] - goal).abs().mean(axis=1)
     fig = endpoints_figure(table.drop(columns="gap"))
     order = sorted(METHODS, key=lambda m: table[table["method"] == m]["gap"].mean())
-    rows = ["retrain", *order, "original"]
+    gaps = table.groupby("method")["gap"].mean()
+    rows = list(gaps.sort_values().index)
+    assert [one for one in rows if one in METHODS] == order
+    assert [v.get_xdata()[0] for v in fig.axes[3].get_lines() if v.get_ls() == ":"] == [gaps["original"]]
     assert ticks(fig.axes[0]) == [plots.label(m) for m in rows]
     for ax, column in zip(fig.axes, ("UA", "RA", "TA", "gap", "seconds"), strict=True):
         assert column in ax.get_title() or column == "gap" and "average gap" in ax.get_title()
         for y, method in enumerate(rows):
             values = table[table["method"] == method][column].to_numpy()
-            ours = [v for v in ax.get_lines() if y == v.get_ydata()[0] and len(v.get_xdata()) == len(v.get_ydata())]
+            drawn = [v for v in ax.get_lines() if v.get_ls() != ":"]
+            ours = [v for v in drawn if y == v.get_ydata()[0] and len(v.get_xdata()) == len(v.get_ydata())]
             spread, seeds, mean = ours
             assert tuple(spread.get_xdata()) == pytest.approx((values.min(), values.max()))
             np.testing.assert_allclose(seeds.get_xdata(), values)
@@ -538,13 +581,17 @@ def test_surplus(rng):
 
 def test_progress(rng):
     table = frame(rng, QUANTITIES, method=METHODS, seed=[42, 87], t=T)
-    fig = progress_figure(table)
+    levels = intervals(rng, "mean", method=METHODS)
+    fig = progress_figure(table, levels)
     for ax, method in zip(fig.axes, METHODS, strict=True):
         assert ax.get_title() == plots.label(method)
         part = plots.where(table, method=method)
         for quantity in QUANTITIES:
             (mean,) = labelled(ax, f"forget {quantity}: mean, seeds thin")
             np.testing.assert_allclose(mean.get_ydata(), part.groupby("t")[quantity].mean())
+            (level,), one = labelled(ax, "retrained models' loss"), plots.where(levels, method=method).iloc[0]
+            assert list(level.get_ydata()) == [one["mean"]] * 2
+            np.testing.assert_allclose(band(ax.collections[0], [0, 1])[:, 0], one[["low", "high"]].astype(float))
             thin = [v for v in ax.get_lines() if v.get_lw() == 0.7 and v.get_color() == mean.get_color()]
             for line, (_, one) in zip(thin, part.groupby("seed"), strict=True):
                 np.testing.assert_array_equal(line.get_xydata(), one[["t", quantity]])

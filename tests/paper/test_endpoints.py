@@ -1,9 +1,11 @@
 """The room `endpoints`: its routes, its claims' tests, its tables and figures on made-up walks."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_specs import models as models_of_specs
 from made_tables import clean, model as model_of_tables
@@ -11,7 +13,14 @@ from made_tables import clean, model as model_of_tables
 from mcutils.engine.specs import UnlearnedSpec
 from mcutils.errors import BadInput
 from mcutils.paper import search
-from mcutils.paper.endpoints import endpoint_rows, endpoint_summary, endpoints, settings_table
+from mcutils.paper.endpoints import (
+    endpoint_rows,
+    endpoint_summary,
+    endpoints,
+    endpoints_answer,
+    leaning_table,
+    settings_table,
+)
 from mcutils.paper.search import GRID
 
 
@@ -76,14 +85,48 @@ def test_a_gap_needs_retrained_models():
 def test_the_summary_is_sorted_by_the_gap_and_has_a_spread_only_over_seeds(rows):
     table = endpoint_summary(rows)
     assert table.index.tolist() == ["retrain", "npo", "gradient_ascent"]
-    names = ["UA", "RA", "TA", "gap, points", "ZRF", "JS to retrained", "CPU s", "seeds"]
+    names = ["UA", "RA", "TA", "gap, points", "ZRF", "JS to retrained", "CPU s", "saving", "seeds"]
     assert list(table.columns) == names
     assert table.loc["npo", "UA"] == "30.0 ± 0.0"
     assert table.loc["npo", "TA"] == f"70.0 ± {np.std([60, 80], ddof=1):.1f}"
     assert table.loc["npo", "CPU s"] == "2.0 ± 1.4"
     assert table.loc["gradient_ascent", "TA"] == "20.0"
+    assert table["saving"].tolist() == ["-", "30.5 x", "30.5 x"]  # 61 seconds over 2
     assert table["seeds"].tolist() == [2, 2, 1]
     clean(table)
+
+
+GAPS = pd.DataFrame(
+    [("retrain", 0.001, 60.0), ("original", 0.04, 60.0), ("npo", 0.02, 6.0), ("finetune", 0.03, 20.0)]
+    + [("gradient_ascent", 0.05, 1.0), ("npo", 0.03, 10.0)],
+    columns=["method", "gap", "seconds"],
+)
+
+
+def test_leaning_counts_the_paths_of_each_notebook_that_end_in_a_method(smoke):
+    ends = [smoke.unlearned("npo", seed) for seed in smoke.seeds[:2]]
+    twin = replace(smoke.unlearned("finetune", 1), origin=ends[0])
+    line, bent = (smoke.path(*ends, kind=kind) for kind in ("linear", "bezier"))
+    way, pair = smoke.path(smoke.original(), ends[0]), smoke.path(ends[0], twin)
+    mixed = smoke.path(ends[0], smoke.unlearned("gradient_ascent", 1))
+    plans = {"00_a": [line, bent, bent], "09_b": [line, way, smoke.original()], "05_c": [mixed, pair]}
+    asked = {name: lambda study, paths=paths: [study.profile(p) for p in paths] for name, paths in plans.items()}
+    table = leaning_table(GAPS, smoke, asked | {"15_claims": None})
+    assert table.index.tolist() == ["npo", "finetune", "gradient_ascent"]  # by gap
+    assert table["gap"].tolist() == ["2.5", "3.0", "5.0"]
+    assert table["beside original"].tolist() == ["-1.5", "-1.0", "+1.0"]
+    assert table["notebooks"].tolist() == ["00, 09, 05", "none", "05"] and table["paths"].tolist() == [5, 0, 1]
+
+
+def test_the_answer_says_who_is_farther_than_the_original_and_what_is_saved():
+    words = clean(endpoints_answer(GAPS))
+    assert "2 of 3 methods have a smaller mean gap to retraining than the untouched original (4.0 points)" in words
+    assert "1 a larger one: gradient ascent." in words
+    assert (
+        "The nearest, NPO, is 2.5 points away and takes 8.0 CPU seconds, 7.5 times fewer than retraining (60)" in words
+    )
+    assert "save between 3.0 and 60.0 times" in words
+    assert "0 a larger one." in endpoints_answer(GAPS[GAPS["method"] != "gradient_ascent"])
 
 
 def test_settings_stand_beside_what_the_oracle_would_choose(monkeypatch):

@@ -14,11 +14,13 @@ from made_figures_of_metrics import (
 )
 from made_metrics import forgetting as forgetting_of_metrics, measured, retraining as retraining_of_metrics
 from made_specs import labels
+from made_tables import clean
 from scipy.stats import t as student
-from synthetic import T, controls, walk
+from synthetic import T, beside, controls, walk
 
 import mcutils as mc
 from mcutils.measures.metrics import METRICS
+from mcutils.measures.profiles import Profile
 from mcutils.paper import progress_and_retraining, tables
 from mcutils.paper.judging import controls_hold
 from mcutils.paper.progress_and_retraining import c16, nonlinearity, retraining_control
@@ -275,3 +277,30 @@ def test_a_plane_with_losses_that_are_not_finite_is_drawn():
     broken = plane_of_figures_of_metrics()
     broken.values["loss_forget"][0, :3] = np.nan, np.inf, 1e9
     progress_and_retraining.planes_figure({"npo": broken})
+
+
+def test_retrained_levels_are_in_units_of_the_change():
+    line = walk("npo", condition="forgetting")  # its forget loss goes from 0.2 to 0.3
+    table = progress_and_retraining.progress_levels([beside(line, [0.0, 0.0], [0.25, 0.35]), walk("npo")])
+    assert table["method"].tolist() == ["npo"]
+    np.testing.assert_allclose(table.iloc[0][["mean", "low", "high"]].astype(float), [1.0, 0.5, 1.5])
+    assert progress_and_retraining.progress_levels([line]).empty
+
+
+def test_the_answer_holds_lines_to_retrained_models_to_the_chord_and_to_the_retrained_level():
+    dips = ((0.0, 5.0), (0.3, 5.0), (0.3, -5.0))  # none, one below the retrained level, one above it
+    on = [walk("npo", 0.0, deficit, condition="retraining", init="same init") for deficit, _ in dips]
+    on = [beside(one, [0.0], [level]) for one, (_, level) in zip(on, dips, strict=True)]
+    far = beside(walk("npo", 4.0, condition="retraining", init="other init"), [0.0], [1.0])
+    made = [walk("npo", deficit=d, condition="forgetting", pair=(k, k)) for k, d in enumerate((0.01, -0.01))]
+    lines = [replace(w, profile=Profile({**w.profile.arrays, **metrics_of(w)})) for w in made]
+    words = clean(progress_and_retraining.retraining_answer([*lines, *on, far]))
+    assert "On 1 of 2 lines from the original the forget loss is farthest from its chord below it" in words
+    assert "Of 3 lines on to a model" in words and "weights 3 have no retain barrier above 0.1 G" in words
+    assert "yet 1 satisfy MCU(0.1) by the chord and 2 by the level" in words and "1 of 1 have a barrier" in words
+    assert "put 3 of 3 unlearned models" in words and "on 1 of 3 lines the forget loss falls more than 0.1 G" in words
+
+
+def metrics_of(one):
+    """The metrics that the progress of forgetting is read from."""
+    return {f"metric/{q}_forget": one.profile.arrays[f"curve/{q}_forget"] for q in ("loss", "accuracy")}

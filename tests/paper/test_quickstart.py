@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from made_figures import T, curves, figure
 from made_specs import ROOT, models as models_of_specs
+from made_tables import clean
 from matplotlib.text import Text
+from synthetic import beside, walk
 
 from mcutils.engine.kinds import parents
 from mcutils.engine.specs import TraceSpec, UnlearnedSpec, key
@@ -13,6 +15,7 @@ from mcutils.errors import BadInput
 from mcutils.measures.along import excess
 from mcutils.paper import quickstart as quickstart_module
 from mcutils.paper.quickstart import quickstart
+from mcutils.traces import Trace
 
 
 def test_the_quickstart_follows_its_parameters(smoke):
@@ -76,3 +79,33 @@ def test_path_figure_draws_the_curves_the_chord_and_the_references():
     assert {"retrained models (range)", "original model", "Bézier, 95 % band"} <= set(texts(fig))
     assert "NPO" in texts(fig) and "1\nseed 87" in texts(fig)
     assert len(quickstart_module.path_figure({"linear": curves()["linear"]}, splits=["forget"]).axes) == 2
+
+
+def test_the_answer_names_the_dip_and_what_retrained_models_make_of_it():
+    held = {kind: walk("npo", 0.02, dip, kind=kind) for kind, dip in (("linear", 0.3), ("bezier", 0.0))}
+    for level, word in ((-5.0, "no better"), (5.0, "better")):
+        profiles = {kind: beside(one, [0.0], [level]).profile for kind, one in held.items()}
+        words = clean(quickstart_module.quickstart_answer(profiles))
+        assert "linear: the retain loss is at most 0.020 G above its chord, the forget loss at most 0.300 G" in words
+        assert f"below its own and {'0.300' if level > 0 else '0.000'} G below the retrained level" in words
+        assert "On the linear path models on the way fit" in words and f"the two ends, and {word}, within" in words
+    flat = {"bezier": beside(held["bezier"], [0.0], [1.0]).profile}
+    assert "On no path does the forget loss dip by more than 0.1 G" in quickstart_module.quickstart_answer(flat)
+
+
+def test_images_known_again_are_counted_beside_unseen_ones():
+    right, wrong = np.array([2.0, 0.0]), np.array([0.0, 2.0])  # every label is 0
+    path = np.array([[wrong, wrong, wrong], [right, right, wrong], [wrong, wrong, wrong]])
+    index = {split: np.arange(3) + 3 * k for k, split in enumerate(("forget", "test"))}
+    labels = dict.fromkeys(index, np.zeros(3, int))
+    one = Trace(np.linspace(0, 1, 3), {"forget": path, "test": path[:, [2, 2, 2]]}, labels, index, {})
+    alone = np.array([[wrong, right, wrong]])
+    retrained = Trace(np.zeros(1), dict.fromkeys(index, alone), labels, index, {})
+    table = quickstart_module.again_table({"line": one}, [retrained])
+    assert table.index.tolist() == [("line", "forget"), ("line", "test")]
+    assert table.loc[("line", "forget")].tolist() == [3, 3, 2, 2, 1]
+    assert table.loc[("line", "test")].tolist() == [3, 3, 0, 2, 0]
+    words = clean(quickstart_module.explorer_answer(table))
+    assert "line: 1 of 2 forget images, 0 of 2 test images" in words and "makes of test images: line." in words
+    table.loc[("line", "test"), "known again"] = 1
+    assert "on neither path" in quickstart_module.explorer_answer(table)

@@ -8,7 +8,7 @@ from made_claims import METHODS, SINGLE, by_method, judge, ours, study
 from made_figures import METHODS as METHODS_of_figures, along, barrier_figure, figure, pairs, sweep
 from made_specs import labels
 from made_tables import clean
-from synthetic import RING, controls, walk
+from synthetic import RING, beside, controls, walk
 
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import TOLERANCE
@@ -24,6 +24,7 @@ from mcutils.paper.seeds import (
     mcu_sweep_figure,
     paths_summary,
     seeds,
+    seeds_answer,
     seeds_figure,
     sweep_table,
 )
@@ -195,7 +196,41 @@ def test_paths_per_method_and_curve(walks):
     assert (one["deficit mean"], one["deficit max"]) == (0.1, 0.2)
     assert table.loc[("scrub", "linear"), "collapsed"] == 1
     assert (table["distance"] == 3).all() and (table["cosine"] == 0.25).all()
+    part = [w for w in walks if (w.name, w.kind) == ("npo", "linear")]
+    assert one["variation"] == pytest.approx(np.mean([w.variation_of("forget") for w in part]), abs=5e-4)
+    assert one["roughness"] == pytest.approx(np.mean([w.roughness_of("forget") for w in part]), abs=5e-4)
+    assert one["roughness"] > table.loc[("npo", "bezier"), "roughness"] and "by floor" not in table
     clean(table)
+
+
+def dipping():
+    """A dip below the retrained level, one above it, a path of gradient ascent that connects and one with a barrier."""
+    made = [
+        ("npo", 0.0, 0.3, 1.0),
+        ("scrub", 0.0, 0.3, -1.0),
+        ("gradient_ascent", 0.0, 0.0, 1.0),
+        ("salun", 0.3, 0.0, 1.0),
+    ]
+    return [beside(walk(m, barrier, deficit), [0.0, 0.0], [level] * 2) for m, barrier, deficit, level in made]
+
+
+def test_by_the_floor_a_dip_counts_only_below_the_retrained_level():
+    table = paths_summary(dipping())
+    assert table["connected"].tolist() == ["0 of 1", "0 of 1", "1 of 1", "0 of 1"]
+    assert table["by floor"].tolist() == ["0 of 1", "1 of 1", "1 of 1", "0 of 1"]
+
+
+def test_the_answer_counts_dips_by_the_chord_and_by_the_retrained_level():
+    words = clean(seeds_answer([*dipping(), *controls()]))
+    assert [part.split(".**")[0] for part in words.split("\n\n")] == ["**Expected", "**Found", "**So"]
+    assert "3 of 4 paths have no retain barrier above 0.1 G" in words
+    assert (
+        "On 2 of 4 the forget loss dips by more than 0.1 G below its chord, and on 1 of these 2 as far below" in words
+    )
+    assert "joins 1 of 4 pairs by the chord, without gradient ascent 0 of 3" in words
+    assert "linear of gradient ascent" in words and "On 1 of 2 paths with one they fit it no better" in words
+    none = seeds_answer(dipping()[3:])
+    assert "On 0 of 1 the forget loss dips" in none and "roughest" not in none
 
 
 def test_the_share_of_connected_pairs_never_falls_with_the_tolerance(walks):
