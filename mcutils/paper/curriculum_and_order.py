@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..engine.specs import Spec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.along import barrier, forget_deficit
@@ -18,11 +19,24 @@ from .claims import Verdict, spread
 from .judging import CHANGE, controls_hold, judge_mean, judged, nothing_found, pair_of, sound, usable
 from .panels import HEADINGS, SHOWN, excess_panels, kind_entries, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
-from .tables import MEASURES, Table, end_names, excess_table, frame, grouped, mean_of, mean_over, paths_table, summary
-from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, profiles
+from .tables import (
+    MEASURES,
+    Table,
+    end_names,
+    excess_table,
+    frame,
+    grouped,
+    mean_of,
+    mean_over,
+    paths_table,
+    roughness_text,
+    summary,
+)
+from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, profiles, references
 
 PLACES = ((GREY, "o"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"))
 DOTTED = (0, (1, 1.2))
+WHAT = {"cl-non_cl": "the curriculum", "fo-so": "the optimiser"}  # what is crossed
 
 
 # What is walked
@@ -141,18 +155,22 @@ def changes_table(walks: Sequence[Walk], conditions: Sequence[str]) -> Table:
 
 
 def changes_shown(walks: Sequence[Walk], condition: str) -> Table:
-    """Per method and curve: eps of ``random`` and of the condition, the paired change, and its effect.
+    """Per method and curve: eps of ``random`` and of the condition, the paired change, its effect, and the roughness.
 
-    A question mark follows an effect with which the interval of the change does not wholly agree.
+    A question mark follows an effect with which the interval of the change does not wholly agree. Roughness is that of
+    the forget loss, see `tables.roughness_text`, of ``random`` and of the condition.
     """
     levels = condition_summary(walks, ("random", condition)).query("measure == 'eps'")
     cells = {tuple(row[:3]): spread(row[4:7]) for row in levels.itertuples(index=False)}
+    groups = grouped(_plain(walks, ("random", condition)), "condition", "method", "kind")
+    rough = {labels: roughness_text(part) for labels, part in groups.items()}
     rows = []
     for one in changes_table(walks, [condition]).itertuples():
-        eps = [cells[name, one.method, one.curve] for name in ("random", condition)]
+        here = [(name, one.method, one.curve) for name in ("random", condition)]
         change, word = spread((one.change, one.low, one.high)), one.effect + ("" if one.clear else "?")
-        rows.append((one.method, one.curve, *eps, change, word, one.n))
-    columns = ["method", "curve", "eps, random", f"eps, {condition}", "change", "effect", "pairs"]
+        smooth = " to ".join(rough[labels] for labels in here)
+        rows.append((one.method, one.curve, *(cells[labels] for labels in here), change, word, smooth, one.n))
+    columns = ["method", "curve", "eps, random", f"eps, {condition}", "change", "effect", "roughness", "pairs"]
     return frame(rows, columns, ["method", "curve"])
 
 
@@ -173,7 +191,7 @@ def ends_table(walks: Sequence[Walk], across: str) -> Table:
 
     Accuracies in % of both ends on the forget set and the test set; the distance between the ends, and how many times
     that of the same two seeds under ``random`` it is, with an interval; the cosine of their task vectors, and that
-    under ``random``.
+    under ``random``. Where walks have levels of retrained models, also how much both ends forgot, see `closed`.
     """
     base = {pair_of(w): w for w in sound(walks, kind="linear", condition="random", form="")}
     names, rows = end_names(across), []
@@ -186,12 +204,25 @@ def ends_table(walks: Sequence[Walk], across: str) -> Table:
             ends = np.mean([w.profile.connectivity.curves[f"accuracy_{split}"][[0, -1]] for w in ours], axis=0)
             row |= {f"{name}: {split} %": f"{100 * value:.1f}" for name, value in zip(names, ends, strict=True)}
         both = [w.profile.geometry for w in ours], [base[pair_of(w)].profile.geometry for w in ours]
+        if all(w.profile.levels for w in ours):
+            row |= {
+                f"{name}: forgot, G": f"{one.round(2) + 0.0:.2f}" for name, one in zip(names, closed(ours), strict=True)
+            }
         far, near = (np.array([one["distance"] for one in found]) for found in both)
         row |= {"distance": f"{far.mean():.2f}", "of two seeds'": spread(mean_over(ours, far / near), 2)}
         for name, found in zip(("cosine", "cosine, two seeds"), both, strict=True):
             row[name] = f"{np.mean([one['cosine'] for one in found]):.3f}"
         rows.append(row)
     return frame(rows, None if rows else ["method"], "method")
+
+
+def closed(walks: Sequence[Walk]) -> np.ndarray:
+    """How much of G each end closes, mean over walks (2,): 0 at the original's forget loss, 1 at that of retraining."""
+    found = []
+    for w in walks:
+        ends = w.profile.connectivity.curves["loss_forget"][[0, -1]]
+        found.append(1 + (ends - w.profile.levels["loss_forget"].mean()) / w.profile.gap)
+    return np.mean(found, axis=0)
 
 
 def variants_table(walks: Sequence[Walk], across: str) -> Table:
@@ -203,9 +234,10 @@ def variants_table(walks: Sequence[Walk], across: str) -> Table:
         if method in some and condition in ("random", across):
             distance = np.mean([w.profile.geometry["distance"] for w in part])
             cells = [spread(mean_of(part, m)) for m in MEASURES]
-            rows.append((method, condition, form or "as above", *cells, f"{distance:.2f}", len(part[0].profile.t)))
+            shown = roughness_text(part), f"{distance:.2f}", len(part[0].profile.t)
+            rows.append((method, condition, form or "as above", *cells, *shown))
     index = ["method", "condition", "variant"]
-    return frame(rows, [*index, *MEASURES, "distance", "points"], index)
+    return frame(rows, [*index, *MEASURES, "roughness", "distance", "points"], index)
 
 
 def thinned(walk: Walk, points: int) -> tuple[float, float]:
@@ -229,6 +261,62 @@ def thinned_text(walks: Sequence[Walk]) -> str:
         f"fewer points is at most as large. Read at {counts[0]} points, the finer walks' smallest eps falls by "
         f"{most:.3f} G at most."
     )
+
+
+def answer_text(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps: float = TOLERANCE) -> str:
+    """What was expected of a crossing, what was found, also beside the retrained models, and what follows, in Markdown.
+
+    ``walks`` are those of ``routes``, with levels (`walks.levelled`).
+    """
+    found = []
+    for condition in (across, "random"):
+        lines = [w for w in _plain(walks, (condition,)) if w.kind == "linear"]
+        found.append((lines, sum(w.barrier > eps for w in lines), [w for w in lines if w.deficit > eps]))
+    (ours, rises, dips), (base, others, dipped) = found
+    table = changes_table(walks, (across,))
+    helps, harms = (int((table["effect"] == word).sum()) for word in ("helps", "harms"))
+    below = sum(w.deficit_by("floor") > eps for w in dips)
+    return (
+        f"**Expected.** If {WHAT[across]} leads into another basin, lines across it have a retain barrier that lines "
+        f"between two seeds lack.\n\n**Found.** A retain barrier over {eps:g} G stands on {rises} of {len(ours)} lines "
+        f"across and on {others} of {len(base)} between two seeds; a forget deficit over {eps:g} G on {len(dips)} and "
+        f"{len(dipped)}. In {harms} of {len(table)} contexts (method, curve) the smallest eps rises on average by "
+        f"{CHANGE:g} G or more, in {helps} it falls so. Of the {len(dips)} lines across with a deficit {below} fall "
+        f"that far below the level of the retrained models too.\n\n**So.** {_so(routes, walks, across, eps)}"
+    )
+
+
+def _so(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps: float) -> str:
+    """What follows from the lines across, and what could be behind it: other step sizes, ends that hardly unlearned."""
+    lines = [w for w in _plain(walks, (across,)) if w.kind == "linear"]
+    groups = {method: part for (method,), part in grouped(lines, "method").items()}
+    counts = {label(m): (sum(w.barrier > eps for w in part), len(part)) for m, part in groups.items()}
+    high = [f"{name} ({count} of {n})" for name, (count, n) in counts.items() if count]
+    parts = [f"Retain barriers across: {', '.join(high)}." if high else "No line across has a retain barrier."]
+    plans = {r.method: [end.settings.plan for end in (r.path.start, r.path.end)] for r in routes if _plainly(r, across)}
+    rates = {m: [plan.lr for plan in pair] for m, pair in plans.items() if len({plan.optimizer for plan in pair}) == 1}
+    other = [f"{label(m)} ({a:g} and {b:g})" for m, (a, b) in rates.items() if a != b and m in groups]
+    if other:
+        parts.append(
+            f"The learning rates of the two ends differ in {', '.join(other)}: there {WHAT[across]} and the step size "
+            "are not told apart."
+        )
+    names = [{"none": "without curriculum", "curriculum": "with curriculum"}.get(n, n) for n in end_names(across)]
+    gained = {(m, name): one for m, part in groups.items() for name, one in zip(names, closed(part), strict=True)}
+    short = [f"{label(m)} ({name}, {one.round(2) + 0.0:.2f} G)" for (m, name), one in gained.items() if one < 0.5]
+    if short:
+        parts.append(f"Ends that forgot less than half of G: {', '.join(short)}.")
+        left = {m for (m, _), one in gained.items() if one < 0.5}
+        every = changes(walks, across)
+        kept = [one for one in every if one[0].method not in left]
+        if kept:
+            all_, rest = (spread(mean_over(*zip(*part, strict=True))) for part in (every, kept))
+            parts.append(f"Without them the mean change of the smallest eps is {rest}, with them {all_}.")
+    return " ".join(parts)
+
+
+def _plainly(route: Route, condition: str) -> bool:
+    return route.condition == condition and not route.form
 
 
 def along_table(walks: Sequence[Walk], conditions: Sequence[str]) -> Table:
@@ -324,8 +412,12 @@ def _along_panel(ax, ours, base, column: str) -> None:
         ax.plot(mean.index, mean, color=colour, lw=2.2, zorder=2.4, **drawing.marks_of(kind, len(mean), 4))
 
 
+def _both(study: Study) -> list[Spec]:
+    return [*profiles(study, curriculum(study)), *references(study)]
+
+
 ROOMS = (
-    Room("03_curriculum", curriculum, tests={"C5": c5}),
+    Room("03_curriculum", curriculum, references, {"C5": c5}),
     # C7 takes both
-    Room("04_second_order", second_order, lambda study: profiles(study, curriculum(study)), {"C6": c6, "C7": c7}),
+    Room("04_second_order", second_order, _both, {"C6": c6, "C7": c7}),
 )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..engine.specs import Spec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, colour_of, entry, finish, kinds_of, label, marker_of, where
 from ..measures.intervals import LEVEL, Interval
-from ..measures.metrics import per_example_loss
 from ..measures.readings import deficit_by
 from .claims import Verdict, spread
 from .judging import NOTHING, controls_hold, judge_mean, sound
@@ -33,16 +31,21 @@ from .tables import (
     stacked,
     summary,
 )
-from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs
+from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, levels, references
 
 SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
 SPAN = (0.02, 0.10)  # shares of the pool to forget between which a straight fit's change is told
-Before = Mapping[tuple[int, float], float]  # forget loss of each original, by its seed and the share forgotten
+Before = Mapping[int, float]  # forget loss of each original before unlearning, by its seed
 # A deficit by three units; the second is the loss that the two ends gained, see `forgot`.
 UNITS = {"G": "units of G", "forgotten": "units of what was forgotten", "accuracy": "accuracy"}
 
 
 # What is walked
+
+
+def sizes_of(study: Study) -> list[float]:
+    """`SIZES` equal steps up to the preset's share to forget."""
+    return [round(k * study.preset.forget / SIZES, 6) for k in range(1, SIZES + 1)]
 
 
 def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
@@ -51,7 +54,7 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     ``shares`` of the pool; by default `SIZES` equal steps up to the preset's.
     """
     routes = []
-    for forget in shares or [round(k * study.preset.forget / SIZES, 6) for k in range(1, SIZES + 1)]:
+    for forget in shares or sizes_of(study):
         smaller = replace(study, preset=replace(study.preset, forget=forget))
         contexts = alone(study.preset.methods[-4:-1] or study.preset.methods)
         made = condition_routes(smaller, "random", contexts, independent_pairs(study), points=coarse(study))
@@ -59,22 +62,12 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     return routes + controls(study)
 
 
-def _traces(study: Study) -> list[Spec]:
-    """Traces of the originals on the largest forget set, which holds the smaller ones."""
-    return [study.trace(study.original(seed)) for seed in study.originals]
+def before(study: Study) -> dict[int, float]:
+    """Mean loss in nats of each original model on the largest forget set, as `Before`, from its profile.
 
-
-def before(study: Study, shares: Iterable[float]) -> dict[tuple[int, float], float]:
-    """Mean loss in nats of each original model on each forget set, as `Before`.
-
-    ``shares`` of the pool of n images: one share's forget set are the first round(share * n) of the largest.
+    It was trained on all of these images alike, so the mean stands for each of the smaller sets, which are parts of it.
     """
-    pool = len(study.task.index["train"])
-    found: dict[tuple[int, float], float] = {}
-    for seed, trace in zip(study.originals, study.run(_traces(study)), strict=True):
-        losses = per_example_loss(trace, "forget")[0]
-        found |= {(seed, share): float(losses[: round(share * pool)].mean()) for share in shares}
-    return found
+    return {seed: levels(study, seed)[0]["loss_forget"] for seed in study.originals}
 
 
 # The tests of the claims
@@ -121,7 +114,7 @@ def _loss(walk: Walk) -> np.ndarray:
 
 
 def _original(walk: Walk, known: Before) -> float:
-    return known.get((walk.original, walk.size), known[0, walk.size])
+    return known.get(walk.original, known[0])
 
 
 def deficit_in(walk: Walk, unit: str, known: Before) -> tuple[float, np.ndarray]:
@@ -237,11 +230,11 @@ def answer(walks: Sequence[Walk], known: Before, eps: float = TOLERANCE) -> str:
     below = sum(_floor(w, known) > eps for w in dips)
     unit = not (relative.low > 0 or relative.high < 0) or abs(relative.estimate) < TOLERANCE
     so = (
-        "the change in G is the unit's. Small sets were forgotten further at the same settings; a deeper loss at both "
+        "The change in G is the unit's. Small sets were forgotten further at the same settings; a deeper loss at both "
         "ends makes a deeper dip between them, but no larger share of what was forgotten. C4's verdict speaks of G "
         "and of these settings, not of the size alone."
         if unit
-        else "the change is not the unit's alone: it is there in units of what was forgotten too."
+        else "The change is not the unit's alone: it is there in units of what was forgotten too."
     )
     return (
         "**Expected.** If the size of the forget set matters to how two models connect, the deficit changes in any "
@@ -249,7 +242,7 @@ def answer(walks: Sequence[Walk], known: Before, eps: float = TOLERANCE) -> str:
         f"**Found.** From 2 % to 10 % the deficit of the lines changes by {spread(plain)} in units of G (C4's own "
         f"statistic), by {spread(relative)} in units of what was forgotten, and by {spread(accuracy)} in accuracy. Of "
         f"{len(lines)} lines {len(dips)} dip below the chord by more than {eps:g} G; on {below} of these the forget "
-        f"loss also falls that far below the level of the retrained models.\n\n**So** {so}"
+        f"loss also falls that far below the level of the retrained models.\n\n**So.** {so}"
     )
 
 
@@ -303,4 +296,4 @@ def _by_sizes(ax, pairs, means, column: str, shift: float, colour: str, marker: 
     ax.plot(x, one["estimate"], marker, label=text, **look)
 
 
-ROOMS = (Room("06_forget_size", sizes, _traces, {"C4": c4}),)
+ROOMS = (Room("06_forget_size", sizes, references, {"C4": c4}),)

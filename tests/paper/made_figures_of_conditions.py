@@ -149,7 +149,7 @@ def reliance(methods=METHODS):
 
 
 def sizes(methods=METHODS[-4:-1]):
-    walks, known = sized(methods), dict.fromkeys(((0, 0.02), (0, 0.06), (0, 0.1)), 0.05)
+    walks, known = sized(methods), {0: 0.05}
     return sizes_figure(size_pairs(walks, known), size_summary(walks, known))
 
 

@@ -16,6 +16,7 @@ from mcutils.measures.drawing import label
 from mcutils.paper.curriculum_and_order import (
     PLACES,
     along_table,
+    answer_text,
     c5,
     c7,
     changes,
@@ -23,12 +24,15 @@ from mcutils.paper.curriculum_and_order import (
     changes_shown,
     changes_table,
     changes_text,
+    closed,
     condition_summary,
     condition_table,
     conditions_figure,
     crossing_figure,
+    curriculum,
     effect_of,
     ends_table,
+    second_order,
     thinned,
     thinned_text,
     variants_table,
@@ -205,6 +209,8 @@ def test_changes_are_shown_beside_what_they_are_changes_of():
     assert shown["eps, random"] == "0.100 [0.100, 0.100]"
     assert shown["eps, fo-so"] == "0.300 [0.052, 0.548]" and shown["change"] == "0.200 [-0.048, 0.448]"
     assert shown["effect"] == "harms?" and shown["pairs"] == 3
+    rough = [np.median([w.roughness for w in walks if w.condition == c]) for c in ("random", "fo-so")]
+    assert [float(text) for text in shown["roughness"].split(" to ")] == pytest.approx(rough, rel=0.05)
 
 
 def test_no_walk_at_all_gives_empty_tables_and_words():
@@ -223,6 +229,56 @@ def test_the_ends_are_compared_with_those_of_two_seeds():
     assert (row["curriculum: test %"], row["none: test %"]) == ("90.0", "85.0")
     assert (row["distance"], row["of two seeds'"]) == ("6.00", "2.00 [2.00, 2.00]")
     assert (row["cosine"], row["cosine, two seeds"]) == ("0.250", "0.250")
+    assert "curriculum: forgot, G" not in row
+    known = [levelled(w, forget=(1.2, 1.4)) for w in (*near, *far)]  # the ends' losses are 0.2 and 0.3, G is 2
+    row = ends_table(known, "cl-non_cl").loc["npo"]
+    assert (row["curriculum: forgot, G"], row["none: forgot, G"]) == ("0.45", "0.50")
+
+
+def levelled(one, forget=(0.1, 0.2), retain=(0.1, 0.1)):
+    """The walk beside the levels of two retrained models."""
+    levels = {"loss_retain": retain, "loss_forget": forget, "accuracy_retain": (1, 1), "accuracy_forget": (0.9, 0.9)}
+    return replace(one, profile=one.profile.with_levels({name: np.array(v, float) for name, v in levels.items()}))
+
+
+def test_how_much_an_end_forgot_is_told_in_g():
+    walks = [levelled(w, forget=(1.2, 1.4)) for w in made("cl-non_cl")]
+    np.testing.assert_allclose(closed(walks), [1 - 1.1 / 2, 1 - 1.0 / 2])
+
+
+def crossing_walks():
+    """NPO crosses with a barrier on one pair of three, SCRUB with deficits alone, two seeds with one deficit of six."""
+    walks = [*made("random", 0.0, (0.0, 0.0, 0.3)), *made("random", method="scrub")]
+    walks += [*made("cl-non_cl", (0.0, 0.02, 0.3)), *made("cl-non_cl", 0.0, (0.1, 0.2, 0.6), method="scrub")]
+    walks += [*made("cl-non_cl", 9.0, kind="bezier", pairs=PAIRS[:1]), *one_of_each("cl-non_cl")]
+    return walks
+
+
+def test_the_answer_counts_lines_beside_two_seeds_and_beside_the_retrained_models(laptop):
+    """The lowest losses of SCRUB are 0.05, -0.15 and -0.95; the level is -0.3, and G is 2."""
+    routes = [r for r in curriculum(laptop) if r.method in ("npo", "scrub", "salun")]
+    walks = [levelled(w, forget=(-0.2, -0.4)) for w in crossing_walks()]
+    expected, found, so = answer_text(routes, walks, "cl-non_cl").split("\n\n")
+    assert expected.startswith("**Expected.** If the curriculum leads into another basin")
+    assert "0.1 G stands on 1 of 6 lines across and on 0 of 6" in found and "over 0.1 G on 2 and 1." in found
+    assert "In 1 of 2 contexts" in found and "in 0 it falls so" in found
+    assert "Of the 2 lines across with a deficit 1 fall that far below the level" in found
+    assert so.startswith("**So.** Retain barriers across: NPO (1 of 3).") and "forgot less" not in so
+    assert "learning rates" not in so  # SalUn has two, but was not walked
+    wider = answer_text(routes, walks, "cl-non_cl", 0.5)
+    assert "on 0 of 6 lines across" in wider and "No line across has a retain barrier." in wider
+
+
+def test_ends_that_hardly_unlearned_and_other_learning_rates_are_named(laptop):
+    routes = curriculum(laptop)
+    walks = [levelled(w, forget=(-0.2, -0.4)) for w in (*made("random"), *made("cl-non_cl", 0.0, 0.4))]
+    few = [levelled(w, (1.3, 1.3)) for w in (*made("random", method="salun"), *made("cl-non_cl", method="salun"))]
+    so = answer_text(routes, [*walks, *few], "cl-non_cl").split("\n\n")[-1]
+    assert "differ in SalUn (0.008 and 0.004): there the curriculum" in so
+    assert "Ends that forgot less than half of G: SalUn (with curriculum, 0.45 G)." in so
+    assert "is 0.400 [" in so and "with them 0.200 [" in so
+    order = [replace(w, condition="fo-so") if w.condition != "random" else w for w in (*walks, *few)]
+    assert "learning rates" not in answer_text(second_order(laptop), order, "fo-so"), "of two optimisers do not compare"
 
 
 def test_variants_stand_below_the_lines_of_their_own_method():
@@ -231,6 +287,8 @@ def test_variants_stand_below_the_lines_of_their_own_method():
     found = variants_table(walks, "fo-so")
     assert list(found.index) == [("npo", "random", "as above"), ("npo", "fo-so", "as above"), ("npo", "fo-so", "soul")]
     assert [v.split()[0] for v in found["eps"]] == ["0.100", "0.200", "0.400"]
+    forms = [w for w in walks if w.method == "npo" and w.form]
+    assert float(found["roughness"].iloc[-1]) == pytest.approx(forms[0].roughness, rel=0.05)
 
 
 def test_a_walk_can_be_read_at_fewer_of_its_points():

@@ -8,10 +8,9 @@ from made_claims import SIZES as SIZES_of_claims, judge, ours, sized as sized_of
 from made_conditions import made, with_arrays
 from made_figures_of_conditions import figure
 from made_specs import THREE, labels, pairs_of
-from synthetic import RING, controls, trace, walk
+from synthetic import RING, controls, walk
 
 from mcutils.measures.intervals import mean_interval
-from mcutils.measures.metrics import per_example_loss
 from mcutils.paper import forget_size
 from mcutils.paper.forget_size import c4
 from mcutils.paper.judging import nodes_of
@@ -83,7 +82,7 @@ def sized(slope=2.0, start=0.1, method="npo", kind="linear", noise=0.001):
     return parts
 
 
-KNOWN = {(0, size): 0.05 for size in SIZES}  # forget loss of the original: the ends' mean is 0.25, so 0.2 was forgotten
+KNOWN = {0: 0.05}  # forget loss of the original: the ends' mean is 0.25, so 0.2 was forgotten
 
 
 def test_sizes_have_rows_means_and_a_sentence():
@@ -100,34 +99,22 @@ def test_sizes_have_rows_means_and_a_sentence():
     )
 
 
-def test_the_original_was_as_sure_of_a_smaller_set_as_its_first_images_say(laptop, monkeypatch):
-    """The forget sets are nested, so one trace on the largest tells of all."""
-    asked = []
-
-    def run(study, specs):
-        asked.extend(specs)
-        return [found]
-
-    found = trace(n=900, right=0.5)
-    monkeypatch.setattr(type(laptop), "run", run)
-    known = forget_size.before(laptop, [0.02, 0.1])
-    assert asked == [laptop.trace(laptop.original())] and asked[0] in EXPERIMENTS["06_forget_size"](laptop)
-    losses = per_example_loss(found, "forget")[0]
-    assert known == {(0, 0.02): pytest.approx(losses[:180].mean()), (0, 0.1): pytest.approx(losses.mean())}
-    pool = [replace(laptop, preset=replace(laptop.preset, forget=f)).original().data.task(f) for f in (0.02, 0.1)]
-    small, large = (task.index["forget"].tolist() for task in pool)
-    assert small == large[:180] and len(large) == 900
+def test_the_original_s_loss_is_that_of_its_profile_one_for_each_forget_set(laptop, monkeypatch):
+    monkeypatch.setattr(forget_size, "levels", lambda study, seed: ({"loss_forget": 0.1 + seed}, []))
+    assert forget_size.before(laptop) == {0: 0.1}
+    assert forget_size.before(replace(laptop, preset=replace(laptop.preset, originals=2))) == {0: 0.1, 1: 1.1}
+    assert laptop.profile(laptop.original()) in EXPERIMENTS["06_forget_size"](laptop)
 
 
 def test_what_was_forgotten_is_the_loss_that_the_ends_gained():
     one = walk("npo", 0.0, 0.3, size=0.02)
-    assert forget_size.forgot(one, {(0, 0.02): 0.05}) == pytest.approx(0.2)
-    assert forget_size.forgot(one, {(0, 0.02): 0.05, (1, 0.02): 0.9}) == pytest.approx(0.2)
+    assert forget_size.forgot(one, {0: 0.05}) == pytest.approx(0.2)
+    assert forget_size.forgot(one, {0: 0.05, 1: 0.9}) == pytest.approx(0.2)
     other = replace(one, original=1)
-    assert forget_size.forgot(other, {(0, 0.02): 0.05}) == pytest.approx(0.2), "one forget set for all originals"
-    assert forget_size.forgot(other, {(0, 0.02): 0.05, (1, 0.02): 0.15}) == pytest.approx(0.1), "or one for each"
+    assert forget_size.forgot(other, {0: 0.05}) == pytest.approx(0.2), "one forget set for all originals"
+    assert forget_size.forgot(other, {0: 0.05, 1: 0.15}) == pytest.approx(0.1), "or one for each"
     for nothing in (0.25, 0.9):
-        assert np.isnan(forget_size.forgot(one, {(0, 0.02): nothing}))
+        assert np.isnan(forget_size.forgot(one, {0: nothing}))
 
 
 def test_a_deficit_is_counted_in_three_units():
@@ -171,7 +158,7 @@ def test_ends_that_were_pushed_further_dip_further_and_the_unit_tells():
     assert plain.estimate == pytest.approx(c4(walks).effect) and plain.estimate < -0.1
     assert relative.estimate == pytest.approx(0, abs=1e-9) == accuracy.estimate
     text = forget_size.answer(walks, KNOWN)
-    assert "the change in G is the unit's" in text and "Of 15 lines 6 dip" in text  # at 2 % and 4 %
+    assert "**So.** The change in G is the unit's" in text and "Of 15 lines 6 dip" in text  # at 2 % and 4 %
     grown = forget_size.answer([*pushed(slope=4.0), *controls()], KNOWN)
     assert "not the unit's alone" in grown and "by 0.320 [0.320, 0.320] in units of what was forgotten" in grown
 
@@ -180,7 +167,7 @@ def test_a_dip_is_below_the_retrained_models_only_below_their_own_level():
     """They are at the original's loss and G more: 0.05 + 2 here, which every loss is below."""
     walks = [told(one) for one in sized(slope=0.0, start=0.2)]
     assert "on 15 of these the forget loss also falls" in forget_size.answer(walks, KNOWN)
-    high = {key: -2.3 for key in KNOWN}  # a level of -0.3, where losses fall to -0.15, -0.35 and -0.55
+    high = {0: -2.3}  # a level of -0.3, where losses fall to -0.15, -0.35 and -0.55
     assert "on 5 of these the forget loss also falls" in forget_size.answer(walks, high)
 
 
