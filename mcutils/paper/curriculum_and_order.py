@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..engine.specs import Spec
+from ..engine.specs import Spec, UnlearnedSpec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.along import barrier, forget_deficit
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, ORANGE, PURPLE, colour_of, entry, kinds_of, label, where
 from ..measures.intervals import LEVEL, fraction_interval, widened
+from ..settings import Plan
 from . import judging
 from .claims import Verdict, spread
 from .judging import CHANGE, controls_hold, judge_mean, judged, nothing_found, pair_of, sound, usable
@@ -293,7 +294,7 @@ def _so(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps: float)
     counts = {label(m): (sum(w.barrier > eps for w in part), len(part)) for m, part in groups.items()}
     high = [f"{name} ({count} of {n})" for name, (count, n) in counts.items() if count]
     parts = [f"Retain barriers across: {', '.join(high)}." if high else "No line across has a retain barrier."]
-    plans = {r.method: [end.settings.plan for end in (r.path.start, r.path.end)] for r in routes if _plainly(r, across)}
+    plans = {r.method: _plans(r) for r in routes if r.condition == across and not r.form}
     rates = {m: [plan.lr for plan in pair] for m, pair in plans.items() if len({plan.optimizer for plan in pair}) == 1}
     other = [f"{label(m)} ({a:g} and {b:g})" for m, (a, b) in rates.items() if a != b and m in groups]
     if other:
@@ -315,8 +316,9 @@ def _so(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps: float)
     return " ".join(parts)
 
 
-def _plainly(route: Route, condition: str) -> bool:
-    return route.condition == condition and not route.form
+def _plans(route: Route) -> list[Plan]:
+    ends = (route.path.start, route.path.end)
+    return [end.settings.plan for end in ends if isinstance(end, UnlearnedSpec)]
 
 
 def along_table(walks: Sequence[Walk], conditions: Sequence[str]) -> Table:
