@@ -34,7 +34,9 @@ FITS = (
     *OBJECTIVES,
     "authors",
 )
-FITS += tuple(name.replace("_", " ") for name in CHOICES)
+CHOICE_FITS = tuple(name.replace("_", " ") for name in CHOICES)
+FITS += CHOICE_FITS
+FEW = "corrected, the same methods"  # as those that single choices of the recipe were tried with
 OUTCOMES = ("both", "line only", "curve only", "neither")
 PATHS = ("line", "corrected", "better of the two")
 # How rows of fits are drawn: lines, curves, and the authors' own way.
@@ -91,7 +93,7 @@ def beside(walks: Sequence[Walk], *fits: str) -> list[tuple[Walk, ...]]:
 
 
 def c12(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C12: share of bad-teacher fits by the authors' recipe whose smallest eps exceeds that of the line by 0.1."""
+    """C12: share of bad-teaching fits by the authors' recipe whose smallest eps exceeds that of the line by 0.1."""
     both = [(a, b) for a, b in beside(walks, "authors", "line") if a.method == "bad_teacher"]
     hits = [a.eps > b.eps + FAILED for a, b in both]
     replicates = [a.replicates("eps") > b.replicates("eps") + FAILED for a, b in both]
@@ -137,17 +139,19 @@ def fits_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """One row per walk: its fit, eps with its interval over examples, in G, and what it costs in nats.
 
     ``nats`` is the smallest tolerance with MCU, the loss that must be given away to connect; ``rise`` and ``dip`` are
-    the mean rise of the retain loss above its chord and the mean dip of the forget loss below its own.
+    the mean rise of the retain loss above its chord and the mean dip of the forget loss below its own. ``floor`` is
+    whether the reading beside the retrained models connects, 0 or 1, nan for a walk without levels.
     """
     rows = []
     for w in usable(walks):
         measures, again, gap = w.profile.connectivity.measures, w.replicates("eps"), w.profile.gap
         _, low, high = percentile_interval(w.eps, again)
         labels = w.method, fit_name(w), w.kind, w.pair, *w.nodes
-        found = w.barrier, w.deficit, w.eps, low, high, w.connected(eps), w.eps * gap
+        floor = float(w.connected(eps, "floor")) if w.profile.levels else np.nan
+        found = w.barrier, w.deficit, w.eps, low, high, w.connected(eps), floor, w.eps * gap
         cost = measures["surplus_retain"], measures["shortfall_forget"]
         rows.append((*labels, *found, *cost, again <= eps, again, again * gap))
-    columns = "method fit curve pair node_a node_b barrier deficit eps low high connected nats rise dip".split()
+    columns = "method fit curve pair node_a node_b barrier deficit eps low high connected floor nats rise dip".split()
     return frame(rows, [*columns, "connected_again", "eps_again", "nats_again"])  # the last: replicates over examples
 
 
@@ -162,6 +166,29 @@ def fits_summary(table: Table) -> Table:
         row |= {f"{name} (median)": part[name].median() for name in ("barrier", "deficit", "eps")}
         rows.append(row | {f"{name} (mean nats)": part[name].mean() for name in ("rise", "dip")})
     return frame(rows, index="fit").round(3)
+
+
+def shares_table(table: Table) -> Table:
+    """Per fit of a `fits_table`, lines first: the share of pairs that it connects, with its interval, and counts.
+
+    Columns fit, methods, pairs, joined, share, low, high, floor: ``joined`` and ``floor`` are how many pairs the chord
+    and the floor connect (`readings.READINGS`). Choices that few methods were tried with come after `FEW`, the
+    corrected fit of the same methods.
+    """
+    rows, parts = [], {fit: table[table["fit"] == fit] for fit in FITS}
+    tried = set(table["method"][table["fit"].isin(CHOICE_FITS)])
+    own = parts["corrected"]
+    parts = {fit: part for fit, part in parts.items() if fit not in CHOICE_FITS} | {
+        FEW: own[own["method"].isin(tried)],
+        **{fit: parts[fit] for fit in CHOICE_FITS},
+    }
+    for fit, part in parts.items():
+        if len(part):
+            again = np.stack(part["connected_again"])
+            found = share_interval(part["connected"], again, nodes=part[["node_a", "node_b"]].to_numpy())
+            counts = part["method"].nunique(), len(part), int(part["connected"].sum())
+            rows.append((fit, *counts, *found, part["floor"].sum(min_count=1)))
+    return frame(rows, ["fit", "methods", "pairs", "joined", "share", "low", "high", "floor"])
 
 
 def failures(walks: Sequence[Walk]) -> tuple[Table, Table]:
@@ -215,7 +242,7 @@ def disagreements_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
             for w in both:
                 side = "barrier" if w.barrier > w.deficit else "deficit"
                 cells += [spread(percentile_interval(w.eps, w.replicates("eps"))), side]
-            rows.append((both[0].method, both[0].pair, *cells, "corrected" if held[0] else "authors"))
+            rows.append((label(both[0].method), both[0].pair, *cells, "corrected" if held[0] else "authors"))
     columns = ["method", "pair", "eps, corrected", "set by", "eps, authors", "set by ", "connects"]
     return frame(rows, columns, ["method", "pair"])
 
@@ -254,7 +281,77 @@ def surplus_table(table: Table) -> Table:
     return found.rename(columns={"fit": "path"})[columns]
 
 
+def answer_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """What was expected of curves and recipes, what was found, and what follows, in Markdown; walks have levels."""
+    table, (_, totals) = fits_table(walks, eps), failures(walks)
+
+    def joined(fit: str, by: str = "connected") -> str:
+        part = table[table["fit"] == fit]
+        return f"{int(part[by].sum())} of {len(part)}"
+
+    def changed(other: str) -> str:
+        both = beside(walks, "corrected", other)
+        return f"{sum(a.connected(eps) != b.connected(eps) for a, b in both)} of {len(both)}"
+
+    worse = next((f"{one.failed} of {one.n}" for one in totals.itertuples() if one.fit == "corrected"), "0 of 0")
+    expected = (
+        "A curve that starts as the line and is fitted with the method's own objective should do no worse than the "
+        "line, and the recipe should matter little."
+    )
+    found = (
+        f"By MCU({eps:g}) the line connects {joined('line')} pairs, the corrected curve {joined('corrected')}, the "
+        f"same curve with BatchNorm kept {joined('BatchNorm kept')}, the authors' recipe {joined('authors')}, the fit "
+        f"without a forget term {joined('retain only')}. On {worse} pairs the corrected curve needs over {FAILED:g} G "
+        f"more than the line. Another seed of the fit changes the verdict of {changed('corrected, another seed')} "
+        f"pairs, the authors' recipe that of {changed('authors')}. Where only what is beyond the retrained models too "
+        f"counts (reading `floor`), the line connects {joined('line', 'floor')} and the corrected curve "
+        f"{joined('corrected', 'floor')}."
+    )
+    so = (
+        "*Connected* is said of two models and of a fit: its objective, its recipe, its BatchNorm policy. A curve that "
+        "is worse than the line it starts from says that the fit failed, not that there is no path. How much there is "
+        "to repair hangs on the reading."
+    )
+    return f"**Expected.** {expected}\n\n**Found.** {found}\n\n**So.** {so}"
+
+
 # Figures
+
+
+@drawing.style()
+def shares_figure(table, *, eps: float, title: str = ""):
+    """Share of pairs that each way to fit connects, with its interval, by the chord, and hollow by the floor.
+
+    ``table`` is a `shares_table`; ``eps`` is its tolerance, for the label.
+    """
+    drawing.check_columns(table, ("fit", "methods", "pairs", "joined", "share", "low", "high", "floor"))
+    fig, axes = panel_grid(1, 1, 1.3 + 0.28 * len(table))
+    ax, most = axes[0, 0], table["methods"].max()
+    for y, one in enumerate(table.itertuples()):
+        colour, marker = FIT_STYLES.get(one.fit, (VERMILLION, "s"))
+        ax.plot([one.low, one.high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
+        ax.plot(one.floor / one.pairs, y, marker, color="white", mec=colour, mew=1.2, ms=6, zorder=3)
+        ax.plot(one.share, y, marker, color=colour, mec="white", mew=0.7, ms=7, zorder=4)
+        beside = "" if np.isnan(one.floor) else f" ({one.floor:.0f})"
+        words = f"{one.joined}{beside} of {one.pairs}" + ("" if one.methods == most else f", {one.methods} methods")
+        ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+    ax.text(1.02, -0.75, "chord (floor)", transform=ax.get_yaxis_transform(), fontsize=8, fontweight="bold")
+    lines = int(table["fit"].str.startswith("line").sum())
+    for edge in (lines, int((table["methods"] == most).sum())):
+        ax.axhline(edge - 0.5, color=GREY, lw=0.7 if 0 < edge < len(table) else 0)
+    ax.set(xlim=(-0.03, 1.03), xlabel=f"pairs connected by MCU({eps:g}), %: share, 95 % interval")
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
+    ax.grid(axis="y", visible=False)
+    drawing.name_rows(ax, list(table["fit"]))
+    keys = [entry("o", BLUE, "line", ls="-"), entry("s", VERMILLION, "curve", ls="-")]
+    keys += [entry("D", PURPLE, "authors' recipe", ls="-"), _hollow()]
+    return finish(fig, ax, title, keys)
+
+
+def _hollow():
+    key = entry("s", "white", "hollow: by the floor, beyond chord and retrained models", ms=6)
+    key.set(markeredgecolor=GREY, markeredgewidth=1.2)
+    return key
 
 
 @drawing.style()

@@ -20,11 +20,13 @@ from synthetic import RING, controls, fit, walk
 from mcutils.curves import RECIPES
 from mcutils.measures.intervals import percentile_interval
 from mcutils.measures.profiles import Profile
-from mcutils.paper.claims import CLAIMS
+from mcutils.paper.claims import CLAIMS, spread
 from mcutils.paper.curve_fitting import (
     CHOICES,
+    FEW,
     FITS,
     OUTCOMES,
+    answer_text,
     beside,
     c12,
     c13,
@@ -38,6 +40,7 @@ from mcutils.paper.curve_fitting import (
     outcomes_table,
     outcomes_text,
     recipes_table,
+    shares_table,
     surplus_table,
 )
 from mcutils.paper.tables import mean_of, means
@@ -167,6 +170,52 @@ def test_fits_in_gaps_and_nats():
     assert summary.loc["corrected", "connected"].startswith("0.00 [0.00, ")
 
 
+LEVELS = {"loss_retain": [0.3], "accuracy_retain": [0.9], "accuracy_forget": [0.9]}
+
+
+def beside_retrained(one, level):
+    """A walk with retrained models of this forget loss; its ends have 0.2 and 0.3, and G is 2 nats."""
+    return replace(one, profile=one.profile.with_levels(LEVELS | {"loss_forget": [level]}))
+
+
+def test_shares_are_counted_by_the_chord_and_beside_the_retrained_models():
+    walks = [fitted("corrected", "bezier", e, m, p) for m in ("npo", "scrub") for e, p in zip((0.0, 0.5), RING)]  # noqa: B905
+    walks += [fitted("normal t", "bezier", 0.0, "scrub", RING[1]), fitted("line", "linear", 0.5, "npo", RING[0])]
+    # A dip by 0.5 G, to -0.75 nats, is none beside retrained models of -0.7 and is one beside those of 0.3.
+    walks = [beside_retrained(w, -0.7 if w.method == "npo" else 0.3) for w in walks]
+    table = shares_table(fits_table(walks)).set_index("fit")
+    assert table.index.to_list() == ["line", "corrected", FEW, "normal t"]
+    assert table[["methods", "pairs", "joined", "floor"]].T.to_dict("list") == {
+        "line": [1, 1, 0, 1],
+        "corrected": [2, 4, 2, 3],
+        FEW: [1, 2, 1, 1],  # those of SCRUB, with which the choice was tried
+        "normal t": [1, 1, 1, 1],
+    }
+    assert table["share"].to_list() == [0.0, 0.5, 0.5, 1.0]
+    summary = fits_summary(fits_table(walks))
+    assert summary.loc["corrected", "connected"] == spread(tuple(table.loc["corrected", ["share", "low", "high"]]), 2)
+    alone = shares_table(fits_table(quadrants()))  # without levels, and without choices
+    assert alone["fit"].to_list() == ["line", "corrected"] and alone["floor"].isna().all()
+
+
+def test_the_answer_counts_pairs():
+    eps = {"line": (0.05, 0.3, 0.3), "corrected": (0.5, 0.0, 0.0), "authors": (0.5, 0.5, 0.5)}
+    eps |= {"corrected, another seed": (0.5, 0.0, 0.3), "retain only": (0.0, 0.0, 0.5)}
+    walks = [
+        beside_retrained(fitted(name, "linear" if name == "line" else "bezier", e, pair=p), -0.3)
+        for name, values in eps.items()
+        for e, p in zip(values, RING, strict=False)
+    ]
+    text = answer_text(walks)
+    assert "the line connects 1 of 3 pairs, the corrected curve 2 of 3" in text
+    assert "BatchNorm kept 0 of 0, the authors' recipe 0 of 3, the fit without a forget term 2 of 3" in text
+    assert "On 1 of 3 pairs the corrected curve needs over 0.1 G more" in text
+    assert "changes the verdict of 1 of 3 pairs, the authors' recipe that of 2 of 3" in text
+    # Down to -0.3 - 0.2 nats nothing counts: a dip of 0.3 G ends at -0.35, one of 0.5 G at -0.75.
+    assert "the line connects 3 of 3 and the corrected curve 2 of 3" in text
+    assert text.count("**Expected.**") == text.count("**Found.**") == text.count("**So.**") == 1
+
+
 def test_means_are_over_pairs_with_shared_seeds():
     walks = [fitted("corrected", "bezier", 0.1 * k, pair=p) for k, p in enumerate(RING)]
     table = fits_table([*walks, fitted("corrected", "bezier", 1.0, method="scrub")])
@@ -218,7 +267,7 @@ def test_disagreements_name_the_recipe_that_connects():
     walks += [fitted("authors", "bezier", e, pair=p) for e, p in zip((0.3, 0.02, 0.6), RING, strict=False)]
     table = disagreements_table(walks)
     assert table["connects"].to_list() == ["corrected", "authors"]
-    assert table.index.to_list() == [("npo", "0: 42-87"), ("npo", "0: 87-21")]
+    assert table.index.to_list() == [("NPO", "0: 42-87"), ("NPO", "0: 87-21")]
     assert table.iloc[0]["eps, corrected"].startswith("0.050 [") and table.iloc[0]["eps, authors"].startswith("0.300 [")
     assert set(table["set by"]) == {"deficit"}
     assert len(disagreements_table(walks[:3])) == 0
