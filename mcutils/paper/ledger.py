@@ -12,11 +12,11 @@ from ..engine.study import Study
 from ..errors import BadInput, number
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, VERMILLION, entry, panel_grid
-from ..measures.intervals import LEVEL, Interval
+from ..measures.drawing import BLACK, GREEN, GREY, VERMILLION, entry, panel_grid, where
+from ..measures.intervals import LEVEL
 from .claims import CLAIMS, Verdict, effect_text
 from .judging import controls_hold, nothing_found
-from .panels import settle_below, symlog
+from .panels import settle_below
 from .progress_and_retraining import OTHER, retraining_control
 from .registry import EXPERIMENTS, ROUTES, TESTS, verdict_of
 from .tables import Table, found_text, frame
@@ -25,6 +25,18 @@ from .walks import APART, RETRAINED, TWINNED, Walk, walk_all
 # Claims whose support must go when profiles are shuffled among labels; the others read no label, or ask for differences
 # between walks, which a shuffle makes.
 SHUFFLED_AWAY = ("C2", "C4", "C5", "C6", "C16")
+# Claims by the unit of their effect: effects of one unit share a scale.
+UNITS = {
+    "Share of pairs, paths or contexts": ("C1", "C7", "C8", "C11", "C12", "C13", "C16", "C21"),
+    "Share of pairs, beyond another seed's share": ("C23", "C24"),
+    "Change of the deficit (C4) or of the smallest eps, in G": ("C4", "C5", "C6"),
+    "Share of variance (C2); mean size of a rank correlation (C9)": ("C2", "C9"),
+    "Distance or range, in units of the metric's own change or gap": ("C15", "C10"),
+}
+OTHER_UNIT = "In the claim's own unit"
+_SHARES, _BEYOND, _, _SIZES, _ = UNITS
+WHOLE = {_SHARES: (0.0, 1.0), _BEYOND: (-1.0, 1.0), _SIZES: (0.0, 1.0)}  # all that such an effect can be
+SUPPORTING = "#DCEFE7"
 VERDICT_STYLES = {"supported": (GREEN, "o"), "contradicted": (VERMILLION, "s"), "undecided": (GREY, "D")}
 
 
@@ -163,40 +175,23 @@ def not_run_table(rows: Sequence[Mapping]) -> Table:
     return frame(shown, ["id", "claim", "why"], "id")
 
 
-def beyond(claim_id: str, interval: Sequence[float]) -> Interval:
-    """An effect with its interval as distance beyond the claim's threshold, positive where it supports the claim.
-
-    In units of the threshold, or, where that is 0, of half the interval's width. For a difference whose sign is not
-    claimed it is the distance of its absolute value.
-    """
-    claim = CLAIMS[claim_id]
-    value, low, high = interval
-    if claim.direction == "outside":
-        low, high = 0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high))
-        value = abs(value)
-    unit = abs(claim.threshold) or (high - low) / 2 or 1.0
-    ends = [(v - claim.threshold) / unit for v in (value, low, high)]
-    return Interval(-ends[0], -ends[2], -ends[1]) if claim.direction == "below" else Interval(*ends)
-
-
 def forest_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> Table:
-    """One row per claim judged, for the forest figure: `beyond` of its interval and of the corrected one, and words.
+    """One row per claim judged, for the forest figure: its effect, its interval and the corrected one, and words.
 
-    Columns claim, statement, verdict, survives, x, low, high, wide_low, wide_high, effect (text), threshold (text).
+    Columns claim, statement, verdict, survives, unit (a key of `UNITS`), x, low, high, wide_low, wide_high, edge (the
+    threshold), direction, effect (text), threshold (text).
     """
     level, rows = strict_level(judged), []
     for one, other in zip(judged, strict, strict=True):
         claim = CLAIMS[one.claim]
-        x, wide = (beyond(one.claim, _interval(one.effect, v.low, v.high)) for v in (one, other))
+        numbers = (np.nan if v is None else v for v in (one.effect, one.low, one.high, other.low, other.high))
         sign = {"above": ">", "below": "<", "outside": "beyond ±", "explained": ">"}[claim.direction]
         words = effect_text(vars(one), 2, "nothing to measure"), f"{sign} {claim.threshold:g}"
-        row = one.claim, claim.statement, one.verdict, survives(one, other, level)
-        rows.append((*row, *x, wide.low, wide.high, *words))
-    return frame(rows, "claim statement verdict survives x low high wide_low wide_high effect threshold".split())
-
-
-def _interval(*values: float | None) -> Interval:
-    return Interval(*(np.nan if value is None else value for value in values))
+        unit = next((unit for unit, claims in UNITS.items() if one.claim in claims), OTHER_UNIT)
+        row = one.claim, claim.statement, one.verdict, survives(one, other, level), unit
+        rows.append((*row, *numbers, claim.threshold, claim.direction, *words))
+    columns = "claim statement verdict survives unit x low high wide_low wide_high edge direction effect threshold"
+    return frame(rows, columns.split())
 
 
 # Figures
@@ -204,35 +199,59 @@ def _interval(*values: float | None) -> Interval:
 
 @drawing.style()
 def forest_figure(table, *, level: float | None = None, title: str = ""):
-    """Every claim judged: how far its effect lies beyond its threshold, on the side that supports it or on the other.
+    """Every claim judged, in panels by the unit of its effect, each on a scale of its own, with the side that supports.
 
     ``table`` is a `forest_table`; ``level`` is that of the corrected intervals, drawn thin, for the legend.
     """
-    drawing.check_columns(table, ("claim", "statement", "verdict", "x", "low", "high", "effect", "threshold"))
-    fig, axes = panel_grid(1, 1, 1.5 + 0.42 * len(table))
-    ax = axes[0, 0]
-    for y, one in enumerate(table.itertuples()):
-        _forest_row(ax, y, one)
-    ends = table[["low", "high"]].to_numpy(float)
-    ends = ends[np.isfinite(ends)]
-    limits = 1.3 * min(ends.min(initial=-1), -1), 1.3 * max(ends.max(initial=1), 1)
-    ticks = [v for v in (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100) if limits[0] <= v <= limits[1]]
-    symlog(ax, "x", 1.0, limits, ticks, [f"{v:+d}" if v else "0" for v in ticks])
-    ax.axvspan(limits[0], 0, color=LIGHT, alpha=0.5, lw=0, zorder=0)
-    ax.axvline(0, color=BLACK, lw=1.2)
-    ax.set_xlabel("distance of the effect beyond its threshold, in thresholds\n(grey: the side that contradicts)")
-    ax.set_yticks(range(len(table)), [_statement(one) for one in table.itertuples()])
-    ax.set_ylim(len(table) - 0.4, -0.6)
-    ax.grid(axis="y", visible=False)
-    heading = "effect [95 %]\n(threshold)"
-    ax.text(1.02, -0.7, heading, transform=ax.get_yaxis_transform(), fontsize=8, va="bottom", fontweight="bold")
+    drawing.check_columns(table, ("claim", "statement", "verdict", "unit", "x", "low", "high", "edge", "direction"))
+    units = [unit for unit in (*UNITS, OTHER_UNIT) if unit in set(table["unit"])]
+    parts = [where(table, unit=unit) for unit in units]
+    heights = {"height_ratios": [len(part) + 0.3 for part in parts]}
+    fig, axes = panel_grid(len(units), 1, 1.0 + 0.43 * len(table) + 0.55 * len(units), gridspec_kw=heights)
+    for ax, unit, part in zip(axes[:, 0], units, parts, strict=True):
+        _forest_panel(ax, part, unit)
+    heading = "effect [95 %]\n(supported if)"
+    top = axes[0, 0]
+    top.text(1.02, -0.62, heading, transform=top.get_yaxis_transform(), fontsize=8, va="bottom", fontweight="bold")
     keys = [entry(marker, colour, word, ls="-", lw=3) for word, (colour, marker) in VERDICT_STYLES.items()]
     thin = "thin: corrected" + ("" if level is None else f" ({100 * level:.1f} %)")
-    keys.append(entry("", GREY, thin, ls="-", lw=0.8))
+    keys += [entry("", GREY, thin, ls="-", lw=0.8), entry("s", SUPPORTING, "side that supports", ms=8)]
     if (~table["survives"] & table["verdict"].isin(("supported", "contradicted"))).any():
         keys.append(_hollow())
     fig.legend(handles=keys, loc="outside lower center", ncols=3)
     return settle_below(fig, title)
+
+
+def _forest_panel(ax, part, unit: str) -> None:
+    """The claims of one unit."""
+    low, high = _reach(part, unit)
+    for y, one in enumerate(part.itertuples()):
+        sides = {"above": [(one.edge, high)], "explained": [(one.edge, high)], "below": [(low, one.edge)]}
+        for start, end in sides.get(one.direction, [(low, -one.edge), (one.edge, high)]):
+            ax.fill_between([start, end], y - 0.36, y + 0.36, color=SUPPORTING, lw=0, zorder=0)
+        for edge in (-one.edge, one.edge) if one.direction == "outside" else (one.edge,):
+            ax.plot([edge, edge], [y - 0.36, y + 0.36], color=BLACK, lw=1.4, zorder=1)
+        _forest_row(ax, y, one)
+    ax.set_xlim(low, high)
+    ax.set_ylim(len(part) - 0.45, -0.55)
+    ax.set_yticks(range(len(part)), [_statement(one) for one in part.itertuples()])
+    ax.set_title(unit, loc="left", fontsize=9, fontweight="bold")
+    ax.grid(axis="y", visible=False)
+
+
+def _reach(part, unit: str) -> tuple[float, float]:
+    """The ends of a panel's axis: all that can be of a share, otherwise all that was found."""
+    if unit in WHOLE:
+        least, most = WHOLE[unit]
+    else:
+        ends = part[["x", "low", "high", "wide_low", "wide_high", "edge"]].to_numpy(float)
+        ends = ends[np.isfinite(ends)]
+        least, most = (
+            min(ends.min(), -part["edge"].max() if (part["direction"] == "outside").any() else 0.0),
+            ends.max(),
+        )
+    pad = 0.03 * (most - least)
+    return least - pad, most + pad
 
 
 def _forest_row(ax, y: int, one) -> None:

@@ -17,17 +17,19 @@ from mcutils.measures.similarity import SIMILARITIES
 from mcutils.paper import panels as metric_plots
 from mcutils.paper.curriculum_and_order import PLACES, changes_figure, conditions_figure, crossing_figure
 from mcutils.paper.curve_fitting import (
+    FEW,
     FITS,
     OUTCOMES,
     PATHS,
     failures_figure,
     fits_figure,
     outcomes_figure,
+    shares_figure,
     surplus_figure,
 )
 from mcutils.paper.endpoints import endpoints_figure
 from mcutils.paper.forget_size import sizes_figure
-from mcutils.paper.ledger import VERDICT_STYLES, forest_figure
+from mcutils.paper.ledger import UNITS, VERDICT_STYLES, forest_figure
 from mcutils.paper.method_pairs import agreement_figure, curves_figure, matrices_figure, matrix_figure, reliance_figure
 from mcutils.paper.metrics_along import SHAPE_TITLES, best_figure, correlation_figure, metrics_figure, shapes_figure
 from mcutils.paper.progress_and_retraining import (
@@ -530,6 +532,26 @@ def test_fits(rng):
     assert ticks(fig.axes[0]) == fits
 
 
+def test_shares(rng):
+    fits = ["line", "corrected", "authors", FEW, "normal t"]
+    table = intervals(rng, "share", fit=fits).assign(pairs=[24, 24, 26, 9, 9], methods=[8, 8, 8, 3, 3])
+    table = table.assign(joined=[8, 15, 0, 6, 7], floor=[20, np.nan, 1, 6, 8])
+    (ax,) = shares_figure(table, eps=EPS).axes
+    bars = [v for v in ax.get_lines() if v.get_solid_capstyle() == "butt" and len(v.get_xdata()) == 2]
+    marks = [v for v in ax.get_lines() if single(v)]
+    for y, one in enumerate(table.itertuples()):
+        np.testing.assert_array_equal(bars[y].get_xydata(), [(one.low, y), (one.high, y)])
+        hollow, filled = [v for v in marks if v.get_ydata()[0] == y]
+        np.testing.assert_allclose([hollow.get_xdata()[0], filled.get_xdata()[0]], [one.floor / one.pairs, one.share])
+        assert hollow.get_markerfacecolor() == "white" != filled.get_markerfacecolor()
+        marker = {"line": "o", "authors": "D"}.get(one.fit, "s")
+        assert (hollow.get_marker(), filled.get_marker()) == (marker, marker)
+    words = [text.get_text() for text in ax.texts[:5]]
+    assert words == ["8 (20) of 24", "15 of 24", "0 (1) of 26", "6 (6) of 9, 3 methods", "7 (8) of 9, 3 methods"]
+    assert ticks(ax) == fits and f"MCU({EPS:g})" in ax.get_xlabel()
+    assert [v.get_ydata()[0] for v in ax.get_lines() if v.get_color() == plots.GREY and v.get_lw() == 0.7] == [0.5, 2.5]
+
+
 def test_failures(rng):
     totals = intervals(rng, "share", fit=["own", "authors", "normal t"])
     counts = [(m, f, k, 5 + k) for k, (m, f) in enumerate(product(METHODS, totals["fit"]))]
@@ -650,24 +672,43 @@ def test_planes(rng):
 
 
 def test_the_forest(rng):
-    table = intervals(rng, "x", claim=["C1", "C4", "C9"])
-    table = table.assign(wide_low=table["low"] - 0.2, wide_high=table["high"] + 0.1, survives=[True, False, False])
-    words = {"statement": ["one", "two", "three"], "verdict": ["supported", "contradicted", "undecided"]}
-    table = table.assign(**words, effect=["e1", "e4", "e9"], threshold=["> 1", "< 4", "> 9"])
-    (ax,) = forest_figure(table, level=0.99).axes
-    thin = [v for v in ax.get_lines() if v.get_lw() == 0.8]
-    thick = [v for v in ax.get_lines() if v.get_lw() == 3.0]
-    marks = [v for v in ax.get_lines() if single(v)]
-    for y, one in enumerate(table.itertuples()):
-        np.testing.assert_array_equal(thin[y].get_xydata(), [(one.wide_low, y), (one.wide_high, y)])
-        np.testing.assert_array_equal(thick[y].get_xydata(), [(one.low, y), (one.high, y)])
-        np.testing.assert_array_equal(marks[y].get_xydata(), [(one.x, y)])
-        assert ax.texts[y].get_text() == f"{one.effect}\n({one.threshold})" and ax.texts[y].get_position()[1] == y
-        colour, marker = VERDICT_STYLES[one.verdict]
-        assert (marks[y].get_marker(), thick[y].get_color()) == (marker, colour)
-    assert ticks(ax) == ["C1  one", "C4  two", "C9  three"]
-    box = ax.patches[0].get_bbox()
-    assert box.x1 == 0 and box.x0 == ax.get_xlim()[0]  # left of zero is the side that contradicts
+    table = intervals(rng, "x", claim=["C1", "C4", "C12", "C9", "C5"])
+    table = table.assign(wide_low=table["low"] - 0.2, wide_high=table["high"] + 0.1, survives=[True] + 4 * [False])
+    words = {
+        "statement": list("abcde"),
+        "verdict": ["supported", "contradicted", "undecided", "supported", "undecided"],
+    }
+    shares, _, gaps, sizes, _ = UNITS
+    words |= {
+        "unit": [shares, gaps, shares, sizes, gaps],
+        "direction": ["above", "outside", "above", "below", "outside"],
+    }
+    table = table.assign(**words, edge=[0.5, 0.1, 0.25, 0.6, 0.15], effect=list("ABCDE"), threshold=list("vwxyz"))
+    axes = forest_figure(table, level=0.99).axes
+    assert [ax.get_title(loc="left") for ax in axes] == [shares, gaps, sizes]
+    for ax, unit in zip(axes, (shares, gaps, sizes), strict=True):
+        part, texts = plots.where(table, unit=unit), ax.texts[-sum(table["unit"] == unit) :]
+        low, high = ax.get_xlim()
+        thin, thick = ([v for v in ax.get_lines() if v.get_lw() == width] for width in (0.8, 3.0))
+        marks = [v for v in ax.get_lines() if single(v)]
+        edges = {tuple(v.get_xdata()): v.get_ydata().mean() for v in ax.get_lines() if v.get_lw() == 1.4}
+        green = [(c.get_paths()[0].vertices[:, 0].min(), c.get_paths()[0].vertices[:, 0].max()) for c in ax.collections]
+        expected = []
+        for y, one in enumerate(part.itertuples()):
+            np.testing.assert_array_equal(thin[y].get_xydata(), [(one.wide_low, y), (one.wide_high, y)])
+            np.testing.assert_array_equal(thick[y].get_xydata(), [(one.low, y), (one.high, y)])
+            np.testing.assert_array_equal(marks[y].get_xydata(), [(one.x, y)])
+            colour, marker = VERDICT_STYLES[one.verdict]
+            assert (marks[y].get_marker(), thick[y].get_color()) == (marker, colour)
+            assert edges[one.edge, one.edge] == y and ((-one.edge, -one.edge) in edges) == (one.direction == "outside")
+            expected += {"above": [(one.edge, high)], "below": [(low, one.edge)]}.get(
+                one.direction, [(low, -one.edge), (one.edge, high)]
+            )
+            shown = [t for t in ax.texts if t.get_text() == f"{one.effect}\n({one.threshold})"]
+            assert [t.get_position()[1] for t in shown] == [y] and len(texts)
+        np.testing.assert_allclose(green, expected)
+        assert ticks(ax) == [f"{one.claim}  {one.statement}" for one in part.itertuples()]
+    assert axes[0].get_xlim()[0] < 0 and axes[0].get_xlim()[1] > 1  # all that a share can be
 
 
 def test_the_toy():

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
 from made_figures_of_metrics import figure, texts, verdicts
 from made_metrics import METHODS, forgetting, measured, reference_models, retraining, wild
 from synthetic import RING, SEEDS, T, controls
@@ -151,42 +150,19 @@ def test_many_claims_are_held_to_a_wider_interval():
     assert ledger_module.strict_level([]) == pytest.approx(0.95)
 
 
-@pytest.mark.parametrize(
-    ("claim", "interval", "expected"),
-    [
-        ("C1", (0.75, 0.5, 1.0), (0.5, 0, 1)),
-        ("C9", (0.25, 0.0, 0.75), (0.5, -0.5, 1)),
-        ("C5", (-0.3, -0.4, -0.2), (2, 1, 3)),
-        ("C5", (0.05, -0.2, 0.3), (-0.5, -1, 2)),
-        ("C17", (0.02, 0.01, 0.05), (1, 0.5, 2.5)),
-        ("C18", (0.02, -0.02, 0.04), (-2 / 3, -4 / 3, 2 / 3)),
-    ],
-)
-def test_effects_are_shown_as_distances_beyond_their_threshold(claim, interval, expected):
-    assert tuple(ledger_module.beyond(claim, interval)) == pytest.approx(expected)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    claim=st.sampled_from([c for c in CLAIMS if CLAIMS[c].direction != "explained"]),
-    ends=st.tuples(st.floats(-2, 2), st.floats(-2, 2)).map(sorted),
-)
-def test_the_side_of_zero_is_the_verdict(claim, ends):
-    low, high = ends
-    found = ledger_module.beyond(claim, ((low + high) / 2, low, high))
-    edge = CLAIMS[claim].threshold
-    if min(abs(abs(v) - edge) for v in ends) > 1e-9:  # rounding at the threshold itself aside
-        word = "supported" if found.low > 0 else "contradicted" if found.high < 0 else "undecided"
-        assert word == verdict(claim, low, high).verdict
-    assert found.low <= found.high
+def test_every_claim_that_is_judged_has_a_unit_of_its_own():
+    grouped = [claim for claims in ledger_module.UNITS.values() for claim in claims]
+    assert sorted(grouped) == sorted(TESTS) and set(ledger_module.WHOLE) <= set(ledger_module.UNITS)
 
 
 def test_the_forest_has_a_row_for_each_claim_judged():
     first = [verdict("C1", 0.6, 0.9), verdict("C5", -0.3, -0.2)]
     strict = [verdict("C1", 0.4, 1), verdict("C5", -0.4, -0.1)]
     table = ledger_module.forest_table(first, strict).set_index("claim")
-    numbers = table.loc["C1", ["x", "low", "high", "wide_low", "wide_high"]].to_list()
-    assert numbers == pytest.approx([0.5, 0.2, 0.8, -0.2, 1])
+    numbers = table.loc["C1", ["x", "low", "high", "wide_low", "wide_high", "edge"]].to_list()
+    assert numbers == pytest.approx([0.75, 0.6, 0.9, 0.4, 1, 0.5])
+    assert table["direction"].to_list() == ["above", "outside"]
+    assert all(claim in ledger_module.UNITS[unit] for claim, unit in table["unit"].items())
     assert table.loc["C1", "effect"] == "0.75 [0.60, 0.90]"
     assert table["threshold"].to_list() == ["> 0.5", "beyond ± 0.1"] and table["survives"].to_list() == [False, False]
     assert table.loc["C5", "statement"] == CLAIMS["C5"].statement
@@ -239,9 +215,9 @@ def test_the_ledger_is_shown_without_the_claims_that_were_not_run():
 
 def test_the_forest_shows_verdicts_by_colour_and_shape_and_hollow_where_the_correction_takes_them():
     fig, made = figure("forest"), ledger_module.forest_table(*verdicts())
-    ax = fig.axes[0]
-    marks = [line for line in ax.get_lines() if line.get_marker() not in ("None", "")]
-    known = made[np.isfinite(made["x"])]
+    marks = [line for ax in fig.axes for line in ax.get_lines() if line.get_marker() not in ("None", "")]
+    parts = [made[made["unit"] == unit] for unit in ledger_module.UNITS]
+    known = pd.concat([part[np.isfinite(part["x"])] for part in parts])
     assert [line.get_xdata()[0] for line in marks] == known["x"].to_list()
     for line, one in zip(marks, known.itertuples(), strict=True):
         colour, marker = ledger_module.VERDICT_STYLES[one.verdict]
