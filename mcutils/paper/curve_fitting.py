@@ -20,7 +20,18 @@ from .panels import SERIES, decades, dot_entry, dots_row, method_panels, toleran
 from .room import Room, verdict_by
 from .seeds import c1, c21
 from .tables import Table, found_text, frame, stacked
-from .walks import Labels, Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, ring_pairs
+from .walks import (
+    Labels,
+    Route,
+    Walk,
+    alone,
+    coarse,
+    condition_routes,
+    controls,
+    independent_pairs,
+    references,
+    ring_pairs,
+)
 
 # Objectives of a fit that is not the method's own: retain loss only, and retain minus clipped forget loss.
 OBJECTIVES = {"retain only": "finetune", "retain - forget": "gradient_difference"}
@@ -487,4 +498,4 @@ def surplus_figure(table, summary, *, unit: float | None = None, title: str = ""
     return finish(fig, ax, title, keys)
 
 
-ROOMS = (Room("08_curve_fitting", fits, tests={"C12": c12, "C13": c13, "C23": c23, "C24": c24}),)
+ROOMS = (Room("08_curve_fitting", fits, references, tests={"C12": c12, "C13": c13, "C23": c23, "C24": c24}),)
