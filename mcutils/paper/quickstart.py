@@ -14,7 +14,7 @@ from ..engine.study import Study
 from ..measures import drawing
 from ..measures.along import chord, excess
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BAND, BLACK, GREY, colour_of, finish, label, marks_of, panel_grid
+from ..measures.drawing import BLACK, GREY, colour_of, finish, label, marks_of, panel_grid
 from ..measures.known_again import known_again
 from ..measures.profiles import Profile
 from ..traces import Trace
@@ -218,7 +218,7 @@ def path_figure(
 
     Args:
         curves: kind of curve -> `Connectivity`, or anything with its ``t``, ``curves`` and ``bands``.
-        retrained: loss_<split>, accuracy_<split> -> values of the retrained models, drawn as their range.
+        retrained: loss_<split>, accuracy_<split> -> values of the retrained models, drawn as mean and range.
         original: the same names -> value of the model before unlearning.
         splits: the rows.
         ends: what stands at t = 0 and at t = 1.
@@ -252,8 +252,9 @@ def _path_panel(ax, name: str, curves: Mapping[str, Any], retrained, original) -
     for straight in chords:
         ax.plot(t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=2, label="chord")
     if retrained is not None:
-        text = "retrained models (range)" if np.size(retrained) > 1 else "retrained model"
-        ax.axhspan(np.min(retrained), np.max(retrained), -0.1, 1.1, label=text, **BAND)
+        low, mean, high = ([float(f(retrained))] * 2 for f in (np.min, np.mean, np.max))
+        text = "retrained models, range" if np.size(retrained) > 1 else "retrained model"
+        drawing.retrained_band(ax, [-0.02, 1.02], low, mean, high, text)
     if original is not None:
         ax.axhline(original, color=BLACK, lw=1.0, ls=":", zorder=1, label="original model")
     if name.startswith("accuracy"):

@@ -76,7 +76,7 @@ def test_path_figure_draws_the_curves_the_chord_and_the_references():
     chord = lines["chord"].get_ydata()
     assert np.ptp(excess(chord, T)) < 1e-12 and chord[0] == 0.3 and chord[-1] == pytest.approx(0.32)
     assert [line.get_label() for line in panel.get_lines()].count("chord") == 1
-    assert {"retrained models (range)", "original model", "Bézier, 95 % band"} <= set(texts(fig))
+    assert {"retrained models, range", "original model", "Bézier, 95 % band"} <= set(texts(fig))
     assert "NPO" in texts(fig) and "1\nseed 87" in texts(fig)
     assert len(quickstart_module.path_figure({"linear": curves()["linear"]}, splits=["forget"]).axes) == 2
 
