@@ -57,8 +57,10 @@ TRAIN = "[train]\nlr = 0.5\nsteps = 9\n"
 def test_there_is_a_default_and_one_for_each_small_data_set():
     assert {"default", "digits.convnet", "fashion-mnist.convnet"} <= set(FILES)
     for name in set(FILES) - {"default"}:
-        dataset, model = name.rsplit(".", 1)
-        assert dataset in DATASETS and model in MODELS and settings_name(dataset, model) == name
+        dataset, model = name.removesuffix(".eight").rsplit(".", 1)
+        assert dataset in DATASETS and model in MODELS
+        assert settings_name(dataset, model, 8 * name.endswith(".eight")) == name
+    assert settings_name("digits", "convnet", 8) == "digits.convnet"
     assert settings_name("fashion-mnist", "MyNet") == "default"
 
 
@@ -88,6 +90,13 @@ def test_files_name_nothing_that_does_not_exist(name):
         assert set(method.get("curricula", {})) <= set(CURRICULA)
 
 
+def test_presets_with_draws_train_and_fit_as_those_without():
+    for name in (one for one in FILES if one.endswith(".eight")):
+        plain = name.removesuffix(".eight")
+        assert train_plan(name) == train_plan(plain)
+        assert settings._read(name)["curve"] == settings._read(plain)["curve"]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_training_and_curve_plans_load(name):
     plan = train_plan(name)
@@ -109,7 +118,7 @@ def test_presets_load(name):
     assert len(set(found.seeds)) == len(found.seeds) >= 2 and all(isinstance(s, int) for s in found.seeds)
     assert isinstance(found.seeds, tuple) and isinstance(found.methods, tuple)
     # a preset's own file where there is one; else its data and network fall back to the default
-    assert settings_name(found.dataset, found.model) in FILES
+    assert settings_name(found.dataset, found.model, found.originals) in FILES
     hash(found)
     if name == "laptop":
         assert len(found.methods) >= 6 and len(found.seeds) == 5 and found.points == 31
@@ -228,6 +237,69 @@ def test_optimizers_and_curricula_refine_in_the_stated_order(write):
     assert both.plan == replace(soul.plan, steps=40) and both.options == (("alpha", 3.0), ("beta", 0.7))
     assert both.curriculum_options == (("lam", 0.5),)
     assert method_settings(name, "npo", "superloss_authors").curriculum_options == ()
+
+
+SIZED = (
+    REFINED
+    + """
+[methods.npo.sizes."0.02"]
+lr = 3.0
+options.beta = 0.25
+[methods.npo.sizes."0.1"]
+steps = 12
+"""
+)
+
+
+def test_a_share_to_forget_may_have_settings_of_its_own(write):
+    name = write(SIZED)
+    plain = method_settings(name, "npo")
+    for forget in (None, 0.04, 0.0200001, 0.2):
+        assert method_settings(name, "npo", forget=forget) == plain
+    assert method_settings(name, "npo", forget=0.02) == MethodSettings(
+        Plan(lr=3.0, steps=10), (("alpha", 2.0), ("beta", 0.25))
+    )
+    assert method_settings(name, "npo", forget=0.1).plan == replace(plain.plan, steps=12)
+    # Optimisers and curricula refine what the size gives.
+    assert method_settings(name, "npo", optimizer="soul", forget=0.02).plan.lr == 0.25 * 3.0
+    assert method_settings(name, "npo", "superloss", forget=0.02).plan.steps == 40
+    assert method_settings(name, "npo", optimizer="sophia_g", forget=0.02).plan.lr == 7.0
+    assert method_settings(name, "npo", optimizer="sophia_g", forget=0.02, rate="partner").plan.lr == 3.0
+    assert method_settings(name, "salun", forget=0.02) == method_settings(name, "salun")
+    for size in ("2", "small", "1.0", "0.02 "):
+        odd = write(TRAIN + f'[methods.npo.sizes."{size}"]\nlr = 1.0\n', "odd")
+        with pytest.raises(BadInput, match=r"a size in \[methods.npo\] of odd must be a share such as 0.02, got"):
+            method_settings(odd, "npo")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "soul", "sophia_g"])
+@pytest.mark.parametrize("curriculum", ["none", "superloss", "superloss_authors"])
+@pytest.mark.parametrize("method", ["npo", "salun", "finetune", "scrub"])
+def test_at_the_partner_s_rate_all_but_the_rate_is_as_before(write, capsys, method, curriculum, optimizer):
+    name = write(REFINED)
+    settings.say_untuned.cache_clear()
+    usual, found = (method_settings(name, method, curriculum, optimizer, rate=rate) for rate in ("", "partner"))
+    partner = {"npo": 1.0, "salun": 8.0, "finetune": Plan.lr, "scrub": 4.0}[method]
+    assert found == replace(usual, plan=replace(usual.plan, lr=partner)) and capsys.readouterr().err == ""
+    assert method_settings(name, method, curriculum, optimizer, rate="tuned") == usual
+
+
+def test_a_rate_that_nobody_tuned_is_said_once_and_follows_the_general_rule(write, capsys):
+    name = write(REFINED)
+    settings.say_untuned.cache_clear()
+    for _ in range(2):
+        assert method_settings(name, "salun", optimizer="soul", rate="tuned").plan.lr == 2.0
+    said = capsys.readouterr().err
+    assert (
+        said.count("\n") == 1 and f"the learning rate of 'salun' with 'soul' in the settings {name} is untuned" in said
+    )
+    method_settings(name, "salun", "superloss", "sophia_g", rate="tuned")
+    method_settings(name, "salun", rate="tuned")
+    assert capsys.readouterr().err == ""
+    method_settings(name, "finetune", "superloss", "adamw", rate="tuned")
+    assert "'finetune' with 'superloss'" in capsys.readouterr().err
+    with pytest.raises(BadInput, match="unknown rate, empty or 'own': choose one of partner, tuned"):
+        method_settings(name, "salun", rate="own")
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ class Study:
     store: Store
     data: DataSpec
     used: dict[str, None] = field(default_factory=dict, compare=False, repr=False)
+    tuned: bool = False  # where originals have a forget set each: whether ends that differ have a rate of their own
     own: Task | None = field(default=None, compare=False, repr=False)  # holds data of one's own, as `own.find` asks
 
     @property
@@ -97,7 +98,19 @@ class Study:
     @property
     def settings(self) -> str:
         """Name of the settings file."""
-        return settings_name(self.preset.dataset, self.preset.model)
+        return settings_name(self.preset.dataset, self.preset.model, self.preset.originals)
+
+    def _settings(
+        self, method: str, curriculum: str = "none", optimizer: str = "adamw", forget: float | None = None
+    ) -> MethodSettings:
+        """A method's settings for a share to forget.
+
+        Where originals have a forget set each, ends with a curriculum or of second order have the learning rate of
+        their partner without, or, in a study that is ``tuned``, the one tuned for them.
+        """
+        rate = ("tuned" if self.tuned else "partner") if self.preset.originals else ""
+        lost = self._lost(forget)
+        return method_settings(self.settings, method, curriculum, optimizer, forget=lost, rate=rate)
 
     def original(self, seed: int = 0) -> OriginalSpec:
         """The model before unlearning; where originals have a forget set each, with the data of that draw."""
@@ -132,7 +145,7 @@ class Study:
         choose("method", method, METHODS)
         choose("curriculum", curriculum, CURRICULA)
         choose("optimizer", optimizer, OPTIMIZERS)
-        tuned = method_settings(self.settings, method, curriculum, optimizer)
+        tuned = self._settings(method, curriculum, optimizer, forget)
         origin = self.original() if origin is None else origin
         return UnlearnedSpec(origin, self._lost(forget), method, curriculum, optimizer, seed, tuned)
 
@@ -246,14 +259,14 @@ class Study:
         if isinstance(start, UnlearnedSpec) and plan == "":
             if objective == "":
                 return "", None, curve_plan(self.settings, start.settings)
-            settings = method_settings(self.settings, objective, "none", start.optimizer)
+            settings = self._settings(objective, "none", start.optimizer, start.forget)
             return objective, settings, curve_plan(self.settings, settings)
         if isinstance(start, UnlearnedSpec) and objective == "":
             objective, settings = start.method, start.settings
         else:
             between = isinstance(start, OriginalSpec) and isinstance(end, OriginalSpec)
             objective = objective or ("train" if between else "finetune")
-            settings = method_settings(self.settings, objective)
+            settings = self._settings(objective)
         plan = plan if isinstance(plan, Plan) else independent_plan(self.settings, settings)
         return objective, replace(settings, plan=plan), plan
 

@@ -335,21 +335,22 @@ def departures(trace: Mapping[str, Any], spec: Mapping[str, Any], usual: Preset)
 
 def _tuned(path: Mapping[str, Any], usual: Preset) -> bool:
     """Whether the ends were unlearned, and the curve was fitted, under the settings that a preset has for them."""
-    name, ends = settings_name(usual.dataset, usual.model), [path["start"], path["end"]]
-    ends = [one for one in ends if one["spec"] == "Unlearned"]
-    own = [(one["method"], one["curriculum"], one["optimizer"]) for one in ends]
+    name = settings_name(usual.dataset, usual.model, usual.originals)
+    rate = "partner" if usual.originals else ""
+    ends = [one for one in (path["start"], path["end"]) if one["spec"] == "Unlearned"]
+    own = [(one["method"], one["curriculum"], one["optimizer"], one["forget"], rate) for one in ends]
     same = all(one["settings"] == _settings(name, *of)[0] for one, of in zip(ends, own, strict=True))
     if not same or path["kind"] == "linear" or path["start"]["spec"] != "Unlearned":
         return same
-    asked = (path["method"], "none", own[0][2]) if path["method"] else own[0]
+    asked = (path["method"], "none", *own[0][2:]) if path["method"] else own[0]
     return path["plan"] == _settings(name, *asked)[1]
 
 
 @lru_cache(maxsize=1000)
-def _settings(name: str, method: str, curriculum: str, optimizer: str) -> tuple[Any, Any]:
+def _settings(name: str, method: str, curriculum: str, optimizer: str, forget: float, rate: str) -> tuple[Any, Any]:
     """Tuned settings of a method, and the plan of a curve fitted with it, as a note in a store has them."""
     try:
-        found = method_settings(name, method, curriculum, optimizer)
+        found = method_settings(name, method, curriculum, optimizer, forget=forget, rate=rate)
         return tuple(json.loads(json.dumps(plain(one))) for one in (found, curve_plan(name, found)))
     except BadInput:  # none are tuned for it
         return None, None

@@ -36,6 +36,7 @@ from .tables import (
 from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, profiles, references
 
 PLACES = ((GREY, "o"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"))
+TUNED = "tuned"  # the form of a walk whose ends with a curriculum or of second order have a learning rate of their own
 DOTTED = (0, (1, 1.2))
 WHAT = {"cl-non_cl": "the curriculum", "fo-so": "the optimiser"}  # what is crossed
 
@@ -59,7 +60,17 @@ def _changed(study: Study, across: str, inside: str, form: str, what: str) -> li
     routes += condition_routes(study, inside, contexts, pairs, points=points)
     one = alone([study.preset.quickstart_method])
     theirs = condition_routes(study, across, one, pairs, ("linear",), points=points, **{what: form})
-    return routes + [replace(r, form=form) for r in theirs] + controls(study)
+    routes += [replace(r, form=form) for r in theirs]
+    return routes + _tuned(study, across, contexts, pairs) + controls(study)
+
+
+def _tuned(study: Study, across: str, contexts: Sequence[tuple[str]], pairs: Sequence[tuple]) -> list[Route]:
+    """``across`` with the learning rate tuned for it, where ends run at their partner's and that is another; coarse."""
+    if not study.preset.originals:
+        return []
+    own, points = replace(study, tuned=True), coarse(study)
+    partner, tuned = (condition_routes(s, across, contexts, pairs, points=points) for s in (study, own))
+    return [replace(t, form=TUNED) for p, t in zip(partner, tuned, strict=True) if t.path != p.path]
 
 
 # The tests of the claims

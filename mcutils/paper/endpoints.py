@@ -139,7 +139,7 @@ def endpoints_answer(rows: Table) -> str:
 
 def settings_table(study: Study) -> Table:
     """The search's winner per method, and what the smallest gap to a retrained model would have chosen."""
-    from .search import GRID, chosen, oracle_gap, read_rows, score
+    from .search import GRID, NONE, chosen, context, oracle_gap, read_rows, score
 
     def words(row: Mapping[str, str]) -> str:
         size = row["forget_batch_size"]
@@ -150,11 +150,14 @@ def settings_table(study: Study) -> Table:
         )
 
     rows, found = read_rows(study.settings), []
+    searched = set(map(context, rows))
     for method in GRID:
+        if (method, "none", "adamw", "") not in searched:
+            continue
         ours, theirs = (chosen(rows, method, rule=rule) for rule in (score, oracle_gap))
-        gaps = [float(np.mean([oracle_gap(row) for row in group])) for group in (ours, theirs)]
-        other = words(theirs[0]) if words(theirs[0]) != words(ours[0]) else "the same"
-        found.append((method, words(ours[0]), gaps[0], other, gaps[1]))
+        gaps = [float(np.mean([oracle_gap(row) for row in group])) if group else np.nan for group in (ours, theirs)]
+        mine, other = words(ours[0]) if ours else NONE, words(theirs[0])
+        found.append((method, mine, gaps[0], other if other != mine else "the same", gaps[1]))
     columns = ["method", "chosen on validation", "gap", "by gap to retrained", "its gap"]
     return frame(found, columns, "method").round(2)
 

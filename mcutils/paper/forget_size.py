@@ -48,6 +48,11 @@ def sizes_of(study: Study) -> list[float]:
     return [round(k * study.preset.forget / SIZES, 6) for k in range(1, SIZES + 1)]
 
 
+def methods_of(study: Study) -> tuple[str, ...]:
+    """The methods that are run at several sizes: three of the preset's."""
+    return study.preset.methods[-4:-1] or study.preset.methods
+
+
 def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     """``random`` at several sizes of the forget set, for three methods, coarse.
 
@@ -56,7 +61,7 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     routes = []
     for forget in shares or sizes_of(study):
         smaller = replace(study, preset=replace(study.preset, forget=forget))
-        contexts = alone(study.preset.methods[-4:-1] or study.preset.methods)
+        contexts = alone(methods_of(study))
         made = condition_routes(smaller, "random", contexts, independent_pairs(study), points=coarse(study))
         routes += [replace(r, size=forget, retrained=study.seeds[:2]) for r in made]
     return routes + controls(study)

@@ -6,10 +6,12 @@ model on D_f (f), the validation set (v) and D_r (r), and of the original model 
     score = |f - v| + max(0, r_o - r) + max(0, v_o - v)
 
 wins, averaged over the tuning seeds, among the settings that close at least half of the original model's gap f_o -
-v_o between D_f and unseen data, where the method has any: a setting that does nothing is not unlearning. (This
-condition was added after a first search, in which doing nothing won for gradient ascent.) No retrained model is
-needed. Beside it stands what the field's usual rule would have chosen, which needs one: the smallest mean of |UA -
-UA*|, |RA - RA*|, |VA - VA*| to a retrained model (*), with validation in the place of test accuracy.
+v_o between D_f and unseen data, in accuracy and, where the rows hold it, in loss: a setting that does nothing is not
+unlearning. Where no setting does, none wins, and the report says so. Among rows with losses, settings go first that
+pass the endpoint gate of docs/protocol.md with every seed, validation data standing for the retrained model, and of
+these the ones within two gaps. No retrained model is needed. Beside it stands what the field's usual rule would have
+chosen, which needs one: the smallest mean of |UA - UA*|, |RA - RA*|, |VA - VA*| to a retrained model (*), with
+validation in the place of test accuracy.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import argparse
 import csv
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +31,14 @@ from ..engine.specs import UnlearnedSpec
 from ..engine.study import Study, study
 from ..errors import BadInput, choose
 from ..files import DATA
-from ..settings import FOLDER, MethodSettings, Plan, method_settings
+from ..measures.metrics import accuracy, mean_loss
+from ..settings import FOLDER, MethodSettings, Plan, Preset, method_settings
+from ..traces import Trace
 from . import curve_search
 
 SEEDS = (7, 8)  # never those of the studies
+ORIGINAL = 100  # training seed, and draw of the forget set, where originals have one each: those of no study
+HALF, KEPT, OVER = 0.5, 0.97, 2.0  # the endpoint gate of docs/protocol.md
 BASE = {"steps": 100}
 RELABELLED = (
     {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32, 64), "schedule": ("linear",)},
@@ -63,6 +70,8 @@ GRID: dict[str, tuple[dict[str, tuple], ...]] = {
         {"lr": (3e-3, 1e-2), "options.gamma": (1e-4, 3e-4), "steps": (400,), "schedule": ("linear",)},
     ),
 }
+TIERS = ("", ", beyond two gaps", ", fails the gate", ", fails the gate")
+NONE = "no setting closes half of the gap to unseen data"
 VARIANTS = {
     ("none", "sophia_g"): (0.03, 0.1, 0.3),
     ("none", "soul"): (0.03, 0.1, 0.3),
@@ -74,20 +83,36 @@ COLUMNS = (
     " forget valid retain forget_original valid_original retain_original"
     " forget_retrained valid_retrained retain_retrained seconds"
 ).split()
+# Columns of rows on an original of the search's own; ``size`` is empty for the preset's share to forget.
+MORE = "size forget_loss forget_loss_original valid_loss_original forget_loss_retrained".split()
+READ = ("retain", "forget", "valid")  # splits
 
 
-def context(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What a row's setting is chosen for."""
-    return row["method"], row["curriculum"], row["optimizer"]
+@dataclass(frozen=True)
+class Tried:
+    """An endpoint of the search; ``size`` is the share to forget, 0 for the preset's."""
+
+    method: str
+    curriculum: str
+    optimizer: str
+    settings: MethodSettings
+    seed: int
+    size: float = 0.0
+
+
+def context(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """What a row's setting is chosen for: method, curriculum, optimiser and size, empty for the preset's."""
+    return row["method"], row["curriculum"], row["optimizer"], str(row.get("size") or "")
 
 
 def candidates(method: str) -> list[dict[str, Any]]:
     """All combinations of the method's grid, as flat tables like those of a settings file."""
-    return [
-        {**BASE, **dict(zip(grid, values, strict=True))}
-        for grid in GRID[method]
-        for values in itertools.product(*grid.values())
-    ]
+    return [{**BASE, **table} for table in combined(GRID[method])]
+
+
+def combined(grids: Iterable[Mapping[str, tuple]]) -> list[dict[str, Any]]:
+    """All combinations of the values of each grid."""
+    return [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
 
 
 def settings_of(start: MethodSettings, table: Mapping[str, Any]) -> MethodSettings:
@@ -105,7 +130,9 @@ def score(row: Mapping[str, Any]) -> float:
 
 
 def oracle_gap(row: Mapping[str, Any]) -> float:
-    """Mean distance to the retrained model over forget, retain and validation accuracy, in points."""
+    """Mean distance to the retrained model over forget, retain and validation accuracy, in points; nan without one."""
+    if row["forget_retrained"] == "":
+        return float("nan")
     return sum(100 * abs(float(row[k]) - float(row[f"{k}_retrained"])) for k in ("forget", "valid", "retain")) / 3
 
 
@@ -115,41 +142,86 @@ def forgotten(row: Mapping[str, Any]) -> float:
     return (f_o - f) / (f_o - v_o) if f_o > v_o else 1.0
 
 
+def loss_closed(row: Mapping[str, Any]) -> float:
+    """Share of the original model's gap between forget and validation loss that was closed; nan without losses."""
+    if not row.get("forget_loss"):
+        return float("nan")
+    loss, first, unseen = (float(row[k]) for k in ("forget_loss", "forget_loss_original", "valid_loss_original"))
+    return (loss - first) / (unseen - first) if unseen > first else 1.0
+
+
+def tier(group: Sequence[Mapping[str, Any]]) -> int:
+    """How sound the rows of a setting are, one per seed.
+
+    0: it passes the endpoint gate with every seed; 1: so it does, but goes beyond two gaps; 2: on average it closes
+    half of the gaps; 3: it does not. Rows without losses are judged by accuracy on D_f alone, and are 0 or 3.
+    """
+    closed, losses = ([round(share(row), 6) for row in group] for share in (forgotten, loss_closed))
+    known = not math.isnan(sum(losses))
+    if min(round(sum(part) / len(group), 6) for part in ((closed, losses) if known else (closed,))) < HALF:
+        return 3
+    kept = min(round(float(row["retain"]) / float(row["retain_original"]), 6) for row in group)
+    if known and (kept < KEPT or min(*closed, *losses) < HALF):
+        return 2
+    return int(known and max(losses) > OVER)
+
+
+def by_setting(rows: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Rows in groups of one context and setting, one row per seed."""
+    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((*context(row), *sorted(parsed(row).items())), []).append(row)
+    return list(groups.values())
+
+
 def best(rows: Iterable[Mapping[str, Any]], rule=score) -> list[Mapping[str, Any]]:
     """The rows (one per seed) of the setting with the lowest mean; ties go to fewer steps and a lower rate.
 
-    Under the rule `score`, settings that on average close less than half of the gap to unseen data count only where
-    there are no others.
+    Under the rule `score`, the lowest `tier` goes first, and settings of the last do not count: no rows where there are
+    no others.
     """
-    groups: dict[tuple, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[k] for k in COLUMNS[:9]), []).append(row)
+    groups = by_setting(rows)
     if not groups:
         raise BadInput("no rows to choose from: run the search first.")
-    mean = lambda group, of: round(sum(map(of, group)) / len(group), 6)  # noqa: E731
-    enough = [g for g in groups.values() if rule is not score or mean(g, forgotten) >= 0.5] or list(groups.values())
-    return min(enough, key=lambda g: (mean(g, rule), float(g[0]["steps"]), float(g[0]["lr"])))
+    mean = lambda group: round(sum(map(rule, group)) / len(group), 6)  # noqa: E731
+    ours = [(tier(g) if rule is score else 0, mean(g), float(g[0]["steps"]), float(g[0]["lr"])) for g in groups]
+    first = min(range(len(groups)), key=ours.__getitem__)
+    return [] if ours[first][0] == 3 else groups[first]
 
 
-def rows_for(bench: Study, jobs: list[tuple[str, str, str, MethodSettings, int]]) -> list[dict[str, Any]]:
-    """Run endpoints and read their accuracies on forget, validation and retain data; test data are not looked at."""
-    from ..measures.metrics import accuracy
+def rows_for(bench: Study, tries: Sequence[Tried]) -> list[dict[str, Any]]:
+    """Run endpoints and read their accuracies on forget, validation and retain data; test data are not looked at.
 
-    ends = [UnlearnedSpec(bench.original(), bench.preset.forget, m, c, o, seed, s) for m, c, o, s, seed in jobs]
-    models = [bench.original(), bench.retrained(SEEDS[0]), *ends]
-    traces = bench.run([bench.trace(model) for model in models])
-    points = [{s: round(float(accuracy(t, s)[0]), 6) for s in ("forget", "valid", "retain")} for t in traces]
-    base = {f"{s}_original": points[0][s] for s in ("forget", "valid", "retain")} | {
-        f"{s}_retrained": v for s, v in points[1].items()
-    }
-    rows = []
-    for (method, curriculum, optimizer, settings, seed), end, point in zip(jobs, ends, points[2:], strict=True):
-        plan = settings.plan
+    A retrained model stands beside those of the preset's size alone.
+    """
+    first = ORIGINAL if bench.preset.originals else 0
+    original, rows = bench.original(first), []
+    for one in tries:
+        size = one.size or bench.preset.forget
+        end = UnlearnedSpec(original, size, one.method, one.curriculum, one.optimizer, one.seed, one.settings)
+        models = [end, original] if one.size else [end, original, bench.retrained(SEEDS[0], original=first)]
+        traces = [replace(bench.trace(model, splits=READ), forget=size) for model in models]
+        columns: dict[str, Any] = {}
+        for trace, suffix in zip(bench.run(traces), ("", "_original", "_retrained"), strict=False):
+            columns |= _measured(trace, suffix)
+        plan = one.settings.plan
         made = {k: getattr(plan, k) for k in ("lr", "steps", "schedule", "batch_size", "forget_batch_size")}
-        options = " ".join(f"{k}={v}" for k, v in settings.options)
-        named = {"method": method, "curriculum": curriculum, "optimizer": optimizer, "options": options, "seed": seed}
-        rows.append({**named, **made, **point, **base, "seconds": bench.store.seconds(end)})
+        made |= {k: getattr(one, k) for k in ("method", "curriculum", "optimizer", "seed")}
+        made["options"] = " ".join(f"{k}={v}" for k, v in one.settings.options)
+        columns |= {**made, "size": one.size or "", "seconds": bench.store.seconds(end)}
+        rows.append({name: columns.get(name, "") for name in [*COLUMNS, *MORE]})
     return rows
+
+
+def _measured(trace: Trace, suffix: str) -> dict[str, float]:
+    found = {f"{s}{suffix}": round(float(accuracy(trace, s)[0]), 6) for s in READ}
+    losses = {f"{s}_loss{suffix}": round(float(mean_loss(trace, s)[0]), 6) for s in READ}
+    return found | losses
+
+
+def settings_of_search(preset: Preset) -> str:
+    """The settings file that a search for a preset writes, which may not be there yet."""
+    return f"{preset.dataset}.{preset.model}" + ".eight" * bool(preset.originals)
 
 
 def table_path(settings: str) -> Path:
@@ -166,19 +238,22 @@ def read_rows(settings: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write_rows(settings: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_rows(settings: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Replace the rows of a search."""
     path = table_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        names = [*COLUMNS, *MORE] if any(row.get("forget_loss") for row in rows) else COLUMNS
+        writer = csv.DictWriter(file, names, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def chosen(rows: Iterable[Mapping[str, Any]], method: str, curriculum="none", optimizer="adamw", rule=score):
-    """The winning rows of one method under one curriculum and optimiser."""
-    return best([row for row in rows if context(row) == (method, curriculum, optimizer)], rule)
+def chosen(
+    rows: Iterable[Mapping[str, Any]], method: str, curriculum="none", optimizer="adamw", rule=score, size=""
+) -> list[Mapping[str, Any]]:
+    """The winning rows of one method under one curriculum and optimiser at one size; none where no setting wins."""
+    return best([row for row in rows if context(row) == (method, curriculum, optimizer, size)], rule)
 
 
 def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,32 +262,60 @@ def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
     table |= {k: int(row[k]) for k in ("steps", "batch_size", "forget_batch_size")}
     for item in str(row["options"]).split():
         name, value = item.split("=", 1)
-        table[f"options.{name}"] = int(value) if value.isdigit() else float(value)
+        table[f"options.{name}"] = _value(value)
     return table
 
 
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
 def toml(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The ``[methods.*]`` tables of a settings file for the winners of a search."""
+    """The ``[methods.*]`` tables of a settings file for the winners of a search; a comment where there is none."""
     lines = []
+    searched = set(map(context, rows))
     for method in GRID:
-        winner = parsed(chosen(rows, method)[0])
-        usual = {"batch_size": Plan.batch_size, "schedule": Plan.schedule}
-        shown = {k: v for k, v in winner.items() if v != usual.get(k)}
-        lines += [f"[methods.{method}]", *(f"{k} = {json.dumps(v)}" for k, v in shown.items()), ""]
+        won = chosen(rows, method)
+        if not won:
+            lines += [f"# {method}: {NONE}", ""]
+            continue
+        winner = parsed(won[0])
+        lines += _table(f"methods.{method}", won[0], {"batch_size": Plan.batch_size, "schedule": Plan.schedule})
+        for size in sorted(size for one, _, _, size in searched if one == method and size):
+            found = chosen(rows, method, size=size)
+            name = f'methods.{method}.sizes."{size}"'
+            lines += _table(name, found[0], winner) if found else [f"# {name}: {NONE}", ""]
         for curriculum, optimizer in VARIANTS:
             part = f"curricula.{curriculum}" if optimizer == "adamw" else f"optimizers.{optimizer}"
-            if (method, curriculum, optimizer) in map(context, rows):
-                lr = parsed(chosen(rows, method, curriculum, optimizer)[0])["lr"]
+            if (method, curriculum, optimizer, "") not in searched:
+                continue
+            found = chosen(rows, method, curriculum, optimizer)
+            if found:
+                lr = parsed(found[0])["lr"]
                 rate = f"lr = {lr!r}" if optimizer != "adamw" else f"lr_scale = {lr / winner['lr']:g}"
                 lines += [f"[methods.{method}.{part}]", rate, ""]
+            else:
+                lines += [f"# methods.{method}.{part}: {NONE}", ""]
     return "\n".join(lines)
+
+
+def _table(name: str, row: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+    """A row's settings as a table of a settings file, without those that are as usual; none if all are."""
+    shown = {k: v for k, v in parsed(row).items() if v != usual.get(k)}
+    return [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in shown.items()), ""] if shown else []
 
 
 def write_settings(settings: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Replace the ``[methods.*]`` tables of a settings file, leaving its other tables before the marker line."""
     path = FOLDER / f"{settings}.toml"
+    source = path if path.is_file() else FOLDER / f"{settings.removesuffix('.eight')}.toml"
     marker = "# Below: written by python -m mcutils search, the winners of data/search.\n"
-    head = re.sub(r"(?ms)^\[methods\..*?(?=^\[(?!methods\.)|\Z)", "", path.read_text().split(marker)[0])
+    head = re.sub(r"(?ms)^\[methods\..*?(?=^\[(?!methods\.)|\Z)", "", source.read_text().split(marker)[0])
     path.write_text(f"{head.rstrip()}\n\n{marker}\n{toml(rows)}")
 
 
@@ -221,14 +324,20 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ["method, curriculum, optimizer: rule: settings -> forget / valid / retain, score, gap"]
     for key in dict.fromkeys(map(context, rows)):
         for name, rule in (("validation", score), ("oracle", oracle_gap)):
-            group = chosen(rows, *key, rule=rule)
+            if rule is oracle_gap and key[3]:  # no model was retrained without so much
+                continue
+            group = best([row for row in rows if context(row) == key], rule)
+            words = ", ".join(filter(None, key))
+            if not group:
+                lines.append(f"{words}: {name}: {NONE}")
+                continue
             first = group[0]
             f, v, r = (100 * sum(float(g[k]) for g in group) / len(group) for k in ("forget", "valid", "retain"))
             s, gap = (sum(map(q, group)) / len(group) for q in (score, oracle_gap))
             made = f"lr {float(first['lr']):g}, {first['steps']} steps, {first['schedule']}"
             made += f", D_f batch {first['forget_batch_size']} {first['options']}".rstrip()
             found = f"{f:.1f} / {v:.1f} / {r:.1f}, {s:.2f}, {gap:.2f}"
-            lines.append(f"{', '.join(key)}: {name}: {made} -> {found}")
+            lines.append(f"{words}: {name}: {made} -> {found}{TIERS[tier(group)]}")
     return "\n".join(lines)
 
 
@@ -240,6 +349,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variants", action="store_true", help="learning rates of curricula and optimisers, after the methods"
     )
+    parser.add_argument(
+        "--stages", nargs="*", default=[], help="of presets with originals: only these of methods, rates, sizes"
+    )
     parser.add_argument("--curves", action="store_true", help="how curves between models trained apart are fitted")
     parser.add_argument("--write", action="store_true", help="write the winners into the settings file")
     parser.add_argument("--show", action="store_true", help="print the winners of the kept rows and run nothing")
@@ -248,36 +360,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the search, keep its rows in data/search, print the winners by both rules (or that of curves, by its own)."""
     bench = study(arguments.preset, store=arguments.store)
-    name = bench.settings
+    name = settings_of_search(bench.preset)
     if arguments.curves:
         if not arguments.show:
             curve_search.write_rows(name, curve_search.rows_for(bench))
         print(curve_search.report(curve_search.read_rows(name)))
         return 0
     methods = [choose("method", m, GRID) for m in arguments.methods] or list(GRID)
-    rows: list[dict[str, Any]] = list(read_rows(name)) if table_path(name).is_file() else []
-    if not arguments.show:
-        if arguments.variants:
-            jobs = []
-            for method, (curriculum, optimizer) in itertools.product(methods, VARIANTS):
-                won = parsed(chosen(rows, method)[0])
-                start = method_settings(name, method, curriculum, optimizer)
-                for scale in VARIANTS[curriculum, optimizer]:
-                    made = settings_of(start, {**won, "lr": float(f"{won['lr'] * scale:.6g}")})
-                    jobs.append((method, curriculum, optimizer, made, SEEDS[0]))
-        else:
-            starts = {m: method_settings(name, m) for m in methods}
-            jobs = [
-                (m, "none", "adamw", settings_of(starts[m], table), seed)
-                for m in methods
-                for table in candidates(m)
-                for seed in SEEDS
-            ]
-        new = rows_for(bench, jobs)
+    rows: list[Mapping[str, Any]] = list(read_rows(name)) if table_path(name).is_file() else []
+    if bench.preset.originals and not arguments.show:
+        from . import staged  # which imports this module
+
+        rows = staged.run(bench, methods, arguments.stages or staged.STAGES)
+    elif not arguments.show:
+        tries = _variants(name, methods, rows) if arguments.variants else _methods(name, methods)
+        new = rows_for(bench, tries)
         again = set(map(context, new))
-        rows = [row for row in rows if context(row) not in again] + new
+        rows = [*(row for row in rows if context(row) not in again), *new]
         write_rows(name, rows)
     print(report(rows))
     if arguments.write:
         write_settings(name, rows)
     return 0
+
+
+def _methods(name: str, methods: Sequence[str]) -> list[Tried]:
+    """The whole grid of each method."""
+    return [
+        Tried(m, "none", "adamw", settings_of(method_settings(name, m), table), seed)
+        for m in methods
+        for table in candidates(m)
+        for seed in SEEDS
+    ]
+
+
+def _variants(name: str, methods: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Tried]:
+    """Learning rates around that of the winner of each method, where it has one."""
+    tries = []
+    for method, (curriculum, optimizer) in itertools.product(methods, VARIANTS):
+        for won in map(parsed, chosen(rows, method)[:1]):
+            start = method_settings(name, method, curriculum, optimizer)
+            for scale in VARIANTS[curriculum, optimizer]:
+                made = settings_of(start, {**won, "lr": float(f"{won['lr'] * scale:.6g}")})
+                tries.append(Tried(method, curriculum, optimizer, made, SEEDS[0]))
+    return tries

@@ -37,7 +37,8 @@ class Labels:
     ``original`` that of the original model. ``condition`` is the paper's name of how the ends differ; ``control`` is
     one of `CONTROLS`, empty where a method is walked. The rest tells the walks of one pair apart:
 
-    - ``size``: the share forgotten, where several are; ``form``: the authors' curriculum or optimiser, not ours;
+    - ``size``: the share forgotten, where several are; ``form``: the authors' curriculum or optimiser, not ours, or
+      ours at a learning rate of its own (``tuned``);
       ``init``: whose initial weights a retrained model has; ``full``: a coarse line once more at all points;
     - of a fit: ``recipe`` (empty: the corrected one), ``objective`` (empty: the method's own), ``refit``: by another
       seed, ``batchnorm``: its policy along the path (empty: the recipe's).

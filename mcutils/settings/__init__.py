@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -22,6 +23,7 @@ else:
 FOLDER = Path(__file__).parent
 
 
+RATES = ("partner", "tuned")  # learning rates of ends with a curriculum or another optimiser than the method's own
 Options = tuple[tuple[str, Any], ...]
 
 
@@ -133,11 +135,14 @@ def _read(name: str) -> dict[str, Any]:
     return table
 
 
-def settings_name(dataset: str, model: str) -> str:
-    """The settings file for a data set and a model, or ``default``, said once, where there is none."""
-    name = f"{dataset}.{model}"
-    if (FOLDER / f"{name}.toml").is_file():
-        return name
+def settings_name(dataset: str, model: str, originals: int = 0) -> str:
+    """The settings file for a data set and a model, or ``default``, said once, where there is none.
+
+    Where ``originals`` have a forget set each, it is the one that ends in ``eight``, if there is one.
+    """
+    for name in [f"{dataset}.{model}.eight"] * bool(originals) + [f"{dataset}.{model}"]:
+        if (FOLDER / f"{name}.toml").is_file():
+            return name
     say_untuned(f"{dataset} with {model}")
     return "default"
 
@@ -170,13 +175,24 @@ def say_untuned(what: str) -> None:
     )
 
 
-def method_settings(name: str, method: str, curriculum: str = "none", optimizer: str = "adamw") -> MethodSettings:
+def method_settings(
+    name: str,
+    method: str,
+    curriculum: str = "none",
+    optimizer: str = "adamw",
+    *,
+    forget: float | None = None,
+    rate: str = "",
+) -> MethodSettings:
     """Settings of a method in the settings file ``name`` under a curriculum and an optimiser.
 
-    The method's own table is refined, in this order, by the file's ``[optimizers.X]`` (``lr_scale``), the method's
-    ``optimizers.X`` and the method's ``curricula.Y`` (where ``lr_scale`` multiplies whatever rate came before, so
-    that the two compose); the curriculum's options come from ``[curricula.Y]``.
+    The method's own table is refined, in this order, by its ``sizes.S`` for the share S to ``forget``, the file's
+    ``[optimizers.X]`` (``lr_scale``), the method's ``optimizers.X`` and the method's ``curricula.Y`` (where
+    ``lr_scale`` multiplies whatever rate came before, so that the two compose); the curriculum's options come from
+    ``[curricula.Y]``. With the ``rate`` of the ``partner``, the learning rate is that of the method's own table under
+    any curriculum and optimiser; with the ``tuned`` one, it is said once where none was tuned.
     """
+    choose("rate, empty or", rate or "tuned", RATES)
     file = _read(name)
     tables = {**file.get("methods", {}), "retrain": file["train"], "train": file["train"]}
     if method not in tables:
@@ -187,6 +203,10 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
         say_untuned(f"the method {method!r} in the settings {name}")
     base = {"lr": Plan.lr, **tables[method]}
     per_optimizer, per_curriculum = base.pop("optimizers", {}), base.pop("curricula", {})
+    base = _merged(base, _sized(base.pop("sizes", {}), forget, f"[methods.{method}] of {name}"))
+    partner = base["lr"]
+    if rate == "tuned":
+        _say_variant(name, method, {curriculum: per_curriculum, optimizer: per_optimizer})
     tuned_for = base.get("optimizer", "adamw")
     if optimizer != tuned_for:
         scaled = dict(file.get("optimizers", {}).get(optimizer, {}))
@@ -195,10 +215,24 @@ def method_settings(name: str, method: str, curriculum: str = "none", optimizer:
         base = {**_merged(_merged(base, scaled), per_optimizer.get(optimizer, {})), "optimizer": optimizer}
     other = dict(per_curriculum.get(curriculum, {}))
     base["lr"] = base["lr"] * other.pop("lr_scale", 1.0)
-    base = _merged(base, other)
+    base = _merged(base, other) | ({"lr": partner} if rate == "partner" else {})
     plan, options = _plan(base, f"[methods.{method}] of {name}")
     extra = file.get("curricula", {}).get(curriculum, {})
     return MethodSettings(plan, options, _options(extra))
+
+
+def _sized(tables: Mapping[str, Any], forget: float | None, where: str) -> Mapping[str, Any]:
+    """The one of a method's tables of shares to forget that is of this share; nothing where there is none."""
+    for size in tables:
+        if not re.fullmatch(r"0\.\d+", size):
+            raise BadInput(f"a size in {where} must be a share such as 0.02, got {size!r}.")
+    return next((table for size, table in tables.items() if forget is not None and float(size) == forget), {})
+
+
+def _say_variant(name: str, method: str, variants: Mapping[str, Mapping[str, Any]]) -> None:
+    for variant, tables in variants.items():
+        if variant not in ("none", "adamw") and variant not in tables:
+            say_untuned(f"the learning rate of {method!r} with {variant!r} in the settings {name}")
 
 
 def curve_plan(name: str, settings: MethodSettings) -> Plan:

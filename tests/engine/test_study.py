@@ -12,6 +12,7 @@ import torch
 from torchvision.datasets import FashionMNIST
 
 import mcutils as mc
+from mcutils import settings
 from mcutils.data.tasks import FINGERPRINTS
 from mcutils.engine import study as module
 from mcutils.engine.kinds import describe
@@ -134,6 +135,58 @@ def test_models_have_the_settings_of_the_file(smoke):
     assert smoke.unlearned("npo", 42, origin=smoke.original(1)).origin.seed == 1
     with pytest.raises(BadInput, match="unknown method 'wish'"):
         smoke.unlearned("wish", 1)
+
+
+EIGHT = """
+[train]
+lr = 0.5
+[methods.npo]
+lr = 1.0
+optimizers.sophia_g.lr = 0.25
+sizes."0.02".lr = 3.0
+[methods.scrub]
+lr = 2.0
+curricula.superloss.lr_scale = 0.5
+"""
+
+
+@pytest.fixture
+def eight(tmp_path, monkeypatch):
+    """The study `eight` with settings of its own."""
+    (tmp_path / "fashion-mnist.convnet.eight.toml").write_text(EIGHT)
+    for name in ("presets", "default", "fashion-mnist.convnet"):
+        shutil.copy(settings.FOLDER / f"{name}.toml", tmp_path)
+    monkeypatch.setattr(settings, "FOLDER", tmp_path)
+    settings._read.cache_clear()
+    yield mc.study("eight", store=str(tmp_path / "store"), fresh=True)
+    settings._read.cache_clear()
+
+
+def test_ends_of_originals_with_draws_run_at_their_partner_s_rate_or_at_one_of_their_own(eight):
+    def rates(bench, **asked):
+        ends = [("npo", "none", "sophia_g"), ("npo", "superloss", "adamw"), ("scrub", "superloss", "adamw")]
+        return [bench.unlearned(m, 42, c, o, **asked).settings.plan.lr for m, c, o in ends]
+
+    own = replace(eight, tuned=True)
+    assert eight.settings == own.settings == "fashion-mnist.convnet.eight"
+    assert rates(eight) == [1.0, 1.0, 2.0] and rates(own) == [0.25, 1.0, 1.0]
+    assert rates(eight, forget=0.02) == [3.0, 3.0, 2.0] and rates(own, forget=0.02) == [0.25, 3.0, 1.0]
+    smaller = replace(eight, preset=replace(eight.preset, forget=0.02))
+    assert rates(smaller) == [3.0, 3.0, 2.0]
+    start, end = eight.ends("fo-so", ["npo"], [42, 87])
+    assert start.settings.plan.lr == end.settings.plan.lr and end.optimizer == end.settings.plan.optimizer == "sophia_g"
+    assert own.unlearned("npo", 42) == eight.unlearned("npo", 42)
+    assert eight.path(start, end, "bezier", objective="npo").settings.plan.lr == 1.0
+
+
+def test_presets_without_draws_keep_their_settings_whatever_is_tuned(eight, tmp_path):
+    laptop = mc.study("laptop", store=str(tmp_path / "other"), fresh=True)
+    assert laptop.settings == "fashion-mnist.convnet" == mc.study("laptop", model="convnet").settings
+    for bench in (laptop, replace(laptop, tuned=True)):
+        for asked in (("npo", "none", "sophia_g"), ("salun", "superloss", "adamw"), ("npo", "none", "adamw")):
+            found = method_settings("fashion-mnist.convnet", *asked)
+            assert bench.unlearned(asked[0], 42, *asked[1:]).settings == found
+            assert bench.unlearned(asked[0], 42, *asked[1:], forget=0.02).settings == found
 
 
 def test_paths_and_traces_follow_their_recipe(smoke):

@@ -1,5 +1,6 @@
 """The room `curriculum_and_order`: its routes, its claims' tests, its tables and figures on made-up walks."""
 
+import shutil
 from dataclasses import replace
 from itertools import product
 
@@ -11,10 +12,13 @@ from made_figures_of_conditions import CROSSED, METHODS as METHODS_of_figures_of
 from matplotlib.text import Text
 from synthetic import RING, controls, walk
 
+from mcutils import settings
+from mcutils.engine.study import study
 from mcutils.errors import BadInput
 from mcutils.measures.drawing import label
 from mcutils.paper.curriculum_and_order import (
     PLACES,
+    TUNED,
     along_table,
     answer_text,
     c5,
@@ -378,3 +382,62 @@ def test_the_crossing_is_solid_and_two_seeds_are_dotted():
     ):
         mean = along[along["condition"] == condition].groupby("t")["forget_excess"].mean()
         np.testing.assert_allclose(wanted.get_ydata(), mean)
+
+
+EIGHT = """
+[train]
+lr = 0.5
+[methods.npo]
+lr = 1.0
+optimizers.sophia_g.lr = 0.25
+curricula.superloss.lr_scale = 1
+[methods.scrub]
+lr = 2.0
+optimizers.sophia_g.lr = 2.0
+curricula.superloss.lr_scale = 0.5
+"""
+
+
+@pytest.fixture
+def eight(tmp_path, monkeypatch):
+    """The study `eight` with two methods and made-up settings."""
+    (tmp_path / "fashion-mnist.convnet.eight.toml").write_text(EIGHT)
+    for name in ("presets", "default", "fashion-mnist.convnet"):
+        shutil.copy(settings.FOLDER / f"{name}.toml", tmp_path)
+    monkeypatch.setattr(settings, "FOLDER", tmp_path)
+    settings._read.cache_clear()
+    yield study("eight", store=str(tmp_path / "store"), fresh=True, methods=["npo", "scrub"], quickstart_method="npo")
+    settings._read.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("routes", "condition", "method", "rates"),
+    [(curriculum, "cl-non_cl", "scrub", (2.0, 1.0)), (second_order, "fo-so", "npo", (1.0, 0.25))],
+)
+def test_a_second_row_has_the_tuned_rate_where_it_is_another(eight, routes, condition, method, rates):
+    found = [r for r in routes(eight) if r.condition == condition]
+    first, second = ([r for r in found if r.form == form] for form in ("", TUNED))
+    assert {r.method for r in first} == {"npo", "scrub"} and {r.method for r in second} == {method}
+    assert {r.original for r in second} == set(range(8)) and len(second) == 8 * 2
+    assert {r.points for r in second} == {11} and {r.points for r in first} == {0}
+    for row, rate in ((first, rates[0]), (second, rates[1])):
+        for r in (r for r in row if r.method == method):
+            ends = [r.path.start, r.path.end]
+            other = [e.settings.plan.lr for e in ends if (e.curriculum, e.optimizer) != ("none", "adamw")]
+            plain = [e.settings.plan.lr for e in ends if (e.curriculum, e.optimizer) == ("none", "adamw")]
+            assert other == [rate] and plain == [rates[0]]
+    # No path is walked twice under two labels: copies would decide nothing.
+    paths = [r.path for r in found]
+    assert len(set(paths)) == len(paths)
+    inside = [r for r in routes(eight) if r.condition.startswith("random_in")]
+    assert inside and all(e.settings.plan.lr in (1.0, 2.0) for r in inside for e in (r.path.start, r.path.end))
+
+
+def test_presets_without_draws_have_no_second_row(laptop):
+    assert TUNED not in {r.form for routes in (curriculum, second_order) for r in routes(laptop)}
+
+
+def test_walks_at_a_tuned_rate_are_in_no_statistic_of_the_first_row():
+    walks = changed(0.3, "cl-non_cl")
+    more = [replace(w, form=TUNED, profile=walk("npo", 5.0).profile) for w in walks if w.condition == "cl-non_cl"]
+    assert c5([*walks, *more]).effect == c5(walks).effect == pytest.approx(0.3)

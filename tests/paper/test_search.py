@@ -2,6 +2,8 @@
 
 import argparse
 import csv
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,18 +11,24 @@ from synthetic import trace
 
 from mcutils import settings
 from mcutils.descent import SCHEDULES
-from mcutils.engine.specs import DataSpec, OriginalSpec, RetrainedSpec
+from mcutils.engine.specs import DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UnlearnedSpec
 from mcutils.errors import BadInput
+from mcutils.measures.metrics import mean_loss
 from mcutils.paper import search
 from mcutils.paper.search import (
     COLUMNS,
     GRID,
+    MORE,
+    ORIGINAL,
     SEEDS,
     VARIANTS,
+    Tried,
     best,
     candidates,
     chosen,
+    context,
     forgotten,
+    loss_closed,
     oracle_gap,
     parsed,
     read_rows,
@@ -28,6 +36,7 @@ from mcutils.paper.search import (
     rows_for,
     score,
     settings_of,
+    tier,
     toml,
     write_rows,
     write_settings,
@@ -115,18 +124,66 @@ def test_the_share_forgotten_is_that_of_the_original_s_gap(changes, expected):
     assert forgotten(row(**changes)) == pytest.approx(expected)
 
 
-def test_a_setting_that_does_nothing_wins_only_where_all_do():
+def test_a_setting_that_does_nothing_never_wins():
     nothing = row(lr=0.0001, forget=0.98, retain=0.99)  # score 10
     costly = row(lr=0.001, retain=0.7)  # score 29, but it forgets
     half = row(lr=0.002, forget=0.93, retain=0.65)  # score 39
     assert best([nothing, costly, half]) == [costly]
     assert best([nothing, half]) == [half]
-    assert best([nothing, row(lr=0.5, forget=0.94, retain=0.7)]) == [nothing]
+    assert best([nothing]) == best([nothing, row(lr=0.5, forget=0.94, retain=0.7)]) == []
     # The share counts as a mean over seeds, and only for our own rule.
     seeds = [row(lr=0.003, seed=7, forget=0.98), row(lr=0.003, seed=8, forget=0.88)]
     assert best([*seeds, costly]) == seeds
     same = {"forget_retrained": 0.98, "valid_retrained": 0.88, "retain_retrained": 0.99}
     assert best([{**nothing, **same}, {**costly, **same}], rule=oracle_gap) == [{**nothing, **same}]
+
+
+def with_losses(loss=0.5, **changes):
+    """A row with losses: the original's gap on D_f is 0.4, from 0.1 to 0.5; by default it is closed to the full."""
+    found = {"forget_loss": loss, "forget_loss_original": 0.1, "valid_loss_original": 0.5, "size": ""}
+    return row(**(found | changes))
+
+
+@pytest.mark.parametrize(
+    ("loss", "changes", "expected"),
+    [
+        (0.5, {}, 0),
+        (0.9, {}, 0),  # two gaps and no more
+        (0.91, {}, 1),
+        (0.3, {}, 0),
+        (0.29, {}, 3),  # accuracy says that it forgot, the loss does not
+        (0.5, {"forget": 0.94}, 3),  # and the other way round
+        (0.5, {"forget": 0.93}, 0),
+        (0.5, {"retain": 0.97 * 0.99}, 0),
+        (0.5, {"retain": 0.96}, 2),
+        (0.95, {"retain": 0.96}, 2),
+        (0.1, {"forget": 0.98}, 3),
+    ],
+)
+def test_the_gate_asks_for_half_of_both_gaps_and_for_97_percent_of_the_retain_accuracy(loss, changes, expected):
+    one = with_losses(loss, **changes)
+    assert loss_closed(one) == pytest.approx((loss - 0.1) / 0.4)
+    assert tier([one]) == tier([{k: str(v) for k, v in one.items()}]) == expected
+
+
+def test_the_gate_is_passed_by_every_seed_or_by_none():
+    good, bad = with_losses(), with_losses(0.25, seed=8)
+    assert (tier([good]), tier([bad]), tier([good, bad])) == (0, 3, 2)
+    assert tier([good, with_losses(retain=0.9, seed=8)]) == 2
+    assert tier([with_losses(forget_loss_original=0.5)]) == 0  # nothing to close
+    assert math.isnan(loss_closed(row())) and math.isnan(loss_closed({**row(), "forget_loss": ""}))
+
+
+def test_a_sounder_setting_wins_over_a_lower_score():
+    lost = with_losses(lr=0.004, retain=0.95)  # score 4
+    over = with_losses(2.0, lr=0.003)  # score 0
+    sound = with_losses(lr=0.002, forget=0.80)  # score 8
+    nothing = with_losses(0.1, lr=0.001, forget=0.88)  # score 0, and no loss gained
+    assert score(nothing) == score(over) == 0 < score(lost) < score(sound)
+    assert best([nothing, lost, over, sound]) == [sound]
+    assert best([nothing, lost, over]) == [over]
+    assert best([nothing, lost]) == [lost]
+    assert best([nothing]) == []
 
 
 def test_test_data_are_not_even_recorded():
@@ -179,6 +236,7 @@ def test_the_grid_covers_every_method_once_with_valid_settings():
 
 def test_the_search_s_seeds_are_never_those_of_a_study():
     assert not set(SEEDS) & {seed for name in presets() for seed in preset(name).seeds}
+    assert all(ORIGINAL >= preset(name).originals for name in presets())
 
 
 def test_settings_are_refined_not_replaced():
@@ -219,46 +277,48 @@ def test_a_row_gives_back_its_settings():
         assert [type(v) for _, v in sorted(parsed(one).items())] == [int, int, float, float, int, str, int]
 
 
-def test_rows_hold_what_the_endpoints_score(monkeypatch):
+def test_options_are_read_back_with_their_types():
+    found = parsed(row(options="alpha=1e-05 msteps=4 order=sequential temperature=2.0"))
+    options = {k.removeprefix("options."): v for k, v in found.items() if k.startswith("options.")}
+    assert options == {"alpha": 1e-5, "msteps": 4, "order": "sequential", "temperature": 2.0}
+    assert [type(v) for v in options.values()] == [float, int, str, float]
+
+
+@pytest.mark.parametrize(("originals", "size", "first"), [(0, 0.0, 0), (8, 0.0, ORIGINAL), (8, 0.05, ORIGINAL)])
+def test_rows_hold_what_the_endpoints_score(originals, size, first):
     data = DataSpec("digits", 240, 60, "00")
-    scores = [
-        {"retain": 1.0, "forget": 1.0, "valid": 0.9, "test": 0.0},
-        {"retain": 0.95, "forget": 0.9, "valid": 0.9, "test": 0.0},
-    ]
-    scores += [{"retain": 0.9, "forget": 0.8, "valid": 0.7, "test": 0.0}]
+    end = trace(right={"retain": 0.9, "forget": 0.8, "valid": 0.7, "test": 0.0})
+    original = trace(right={"retain": 1.0, "forget": 1.0, "valid": 0.9, "test": 0.0})
+    retrained = trace(right={"retain": 0.95, "forget": 0.9, "valid": 0.9, "test": 0.0})
     asked = []
 
     def run(specs):
         asked.extend(specs)
-        return [trace(right=s) for s in scores]
+        return [end, original, retrained][: len(specs)]
 
     bench = SimpleNamespace(
-        original=lambda: OriginalSpec(data, "convnet", 4, 0, Plan()),
-        retrained=lambda seed: RetrainedSpec(data, 0.1, "convnet", 4, seed, Plan()),
-        preset=SimpleNamespace(forget=0.1),
-        trace=lambda spec: spec,
+        original=lambda seed: OriginalSpec(replace(data, draw=seed), "convnet", 4, seed, Plan()),
+        retrained=lambda seed, original: RetrainedSpec(replace(data, draw=original), 0.1, "convnet", 4, seed, Plan()),
+        preset=SimpleNamespace(forget=0.1, originals=originals),
+        trace=lambda model, splits: TraceSpec(model, 0.1, splits=splits),
         run=run,
         store=SimpleNamespace(seconds=lambda spec: 2.5),
     )
     made = MethodSettings(Plan(lr=0.5, steps=3, schedule="linear", forget_batch_size=8), (("beta", 0.1),))
-    (found,) = rows_for(bench, [("npo", "superloss", "soul", made, 8)])
-    assert set(found) == set(COLUMNS)
-    assert asked[:2] == [bench.original(), bench.retrained(SEEDS[0])]
-    assert (asked[2].method, asked[2].curriculum, asked[2].optimizer, asked[2].seed) == (
-        "npo",
-        "superloss",
-        "soul",
-        8,
-    )
-    assert asked[2].settings == made and asked[2].origin == bench.original()
+    (found,) = rows_for(bench, [Tried("npo", "superloss", "soul", made, 8, size)])
+    assert list(found) == [*COLUMNS, *MORE] and found["size"] == (size or "")
+    models = [one.model for one in asked]
+    unlearned = UnlearnedSpec(bench.original(first), size or 0.1, "npo", "superloss", "soul", 8, made)
+    assert models == [unlearned, bench.original(first), *([] if size else [bench.retrained(SEEDS[0], first)])]
+    assert all(one.held == ("retain", "forget", "valid") and one.forget == (size or 0.1) for one in asked)
     expected = {"forget": 0.8, "valid": 0.7, "retain": 0.9, "valid_original": 0.9, "retain_original": 1.0}
-    expected |= {
-        "forget_original": 1.0,
-        "forget_retrained": 0.9,
-        "valid_retrained": 0.9,
-        "retain_retrained": 0.95,
-    }
-    assert {k: found[k] for k in expected} == pytest.approx(expected)
+    expected |= {"forget_original": 1.0, "forget_loss": mean_loss(end, "forget")[0]}
+    expected |= {f"{s}_loss_original": mean_loss(original, s)[0] for s in ("forget", "valid")}
+    references = {"forget_retrained": 0.9, "valid_retrained": 0.9, "retain_retrained": 0.95}
+    references |= {"forget_loss_retrained": mean_loss(retrained, "forget")[0]}
+    expected |= dict.fromkeys(references, "") if size else references
+    assert {k: v for k, v in found.items() if k in expected} == pytest.approx(expected, abs=1e-6)
+    assert math.isnan(oracle_gap(found)) == bool(size)
     expected = {"options": "beta=0.1", "lr": 0.5, "steps": 3, "schedule": "linear", "seconds": 2.5}
     expected |= {"batch_size": 128, "forget_batch_size": 8}
     assert {k: found[k] for k in expected} == expected
@@ -316,7 +376,7 @@ def winners():
 
 def check_winners(name, rows):
     """The settings that the reader finds are those of the rows that win by the rule."""
-    kinds = {(r["method"], r["curriculum"], r["optimizer"]) for r in rows}
+    kinds = {context(r)[:3] for r in rows}
     assert {method for method, *_ in kinds} == set(GRID), "the search is not complete"
     for method in GRID:
         won, found = parsed(chosen(rows, method)[0]), method_settings(name, method)
@@ -325,7 +385,7 @@ def check_winners(name, rows):
             assert getattr(found.plan, field) == getattr(expected.plan, field), f"{field} of {method}"
         assert found.options == expected.options, f"options of {method}"
         for curriculum, optimizer in VARIANTS:
-            if (method, curriculum, optimizer) in kinds:
+            if (method, curriculum, optimizer) in kinds and chosen(rows, method, curriculum, optimizer):
                 won = parsed(chosen(rows, method, curriculum, optimizer)[0])
                 found = method_settings(name, method, curriculum, optimizer)
                 assert found.plan.lr == pytest.approx(won["lr"], rel=1e-5), (
@@ -374,6 +434,58 @@ def test_the_report_names_the_winners_by_both_rules():
     assert "0.001" in lines[1] and "90.0 / 88.0 / 99.0, 2.00" in lines[1]
 
 
+def test_where_no_setting_closes_half_of_the_gap_the_search_says_so_and_writes_none(folders):
+    (folders / "mine.toml").write_text(HEAD + TAIL)
+    rows = [r for r in winners() if context(r) != ("npo", "none", "soul", "")]
+    rows += [row("npo", lr=lr, optimizer="soul", forget=0.98) for lr in (1e-4, 2e-4)]
+    rows = [{**r, "forget": 0.97} if r["method"] == "salun" else r for r in rows]
+    lines = report(rows).split("\n")
+    assert "npo, none, soul: validation: no setting closes half of the gap to unseen data" in lines
+    assert "salun, none, adamw: validation: no setting closes half of the gap to unseen data" in lines
+    write_settings("mine", rows)
+    settings._read.cache_clear()
+    text, table = (folders / "mine.toml").read_text(), settings._read("mine")["methods"]
+    assert "# methods.npo.optimizers.soul: no setting" in text and "# salun: no setting" in text
+    assert "salun" not in table and set(table["npo"]["optimizers"]) == {"sophia_g"}
+    assert set(table) == set(GRID) - {"salun"}
+
+
+def test_sizes_of_the_forget_set_have_tables_of_their_own_where_they_differ(folders):
+    (folders / "mine.toml").write_text(HEAD + TAIL)
+    own = {"options": "forget_weight=0.2 beta=0.1", "size": "0.02"}
+    rows = [*winners(), row("npo", lr=0.25, **own), row("npo", lr=0.5, forget=0.95, **own)]
+    same = chosen(rows, "npo")[0]
+    rows += [{**same, "size": "0.04"}, row("npo", forget=0.97, size="0.06")]
+    write_settings("mine", rows)
+    settings._read.cache_clear()
+    plain = method_settings("mine", "npo")
+    sized = method_settings("mine", "npo", forget=0.02)
+    assert sized.plan.lr == 0.25 != plain.plan.lr and dict(sized.options)["forget_weight"] == 0.2
+    for forget in (0.04, 0.06, 0.1, None):
+        assert method_settings("mine", "npo", forget=forget) == plain
+    text = (folders / "mine.toml").read_text()
+    assert '# methods.npo.sizes."0.06": no setting' in text and '"0.04"' not in text
+    assert "npo, none, adamw, 0.02: oracle" not in report(rows) and "npo, none, adamw, 0.02: valid" in report(rows)
+    check_winners("mine", rows)
+
+
+def test_a_search_of_draws_writes_a_file_of_its_own_from_the_plain_one_s_other_tables(folders):
+    (folders / "mine.toml").write_text(HEAD + OLD + TAIL)
+    write_settings("mine.eight", winners())
+    assert (folders / "mine.toml").read_text() == HEAD + OLD + TAIL
+    settings._read.cache_clear()
+    assert settings.train_plan("mine.eight") == settings.train_plan("mine") == Plan(lr=0.5, steps=9)
+    check_winners("mine.eight", winners())
+
+
+def test_rows_with_losses_have_more_columns_and_old_ones_do_not(folders):
+    write_rows("mine", [row()])
+    assert list(read_rows("mine")[0]) == COLUMNS
+    write_rows("mine", [row(), with_losses(seed=8)])
+    old, new = read_rows("mine")
+    assert list(old) == list(new) == [*COLUMNS, *MORE] and tier([old]) == tier([new]) == 0
+
+
 def test_show_prints_the_winners_that_are_kept_and_runs_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(search, "DATA", tmp_path / "data")
     rows = winners()
@@ -391,7 +503,14 @@ def test_show_prints_the_winners_that_are_kept_and_runs_nothing(tmp_path, monkey
 
 
 def test_the_committed_settings_are_the_winners_of_the_committed_search():
-    check_winners(COMMITTED, read_rows(COMMITTED))
+    rows = read_rows(COMMITTED)
+    check_winners(COMMITTED, rows)
+    # Found when doing nothing could still win: kept for the results that were computed with them.
+    none = {key for key in map(context, rows) if not best([r for r in rows if context(r) == key])}
+    assert none == {
+        *((method, "none", "soul", "") for method in ("gradient_ascent", "scrub", "l1_sparse")),
+        ("gradient_ascent", "none", "sophia_g", ""),
+    }
 
 
 def test_the_committed_search_is_complete_and_plausible():
