@@ -152,7 +152,7 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
             **STORE,
         },
     ),
-    "search": ("search for each method's settings on the validation split", "paper.search.main", {}),
+    "search": ("search for each method's settings on the validation split", "paper.search_command.main", {}),
     "bench": (
         "measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds",
         "cli.main.bench_main",
@@ -242,9 +242,9 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m mcutils", description="Mode connectivity in machine unlearning.")
     commands = _add(top, "command", COMMANDS)
     if list(argv[:1]) == ["search"]:
-        from ..paper import search
+        from ..paper import search_command
 
-        search.add_arguments(commands["search"])
+        search_command.add_arguments(commands["search"])
     return top
 
 

@@ -16,7 +16,6 @@ validation in the place of test accuracy.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import itertools
 import json
@@ -28,17 +27,16 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.specs import UnlearnedSpec
-from ..engine.study import Study, study
-from ..errors import BadInput, choose
+from ..engine.study import Study
+from ..errors import BadInput
 from ..files import DATA
 from ..measures.metrics import accuracy, mean_loss
-from ..settings import FOLDER, MethodSettings, Plan, Preset, method_settings
+from ..settings import FOLDER, MethodSettings, Plan, Preset
 from ..traces import Trace
-from . import curve_search
+from .admission import FAR, FORGOTTEN, KEPT
 
 SEEDS = (7, 8)  # never those of the studies
 ORIGINAL = 100  # training seed, and draw of the forget set, where originals have one each: those of no study
-HALF, KEPT, OVER = 0.5, 0.97, 2.0  # the endpoint gate of docs/protocol.md
 BASE = {"steps": 100}
 RELABELLED = (
     {"lr": (1e-3, 2e-3), "forget_batch_size": (16, 32, 64), "schedule": ("linear",)},
@@ -158,12 +156,12 @@ def tier(group: Sequence[Mapping[str, Any]]) -> int:
     """
     closed, losses = ([round(share(row), 6) for row in group] for share in (forgotten, loss_closed))
     known = not math.isnan(sum(losses))
-    if min(round(sum(part) / len(group), 6) for part in ((closed, losses) if known else (closed,))) < HALF:
+    if min(round(sum(part) / len(group), 6) for part in ((closed, losses) if known else (closed,))) < FORGOTTEN:
         return 3
     kept = min(round(float(row["retain"]) / float(row["retain_original"]), 6) for row in group)
-    if known and (kept < KEPT or min(*closed, *losses) < HALF):
+    if known and (kept < KEPT or min(*closed, *losses) < FORGOTTEN):
         return 2
-    return int(known and max(losses) > OVER)
+    return int(known and max(losses) > FAR)
 
 
 def by_setting(rows: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -339,68 +337,3 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
             found = f"{f:.1f} / {v:.1f} / {r:.1f}, {s:.2f}, {gap:.2f}"
             lines.append(f"{words}: {name}: {made} -> {found}{TIERS[tier(group)]}")
     return "\n".join(lines)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``python -m mcutils search``."""
-    parser.add_argument("--preset", default="laptop", help="whose data, network and forget fraction (default laptop)")
-    parser.add_argument("--methods", nargs="*", default=[], help=f"only these of {', '.join(GRID)}")
-    parser.add_argument("--store", default="", help="folder of results (default build/store)")
-    parser.add_argument(
-        "--variants", action="store_true", help="learning rates of curricula and optimisers, after the methods"
-    )
-    parser.add_argument(
-        "--stages", nargs="*", default=[], help="of presets with originals: only these of methods, rates, sizes"
-    )
-    parser.add_argument("--curves", action="store_true", help="how curves between models trained apart are fitted")
-    parser.add_argument("--write", action="store_true", help="write the winners into the settings file")
-    parser.add_argument("--show", action="store_true", help="print the winners of the kept rows and run nothing")
-
-
-def main(arguments: argparse.Namespace) -> int:
-    """Run the search, keep its rows in data/search, print the winners by both rules (or that of curves, by its own)."""
-    bench = study(arguments.preset, store=arguments.store)
-    name = settings_of_search(bench.preset)
-    if arguments.curves:
-        if not arguments.show:
-            curve_search.write_rows(name, curve_search.rows_for(bench))
-        print(curve_search.report(curve_search.read_rows(name)))
-        return 0
-    methods = [choose("method", m, GRID) for m in arguments.methods] or list(GRID)
-    rows: list[Mapping[str, Any]] = list(read_rows(name)) if table_path(name).is_file() else []
-    if bench.preset.originals and not arguments.show:
-        from . import staged  # which imports this module
-
-        rows = staged.run(bench, methods, arguments.stages or staged.STAGES)
-    elif not arguments.show:
-        tries = _variants(name, methods, rows) if arguments.variants else _methods(name, methods)
-        new = rows_for(bench, tries)
-        again = set(map(context, new))
-        rows = [*(row for row in rows if context(row) not in again), *new]
-        write_rows(name, rows)
-    print(report(rows))
-    if arguments.write:
-        write_settings(name, rows)
-    return 0
-
-
-def _methods(name: str, methods: Sequence[str]) -> list[Tried]:
-    """The whole grid of each method."""
-    return [
-        Tried(m, "none", "adamw", settings_of(method_settings(name, m), table), seed)
-        for m in methods
-        for table in candidates(m)
-        for seed in SEEDS
-    ]
-
-
-def _variants(name: str, methods: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Tried]:
-    """Learning rates around that of the winner of each method, where it has one."""
-    tries = []
-    for method, (curriculum, optimizer) in itertools.product(methods, VARIANTS):
-        for won in map(parsed, chosen(rows, method)[:1]):
-            start = method_settings(name, method, curriculum, optimizer)
-            for scale in VARIANTS[curriculum, optimizer]:
-                made = settings_of(start, {**won, "lr": float(f"{won['lr'] * scale:.6g}")})
-                tries.append(Tried(method, curriculum, optimizer, made, SEEDS[0]))
-    return tries

@@ -9,7 +9,7 @@ from synthetic import trace
 import mcutils as mc
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import mean_loss
-from mcutils.paper import curve_search, search
+from mcutils.paper import curve_search, search_command
 from mcutils.paper.curve_search import COLUMNS, GRID, SEEDS, best, curves, read_rows, report, rows_for, write_rows
 from mcutils.settings import MethodSettings, Plan, independent_plan, preset, presets
 
@@ -58,9 +58,9 @@ def test_rows_are_read_as_they_were_written_and_shown(tmp_path, monkeypatch, cap
     write_rows("digits.convnet", [row(1.0), row(2.0)])
     assert read_rows("digits.convnet") == [{k: str(v) for k, v in one.items()} for one in (row(1.0), row(2.0))]
     parser = argparse.ArgumentParser()
-    search.add_arguments(parser)
+    search_command.add_arguments(parser)
     arguments = parser.parse_args(["--preset", "smoke", "--curves", "--show", "--store", str(tmp_path / "store")])
-    assert search.main(arguments) == 0 and not (tmp_path / "store").exists()
+    assert search_command.main(arguments) == 0 and not (tmp_path / "store").exists()
     assert capsys.readouterr().out.strip() == report([row(1.0), row(2.0)])
 
 

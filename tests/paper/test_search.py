@@ -14,7 +14,7 @@ from mcutils.descent import SCHEDULES
 from mcutils.engine.specs import DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UnlearnedSpec
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import mean_loss
-from mcutils.paper import search
+from mcutils.paper import search, search_command
 from mcutils.paper.search import (
     COLUMNS,
     GRID,
@@ -492,9 +492,9 @@ def test_show_prints_the_winners_that_are_kept_and_runs_nothing(tmp_path, monkey
     write_rows("digits.convnet", rows)
     before = search.table_path("digits.convnet").read_bytes()
     parser = argparse.ArgumentParser()
-    search.add_arguments(parser)
+    search_command.add_arguments(parser)
     store = tmp_path / "store"
-    assert search.main(parser.parse_args(["--preset", "smoke", "--show", "--store", str(store)])) == 0
+    assert search_command.main(parser.parse_args(["--preset", "smoke", "--show", "--store", str(store)])) == 0
     assert capsys.readouterr().out.strip() == report(read_rows("digits.convnet"))
     assert not store.exists() and search.table_path("digits.convnet").read_bytes() == before
 
