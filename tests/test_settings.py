@@ -90,11 +90,21 @@ def test_files_name_nothing_that_does_not_exist(name):
         assert set(method.get("curricula", {})) <= set(CURRICULA)
 
 
-def test_presets_with_draws_train_and_fit_as_those_without():
-    for name in (one for one in FILES if one.endswith(".eight")):
-        plain = name.removesuffix(".eight")
-        assert train_plan(name) == train_plan(plain)
-        assert settings._read(name)["curve"] == settings._read(plain)["curve"]
+def test_the_file_for_draws_has_the_methods_of_the_plain_one():
+    plain, found = settings._read("fashion-mnist.convnet"), settings._read("fashion-mnist.convnet.eight")
+    assert {k: v for k, v in found.items() if k != "methods"} == {k: v for k, v in plain.items() if k != "methods"}
+    assert set(found["methods"]) == set(plain["methods"])
+
+
+def test_presets_with_draws_train_and_fit_as_those_without(write):
+    write(REFINED)
+    name = write("[methods.npo]\nlr = 3.0\n", "mine.eight")
+    assert train_plan(name) == train_plan("mine") and method_settings(name, "npo").plan == Plan(lr=3.0)
+    assert method_settings(name, "npo", optimizer="soul").plan.lr == 0.25 * 3.0  # by the plain file's general rule
+    assert curve_plan(name, method_settings(name, "npo")) == Plan(lr=1.5, steps=77)
+    odd = write("[train]\nlr = 3.0\n", "mine.eight")
+    with pytest.raises(BadInput, match="unknown key 'train' in settings mine.eight: allowed are methods"):
+        train_plan(odd)
 
 
 @pytest.mark.parametrize("name", FILES)

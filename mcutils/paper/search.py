@@ -31,7 +31,7 @@ from ..engine.study import Study
 from ..errors import BadInput
 from ..files import DATA
 from ..measures.metrics import accuracy, mean_loss
-from ..settings import FOLDER, MethodSettings, Plan, Preset
+from ..settings import EIGHT, FOLDER, MethodSettings, Plan, Preset
 from ..traces import Trace
 from .admission import FAR, FORGOTTEN, KEPT
 
@@ -219,7 +219,7 @@ def _measured(trace: Trace, suffix: str) -> dict[str, float]:
 
 def settings_of_search(preset: Preset) -> str:
     """The settings file that a search for a preset writes, which may not be there yet."""
-    return f"{preset.dataset}.{preset.model}" + ".eight" * bool(preset.originals)
+    return f"{preset.dataset}.{preset.model}" + EIGHT * bool(preset.originals)
 
 
 def table_path(settings: str) -> Path:
@@ -311,10 +311,10 @@ def _table(name: str, row: Mapping[str, Any], usual: Mapping[str, Any]) -> list[
 def write_settings(settings: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Replace the ``[methods.*]`` tables of a settings file, leaving its other tables before the marker line."""
     path = FOLDER / f"{settings}.toml"
-    source = path if path.is_file() else FOLDER / f"{settings.removesuffix('.eight')}.toml"
+    old = path.read_text() if path.is_file() else ""
     marker = "# Below: written by python -m mcutils search, the winners of data/search.\n"
-    head = re.sub(r"(?ms)^\[methods\..*?(?=^\[(?!methods\.)|\Z)", "", source.read_text().split(marker)[0])
-    path.write_text(f"{head.rstrip()}\n\n{marker}\n{toml(rows)}")
+    head = re.sub(r"(?ms)^\[methods\..*?(?=^\[(?!methods\.)|\Z)", "", old.split(marker)[0])
+    path.write_text(f"{head.rstrip()}\n\n{marker}\n{toml(rows)}".lstrip())
 
 
 def report(rows: Sequence[Mapping[str, Any]]) -> str:

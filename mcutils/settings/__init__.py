@@ -23,6 +23,7 @@ else:
 FOLDER = Path(__file__).parent
 
 
+EIGHT = ".eight"
 RATES = ("partner", "tuned")  # learning rates of ends with a curriculum or another optimiser than the method's own
 Options = tuple[tuple[str, Any], ...]
 
@@ -130,6 +131,10 @@ def _read(name: str) -> dict[str, Any]:
         raise BadInput(f"no settings named {name!r}: there are {', '.join(known)}.")
     with open(path, "rb") as file:
         table = tomllib.load(file)
+    plain = name.removesuffix(EIGHT)
+    if plain != name:
+        _no_other_keys(table, {"methods"}, f"settings {name}")
+        table = {**_read(plain), **table}
     if name != "presets":
         _no_other_keys(table, {"train", "methods", "optimizers", "curricula", "curve"}, f"settings {name}")
     return table
@@ -138,9 +143,10 @@ def _read(name: str) -> dict[str, Any]:
 def settings_name(dataset: str, model: str, originals: int = 0) -> str:
     """The settings file for a data set and a model, or ``default``, said once, where there is none.
 
-    Where ``originals`` have a forget set each, it is the one that ends in ``eight``, if there is one.
+    Where ``originals`` have a forget set each, it is the one that ends in ``.eight``, if there is one: it holds methods
+    alone, and all else is read from the plain one.
     """
-    for name in [f"{dataset}.{model}.eight"] * bool(originals) + [f"{dataset}.{model}"]:
+    for name in [f"{dataset}.{model}{EIGHT}"] * bool(originals) + [f"{dataset}.{model}"]:
         if (FOLDER / f"{name}.toml").is_file():
             return name
     say_untuned(f"{dataset} with {model}")

@@ -138,8 +138,6 @@ def test_models_have_the_settings_of_the_file(smoke):
 
 
 EIGHT = """
-[train]
-lr = 0.5
 [methods.npo]
 lr = 1.0
 optimizers.sophia_g.lr = 0.25

@@ -385,8 +385,6 @@ def test_the_crossing_is_solid_and_two_seeds_are_dotted():
 
 
 EIGHT = """
-[train]
-lr = 0.5
 [methods.npo]
 lr = 1.0
 optimizers.sophia_g.lr = 0.25

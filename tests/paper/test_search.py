@@ -469,12 +469,14 @@ def test_sizes_of_the_forget_set_have_tables_of_their_own_where_they_differ(fold
     check_winners("mine", rows)
 
 
-def test_a_search_of_draws_writes_a_file_of_its_own_from_the_plain_one_s_other_tables(folders):
+def test_a_search_of_draws_writes_a_file_of_methods_beside_the_plain_one(folders):
     (folders / "mine.toml").write_text(HEAD + OLD + TAIL)
     write_settings("mine.eight", winners())
     assert (folders / "mine.toml").read_text() == HEAD + OLD + TAIL
     settings._read.cache_clear()
+    assert (folders / "mine.eight.toml").read_text().startswith("# Below: written by")
     assert settings.train_plan("mine.eight") == settings.train_plan("mine") == Plan(lr=0.5, steps=9)
+    assert settings.curve_plan("mine.eight", MethodSettings(Plan())).steps == 11
     check_winners("mine.eight", winners())
 
 
