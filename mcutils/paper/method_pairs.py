@@ -21,13 +21,20 @@ from .claims import Verdict, spread
 from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound, units_of
 from .panels import HEADINGS, SHOWN, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
-from .tables import MEASURES, Table, end_names, frame, grouped, mean_of, stacked
+from .tables import MEASURES, Table, frame, grouped, mean_of, roughness_text, stacked
 from .walks import Route, Walk, coarse, condition_routes, controls, independent_pairs, references
 
 CUED = {"forgetting": 0, "retraining": 1}  # the lines of a cue's use, and where they start: original, unlearned
 # The same where nothing has rows and columns.
 PLAIN = {"method_cl-non_cl": "first with\ncurriculum", "method_fo-so": "other one\nsecond order"}
+# Panels of the conditions: both ends alike below the diagonal, one end alone above it.
+MIXED = {
+    "plain": ("method", "method"),
+    "curriculum:\nboth below, one above": ("method_in_cl", "method_cl-non_cl"),
+    "second order:\nboth below, one above": ("method_in_so", "method_fo-so"),
+}
 ALIKE = {"js": "JS divergence (bits)", "cka": "CKA", "cka_unbiased": "CKA, unbiased"}
+STRONG = 0.3  # reliance from which on a cue is one that a model uses
 NUMBERS = 9  # methods up to which a cell has room for its number
 COOL, WARM = ("#08306B", "#2A6FB0", "#9CC7E6", "#EAF3FA"), ("#FDEBD6", "#F5A65B", "#C4500A", "#6B2100")
 EMPTY = "#ECECEC"
@@ -120,7 +127,8 @@ def pairs_table(
 ) -> Table:
     """One row per condition and pair of methods (straight lines): mean and interval of each measure.
 
-    ``connected`` counts the seed pairs with MCU(eps), ``n`` all of them. ``shared`` keeps only the seed pairs that
+    ``connected`` counts the seed pairs with MCU(eps), ``n`` all of them; ``roughness`` is that of the forget loss in
+    words, see `tables.roughness_text`. ``shared`` keeps only the seed pairs that
     every condition has, so that conditions compare.
     """
     lines = [w for c in conditions for w in sound(walks, condition=c, kind="linear", full=False)]
@@ -132,9 +140,10 @@ def pairs_table(
         row = {"condition": condition, "method": method, "other": other}
         for m in MEASURES:
             row |= dict(zip((m, f"{m}_low", f"{m}_high"), mean_of(part, m), strict=True))
-        rows.append({**row, "connected": sum(w.connected(eps) for w in part), "n": len(part)})
+        row |= {"roughness": roughness_text(part), "connected": sum(w.connected(eps) for w in part), "n": len(part)}
+        rows.append(row)
     numbers = [f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high")]
-    return frame(rows, ["condition", "method", "other", *numbers, "connected", "n"])
+    return frame(rows, ["condition", "method", "other", *numbers, "roughness", "connected", "n"])
 
 
 def pairs_shown(table: Table) -> Table:
@@ -143,8 +152,10 @@ def pairs_shown(table: Table) -> Table:
     for one in table.sort_values("eps", kind="stable").to_dict("records"):
         cells = {m: spread([one[m], one[f"{m}_low"], one[f"{m}_high"]]) for m in MEASURES}
         count = f"{one['connected']} of {one['n']}"
-        rows.append({"pair": f"{one['method']} - {one['other']}", **cells, "connected": count})
-    return frame(rows, ["pair", *MEASURES, "connected"], "pair")
+        rows.append(
+            {"pair": f"{one['method']} - {one['other']}", **cells, "connected": count} | {"roughness": one["roughness"]}
+        )
+    return frame(rows, ["pair", *MEASURES, "connected", "roughness"], "pair")
 
 
 def pair_matrix(
@@ -162,12 +173,6 @@ def pair_matrix(
         if mirrored:
             found[j, i] = one[measure]
     return found
-
-
-def directed(condition: str) -> bool:
-    """Whether the two ends of a condition differ in more than their method, so that their order matters."""
-    first, second = end_names(condition)
-    return first != second
 
 
 def method_order(distance: np.ndarray, methods: Sequence[str]) -> tuple[list[str], np.ndarray | None]:
@@ -192,7 +197,8 @@ def method_order(distance: np.ndarray, methods: Sequence[str]) -> tuple[list[str
 def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """Two rows per pair of methods with a fitted curve: the line of the same ends traced alike, and the curve.
 
-    Columns condition, method, other, curve, barrier, deficit, eps, and low, high: the interval of eps over examples.
+    Columns condition, method, other, curve, barrier, deficit, eps, and low, high: the interval of eps over examples;
+    roughness is that of the forget loss in G^2.
     """
     ours = [w for w in sound(walks) if w.other]
     lines = {(w.condition, w.full, pair_of(w)): w for w in ours if w.kind == "linear"}
@@ -201,22 +207,23 @@ def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
         line = lines.get((w.condition, w.full, pair_of(w)))
         for one in (line, w) if w.kind != "linear" and line is not None else ():
             interval = percentile_interval(one.eps, one.replicates("eps"))
-            numbers = (one.barrier, one.deficit, *interval)
+            numbers = (one.barrier, one.deficit, *interval, one.roughness)
             rows.append((w.condition, w.method, w.other, one.kind, *numbers, one.connected(eps)))
     rows.sort(key=lambda row: list(CONDITIONS).index(row[0]))
-    return frame(rows, ["condition", "method", "other", "curve", *MEASURES, "low", "high", "connected"])
+    return frame(rows, ["condition", "method", "other", "curve", *MEASURES, "low", "high", "roughness", "connected"])
 
 
 def curves_text(table: Table) -> str:
-    """How many pairs of a `curves_table` the line and the curve connect at MCU(0.1), as a Markdown list."""
+    """How many pairs of a `curves_table` line and curve connect, and how rough both are, as a Markdown list."""
     lines = []
     for condition, part in table.groupby("condition", sort=False):
         line, curve = (part[(part["curve"] == "linear") == k]["connected"].to_numpy(bool) for k in (True, False))
         counts = (line & curve, line & ~curve, ~line & curve, ~line & ~curve)
         both, first, second, none = (int(c.sum()) for c in counts)
+        rough = [np.median(part[(part["curve"] == "linear") == k]["roughness"]) for k in (True, False)]
         lines.append(
             f"- `{condition}`, {len(line)} pairs: joined by both {both}, by the line only {first}, by the quadratic "
-            f"curve only {second}, by neither {none}."
+            f"curve only {second}, by neither {none}; median roughness {rough[0]:.2g} and {rough[1]:.0f} G^2."
         )
     return "\n".join(lines) or "No pair has both a line and a curve between sound ends."
 
@@ -357,9 +364,45 @@ def cue_text(table: Table) -> str:
     back = [m for m, top in inner.items() if top > max(original, ends.loc[m, "reliance"]) + CHANGE]
     return (
         f"On forget images the reliance is {original:.3f} in the original and {retrained:.3f} in the retrained model. "
-        f"{len(near)} of {len(ends)} unlearned models are nearer the retrained one: {', '.join(near) or 'none'}. Along "
+        f"{len(near)} of {len(ends)} unlearned models are nearer the retrained one: "
+        f"{', '.join(map(label, near)) or 'none'}. Along "
         f"the line from the original, {len(back)} of {len(ends)} methods pass a point that follows the cue more than "
         f"both ends, by over {CHANGE:g}."
+    )
+
+
+def answer_text(walks: Sequence[Walk], pairs: Table, agreement: Table, cue: Table, eps: float = TOLERANCE) -> str:
+    """What was expected of lines between methods, what was found, also beside the retrained models, and what follows.
+
+    ``walks`` have levels (`walks.levelled`); ``pairs``, ``agreement`` and ``cue`` are a `pairs_table`, an
+    `agreement_table` and a `cue_table`.
+    """
+    lines = sound(walks, condition="method", full=False, kind="linear")
+    joined, floor = (sum(w.connected(eps, reading) for w in lines) for reading in ("chord", "floor"))
+    dips = [w for w in lines if w.barrier <= eps < w.deficit]
+    below = [w for w in dips if w.deficit_by("floor") > eps]
+    lowest = sum(w.deficit_by("worse_end") > eps for w in below)
+    left, tested = agreement[agreement["p_holm"] < 0.05], int(agreement["p"].notna().sum())
+    names = ", ".join(f"{ALIKE.get(a, label(a))} with the {b}" for a, b in left[["similarity", "target"]].to_numpy())
+    kin = where(pairs, method="random_labels", other="salun")
+    same = f" (random labels and SalUn, which share an objective: {kin['eps'].iloc[0]:.2f} G)" if len(kin) else ""
+    original = float(where(cue, split="forget", x=0)["reliance"].mean())
+    so = [
+        "With nearly all lines alike in this there is no contrast to read mechanisms from."
+        if min(joined, len(lines) - joined) < 0.1 * len(lines)
+        else "Lines join some methods and not others, so there is a contrast to read."
+    ]
+    if original < STRONG:
+        so.append("The original hardly follows the cue, so its use cannot tell mechanisms apart either.")
+    return (
+        "**Expected.** Methods with a common objective connect, others show a deficit; pairs that connect are alike "
+        "without a path too, and use the cue alike.\n\n"
+        f"**Found.** {joined} of {len(lines)} lines between two methods satisfy MCU({eps:g}){same}; by the reading "
+        f"`floor`, beside the retrained models, {floor} do. Of {len(dips)} lines that fail by the deficit alone "
+        f"{len(below)} fall below the retrained models' level by more than {eps:g} G too, {lowest} of them that "
+        f"far below both ends as well. After adjustment {len(left)} of {tested} comparisons with measures without a "
+        f"path agree{': ' + names if names else ''}. The original's reliance on the cue is {original:.3f} on a scale "
+        f"to 1.\n\n**So.** {' '.join(so)}"
     )
 
 
@@ -417,33 +460,43 @@ def matrix_figure(pairs, methods: Sequence[str], tree, *, threshold: float = TOL
 
 
 @drawing.style()
-def matrices_figure(
-    pairs, methods: Sequence[str], conditions: Sequence[str], *, threshold: float = TOLERANCE, title: str = ""
-):
-    """Heat maps of retain barrier and forget deficit, a column of panels per condition, all in one order of methods.
+def matrices_figure(pairs, methods: Sequence[str], *, threshold: float = TOLERANCE, title: str = ""):
+    """The smallest eps between any two methods as three heat maps with numbers, in one order of methods.
 
-    ``pairs`` is a `pairs_table`; a dot marks pairs of which every seed pair satisfies MCU(threshold). Where the ends of
-    a condition differ in more than the method, a row is the first end's method.
+    ``pairs`` is a `pairs_table`. Below the diagonal stand the conditions in which both ends are alike, above it those
+    in which one end alone has the curriculum or is of second order (`MIXED`); without either both sides are the same. A
+    corner marks pairs whose retain barrier is beyond the ``threshold``; elsewhere the forget deficit is the larger.
     """
-    drawing.check_columns(pairs, ("condition", "method", "other", "barrier", "deficit", "connected", "n"))
-    top = _top(pairs)
-    joined = pairs.assign(joined=(pairs["connected"] == pairs["n"]).astype(float))
-    fig, axes = drawing.panel_grid(2, len(conditions), 2.6 + 0.27 * len(methods), sharex=True, sharey=True)
+    drawing.check_columns(pairs, ("condition", "method", "other", "barrier", "eps"))
+    top = _top(pairs.assign(deficit=pairs["eps"]))
+    fig, axes = drawing.panel_grid(1, len(MIXED), 2.3 + 0.27 * len(methods), sharey=True)
     fig.get_layout_engine().set(w_pad=0.03)
-    for row, measure in zip(axes, ("barrier", "deficit"), strict=True):
-        for ax, condition in zip(row, conditions, strict=True):
-            both = not directed(condition)
-            values = pair_matrix(pairs, measure, methods, condition, both)
-            image = _heat(ax, values, top, threshold)
-            y, x = np.nonzero(pair_matrix(joined, "joined", methods, condition, both) == 1)
-            look = {"color": "white", "mec": BLACK, "mew": 0.6, "ms": 3.2, "ls": ""}
-            ax.plot(x, y, "o", label=f"satisfies MCU({threshold:g})", **look)
-            if measure == "barrier":
-                ax.set_title(SHOWN.get(condition, condition), fontsize=8.5)
-            _names(ax, methods, first=ax is row[0], below=measure == "deficit")
-        row[0].set_ylabel(HEADINGS[measure])
+    for ax, (name, conditions) in zip(axes[0], MIXED.items(), strict=True):
+        values, barriers = (_halves(pairs, m, methods, conditions) for m in ("eps", "barrier"))
+        image = _heat(ax, values, top, threshold)
+        if len(methods) <= NUMBERS:
+            _write(ax, image, values)
+        y, x = np.nonzero(barriers > threshold)
+        look = {
+            "color": "white",
+            "mec": BLACK,
+            "mew": 0.5,
+            "ms": 3.6,
+            "ls": "",
+            "label": f"retain barrier over {threshold:g} G",
+        }
+        ax.plot(x + 0.34, y - 0.34, "^", **look)
+        ax.set_title(name, fontsize=9)
+        _names(ax, methods, first=ax is axes[0, 0])
     _colour_bar(fig, image, axes, top, threshold)
     return drawing.finish(fig, axes[0, 0], title, [_empty("not walked")])
+
+
+def _halves(pairs, measure: str, methods: Sequence[str], conditions: tuple[str, str]) -> np.ndarray:
+    """A column of a `pairs_table`: of the first condition below the diagonal, of the second above it."""
+    below, above = (pair_matrix(pairs, measure, methods, condition) for condition in conditions)
+    place = np.arange(len(methods))
+    return np.where(place[:, None] > place, below, above)
 
 
 def _top(pairs) -> float:
@@ -474,15 +527,19 @@ def _names(ax, methods: Sequence[str], first: bool = True, below: bool = True) -
 def _numbers(ax, pairs, measure: str, methods: Sequence[str], image, threshold: float) -> None:
     """Write each value into its cell, with a question mark where its interval crosses the tolerance."""
     values, low, high = (pair_matrix(pairs, f"{measure}{end}", methods) for end in ("", "_low", "_high"))
+    _write(ax, image, values, (low <= threshold) & (threshold < high))
+
+
+def _write(ax, image, values: np.ndarray, doubted: np.ndarray | None = None) -> None:
+    """Write finite values into their cells, with a question mark where doubted."""
     for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
         value = values[i, j]
         red, green, blue, _ = image.cmap(image.norm(value))
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
         text = f"{value:.2f}".removeprefix("0") if value < 0.995 else f"{value:.1f}"
-        mark = "?" if low[i, j] <= threshold < high[i, j] else ""
-        size = 8 if len(methods) < 7 else 7.5
+        mark = "?" if doubted is not None and doubted[i, j] else ""
         look = {"ha": "center", "va": "center", "color": "white" if dark else BLACK}
-        ax.text(j, i, text.replace(".00", "0") + mark, fontsize=size, **look)
+        ax.text(j, i, text.replace(".00", "0") + mark, fontsize=8 if len(values) < 7 else 7.5, **look)
 
 
 def _dendrogram(ax, tree, rows: int, threshold: float) -> None:

@@ -130,7 +130,7 @@ def matrix(count=8):
 
 def matrices(count=8):
     pairs, order, _ = pairs_of(count)
-    return matrices_figure(pairs, order, PAIRED)
+    return matrices_figure(pairs, order)
 
 
 def curves(methods=METHODS):

@@ -30,7 +30,14 @@ from mcutils.paper.curve_fitting import (
 from mcutils.paper.endpoints import endpoints_figure
 from mcutils.paper.forget_size import sizes_figure
 from mcutils.paper.ledger import UNITS, VERDICT_STYLES, forest_figure
-from mcutils.paper.method_pairs import agreement_figure, curves_figure, matrices_figure, matrix_figure, reliance_figure
+from mcutils.paper.method_pairs import (
+    MIXED,
+    agreement_figure,
+    curves_figure,
+    matrices_figure,
+    matrix_figure,
+    reliance_figure,
+)
 from mcutils.paper.metrics_along import SHAPE_TITLES, best_figure, correlation_figure, metrics_figure, shapes_figure
 from mcutils.paper.progress_and_retraining import (
     INITS,
@@ -373,16 +380,26 @@ def test_a_matrix(rng):
 
 
 def test_matrices(rng):
-    conditions = ("method", "method_cl-non_cl")
-    table = method_pairs(rng, conditions)
-    fig = matrices_figure(table, ORDER, conditions, threshold=EPS)
-    for ax, (measure, condition) in zip(fig.axes, product(("barrier", "deficit"), conditions), strict=False):
-        part, both = plots.where(table, condition=condition), condition == "method"
-        np.testing.assert_array_equal(ax.images[0].get_array().filled(np.nan), cells(part, measure, both))
-        dots = {tuple(map(int, one)) for one in ax.get_lines()[0].get_xydata()}
-        assert dots == ({(2, 1), (1, 2)} if both else {(2, 1)})  # npo in row 1, scrub in column 2
-    assert [ax.get_title() for ax in fig.axes[:2]] == [metric_plots.SHOWN[c] for c in conditions]
-    assert [fig.axes[k].get_ylabel() for k in (0, 2)] == ["retain barrier", "forget deficit"]
+    table = method_pairs(rng, list(dict.fromkeys(c for pair in MIXED.values() for c in pair)))
+    fig = matrices_figure(table, ORDER, threshold=EPS)
+    row, column = np.indices((3, 3))
+    for ax, (title, conditions) in zip(fig.axes, MIXED.items(), strict=False):
+        eps, barrier = (
+            [cells(plots.where(table, condition=c), measure) for c in conditions] for measure in ("eps", "barrier")
+        )
+        expected = np.where(row > column, *eps)  # both ends alike below the diagonal
+        np.testing.assert_array_equal(ax.images[0].get_array().filled(np.nan), expected)
+        written = {tuple(map(int, text.get_position())): text.get_text() for text in ax.texts}
+        assert len(written) == 6
+        for (x, y), text in written.items():
+            assert float(text) == pytest.approx(expected[y, x], abs=0.051)
+        (marks,) = labelled(ax, f"retain barrier over {EPS:g} G")
+        y, x = np.nonzero(np.where(row > column, *barrier) > EPS)
+        np.testing.assert_allclose(marks.get_xydata(), np.c_[x + 0.34, y - 0.34])
+        assert ax.get_title() == title and ticks(ax, "x") == [plots.label(m) for m in ORDER]
+    np.testing.assert_array_equal(
+        cells(plots.where(table, condition="method"), "eps"), fig.axes[0].images[0].get_array().filled(np.nan)
+    )
 
 
 def test_lines_and_curves_of_method_pairs(rng):

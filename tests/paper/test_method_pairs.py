@@ -110,8 +110,10 @@ def test_c8_looks_at_lines_between_plain_methods():
 def test_the_ends_of_a_condition_are_named_by_what_tells_them_apart():
     assert end_names("cl-non_cl") == ("curriculum", "none")
     assert end_names("fo-so") == ("first order", "second order")
-    apart = {name for name in CONDITIONS if method_pairs.directed(name)}
+    apart = {name for name in CONDITIONS if len(set(end_names(name))) == 2}
     assert apart == {"cl-non_cl", "fo-so", "method_cl-non_cl", "method_fo-so"}
+    below, above = zip(*method_pairs.MIXED.values(), strict=True)
+    assert not apart & set(below) and set(above) - {"method"} == {c for c in apart if c.startswith("method_")}
 
 
 THREE = ("npo", "scrub", "salun")
@@ -135,6 +137,10 @@ def test_a_pair_of_methods_has_means_intervals_and_a_count():
     shown = method_pairs.pairs_shown(table.iloc[::-1])
     assert shown.index.tolist() == ["npo - scrub", "npo - salun", "scrub - salun"]
     assert shown["connected"].tolist() == ["3 of 3", "0 of 3", "0 of 3"]
+    expected = [
+        np.median([w.roughness for w in crossed() if (w.method, w.other) == pair]) for pair in combinations(THREE, 2)
+    ]
+    assert [float(one) for one in shown["roughness"]] == pytest.approx(expected, rel=0.05)
 
 
 def test_conditions_compare_over_the_seeds_that_they_share():
@@ -179,9 +185,18 @@ def test_a_curve_stands_beside_the_line_of_its_own_walk():
     assert table["condition"].tolist() == ["method"] * 4 + ["method_in_cl"] * 2
     assert table["curve"].tolist() == ["linear", "bezier"] * 3
     assert ((table["low"] <= table["eps"]) & (table["eps"] <= table["high"])).all()
+
+    def rough(condition, kind):
+        full = condition == "method"
+        ours = [w for w in walks if (w.condition, w.kind, w.full) == (condition, kind, full)]
+        curved = {w.other for w in walks if w.condition == condition and w.kind == "bezier"}
+        return np.median([w.roughness for w in ours if w.method == "npo" and w.other in curved])
+
     assert method_pairs.curves_text(table).splitlines() == [
-        "- `method`, 2 pairs: joined by both 0, by the line only 1, by the quadratic curve only 1, by neither 0.",
-        "- `method_in_cl`, 1 pairs: joined by both 1, by the line only 0, by the quadratic curve only 0, by neither 0.",
+        "- `method`, 2 pairs: joined by both 0, by the line only 1, by the quadratic curve only 1, by neither 0; "
+        f"median roughness {rough('method', 'linear'):.2g} and {rough('method', 'bezier'):.0f} G^2.",
+        "- `method_in_cl`, 1 pairs: joined by both 1, by the line only 0, by the quadratic curve only 0, by neither 0; "
+        f"median roughness {rough('method_in_cl', 'linear'):.2g} and {rough('method_in_cl', 'bezier'):.0f} G^2.",
     ]
     assert "No pair" in method_pairs.curves_text(method_pairs.curves_table(crossed()))
 
@@ -309,7 +324,7 @@ def test_the_cue_is_followed_from_original_over_unlearned_to_retrained():
     assert shown.loc["npo", "forget images"].startswith("0.200 [0.174, 0.226]")
     text = method_pairs.cue_text(table)
     assert "is 0.900 in the original and 0.000 in the retrained" in text
-    assert "1 of 2 unlearned models are nearer the retrained one: npo." in text
+    assert "1 of 2 unlearned models are nearer the retrained one: NPO." in text
     assert "0 of 2 methods pass a point" in text
     found["npo", "forgetting"] = use([0.9, 0.96, 0.2])
     assert "1 of 2 methods pass a point" in method_pairs.cue_text(method_pairs.cue_table(found, EXAMPLES, 10))
@@ -375,21 +390,22 @@ def test_numbers_are_left_out_where_cells_are_small():
     assert not method_pairs.matrix_figure(method_pairs.pairs_table(walks, ["method"]), methods, None).axes[0].texts
 
 
-def test_conditions_share_one_order_and_directed_ones_are_half_empty():
+def test_conditions_share_one_order_both_ends_alike_below_the_diagonal():
     fig = figure("matrices")
     pairs, order, _ = pairs_of_of_figures_of_conditions(8)
-    panels = fig.axes[:10]
-    filled = [np.isfinite(ax.images[0].get_array().filled(np.nan)).sum() for ax in panels]
-    assert filled == [56, 56, 56, 28, 28] * 2
-    row = panels[8].images[0].get_array().filled(np.nan)  # deficit, one with a curriculum
-    np.testing.assert_allclose(
-        row, method_pairs.pair_matrix(pairs, "deficit", order, "method_cl-non_cl", mirrored=False)
-    )
-    dots = [len(ax.get_lines()[0].get_xdata()) for ax in panels[:5]]
-    joined = [
-        int((pairs[pairs["condition"] == c]["connected"] == pairs[pairs["condition"] == c]["n"]).sum()) for c in PAIRED
-    ]
-    assert dots == [2 * joined[0], 2 * joined[1], 2 * joined[2], joined[3], joined[4]] and joined[0] > 0
+    for ax, (below, above) in zip(fig.axes[:3], method_pairs.MIXED.values(), strict=True):
+        shown = ax.images[0].get_array().filled(np.nan)
+        for condition, part in ((below, np.tril), (above, np.triu)):
+            expected = method_pairs.pair_matrix(pairs, "eps", order, condition)
+            np.testing.assert_allclose(part(np.nan_to_num(shown)), part(np.nan_to_num(expected)))
+        assert len(ax.texts) == 8 * 7 == np.isfinite(shown).sum()
+
+
+def test_a_condition_that_was_not_walked_leaves_its_half_empty():
+    pairs, order, _ = pairs_of_of_figures_of_conditions(4)
+    fig = method_pairs.matrices_figure(pairs[pairs["condition"] != "method_fo-so"], order)
+    filled = [np.isfinite(ax.images[0].get_array().filled(np.nan)).sum() for ax in fig.axes[:3]]
+    assert filled == [12, 12, 6] and np.isnan(np.triu(fig.axes[2].images[0].get_array().filled(np.nan), 1)[0, 1:]).all()
 
 
 def test_line_and_curve_stand_in_one_row_per_pair():
@@ -410,3 +426,38 @@ def test_noise_about_no_use_of_the_cue_is_not_magnified():
     flat = table.assign(reliance=0.001 * table["reliance"], low=-0.001, high=0.001)
     low, high = method_pairs.reliance_figure(flat).axes[0].get_ylim()
     assert high - low >= 0.3
+
+
+def levelled(one, forget):
+    """The walk beside the level of retrained models."""
+    levels = {"loss_retain": (0.1,), "loss_forget": (forget,), "accuracy_retain": (1.0,), "accuracy_forget": (0.9,)}
+    return replace(one, profile=one.profile.with_levels({name: np.array(v) for name, v in levels.items()}))
+
+
+def answer(level, reliance=0.9, eps=0.1):
+    """Nine lines: three connect, and the others dip to -0.15 and -0.55, by 0.4 and 0.8 nats; G is 2."""
+    walks = [levelled(w, level) for w in (*crossed(), *crossed(full=True), *crossed("method_in_cl"))]
+    pairs, goal = method_pairs.pairs_table(walks, ["method"]), distances()
+    cue = method_pairs.cue_table(
+        {("npo", "forgetting"): use([reliance, 0.1]), ("npo", "retraining"): use([0.1, 0])}, EXAMPLES, 10
+    )
+    return method_pairs.answer_text(
+        walks, pairs, method_pairs.agreement_table(alike_as(goal), {"deficit": goal}), cue, eps
+    )
+
+
+def test_the_answer_counts_dips_by_the_chord_the_retrained_models_and_the_lower_end():
+    expected, found, so = answer(5.0).split("\n\n")
+    assert expected.startswith("**Expected.**") and "3 of 9 lines between two methods satisfy MCU(0.1);" in found
+    assert "beside the retrained models, 3 do. Of 6 lines" in found and "alone 6 fall below" in found
+    assert "6 of them that far below both ends as well." in found
+    assert so == "**So.** Lines join some methods and not others, so there is a contrast to read."
+    assert "models, 6 do. Of 6 lines that fail by the deficit alone 3 fall below" in answer(-0.2)
+    assert "models, 9 do. Of 6 lines that fail by the deficit alone 0 fall below" in answer(-0.5)
+
+
+def test_the_answer_says_what_has_no_contrast_and_which_cue_is_hardly_followed():
+    assert "no contrast" in answer(5.0, eps=0.001) and "0 of 9 lines" in answer(5.0, eps=0.001)
+    weak = answer(5.0, reliance=0.07)
+    assert "cue is 0.070 on a scale to 1" in weak and "hardly follows the cue" in weak
+    assert "6 of 6 comparisons with measures without a path agree: agreement with the deficit" in weak
