@@ -60,14 +60,15 @@ from .store import Store, versions
 class Study:
     """Specs of one preset, with the store that keeps their results: what a notebook works with.
 
-    ``used`` collects the keys of the results that `run` was asked for, in order.
+    ``used`` collects the keys of the results that `run` was asked for, in order. ``tuned``: where originals have a
+    forget set each, ends with a curriculum or of second order have a learning rate of their own, not their partner's.
     """
 
     preset: Preset
     store: Store
     data: DataSpec
     used: dict[str, None] = field(default_factory=dict, compare=False, repr=False)
-    tuned: bool = False  # where originals have a forget set each: whether ends that differ have a rate of their own
+    tuned: bool = False
     own: Task | None = field(default=None, compare=False, repr=False)  # holds data of one's own, as `own.find` asks
 
     @property

@@ -515,6 +515,25 @@ def test_the_committed_settings_are_the_winners_of_the_committed_search():
     }
 
 
+def test_the_committed_settings_for_draws_are_the_winners_of_their_search():
+    name = f"{COMMITTED}.eight"
+    rows = read_rows(name)
+    assert {int(r["seed"]) for r in rows} <= set(SEEDS) and all(r["forget_loss"] for r in rows)
+    assert len({(r["valid_original"], r["retain_original"]) for r in rows}) == 1
+    searched = set(map(context, rows))
+    for key in dict.fromkeys((method, "none", "adamw", "") for method in GRID):
+        found, plain = method_settings(name, key[0]), method_settings(COMMITTED, key[0])
+        won = best([r for r in rows if context(r) == key]) if key in searched else []
+        assert found == (settings_of(plain, parsed(won[0])) if won else plain)
+    for method, curriculum, optimizer, size in searched:
+        won = chosen(rows, method, curriculum, optimizer, size=size)
+        if won:
+            asked = {"forget": float(size)} if size else {}
+            found = method_settings(name, method, curriculum, optimizer, **asked)
+            assert found.plan.lr == pytest.approx(parsed(won[0])["lr"], rel=1e-5)
+            assert found.plan.steps == parsed(won[0])["steps"]
+
+
 def test_the_committed_search_is_complete_and_plausible():
     rows = read_rows(COMMITTED)
     with open(search.table_path(COMMITTED), newline="") as file:
