@@ -14,7 +14,19 @@ from ..engine.specs import AlikeSpec, CueUseSpec, Spec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, BLUE, GREY, VERMILLION, colour_of, entry, kinds_of, label, marker_of, where
+from ..measures.drawing import (
+    BLACK,
+    BLUE,
+    GREY,
+    PURPLE,
+    VERMILLION,
+    colour_of,
+    entry,
+    kinds_of,
+    label,
+    marker_of,
+    where,
+)
 from ..measures.intervals import LEVEL, Interval, percentile_interval
 from ..measures.similarity import SIMILARITIES, cluster_order, mantel
 from .claims import Verdict, spread
@@ -656,10 +668,14 @@ def reliance_figure(table, *, title: str = ""):
             ax.fill_between(one["x"], one["low"], one["high"], color=colour, alpha=0.18, lw=0)
             ax.plot(one["x"], one["reliance"], color=colour, ls=line, label=f"{split} images, 95 % band", **steps)
         ax.axhline(0, color=BLACK, lw=0.9, ls=":", label="cue plays no part")
+        level = where(table, method=method, split="forget", x=2)["reliance"].mean()
+        ax.axhline(level, color=PURPLE, lw=1.3, ls=drawing.RETRAINED, label="retrained model, forget images")
         ax.axvline(1, color=GREY, lw=0.9)
     drawing.widen(axes[0, 0], 0.3)
     axes[0, 0].set_xlim(-0.08, 2.08)
-    axes[0, 0].set_xticks([0, 1, 2], ["original", "unlearned", "retrained"], fontsize=8, rotation=30, ha="right")
+    axes[0, 0].set_xticks([0, 1, 2], ["original", "unlearned", "retrained"])
+    for ax in axes.flat:
+        ax.tick_params(axis="x", labelrotation=20, labelsize=7.5)
     return drawing.finish(fig, axes[0, 0], title)
 
 

@@ -443,6 +443,8 @@ def test_reliance(rng):
             (line,) = labelled(ax, f"{split} images, 95 % band")
             np.testing.assert_array_equal(line.get_xydata(), part[["x", "reliance"]])
             np.testing.assert_allclose(band(ax.collections[k], part["x"]), part[["low", "high"]].T)
+        end = plots.where(table, method=method, split="forget", x=2.0)["reliance"].item()
+        assert labelled(ax, "retrained model, forget images")[0].get_ydata()[0] == end
     assert ticks(fig.axes[0], "x") == ["original", "unlearned", "retrained"]
 
 
