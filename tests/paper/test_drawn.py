@@ -730,6 +730,9 @@ def test_the_forest(rng):
         np.testing.assert_allclose(green, expected)
         assert ticks(ax) == [f"{one.claim}  {one.statement}" for one in part.itertuples()]
     assert axes[0].get_xlim()[0] < 0 and axes[0].get_xlim()[1] > 1  # all that a share can be
+    (ax,) = forest_figure(table[table["claim"] == "C4"].assign(low=-np.inf, high=np.inf, wide_low=np.nan)).axes
+    (thick,) = [v for v in ax.get_lines() if v.get_lw() == 3.0]
+    assert tuple(thick.get_xdata()) == ax.get_xlim()  # what has no end reaches to the edge
 
 
 def test_the_toy():
