@@ -127,15 +127,18 @@ def seeds_answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     rough = max((w for w in ours if w.connected(eps)), key=lambda w: w.roughness, default=None)
     named = "" if rough is None else f"{label(rough.kind)} of {label(rough.method)}"
     most = f" The roughest connected path, {named}, has a roughness of {rough.roughness:.3g} G²." if rough else ""
+    so = (
+        "A dip says that models on the way fit the forget set better than their two ends. On "
+        f"{len(dips) - len(low)} of {len(dips)} paths with one they fit it no better, within {eps:g} G, than models "
+        "that never saw it: there the ends, on average, had forgotten more than retraining does."
+    )
     return answer_text(
         "If two runs of a method end in one basin, both losses follow their chords on the straight line.",
         f"{len(flat)} of {len(ours)} paths have no retain barrier above {eps:g} G. On {len(dips)} of {len(ours)} the "
         f"forget loss dips by more than {eps:g} G below its chord, and on {len(low)} of these {len(dips)} as far below "
         f"the level of the retrained models too. The better of line and curve joins {joined} of {pairs} pairs by the "
         f"chord, without gradient ascent {kept} of {others}.{most}",
-        "A dip says that models on the way fit the forget set better than their two ends. On "
-        f"{len(dips) - len(low)} of {len(dips)} paths with one they fit it no better, within {eps:g} G, than models "
-        "that never saw it: the ends had forgotten more than retraining does.",
+        so if dips else f"On no path does the forget loss dip by more than {eps:g} G below its chord.",
     )
 
 

@@ -230,7 +230,7 @@ def test_the_answer_counts_dips_by_the_chord_and_by_the_retrained_level():
     assert "joins 1 of 4 pairs by the chord, without gradient ascent 0 of 3" in words
     assert "linear of gradient ascent" in words and "On 1 of 2 paths with one they fit it no better" in words
     none = seeds_answer(dipping()[3:])
-    assert "On 0 of 1 the forget loss dips" in none and "roughest" not in none
+    assert "On 0 of 1 the forget loss dips" in none and "roughest" not in none and "**So.** On no path" in none
 
 
 def test_the_share_of_connected_pairs_never_falls_with_the_tolerance(walks):
