@@ -231,7 +231,7 @@ def _forest_panel(ax, part, unit: str) -> None:
             ax.fill_between([start, end], y - 0.36, y + 0.36, color=SUPPORTING, lw=0, zorder=0)
         for edge in (-one.edge, one.edge) if one.direction == "outside" else (one.edge,):
             ax.plot([edge, edge], [y - 0.36, y + 0.36], color=BLACK, lw=1.4, zorder=1)
-        _forest_row(ax, y, one, {"nan": np.nan, "posinf": high, "neginf": low})
+        _forest_row(ax, y, one, (low, high))
     ax.set_xlim(low, high)
     ax.set_ylim(len(part) - 0.45, -0.55)
     ax.set_yticks(range(len(part)), [_statement(one) for one in part.itertuples()])
@@ -254,12 +254,16 @@ def _reach(part, unit: str) -> tuple[float, float]:
     return least - pad, most + pad
 
 
-def _forest_row(ax, y: int, one, ends: dict[str, float]) -> None:
-    """A claim; ``ends`` says where an interval without an end is drawn to."""
+def _forest_row(ax, y: int, one, reach: tuple[float, float]) -> None:
+    """A claim; an interval without an end is drawn to that of the axis, whose ends are ``reach``."""
     colour, marker = VERDICT_STYLES[one.verdict]
     if np.isfinite(one.x):
-        ax.plot(np.nan_to_num([one.wide_low, one.wide_high], **ends), [y, y], color=colour, lw=0.8)
-        ax.plot(np.nan_to_num([one.low, one.high], **ends), [y, y], color=colour, lw=3.0, solid_capstyle="butt")
+        wide, own = (
+            [edge if np.isinf(end) else end for end, edge in zip(ends, reach, strict=True)]
+            for ends in ((one.wide_low, one.wide_high), (one.low, one.high))
+        )
+        ax.plot(wide, [y, y], color=colour, lw=0.8)
+        ax.plot(own, [y, y], color=colour, lw=3.0, solid_capstyle="butt")
         filled = colour if one.survives or one.verdict == "undecided" else "white"
         ax.plot(one.x, y, marker, color=filled, mec=colour, mew=1.4, ms=7, zorder=4)
     words = f"{one.effect}\n({one.threshold})"
