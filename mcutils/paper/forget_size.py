@@ -241,6 +241,8 @@ def answer(walks: Sequence[Walk], known: Before, eps: float = TOLERANCE) -> str:
         if unit
         else "The change is not the unit's alone: it is there in units of what was forgotten too."
     )
+    if not (plain.low > 0 or plain.high < 0):
+        so = "In G itself no change is seen, so there is nothing for the size or the unit to explain."
     return (
         "**Expected.** If the size of the forget set matters to how two models connect, the deficit changes in any "
         "unit.\n\n"

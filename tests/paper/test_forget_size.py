@@ -159,6 +159,8 @@ def test_ends_that_were_pushed_further_dip_further_and_the_unit_tells():
     assert relative.estimate == pytest.approx(0, abs=1e-9) == accuracy.estimate
     text = forget_size.answer(walks, KNOWN)
     assert "**So.** The change in G is the unit's" in text and "Of 15 lines 6 dip" in text  # at 2 % and 4 %
+    flat = [told(one) for one in sized(slope=0.0, noise=0.5)]
+    assert "**So.** In G itself no change is seen" in forget_size.answer([*flat, *controls()], KNOWN)
     grown = forget_size.answer([*pushed(slope=4.0), *controls()], KNOWN)
     assert "not the unit's alone" in grown and "by 0.320 [0.320, 0.320] in units of what was forgotten" in grown
 
