@@ -46,7 +46,7 @@ class World:
     spread: float = 0.02
     seed: int = 0
     points: int = 31
-    patterns: str = "own"  # of metrics: own, shared by all, or noise
+    patterns: str = "own"  # of metrics: own, shared by all, noise, or none at all
     made: dict = field(default_factory=dict)
 
 
@@ -81,7 +81,7 @@ def profile(original: int, shape: Shape, rng, points: int = 31, patterns: str = 
     arrays["score/choose"] = 0.9 + 0.001 * rng.normal(size=points)
     arrays["score/test"] = 0.9 + shape.gain * bow + 0.001 * rng.normal(size=points)
     shared = rng.normal(size=points).cumsum()
-    for name in DISTINCT:
+    for name in DISTINCT if patterns != "none" else ():
         shape_of = {"own": rng.normal(size=points).cumsum(), "shared": shared, "noise": np.zeros(points)}[patterns]
         values = 0.5 + 0.01 * shape.moves * shape_of
         arrays[f"metric/{name}"] = values
@@ -98,7 +98,7 @@ def walk(world: World, **labels) -> Walk:
     rng = np.random.default_rng([world.seed, len(world.made)])
     world.made[len(world.made)] = labels
     shape = world.shape(labels)
-    small = world.spread * rng.normal(size=4)
+    small = world.spread * rng.normal(size=4) * (0.1 if labels.get("control") == TWINNED else 1.0)
     shape = replace(
         shape,
         rise=shape.rise + abs(small[0]) / 4,

@@ -276,7 +276,11 @@ def catalogue(kind: str) -> list[dict[str, Any]]:
     module, name = TABLES[kind]
     table = getattr(import_module(f"mcutils.{module}"), name)
     more = {key: {field: getattr(entry, field) for field in DETAILS.get(kind, ())} for key, entry in table.items()}
-    return [{"name": key, "about": _about(entry), **more[key]} for key, entry in table.items()]
+    rows = [{"name": key, "about": _about(entry), **more[key]} for key, entry in table.items()]
+    if kind == "claims":
+        told = import_module("mcutils.paper.trial_ledger").PROTOCOL
+        rows = [{**row, "declared": told.get(row["name"], {})} for row in rows]
+    return rows
 
 
 def _about(entry: Any) -> str:
@@ -310,6 +314,9 @@ def list_main(arguments: argparse.Namespace) -> int:
         for row in rows:
             print(f"{row['name']:<4}  {row['about']}")
             print(f"{'':6}{row['statistic']}; threshold {row['threshold']}, {row['direction']}")
+            if told := row["declared"]:
+                rule, null = told["rule"], told["null"] or "none"
+                print(f"{'':6}with originals: {told['statistic']} ({told['unit']}); {rule}; null: {null}")
     else:
         print(table([(row["name"], row["about"]) for row in rows]))
     return 0

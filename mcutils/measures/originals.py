@@ -152,9 +152,15 @@ def smallest_effect(values, level: float = LEVEL, power: float = 0.8) -> float:
     if len(kept) < 2:
         return float("nan")
     n, spread = len(kept), kept.std(ddof=1)
-    critical = stdtrit(n - 1, (1 + level) / 2)
-    shift = brentq(lambda d: 1 - nctdtr(n - 1, d, critical) - power, 0.0, 50.0 + 10 * critical)
-    return float(shift * spread / np.sqrt(n))
+    critical = float(stdtrit(n - 1, (1 + level) / 2))
+
+    def beyond(d: float) -> float:
+        return float(1 - nctdtr(n - 1, d, critical) - power)
+
+    most = critical
+    while beyond(most) < 0:
+        most *= 2
+    return float(brentq(beyond, 0.0, most) * spread / np.sqrt(n)) if np.isfinite(beyond(most)) else float("nan")
 
 
 def neumann_ratio(values, floor: float = 0.0) -> float:

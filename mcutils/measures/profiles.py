@@ -18,7 +18,17 @@ from .along import floats
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap, levels_of
 from .known_again import shares
 from .metrics import METRICS, REFERENCES, correct, measure
-from .readings import LEVELLED, LEVELS, READ, from_curves, split_name, tolerances
+from .readings import (
+    LEVELLED,
+    LEVELS,
+    READ,
+    barrier_by,
+    deficit_by,
+    from_curves,
+    pair_of,
+    split_name,
+    tolerances,
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,22 @@ class Profile:
         measures = from_curves(curves, self.t, levels, self.gap) | {name: float(v) for name, v in kept.items()}
         replicates = tolerances(replicates, self.gap) | replicates
         return Connectivity(self.t, curves, bands, measures, replicates, self.gap, self.collapsed, levels=levels)
+
+    def extreme(self, side: str, reading: str = "chord", accuracy: bool = False) -> float:
+        """The retain ``barrier`` or forget ``deficit`` that `connectivity` has by a reading, without all else there.
+
+        In nats, or as an error rate for ``accuracy``.
+        """
+        choose("side", side, ("barrier", "deficit"))
+        kind, split = "accuracy" if accuracy else "loss", "retain" if side == "barrier" else "forget"
+        name = pair_of(reading, accuracy)[side == "deficit"]
+        places = [f"curve/{kind}_{split}", *([f"level/{kind}_{split}"] if reading in LEVELLED else [])]
+        if f"measure/{name}" in self.arrays or not set(places) <= set(self.arrays):
+            return getattr(self.connectivity, side)(reading, accuracy=accuracy)
+        values = [self.arrays[place].astype(np.float64) + 0.0 for place in places]
+        curve, *rest = [1 - value for value in values] if accuracy else values
+        of = barrier_by if side == "barrier" else deficit_by
+        return float(of(reading, curve, self.t, rest[0].mean(axis=0) if rest else None))
 
     @property
     def levels(self) -> dict[str, np.ndarray]:

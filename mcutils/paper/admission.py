@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ FAR = 2.0  # G of forget loss above the original's, beyond which an end is over-
 WAVERS = 0.05  # G of range around the chord from which a curve must be resolved
 WHITE = 1.0  # von Neumann's ratio above which it is not
 DIGITS = 6  # of losses and accuracies by which copies are known
+ALIKE = 1e-4  # difference of losses and accuracies up to which walks with other ends are copies with something added
+ALIKE_LEVELS = 5e-5  # that of the levels of two originals, or of their retrained models
+STEP = 0.1  # in t, the widest between neighbouring points of a walk
 NEAR = 0.03  # accuracy on D_r by which retrained models may differ from their original
 
 
@@ -73,13 +77,15 @@ def gate(
         )
 
 
+def _curve(walk: Walk, name: str) -> np.ndarray:
+    return np.asarray(walk.profile.arrays[f"curve/{name}"], dtype=np.float64)
+
+
 def gates(walk: Walk) -> tuple[Gate, Gate]:
     """The gates of a walk's two ends, as the path itself has them."""
-    curves, levels, original = walk.profile.connectivity.curves, walk.profile.levels, walk.profile.original
-    first, last = (
-        gate(curves["loss_forget"][k], curves["accuracy_forget"][k], curves["accuracy_retain"][k], original, levels)
-        for k in (0, -1)
-    )
+    levels, original = walk.profile.levels, walk.profile.original
+    loss, forget, retain = (_curve(walk, name) for name in ("loss_forget", "accuracy_forget", "accuracy_retain"))
+    first, last = (gate(loss[k], forget[k], retain[k], original, levels) for k in (0, -1))
     return first, last
 
 
@@ -90,10 +96,9 @@ def unlearned_ends(walk: Labels) -> tuple[int, ...]:
 
 def unresolved(walk: Walk) -> tuple[str, ...]:
     """The losses of a walk that waver from point to point like noise, by von Neumann's ratio of their excess."""
-    curves, t = walk.profile.connectivity.curves, walk.profile.t
     found = []
     for name in ("loss_retain", "loss_forget"):
-        over = excess(curves[name], t) / walk.profile.gap
+        over = excess(_curve(walk, name), walk.profile.t) / walk.profile.gap
         if neumann_ratio(over, WAVERS) > WHITE:
             found.append(name)
     return tuple(found)
@@ -105,38 +110,78 @@ def reasons(walk: Walk) -> tuple[str, ...]:
     for k in unlearned_ends(walk):
         found += [f"{'start' if k == 0 else 'end'} {why}" for why in gates(walk)[k].reasons]
     found += [f"{name} is not resolved: it wavers like noise" for name in unresolved(walk)]
-    curves = walk.profile.connectivity.curves
-    found += [f"{name} is not finite" for name in ("loss_retain", "loss_forget") if not np.isfinite(curves[name]).all()]
+    wide = float(np.diff(walk.profile.t).max())
+    found += [f"is not walked finely enough: a step of {wide:.2g} in t"] * (wide > STEP + 1e-9)
+    levels: list[Any] = [*walk.profile.levels.values(), *walk.profile.original.values()]
+    found += ["the levels of its models are not finite"] * (not all(np.isfinite(v).all() for v in levels))
+    losses = ("loss_retain", "loss_forget")
+    found += [f"{name} is not finite" for name in losses if not np.isfinite(_curve(walk, name)).all()]
     return tuple(found)
 
 
 def fingerprint(walk: Walk) -> str:
     """SHA-256 of a walk's numbers, the same in both directions: losses and accuracies to `DIGITS` digits."""
-    curves = walk.profile.connectivity.curves
     names = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")
-    rows = [np.round(np.asarray(curves[name], dtype=np.float64), DIGITS) + 0.0 for name in names]
+    rows = [np.round(_curve(walk, name), DIGITS) + 0.0 for name in names]
     return min(hashlib.sha256(np.array([row[::step] for row in rows]).tobytes()).hexdigest() for step in (1, -1))
 
 
 def copies(walks: Iterable[Walk]) -> list[str]:
     """Sentences on one result under two names.
 
-    A walk with the numbers of another that is labelled otherwise, and originals of different names whose own levels
-    and retrained models' are the same.
+    A walk with the numbers of another that is labelled otherwise, or of other ends and within `ALIKE` everywhere; and
+    originals of different names whose own levels, or retrained models', are the same within `ALIKE_LEVELS`.
     """
+    kept = sound(list(walks))
     seen: dict[str, Walk] = {}
-    models: dict[bytes, int] = {}
     found = []
-    for walk in sound(list(walks)):
+    for walk in kept:
         other = seen.setdefault(fingerprint(walk), walk)
         if labels_of(other) != labels_of(walk):
             found.append(f"copies: {_named(walk)} has the numbers of {_named(other)}")
-        levels = {f"original/{k}": v for k, v in walk.profile.original.items()} | dict(walk.profile.levels)
-        own = b"".join(np.round(np.asarray(levels[k], dtype=np.float64), DIGITS).tobytes() for k in sorted(levels))
-        first = models.setdefault(own + str(walk.size).encode(), walk.original)
-        if first != walk.original:
-            found.append(f"copies: original {walk.original} is original {first} under another name")
-    return list(dict.fromkeys(found))
+    found += [f"copies: {_named(b)} has nearly the numbers of {_named(a)}" for a, b in _alike(kept)]
+    return list(dict.fromkeys(found + _renamed(kept)))
+
+
+def _alike(walks: Sequence[Walk]) -> list[tuple[Walk, Walk]]:
+    """Pairs of walks between different ends whose losses and accuracies differ by at most `ALIKE`, either way round."""
+    names = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")
+    rows = [np.array([_curve(w, name) for name in names]) for w in walks]
+    middles = np.array([row[:2].mean() for row in rows])
+    order, found = np.argsort(middles, kind="stable"), []
+    for place, k in enumerate(order):
+        for other in order[place + 1 :]:
+            if not middles[other] - middles[k] <= ALIKE:
+                break
+            if rows[k].shape != rows[other].shape or _ends(walks[k]) == _ends(walks[other]):
+                continue
+            if min(np.abs(rows[k] - rows[other][:, ::step]).max() for step in (1, -1)) <= ALIKE:
+                found.append((walks[min(k, other)], walks[max(k, other)]))
+    return found
+
+
+def _ends(walk: Labels) -> tuple[Any, ...]:
+    return walk.original, walk.label, walk.start, walk.end, walk.condition, walk.size, walk.form, walk.init
+
+
+def _renamed(walks: Sequence[Walk]) -> list[str]:
+    """Sentences on originals that are one under two names: equal levels of their own, or of their retrained models."""
+    known: dict[tuple[int, float], tuple[np.ndarray, np.ndarray]] = {}
+    for w in walks:
+        if (w.original, w.size) not in known:
+            sets = w.profile.original, w.profile.levels
+            own, levels = (np.array([np.atleast_1d(one[k]) for k in sorted(one)], dtype=np.float64) for one in sets)
+            known[w.original, w.size] = own, levels
+    found = []
+    for (a, one), (b, other) in combinations(known.items(), 2):
+        if a[0] != b[0] and a[1] == b[1] and any(_close(x, y) for x, y in zip(one, other, strict=True)):
+            found.append(f"copies: original {b[0]} is original {a[0]} under another name")
+    return found
+
+
+def _close(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays of levels are the same; nothing at all is not."""
+    return bool(one.size and one.shape == other.shape and np.abs(one - other).max() <= ALIKE_LEVELS)
 
 
 def _named(walk: Labels) -> str:

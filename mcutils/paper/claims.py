@@ -137,11 +137,11 @@ def ledger(verdicts: Iterable[Verdict] = (), eps: float = TOLERANCE) -> list[dic
 
 def write_ledger(rows: Iterable[dict], folder: str | Path) -> None:
     """Write claims.csv and claims.md, in a folder that is made if need be; the same rows give the same bytes."""
-    texts = [[_cell(row[name]) for name in COLUMNS] for row in rows]
+    texts = [[text_of(row[name]) for name in COLUMNS] for row in rows]
     Path(folder).mkdir(parents=True, exist_ok=True)
     with open(Path(folder) / "claims.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *texts])
-    (Path(folder) / "claims.md").write_text(_markdown([COLUMNS, *texts]), encoding="utf-8")
+    (Path(folder) / "claims.md").write_text(markdown_of([COLUMNS, *texts]), encoding="utf-8")
 
 
 def read_ledger(path: str | Path) -> list[dict]:
@@ -177,13 +177,13 @@ def markdown_table(rows: Iterable[dict]) -> str:
     """The rows of a ledger as a short Markdown table: id, claim, verdict, effect [low, high], counts, notebook."""
     texts = [["id", "claim", "verdict", "effect [95 %]", "pairs", "seeds", "notebook"]]
     for row in rows:
-        texts.append([effect_text(row, 2, "") if name == "effect" else _cell(row[name]) for name in SHOWN])
-    return _markdown(texts)
+        texts.append([effect_text(row, 2, "") if name == "effect" else text_of(row[name]) for name in SHOWN])
+    return markdown_of(texts)
 
 
 def short_table(rows: Iterable[dict]) -> str:
     """The rows of a ledger as a Markdown table of what fits at a glance: id, claim, verdict."""
-    return _markdown([["id", "claim", "verdict"], *([_cell(row[name]) for name in SHOWN[:3]] for row in rows)])
+    return markdown_of([["id", "claim", "verdict"], *([text_of(row[name]) for name in SHOWN[:3]] for row in rows)])
 
 
 def spread(found: Sequence[float], digits: int = 3) -> str:
@@ -211,13 +211,14 @@ def update_between(text: str, table: str, name: str = "claims") -> str:
     return f"{before}{first}\n{table.strip()}\n{last}{after}"
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def markdown_of(rows: list[list[str]]) -> str:
     """A Markdown table, the first row being its head."""
     lines = [rows[0], ["---"] * len(rows[0]), *([text.replace("|", "\\|") for text in row] for row in rows[1:])]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _cell(value: object) -> str:
+def text_of(value: object) -> str:
+    """A value in a cell of a table: four digits of a number, nothing for None and nan."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -15,8 +15,7 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL, Interval
 from ..measures.originals import LEAST, student
 from ..measures.profiles import HALVED
-from .admission import admitted, controls, copies
-from .judging import sound
+from .admission import admitted, controls, copies, reasons, splits_are
 from .metrics_along import DIGITS, best_inner
 from .trials import Cells, Finding, Rule, cells_of, exchanged, mean_trial, row_means, some_trial, table_of
 from .walks import APART, RETRAINED, TWINNED, Walk
@@ -48,19 +47,28 @@ def _joined(walk: Walk, reading: str, eps: float) -> bool:
 
 def _plain(walks: Sequence[Walk], **labels: Any) -> list[Walk]:
     """The walks of one experiment's main form: the corrected fit with its own objective, BatchNorm refreshed."""
-    plain = {"form": "", "recipe": "", "objective": "", "refit": False, "batchnorm": "", "full": False}
+    plain = {"form": "", "recipe": "", "objective": "", "refit": False, "batchnorm": "", "full": False, "size": 0.0}
     return admitted(walks, **{**plain, **labels})
 
 
 def c1(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
     """C1: share of methods whose better path between two seeds is MCU(eps)."""
-    found: dict[tuple[int, Hashable], float] = {}
+    pairs: dict[tuple[int, Hashable, str], float] = {}
     for w in _plain(walks, condition="random"):
-        place = w.original, w.method
-        found[place] = max(found.get(place, 0.0), float(_joined(w, reading, eps)))
+        place = w.original, w.method, w.pair
+        pairs[place] = max(pairs.get(place, 0.0), float(_joined(w, reading, eps)))
+    found = _over_pairs(pairs)
     apart = [float(w.eps_by(reading) <= eps) for w in walks if w.control == APART]
     null = np.array(apart or [np.nan])
     return mean_trial(table_of(found), Rule("above", 0.5), null=null, shares=True, refused=_refused(walks), level=level)
+
+
+def _over_pairs(numbers: Mapping[tuple, float]) -> dict[tuple[int, Hashable], float]:
+    """Means over pairs of seeds of a number for each (original, context, pair)."""
+    found: dict[tuple[int, Hashable], list[float]] = {}
+    for (original, context, _), number in numbers.items():
+        found.setdefault((original, context), []).append(number)
+    return {place: float(np.mean(row)) for place, row in found.items()}
 
 
 def share_by_context(values: np.ndarray) -> float:
@@ -133,32 +141,30 @@ def c4(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> F
         found.setdefault((w.original, w.label), {})[w.size] = deficit
     series = {place: row for place, row in found.items() if len(sizes) > 1 and {sizes[0], sizes[-1]} <= set(row)}
     fits = {place: _change(list(row), list(row.values())) for place, row in series.items()}
-    rng, null = np.random.default_rng(0), []
-    for _ in range(DRAWS if series else 0):
-        drawn = {
-            place: _change(list(row), rng.permutation(list(row.values())).tolist()) for place, row in series.items()
-        }
-        null.append(student(row_means(table_of(drawn).values)).estimate)
-    return mean_trial(
-        table_of(fits), Rule("outside", 0.1), null=np.array(null or [np.nan]), refused=_refused(walks), level=level
-    )
+    rng, drawn = np.random.default_rng(0), {}
+    for place, row in series.items():
+        values = np.tile(np.array(list(row.values())), (DRAWS, 1))
+        drawn[place] = _change(list(row), rng.permuted(values, axis=1))
+    sums = [[drawn[place] for place in series if place[0] == original] for original in {o for o, _ in series}]
+    null = np.mean([np.mean(one, axis=0) for one in sums], axis=0) if sums else np.array([np.nan])
+    return mean_trial(table_of(fits), Rule("outside", 0.1), null=null, refused=_refused(walks), level=level)
 
 
-def _change(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """Change of a straight fit from the smallest to the largest size."""
+def _change(sizes: Sequence[float], values: Any) -> Any:
+    """Change (...) of a straight fit from the smallest to the largest size, of values (..., sizes)."""
     middle = np.asarray(sizes) - np.mean(sizes)
-    return float(middle @ np.asarray(values) / (middle @ middle) * (max(sizes) - min(sizes)))
+    return np.asarray(values) @ middle / (middle @ middle) * (max(sizes) - min(sizes))
 
 
 def differences(walks: Sequence[Walk], condition: str, reading: str, form: str = "") -> dict[tuple, float]:
-    """eps of a condition minus that of ``random``, for each (original, (method, kind))."""
-    base = {(w.original, by_method_and_kind(w)): w.eps_by(reading) for w in _plain(walks, condition="random")}
+    """eps of a condition minus that of ``random`` with the same seeds, for each (original, (method, kind))."""
+    base = {(w.original, by_method_and_kind(w), w.pair): w.eps_by(reading) for w in _plain(walks, condition="random")}
     found = {}
     for w in _plain(walks, condition=condition, form=form):
-        place = w.original, by_method_and_kind(w)
+        place = w.original, by_method_and_kind(w), w.pair
         if place in base:
             found[place] = w.eps_by(reading) - base[place]
-    return found
+    return _over_pairs(found)
 
 
 def shift(walks: Sequence[Walk], condition: str, reading: str = "chord", form: str = "", level: float = LEVEL):
@@ -380,19 +386,34 @@ def c23(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, l
     return _changed(walks, {"objective": "retain only"}, reading, eps, level)
 
 
-def c24(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
-    """C24: verdicts that change with the authors' recipe, read with refreshed BatchNorm, beyond a refit's."""
-    return _changed(walks, {"recipe": "authors", "batchnorm": "retain"}, reading, eps, level)
+def c24(
+    walks: Sequence[Walk],
+    reading: str = "chord",
+    eps: float = TOLERANCE,
+    batchnorm: str = "retain",
+    level: float = LEVEL,
+) -> Finding:
+    """C24: verdicts that change with the authors' recipe beyond a refit's.
+
+    Read with refreshed BatchNorm, or, for the ``batchnorm`` of the empty name, with its own policy.
+    """
+    return _changed(walks, {"recipe": "authors", "batchnorm": batchnorm}, reading, eps, level)
 
 
-def m0(walks: Sequence[Walk], condition: str = "originals", level: float = LEVEL) -> Finding:
-    """M0: retain barrier of a fitted curve over that of the line between independently trained models."""
+def m0(walks: Sequence[Walk], condition: str = "originals", init: str = "", level: float = LEVEL) -> Finding:
+    """M0: retain barrier of a fitted curve over that of the line between independently trained models.
+
+    1 where the line has no barrier above `TOLERANCE`, for then nothing is left for a curve to join.
+    """
+    labels = {"condition": condition, "init": init, "recipe": "", "objective": "", "refit": False, "batchnorm": ""}
+    there = [w for w in walks if not w.profile.collapsed and not reasons(w)]
+    there = [w for w in there if all(getattr(w, name) == value for name, value in labels.items())]
     lines, curves = (
-        {(w.original, w.label): w.barrier for w in sound(walks, condition=condition, kind=kind)}
-        for kind in ("linear", "bezier")
+        {(w.original, w.label, w.pair): w.barrier for w in there if w.kind == kind} for kind in ("linear", "bezier")
     )
-    ratios = {place: curves[place] / lines[place] for place in lines if place in curves and lines[place] > 0}
-    return mean_trial(table_of(ratios), Rule("below", 0.1), refused=copies(walks), level=level)
+    ratios = {p: curves[p] / lines[p] if lines[p] > TOLERANCE else 1.0 for p in lines if p in curves}
+    refused = splits_are(there) + copies(walks)
+    return mean_trial(table_of(_over_pairs(ratios)), Rule("below", 0.1), refused=refused, level=level)
 
 
 def m1(

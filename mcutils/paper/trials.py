@@ -18,6 +18,7 @@ from ..measures.originals import LEAST, Bounds, redrawn, share, simultaneous, sm
 from .walks import Walk
 
 ERROR = 0.005  # the smallest standard error believed in, in G: what rounding and the grid of t do
+MISSING = 0.5  # share of the cells (original, context) that may be absent
 DRAWS = 200  # bootstrap draws of originals behind `Finding.flips`
 
 
@@ -37,9 +38,16 @@ class Cells:
         """The block of each context: the first part of its name, such as the method of (method, kind)."""
         return [name[0] if isinstance(name, tuple) else name for name in self.contexts]
 
-    def without(self, block: Hashable) -> Cells:
-        """The same without the contexts of one block."""
-        kept = [k for k, name in enumerate(self.blocks()) if name != block]
+    def parts(self) -> list[Hashable]:
+        """What a verdict must stand without: each block, and each other part of a context's name, such as the kind."""
+        tails = [name[1:] if isinstance(name, tuple) else () for name in self.contexts]
+        found = [list(dict.fromkeys(part)) for part in (self.blocks(), *zip(*tails, strict=False))]
+        return [name for part in found if len(part) > 1 for name in part]
+
+    def without(self, part: Hashable) -> Cells:
+        """The same without the contexts that have a part in their names."""
+        names = [name if isinstance(name, tuple) else (name,) for name in self.contexts]
+        kept = [k for k, name in enumerate(names) if part not in name]
         return replace(self, values=self.values[:, kept], contexts=tuple(self.contexts[k] for k in kept))
 
 
@@ -124,12 +132,13 @@ def mean_trial(
     middle: Callable[..., Any] = np.mean,
     refused: Sequence[str] = (),
     level: float = LEVEL,
-    draws: int = DRAWS,
+    draws: int | None = None,
 ) -> Finding:
     """Judge the mean over originals of the middle over contexts.
 
     Undecided whatever the interval says with fewer than `LEAST` originals, where a control failed or copies were found,
-    where leaving one block of contexts out changes the word, and where the null reaches the interval.
+    more than `MISSING` of the cells are absent, where leaving one part of the contexts out (a method, a kind of curve)
+    changes the word, and where the null reaches the interval.
 
     Args:
         cells: the numbers.
@@ -139,33 +148,40 @@ def mean_trial(
         middle: of an original's contexts.
         refused: why nothing may be decided: failed controls, copies.
         level: of the interval.
-        draws: bootstrap draws of the originals, for `Finding.flips`.
+        draws: bootstrap draws of the originals, for `Finding.flips`; `DRAWS` if None.
     """
 
-    def interval(values: np.ndarray) -> Interval:
-        each = row_means(values, middle)
+    def interval(each: np.ndarray) -> Interval:
         return share(each, level) if shares else student(each, level, cells.least)
 
-    found = interval(cells.values)
     rows = row_means(cells.values, middle)
+    found = interval(rows)
     count = int(np.isfinite(rows).sum())
     word, notes = rule.word(found), list(refused)
     if count < LEAST:
         notes.append(f"{count} originals are left, and fewer than {LEAST} decide nothing")
-    blocks = list(dict.fromkeys(cells.blocks()))
-    if len(blocks) > 1 and word != "undecided":
-        carried = [name for name in blocks if rule.word(interval(cells.without(name).values)) != word]
+    missing = 1 - np.isfinite(cells.values).mean() if cells.values.size else 0.0
+    if missing > MISSING:
+        notes.append(f"{100 * missing:.0f} % of the cells are missing")
+    if word != "undecided":
+        carried = [
+            name for name in cells.parts() if rule.word(interval(row_means(cells.without(name).values, middle))) != word
+        ]
         notes += [f"without {name} the verdict would be another" for name in carried]
     reach = None if null is None else _middle_of(null, level)
     if reach is not None and word == "supported" and not rule.beyond(found, reach):
         notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
     word = "undecided" if notes else word
-    again = redrawn(cells.values, lambda values: rule.word(interval(values)), draws if count >= LEAST else 0)
+    again = redrawn(rows, lambda each: rule.word(interval(each)), _draws(draws) if count >= LEAST else 0)
     flipped = float(np.mean([one != rule.word(found) for one in again])) if again else float("nan")
     return Finding(
         found, word, count, int(np.isfinite(cells.values).sum()), reach, smallest_effect(rows, level), flipped, None,
         tuple(notes),
     )  # fmt: skip
+
+
+def _draws(given: int | None) -> int:
+    return DRAWS if given is None else given
 
 
 def _middle_of(draws: np.ndarray, level: float) -> Interval:
@@ -185,7 +201,7 @@ def some_trial(
     none: float | None = None,
     refused: Sequence[str] = (),
     level: float = LEVEL,
-    draws: int = DRAWS,
+    draws: int | None = None,
 ) -> Finding:
     """Judge whether some contexts lie below one number and some above another, by bounds that hold for all at once.
 
@@ -215,7 +231,7 @@ def some_trial(
     if not known.any():
         notes.append(f"no context has {LEAST} originals, and fewer decide nothing")
     first, word = word, "undecided" if notes else word
-    again = redrawn(cells.values, lambda values: judged(values)[0], draws if known.any() else 0)
+    again = redrawn(cells.values, lambda values: judged(values)[0], _draws(draws) if known.any() else 0)
     flipped = float(np.mean([one != first for one in again])) if again else float("nan")
     n = int(np.isfinite(cells.values).any(axis=1).sum())
     return Finding(
@@ -250,8 +266,7 @@ def exchanged(cells: Cells, draws: int = 500, seed: int = 0) -> np.ndarray:
     blocks = cells.blocks()
     names = list(dict.fromkeys(blocks))
     places = [names.index(name) for name in blocks]
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(draws):
-        signs = rng.choice((-1.0, 1.0), (len(cells.originals), len(names)))[:, places]
-        found.append(student(row_means(cells.values * signs)).estimate)
-    return np.array(found)
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), (draws, len(cells.originals), len(names)))[..., places]
+    there = np.isfinite(cells.values)
+    sums, counts = (signs * np.where(there, cells.values, 0)).sum(axis=2), there.sum(axis=1)
+    return np.asarray((sums[:, counts > 0] / counts[counts > 0]).mean(axis=1))

@@ -127,11 +127,11 @@ class Walk(Labels):
 
     def barrier_by(self, reading: str, *, accuracy: bool = False) -> float:
         """Retain barrier by a reading of `readings.READINGS`, in units of G; as an error rate for ``accuracy``."""
-        return self.profile.connectivity.barrier(reading, accuracy=accuracy) / self._unit(accuracy)
+        return self.profile.extreme("barrier", reading, accuracy) / self._unit(accuracy)
 
     def deficit_by(self, reading: str, *, accuracy: bool = False) -> float:
         """Forget deficit by a reading, in units of G; as an error rate for ``accuracy``."""
-        return self.profile.connectivity.deficit(reading, accuracy=accuracy) / self._unit(accuracy)
+        return self.profile.extreme("deficit", reading, accuracy) / self._unit(accuracy)
 
     def eps_by(self, reading: str, *, accuracy: bool = False) -> float:
         """The smallest eps of MCU(eps) by a reading, the larger of both."""

@@ -278,3 +278,134 @@ def policies_mixed(parts):
         controlled(lambda labels: Shape(dip=0.6 if labels.get("recipe") and not labels.get("batchnorm") else 0.0)),
         parts,
     )
+
+
+def wandering(parts):
+    """Noise of 0.3 G that is correlated along t (AR(1), 0.7 from point to point), on every loss."""
+    rng, found = np.random.default_rng(6), []
+    for w in world(controlled(), parts):
+        noisy = {}
+        for name in ("loss_retain", "loss_forget"):
+            steps, at = rng.normal(size=len(w.profile.t)), [0.0]
+            for step in steps[1:]:
+                at.append(0.7 * at[-1] + np.sqrt(1 - 0.49) * step)
+            noisy[f"curve__{name}"] = w.profile.arrays[f"curve/{name}"] + 0.3 * w.profile.gap * np.array(at)
+        found.append(w if w.control else changed(w, **noisy))
+    return found
+
+
+def copies_jittered(parts):
+    """Every walk twice, the second time with other seeds and noise of 1e-5 on every loss and accuracy."""
+    rng, walks = np.random.default_rng(7), world(controlled(dipping), parts)
+    again = []
+    for w in walks:
+        curves = {n.replace("/", "__"): v for n, v in w.profile.arrays.items() if n.startswith("curve/")}
+        noisy = {n: v + 1e-5 * rng.normal(size=len(v)) for n, v in curves.items()}
+        again.append(replace(changed(w, **noisy), start=w.start + 1000, end=w.end + 1000))
+    return walks + again
+
+
+def _renamed(parts, kept: str):
+    """One original under eight names with paths of its own; only the levels of one kind stay the same."""
+    rng, found = np.random.default_rng(8), []
+    for original in range(8):
+        for w in world(controlled(dipping), parts, originals=1, seed=original):
+            other = {n.replace("/", "__"): v + 1e-3 * rng.normal(size=np.shape(v))
+                     for n, v in w.profile.arrays.items()
+                     if n.startswith(("level/", "original/")) and not n.startswith(kept)}  # fmt: skip
+            found.append(replace(changed(w, **other), original=original))
+    return found
+
+
+def original_with_other_retrainings(parts):
+    """One original under eight names, each with retrained models and unlearning of its own."""
+    return _renamed(parts, "original/")
+
+
+def retrainings_with_other_originals(parts):
+    """One set of retrained models under eight names, each with an original of its own."""
+    return _renamed(parts, "level/")
+
+
+def bezier_carries(parts):
+    """An effect on curves alone, none on lines."""
+
+    def shape(labels):
+        away = labels["condition"] != "random"
+        return Shape(dip=0.5 if away and labels["kind"] == "bezier" else 0.0)
+
+    return world(controlled(shape), parts)
+
+
+def bezier_dips(parts):
+    """Deep dips of curves alone, whatever the condition."""
+    return world(controlled(lambda labels: Shape(dip=0.5 if labels["kind"] == "bezier" else 0.0)), parts)
+
+
+def _scaled_gap(parts, factor: float):
+    """An effect of 0.05 G, and the gap of one original counted this many times."""
+    walks = world(controlled(lambda labels: Shape(dip=0.05 if labels["condition"] != "random" else 0.0)), parts)
+    return [changed(w, gap=np.float64(w.profile.gap * factor)) if w.original == 3 else w for w in walks]
+
+
+def huge_gap(parts):
+    """A gap of one original that is fifty times too large."""
+    return _scaled_gap(parts, 50.0)
+
+
+def tiny_gap(parts):
+    """A gap of one original that is fifty times too small."""
+    return _scaled_gap(parts, 0.02)
+
+
+def levels_not_finite(parts):
+    """Retrained models whose loss on D_r overflowed: one reading is nan, the others are not."""
+    walks = world(controlled(dipping), parts)
+    return [changed(w, level__loss_retain=np.full(3, np.nan)) for w in walks]
+
+
+def two_points(parts):
+    """Paths walked at their ends alone, where every path is straight."""
+    found = []
+    for w in world(controlled(dipping), parts):
+        ends = {n.replace("/", "__"): v[[0, -1]] for n, v in w.profile.arrays.items()
+                if n == "t" or n.startswith(("curve/", "metric/", "half/", "score/"))}  # fmt: skip
+        found.append(w if w.control else changed(w, **ends))
+    return found
+
+
+def crowded_grid(parts):
+    """Paths walked at 31 points, all but one of them near the ends."""
+    found = []
+    for w in world(controlled(dipping), parts):
+        t = np.concatenate([np.linspace(0, 0.05, 16), np.linspace(0.95, 1, 15)])
+        there = {n.replace("/", "__"): np.interp(t, w.profile.t, v) for n, v in w.profile.arrays.items()
+                 if n.startswith("curve/")}  # fmt: skip
+        found.append(w if w.control else changed(w, t=t, **there))
+    return found
+
+
+def ends_on_the_edge(parts):
+    """Ends that close 0.51 of the gap, give or take 0.02: some pass the gate, and nothing differs between them."""
+    return world(controlled(lambda labels: Shape(ends=(0.51, 0.51))), parts)
+
+
+def best_methods_kept(parts):
+    """Of every original only the half of its methods that shows an effect; which half is chance."""
+    rng, found = np.random.default_rng(9), []
+    walks = world(controlled(lambda labels: Shape(dip=float(rng.choice((0.0, 0.4))))), parts)
+    for original in range(8):
+        chosen = list(rng.permutation(METHODS)[:2])
+        found += [w for w in walks if w.original == original and (w.control or w.method in chosen)]
+    return found
+
+
+def lottery(parts):
+    """Six pairs of seeds a method, a fifth of their paths without a dip: the best of all is always without."""
+    found = []
+    for k in range(6):
+        rng = np.random.default_rng([10, k])
+        shape = controlled(lambda labels, rng=rng: Shape(dip=0.0 if rng.random() < 0.2 else 0.5))
+        made = world(shape, parts, seed=k)
+        found += [replace(w, start=42 + k, end=142 + k) for w in made if k == 0 or not w.control]
+    return found

@@ -28,8 +28,10 @@ def test_list_prints_a_name_and_a_line_for_each(kind, capsys):
     lines = capsys.readouterr().out.splitlines()
     if kind == "claims":  # whose second lines say how each is judged
         judged = [f"{row['statistic']}; threshold {row['threshold']}, {row['direction']}" for row in rows]
-        assert [line.strip() for line in lines[1::2]] == judged
-        lines = lines[::2]
+        below = [line.strip() for line in lines if line.startswith("      ")]
+        assert [line for line in below if not line.startswith("with originals: ")] == judged
+        assert sum(line.startswith("with originals: ") for line in below) == sum(bool(row["declared"]) for row in rows)
+        lines = [line for line in lines if not line.startswith("      ")]
     assert [line.split()[0] for line in lines] == [row["name"] for row in rows]
     assert all(line.endswith(row["about"]) for line, row in zip(lines, rows, strict=True))
 

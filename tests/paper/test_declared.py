@@ -1,13 +1,14 @@
 """The declared tests on made worlds: nothing where nothing is, and what is planted is found."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from made_worlds import METHODS, Shape, controlled, world
 
 from mcutils.measures.connectivity import TOLERANCE
-from mcutils.paper import declared
+from mcutils.paper import declared, trials
 from mcutils.paper.declared import beyond_quadratic, held_out, m0, m1, pattern, share_by_context
 
 GAPS = {original: {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_test": 0.1} for original in range(8)}
@@ -84,6 +85,18 @@ TRUE = ("C1", "C9", "C10")
 OPEN = ("C2", "C7", "C21")
 
 
+@pytest.fixture(autouse=True)
+def _no_redraws(monkeypatch):
+    """No bootstrap draws: fragility is tested elsewhere."""
+    monkeypatch.setattr(trials, "DRAWS", 0)
+
+
+@cache
+def nothing_planted(parts, seed):
+    """A world in which nothing happens; claims that read the same parts share it."""
+    return world(controlled(), only=parts, seed=seed)
+
+
 @pytest.mark.parametrize("claim", PLANTED)
 def test_what_is_planted_is_found(claim):
     test, parts, shape = PLANTED[claim]
@@ -94,7 +107,7 @@ def test_what_is_planted_is_found(claim):
 @pytest.mark.parametrize("claim", PLANTED)
 def test_where_nothing_is_planted_nothing_is_found(claim):
     test, parts, _ = PLANTED[claim]
-    words = [test(world(controlled(), only=parts, seed=seed)).verdict for seed in range(3)]
+    words = [test(nothing_planted(parts, seed)).verdict for seed in range(3)]
     if claim in OPEN:
         assert words.count("supported") <= 1, words  # of three tests at 2.5 %
     else:
@@ -212,3 +225,14 @@ def test_the_tolerance_is_the_one_given():
 
 def test_shapes_are_frozen_so_that_worlds_stay_apart():
     assert replace(Shape(), dip=0.1) != Shape()
+
+
+@pytest.mark.parametrize("accuracy", [False, True])
+def test_one_reading_alone_is_that_of_the_whole_connectivity(accuracy):
+    from mcutils.measures.readings import READINGS
+
+    for one in world(controlled(lambda labels: Shape(rise=0.1, dip=0.2, ends=(0.7, 1.4))), ("random",), originals=1):
+        for reading in READINGS:
+            for side in ("barrier", "deficit"):
+                whole = getattr(one.profile.connectivity, side)(reading, accuracy=accuracy)
+                assert one.profile.extreme(side, reading, accuracy) == whole
