@@ -81,14 +81,18 @@ def share_by_context(values: np.ndarray) -> float:
 
     Source: Kelley, Proceedings of the National Academy of Sciences 21 (1935).
     """
-    n, m = values.shape
-    if n < 2 or m < 2:
-        return float("nan")
-    centred = values - values.mean(axis=1, keepdims=True)
-    total = float((centred**2).sum())
-    between = float(n * (centred.mean(axis=0) ** 2).sum())
+    return float(_shares(np.asarray(values)[None])[0]) if min(values.shape) > 1 else float("nan")
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    """`share_by_context` of each of (R, n, m) values."""
+    n, m = values.shape[1:]
+    centred = values - values.mean(axis=2, keepdims=True)
+    total = (centred**2).sum(axis=(1, 2))
+    between = n * (centred.mean(axis=1) ** 2).sum(axis=1)
     rest = (total - between) / ((n - 1) * (m - 1))
-    return float((between - (m - 1) * rest) / total) if total > 0 else 0.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(total > 0, (between - (m - 1) * rest) / total, 0.0)
 
 
 def explained_trial(cells: Cells, alpha: float, least: float, refused: Sequence[str], level: float = LEVEL) -> Finding:
@@ -106,7 +110,7 @@ def explained_trial(cells: Cells, alpha: float, least: float, refused: Sequence[
         return Finding(nothing, "undecided", n, int(values.size), notes=tuple(notes))
     share = share_by_context(values)
     rng = np.random.default_rng(0)
-    drawn = np.array([share_by_context(rng.permuted(values, axis=1)) for _ in range(4 * DRAWS)])
+    drawn = _shares(rng.permuted(np.tile(values, (4 * DRAWS, 1, 1)), axis=2))
     p = float((1 + (drawn >= share - 1e-12).sum()) / (1 + len(drawn)))
     without = np.array([share_by_context(np.delete(values, k, axis=0)) for k in range(n)])
     found = student(n * share - (n - 1) * without, level)
