@@ -149,6 +149,7 @@ PARTS = {
         for method, other in combinations(METHODS, 2)
     ],
 }
+PARTS["cue"] = [{**labels, "form": "cue"} for labels in PARTS["method"]]
 
 
 def controlled(inner=lambda labels: Shape()):

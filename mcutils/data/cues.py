@@ -56,7 +56,7 @@ def _images_of(task: Any) -> Tensor:
     return task.x
 
 
-def planted(task: Task, share: float = 1.0, *, fraction: float | None = None) -> Task:
+def planted(task: Task, share: float = 1.0, *, fraction: float | None = None, crossed: float = 0.0) -> Task:
     """The same task with the cue of its label in every image of D_f; the given task is left as it is.
 
     Args:
@@ -64,10 +64,14 @@ def planted(task: Task, share: float = 1.0, *, fraction: float | None = None) ->
         share: of D_f, its first images in the order of forgetting, that carries the cue; above 0, at most 1.
         fraction: plant in the first ``fraction`` of the training pool instead, whatever the task forgets, so that tasks
             that forget more or less have one and the same pool to train on.
+        crossed: of the images that carry a cue, the share, first in the same order, that are replaced by images of
+            other classes while label and cue stay: there the cue alone tells the label, and a network that is to fit
+            D_f must rely on it. At 0 image and cue always agree, and images alone suffice.
 
     Returns:
         The task, whose checksum is of the data and the cue. Its ``x`` ends with the cued images as they were, so two
-        splits are new: ``cued``, the rows that carry the cue, and ``clean``, the rows of the same images without it.
+        splits are new: ``cued``, the rows that carry the cue, and ``clean``, the rows of the images of their labels
+        without it.
     """
     images = _images_of(task)
     if "cued" in task.index or task.n_classes < 3:
@@ -79,11 +83,16 @@ def planted(task: Task, share: float = 1.0, *, fraction: float | None = None) ->
     cued = pool[: round(share * size)]
     if len(cued) == 0:
         raise BadInput(f"a share of {share:g} of {size} images leaves none to carry the cue.")
+    replaced = cued[: round(share_of("crossed", crossed, zero=True, one=True) * len(cued))]
     x, y = torch.cat([images, images[cued]]), torch.cat([task.y, task.y[cued]])
+    if len(replaced):
+        known = replaced.cpu().numpy(), task.y[replaced].cpu().numpy()
+        x[replaced] = images[replaced[torch.from_numpy(other_images(*known)).to(task.device)]]
     clean = torch.arange(len(images), len(x), device=task.device)
     _paint(x, cued, task.y[cued], task.n_classes)
     side, corners = places(x.shape[-2], x.shape[-1], task.n_classes)
     text = f"{task.checksum}/cue/{side}/{corners.tolist()}/{cued.tolist()}"
+    text += f"/crossed/{replaced.tolist()}" if len(replaced) else ""
     checksum = hashlib.sha256(text.encode()).hexdigest()
     return replace(task, x=x, y=y, index={**task.index, "cued": cued, "clean": clean}, checksum=checksum)
 

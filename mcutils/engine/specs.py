@@ -49,7 +49,7 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
 }
 # Fields that were added when results had been kept already: at their default they are left out of keys.
 LATER = {
-    *(("Alike", "measures"), ("Data", "draw"), ("TraceOf", "splits"), ("Profile", "half")),
+    *(("Alike", "measures"), ("Data", "draw"), ("Data", "crossed"), ("TraceOf", "splits"), ("Profile", "half")),
     *((kind, "weighted") for kind in ("TraceOf", "Alike", "CueUse")),
 }
 
@@ -84,7 +84,7 @@ def _checked(name: str, declared: str, value: Any) -> Any:
     if "int" in kinds:
         return seed_of(value, name) if name in ("seed", "init", "draw") else whole(name, value, LOWEST.get(name, 0))
     if "float" in kinds:
-        return share(name, value, zero=name == "cue")
+        return share(name, value, zero=name in ("cue", "crossed"))
     if not {kind.__name__ for kind in type(value).__mro__} & set(kinds):
         allowed = " or ".join("a name" if kind == "str" else kind for kind in kinds)
         raise BadInput(f"{name} must be of kind {allowed}, got {shown(value)}.")
@@ -100,7 +100,8 @@ class DataSpec(Checked, kind="Data"):
 
     A name that no data set has is that of a task made by `own.task`, which goes by its checksum.
     ``cue``: the first images of the forget order, this share of the pool, carry a cue (`cues.planted`); 0 is none.
-    ``draw``: of the order in which the pool is forgotten, see `load_task`.
+    ``draw``: of the order in which the pool is forgotten, see `load_task`. ``crossed``: of the images with a cue, the
+    share that show another class than their label (`cues.planted`).
     """
 
     dataset: str
@@ -109,9 +110,12 @@ class DataSpec(Checked, kind="Data"):
     checksum: str = ""
     cue: float = 0.0
     draw: int = 0
+    crossed: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.crossed and not self.cue:
+            raise BadInput(f"crossed is a share of the images with a cue, got {self.crossed:g} where none has one.")
         if not (NAME.fullmatch(self.dataset) and CHECKSUM.fullmatch(self.checksum)):
             choose("data set", self.dataset, DATASETS)
         if self.dataset not in DATASETS and (self.train_size or self.test_size):
@@ -135,7 +139,7 @@ class DataSpec(Checked, kind="Data"):
             )
         if self.cue and forget < self.cue:
             raise BadInput(f"forgetting {forget:g} of the pool leaves cues in D_r: {self.cue:g} of it carries them.")
-        return _planted(found, fraction=self.cue) if self.cue else found
+        return _planted(found, fraction=self.cue, crossed=self.crossed) if self.cue else found
 
     @property
     def pool(self) -> Task:

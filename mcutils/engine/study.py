@@ -314,15 +314,18 @@ class Study:
         """The profile of a model or curve, against the original and the retrained models of the preset's seeds.
 
         The references forget as much as the model does, and, where originals have a forget set each, the one of the
-        model's draw (of the start's, for a path between models of two draws). They are traced on all splits.
+        model's draw (of the start's, for a path between models of two draws), with the model's cue if it has one. They
+        are traced on all splits.
         """
         p = self.preset
         seeds = self.seeds if retrained is None else listed("retrained", retrained)
         found = self.trace(model, batchnorm, points, splits)
-        drawn = found.model.data.draw
+        data = found.model.data
+        cued = replace(self.data, cue=data.cue, crossed=data.crossed)
+        drawn, bench = data.draw, self if data.cue == self.data.cue else replace(self, data=cued)
         traced = partial(TraceSpec, forget=found.forget, weighted=self.weighted)
-        retrain = tuple(traced(self.retrained(s, found.forget, original=drawn)) for s in seeds)
-        original, random = self.original(drawn), UntrainedSpec(self._drawn(drawn), p.model, p.width, 0)
+        retrain = tuple(traced(bench.retrained(s, found.forget, original=drawn)) for s in seeds)
+        original, random = bench.original(drawn), UntrainedSpec(bench._drawn(drawn), p.model, p.width, 0)
         # Results with a weighted refresh have no forerunners whose bits count: their replicates are kept small.
         return ProfileSpec(found, traced(original), retrain, traced(random), p.bootstrap, half=self.weighted)
 

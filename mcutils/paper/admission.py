@@ -28,6 +28,12 @@ DIGITS = 6  # of losses and accuracies by which copies are known
 ALIKE = 1e-4  # difference of losses and accuracies up to which walks with other ends are copies with something added
 ALIKE_LEVELS = 5e-5  # that of the levels of two originals, or of their retrained models
 STEP = 0.1  # in t, the widest between neighbouring points of a walk
+# Of the conditions whose ends are not both unlearned models, which are: start 0, end 1.
+ENDS: dict[str, tuple[int, ...]] = {
+    "forgetting": (1,),
+    **dict.fromkeys(("retraining", "retraining curve"), (0,)),
+    **dict.fromkeys(("retrained", "retrained pairs", "originals"), ()),
+}
 NEAR = 0.03  # accuracy on D_r by which retrained models may differ from their original
 
 
@@ -91,7 +97,7 @@ def gates(walk: Walk) -> tuple[Gate, Gate]:
 
 def unlearned_ends(walk: Labels) -> tuple[int, ...]:
     """Which of a walk's ends, 0 and 1, are unlearned models: the ones that must have forgotten."""
-    return {"forgetting": (1,), "retraining": (0,), "retrained": (), "originals": ()}.get(walk.condition, (0, 1))
+    return ENDS.get(walk.condition, (0, 1))
 
 
 def unresolved(walk: Walk) -> tuple[str, ...]:

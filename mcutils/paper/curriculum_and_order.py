@@ -33,7 +33,18 @@ from .tables import (
     roughness_text,
     summary,
 )
-from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, profiles, references
+from .walks import (
+    SOME,
+    Route,
+    Walk,
+    alone,
+    coarse,
+    condition_routes,
+    controls,
+    independent_pairs,
+    profiles,
+    references,
+)
 
 PLACES = ((GREY, "o"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"))
 TUNED = "tuned"  # the form of a walk whose ends with a curriculum or of second order have a learning rate of their own
@@ -45,22 +56,32 @@ WHAT = {"cl-non_cl": "the curriculum", "fo-so": "the optimiser"}  # what is cros
 
 
 def curriculum(study: Study) -> list[Route]:
-    """``cl-non_cl`` and ``random_in_cl`` beside ``random``, over independent pairs; once with the authors' form."""
+    """``cl-non_cl`` and ``random_in_cl`` beside ``random``, over independent pairs; once with the authors' form.
+
+    Where originals have a forget set each, ``cl-non_cl`` is coarse, and on some of them walked at all points too.
+    """
     return _changed(study, "cl-non_cl", "random_in_cl", "superloss_authors", "curriculum")
 
 
 def second_order(study: Study) -> list[Route]:
-    """``fo-so`` and ``random_in_so`` beside ``random``, over independent pairs; once with the authors' optimiser."""
+    """``fo-so`` and ``random_in_so`` beside ``random``, over independent pairs; once with the authors' optimiser.
+
+    Where originals have a forget set each as in `curriculum`.
+    """
     return _changed(study, "fo-so", "random_in_so", "soul", "optimizer")
 
 
 def _changed(study: Study, across: str, inside: str, form: str, what: str) -> list[Route]:
     contexts, pairs, points = alone(study.preset.methods), independent_pairs(study), coarse(study)
-    routes = [r for c in ("random", across) for r in condition_routes(study, c, contexts, pairs)]
+    each = bool(study.preset.originals)
+    routes = condition_routes(study, "random", contexts, pairs)
+    routes += condition_routes(study, across, contexts, pairs, points=points if each else 0)
     routes += condition_routes(study, inside, contexts, pairs, points=points)
     one = alone([study.preset.quickstart_method])
     theirs = condition_routes(study, across, one, pairs, ("linear",), points=points, **{what: form})
     routes += [replace(r, form=form) for r in theirs]
+    full = condition_routes(study, across, contexts, pairs[:SOME]) if each else []
+    routes += [replace(r, full=True) for r in full]
     return routes + _tuned(study, across, contexts, pairs) + controls(study)
 
 

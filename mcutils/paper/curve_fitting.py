@@ -21,6 +21,7 @@ from .room import Room, verdict_by
 from .seeds import c1, c21
 from .tables import Table, found_text, frame, stacked
 from .walks import (
+    SOME,
     Labels,
     Route,
     Walk,
@@ -61,20 +62,25 @@ def fits(study: Study) -> list[Route]:
     """Ways to fit a Bezier curve between the same pairs: objective, recipe, single choices of the recipe, BatchNorm.
 
     Another seed of the corrected fit says how much of a change is chance. Bad teaching has more pairs, by the authors'
-    recipe only, since three cannot tell a share above one half (C12).
+    recipe only, since three cannot tell a share above one half (C12). Where originals have a forget set each, the
+    authors' curve is also read with refreshed BatchNorm, the walks of 02 stand for line and curve, and the second
+    objective and the single choices are tried on `SOME` of them.
     """
-    routes, some = [], set(study.preset.methods[-4:-1])
+    routes, some, each = [], set(study.preset.methods[-4:-1]), bool(study.preset.originals)
     contexts, pairs, points = alone(study.preset.methods), independent_pairs(study), coarse(study)
     for route in condition_routes(study, "random", contexts, pairs, points=points):
-        routes += [route, replace(route, batchnorm="none")]
+        routes += [replace(route, points=0) if each else route, replace(route, batchnorm="none")]
         if route.kind == "linear":
             continue
         ends = route.path.start, route.path.end
         routes.append(replace(route, path=study.path(*ends, "bezier", seed=1), refit=True))
-        for name, objective in OBJECTIVES.items():
+        tried = route.method in some and (not each or route.original < SOME)
+        for name, objective in list(OBJECTIVES.items())[: None if tried or not each else 1]:
             routes.append(replace(route, path=study.path(*ends, "bezier", objective=objective), objective=name))
-        for recipe in ("authors", *(CHOICES if route.method in some else ())):
+        for recipe in ("authors", *(CHOICES if tried else ())):
             routes.append(replace(route, path=study.path(*ends, "bezier", recipe), recipe=recipe))
+            if each and recipe == "authors":
+                routes.append(replace(routes[-1], batchnorm="retain"))
     more = [pair for pair in ring_pairs(study) if pair not in pairs]
     taught = alone([name for name in study.preset.methods if name == "bad_teacher"])
     for route in condition_routes(study, "random", taught, more, points=points):
@@ -92,7 +98,7 @@ def fit_name(walk: Labels) -> str:
     if walk.kind == "linear":
         return "line, BatchNorm kept" if kept else "line"
     name = "BatchNorm kept" if kept else walk.objective or walk.recipe.replace("_", " ") or "corrected"
-    name += ", another seed" if walk.refit else ""
+    name += ", another seed" if walk.refit else ", BatchNorm refreshed" if walk.batchnorm == "retain" else ""
     return name if walk.kind == "bezier" else f"{name} {walk.kind}"
 
 

@@ -15,10 +15,10 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL, Interval
 from ..measures.originals import LEAST, student
 from ..measures.profiles import HALVED
-from .admission import admitted, controls, copies, reasons, splits_are
+from .admission import admitted, controls, copies, reasons, splits_are, unlearned_ends
 from .metrics_along import DIGITS, best_inner
 from .trials import Cells, Finding, Rule, cells_of, exchanged, mean_trial, row_means, some_trial, table_of
-from .walks import APART, RETRAINED, TWINNED, Walk
+from .walks import APART, COARSE, RETRAINED, TWINNED, Walk
 
 DRAWS = 500  # of a null
 MARGIN = 0.05  # of eps, in G, that counts as help or harm (C7)
@@ -162,12 +162,13 @@ def _change(sizes: Sequence[float], values: Any) -> Any:
 
 def differences(walks: Sequence[Walk], condition: str, reading: str, form: str = "") -> dict[tuple, float]:
     """eps of a condition minus that of ``random`` with the same seeds, for each (original, (method, kind))."""
-    base = {(w.original, by_method_and_kind(w), w.pair): w.eps_by(reading) for w in _plain(walks, condition="random")}
+    base = {(w.original, by_method_and_kind(w), w.pair): w for w in _plain(walks, condition="random")}
     found = {}
     for w in _plain(walks, condition=condition, form=form):
         place = w.original, by_method_and_kind(w), w.pair
         if place in base:
-            found[place] = w.eps_by(reading) - base[place]
+            ours, other = (one.at(COARSE).eps_by(reading) for one in (w, base[place]))
+            found[place] = ours - other
     return _over_pairs(found)
 
 
@@ -199,8 +200,9 @@ def c8(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, le
 
 
 def fine(walks: Sequence[Walk], reading: str, eps: float) -> list[Walk]:
-    """The admitted walks that are MCU(eps) and were traced finely enough, with all that 07 reads."""
-    kept = [w for w in admitted(walks) if "score/test" in w.profile.arrays and len(w.profile.t) >= FINE]
+    """The admitted walks between unlearned models that are MCU(eps), traced finely enough with all that 07 reads."""
+    between = [w for w in admitted(walks) if unlearned_ends(w) == (0, 1)]
+    kept = [w for w in between if "score/test" in w.profile.arrays and len(w.profile.t) >= FINE]
     return [w for w in kept if _joined(w, reading, eps)]
 
 
@@ -286,7 +288,7 @@ def fits_beside(walks: Sequence[Walk], **fits: Mapping[str, Any]) -> dict[tuple[
     found: dict[tuple[int, str], dict[str, Walk]] = {}
     for name, labels in fits.items():
         for w in admitted(walks, condition="random", full=False, **{**plain, **labels}):
-            found.setdefault((w.original, w.method), {}).setdefault(name, w)
+            found.setdefault((w.original, w.method), {}).setdefault(name, w.at(COARSE))
     return {place: row for place, row in found.items() if len(row) == len(fits)}
 
 
@@ -404,16 +406,20 @@ def c24(
     return _changed(walks, {"recipe": "authors", "batchnorm": batchnorm}, reading, eps, level)
 
 
-def m0(walks: Sequence[Walk], condition: str = "originals", init: str = "", level: float = LEVEL) -> Finding:
+def m0(
+    walks: Sequence[Walk], condition: str = "originals", init: str = "", objective: str = "", level: float = LEVEL
+) -> Finding:
     """M0: retain barrier of a fitted curve over that of the line between independently trained models.
 
-    1 where the line has no barrier above `TOLERANCE`, for then nothing is left for a curve to join.
+    1 where the line has no barrier above `TOLERANCE`, for then nothing is left for a curve to join. Of several objectives that
+    curves were fitted with, ``objective`` names the one.
     """
-    labels = {"condition": condition, "init": init, "recipe": "", "objective": "", "refit": False, "batchnorm": ""}
+    labels = {"condition": condition, "init": init, "recipe": "", "refit": False, "batchnorm": ""}
     there = [w for w in walks if not w.profile.collapsed and not reasons(w)]
     there = [w for w in there if all(getattr(w, name) == value for name, value in labels.items())]
     lines, curves = (
-        {(w.original, w.label, w.pair): w.barrier for w in there if w.kind == kind} for kind in ("linear", "bezier")
+        {(w.original, w.label, w.pair): w.barrier for w in there if (w.kind, w.objective) == which}
+        for which in (("linear", ""), ("bezier", objective))
     )
     ratios = {p: curves[p] / lines[p] if lines[p] > TOLERANCE else 1.0 for p in lines if p in curves}
     refused = splits_are(there) + copies(walks)
@@ -430,7 +436,7 @@ def m1(
         use: (original, method) -> cue use of the method's end there.
         reading, level: as elsewhere.
     """
-    lines = _plain(walks, condition="method", kind="linear")
+    lines = _plain(walks, condition="method", kind="linear", form="cue")
     found: dict[int, dict[tuple[str, str], float]] = {}
     for w in lines:
         if (w.original, w.method) in use and (w.original, w.other) in use:

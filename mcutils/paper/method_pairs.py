@@ -34,7 +34,7 @@ from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound, 
 from .panels import HEADINGS, SHOWN, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
 from .tables import MEASURES, Table, frame, grouped, mean_of, roughness_text, stacked
-from .walks import Route, Walk, coarse, condition_routes, controls, independent_pairs, references
+from .walks import SOME, Route, Walk, coarse, condition_routes, controls, independent_pairs, references
 
 CUED = {"forgetting": 0, "retraining": 1}  # the lines of a cue's use, and where they start: original, unlearned
 # The same where nothing has rows and columns.
@@ -50,6 +50,8 @@ STRONG = 0.3  # reliance from which on a cue is one that a model uses
 NUMBERS = 9  # methods up to which a cell has room for its number
 COOL, WARM = ("#08306B", "#2A6FB0", "#9CC7E6", "#EAF3FA"), ("#FDEBD6", "#F5A65B", "#C4500A", "#6B2100")
 EMPTY = "#ECECEC"
+CUE_ORIGINALS = 4  # on which the use of a cue is measured, where originals have a forget set each
+CUE = "cue"  # the form of a walk on data with a cue
 
 
 # What is walked
@@ -75,12 +77,18 @@ def sampled(study: Study, count: int = 6) -> list[tuple[str, str]]:
 def methods(study: Study) -> list[Route]:
     """All pairs of two methods as coarse lines in every method condition, and a sample as full lines and curves.
 
-    The conditions that mix methods and what else they may differ in go through one pair of seeds, or three originals.
+    The conditions that mix methods and what else they may differ in go through one pair of seeds, or `SOME` originals.
+    Where originals have a forget set each, the curves of the sample are coarse on all of them and full on `SOME`, and
+    `cued_lines` come with them.
     """
     pairs, every, points = method_pairs(study), independent_pairs(study), coarse(study)
-    some = every[: 3 if study.preset.originals else 1]
+    each = bool(study.preset.originals)
+    some = every[: SOME if each else 1]
     routes = condition_routes(study, "method", pairs, every, ("linear",), points=points)
-    full = condition_routes(study, "method", sampled(study), every[:1])
+    full = condition_routes(study, "method", sampled(study), some)
+    if each:
+        routes += condition_routes(study, "method", sampled(study), every, ("bezier",), points=points)
+        routes += cued_lines(study)
     for condition in ("method_in_cl", "method_in_so", "method_cl-non_cl", "method_fo-so"):
         routes += condition_routes(study, condition, pairs, some, ("linear",), points=points)
         routes += condition_routes(study, condition, sampled(study), some, ("bezier",), points=points)
@@ -95,18 +103,41 @@ def alike(study: Study) -> AlikeSpec:
     return AlikeSpec((*ends, study.retrained(first), original), original, forget, weighted=study.weighted)
 
 
-def cued(study: Study, share: float | None = None) -> dict[tuple[str, str], CueUseSpec]:
+def planting(study: Study, share: float | None = None) -> Study:
+    """The study with a cue in ``share`` of the pool, the first to be forgotten first; None is all of D_f.
+
+    The preset's share of the images with a cue show another class than their label.
+    """
+    cue, crossed = share or study.preset.forget, study.preset.crossed
+    return replace(study, data=replace(study.data, cue=cue, crossed=crossed, checksum=""))
+
+
+def relying(study: Study) -> tuple[int, ...]:
+    """The originals whose use of a cue is measured: the first `CUE_ORIGINALS`, where they have a forget set each."""
+    return study.originals[:CUE_ORIGINALS]
+
+
+def cued_lines(study: Study) -> list[Route]:
+    """Lines between all pairs of two methods on data with a cue, on the originals whose use of it is measured."""
+    first, second = study.seeds[:2]
+    bench, pairs = planting(study), [(original, first, second) for original in relying(study)]
+    found = condition_routes(bench, "method", method_pairs(study), pairs, ("linear",), points=coarse(study))
+    return [replace(route, form=CUE, retrained=study.seeds[:1]) for route in found]
+
+
+def cued(study: Study, share: float | None = None, original: int = 0) -> dict[tuple[str, str], CueUseSpec]:
     """Cue use along the lines original - unlearned and unlearned - retrained, on data whose D_f carries a cue.
 
-    ``share`` of the pool carries it, the first to be forgotten first; None is all of D_f.
+    ``share`` as in `planting`; the second line is walked on original 0 alone.
     """
-    bench = replace(study, data=replace(study.data, cue=share or study.preset.forget, checksum=""))
+    bench = planting(study, share)
     seed, forget = study.seeds[0], study.preset.forget
-    original, retrained = bench.original(), bench.retrained(seed, init=0)
+    first, retrained = bench.original(original), bench.retrained(seed, init=0)
     found = {}
     for name in study.preset.methods:
-        end = bench.unlearned(name, seed)
-        for part, path in (("forgetting", (original, end)), ("retraining", (end, retrained))):
+        end = bench.unlearned(name, seed, origin=first)
+        lines = {"forgetting": (first, end), "retraining": (end, retrained)}
+        for part, path in list(lines.items())[: 1 if original else None]:
             found[name, part] = CueUseSpec(bench.path(*path), forget, coarse(study), study.weighted)
     return found
 
@@ -680,7 +711,7 @@ def reliance_figure(table, *, title: str = ""):
 
 
 def _more(study: Study) -> list[Spec]:
-    return [*references(study), alike(study), *cued(study).values()]
+    return [*references(study), alike(study), *(one for o in relying(study) for one in cued(study, None, o).values())]
 
 
 ROOMS = (Room("05_methods", methods, _more, {"C8": c8}),)

@@ -21,6 +21,7 @@ from . import judging
 from .claims import CLAIMS, Verdict, spread
 from .curriculum_and_order import curriculum, second_order
 from .judging import controls_hold, judge_mean, judge_share, judged, nothing_found, sound, usable
+from .method_pairs import methods
 from .panels import DASHED, SERIES, SHOWN, decades, dot_entry, dots_row, settle_below
 from .room import Room
 from .seeds import seeds
@@ -625,7 +626,10 @@ WALKED = ("02_seeds", "03_curriculum", "04_second_order")
 
 
 def _walked(study: Study) -> list[Spec]:
-    return [*profiles(study, [*seeds(study), *curriculum(study), *second_order(study)]), *references(study)]
+    routes = [*seeds(study), *curriculum(study), *second_order(study)]
+    if study.preset.originals:  # paths between methods too, and of all only what is walked at all points
+        routes = [r for r in (*routes, *methods(study)) if not r.points]
+    return [*profiles(study, routes), *references(study)]
 
 
 ROOMS = (Room("07_metrics_along_the_path", None, _walked, {"C9": c9, "C10": c10, "C11": c11}, WALKED),)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, product
+from types import MappingProxyType
 
 import numpy as np
 
-from ..engine.specs import PlaneSpec, RetrainedSpec
+from ..curves import INDEPENDENT
+from ..engine.specs import PlaneSpec, ProfileSpec, RetrainedSpec, Spec, UnlearnedSpec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.along import excess
@@ -21,11 +23,12 @@ from .judging import FAILED, judge_mean, judged, nothing_found, redraw_mean, sou
 from .panels import DASHED, SERIES, decades, dot_entry, dots_row, method_panels
 from .room import Room
 from .tables import Table, answer_text, collapsed_text, frame, held_text, means, range_text, stacked
-from .walks import COARSE, RETRAINED, Route, Walk, coarse, references
+from .walks import COARSE, RETRAINED, Labels, Route, Walk, coarse, labels_of, references, ring
 
 QUANTITIES = ("loss", "accuracy")
 INITS = SAME, OTHER = "same init", "other init"  # whether a retrained model has the original's initial weights
 PAIRS = f"{RETRAINED}s"
+ORIGINALS, CURVES = "originals", "retraining curve"  # other conditions of models that were trained apart
 MODELS = (("original", "o"), ("unlearned", "s"), ("retrained", "D"))
 
 
@@ -36,12 +39,15 @@ def progress(study: Study) -> list[Route]:
     """Lines original - unlearned, unlearned - retrained and retrained - retrained, for three seeds at most.
 
     A retrained model starts from the original's initial weights (``same init``) or from its own (``other init``).
+    Where originals have a forget set each, the first two go from one seed, and paths between `independent` models
+    follow.
     """
     routes, chosen, points = [], study.seeds[:3], coarse(study)
-    for name, original, seed in product(study.preset.methods, study.originals, chosen):
+    each = bool(study.preset.originals)
+    for name, original, seed in product(study.preset.methods, study.originals, chosen[: 1 if each else None]):
         first, end = study.original(original), study.unlearned(name, seed, origin=study.original(original))
         line = Route(name, "linear", seed, seed, path=study.path(first, end), original=original, condition="forgetting")
-        routes.append(line)
+        routes.append(replace(line, points=study.preset.points if each else 0))
         for init in INITS:
             path = study.path(end, _retrained(study, seed, original, init))
             routes.append(replace(line, path=path, points=points, condition="retraining", init=init))
@@ -49,7 +55,41 @@ def progress(study: Study) -> list[Route]:
         path = study.path(_retrained(study, a, original, init), _retrained(study, b, original, init))
         line = Route("retrain", "linear", a, b, path=path, original=original, points=points, condition="retrained")
         routes.append(replace(line, init=init, control=RETRAINED))
-    return routes
+    return routes + (independent(study) if each else [])
+
+
+def independent(study: Study) -> list[Route]:
+    """Lines and curves between models trained apart: mode connectivity itself, each kind a condition of its own.
+
+    Between originals, a `ring` over all of them (fitted on all training data); between two retrained models of other
+    initial weights, and from an unlearned model to such a one (both fitted on D_r, the latter also with the objective
+    of its method).
+    """
+    routes, points = [], coarse(study)
+    (a, b), method = study.seeds[:2], study.preset.quickstart_method
+    for first, second in ring(study.originals) if len(study.originals) > 1 else []:
+        models = study.original(first), study.original(second)
+        routes += _joined(study, Labels("original", "", first, second, original=first, condition=ORIGINALS), models)
+    for original in study.originals:
+        one, other = (_retrained(study, seed, original, OTHER) for seed in (a, b))
+        labels = Labels("retrain", "", a, b, original=original, condition=PAIRS, init=OTHER)
+        routes += _joined(study, labels, (one, other))
+        end = study.unlearned(method, a, origin=study.original(original))
+        labels = Labels(method, "", a, b, original=original, condition=CURVES, init=OTHER)
+        routes += _joined(study, labels, (end, other), {"": "", "retain only": "finetune"})
+    return [replace(route, points=points) for route in routes]
+
+
+def _joined(
+    study: Study, labels: Labels, ends: tuple[Spec, Spec], objectives: Mapping[str, str] = MappingProxyType({"": ""})
+) -> list[Route]:
+    """The line between two models trained apart, and a curve fitted with each objective, by its label."""
+    given = labels_of(labels)
+    found = [Route(**{**given, "kind": "linear"}, path=study.path(*ends))]
+    for name, objective in objectives.items():
+        path = study.path(*ends, kind="bezier", objective=objective, plan=INDEPENDENT)
+        found.append(Route(**{**given, "kind": "bezier", "objective": name}, path=path))
+    return found
 
 
 def _retrained(study: Study, seed: int, original: int, init: str) -> RetrainedSpec:
@@ -65,6 +105,12 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:
         name: PlaneSpec((study.original(), study.unlearned(name, seed), retrained), study.preset.forget, size)
         for name in study.preset.methods[2 : 2 + count] or study.preset.methods[:count]
     }
+
+
+def ways(study: Study) -> list[ProfileSpec]:
+    """What the optimiser passes through for the methods of `planes`, on original 0, where originals have a set each."""
+    ends = (one.models[1] for one in planes(study).values()) if study.preset.originals else ()
+    return [study.profile(study.trajectory(end)) for end in ends if isinstance(end, UnlearnedSpec)]
 
 
 # The tests of the claims
@@ -411,7 +457,7 @@ ROOMS = (
     Room(
         "09_progress_and_retraining",
         progress,
-        lambda study: [*planes(study).values(), *references(study)],
+        lambda study: [*planes(study).values(), *references(study), *ways(study)],
         {"C15": c15, "C16": c16},
     ),
 )

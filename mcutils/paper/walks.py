@@ -25,6 +25,7 @@ from ..settings import Plan
 
 TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 COARSE = 11  # points where a matrix of many pairs is walked
+SOME = 3  # originals of a small row, where originals have a forget set each
 JUDGED = ("retain", "forget")  # splits of such a trace, where originals have a forget set each
 CONTROLS = APART, TWINNED, RETRAINED = "other initialisation", "fine-tuned twin", "retrained pair"
 
@@ -158,6 +159,24 @@ class Walk(Labels):
         """Total variation of a split's loss minus its net change (`along.excess_variation`), in units of G."""
         return float(along.excess_variation(self._loss(split)[0])) / self.profile.gap
 
+    def at(self, points: int) -> Walk:
+        """The walk read at so many of its points, equally far apart, as one that was walked at them alone.
+
+        For comparisons: a maximum over more points is larger. Itself where it has no more, or none of that grid; what
+        was drawn again (bands, replicates) is left out.
+        """
+        count = len(self.profile.t) - 1
+        if count < points or count % (points - 1):
+            return self
+        kept = slice(None, None, count // (points - 1))
+        arrays = {"t": self.profile.t[kept], "gap": self.profile.arrays["gap"]}
+        for name, values in self.profile.arrays.items():
+            if name.startswith(("curve/", "metric/", "half/", "score/")):
+                arrays[name] = values[kept]
+            elif name in ("collapsed", "seconds") or name.startswith(("level/", "original/", "geometry/")):
+                arrays[name] = values
+        return replace(self, profile=Profile(arrays))
+
     def replicates(self, measure: str, reading: str = "chord") -> np.ndarray:
         """Bootstrap replicates over examples (B,) of ``barrier``, ``deficit`` or ``eps`` by a reading, in G."""
         if choose("measure", measure, ("barrier", "deficit", "eps")) == "eps":
@@ -259,21 +278,23 @@ def ring_pairs(study: Study) -> list[tuple[int, int, int]]:
     return [*((0, start, end) for start, end in found), (1, *found[0])]
 
 
-def control_routes(study: Study, methods: Sequence[str]) -> list[Route]:
-    """The two controls for each method, as straight lines.
+def control_routes(study: Study, methods: Sequence[str], original: int = 0) -> list[Route]:
+    """The two controls for each method on an original, as straight lines.
 
-    `APART`: the same method on two original models trained from different seeds, which must show a retain barrier.
+    `APART`: the same method on this original model and the next, which must show a retain barrier.
     `TWINNED`: an endpoint and itself after 50 small steps on D_r, which must show none.
     """
     first, second = ring(study.seeds)[0]
+    neighbour = (original + 1) % max(len(study.originals), 2)
     routes = []
     for method in methods:
-        start = study.unlearned(method, first)
-        apart = study.unlearned(method, second, origin=study.original(1))
+        start = study.unlearned(method, first, origin=study.original(original))
+        apart = study.unlearned(method, second, origin=study.original(neighbour))
         tuned = study.unlearned("finetune", second)
         twin = replace(tuned, origin=start, settings=replace(tuned.settings, plan=TWIN))
         for control, end in ((APART, apart), (TWINNED, twin)):
-            routes.append(Route(method, "linear", first, second, path=study.path(start, end), control=control))
+            labels: dict[str, Any] = {"original": original, "control": control}
+            routes.append(Route(method, "linear", first, second, path=study.path(start, end), **labels))
     return routes
 
 
@@ -288,8 +309,14 @@ def alone(methods: Sequence[str]) -> list[tuple[str]]:
 
 
 def controls(study: Study) -> list[Route]:
-    """The controls of every connectivity notebook, for the preset's first three methods."""
-    return control_routes(study, study.preset.methods[:3])
+    """The controls of every connectivity notebook, for the preset's first three methods.
+
+    Where originals have a forget set each, on all of them, each with one of the three in turn.
+    """
+    methods = study.preset.methods[:3]
+    if not study.preset.originals:
+        return control_routes(study, methods)
+    return [r for o in study.originals for r in control_routes(study, [methods[o % len(methods)]], o)]
 
 
 def profiles(study: Study, routes: Sequence[Route]) -> list[Spec]:

@@ -82,6 +82,7 @@ class Preset:
 
     ``originals``: of so many original models each has a forget set of its own, drawn by its seed 0, 1, ...; 0: all have
     one in common. ``refresh`` of BatchNorm's statistics in traces: ``weighted`` (`traces.trace`), or empty for not.
+    ``crossed``: where a cue is planted, the share of its images that show another class (`data.cues.planted`).
     """
 
     name: str
@@ -100,6 +101,7 @@ class Preset:
     about: str = ""
     originals: int = 0
     refresh: str = ""
+    crossed: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("name", "dataset", "model", "quickstart_method", "about", "refresh"):
@@ -109,6 +111,7 @@ class Preset:
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
         choose("refresh of BatchNorm, empty or", self.refresh or "weighted", ("weighted",))
         object.__setattr__(self, "forget", share("forget", self.forget))
+        object.__setattr__(self, "crossed", share("crossed", self.crossed, zero=True))
         object.__setattr__(self, "seeds", tuple(map(seed_of, listed("seeds", self.seeds))))
         object.__setattr__(self, "methods", listed("methods", self.methods))
         for name in ("seeds", "methods"):

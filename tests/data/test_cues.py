@@ -126,6 +126,27 @@ def test_a_fraction_plants_the_same_pool_whatever_is_forgotten(task):
     assert len(a.rows("forget")) < len(a.rows("cued"))
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_crossed_images_show_another_class_under_the_cue_of_their_label(task, share):
+    found, plain = planted(task, crossed=share), planted(task)
+    rows = plain.index["cued"]
+    count = round(share * len(rows))
+    assert torch.equal(found.index["cued"], rows) and torch.equal(found.y, plain.y)
+    assert torch.equal(found.x[found.index["clean"]], task.x[rows])  # counterfactual sets are of the labels' images
+    assert (found.checksum == plain.checksum) == (count == 0)
+    same = torch.ones(len(found.x), dtype=torch.bool)
+    same[rows[:count]] = False
+    assert torch.equal(found.x[same], plain.x[same])  # nothing else has changed
+    side, corners = places(*task.x.shape[-2:], task.n_classes)
+    for row in rows[:count].tolist():
+        top, left = corners[int(task.y[row])]
+        square = torch.zeros(task.x.shape[-2:], dtype=torch.bool)
+        square[top : top + side, left : left + side] = True
+        assert torch.equal(found.x[row][:, square], plain.x[row][:, square])  # the cue is that of the label
+        alike = (found.x[row][:, ~square] == task.x[rows][:, :, ~square]).flatten(1).all(dim=1)
+        assert alike.any() and not (task.y[rows][alike] == task.y[row]).any()
+
+
 def test_the_checksum_is_of_data_and_cue(task, cued):
     made = [task, cued, planted(task, 0.5), planted(load_task("digits", 0.2)), planted(load_task("digits", seed=1))]
     assert len({t.checksum for t in made}) == len(made)

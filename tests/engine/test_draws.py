@@ -109,3 +109,18 @@ def test_original_0_is_what_it_is_where_all_share_a_forget_set(study):
         assert key(ask(shared)) == key(ask(study)) and ask(study) in shared.store
     assert key(shared.original(1)) != key(study.original(1))
     assert key(shared.retrained(42, original=1)) == key(shared.retrained(42))
+
+
+def test_a_curve_joins_originals_of_two_draws(study):
+    """Both saw all of the pool, whatever was drawn to be forgotten: the fit is on the same data from either end."""
+    there = study.path(study.original(0), study.original(1), "bezier", plan=Plan(lr=1e-2, steps=30, batch_size=64))
+    assert there.method == "train"
+    (found,) = study.run([study.profile(there, points=3, splits=("retain", "forget"))])
+    curve = study.store.get(there)
+    ends = [flatten(weights_at(study.store.get(study.original(k)))) for k in range(2)]
+    for point, end in zip((curve.points[0], curve.points[-1]), ends, strict=True):
+        np.testing.assert_array_equal(flatten(point), end)
+    assert np.isfinite(found.connectivity["barrier_retain"])
+    assert not np.allclose(flatten(curve.points[1]), (ends[0] + ends[1]) / 2)
+    pools = [load_task("digits", 0.1, draw=k, **SIZES).index["train"] for k in range(2)]
+    assert set(pools[0].tolist()) == set(pools[1].tolist())

@@ -67,6 +67,7 @@ OTHER = {
         "checksum": "fedcba9876543210",
         "cue": 0.05,
         "draw": 3,
+        "crossed": 0.3,
     },
     "Plan": {
         "optimizer": "sgd",
@@ -441,6 +442,14 @@ def test_data_carry_the_checksum_of_what_is_loaded(tiny):
     data = DataSpec("digits", 240, 60)
     assert data.checksum == tiny.checksum == data.task(0.2).checksum
     assert len(data.task(0.2).index["forget"]) > len(tiny.index["forget"])
+
+
+def test_a_share_crossed_is_of_images_with_a_cue():
+    with pytest.raises(BadInput, match=r"crossed is a share of the images with a cue, got 0.2 where none has one"):
+        DataSpec("digits", 240, 60, crossed=0.2)
+    plain, crossed = (DataSpec("digits", 240, 60, cue=0.1, crossed=share).task(0.1) for share in (0.0, 0.2))
+    moved = (plain.x != crossed.x).flatten(1).any(dim=1)
+    assert set(moved.nonzero().flatten().tolist()) <= set(plain.index["cued"].tolist()) and moved.any()
 
 
 def test_a_cue_is_never_left_in_the_retain_set():

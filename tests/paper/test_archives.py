@@ -13,6 +13,7 @@ from mcutils.engine.specs import is_line, key
 from mcutils.engine.upkeep import notes
 from mcutils.errors import BadInput
 from mcutils.paper.archives import archives, original_of, originals_of, shard
+from mcutils.paper.progress_and_retraining import independent
 from mcutils.paper.registry import EXPERIMENTS
 from mcutils.paper.walks import controls
 
@@ -43,9 +44,17 @@ def draws(spec):
 
 @pytest.fixture(scope="module")
 def crossing(three):
-    """What joins two originals: of all results the controls alone."""
-    found = [one for one in (route.profile(three) for route in controls(three)) if draws(one) == {0, 1}]
-    assert len(found) == 3
+    """What joins two originals: of all results the controls, and the paths between originals, each a ring."""
+    ring = [r for r in independent(three) if r.condition == "originals"]
+    found = [one for one in (r.profile(three) for r in (*controls(three), *ring)) if len(draws(one)) == 2]
+    assert [sorted(draws(one)) for one in found] == [
+        [0, 1],
+        [1, 2],
+        [0, 2],
+        *2 * [[0, 1]],
+        *2 * [[1, 2]],
+        *2 * [[0, 2]],
+    ]
     return found
 
 
@@ -74,7 +83,7 @@ def test_what_hangs_on_one_original_needs_no_other(three, crossing):
         for spec in planned([], three, original=str(k)):
             assert original_of(spec) == k == min(originals_of(spec) or {0})
             joined = draws(spec)
-            assert joined == {k} or (k == 0 and joined == {0, 1} and spec in crossing)
+            assert joined == {k} or (len(joined) == 2 and k == min(joined) and spec in crossing)
 
 
 def test_an_archive_holds_a_shard_of_a_notebook(three):

@@ -197,15 +197,15 @@ def test_the_cue_test_finds_deficits_that_follow_it_and_no_others():
     use = {(o, m): 0.1 * k + 0.01 * o for o in range(8) for k, m in enumerate(METHODS)}
 
     def follows(labels):
-        if labels["condition"] != "method":
-            return Shape()
         far = abs(use[labels["original"], labels["method"]] - use[labels["original"], labels["other"]])
         return Shape(dip=far)
 
-    found = m1(world(controlled(follows), ("method",)), use)
+    found = m1(world(controlled(lambda one: follows(one) if one.get("form") == "cue" else Shape()), ("cue",)), use)
     assert found.verdict == "supported" and found.p < 0.025
-    nothing = m1(world(controlled(lambda labels: Shape(dip=0.2)), ("method",)), use)
+    nothing = m1(world(controlled(lambda labels: Shape(dip=0.2)), ("cue",)), use)
     assert nothing.verdict != "supported"
+    without = m1(world(controlled(lambda one: Shape() if one.get("control") else follows(one)), ("method",)), use)
+    assert without.n_originals == 0 and without.verdict == "undecided"  # of data without a cue
 
 
 def test_held_out_methods_are_predicted_where_deficits_follow_the_cue():

@@ -1,0 +1,206 @@
+"""Routes where originals have a forget set each: one result for its labels, and all that the declared tests read."""
+
+from collections import Counter
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+
+import mcutils as mc
+from mcutils.engine.specs import CurveSpec, key, kind_of
+from mcutils.paper import method_pairs, progress_and_retraining
+from mcutils.paper.admission import unlearned_ends
+from mcutils.paper.declared import FINE
+from mcutils.paper.metrics_along import ROOMS as ROOMS_OF_METRICS
+from mcutils.paper.registry import ROUTES
+from mcutils.paper.walks import APART, COARSE, RETRAINED, SOME, TWINNED, labels_of
+
+METHODS = ("bad_teacher", "salun", "npo", "scrub")
+ORIGINALS = (0, 1, 2, 3, 4)
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """A study of five originals with points enough for both grids; nothing is computed."""
+    folder = str(tmp_path_factory.mktemp("five"))
+    changes = {"originals": len(ORIGINALS), "methods": METHODS, "points": FINE, "refresh": "weighted", "crossed": 0.1}
+    return mc.study("smoke", store=folder, fresh=True, **changes)
+
+
+@pytest.fixture(scope="module")
+def routes(five):
+    return {name: made(five) for name, made in ROUTES.items()}
+
+
+@pytest.fixture(scope="module")
+def profiles(five, routes):
+    """Each route by its labels, once, with the spec of its profile."""
+    every = [(route, route.profile(five)) for some in routes.values() for route in some]
+    return {tuple(labels_of(route).items()): (route, spec) for route, spec in every}
+
+
+def found(profiles, **labels):
+    """(method or both, kind) of the routes with these labels, by original; without controls unless they are named."""
+    plain = {"control": "", "form": "", "recipe": "", "objective": "", "refit": False, "batchnorm": "", "full": False}
+    wanted = {**plain, "size": 0.0, "init": "", **labels}
+    made = {original: Counter() for original in ORIGINALS}
+    for route, _ in profiles.values():
+        if all(getattr(route, name) == value for name, value in wanted.items()):
+            made[route.original][route.label, route.kind] += 1
+    return made
+
+
+def on(contexts, originals=ORIGINALS):
+    return {original: Counter(contexts if original in originals else ()) for original in ORIGINALS}
+
+
+def each(*kinds, methods=METHODS):
+    return [(method, kind) for method in methods for kind in kinds]
+
+
+BOTH, LINE, CURVE = each("linear", "bezier"), each("linear"), each("bezier")
+PAIRS = [(f"{a} - {b}", "linear") for a, b in combinations(METHODS, 2)]
+SAMPLED = [(f"{a} - {b}", "bezier") for a, b in combinations(METHODS, 2)]  # four methods have six pairs
+FIRST = ORIGINALS[:SOME]
+
+# claim -> the labels of the walks that its declared test reads, and which there must be on each original
+READ = {
+    "C1, C2, C13, C21": [({"condition": "random"}, on(BOTH))],
+    "C4": [
+        ({"condition": "random", "size": size}, on(each("linear", "bezier", methods=METHODS[:3]), (0, 1, 2, 3)))
+        for size in (0.02, 0.04, 0.06, 0.08, 0.1)
+    ],
+    "C5, C6, C7": [({"condition": name}, on(BOTH)) for name in ("cl-non_cl", "fo-so")],
+    "E4": [({"condition": name}, on(BOTH)) for name in ("random_in_cl", "random_in_so")],
+    "C8": [({"condition": "method"}, on(PAIRS + SAMPLED))],
+    "C9, C10, C11": [
+        ({"condition": "method", "full": True}, on([(p, k) for p, _ in PAIRS for k in ("linear", "bezier")], FIRST)),
+        *(({"condition": name, "full": True}, on(BOTH, FIRST)) for name in ("cl-non_cl", "fo-so")),
+    ],
+    "C12": [
+        ({"condition": "random", "batchnorm": "none"}, on(BOTH)),
+        ({"condition": "random", "recipe": "authors"}, on(CURVE)),
+        ({"condition": "random", "recipe": "authors", "batchnorm": "retain"}, on(CURVE)),
+        ({"condition": "random", "refit": True}, on(CURVE)),
+    ],
+    "C15": [({"condition": "forgetting"}, on(LINE))],
+    "C16": [
+        ({"condition": "retraining", "init": "same init"}, on(LINE)),
+        *(
+            ({"condition": "retrained", "init": init, "control": RETRAINED}, on([("retrain", "linear")]))
+            for init in ("same init", "other init")
+        ),
+    ],
+    "C23": [({"condition": "random", "objective": "retain only"}, on(CURVE))],
+    "M0": [
+        ({"condition": "originals"}, on([("original", "linear"), ("original", "bezier")])),
+        ({"condition": "retrained pairs", "init": "other init"}, on([("retrain", "linear"), ("retrain", "bezier")])),
+        ({"condition": "retraining curve", "init": "other init"}, on([("npo", "linear"), ("npo", "bezier")])),
+        (
+            {"condition": "retraining curve", "init": "other init", "objective": "retain only"},
+            on([("npo", "bezier")]),
+        ),
+    ],
+    "M1": [({"condition": "method", "form": "cue"}, on(PAIRS, (0, 1, 2, 3)))],
+    "controls": [
+        ({"control": control}, {o: Counter({(METHODS[o % 3], "linear"): 1}) for o in ORIGINALS})
+        for control in (APART, TWINNED)
+    ],
+}
+
+
+def test_a_path_has_one_profile_for_its_labels(five, routes):
+    """Rooms that hold a walk under the same labels hold the same result; else one would stand for the other."""
+    known = {}
+    for some in routes.values():
+        for route in some:
+            labels = tuple(labels_of(route).items())
+            assert known.setdefault(labels, key(route.profile(five))) == key(route.profile(five)), labels
+
+
+def test_a_profile_has_one_name(five, profiles):
+    """One result under two labels would be a copy, but for a control's line."""
+    names = {}
+    for route, spec in profiles.values():
+        names.setdefault(key(spec), []).append(route)
+    for some in names.values():
+        if len(some) > 1:
+            assert {route.condition for route in some} == {"retrained", "retrained pairs"}
+            assert {route.control for route in some} == {"", RETRAINED}
+
+
+@pytest.mark.parametrize("claims", READ)
+def test_what_a_declared_test_reads_is_walked(claims, profiles):
+    for labels, expected in READ[claims]:
+        assert found(profiles, **labels) == expected, labels
+
+
+def test_what_07_compares_is_traced_finely_on_all_splits(profiles):
+    fine = [(r, s) for r, s in profiles.values() if r.full or (r.condition == "random" and not r.size)]
+    fine = [(r, s) for r, s in fine if not (r.recipe or r.objective or r.refit or r.batchnorm or r.form)]
+    assert len(fine) == len(ORIGINALS) * len(BOTH) + SOME * (2 * len(PAIRS) + 2 * len(BOTH)) + 2 * len(ORIGINALS)
+    assert {(s.trace.points, s.trace.splits) for _, s in fine} == {(FINE, ())}
+    assert all(unlearned_ends(r) == (0, 1) for r, _ in fine)
+
+
+def test_all_else_is_coarse_and_of_two_splits(profiles):
+    rest = [(r, s) for r, s in profiles.values() if s.trace.splits]
+    assert {s.trace.splits for _, s in rest} == {("retain", "forget")}
+    assert {r.condition for r, s in rest if s.trace.points == FINE} == {"forgetting"}
+    assert {s.trace.points for r, s in rest if r.condition != "forgetting"} == {COARSE}
+
+
+def test_07_takes_the_fine_walks_of_all_rooms_and_no_others(five, profiles):
+    (room,) = ROOMS_OF_METRICS
+    held = {key(one) for one in room.more(five) if isinstance(one.trace.model, CurveSpec)}
+    assert held == {key(s) for _, s in profiles.values() if s.trace.points == FINE and not s.trace.splits}
+
+
+def test_paths_between_models_trained_apart_are_fitted_as_such(five):
+    made = progress_and_retraining.independent(five)
+    curves = [r for r in made if r.kind == "bezier"]
+    objectives = {
+        ("originals", ""): "train",
+        ("retrained pairs", ""): "finetune",
+        ("retraining curve", ""): "npo",
+        ("retraining curve", "retain only"): "finetune",
+    }
+    assert {((r.condition, r.objective), r.path.method) for r in curves} == set(objectives.items())
+    ring = [r for r in made if r.condition == "originals" and r.kind == "linear"]
+    assert [(r.start, r.end) for r in ring] == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)]
+    for r in made:
+        drawn = {"originals": (r.start, r.end)}.get(r.condition, (r.original, r.original))
+        assert (r.path.start.data.draw, r.path.end.data.draw) == drawn
+        assert unlearned_ends(r) == tuple(k for k in (0, 1) if kind_of((r.path.start, r.path.end)[k]) == "Unlearned")
+        if kind_of(r.path.end) == "Retrained":
+            assert r.path.end.init is None and r.path.end.seed == 87
+
+
+def test_a_control_joins_neighbours_each_original_twice(five, routes):
+    apart = [r for r in routes["02_seeds"] if r.control == APART]
+    assert [(r.path.start.data.draw, r.path.end.data.draw) for r in apart] == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)]
+    twins = [r for r in routes["02_seeds"] if r.control == TWINNED]
+    assert all(r.path.end.origin == r.path.start and r.path.start.data.draw == r.original for r in twins)
+
+
+def test_smaller_sizes_have_one_retrained_model(five, routes):
+    sized = [r for r in routes["06_forget_size"] if r.size]
+    assert {(r.size < five.preset.forget, len(r.profile(five).retrained)) for r in sized} == {(True, 1), (False, 2)}
+
+
+def test_what_is_measured_on_data_with_a_cue_has_references_there(five):
+    for route in method_pairs.cued_lines(five):
+        spec = route.profile(five)
+        parts = (spec.trace, spec.original, *spec.retrained, spec.random)
+        assert {(p.model.data.cue, p.model.data.crossed) for p in parts} == {(0.1, 0.1)}
+        assert {p.model.data.draw for p in parts} == {route.original}
+    ends = {use.model.end for o in range(4) for use in method_pairs.cued(five, original=o).values()}
+    assert {r.path.start for r in method_pairs.cued_lines(five)} <= ends  # whose use is known
+
+
+def test_where_originals_share_a_forget_set_none_of_this_is_walked(laptop):
+    every = [r for made in ROUTES.values() for r in made(laptop)]
+    assert not {"originals", "retrained pairs", "retraining curve"} & {r.condition for r in every}
+    assert not [r for r in every if r.form == "cue" or r.batchnorm == "retain"]
+    assert {s.data.crossed for s in (r.path.start for r in every)} == {0.0}
+    assert method_pairs.planting(laptop).data == replace(laptop.data, cue=0.1)
