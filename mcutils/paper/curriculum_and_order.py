@@ -14,6 +14,7 @@ from ..measures.along import barrier, forget_deficit
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, ORANGE, PURPLE, colour_of, entry, kinds_of, label, where
 from ..measures.intervals import LEVEL, fraction_interval, widened
+from ..measures.originals import LEAST
 from ..settings import Plan
 from . import judging
 from .claims import Verdict, spread
@@ -78,19 +79,23 @@ def _changed(study: Study, across: str, inside: str, form: str, what: str) -> li
     routes += condition_routes(study, across, contexts, pairs, points=points if each else 0)
     routes += condition_routes(study, inside, contexts, pairs, points=points)
     one = alone([study.preset.quickstart_method])
-    theirs = condition_routes(study, across, one, pairs, ("linear",), points=points, **{what: form})
+    some = pairs[:SOME] if each else pairs
+    theirs = condition_routes(study, across, one, some, ("linear",), points=points, **{what: form})
     routes += [replace(r, form=form) for r in theirs]
-    full = condition_routes(study, across, contexts, pairs[:SOME]) if each else []
+    full = condition_routes(study, across, contexts, some) if each else []
     routes += [replace(r, full=True) for r in full]
     return routes + _tuned(study, across, contexts, pairs) + controls(study)
 
 
 def _tuned(study: Study, across: str, contexts: Sequence[tuple[str]], pairs: Sequence[tuple]) -> list[Route]:
-    """``across`` with the learning rate tuned for it, where ends run at their partner's and that is another; coarse."""
+    """``across`` with the learning rate tuned for it, where ends run at their partner's and that is another.
+
+    Coarse lines, on as many originals as a verdict needs.
+    """
     if not study.preset.originals:
         return []
-    own, points = replace(study, tuned=True), coarse(study)
-    partner, tuned = (condition_routes(s, across, contexts, pairs, points=points) for s in (study, own))
+    own, asked = replace(study, tuned=True), (across, contexts, pairs[:LEAST], ("linear",))
+    partner, tuned = (condition_routes(s, *asked, points=coarse(study)) for s in (study, own))
     return [replace(t, form=TUNED) for p, t in zip(partner, tuned, strict=True) if t.path != p.path]
 
 

@@ -63,19 +63,21 @@ def fits(study: Study) -> list[Route]:
 
     Another seed of the corrected fit says how much of a change is chance. Bad teaching has more pairs, by the authors'
     recipe only, since three cannot tell a share above one half (C12). Where originals have a forget set each, the
-    authors' curve is also read with refreshed BatchNorm, the walks of 02 stand for line and curve, and the second
-    objective and the single choices are tried on `SOME` of them.
+    authors' curve is also read with refreshed BatchNorm, the walks of 02 stand for line and curve, the second objective
+    is left out, and single choices and the corrected curve's BatchNorm are tried on `SOME` of them.
     """
     routes, some, each = [], set(study.preset.methods[-4:-1]), bool(study.preset.originals)
     contexts, pairs, points = alone(study.preset.methods), independent_pairs(study), coarse(study)
     for route in condition_routes(study, "random", contexts, pairs, points=points):
-        routes += [replace(route, points=0) if each else route, replace(route, batchnorm="none")]
+        routes.append(replace(route, points=0) if each else route)
+        if not each or route.kind == "linear" or route.original < SOME:
+            routes.append(replace(route, batchnorm="none"))
         if route.kind == "linear":
             continue
         ends = route.path.start, route.path.end
         routes.append(replace(route, path=study.path(*ends, "bezier", seed=1), refit=True))
         tried = route.method in some and (not each or route.original < SOME)
-        for name, objective in list(OBJECTIVES.items())[: None if tried or not each else 1]:
+        for name, objective in list(OBJECTIVES.items())[: 1 if each else None]:
             routes.append(replace(route, path=study.path(*ends, "bezier", objective=objective), objective=name))
         for recipe in ("authors", *(CHOICES if tried else ())):
             routes.append(replace(route, path=study.path(*ends, "bezier", recipe), recipe=recipe))

@@ -15,6 +15,7 @@ from ..measures.metrics import SCORES, gap_to_retrained, tow
 from ..settings import Plan
 from .room import Room
 from .tables import Table, answer_text, frame
+from .walks import SOME
 
 CURRICULA_SHOWN = ("none", "superloss", "superloss_authors")
 OPTIMIZERS_SHOWN = ("adamw", "sophia_g", "soul")
@@ -42,7 +43,10 @@ def endpoints(study: Study) -> list[Spec]:
     """
     models: list[Spec] = [study.original(o) for o in study.originals]
     models += [study.retrained(seed, original=o) for o in study.originals for seed in study.seeds]
-    models += study.grid(method=("finetune", *study.preset.methods), original=study.originals)
+    if study.preset.originals:
+        models += study.grid(original=study.originals) + study.grid(["finetune"], original=study.originals[:SOME])
+    else:
+        models += study.grid(method=("finetune", *study.preset.methods))
     composed = study.grid((study.preset.quickstart_method,), study.seeds[:1], CURRICULA_SHOWN, OPTIMIZERS_SHOWN)
     line = study.path(study.original(), composed[0])
     return [study.profile(one) for one in (*models, *composed, line)]

@@ -14,6 +14,7 @@ from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, colour_of, entry, finish, kinds_of, label, marker_of, where
 from ..measures.intervals import LEVEL, Interval
+from ..measures.originals import LEAST
 from ..measures.readings import deficit_by
 from .claims import Verdict, spread
 from .judging import NOTHING, controls_hold, judge_mean, sound
@@ -34,7 +35,6 @@ from .tables import (
 from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, levels, references
 
 SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
-LARGER = 4  # originals at which sizes are walked, where these have a forget set each
 SPAN = (0.02, 0.10)  # shares of the pool to forget between which a straight fit's change is told
 Before = Mapping[int, float]  # forget loss of each original before unlearning, by its seed
 # A deficit by three units; the second is the loss that the two ends gained, see `forgot`.
@@ -58,14 +58,14 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     """``random`` at several sizes of the forget set, for three methods, coarse.
 
     ``shares`` of the pool; by default `SIZES` equal steps up to the preset's. Where originals have a forget set each,
-    on the first `LARGER` of them, with one retrained model at the smaller sizes.
+    lines alone on the first `LEAST` of them, with one retrained model at the smaller sizes.
     """
     routes, each = [], bool(study.preset.originals)
-    pairs = independent_pairs(study)[: LARGER if each else None]
+    pairs, kinds = independent_pairs(study)[: LEAST if each else None], ("linear",) if each else ("linear", "bezier")
     for forget in shares or sizes_of(study):
         smaller = replace(study, preset=replace(study.preset, forget=forget))
         contexts = alone(methods_of(study))
-        made = condition_routes(smaller, "random", contexts, pairs, points=coarse(study))
+        made = condition_routes(smaller, "random", contexts, pairs, kinds, points=coarse(study))
         seeds = study.seeds[: 1 if each and forget < study.preset.forget else 2]
         routes += [replace(r, size=forget, retrained=seeds) for r in made]
     return routes + controls(study)

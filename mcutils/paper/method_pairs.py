@@ -28,6 +28,7 @@ from ..measures.drawing import (
     where,
 )
 from ..measures.intervals import LEVEL, Interval, percentile_interval
+from ..measures.originals import LEAST
 from ..measures.similarity import SIMILARITIES, cluster_order, mantel
 from .claims import Verdict, spread
 from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound, units_of
@@ -50,7 +51,6 @@ STRONG = 0.3  # reliance from which on a cue is one that a model uses
 NUMBERS = 9  # methods up to which a cell has room for its number
 COOL, WARM = ("#08306B", "#2A6FB0", "#9CC7E6", "#EAF3FA"), ("#FDEBD6", "#F5A65B", "#C4500A", "#6B2100")
 EMPTY = "#ECECEC"
-CUE_ORIGINALS = 4  # on which the use of a cue is measured, where originals have a forget set each
 CUE = "cue"  # the form of a walk on data with a cue
 
 
@@ -78,8 +78,8 @@ def methods(study: Study) -> list[Route]:
     """All pairs of two methods as coarse lines in every method condition, and a sample as full lines and curves.
 
     The conditions that mix methods and what else they may differ in go through one pair of seeds, or `SOME` originals.
-    Where originals have a forget set each, the curves of the sample are coarse on all of them and full on `SOME`, and
-    `cued_lines` come with them.
+    Where originals have a forget set each, the curves of the sample are coarse on all of them and full on `SOME`, those
+    of mixed conditions are left out, and `cued_lines` come with them.
     """
     pairs, every, points = method_pairs(study), independent_pairs(study), coarse(study)
     each = bool(study.preset.originals)
@@ -91,7 +91,8 @@ def methods(study: Study) -> list[Route]:
         routes += cued_lines(study)
     for condition in ("method_in_cl", "method_in_so", "method_cl-non_cl", "method_fo-so"):
         routes += condition_routes(study, condition, pairs, some, ("linear",), points=points)
-        routes += condition_routes(study, condition, sampled(study), some, ("bezier",), points=points)
+        curves = [] if each else every[:1]
+        routes += condition_routes(study, condition, sampled(study), curves, ("bezier",), points=points)
     return routes + [replace(r, full=True) for r in full] + controls(study)
 
 
@@ -113,8 +114,8 @@ def planting(study: Study, share: float | None = None) -> Study:
 
 
 def relying(study: Study) -> tuple[int, ...]:
-    """The originals whose use of a cue is measured: the first `CUE_ORIGINALS`, where they have a forget set each."""
-    return study.originals[:CUE_ORIGINALS]
+    """The originals whose use of a cue is measured: as many as a verdict needs, where they have a forget set each."""
+    return study.originals[:LEAST]
 
 
 def cued_lines(study: Study) -> list[Route]:

@@ -10,20 +10,21 @@ from types import MappingProxyType
 import numpy as np
 
 from ..curves import INDEPENDENT
-from ..engine.specs import PlaneSpec, ProfileSpec, RetrainedSpec, Spec, UnlearnedSpec
+from ..engine.specs import PlaneSpec, ProfileSpec, RetrainedSpec, Spec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BAND, BLACK, BLUE, GREY, VERMILLION, entry, finish, label, panel_grid, where
 from ..measures.intervals import LEVEL, fraction_interval, mean_interval, widened
+from ..measures.originals import LEAST
 from ..measures.planes import Plane
 from .claims import Verdict, spread
 from .judging import FAILED, judge_mean, judged, nothing_found, redraw_mean, sound, units_of, usable
 from .panels import DASHED, SERIES, decades, dot_entry, dots_row, method_panels
 from .room import Room
 from .tables import Table, answer_text, collapsed_text, frame, held_text, means, range_text, stacked
-from .walks import COARSE, RETRAINED, Labels, Route, Walk, coarse, labels_of, references, ring
+from .walks import COARSE, RETRAINED, SOME, Labels, Route, Walk, coarse, labels_of, references, ring
 
 QUANTITIES = ("loss", "accuracy")
 INITS = SAME, OTHER = "same init", "other init"  # whether a retrained model has the original's initial weights
@@ -39,8 +40,8 @@ def progress(study: Study) -> list[Route]:
     """Lines original - unlearned, unlearned - retrained and retrained - retrained, for three seeds at most.
 
     A retrained model starts from the original's initial weights (``same init``) or from its own (``other init``).
-    Where originals have a forget set each, the first two go from one seed, and paths between `independent` models
-    follow.
+    Where originals have a forget set each, the first two go from one seed, to retrained models of other initial weights
+    on `SOME` of them, and paths between `independent` models follow.
     """
     routes, chosen, points = [], study.seeds[:3], coarse(study)
     each = bool(study.preset.originals)
@@ -48,7 +49,7 @@ def progress(study: Study) -> list[Route]:
         first, end = study.original(original), study.unlearned(name, seed, origin=study.original(original))
         line = Route(name, "linear", seed, seed, path=study.path(first, end), original=original, condition="forgetting")
         routes.append(replace(line, points=study.preset.points if each else 0))
-        for init in INITS:
+        for init in INITS if not each or original < SOME else (SAME,):
             path = study.path(end, _retrained(study, seed, original, init))
             routes.append(replace(line, path=path, points=points, condition="retraining", init=init))
     for init, original, (a, b) in product(INITS, study.originals, combinations(chosen, 2)):
@@ -63,7 +64,7 @@ def independent(study: Study) -> list[Route]:
 
     Between originals, a `ring` over all of them (fitted on all training data); between two retrained models of other
     initial weights, and from an unlearned model to such a one (both fitted on D_r, the latter also with the objective
-    of its method).
+    of its method, and on as many originals as a verdict needs).
     """
     routes, points = [], coarse(study)
     (a, b), method = study.seeds[:2], study.preset.quickstart_method
@@ -74,6 +75,8 @@ def independent(study: Study) -> list[Route]:
         one, other = (_retrained(study, seed, original, OTHER) for seed in (a, b))
         labels = Labels("retrain", "", a, b, original=original, condition=PAIRS, init=OTHER)
         routes += _joined(study, labels, (one, other))
+        if original >= LEAST:
+            continue
         end = study.unlearned(method, a, origin=study.original(original))
         labels = Labels(method, "", a, b, original=original, condition=CURVES, init=OTHER)
         routes += _joined(study, labels, (end, other), {"": "", "retain only": "finetune"})
@@ -103,14 +106,15 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:
     retrained = study.retrained(seed, init=0)
     return {
         name: PlaneSpec((study.original(), study.unlearned(name, seed), retrained), study.preset.forget, size)
-        for name in study.preset.methods[2 : 2 + count] or study.preset.methods[:count]
+        for name in study.preset.methods[2 : 2 + (1 if study.preset.originals else count)]
+        or study.preset.methods[:count]
     }
 
 
 def ways(study: Study) -> list[ProfileSpec]:
-    """What the optimiser passes through for the methods of `planes`, on original 0, where originals have a set each."""
-    ends = (one.models[1] for one in planes(study).values()) if study.preset.originals else ()
-    return [study.profile(study.trajectory(end)) for end in ends if isinstance(end, UnlearnedSpec)]
+    """What the optimiser passes through for three methods on original 0, where originals have a forget set each."""
+    names = study.preset.methods[:SOME] if study.preset.originals else ()
+    return [study.profile(study.trajectory(study.unlearned(name, study.seeds[0]))) for name in names]
 
 
 # The tests of the claims

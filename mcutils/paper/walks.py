@@ -293,7 +293,9 @@ def control_routes(study: Study, methods: Sequence[str], original: int = 0) -> l
         tuned = study.unlearned("finetune", second)
         twin = replace(tuned, origin=start, settings=replace(tuned.settings, plan=TWIN))
         for control, end in ((APART, apart), (TWINNED, twin)):
-            labels: dict[str, Any] = {"original": original, "control": control}
+            # Of different originals the barrier alone is read; along a twin metrics too (C10).
+            points = coarse(study) if study.preset.originals and control == APART else 0
+            labels: dict[str, Any] = {"original": original, "control": control, "points": points}
             routes.append(Route(method, "linear", first, second, path=study.path(start, end), **labels))
     return routes
 

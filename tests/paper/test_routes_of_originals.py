@@ -61,13 +61,13 @@ def each(*kinds, methods=METHODS):
 BOTH, LINE, CURVE = each("linear", "bezier"), each("linear"), each("bezier")
 PAIRS = [(f"{a} - {b}", "linear") for a, b in combinations(METHODS, 2)]
 SAMPLED = [(f"{a} - {b}", "bezier") for a, b in combinations(METHODS, 2)]  # four methods have six pairs
-FIRST = ORIGINALS[:SOME]
+FIRST, LEAST, KINDS = ORIGINALS[:SOME], ORIGINALS[:4], ("linear", "bezier")
 
 # claim -> the labels of the walks that its declared test reads, and which there must be on each original
 READ = {
     "C1, C2, C13, C21": [({"condition": "random"}, on(BOTH))],
     "C4": [
-        ({"condition": "random", "size": size}, on(each("linear", "bezier", methods=METHODS[:3]), (0, 1, 2, 3)))
+        ({"condition": "random", "size": size}, on(each("linear", methods=METHODS[:3]), (0, 1, 2, 3)))
         for size in (0.02, 0.04, 0.06, 0.08, 0.1)
     ],
     "C5, C6, C7": [({"condition": name}, on(BOTH)) for name in ("cl-non_cl", "fo-so")],
@@ -78,7 +78,7 @@ READ = {
         *(({"condition": name, "full": True}, on(BOTH, FIRST)) for name in ("cl-non_cl", "fo-so")),
     ],
     "C12": [
-        ({"condition": "random", "batchnorm": "none"}, on(BOTH)),
+        ({"condition": "random", "batchnorm": "none"}, {o: Counter(BOTH if o in FIRST else LINE) for o in ORIGINALS}),
         ({"condition": "random", "recipe": "authors"}, on(CURVE)),
         ({"condition": "random", "recipe": "authors", "batchnorm": "retain"}, on(CURVE)),
         ({"condition": "random", "refit": True}, on(CURVE)),
@@ -95,13 +95,13 @@ READ = {
     "M0": [
         ({"condition": "originals"}, on([("original", "linear"), ("original", "bezier")])),
         ({"condition": "retrained pairs", "init": "other init"}, on([("retrain", "linear"), ("retrain", "bezier")])),
-        ({"condition": "retraining curve", "init": "other init"}, on([("npo", "linear"), ("npo", "bezier")])),
+        ({"condition": "retraining curve", "init": "other init"}, on(each(*KINDS, methods=["npo"]), LEAST)),
         (
             {"condition": "retraining curve", "init": "other init", "objective": "retain only"},
-            on([("npo", "bezier")]),
+            on([("npo", "bezier")], LEAST),
         ),
     ],
-    "M1": [({"condition": "method", "form": "cue"}, on(PAIRS, (0, 1, 2, 3)))],
+    "M1": [({"condition": "method", "form": "cue"}, on(PAIRS, LEAST))],
     "controls": [
         ({"control": control}, {o: Counter({(METHODS[o % 3], "linear"): 1}) for o in ORIGINALS})
         for control in (APART, TWINNED)
