@@ -101,7 +101,10 @@ def _retrained(study: Study, seed: int, original: int, init: str) -> RetrainedSp
 
 
 def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:
-    """Planes through original, unlearned and retrained (same initial weights), for the first few methods."""
+    """Planes through original, unlearned and retrained (same initial weights), for the first few methods.
+
+    Where originals have a forget set each, for one method.
+    """
     seed, size = study.seeds[0], 15 if study.preset.points > COARSE else 5
     retrained = study.retrained(seed, init=0)
     return {
