@@ -411,8 +411,8 @@ def m0(
 ) -> Finding:
     """M0: retain barrier of a fitted curve over that of the line between independently trained models.
 
-    1 where the line has no barrier above `TOLERANCE`, for then nothing is left for a curve to join. Of several objectives that
-    curves were fitted with, ``objective`` names the one.
+    1 where the line has no barrier above `TOLERANCE`, for then nothing is left for a curve to join. Of several
+    objectives that curves were fitted with, ``objective`` names the one.
     """
     labels = {"condition": condition, "init": init, "recipe": "", "refit": False, "batchnorm": ""}
     there = [w for w in walks if not w.profile.collapsed and not reasons(w)]
