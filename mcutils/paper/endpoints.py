@@ -14,7 +14,7 @@ from ..measures.drawing import BAND, BLACK, BLUE, GREY, entry, finish, label, pa
 from ..measures.metrics import SCORES, gap_to_retrained, tow
 from ..settings import Plan
 from .room import Room
-from .tables import Table, answer_text, frame
+from .tables import Table, answer_text, frame, stacked
 from .walks import SOME
 
 CURRICULA_SHOWN = ("none", "superloss", "superloss_authors")
@@ -55,21 +55,30 @@ def endpoints(study: Study) -> list[Spec]:
 # Tables
 
 
-def endpoint_rows(study: Study, models: Mapping[tuple[str, int], object]) -> Table:
+def endpoint_rows(study: Study, models: Mapping[tuple, object]) -> Table:
     """One row per model (method, seed): UA, RA, TA as fractions, other metrics, CPU seconds, whether it collapsed.
 
-    ``models`` maps (method, seed) to the spec of a model; profiles are computed where the store lacks them. The gap and
-    ToW are taken to the mean of the rows named ``retrain``.
+    ``models`` maps (method, seed), or (method, seed, original), to the spec of a model; profiles are computed where the
+    store lacks them. The gap and ToW are taken to the mean of the rows named ``retrain``, of the same original where
+    these are told apart.
     """
-    if "retrain" not in [method for method, _ in models]:
+    if "retrain" not in [name[0] for name in models]:
         raise BadInput("the gap is taken to retrained models: give at least one named retrain.")
     names = (*SCORES, "accuracy_valid", "loss_forget", "zrf", "js_retrained_forget", "js_retrained_test")
     rows = []
-    for (method, seed), one in zip(models, study.run([study.profile(spec) for spec in models.values()]), strict=True):
-        values = {name: float(one.metric(name)[0]) for name in names}
+    for name, one in zip(models, study.run([study.profile(spec) for spec in models.values()]), strict=True):
+        values = {metric: float(one.metric(metric)[0]) for metric in names}
         made = {"collapsed": bool(one.collapsed), "seconds": one.seconds}
-        rows.append({"method": method, "seed": seed, **values, **made})
+        rows.append({**dict(zip(("method", "seed", "original"), name, strict=False)), **values, **made})
     table = frame(rows)
+    if "original" in table:
+        parts = [_beside_retrained(part) for _, part in table.groupby("original", sort=False)]
+        return stacked(parts)
+    return _beside_retrained(table)
+
+
+def _beside_retrained(table: Table) -> Table:
+    """The rows of one original with their gap and ToW to its retrained models."""
     goal = {k: table.loc[table["method"] == "retrain", k].mean() for k in SCORES}
     scores = {k: table[k].to_numpy(float) for k in SCORES}
     return table.assign(gap=gap_to_retrained(scores, goal), tow=tow(scores, goal))

@@ -46,6 +46,18 @@ KNOWN = {
 }
 
 
+def test_gaps_are_taken_to_the_retrained_models_of_the_same_original():
+    one = {("npo", 1, 0): "a", ("retrain", 1, 0): "r"}
+    other = {("npo", 1, 1): "a", ("retrain", 1, 1): "b"}
+    found = endpoint_rows(stub(KNOWN), {**one, **other})
+    assert list(found["original"]) == [0, 0, 1, 1]
+    for original, models in enumerate((one, other)):
+        alone = endpoint_rows(stub(KNOWN), {name[:2]: spec for name, spec in models.items()})
+        assert list(found.loc[found["original"] == original, "gap"]) == list(alone["gap"])
+        assert "original" not in alone
+    assert found["gap"][0] != found["gap"][2]
+
+
 @pytest.fixture(scope="module")
 def rows():
     models = {
