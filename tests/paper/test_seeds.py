@@ -10,7 +10,9 @@ from made_specs import labels
 from made_tables import clean
 from synthetic import RING, beside, controls, walk
 
+import mcutils as mc
 from mcutils.errors import BadInput
+from mcutils.files import ROOT
 from mcutils.measures.connectivity import TOLERANCE
 from mcutils.measures.intervals import Interval, share_explained, share_interval, wilson
 from mcutils.paper.claims import CLAIMS, Verdict, judge as claims_judge
@@ -29,6 +31,7 @@ from mcutils.paper.seeds import (
     sweep_table,
 )
 from mcutils.paper.tables import excess_table, verdicts_text
+from mcutils.paper.walks import levelled, walk_all
 
 
 def test_seeds_have_a_line_and_a_curve_for_each_pair_on_two_originals(laptop):
@@ -320,3 +323,21 @@ def test_few_methods_and_few_pairs(count):
     barrier_figure(pairs(some).query("control == ''").drop(columns="control"))
     barrier_figure(pairs(some).drop_duplicates("method"))
     assert len(mcu_sweep_figure(sweep().query("method in @some")).axes) == count
+
+
+def test_the_readme_counts_the_pairs_of_each_reading_as_the_shipped_results_do(tmp_path):
+    bench = mc.study("laptop", store=str(tmp_path), fresh=False)
+    walks = [w for w in levelled(bench, walk_all(bench, seeds(bench))) if not w.control]
+    lines = [w for w in walks if w.kind == "linear"]
+    pairs: dict[tuple, list] = {}
+    for w in walks:
+        pairs.setdefault((w.method, w.pair), []).append(w)
+
+    def joined(reading: str) -> int:
+        return sum(any(w.connected(0.1, reading) for w in group) for group in pairs.values())
+
+    chord, floor = (sum(w.connected(0.1, reading) for w in lines) for reading in ("chord", "floor"))
+    told = f"the same {len(pairs)} pairs the line alone connects {chord} by the paper's chord, and {floor} if only"
+    prose = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert told in prose
+    assert f"line or curve connect {joined('two_sided')}, not {joined('chord')}." in prose
