@@ -40,6 +40,11 @@ COMPARES = {"no": "", "overlaid": "overlaid", "side by side": "beside"}
 _numbers = count(1)
 
 
+def _named(one: Any) -> bool:
+    """Whether a path is named at all: an empty name, like none, is the first path, or no second one."""
+    return not (one is None or isinstance(one, str) and not one)
+
+
 def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.code` writes them)
     given: Any,
     path: Any = "",
@@ -95,7 +100,7 @@ def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.cod
     except NothingStored as error:
         return Explorer({}, code_of(given), place).close(str(error))
     found, study = {one.name: one for one in listed}, given if isinstance(given, Study) else None
-    asked, other = ("" if one in (None, "") else find(found, one, study) for one in (path, compare))
+    asked, other = (find(found, one, study) if _named(one) else "" for one in (path, compare))
     made = Explorer(found, code_of(given), place)
     made._start(replace(view, path=asked, compare=other), t)
     return made

@@ -14,7 +14,6 @@ from ..measures.along import barrier, forget_deficit
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, ORANGE, PURPLE, colour_of, entry, kinds_of, label, where
 from ..measures.intervals import LEVEL, fraction_interval, widened
-from ..measures.originals import LEAST
 from ..settings import Plan
 from . import judging
 from .claims import Verdict, spread
@@ -90,11 +89,11 @@ def _changed(study: Study, across: str, inside: str, form: str, what: str) -> li
 def _tuned(study: Study, across: str, contexts: Sequence[tuple[str]], pairs: Sequence[tuple]) -> list[Route]:
     """``across`` with the learning rate tuned for it, where ends run at their partner's and that is another.
 
-    Coarse lines, on as many originals as a verdict needs.
+    Coarse lines on every original: at the partner's rate few ends of second order keep what they should (`admission`).
     """
     if not study.preset.originals:
         return []
-    own, asked = replace(study, tuned=True), (across, contexts, pairs[:LEAST], ("linear",))
+    own, asked = replace(study, tuned=True), (across, contexts, pairs, ("linear",))
     partner, tuned = (condition_routes(s, *asked, points=coarse(study)) for s in (study, own))
     return [replace(t, form=TUNED) for p, t in zip(partner, tuned, strict=True) if t.path != p.path]
 

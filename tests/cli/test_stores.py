@@ -446,10 +446,10 @@ def test_a_plan_of_one_original_is_a_part_of_the_plan(ask, tmp_path):
         return {row["kind"]: row["to compute"] for row in strict(out)}
 
     whole, parts = count(), [count("--original", k) for k in range(8)]
-    # The controls of original 0 need original 1 with three endpoints, which its own shard computes as well.
+    # The controls of an original end at the next one, the last one's at original 0, whose shard has these.
     assert sum(part["Profile"] for part in parts) == whole["Profile"]
-    assert [part["Original"] for part in parts] == [2] + [1] * 7 and whole["Original"] == 8
-    assert parts[2] == parts[7] and {part["Retrained"] for part in parts} == {2}
+    assert [part["Original"] for part in parts] == [3] + [2] * 6 + [1] and whole["Original"] == 8
+    assert parts[2] == parts[5] and [part["Retrained"] for part in parts] == [4] + [2] * 7
     for given, says in (("8", "give one of 0, 1, 2, 3, 4, 5, 6, 7"), ("-1", "--original must be a whole number")):
         code, _, err = ask(*words, "--original", given)
         assert code == 2 and says in err
