@@ -4,15 +4,13 @@ import contextlib
 import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
 import time
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from servers import free_port, serving
 
 from mcutils.cli.stores import explore_command
 
@@ -29,25 +27,11 @@ pytest.importorskip("voila", reason="voila is not installed: pip install -e '.[d
 def app(tmp_path_factory):
     """Port and token of the app, which is killed with all its children afterwards."""
     home = tmp_path_factory.mktemp("app")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     command = explore_command(True, port, False, home / "explorer")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
-    places |= {"IPYTHONDIR": "ipython", "MCUTILS_STORE": "store", "MCUTILS_FIGURES": "figures"}
-    environment = {**os.environ, **{name: str(home / place) for name, place in places.items()}}
-    environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MCUTILS_COMPUTE": "never"}
-    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
-    with open(home / "log", "w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=home, start_new_session=True)
-    # A test that hangs must not leave a server behind.
-    watch = subprocess.Popen(
-        ["sh", "-c", f"sleep {LIMIT}; kill -9 -{server.pid}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
+    with serving(command, home, LIMIT) as server:
         until = time.monotonic() + 120
         while server.poll() is None and time.monotonic() < until:
             found = re.search(r"http://127\.0\.0\.1:\d+\S*\?token=([0-9a-f]+)", (home / "log").read_text())
@@ -58,14 +42,6 @@ def app(tmp_path_factory):
         else:
             pytest.fail(f"the app did not start:\n{(home / 'log').read_text()[-2000:]}")
         yield port, found[1]
-    finally:
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(server.pid, signal.SIGTERM)  # lets it end its kernels, which are not of its group
-            server.wait(timeout=15)
-        for one in (watch, server):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(one.pid, signal.SIGKILL)
-            one.wait(timeout=20)
 
 
 def answer(port, path, host):

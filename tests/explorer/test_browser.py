@@ -7,16 +7,14 @@ import contextlib
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+from servers import free_port, serving
 
 import mcutils as mc
 from mcutils.engine.specs import key
@@ -111,15 +109,7 @@ def lab(tmp_path_factory):
     config.mkdir(parents=True)
     disabled = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     (config / "page_config.json").write_text(json.dumps(disabled))
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
-    places |= {"IPYTHONDIR": "ipython", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "spaces"}
-    places |= {"MCUTILS_STORE": "store", "MCUTILS_FIGURES": "figures"}
-    environment = {**os.environ, **{name: str(home / place) for name, place in places.items()}}
-    environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MCUTILS_COMPUTE": "never"}
-    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
+    port = free_port()
     options = [
         "--no-browser",
         "--allow-root",
@@ -133,15 +123,9 @@ def lab(tmp_path_factory):
         "--LabApp.expose_app_in_browser=True",
     ]
     command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
-    log = open(home / "log", "w")
-    server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=home, start_new_session=True)
-    # A test that hangs must not leave a server behind.
-    watch = subprocess.Popen(
-        ["sh", "-c", f"sleep {LIMIT}; kill -9 -{server.pid}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
-    try:
+    places = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "spaces"}
+    with serving(command, home, LIMIT, **places) as server:
         for _ in range(240):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{address}/api/status", timeout=5).close()
@@ -153,15 +137,6 @@ def lab(tmp_path_factory):
             pytest.fail(f"JupyterLab did not start:\n{(home / 'log').read_text()[-2000:]}")
         assert server.poll() is None, (home / "log").read_text()[-2000:]
         yield address
-    finally:
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(server.pid, signal.SIGTERM)  # lets it end its kernels, which are not of its group
-            server.wait(timeout=15)
-        for one in (watch, server):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(one.pid, signal.SIGKILL)
-            one.wait(timeout=20)
-        log.close()
 
 
 @pytest.fixture(scope="module")
