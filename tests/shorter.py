@@ -1,8 +1,10 @@
-"""Less to compute where a test starts programs of its own: settings with fewer steps, methods or images."""
+"""Settings of tests: less to compute where programs are started, and made-up ones of the preset `eight`."""
 
+import contextlib
 import re
 import shutil
 
+from mcutils import settings
 from mcutils.settings import FOLDER
 
 
@@ -26,3 +28,15 @@ def settings_of(folder, changes):
         f"from pathlib import Path\nimport mcutils.settings\nmcutils.settings.FOLDER = Path({str(copies)!r})\n"
     )
     return plugin
+
+
+@contextlib.contextmanager
+def settings_in(folder, monkeypatch, eight):
+    """While it lasts, settings are read from a folder, where those of the preset `eight` are this text."""
+    (folder / "fashion-mnist.convnet.eight.toml").write_text(eight)
+    for name in ("presets", "default", "fashion-mnist.convnet"):
+        shutil.copy(FOLDER / f"{name}.toml", folder)
+    monkeypatch.setattr(settings, "FOLDER", folder)
+    settings._read.cache_clear()
+    yield
+    settings._read.cache_clear()

@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from shorter import settings_in
 from torchvision.datasets import FashionMNIST
 
 import mcutils as mc
-from mcutils import settings
 from mcutils.data.tasks import FINGERPRINTS
 from mcutils.engine import study as module
 from mcutils.engine.kinds import describe
@@ -151,13 +151,8 @@ curricula.superloss.lr_scale = 0.5
 @pytest.fixture
 def eight(tmp_path, monkeypatch):
     """The study `eight` with settings of its own."""
-    (tmp_path / "fashion-mnist.convnet.eight.toml").write_text(EIGHT)
-    for name in ("presets", "default", "fashion-mnist.convnet"):
-        shutil.copy(settings.FOLDER / f"{name}.toml", tmp_path)
-    monkeypatch.setattr(settings, "FOLDER", tmp_path)
-    settings._read.cache_clear()
-    yield mc.study("eight", store=str(tmp_path / "store"), fresh=True)
-    settings._read.cache_clear()
+    with settings_in(tmp_path, monkeypatch, EIGHT):
+        yield mc.study("eight", store=str(tmp_path / "store"), fresh=True)
 
 
 def test_ends_of_originals_with_draws_run_at_their_partner_s_rate_or_at_one_of_their_own(eight):

@@ -1,6 +1,5 @@
 """The room `curriculum_and_order`: its routes, its claims' tests, its tables and figures on made-up walks."""
 
-import shutil
 from dataclasses import replace
 from itertools import product
 
@@ -10,9 +9,9 @@ from made_claims import METHODS as METHODS_of_claims, SINGLE, both_ways, changed
 from made_conditions import PAIRS, STUDENT, made, with_arrays
 from made_figures_of_conditions import CROSSED, METHODS as METHODS_of_figures_of_conditions, SEEDS, crossing, figure
 from matplotlib.text import Text
+from shorter import settings_in
 from synthetic import RING, controls, walk
 
-from mcutils import settings
 from mcutils.engine.study import study
 from mcutils.errors import BadInput
 from mcutils.measures.drawing import label
@@ -399,13 +398,9 @@ curricula.superloss.lr_scale = 0.5
 @pytest.fixture
 def eight(tmp_path, monkeypatch):
     """The study `eight` with two methods and made-up settings."""
-    (tmp_path / "fashion-mnist.convnet.eight.toml").write_text(EIGHT)
-    for name in ("presets", "default", "fashion-mnist.convnet"):
-        shutil.copy(settings.FOLDER / f"{name}.toml", tmp_path)
-    monkeypatch.setattr(settings, "FOLDER", tmp_path)
-    settings._read.cache_clear()
-    yield study("eight", store=str(tmp_path / "store"), fresh=True, methods=["npo", "scrub"], quickstart_method="npo")
-    settings._read.cache_clear()
+    store, methods = str(tmp_path / "store"), ["npo", "scrub"]
+    with settings_in(tmp_path, monkeypatch, EIGHT):
+        yield study("eight", store=store, fresh=True, methods=methods, quickstart_method="npo")
 
 
 @pytest.mark.parametrize(
