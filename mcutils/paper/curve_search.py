@@ -8,7 +8,6 @@ of seeds that no study uses.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -25,6 +24,7 @@ from ..measures.along import barrier
 from ..measures.metrics import mean_loss
 from ..settings import train_plan
 from ..traces import Trace
+from .search import csv_rows, write_csv
 
 SEEDS = (8, 9)  # of the two retrained models: never those of the studies
 POINTS = 11
@@ -83,20 +83,12 @@ def table_path(settings: str) -> Path:
 def read_rows(settings: str) -> list[dict[str, str]]:
     """The rows of a finished search, none where there was none."""
     path = table_path(settings)
-    if not path.is_file():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+    return csv_rows(path) if path.is_file() else []
 
 
 def write_rows(settings: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Replace the rows of a search."""
-    path = table_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(table_path(settings), COLUMNS, rows)
 
 
 def report(rows: Sequence[Mapping[str, Any]]) -> str:

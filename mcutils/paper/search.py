@@ -120,6 +120,11 @@ def settings_of(start: MethodSettings, table: Mapping[str, Any]) -> MethodSettin
     return replace(start, plan=plan, options=tuple(sorted({**dict(start.options), **own}.items())))
 
 
+def at_rate(start: MethodSettings, table: Mapping[str, Any], scale: float) -> MethodSettings:
+    """Settings with the flat table's entries put in and its learning rate scaled, to six digits."""
+    return settings_of(start, {**table, "lr": float(f"{table['lr'] * scale:.6g}")})
+
+
 def score(row: Mapping[str, Any]) -> float:
     """The rule's score in accuracy points, lower is better."""
     f, v, r = (100 * float(row[k]) for k in ("forget", "valid", "retain"))
@@ -232,19 +237,28 @@ def read_rows(settings: str) -> list[dict[str, str]]:
     path = table_path(settings)
     if not path.is_file():
         raise BadInput(f"there is no search for {settings} ({path.name}): run python -m mcutils search.")
+    return csv_rows(path)
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a csv file by their columns' names."""
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
 
 
-def write_rows(settings: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Replace the rows of a search."""
-    path = table_path(settings)
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], **how: Any) -> None:
+    """Replace a csv file, in a folder that is made if need be; ``how`` is that of `csv.DictWriter`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="") as file:
-        names = [*COLUMNS, *MORE] if any(row.get("forget_loss") for row in rows) else COLUMNS
-        writer = csv.DictWriter(file, names, lineterminator="\n", extrasaction="ignore")
+        writer = csv.DictWriter(file, columns, lineterminator="\n", **how)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_rows(settings: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the rows of a search."""
+    names = [*COLUMNS, *MORE] if any(row.get("forget_loss") for row in rows) else COLUMNS
+    write_csv(table_path(settings), names, rows, extrasaction="ignore")
 
 
 def chosen(

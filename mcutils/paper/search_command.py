@@ -16,6 +16,7 @@ from .search import (
     SEEDS,
     VARIANTS,
     Tried,
+    at_rate,
     candidates,
     chosen,
     context,
@@ -90,6 +91,6 @@ def _variants(name: str, methods: Sequence[str], rows: Sequence[Mapping[str, Any
         for won in map(parsed, chosen(rows, method)[:1]):
             start = method_settings(name, method, curriculum, optimizer)
             for scale in VARIANTS[curriculum, optimizer]:
-                made = settings_of(start, {**won, "lr": float(f"{won['lr'] * scale:.6g}")})
+                made = at_rate(start, won, scale)
                 tries.append(Tried(method, curriculum, optimizer, made, SEEDS[0]))
     return tries

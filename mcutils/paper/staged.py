@@ -22,6 +22,7 @@ from .search import (
     GRID,
     SEEDS,
     Tried,
+    at_rate,
     chosen,
     combined,
     context,
@@ -126,12 +127,12 @@ class Search:
         won = parsed(self.confirm((kind[0], "none", "adamw"))[0])
         start, found = self.start(*kind), 0
         for scale in (1.0, *DOWN[kind[2]]):
-            found = self.tier(kind, settings_of(start, {**won, "lr": float(f"{won['lr'] * scale:.6g}")}))
+            found = self.tier(kind, at_rate(start, won, scale))
             if found == 3 or (scale == 1 and found <= 1):
                 break
         if found == 3 and scale == 1:
             for scale in UP:
-                if self.tier(kind, settings_of(start, {**won, "lr": float(f"{won['lr'] * scale:.6g}")})) < 3:
+                if self.tier(kind, at_rate(start, won, scale)) < 3:
                     break
         self.confirm(kind)
 
