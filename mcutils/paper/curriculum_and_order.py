@@ -15,7 +15,7 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, ORANGE, PURPLE, colour_of, entry, kinds_of, label, where
 from ..measures.intervals import LEVEL, fraction_interval, widened
 from ..settings import Plan
-from . import judging
+from . import judging, tables
 from .claims import Verdict, spread
 from .judging import CHANGE, controls_hold, judge_mean, judged, nothing_found, pair_of, sound, usable
 from .panels import HEADINGS, SHOWN, excess_panels, kind_entries, shade_rows, signed_log, spread_row, tolerance_line
@@ -313,13 +313,15 @@ def answer_text(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps
     table = changes_table(walks, (across,))
     helps, harms = (int((table["effect"] == word).sum()) for word in ("helps", "harms"))
     below = sum(w.deficit_by("floor") > eps for w in dips)
-    return (
-        f"**Expected.** If {WHAT[across]} leads into another basin, lines across it have a retain barrier that lines "
-        f"between two seeds lack.\n\n**Found.** A retain barrier over {eps:g} G stands on {rises} of {len(ours)} lines "
+    return tables.answer_text(
+        f"If {WHAT[across]} leads into another basin, lines across it have a retain barrier that lines "
+        "between two seeds lack.",
+        f"A retain barrier over {eps:g} G stands on {rises} of {len(ours)} lines "
         f"across and on {others} of {len(base)} between two seeds; a forget deficit over {eps:g} G on {len(dips)} and "
         f"{len(dipped)}. In {harms} of {len(table)} contexts (method, curve) the smallest eps rises on average by "
         f"{CHANGE:g} G or more, in {helps} it falls so. Of the {len(dips)} lines across with a deficit {below} fall "
-        f"that far below the level of the retrained models too.\n\n**So.** {_so(routes, walks, across, eps)}"
+        f"that far below the level of the retrained models too.",
+        _so(routes, walks, across, eps),
     )
 
 

@@ -14,6 +14,7 @@ from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, PURPLE, VERMILLION, entry, finish, label, panel_grid, where
 from ..measures.intervals import LEVEL, difference, percentile_interval, share_interval
+from . import tables
 from .claims import CLAIMS, Verdict, spread
 from .judging import FAILED, controls_hold, judge_share, judged, pair_of, share_over, smaller_of, usable
 from .panels import SERIES, decades, dot_entry, dots_row, method_panels, tolerance_line
@@ -331,7 +332,7 @@ def answer_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         "is worse than the line it starts from says that the fit failed, not that there is no path. How much there is "
         "to repair hangs on the reading."
     )
-    return f"**Expected.** {expected}\n\n**Found.** {found}\n\n**So.** {so}"
+    return tables.answer_text(expected, found, so)
 
 
 # Figures

@@ -17,7 +17,7 @@ from ..measures.originals import LEAST, student
 from ..measures.profiles import HALVED
 from .admission import admitted, controls, copies, reasons, splits_are, unlearned_ends
 from .metrics_along import DIGITS, best_inner
-from .trials import Cells, Finding, Rule, cells_of, exchanged, mean_trial, row_means, some_trial, table_of
+from .trials import Cells, Finding, Rule, cells_of, exchanged, mean_trial, reach_of, row_means, some_trial, table_of
 from .walks import APART, COARSE, RETRAINED, TWINNED, Walk
 
 DRAWS = 500  # of a null
@@ -41,10 +41,6 @@ def by_method_and_kind(walk: Walk) -> Hashable:
     return walk.label, walk.kind
 
 
-def _joined(walk: Walk, reading: str, eps: float) -> bool:
-    return bool(walk.eps_by(reading) <= eps)
-
-
 def _plain(walks: Sequence[Walk], **labels: Any) -> list[Walk]:
     """The walks of one experiment's main form: the corrected fit with its own objective, BatchNorm refreshed."""
     plain = {"form": "", "recipe": "", "objective": "", "refit": False, "batchnorm": "", "full": False, "size": 0.0}
@@ -56,9 +52,9 @@ def c1(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, le
     pairs: dict[tuple[int, Hashable, str], float] = {}
     for w in _plain(walks, condition="random"):
         place = w.original, w.method, w.pair
-        pairs[place] = max(pairs.get(place, 0.0), float(_joined(w, reading, eps)))
+        pairs[place] = max(pairs.get(place, 0.0), float(w.connected(eps, reading)))
     found = _over_pairs(pairs)
-    apart = [float(w.eps_by(reading) <= eps) for w in walks if w.control == APART]
+    apart = [float(w.connected(eps, reading)) for w in walks if w.control == APART]
     null = np.array(apart or [np.nan])
     return mean_trial(table_of(found), Rule("above", 0.5), null=null, shares=True, refused=_refused(walks), level=level)
 
@@ -116,7 +112,7 @@ def explained_trial(cells: Cells, alpha: float, least: float, refused: Sequence[
     found = student(n * share - (n - 1) * without, level)
     found = Interval(share, max(found.low, -1.0), min(found.high, 1.0))
     word = "supported" if p < alpha else "contradicted" if found.high < least else "undecided"
-    null = Interval(float(np.median(drawn)), *map(float, np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])))
+    null = reach_of(drawn, level)
     return Finding(found, "undecided" if notes else word, n, int(values.size), null, p=p, notes=tuple(notes))
 
 
@@ -203,7 +199,7 @@ def fine(walks: Sequence[Walk], reading: str, eps: float) -> list[Walk]:
     """The admitted walks between unlearned models that are MCU(eps), traced finely enough with all that 07 reads."""
     between = [w for w in admitted(walks) if unlearned_ends(w) == (0, 1)]
     kept = [w for w in between if "score/test" in w.profile.arrays and len(w.profile.t) >= FINE]
-    return [w for w in kept if _joined(w, reading, eps)]
+    return [w for w in kept if w.connected(eps, reading)]
 
 
 def pattern(walk: Walk) -> tuple[float, float]:
@@ -380,7 +376,7 @@ def _changed(walks: Sequence[Walk], other: Mapping[str, Any], reading: str, eps:
     rows = fits_beside(walks, own={}, other=other, refit={"refit": True})
     numbers = {}
     for place, row in rows.items():
-        own, one, again = (_joined(row[name], reading, eps) for name in ("own", "other", "refit"))
+        own, one, again = (row[name].connected(eps, reading) for name in ("own", "other", "refit"))
         numbers[place] = float(own != one) - float(own != again)
     cells = table_of(numbers)
     null = exchanged(cells, DRAWS) if cells.originals else None

@@ -17,6 +17,7 @@ from ..measures.along import chord
 from ..measures.connectivity import TOLERANCE
 from ..measures.profiles import Profile
 from ..measures.readings import LEVELS
+from . import tables
 from .claims import Verdict, effect_text
 from .ledger import judge_all, shuffled
 from .tables import Table, floor_text, frame
@@ -177,9 +178,10 @@ def answer_text(
     )
     if 2 * len(hit) <= len(judged):
         so = "A verdict says that a statistic lies beyond a threshold on these walks, no more."
-    return (
-        "**Expected.** With so few seeds and originals many claims cannot be told; were all supported, that would be "
-        f"suspicious.\n\n**Found.** Of {len(judged)} claims judged: {counts}. Of the {decided} decided {len(kept)} "
+    return tables.answer_text(
+        "With so few seeds and originals many claims cannot be told; were all supported, that would be suspicious.",
+        f"Of {len(judged)} claims judged: {counts}. Of the {decided} decided {len(kept)} "
         f"survive the correction ({', '.join(kept) or 'none'}). Noise, copies or shuffled numbers fool the present "
-        f"tests of {len(hit)}. {floor_text(beside, eps)}\n\n**So.** {so}"
+        f"tests of {len(hit)}. {floor_text(beside, eps)}",
+        so,
     )

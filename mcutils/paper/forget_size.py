@@ -16,6 +16,7 @@ from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, colour_of, entry, fini
 from ..measures.intervals import LEVEL, Interval
 from ..measures.originals import LEAST
 from ..measures.readings import deficit_by
+from . import tables
 from .claims import Verdict, spread
 from .judging import NOTHING, controls_hold, judge_mean, sound
 from .panels import HEADINGS, signed_log
@@ -247,13 +248,13 @@ def answer(walks: Sequence[Walk], known: Before, eps: float = TOLERANCE) -> str:
     )
     if not (plain.low > 0 or plain.high < 0):
         so = "In G itself no change is seen, so there is nothing for the size or the unit to explain."
-    return (
-        "**Expected.** If the size of the forget set matters to how two models connect, the deficit changes in any "
-        "unit.\n\n"
-        f"**Found.** From 2 % to 10 % the deficit of the lines changes by {spread(plain)} in units of G (C4's own "
+    return tables.answer_text(
+        "If the size of the forget set matters to how two models connect, the deficit changes in any unit.",
+        f"From 2 % to 10 % the deficit of the lines changes by {spread(plain)} in units of G (C4's own "
         f"statistic), by {spread(relative)} in units of what was forgotten, and by {spread(accuracy)} in accuracy. Of "
         f"{len(lines)} lines {len(dips)} dip below the chord by more than {eps:g} G; on {below} of these the forget "
-        f"loss also falls that far below the level of the retrained models.\n\n**So.** {so}"
+        f"loss also falls that far below the level of the retrained models.",
+        so,
     )
 
 

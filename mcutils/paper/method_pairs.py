@@ -30,6 +30,7 @@ from ..measures.drawing import (
 from ..measures.intervals import LEVEL, Interval, percentile_interval
 from ..measures.originals import LEAST
 from ..measures.similarity import SIMILARITIES, cluster_order, mantel
+from . import tables
 from .claims import Verdict, spread
 from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound, units_of
 from .panels import HEADINGS, SHOWN, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
@@ -438,15 +439,16 @@ def answer_text(walks: Sequence[Walk], pairs: Table, agreement: Table, cue: Tabl
     ]
     if original < STRONG:
         so.append("The original hardly follows the cue, so its use cannot tell mechanisms apart either.")
-    return (
-        "**Expected.** Methods with a common objective connect, others show a deficit; pairs that connect are alike "
-        "without a path too, and use the cue alike.\n\n"
-        f"**Found.** {joined} of {len(lines)} lines between two methods satisfy MCU({eps:g}){same}; by the reading "
+    return tables.answer_text(
+        "Methods with a common objective connect, others show a deficit; pairs that connect are alike "
+        "without a path too, and use the cue alike.",
+        f"{joined} of {len(lines)} lines between two methods satisfy MCU({eps:g}){same}; by the reading "
         f"`floor`, beside the retrained models, {floor} do. Of {len(dips)} lines that fail by the deficit alone "
         f"{len(below)} fall below the retrained models' level by more than {eps:g} G too, {lowest} of them that "
         f"far below both ends as well. After adjustment {len(left)} of {tested} comparisons with measures without a "
         f"path agree{': ' + names if names else ''}. The original's reliance on the cue is {original:.3f} on a scale "
-        f"to 1.\n\n**So.** {' '.join(so)}"
+        f"to 1.",
+        " ".join(so),
     )
 
 

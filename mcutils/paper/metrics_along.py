@@ -17,7 +17,7 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, PURPLE, entry, finish, label, panel_grid, where
 from ..measures.intervals import LEVEL, percentile_interval, widened
 from ..measures.metrics import METRICS
-from . import judging
+from . import judging, tables
 from .claims import CLAIMS, Verdict, spread
 from .curriculum_and_order import curriculum, second_order
 from .judging import controls_hold, judge_mean, judge_share, judged, nothing_found, sound, usable
@@ -412,7 +412,7 @@ def answer_text(
         "Were all metrics one quantity, |ρ| would be near 1; were a path a set of equal models, none would range."
     )
     if not kept:
-        return f"**Expected.** {expected}\n\n**Found.** No connected path to compare.\n\n**So.** Nothing can be said."
+        return tables.answer_text(expected, "No connected path to compare.", "Nothing can be said.")
     own = np.array([v for w in kept if np.isfinite(v := pattern_correlation(w))] or [np.nan]).mean()
     wide = sum(widest_range(w, gaps) > edge for w in kept) if gaps else 0
     better = int((best["gain"] > 0).sum())
@@ -427,7 +427,7 @@ def answer_text(
         f"Metrics of one path agree {near} those of unrelated paths. Low loss along a path does not make its models "
         f"equal, and a better model inside is found on some paths only. Which paths count hangs on the reading."
     )
-    return f"**Expected.** {expected}\n\n**Found.** {found}\n\n**So.** {so}"
+    return tables.answer_text(expected, found, so)
 
 
 # Figures

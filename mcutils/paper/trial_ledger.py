@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
 from itertools import combinations
@@ -152,8 +152,6 @@ def judge_declared(
 
 def _corrected(found: Finding, level: float) -> Finding:
     """The finding at a corrected level, where a p that supports must be as small as the level asks."""
-    from dataclasses import replace
-
     if found.verdict == "supported" and found.p is not None and not found.p < (1 - level) / 2:
         return replace(found, verdict="undecided", notes=(*found.notes, f"p = {found.p:.2g} is not small enough"))
     return found

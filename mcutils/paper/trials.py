@@ -168,7 +168,7 @@ def mean_trial(
             name for name in cells.parts() if rule.word(interval(row_means(cells.without(name).values, middle))) != word
         ]
         notes += [f"without {name} the verdict would be another" for name in carried]
-    reach = None if null is None else _middle_of(null, level)
+    reach = None if null is None else reach_of(null, level)
     if reach is not None and word == "supported" and not rule.beyond(found, reach):
         notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
     word = "undecided" if notes else word
@@ -184,7 +184,8 @@ def _draws(given: int | None) -> int:
     return DRAWS if given is None else given
 
 
-def _middle_of(draws: np.ndarray, level: float) -> Interval:
+def reach_of(draws: np.ndarray, level: float = LEVEL) -> Interval:
+    """What a null reaches: the median of its finite draws (R,) and their central range; all there is without any."""
     kept = np.asarray(draws, dtype=np.float64)
     kept = kept[np.isfinite(kept)]
     if not len(kept):
