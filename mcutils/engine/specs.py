@@ -50,7 +50,7 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
 # Fields that were added when results had been kept already: at their default they are left out of keys.
 LATER = {
     *(("Alike", "measures"), ("Data", "draw"), ("Data", "crossed"), ("TraceOf", "splits"), ("Profile", "half")),
-    *((kind, "weighted") for kind in ("TraceOf", "Alike", "CueUse")),
+    *((kind, "weighted") for kind in ("Original", "Retrained", "Untrained", "TraceOf", "Alike", "CueUse", "PlaneOf")),
 }
 
 
@@ -165,18 +165,22 @@ _planted = lru_cache(maxsize=4)(planted)
 
 @dataclass(frozen=True)
 class OriginalSpec(Checked, kind="Original"):
-    """The model before unlearning, trained on all of the pool."""
+    """The model before unlearning, trained on all of the pool; ``weighted`` of BatchNorm statistics, see `train`."""
 
     data: DataSpec
     model: str
     width: int
     seed: int
     plan: Plan
+    weighted: bool = False
 
 
 @dataclass(frozen=True)
 class RetrainedSpec(Checked, kind="Retrained"):
-    """A model trained on D_r only, with a seed of its own; ``init``, where given, draws its initial weights instead."""
+    """A model trained on D_r only, with a seed of its own; ``init``, where given, draws its initial weights instead.
+
+    ``weighted`` of its BatchNorm statistics, see `train`.
+    """
 
     data: DataSpec
     forget: float
@@ -185,16 +189,18 @@ class RetrainedSpec(Checked, kind="Retrained"):
     seed: int
     plan: Plan
     init: int | None = None
+    weighted: bool = False
 
 
 @dataclass(frozen=True)
 class UntrainedSpec(Checked, kind="Untrained"):
-    """A random network of the architecture: the reference of ZRF."""
+    """A random network of the architecture: the reference of ZRF; ``weighted`` of its BatchNorm statistics."""
 
     data: DataSpec
     model: str
     width: int
     seed: int
+    weighted: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,6 +219,11 @@ class UnlearnedSpec(Checked, kind="Unlearned"):
     def data(self) -> DataSpec:
         """The data of the model that it was unlearned from."""
         return self.origin.data
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its BatchNorm statistics, as those of the model it was unlearned from, weigh batches by size."""
+        return self.origin.weighted
 
 
 @dataclass(frozen=True)
@@ -460,12 +471,14 @@ class PlaneSpec(Checked, kind="PlaneOf"):
     """Losses and accuracies on the plane through three models, see `planes.plane`.
 
     A fitted path with one control point stands for that control point: the plane of a quadratic curve and its ends.
+    ``weighted`` of the BatchNorm refresh, see `traces.trace`.
     """
 
     models: tuple[UnlearnedSpec | RetrainedSpec | OriginalSpec | CurveSpec, ...]
     forget: float
     resolution: int = 15
     rows: int = 500
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

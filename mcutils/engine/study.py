@@ -116,7 +116,9 @@ class Study:
     def original(self, seed: int = 0) -> OriginalSpec:
         """The model before unlearning; where originals have a forget set each, with the data of that draw."""
         p = self.preset
-        return OriginalSpec(self._drawn(seed), p.model, p.width, seed, train_plan(self.settings))
+        return OriginalSpec(
+            self._drawn(seed), p.model, p.width, seed, train_plan(self.settings), weighted=self.weighted
+        )
 
     def retrained(
         self, seed: int, forget: float | None = None, init: int | None = None, original: int = 0
@@ -127,7 +129,8 @@ class Study:
         is, where originals have a forget set each.
         """
         p, lost = self.preset, self._lost(forget)
-        return RetrainedSpec(self._drawn(original), lost, p.model, p.width, seed, train_plan(self.settings), init)
+        made = p.model, p.width, seed, train_plan(self.settings), init
+        return RetrainedSpec(self._drawn(original), lost, *made, weighted=self.weighted)
 
     def _drawn(self, original: int) -> DataSpec:
         """The data with the forget set of an original model."""
@@ -325,7 +328,7 @@ class Study:
         drawn, bench = data.draw, self if data.cue == self.data.cue else replace(self, data=cued)
         traced = partial(TraceSpec, forget=found.forget, weighted=self.weighted)
         retrain = tuple(traced(bench.retrained(s, found.forget, original=drawn)) for s in seeds)
-        original, random = bench.original(drawn), UntrainedSpec(bench._drawn(drawn), p.model, p.width, 0)
+        original, random = bench.original(drawn), UntrainedSpec(bench._drawn(drawn), p.model, p.width, 0, self.weighted)
         # Results with a weighted refresh have no forerunners whose bits count: their replicates are kept small.
         return ProfileSpec(found, traced(original), retrain, traced(random), p.bootstrap, half=self.weighted)
 

@@ -139,14 +139,15 @@ def plane(
     batchnorm: str = "retain",
     precision: str = "float32",
     rows: int | None = 500,
+    weighted: bool = False,
 ) -> Plane:
     """Evaluate the plane through (theta_0, theta_1, theta_2) on a grid, and at the three models, by `traces.trace`.
 
-    ``resolution`` and ``margin`` are those of `grid`; ``batchnorm`` and ``precision`` those of a trace: by default the
-    statistics are re-estimated on D_r at every place, ``none`` keeps theta_0's everywhere. ``rows`` limits the examples
-    per split, evenly spaced; None takes all. On one core a place costs about 0.2 s with the 16-channel convnet and 500
-    rows of Fashion-MNIST, so 21 x 21 places 1.5 min. Raises `BadInput` as `basis` does, and for endpoints of another
-    task.
+    ``resolution`` and ``margin`` are those of `grid`; ``batchnorm``, ``precision`` and ``weighted`` those of a trace:
+    by default statistics are re-estimated on D_r at every place, ``none`` keeps theta_0's everywhere. ``rows`` limits
+    the examples per split, evenly spaced; None takes all. On one core a place costs about 0.2 s with the 16-channel
+    convnet and 500 rows of Fashion-MNIST, so 21 x 21 places 1.5 min. Raises `BadInput` as `basis` does, and for
+    endpoints of another task.
     """
     if not isinstance(task, Task):
         raise BadInput(f"task must be a task, as mc.load_task returns it, got {shown(task)}.")
@@ -160,7 +161,7 @@ def plane(
     for line in (found.models.tolist(), *lines):
         places = tuple(found.coefficients(*place) for place in line)
         visited = _Places("chain", found.points, places=places)
-        seen = trace(visited, few, len(places), batchnorm=batchnorm, precision=precision)
+        seen = trace(visited, few, len(places), batchnorm=batchnorm, precision=precision, weighted=weighted)
         measured.append({f"loss_{s}": mean_loss(seen, s) for s in SPLITS})
         measured[-1] |= {f"accuracy_{s}": accuracy(seen, s) for s in SPLITS}
     at_models, *by_line = measured

@@ -108,7 +108,12 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:
     seed, size = study.seeds[0], 15 if study.preset.points > COARSE else 5
     retrained = study.retrained(seed, init=0)
     return {
-        name: PlaneSpec((study.original(), study.unlearned(name, seed), retrained), study.preset.forget, size)
+        name: PlaneSpec(
+            (study.original(), study.unlearned(name, seed), retrained),
+            study.preset.forget,
+            size,
+            weighted=study.weighted,
+        )
         for name in study.preset.methods[2 : 2 + (1 if study.preset.originals else count)]
         or study.preset.methods[:count]
     }

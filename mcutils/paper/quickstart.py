@@ -47,7 +47,7 @@ def explorer(study: Study) -> list[Spec]:
     """The quickstart's line and curve, and the plane that holds both: through the ends and the control point."""
     *_, line, curve = quickstart(study)
     path, size = curve.trace.model, 21 if study.preset.points > COARSE else 5
-    return [line, curve, PlaneSpec((path.start, path, path.end), study.preset.forget, size)]
+    return [line, curve, PlaneSpec((path.start, path, path.end), study.preset.forget, size, weighted=study.weighted)]
 
 
 def shipped(study: Study) -> list[Spec]:

@@ -1,18 +1,22 @@
 """Originals with a forget set each, computed: models, references and profiles are those of their draw."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 import mcutils as mc
-from mcutils.curves import weights_at
+from mcutils.curves import RECIPES, weights_at
 from mcutils.data.tasks import load_task
 from mcutils.engine import study as module
-from mcutils.engine.specs import key
+from mcutils.engine.specs import PlaneSpec, key
 from mcutils.engine.upkeep import verify
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import connectivity, forget_gap
 from mcutils.paper.walks import coarse, condition_routes, control_routes, levels, ring_pairs, walk_all
 from mcutils.settings import Plan
+from mcutils.unlearning.endpoints import random_twin
 from mcutils.weights import flatten
 
 SIZES = {"train_size": 240, "test_size": 60}
@@ -65,6 +69,44 @@ def test_each_original_has_a_forget_set_and_references_of_its_own(study, walks):
     assert gaps[0] != gaps[1]
 
 
+def test_every_model_and_plane_has_batches_weighted_by_size(study, walks):
+    """As the functions make them with ``weighted``; without it statistics differ, and so do keys."""
+    plain, spec = replace(study, preset=replace(study.preset, refresh="")), study.original(1)
+    task, plan = load_task("digits", 0.1, draw=1, **SIZES), spec.plan
+    theta, usual = (mc.train(task, "convnet", seed=1, plan=plan, width=2, weighted=w) for w in (True, False))
+    assert same(study.store.get(spec), theta) and not same(theta, usual)
+    end, twin = study.unlearned("npo", 42, origin=spec), study.profile(spec).random.model
+    made = mc.unlearn(theta, task, "npo", seed=42, settings=end.settings, weighted=True)
+    assert end.weighted and same(weights_at(study.store.get(end)), weights_at(made))
+    assert same(study.store.get(twin), random_twin(theta, task, 0, weighted=True))
+    for ask in (lambda s: s.original(1), lambda s: s.retrained(42, original=1), lambda s: s.profile(spec).random.model):
+        assert ask(study).weighted and key(ask(study)) != key(ask(plain))
+    (drawn,) = study.run([PlaneSpec((spec, end, study.retrained(42, original=1)), 0.1, 2, 20, weighted=True)])
+    assert drawn.meta["weighted"] == "yes"
+
+
+def same(one, other):
+    """Equal parameters and buffers, to the last bit."""
+    parts = ((one.params, other.params), (one.buffers, other.buffers))
+    return all(a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a) for a, b in parts)
+
+
+def test_a_random_teacher_of_a_fit_has_batches_weighted_by_size(study):
+    """Bad teaching's random network is the one part of a fit that statistics are estimated for."""
+    ends = [study.unlearned("bad_teacher", seed) for seed in study.seeds]
+    few = replace(ends[0].settings, plan=replace(ends[0].settings.plan, steps=2))
+    ends = [replace(end, settings=few) for end in ends]
+    spec = replace(study.path(*ends, kind="bezier"), plan=few.plan)
+    study.run([study.trace(spec, points=2)])
+    found, given = study.store.get(spec), [study.store.get(end) for end in ends]
+    task = load_task("digits", 0.1, **SIZES)
+    fits = [
+        mc.fit_curve(*given, task, seed=spec.seed, plan=few.plan, recipe=replace(RECIPES["corrected"], weighted=w))
+        for w in (True, False)
+    ]
+    assert same(found.points[1], fits[0].points[1]) and not same(fits[0].points[1], fits[1].points[1])
+
+
 def test_no_model_is_shared_between_originals(study, walks):
     made = {}
     for k in range(2):
@@ -104,7 +146,7 @@ def test_everything_is_kept_soundly_and_levels_are_by_original(study, walks):
 
 
 def test_original_0_is_what_it_is_where_all_share_a_forget_set(study):
-    shared = mc.study("smoke", store=str(study.store.folder), fresh=True, **CHANGES)
+    shared = mc.study("smoke", store=str(study.store.folder), fresh=True, refresh="weighted", **CHANGES)
     for ask in (lambda s: s.original(), lambda s: s.retrained(42), lambda s: s.unlearned("npo", 42)):
         assert key(ask(shared)) == key(ask(study)) and ask(study) in shared.store
     assert key(shared.original(1)) != key(study.original(1))

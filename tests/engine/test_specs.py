@@ -58,7 +58,7 @@ SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 
 # Another allowed value of every field, no two alike; `test_every_kind_and_field_is_tried` fails without it.
 SEED, FORGET, OTHER_PLAN = {"seed": 7}, {"forget": 0.2}, {"plan": replace(PLAN, lr=0.03)}
-NETWORK = {"data": replace(DATA, train_size=100), "model": "convnet_gn", "width": 8, **SEED}
+NETWORK = {"data": replace(DATA, train_size=100), "model": "convnet_gn", "width": 8, **SEED, "weighted": True}
 OTHER = {
     "Data": {
         "dataset": "fashion-mnist",
@@ -131,7 +131,7 @@ OTHER = {
     },
     "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7, "weighted": True},
     "Trajectory": {"endpoint": replace(UNLEARNED, seed=9), "steps": (0, 2, 30)},
-    "PlaneOf": {"models": (ORIGINAL, UNLEARNED, RETRAINED), **FORGET, "resolution": 9, "rows": 30},
+    "PlaneOf": {"models": (ORIGINAL, UNLEARNED, RETRAINED), **FORGET, "resolution": 9, "rows": 30, "weighted": True},
 }
 
 

@@ -47,7 +47,9 @@ def _cue_use(spec: CueUseSpec, store: Results) -> dict[str, np.ndarray]:
 def _plane(spec: PlaneSpec, store: Results) -> Plane:
     found = (loaded(store, one) for one in spec.models)
     models = [one.points[1] if isinstance(one, Curve) else one for one in found]
-    return plane(models, task_of(spec.models[0].data, spec.forget), spec.resolution, rows=spec.rows)
+    return plane(
+        models, task_of(spec.models[0].data, spec.forget), spec.resolution, rows=spec.rows, weighted=spec.weighted
+    )
 
 
 def _is_plane(spec: PlaneSpec, found: Plane) -> str:

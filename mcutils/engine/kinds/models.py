@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import torch
 
 from ... import weights as weights_module
-from ...curves import Curve, fit_curve, weights_at
+from ...curves import RECIPES, Curve, fit_curve, weights_at
 from ...data.tasks import BN_SIZE, SHAPES
 from ...fits import Fit
 from ...networks import network_for
@@ -53,17 +53,19 @@ BACKWARD = 2  # forward passes that a backward pass is worth
 
 
 def _original(spec: OriginalSpec, store: Results) -> Weights:
-    return train(task_of(spec.data), spec.model, seed=spec.seed, plan=spec.plan, width=spec.width)
+    made: dict[str, Any] = {"width": spec.width, "weighted": spec.weighted}
+    return train(task_of(spec.data), spec.model, seed=spec.seed, plan=spec.plan, **made)
 
 
 def _retrained(spec: RetrainedSpec, store: Results) -> Weights:
     task = task_of(spec.data, spec.forget)
-    return train(task, spec.model, seed=spec.seed, plan=spec.plan, split="retain", init=spec.init, width=spec.width)
+    made: dict[str, Any] = {"init": spec.init, "width": spec.width, "weighted": spec.weighted}
+    return train(task, spec.model, seed=spec.seed, plan=spec.plan, split="retain", **made)
 
 
 def _untrained(spec: UntrainedSpec, store: Results) -> Weights:
     task = task_of(spec.data)
-    return random_twin(network_for(task, spec.model, spec.seed, width=spec.width), task, spec.seed)
+    return random_twin(network_for(task, spec.model, spec.seed, width=spec.width), task, spec.seed, spec.weighted)
 
 
 def _unlearned(spec: UnlearnedSpec, store: Results) -> Endpoint:
@@ -75,6 +77,7 @@ def _unlearned(spec: UnlearnedSpec, store: Results) -> Endpoint:
         curriculum=spec.curriculum,
         optimizer=spec.optimizer,
         settings=spec.settings,
+        weighted=spec.weighted,
     )
 
 
@@ -86,7 +89,8 @@ def _endpoint(spec: UnlearnedSpec, parts: Sequence[Weights], store: Results) -> 
 
 def _curve(spec: CurveSpec, store: Results) -> Curve:
     start, end, task = loaded(store, spec.start), loaded(store, spec.end), task_of(spec.data, spec.forget)
-    made = {"kind": spec.kind, "control_points": spec.control_points, "recipe": spec.recipe, "plan": spec.plan}
+    recipe = replace(RECIPES[spec.recipe], weighted=spec.start.weighted) if spec.recipe else spec.recipe
+    made = {"kind": spec.kind, "control_points": spec.control_points, "recipe": recipe, "plan": spec.plan}
     objective = {"method": spec.method, "settings": spec.settings} if spec.method else {}
     given: dict[str, Any] = {"seed": spec.seed, **made, **objective}
     if not isinstance(spec.start, UnlearnedSpec) and spec.origin is not None:
@@ -113,6 +117,7 @@ def _trajectory(spec: TrajectorySpec, store: Results) -> Trajectory:
         "optimizer": one.optimizer,
         "settings": one.settings,
         "steps": spec.steps,
+        "weighted": one.weighted,
     }
     origin, task = weights_at(loaded(store, one.origin)), task_of(one.data, one.forget)
     return trajectory(origin, task, one.method, seed=one.seed, **asked)
