@@ -17,7 +17,7 @@ from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
 from ..measures.originals import neumann_ratio
 from .judging import sound
-from .walks import APART, TWINNED, Labels, Walk, labels_of
+from .walks import APART, TWINNED, Labels, Walk, once_of
 
 FORGOTTEN = 0.5  # share of the gap, in loss and in accuracy, that an end must close
 KEPT = 0.97  # of the original's accuracy on D_r
@@ -89,6 +89,10 @@ def _curve(walk: Walk, name: str) -> np.ndarray:
 
 def gates(walk: Walk) -> tuple[Gate, Gate]:
     """The gates of a walk's two ends, as the path itself has them."""
+    return walk.once("gates", lambda: _gates(walk))
+
+
+def _gates(walk: Walk) -> tuple[Gate, Gate]:
     levels, original = walk.profile.levels, walk.profile.original
     loss, forget, retain = (_curve(walk, name) for name in ("loss_forget", "accuracy_forget", "accuracy_retain"))
     first, last = (gate(loss[k], forget[k], retain[k], original, levels) for k in (0, -1))
@@ -112,6 +116,10 @@ def unresolved(walk: Walk) -> tuple[str, ...]:
 
 def reasons(walk: Walk) -> tuple[str, ...]:
     """Why a walk is left out of verdicts: an end that fails the gate, a curve not resolved or not finite."""
+    return walk.once("reasons", lambda: _reasons(walk))
+
+
+def _reasons(walk: Walk) -> tuple[str, ...]:
     found = []
     for k in unlearned_ends(walk):
         found += [f"{'start' if k == 0 else 'end'} {why}" for why in gates(walk)[k].reasons]
@@ -127,6 +135,10 @@ def reasons(walk: Walk) -> tuple[str, ...]:
 
 def fingerprint(walk: Walk) -> str:
     """SHA-256 of a walk's numbers, the same in both directions: losses and accuracies to `DIGITS` digits."""
+    return walk.once("fingerprint", lambda: _fingerprint(walk))
+
+
+def _fingerprint(walk: Walk) -> str:
     names = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")
     rows = [np.round(_curve(walk, name), DIGITS) + 0.0 for name in names]
     return min(hashlib.sha256(np.array([row[::step] for row in rows]).tobytes()).hexdigest() for step in (1, -1))
@@ -136,15 +148,21 @@ def copies(walks: Iterable[Walk]) -> list[str]:
     """Sentences on one result under two names.
 
     A walk with the numbers of another that is labelled otherwise, or of other ends and within `ALIKE` everywhere; and
-    originals of different names whose own levels, or retrained models', are the same within `ALIKE_LEVELS`.
+    originals of different names whose own levels, or retrained models', are the same within `ALIKE_LEVELS`. Labels that
+    denote one path, see `same_path`, may have one result.
     """
-    kept = sound(list(walks))
-    seen: dict[str, Walk] = {}
+    return once_of(list(walks), _copies)
+
+
+def _copies(walks: Sequence[Walk]) -> list[str]:
+    kept = sound(walks)
+    seen: dict[str, list[Walk]] = {}
     found = []
     for walk in kept:
-        other = seen.setdefault(fingerprint(walk), walk)
-        if labels_of(other) != labels_of(walk):
-            found.append(f"copies: {_named(walk)} has the numbers of {_named(other)}")
+        there = seen.setdefault(fingerprint(walk), [])
+        others = [one for one in there if not same_path(one, walk)]
+        found += [f"copies: {_named(walk)} has the numbers of {_named(one)}" for one in others[:1]]
+        there.append(walk)
     found += [f"copies: {_named(b)} has nearly the numbers of {_named(a)}" for a, b in _alike(kept)]
     return list(dict.fromkeys(found + _renamed(kept)))
 
@@ -159,15 +177,27 @@ def _alike(walks: Sequence[Walk]) -> list[tuple[Walk, Walk]]:
         for other in order[place + 1 :]:
             if not middles[other] - middles[k] <= ALIKE:
                 break
-            if rows[k].shape != rows[other].shape or _ends(walks[k]) == _ends(walks[other]):
+            if rows[k].shape != rows[other].shape or _same_ends(walks[k], walks[other]):
                 continue
             if min(np.abs(rows[k] - rows[other][:, ::step]).max() for step in (1, -1)) <= ALIKE:
                 found.append((walks[min(k, other)], walks[max(k, other)]))
     return found
 
 
-def _ends(walk: Labels) -> tuple[Any, ...]:
-    return walk.original, walk.label, walk.start, walk.end, walk.condition, walk.size, walk.form, walk.init
+def same_path(one: Labels, other: Labels) -> bool:
+    """Whether two labels denote one path: the same ends and the same fit, however it is traced and read.
+
+    A path may be traced once more at all points (``full``) or by another policy (``batchnorm``); where there are no
+    more points, or nothing to refresh, its numbers are the same. A path without a ``size`` is of the preset's, which is
+    one of the sizes.
+    """
+    fits = ((w.kind, w.recipe, w.objective, w.refit) for w in (one, other))
+    return _same_ends(one, other) and len(set(fits)) == 1
+
+
+def _same_ends(one: Labels, other: Labels) -> bool:
+    ends = ((w.original, w.label, w.start, w.end, w.condition, w.form, w.init) for w in (one, other))
+    return len(set(ends)) == 1 and (one.size == other.size or 0 in (one.size, other.size))
 
 
 def _renamed(walks: Sequence[Walk]) -> list[str]:

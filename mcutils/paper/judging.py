@@ -29,7 +29,11 @@ def usable(walks: Sequence[Walk], **labels: str | bool) -> list[Walk]:
 
 def sound(walks: Sequence[Walk], **labels: str | bool) -> list[Walk]:
     """As `usable`, but a walk that several experiments hold comes once."""
-    return list({tuple(labels_of(w).values()): w for w in usable(walks, **labels)}.values())
+    return list({_labels(w): w for w in usable(walks, **labels)}.values())
+
+
+def _labels(walk: Walk) -> tuple:
+    return walk.once("labels", lambda: tuple(labels_of(walk).values()))
 
 
 def controls_hold(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:

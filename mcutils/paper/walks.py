@@ -7,9 +7,10 @@ is an example of in an experiment. A *walk* is a route that was walked: the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 COARSE = 11  # points where a matrix of many pairs is walked
 SOME = 3  # originals of a small row, where originals have a forget set each
 JUDGED = ("retain", "forget")  # splits of such a trace, where originals have a forget set each
+T = TypeVar("T")
 CONTROLS = APART, TWINNED, RETRAINED = "other initialisation", "fine-tuned twin", "retrained pair"
 
 
@@ -111,6 +113,20 @@ class Walk(Labels):
     _: KW_ONLY
     profile: Profile
 
+    @cached_property
+    def known(self) -> dict[Hashable, Any]:
+        """What was worked out of the walk, by what it is; see `once`."""
+        return {}
+
+    def once(self, what: Hashable, work: Callable[[], T]) -> T:
+        """``work()`` the first time that this is asked of the walk, and then what it returned.
+
+        A walk is judged by many rows and readings, and neither its labels nor its profile change.
+        """
+        if what not in self.known:
+            self.known[what] = work()
+        return self.known[what]
+
     @property
     def eps(self) -> float:
         """The smallest eps of MCU(eps): the larger of barrier and deficit, in units of the gap G."""
@@ -128,11 +144,11 @@ class Walk(Labels):
 
     def barrier_by(self, reading: str, *, accuracy: bool = False) -> float:
         """Retain barrier by a reading of `readings.READINGS`, in units of G; as an error rate for ``accuracy``."""
-        return self.profile.extreme("barrier", reading, accuracy) / self._unit(accuracy)
+        return self._extreme("barrier", reading, accuracy)
 
     def deficit_by(self, reading: str, *, accuracy: bool = False) -> float:
         """Forget deficit by a reading, in units of G; as an error rate for ``accuracy``."""
-        return self.profile.extreme("deficit", reading, accuracy) / self._unit(accuracy)
+        return self._extreme("deficit", reading, accuracy)
 
     def eps_by(self, reading: str, *, accuracy: bool = False) -> float:
         """The smallest eps of MCU(eps) by a reading, the larger of both."""
@@ -168,7 +184,10 @@ class Walk(Labels):
         count = len(self.profile.t) - 1
         if count < points or count % (points - 1):
             return self
-        kept = slice(None, None, count // (points - 1))
+        return self.once(("at", points), lambda: self._every(count // (points - 1)))
+
+    def _every(self, step: int) -> Walk:
+        kept = slice(None, None, step)
         arrays = {"t": self.profile.t[kept], "gap": self.profile.arrays["gap"]}
         for name, values in self.profile.arrays.items():
             if name.startswith(("curve/", "metric/", "half/", "score/")):
@@ -186,8 +205,9 @@ class Walk(Labels):
             raise BadInput(f"the profile keeps no replicates of the {measure} by the reading {reading!r}.")
         return self.profile.connectivity.replicates[name] / self.profile.gap
 
-    def _unit(self, accuracy: bool) -> float:
-        return 1.0 if accuracy else self.profile.gap
+    def _extreme(self, side: str, reading: str, accuracy: bool) -> float:
+        unit = 1.0 if accuracy else self.profile.gap
+        return self.once((side, reading, accuracy), lambda: self.profile.extreme(side, reading, accuracy)) / unit
 
     def _loss(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         curves = self.profile.connectivity.curves
@@ -219,6 +239,17 @@ def walk_all(study: Study, routes: Iterable[Route]) -> list[Walk]:
     routes = list(routes)
     profiles = study.run([route.profile(study) for route in routes])
     return [Walk(**labels_of(route), profile=one) for route, one in zip(routes, profiles, strict=True)]
+
+
+def once_of(walks: Sequence[Walk], work: Callable[[Sequence[Walk]], T]) -> T:
+    """``work(walks)``, worked out once for these very walks in this order; the first of them remembers it."""
+    if not walks:
+        return work(walks)
+    known = walks[0].known.setdefault("together", {})
+    what = work, tuple(map(id, walks))
+    if what not in known:
+        known[what] = list(walks), work(walks)  # the walks too: an id is theirs as long as they live
+    return known[what][1]
 
 
 def labels_of(one: Labels) -> dict[str, Any]:

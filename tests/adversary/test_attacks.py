@@ -5,12 +5,14 @@ exchanged among labels leave them; noise of a fiftieth of G is a flat path at a 
 the gate are ends that forgot. What wanders smoothly along the grid is a shape of the path (C1, C15, C16, C21 read it).
 """
 
+from dataclasses import replace
 from functools import lru_cache
 
 import attacks
 import pytest
 
 from mcutils.paper import declared, trials
+from mcutils.paper.admission import copies
 
 GAPS = {original: {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_test": 0.1} for original in range(48)}
 TESTS = {
@@ -138,3 +140,33 @@ def test_a_curve_that_forgets_more_in_its_middle_is_not_two_sided():
 
 def test_there_are_more_attacks_than_claims():
     assert len(REFUSED) + len(NOISES) + 1 + len(FOOLED) + 1 >= 25
+
+
+def _relabelled(walks, **labels):
+    return [replace(w, **labels) for w in walks if not w.control]
+
+
+@pytest.mark.parametrize("labels", [{"full": True}, {"batchnorm": "retain"}, {"batchnorm": "none"}, {"size": 0.1}])
+def test_one_path_traced_or_read_twice_is_no_copy(labels):
+    """With as many points and nothing to refresh a path has the same numbers whenever it is walked."""
+    walks = attacked("refits_differ", ("random",))
+    assert copies([*walks, *_relabelled(walks, **labels)]) == []
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"start": 1042}, {"original": 40}, {"form": "tuned"}, {"condition": "fo-so"}, {"refit": True},
+        {"recipe": "authors"}, {"kind": "bezier"}, {"full": True, "start": 1042}, {"batchnorm": "none", "end": 187},
+        {"objective": "retain only"}, {"init": "same init"}, {"method": "npo"}, {"size": 0.1, "original": 40},
+    ],
+)  # fmt: skip
+def test_one_result_under_the_labels_of_another_path_is_a_copy(labels):
+    walks = [w for w in attacked("refits_differ", ("random",)) if w.kind == "linear" and w.method != "npo"]
+    assert copies([*walks, *_relabelled(walks, **labels)])
+
+
+def test_one_size_under_the_names_of_two_is_a_copy_even_beside_what_has_no_size():
+    walks = attacked("refits_differ", ("random",))
+    two = [*_relabelled(walks, size=0.1), *_relabelled(walks, size=0.02)]
+    assert copies(two) and copies([*walks, *two]) and copies([*two, *walks])
