@@ -17,6 +17,7 @@ from mcutils.paper.walks import APART, RETRAINED, TWINNED, Walk
 METHODS = ("random_labels", "salun", "npo", "scrub", "gradient_difference", "bad_teacher")
 DISTINCT = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")
 GAP = 0.4
+QUANTILES = np.array([-1.5, -0.5, 0.0, 0.5, 1.5])  # of variance one
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def profile(original: int, shape: Shape, rng, points: int = 31, patterns: str = 
     arrays |= {f"level/{name}": values for name, values in retrained.items()}
     arrays |= {f"original/{name}": np.float64(value) for name, value in own.items()}
     arrays["measure/roughness_forget"] = np.float64((np.diff(forget, 2) ** 2).mean() * (points - 1) ** 4)
+    arrays |= of_examples(forget, gap)
     arrays["score/choose"] = 0.9 + 0.001 * rng.normal(size=points)
     arrays["score/test"] = 0.9 + shape.gain * bow + 0.001 * rng.normal(size=points)
     shared = rng.normal(size=points).cumsum()
@@ -90,6 +92,15 @@ def profile(original: int, shape: Shape, rng, points: int = 31, patterns: str = 
             arrays[f"half/{half}/{name}"] = values + jitter * rng.normal(size=points)
     arrays["metric/loss_forget"] = forget
     return Profile(arrays)
+
+
+def of_examples(forget: np.ndarray, gap: float) -> dict[str, np.ndarray]:
+    """What a profile keeps of the noise of the examples: a hundredth of G on the loss, a half of it from its chord."""
+    again = np.abs(forget - np.linspace(forget[0], forget[-1], len(forget))).max() + 0.005 * gap * QUANTILES
+    return {
+        "band/loss_forget": np.stack([forget - 0.0196 * gap, forget + 0.0196 * gap]),
+        "replicates/deficit_forget_two_sided": again,
+    }
 
 
 def walk(world: World, **labels) -> Walk:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -17,18 +17,20 @@ from ..measures.originals import LEAST, student
 from ..measures.profiles import HALVED
 from .admission import admitted, controls, copies, reasons, splits_are, unlearned_ends
 from .metrics_along import DIGITS, best_inner
+from .nulls import far_from_quadratic, mean_of_draws, others_in_place, quadratics_with_noise
 from .trials import Cells, Finding, Rule, cells_of, exchanged, mean_trial, reach_of, row_means, some_trial, table_of
-from .walks import APART, COARSE, RETRAINED, TWINNED, Walk
+from .walks import APART, COARSE, RETRAINED, TWINNED, Walk, once_of
 
 DRAWS = 500  # of a null
 MARGIN = 0.05  # of eps, in G, that counts as help or harm (C7)
 SMALL = 0.002  # gain, as a share, below which a better inner point is none (C11)
 RELIABLE = 0.5  # agreement of a metric with itself on other examples that shows a pattern (C9)
+STRONG = 0.3  # reliance of an original on a cue from which on its use is judged (M1)
 FINE = 31  # points of a walk along which metrics are compared
 
 
 def _refused(walks: Sequence[Walk]) -> list[str]:
-    return controls(walks) + copies(walks)
+    return once_of(walks, controls) + copies(walks)
 
 
 def by_method(walk: Walk) -> Hashable:
@@ -321,22 +323,20 @@ def c13(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> 
 def beyond_quadratic(walk: Walk) -> float:
     """Largest distance of the forget loss from the best quadratic in t through both ends, in units of its change.
 
-    With s(t) the share of the change made by t, max |s - t - q t (1 - t)| for the q of least squares; nan without
-    change.
+    See `nulls.far_from_quadratic`; nan without change.
     """
-    values, t = walk.profile.connectivity.curves["loss_forget"], walk.profile.t
-    change = values[-1] - values[0]
-    if not np.isfinite(change) or change == 0:
-        return float("nan")
-    over, bend = (values - values[0]) / change - t, t * (1 - t)
-    return float(np.abs(over - bend * (bend @ over) / (bend @ bend)).max())
+    return float(far_from_quadratic(walk.profile.connectivity.curves["loss_forget"], walk.profile.t))
 
 
 def c15(walks: Sequence[Walk], level: float = LEVEL) -> Finding:
-    """C15: how far forgetting, from the original to the unlearned model, is from any quadratic."""
-    lines = admitted(walks, condition="forgetting")
+    """C15: how far forgetting, from the original to the unlearned model, is from any quadratic.
+
+    Beside it the same of each walk's best quadratic with the noise on it that the examples put on the walk.
+    """
+    lines, rng = admitted(walks, condition="forgetting"), np.random.default_rng(0)
+    null = mean_of_draws([(w.original, quadratics_with_noise(w, DRAWS, rng)) for w in lines])
     return mean_trial(
-        cells_of(lines, beyond_quadratic, by_method), Rule("above", 0.1),
+        cells_of(lines, beyond_quadratic, by_method), Rule("above", 0.1), null=null,
         refused=_refused_without_pairs(walks), level=level,
     )  # fmt: skip
 
@@ -351,7 +351,8 @@ def _refused_without_pairs(walks: Sequence[Walk]) -> list[str]:
 def c16(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> Finding:
     """C16: share of methods whose eps to a retrained model exceeds that between two retrained models by 0.1.
 
-    All begin with the initial weights of the original.
+    All begin with the initial weights of the original. Beside it the same with another original's pair of retrained
+    models in the method's place.
     """
     base = cells_of(
         [w for w in walks if w.control == RETRAINED and w.init == "same init"], lambda w: w.eps_by(reading), by_method
@@ -359,7 +360,9 @@ def c16(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> 
     between = dict(zip(base.originals, row_means(base.values), strict=True))
     ours = [w for w in admitted(walks, condition="retraining", init="same init") if w.original in between]
     cells = cells_of(ours, lambda w: float(w.eps_by(reading) > between[w.original] + 0.1), by_method)
-    return mean_trial(cells, Rule("above", 0.5), shares=True, refused=_refused_without_pairs(walks), level=level)
+    null = others_in_place([v for v in between.values() if np.isfinite(v)], 0.1, DRAWS)
+    refused = _refused_without_pairs(walks)
+    return mean_trial(cells, Rule("above", 0.5), null=null, shares=True, refused=refused, level=level)
 
 
 def c21(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
@@ -423,13 +426,21 @@ def m0(
 
 
 def m1(
-    walks: Sequence[Walk], use: Mapping[tuple[int, str], float], reading: str = "chord", level: float = LEVEL
+    walks: Sequence[Walk],
+    use: Mapping[tuple[int, str], float],
+    reliance: Mapping[int, float],
+    reading: str = "chord",
+    level: float = LEVEL,
 ) -> Finding:
     """M1: whether methods that differ more in their use of a cue have larger deficits between them, by Mantel's test.
+
+    Originals that do not rely on the cue by `STRONG` are not judged. *Supported* also needs deficits of methods held
+    out to be predicted better than by the mean, on the mean over originals of `held_out`.
 
     Args:
         walks: lines between methods on the cued data.
         use: (original, method) -> cue use of the method's end there.
+        reliance: original -> its own reliance on the cue.
         reading, level: as elsewhere.
     """
     lines = _plain(walks, condition="method", kind="linear", form="cue")
@@ -437,34 +448,52 @@ def m1(
     for w in lines:
         if (w.original, w.method) in use and (w.original, w.other) in use:
             found.setdefault(w.original, {})[w.method, w.other] = w.deficit_by(reading)
-    known = {o: row for o, row in found.items() if len(row) >= 6}
+    weak = [o for o in found if not reliance.get(o, float("nan")) >= STRONG]
+    notes = [f"original {o} does not rely on the cue by {STRONG:g}" for o in weak]
+    known = {o: row for o, row in found.items() if len(row) >= 6 and o not in weak}
 
-    def statistic(order: Mapping[int, Mapping[str, str]]) -> np.ndarray:
-        return np.array([_rank_correlation(row, use, o, order.get(o, {})) for o, row in known.items()])
-
-    observed = statistic({})
-    rng, drawn = np.random.default_rng(0), []
-    names = {o: sorted({m for pair in row for m in pair}) for o, row in known.items()}
-    for _ in range(DRAWS if known else 0):
-        drawn.append(
-            np.nanmean(statistic({o: dict(zip(n, rng.permutation(n), strict=True)) for o, n in names.items()}))
-        )
-    p = float((1 + np.sum(np.array(drawn) >= np.nanmean(observed) - 1e-12)) / (1 + len(drawn))) if known else 1.0
+    observed = np.array([float(_rank_correlations(row, use, o)[0]) for o, row in known.items()])
+    rng = np.random.default_rng(0)
+    orders: dict[int, list[np.ndarray]] = {o: [] for o in known}
+    for _ in range(DRAWS):
+        for o, row in known.items():
+            orders[o].append(rng.permutation(len(_methods(row))))
+    each = [_rank_correlations(row, use, o, np.array(orders[o])) for o, row in known.items()]
+    drawn = row_means(np.transpose(each)) if known else np.array([np.nan])
+    mean = row_means(observed[None])[0] if known else np.nan
+    p = float((1 + np.sum(drawn >= mean - 1e-12)) / (1 + len(drawn))) if np.isfinite(mean) else 1.0
     cells = Cells(observed[:, None], tuple(known), ("all",)) if known else Cells(np.empty((0, 0)), (), ())
-    one = mean_trial(cells, Rule("above", 0.0), refused=_refused(walks), level=level)
-    if one.verdict == "supported" and not p < 0.025:
-        return replace(one, verdict="undecided", p=p, notes=(*one.notes, f"Mantel's p is {p:.2g}"))
-    return replace(one, p=p)
+    one = mean_trial(cells, Rule("above", 0.0), null=drawn, refused=_refused(walks), level=level)
+    beyond = [held_out(row, {m: value for (other, m), value in use.items() if other == o}) for o, row in known.items()]
+    gained = float(np.mean(beyond)) if beyond else float("nan")
+    short = [f"Mantel's p is {p:.2g}"] * (not p < 0.025)
+    short += [f"of methods held out it predicts {gained:.2g} of the variance"] * (not gained > 0)
+    if one.verdict == "supported" and short:
+        return replace(one, verdict="undecided", p=p, notes=(*one.notes, *notes, *short))
+    return replace(one, p=p, notes=(*one.notes, *notes))
 
 
-def _rank_correlation(
-    row: Mapping[tuple[str, str], float], use: Mapping[tuple[int, str], float], original: int, order: Mapping[str, str]
-) -> float:
-    from scipy.stats import spearmanr
+def _methods(row: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted({method for pair in row for method in pair})
 
-    far = [abs(use[original, order.get(a, a)] - use[original, order.get(b, b)]) for a, b in row]
-    values = list(row.values())
-    return float(spearmanr(far, values).statistic) if np.ptp(far) > 0 and np.ptp(values) > 0 else float("nan")
+
+def _rank_correlations(
+    row: Mapping[tuple[str, str], float], use: Mapping[tuple[int, str], float], original: int, orders: Any = None
+) -> np.ndarray:
+    """Spearman's rho (R,) of deficits of pairs with differences in use, under each order (R, m) of the methods.
+
+    By default under their own; nan where either does not vary.
+    """
+    from scipy.stats import rankdata
+
+    names = _methods(row)
+    used = np.array([use[original, name] for name in names])[np.arange(len(names))[None] if orders is None else orders]
+    first, second = ([names.index(pair[k]) for pair in row] for k in (0, 1))
+    far = rankdata(np.abs(used[:, first] - used[:, second]), axis=1)
+    level = rankdata(list(row.values()))
+    far, level = far - far.mean(axis=1, keepdims=True), level - level.mean()
+    size = np.sqrt((far**2).sum(axis=1) * (level @ level))
+    return np.where(size > 0, far @ level / np.where(size > 0, size, 1.0), np.nan)
 
 
 def held_out(row: Mapping[tuple[str, str], float], use: Mapping[str, float]) -> float:
@@ -473,7 +502,7 @@ def held_out(row: Mapping[tuple[str, str], float], use: Mapping[str, float]) -> 
     1 - sum (d - fit)^2 / sum (d - mean of the other pairs)^2, over the pairs of each method left out in turn.
     """
     errors, plain = [], []
-    for method in sorted({m for pair in row for m in pair}):
+    for method in _methods(row):
         inside = [(abs(use[a] - use[b]), d) for (a, b), d in row.items() if method not in (a, b)]
         outside = [(abs(use[a] - use[b]), d) for (a, b), d in row.items() if method in (a, b)]
         if len(inside) < 3 or np.ptp([x for x, _ in inside]) == 0:

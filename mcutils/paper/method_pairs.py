@@ -144,6 +144,19 @@ def cued(study: Study, share: float | None = None, original: int = 0) -> dict[tu
     return found
 
 
+def cue_measures(study: Study) -> tuple[dict[tuple[int, str], float], dict[int, float]]:
+    """What M1 reads of the cue's use, computed where the store lacks it: that of methods, and that of their originals.
+
+    Both are the reliance on the cue of D_f's images (`cue_use.cue_use`), on the originals `relying`: of each method's
+    end, by (original, method), and of each original itself, the start of the same lines, by original.
+    """
+    lines = {(o, name): spec for o in relying(study) for (name, part), spec in cued(study, None, o).items()
+             if part == "forgetting"}  # fmt: skip
+    found = dict(zip(lines, (one["forget/reliance"] for one in study.run(lines.values())), strict=True))
+    own = {original: float(values[0]) for (original, _), values in found.items()}
+    return {place: float(values[-1]) for place, values in found.items()}, own
+
+
 # The tests of the claims
 
 

@@ -26,7 +26,7 @@ from .panels import DASHED, SERIES, SHOWN, decades, dot_entry, dots_row, settle_
 from .room import Room
 from .seeds import seeds
 from .tables import Table, floor_text, frame, grouped, means, stacked
-from .walks import Walk, profiles, references
+from .walks import Walk, levels, profiles, references
 
 COPIES = ("UA", "RA", "TA")  # other names of accuracies: they would count one pattern twice
 # One metric of each quantity, for C9: others are functions or variants of these, and near-copies raise any mean of rho
@@ -37,6 +37,7 @@ DRAWN = (
     "loss_forget",
     *DISTINCT[3:],
 )  # of one path, in two rows
+LEAST_GAP = 0.05  # of a metric, original to retrained, above which it tells them apart
 NEAR = 0.1  # of mean |rho|, within which two means of it are called alike
 FAR = 2.0  # ranges of a metric along a path, at which its retrained models are named rather than drawn
 DIGITS = 9  # to which a metric's excess is rounded before it is ranked, so that rounding makes no ranks
@@ -91,6 +92,12 @@ def telling_gaps(original: Mapping[str, float], retrained: Sequence[Mapping[str,
         if name not in (*COPIES, "loss_retain", "loss_forget") and gap > least * values.std(ddof=1) > 0:
             found[name] = float(gap)
     return found
+
+
+def telling(study: Study) -> dict[int, dict[str, float]]:
+    """`telling_gaps` above `LEAST_GAP` of each original model, which the declared test of C10 reads, by original."""
+    found = {original: telling_gaps(*levels(study, original)) for original in study.originals}
+    return {o: {name: gap for name, gap in gaps.items() if gap > LEAST_GAP} for o, gaps in found.items()}
 
 
 def widest_range(walk: Walk, gaps: Mapping[str, float]) -> float:

@@ -21,13 +21,16 @@ from . import declared
 from .admission import admitted, reasons
 from .claims import markdown_of, text_of
 from .judging import sound
+from .method_pairs import CUE
+from .progress_and_retraining import CURVES, ORIGINALS, OTHER, PAIRS as RETRAININGS
 from .trials import Finding
 from .walks import Labels, Walk
 
 READ = ("chord", "floor", "worse_end", "two_sided")  # the readings that have a verdict each
 SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
-FITS, PROGRESS, CUE = "08_curve_fitting", "09_progress_and_retraining", "05_cue"
-ALONG = (SEEDS, CURRICULUM, ORDER)
+FITS, PROGRESS = "08_curve_fitting", "09_progress_and_retraining"
+CUED = "05_methods, with a cue"  # the lines of 05 on data with a cue, and the controls: `experiments_of`
+ALONG = (SEEDS, CURRICULUM, ORDER, PAIRS)
 SPLITS = 3  # pairs of halves of the originals on which every row is judged again
 COLUMNS = (
     "id row statistic unit null threshold effect low high null_low null_high least p n_originals n_cells verdict"
@@ -39,14 +42,14 @@ COLUMNS = (
 class Row:
     """A row of the protocol: its id and which of its measures, the experiments that it reads, and its test.
 
-    ``needs``: the argument of `judge_declared` without which it cannot be judged.
+    ``needs``: the arguments of `judge_declared` without which it cannot be judged.
     """
 
     id: str
     measure: str
     on: tuple[str, ...]
     test: Callable[..., Finding] | None
-    needs: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -89,7 +92,7 @@ ROWS = (
     Row("C7", "", (CURRICULUM, ORDER), declared.c7),
     Row("C8", "", (PAIRS,), declared.c8),
     Row("C9", "", ALONG, declared.c9),
-    Row("C10", "", ALONG, declared.c10, "gaps"),
+    Row("C10", "", ALONG, declared.c10, ("gaps",)),
     Row("C11", "", ALONG, declared.c11),
     Row("C12", "refreshed", (FITS,), partial(declared.c12, batchnorm="retain")),
     Row("C12", "start's", (FITS,), partial(declared.c12, batchnorm="none")),
@@ -102,12 +105,16 @@ ROWS = (
     Row("C24", "start's", (FITS,), partial(declared.c24, batchnorm="")),
     Row("E4", "curriculum", (CURRICULUM,), partial(declared.shift, condition="random_in_cl")),
     Row("E4", "second order", (ORDER,), partial(declared.shift, condition="random_in_so")),
-    Row("M0", "originals", (PROGRESS,), partial(declared.m0, condition="originals")),
-    Row("M0", "retrained", (PROGRESS,), partial(declared.m0, condition="retrained", init="other init")),
-    Row("M0", "unlearned to retrained", (PROGRESS,), partial(declared.m0, condition="retraining", init="other init")),
-    Row("M1", "", (CUE,), declared.m1, "use"),
+    Row("M0", "originals", (PROGRESS,), partial(declared.m0, condition=ORIGINALS)),
+    Row("M0", "retrained", (PROGRESS,), partial(declared.m0, condition=RETRAININGS, init=OTHER)),
+    Row("M0", "unlearned to retrained", (PROGRESS,), partial(declared.m0, condition=CURVES, init=OTHER)),
+    Row(
+        "M0", "unlearned to retrained, retain only", (PROGRESS,),
+        partial(declared.m0, condition=CURVES, init=OTHER, objective="retain only"),
+    ),
+    Row("M1", "", (CUED,), declared.m1, ("use", "reliance")),
     Row("N1", "", (), None),
-)
+)  # fmt: skip
 
 
 def judge_declared(
@@ -115,23 +122,26 @@ def judge_declared(
     *,
     gaps: Mapping[int, Mapping[str, float]] | None = None,
     use: Mapping[tuple[int, str], float] | None = None,
+    reliance: Mapping[int, float] | None = None,
     level: float = LEVEL,
     splits: int = SPLITS,
 ) -> list[Judged]:
     """Every row of the protocol, in its order, judged by every reading it has; without its walks it is not run.
 
     Args:
-        walked: experiment -> its walks, controls included, as `ledger.gather`; the lines of M1 under `CUE`.
-        gaps: original -> telling metrics with their gaps there, which C10 needs.
-        use: (original, method) -> cue use, which M1 needs.
+        walked: experiment -> its walks, controls included, as `ledger.gather`.
+        gaps: original -> telling metrics with their gaps there, which C10 needs; see `metrics_along.telling`.
+        use, reliance: (original, method) -> cue use, and original -> its own reliance on the cue, which M1 needs; see
+            `method_pairs.cue_measures`.
         level: of the intervals; the corrected ones are at 1 - (1 - level) / (number of rows judged).
         splits: pairs of halves of the originals on which each row is judged again.
     """
-    given: dict[str, Any] = {"gaps": gaps, "use": use}
+    given: dict[str, Any] = {"gaps": gaps, "use": use, "reliance": reliance}
+    walked = experiments_of(walked)
     judged = {
         row.name
         for row in ROWS
-        if row.test and all(walked.get(name) for name in row.on) and (not row.needs or given[row.needs])
+        if row.test and all(walked.get(name) for name in row.on) and all(given[name] for name in row.needs)
     }
     strict = 1 - (1 - level) / max(1, len(judged))
     found = []
@@ -139,7 +149,7 @@ def judge_declared(
         if row.test is None or row.name not in judged:
             found.append(Judged(row))
             continue
-        test = partial(row.test, **({row.needs: given[row.needs]} if row.needs else {}))
+        test = partial(row.test, **{name: given[name] for name in row.needs})
         walks = [w for name in row.on for w in walked[name]]
         by = {
             reading: test(walks, level=level, **({"reading": reading} if len(row.readings) > 1 else {}))
@@ -148,6 +158,16 @@ def judge_declared(
         corrected = _corrected(test(walks, level=strict), strict)
         found.append(Judged(row, by, corrected, _on_halves(test, walks, by[READ[0]].verdict, splits)))
     return found
+
+
+def experiments_of(walked: Mapping[str, Sequence[Walk]]) -> dict[str, list[Walk]]:
+    """The walks of each experiment, those on data with a cue apart from 05's others, with its controls, under `CUED`.
+
+    Data with a cue are other data: what holds or fails there says nothing of the rest.
+    """
+    found = {name: [w for w in walks if w.form != CUE] for name, walks in walked.items()}
+    cued = [w for w in walked.get(PAIRS, ()) if w.form == CUE]
+    return found | ({CUED: cued + [w for w in found[PAIRS] if w.control]} if cued else {})
 
 
 def _corrected(found: Finding, level: float) -> Finding:

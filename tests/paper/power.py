@@ -23,6 +23,8 @@ COLUMNS = "claim planted word found nothing false worlds spread".split()
 GAPS = {original: {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_test": 0.1} for original in range(8)}
 USE = {(o, m): 0.1 * k for o in range(8) for k, m in enumerate(METHODS)}
 
+RELIANCE = dict.fromkeys(range(8), 0.5)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -73,7 +75,7 @@ def tenth(labels) -> Shape:
 
 
 def cue(labels) -> Shape:
-    if labels["condition"] != "method":
+    if labels.get("form") != "cue":
         return Shape()
     return Shape(dip=abs(USE[0, labels["method"]] - USE[0, labels["other"]]))
 
@@ -125,7 +127,7 @@ PLANS = {
                where("random_in_cl", 0.2), "a shift of 0.2 G"),
     "M0": Plan(declared.m0, (), ratio(0.2), "barriers of 0.2 G on curves and 5 G on lines", ratio(5.0),
                "curves like lines"),
-    "M1": Plan(lambda walks: declared.m1(walks, USE), ("method",), cue, "deficit = difference in cue use",
+    "M1": Plan(lambda walks: declared.m1(walks, USE, RELIANCE), ("cue",), cue, "deficit = difference in cue use",
                lambda labels: Shape(dip=0.2), "equal dips"),
 }  # fmt: skip
 

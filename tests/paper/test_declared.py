@@ -12,6 +12,7 @@ from mcutils.paper import declared, trials
 from mcutils.paper.declared import beyond_quadratic, held_out, m0, m1, pattern, share_by_context
 
 GAPS = {original: {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_test": 0.1} for original in range(8)}
+RELIANCE = dict.fromkeys(range(8), 0.5)
 SEEDS = 5  # worlds in which a planted effect must be found, four at least
 
 
@@ -200,11 +201,15 @@ def test_the_cue_test_finds_deficits_that_follow_it_and_no_others():
         far = abs(use[labels["original"], labels["method"]] - use[labels["original"], labels["other"]])
         return Shape(dip=far)
 
-    found = m1(world(controlled(lambda one: follows(one) if one.get("form") == "cue" else Shape()), ("cue",)), use)
+    found = m1(
+        world(controlled(lambda one: follows(one) if one.get("form") == "cue" else Shape()), ("cue",)), use, RELIANCE
+    )
     assert found.verdict == "supported" and found.p < 0.025
-    nothing = m1(world(controlled(lambda labels: Shape(dip=0.2)), ("cue",)), use)
+    nothing = m1(world(controlled(lambda labels: Shape(dip=0.2)), ("cue",)), use, RELIANCE)
     assert nothing.verdict != "supported"
-    without = m1(world(controlled(lambda one: Shape() if one.get("control") else follows(one)), ("method",)), use)
+    without = m1(
+        world(controlled(lambda one: Shape() if one.get("control") else follows(one)), ("method",)), use, RELIANCE
+    )
     assert without.n_originals == 0 and without.verdict == "undecided"  # of data without a cue
 
 
@@ -236,3 +241,51 @@ def test_one_reading_alone_is_that_of_the_whole_connectivity(accuracy):
             for side in ("barrier", "deficit"):
                 whole = getattr(one.profile.connectivity, side)(reading, accuracy=accuracy)
                 assert one.profile.extreme(side, reading, accuracy) == whole
+
+
+def cued(shape):
+    return world(controlled(lambda one: shape(one) if one.get("form") == "cue" else Shape()), ("cue",))
+
+
+USE = {(o, m): 0.1 * k + 0.01 * o for o in range(8) for k, m in enumerate(METHODS)}
+
+
+def by_use(labels) -> Shape:
+    pair = (labels["original"], labels["method"]), (labels["original"], labels["other"])
+    return Shape(dip=abs(USE[pair[0]] - USE[pair[1]]))
+
+
+@pytest.mark.parametrize("low", [0.29, float("nan"), None])
+def test_originals_that_do_not_rely_on_the_cue_are_not_judged(low):
+    walks = cued(by_use)
+    weak = {o: value for o, value in (RELIANCE | dict.fromkeys(range(5), low)).items() if value is not None}
+    found = m1(walks, USE, weak)
+    assert (found.verdict, found.n_originals) == ("undecided", 3)
+    assert "original 0 does not rely on the cue by 0.3" in found.notes
+    assert m1(walks, USE, RELIANCE | {0: 0.29}).n_originals == 7
+
+
+def test_ranks_alone_do_not_predict_methods_held_out():
+    """A deficit that follows the cue in rank, all of it from one method that is far off: nothing foretells it."""
+
+    def shape(labels):
+        return Shape(dip=0.01 * abs(by_use(labels).dip) + 3.0 * (METHODS[-1] in (labels["method"], labels["other"])))
+
+    found = m1(cued(shape), USE, RELIANCE)
+    assert found.effect.low > 0 and found.verdict == "undecided"
+    assert any("methods held out" in note for note in found.notes)
+
+
+def test_rank_correlations_under_orders_are_those_of_scipy():
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(0)
+    row = {(a, b): float(rng.integers(0, 4)) for k, a in enumerate(METHODS) for b in METHODS[k + 1 :]}
+    names = sorted(METHODS)
+    orders = np.array([rng.permutation(len(names)) for _ in range(5)])
+    found = declared._rank_correlations(row, USE, 2, orders)
+    for order, value in zip(orders, found, strict=True):
+        new = {name: names[k] for name, k in zip(names, order, strict=True)}
+        far = [abs(USE[2, new[a]] - USE[2, new[b]]) for a, b in row]
+        assert value == pytest.approx(spearmanr(far, list(row.values())).statistic)
+    assert np.isnan(declared._rank_correlations(dict.fromkeys(row, 0.1), USE, 2)).all()

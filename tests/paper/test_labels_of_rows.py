@@ -1,0 +1,77 @@
+"""Every row of the ledger finds the walks of the routes, by the labels that these really carry."""
+
+import numpy as np
+import pytest
+from made_worlds import Shape, World, controlled, walk
+
+import mcutils as mc
+from mcutils.measures.originals import LEAST
+from mcutils.paper import trials
+from mcutils.paper.declared import FINE
+from mcutils.paper.progress_and_retraining import CURVES, ORIGINALS, PAIRS as RETRAININGS
+from mcutils.paper.registry import ROUTES
+from mcutils.paper.trial_ledger import ROWS, experiments_of, judge_declared
+from mcutils.paper.walks import labels_of
+
+METHODS = ("bad_teacher", "salun", "npo", "scrub")
+ALL = 5
+APART = (ORIGINALS, RETRAININGS, CURVES)
+GAPS = {original: {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_test": 0.1} for original in range(ALL)}
+USE = {(o, m): 0.1 * k + 0.01 * o for o in range(ALL) for k, m in enumerate(METHODS)}
+RELIANCE = {original: 0.5 for original in range(4)}
+
+
+def shape(labels) -> Shape:
+    """Lines between models trained apart have a barrier, all else dips a little."""
+    if labels["condition"] in APART and labels["kind"] == "linear":
+        return Shape(rise=5.0)
+    return Shape(dip=0.3 if labels["form"] == "cue" else 0.02)
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory):
+    """Made walks with exactly the labels of the routes of a study of originals."""
+    folder = str(tmp_path_factory.mktemp("rows"))
+    changes = {"originals": ALL, "methods": METHODS, "points": FINE, "refresh": "weighted", "crossed": 0.1}
+    study = mc.study("smoke", store=folder, fresh=True, **changes)
+    made, known = World(controlled(shape)), {}
+
+    def walk_of(route):
+        labels = labels_of(route)
+        name = tuple(labels.values())
+        if name not in known:  # what several experiments hold is one walk
+            known[name] = walk(made, **labels)
+        return known[name]
+
+    return {name: [walk_of(route) for route in routes(study)] for name, routes in ROUTES.items()}
+
+
+@pytest.fixture(scope="module")
+def judged(walked):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trials, "DRAWS", 0)
+        return {one.row.name: one for one in judge_declared(walked, gaps=GAPS, use=USE, reliance=RELIANCE, splits=0)}
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS if row.test])
+def test_a_row_finds_its_cells(name, judged):
+    found = judged[name].found
+    assert found, "not run"
+    for one in found.values():
+        assert one.n_originals >= LEAST and one.n_cells >= one.n_originals
+        assert np.isfinite(one.effect).all()
+        assert not [note for note in one.notes if note.startswith(("control", "copies")) or "are left" in note]
+
+
+def test_what_has_a_cue_stands_apart_with_the_controls(walked):
+    there = experiments_of(walked)
+    cued = there["05_methods, with a cue"]
+    assert {w.form for w in cued if not w.control} == {"cue"} and [w for w in cued if w.control]
+    assert not [w for w in there["05_methods"] if w.form == "cue"]
+    plain = {name: [w for w in walks if w.form != "cue"] for name, walks in walked.items()}
+    assert "05_methods, with a cue" not in experiments_of(plain)
+
+
+def test_a_row_that_lacks_what_it_needs_is_not_run(walked):
+    judged = {one.row.name: one for one in judge_declared({"05_methods": walked["05_methods"]}, use=USE, splits=0)}
+    assert not judged["M1"].found and judged["C8"].found and not judged["C10"].found
