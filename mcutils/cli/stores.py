@@ -35,16 +35,18 @@ def layers(folder: Path) -> list[Path]:
 def planned(names: Sequence[str], bench: Study, metric: str | None = None, original: str | None = None) -> list[Spec]:
     """The specs of the notebooks named (``02`` or ``02_seeds``; none: all), or of a metric of their profiles.
 
+    What `registry.PRICED_APART` has is asked for by its name alone.
+
     A metric is of the profiles that hold the splits that it reads. ``original``: only what belongs to this one.
     """
     from ..paper.archives import shard
-    from ..paper.registry import EXPERIMENTS
+    from ..paper.registry import EXPERIMENTS, PRICED_APART
 
-    chosen = []
+    chosen, known = [], {**EXPERIMENTS, **PRICED_APART}
     for name in names or EXPERIMENTS:
-        matches = [full for full in EXPERIMENTS if Path(name).stem in (full, full.split("_")[0])]
-        chosen.append(choose("experiment", matches[0] if matches else name, EXPERIMENTS))
-    specs = [spec for name in dict.fromkeys(chosen) for spec in EXPERIMENTS[name](bench)]
+        matches = [full for full in known if Path(name).stem in (full, full.split("_")[0])]
+        chosen.append(choose("experiment", matches[0] if matches else name, known))
+    specs = [spec for name in dict.fromkeys(chosen) for spec in known[name](bench)]
     if metric is not None:
         reads = set(METRICS[choose("metric", metric, METRICS)].splits)
         profiles = (one for one in specs if isinstance(one, ProfileSpec) and reads <= set(one.trace.held))

@@ -17,7 +17,7 @@ import numpy as np
 from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
 from ..settings import tomllib
-from . import declared
+from . import between_models, declared
 from .admission import admitted, reasons
 from .claims import markdown_of, text_of
 from .judging import sound
@@ -30,6 +30,7 @@ READ = ("chord", "floor", "worse_end", "two_sided")  # the readings that have a 
 SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
 FITS, PROGRESS = "08_curve_fitting", "09_progress_and_retraining"
 CUED = "05_methods, with a cue"  # the lines of 05 on data with a cue, and the controls: `experiments_of`
+BETWEEN = "n1"  # of `registry.PRICED_APART`
 ALONG = (SEEDS, CURRICULUM, ORDER, PAIRS)
 SPLITS = 3  # pairs of halves of the originals on which every row is judged again
 COLUMNS = (
@@ -113,7 +114,8 @@ ROWS = (
         partial(declared.m0, condition=CURVES, init=OTHER, objective="retain only"),
     ),
     Row("M1", "", (CUED,), declared.m1, ("use", "reliance")),
-    Row("N1", "", (), None),
+    Row("N1", "", (BETWEEN,), between_models.n1, ("distances",)),
+    Row("N1", "chosen t", (BETWEEN,), partial(between_models.n1, at="chosen"), ("distances",)),
 )  # fmt: skip
 
 
@@ -123,6 +125,7 @@ def judge_declared(
     gaps: Mapping[int, Mapping[str, float]] | None = None,
     use: Mapping[tuple[int, str], float] | None = None,
     reliance: Mapping[int, float] | None = None,
+    distances: Mapping[tuple[int, str], Any] | None = None,
     level: float = LEVEL,
     splits: int = SPLITS,
 ) -> list[Judged]:
@@ -133,10 +136,12 @@ def judge_declared(
         gaps: original -> telling metrics with their gaps there, which C10 needs; see `metrics_along.telling`.
         use, reliance: (original, method) -> cue use, and original -> its own reliance on the cue, which M1 needs; see
             `method_pairs.cue_measures`.
+        distances: (original, method) -> to retrained models along its line, which N1 needs; see
+            `between_models.walk_lines`, whose walks are those of the experiment ``n1``.
         level: of the intervals; the corrected ones are at 1 - (1 - level) / (number of rows judged).
         splits: pairs of halves of the originals on which each row is judged again.
     """
-    given: dict[str, Any] = {"gaps": gaps, "use": use, "reliance": reliance}
+    given: dict[str, Any] = {"gaps": gaps, "use": use, "reliance": reliance, "distances": distances}
     walked = experiments_of(walked)
     judged = {
         row.name

@@ -1,12 +1,15 @@
 """Every row of the ledger finds the walks of the routes, by the labels that these really carry."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_worlds import Shape, World, controlled, walk
 
 import mcutils as mc
 from mcutils.measures.originals import LEAST
-from mcutils.paper import trials
+from mcutils.measures.profiles import Profile
+from mcutils.paper import between_models, trials
 from mcutils.paper.declared import FINE
 from mcutils.paper.progress_and_retraining import CURVES, ORIGINALS, PAIRS as RETRAININGS
 from mcutils.paper.registry import ROUTES
@@ -18,6 +21,9 @@ ALL = 5
 APART = (ORIGINALS, RETRAININGS, CURVES)
 GAPS = {original: {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_test": 0.1} for original in range(ALL)}
 USE = {(o, m): 0.1 * k + 0.01 * o for o in range(ALL) for k, m in enumerate(METHODS)}
+DISTANCES = {
+    (o, m): np.linspace(0.1, 0.2, FINE)[None] for o in between_models.ORIGINALS for m in between_models.METHODS
+}
 RELIANCE = {original: 0.5 for original in range(4)}
 
 
@@ -28,29 +34,39 @@ def shape(labels) -> Shape:
     return Shape(dip=0.3 if labels["form"] == "cue" else 0.02)
 
 
+def validated(one):
+    """The walk with a validation loss, which lines of N1 hold."""
+    loss = one.profile.arrays["curve/loss_forget"] - 0.1
+    return replace(one, profile=Profile({**one.profile.arrays, "metric/loss_valid": loss}))
+
+
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory):
     """Made walks with exactly the labels of the routes of a study of originals."""
     folder = str(tmp_path_factory.mktemp("rows"))
     changes = {"originals": ALL, "methods": METHODS, "points": FINE, "refresh": "weighted", "crossed": 0.1}
     study = mc.study("smoke", store=folder, fresh=True, **changes)
-    made, known = World(controlled(shape)), {}
+    world, known = World(controlled(shape)), {}
 
     def walk_of(route):
         labels = labels_of(route)
         name = tuple(labels.values())
         if name not in known:  # what several experiments hold is one walk
-            known[name] = walk(made, **labels)
+            known[name] = validated(walk(world, **labels))
         return known[name]
 
-    return {name: [walk_of(route) for route in routes(study)] for name, routes in ROUTES.items()}
+    routes = {**ROUTES, "n1": between_models.lines}
+    return {name: [walk_of(route) for route in made(study)] for name, made in routes.items()}
 
 
 @pytest.fixture(scope="module")
 def judged(walked):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trials, "DRAWS", 0)
-        return {one.row.name: one for one in judge_declared(walked, gaps=GAPS, use=USE, reliance=RELIANCE, splits=0)}
+        return {
+            one.row.name: one
+            for one in judge_declared(walked, gaps=GAPS, use=USE, reliance=RELIANCE, distances=DISTANCES, splits=0)
+        }
 
 
 @pytest.mark.parametrize("name", [row.name for row in ROWS if row.test])

@@ -40,6 +40,7 @@ def test_the_protocol_has_the_table_of_the_registry():
 def test_every_declared_claim_has_a_row():
     assert {row.id for row in ROWS} == set(PROTOCOL)
     assert [row.id for row in ROWS].count("M0") == 4 and [row.id for row in ROWS].count("E4") == 2
+    assert [row.id for row in ROWS].count("N1") == 2
     assert len({row.name for row in ROWS}) == len(ROWS)
 
 
