@@ -1,6 +1,7 @@
 """The one loop: masks, schedules, divergence, determinism; batches; training of original models."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -382,6 +383,41 @@ def test_the_default_plan_is_the_tuned_one(tiny, monkeypatch):
     monkeypatch.setattr(descent, "descend", lambda *a, **k: used.append(a[3]))
     train(tiny, "convnet", seed=0, width=2)
     assert used == [train_plan("digits.convnet")]
+
+
+@pytest.mark.parametrize("name", ["none", "superloss"])
+def test_a_curriculum_weighs_the_examples_of_each_batch(tiny, name):
+    """One step of gradient descent without momentum is that of the weighed mean, recomputed from the start."""
+    from scipy.special import lambertw
+
+    plan = Plan(optimizer="sgd", lr=0.5, steps=1, batch_size=48, options=(("momentum", 0.0),))
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)).double()
+    task = replace(tiny, x=tiny.x.double())
+    found = train(task, module, seed=3, plan=plan, curriculum=name)
+    batch = next(batches(task, task.index["train"], 48, generator(3, "retain")))
+    weight, bias = (p.detach().clone().requires_grad_(True) for p in (module[1].weight, module[1].bias))
+    logits = batch.x.flatten(1) @ weight.T + bias
+    losses = logits.logsumexp(1) - logits.gather(1, batch.y[:, None])[:, 0]
+    ratio = (losses.detach().numpy() - math.log(10)) / 1.0
+    easy = ratio <= -2 / math.e  # where the bound of SuperLoss holds
+    s = np.where(easy, math.e, np.exp(-lambertw(np.where(easy, 0, ratio) / 2).real))
+    own = torch.from_numpy(s if name == "superloss" else np.ones(48))
+    (own * losses).mean().backward()
+    for parameter, place in ((weight, "1.weight"), (bias, "1.bias")):
+        expected = parameter.detach() - 0.5 * parameter.grad
+        torch.testing.assert_close(found.params[place], expected, rtol=1e-10, atol=1e-12)
+    assert np.ptp(s) > 0.1  # the weights do differ
+
+
+def test_the_optimizer_named_takes_the_plan_of_another(tiny, quick):
+    asked = train(tiny, "convnet", seed=0, plan=quick, width=2, optimizer="sophia_g")
+    planned = train(tiny, "convnet", seed=0, plan=replace(quick, optimizer="sophia_g"), width=2)
+    plain = train(tiny, "convnet", seed=0, plan=quick, width=2)
+    assert same(asked.params, planned.params) and not same(asked.params, plain.params)
+    assert same(plain.params, train(tiny, "convnet", seed=0, plan=quick, width=2, curriculum="none").params)
+    for wrong, named in ({"optimizer": "sofia"}, "optimizer 'sofia'"), ({"curriculum": "super"}, "curriculum 'super'"):
+        with pytest.raises(BadInput, match=named):
+            train(tiny, "convnet", seed=0, plan=quick, width=2, **wrong)
 
 
 def test_progress_is_reported(tiny, quick):

@@ -50,6 +50,7 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
 # Fields that were added when results had been kept already: at their default they are left out of keys.
 LATER = {
     *(("Alike", "measures"), ("Data", "draw"), ("Data", "crossed"), ("TraceOf", "splits"), ("Profile", "half")),
+    ("Original", "curriculum"),
     *((kind, "weighted") for kind in ("Original", "Retrained", "Untrained", "TraceOf", "Alike", "CueUse", "PlaneOf")),
 }
 
@@ -165,7 +166,10 @@ _planted = lru_cache(maxsize=4)(planted)
 
 @dataclass(frozen=True)
 class OriginalSpec(Checked, kind="Original"):
-    """The model before unlearning, trained on all of the pool; ``weighted`` of BatchNorm statistics, see `train`."""
+    """The model before unlearning, trained on all of the pool, with the optimiser of its plan and a curriculum.
+
+    ``weighted``: of BatchNorm statistics, see `train`.
+    """
 
     data: DataSpec
     model: str
@@ -173,6 +177,7 @@ class OriginalSpec(Checked, kind="Original"):
     seed: int
     plan: Plan
     weighted: bool = False
+    curriculum: str = "none"
 
 
 @dataclass(frozen=True)

@@ -113,27 +113,52 @@ class Study:
         lost = self._lost(forget)
         return method_settings(self.settings, method, curriculum, optimizer, forget=lost, rate=rate)
 
-    def original(self, seed: int = 0) -> OriginalSpec:
-        """The model before unlearning; where originals have a forget set each, with the data of that draw."""
-        p = self.preset
-        return OriginalSpec(
-            self._drawn(seed), p.model, p.width, seed, train_plan(self.settings), weighted=self.weighted
-        )
+    def original(
+        self, seed: int = 0, curriculum: str = "none", optimizer: str | None = None, draw: int | None = None
+    ) -> OriginalSpec:
+        """The model before unlearning; where originals have a forget set each, with the data of that draw.
+
+        It is trained with a ``curriculum`` and an ``optimizer``, the settings' own by default, at the same learning
+        rate; ``draw`` gives it another forget set, where it is trained alike (see `redrawn`).
+
+        >>> smoke = study("smoke")
+        >>> smoke.original(0, "superloss").curriculum, smoke.original(0, optimizer="sophia_g").plan.optimizer
+        ('superloss', 'sophia_g')
+        """
+        p, plan = self.preset, train_plan(self.settings)
+        plan = plan if optimizer is None else replace(plan, optimizer=choose("optimizer", optimizer, OPTIMIZERS))
+        made = p.model, p.width, seed, plan, self.weighted, curriculum
+        return OriginalSpec(self._drawn(seed, draw), *made)
 
     def retrained(
-        self, seed: int, forget: float | None = None, init: int | None = None, original: int = 0
+        self,
+        seed: int,
+        forget: float | None = None,
+        init: int | None = None,
+        original: int = 0,
+        draw: int | None = None,
     ) -> RetrainedSpec:
         """The model that never saw D_f (the preset's share of the pool, or ``forget``), from weights of its own.
 
         ``init`` gives it the initial weights of the original model of that seed; ``original`` is the one whose D_f it
-        is, where originals have a forget set each.
+        is, where originals have a forget set each, and ``draw`` another forget set than that.
         """
         p, lost = self.preset, self._lost(forget)
         made = p.model, p.width, seed, train_plan(self.settings), init
-        return RetrainedSpec(self._drawn(original), lost, *made, weighted=self.weighted)
+        return RetrainedSpec(self._drawn(original, draw), lost, *made, weighted=self.weighted)
 
-    def _drawn(self, original: int) -> DataSpec:
-        """The data with the forget set of an original model."""
+    def redrawn(self, original: int) -> int:
+        """Another draw of the forget set for an original model, that of no original: after the preset's, in order.
+
+        >>> study("eight").redrawn(3)
+        11
+        """
+        return self.preset.originals + original
+
+    def _drawn(self, original: int, draw: int | None = None) -> DataSpec:
+        """The data with the forget set of an original model, or of another draw."""
+        if draw is not None:
+            return replace(self.data, draw=draw)
         return replace(self.data, draw=original) if self.preset.originals else self.data
 
     def unlearned(
@@ -317,8 +342,8 @@ class Study:
         """The profile of a model or curve, against the original and the retrained models of the preset's seeds.
 
         The references forget as much as the model does, and, where originals have a forget set each, the one of the
-        model's draw (of the start's, for a path between models of two draws), with the model's cue if it has one. They
-        are traced on all splits.
+        model's draw (of the start's, for a path between models of two draws), with the model's cue if it has one. The
+        original is of the model's training seed, and trained plainly. They are traced on all splits.
         """
         p = self.preset
         seeds = self.seeds if retrained is None else listed("retrained", retrained)
@@ -327,8 +352,9 @@ class Study:
         cued = replace(self.data, cue=data.cue, crossed=data.crossed)
         drawn, bench = data.draw, self if data.cue == self.data.cue else replace(self, data=cued)
         traced = partial(TraceSpec, forget=found.forget, weighted=self.weighted)
-        retrain = tuple(traced(bench.retrained(s, found.forget, original=drawn)) for s in seeds)
-        original, random = bench.original(drawn), UntrainedSpec(bench._drawn(drawn), p.model, p.width, 0, self.weighted)
+        retrain = tuple(traced(bench.retrained(s, found.forget, draw=drawn)) for s in seeds)
+        original = bench.original(_trained_by(found.model, drawn) if p.originals else 0, draw=drawn)
+        random = UntrainedSpec(original.data, p.model, p.width, 0, self.weighted)
         # Results with a weighted refresh have no forerunners whose bits count: their replicates are kept small.
         return ProfileSpec(found, traced(original), retrain, traced(random), p.bootstrap, half=self.weighted)
 
@@ -385,6 +411,16 @@ def commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return name.stdout.strip() + ("-dirty" if differing.stdout else "")
+
+
+def _trained_by(model: Spec, otherwise: int) -> int:
+    """Training seed of the original that a model or the start of a path comes from, if it comes from one."""
+    while not isinstance(model, OriginalSpec):
+        made_from = [getattr(model, name) for name in ("start", "endpoint", "origin") if hasattr(model, name)]
+        if not made_from or made_from[0] is None:
+            return otherwise
+        model = made_from[0]
+    return model.seed
 
 
 def _check_spec(name: str, value: Any, kinds: tuple[type, ...]) -> None:

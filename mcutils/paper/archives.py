@@ -46,6 +46,7 @@ def original_of(spec: Spec) -> int:
     """Training seed of the original model that a result hangs on; of several, the smallest.
 
     A model retrained, or untrained, on the forget set of an original belongs to it: to 0 where all have one in common.
+    What was measured on another draw (`Study.redrawn`, a number above all training seeds) belongs to its original.
     """
     return min(originals_of(spec), default=0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from .tables import (
 )
 from .walks import (
     SOME,
+    TRAINED,
     Route,
     Walk,
     alone,
@@ -83,7 +85,8 @@ def _changed(study: Study, across: str, inside: str, form: str, what: str) -> li
     routes += [replace(r, form=form) for r in theirs]
     full = condition_routes(study, across, contexts, some) if each else []
     routes += [replace(r, full=True) for r in full]
-    return routes + _tuned(study, across, contexts, pairs) + controls(study)
+    ours = {what: {"curriculum": "superloss", "optimizer": "sophia_g"}[what]}
+    return routes + _tuned(study, across, contexts, pairs) + trained(study, across, **ours) + controls(study)
 
 
 def _tuned(study: Study, across: str, contexts: Sequence[tuple[str]], pairs: Sequence[tuple]) -> list[Route]:
@@ -96,6 +99,31 @@ def _tuned(study: Study, across: str, contexts: Sequence[tuple[str]], pairs: Seq
     own, asked = replace(study, tuned=True), (across, contexts, pairs, ("linear",))
     partner, tuned = (condition_routes(s, *asked, points=coarse(study)) for s in (study, own))
     return [replace(t, form=TUNED) for p, t in zip(partner, tuned, strict=True) if t.path != p.path]
+
+
+def trained(study: Study, across: str, **changed: Any) -> list[Route]:
+    """One method from originals that were trained with a curriculum or optimiser, the other reading of the condition.
+
+    On `SOME` originals, where they have a forget set each: the line between two ends from the ``changed`` original, as
+    ``random``; line and curve from an end of the plain original to one of the changed, as ``across``. Both originals
+    begin with the same weights, and G is that of the plain one.
+    """
+    if not study.preset.originals:
+        return []
+    method, routes, form = study.preset.quickstart_method, [], " ".join((TRAINED, *changed.values()))
+    for original, first, second in independent_pairs(study, min(SOME, study.preset.originals)):
+        plain, other = study.original(original), study.original(original, **changed)
+        start, own = (study.unlearned(method, first, origin=one) for one in (plain, other))
+        end = study.unlearned(method, second, origin=other)
+        for condition, begin, kind in (
+            ("random", own, "linear"),
+            (across, start, "linear"),
+            (across, start, "bezier"),
+        ):
+            labels: dict[str, Any] = {"original": original, "condition": condition, "form": form}
+            path = study.path(begin, end, kind=kind)
+            routes.append(Route(method, kind, first, second, path=path, points=coarse(study), **labels))
+    return routes
 
 
 # The tests of the claims

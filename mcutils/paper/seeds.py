@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -11,19 +13,60 @@ from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import GREY, colour_of, entry, finish, kinds_of, label, marker_of, marks_of, panel_grid, where
 from ..measures.intervals import LEVEL, Interval, percentile_interval, share_explained
+from ..measures.originals import LEAST
 from .claims import Verdict
 from .judging import controls_hold, decisive, judge_share, judged, nodes_of, nothing_found, pair_of, share_over, sound
 from .panels import excess_panels, kind_entries, method_panels, signed_log, tolerance_line
 from .room import Room
 from .tables import MEASURES, Table, answer_text, frame, grouped, paths_table, summary
-from .walks import Route, Walk, alone, condition_routes, controls, references, ring_pairs
+from .walks import (
+    SECOND_DRAW,
+    SECOND_PAIR,
+    Route,
+    Walk,
+    alone,
+    coarse,
+    condition_routes,
+    controls,
+    references,
+    ring_pairs,
+)
+
+SPLIT = ("gradient_difference", "npo", "random_labels")  # methods whose variance is split
+DRAWN = SPLIT[:2]  # those of them, each of a few steps, that forget another draw too
+OTHER_SEEDS = (21, 100)  # of the second pair on an original
 
 # What is walked
 
 
 def seeds(study: Study) -> list[Route]:
-    """``random`` for every method: neighbouring seeds on one original and a pair on another, and the controls."""
-    return condition_routes(study, "random", alone(study.preset.methods), ring_pairs(study)) + controls(study)
+    """``random`` for every method: neighbouring seeds on one original and a pair on another, and the controls.
+
+    Where originals have a forget set each, also what splits the variance, see `again`.
+    """
+    every = condition_routes(study, "random", alone(study.preset.methods), ring_pairs(study))
+    return every + again(study) + controls(study)
+
+
+def again(study: Study) -> list[Route]:
+    """Line and curve of some methods once more on each of a few originals, where originals have a forget set each.
+
+    Another pair of seeds on the same original and forget set; and the first pair where an original of the same training
+    seed forgets another draw, beside one retrained model.
+    """
+    methods = [name for name in SPLIT if name in study.preset.methods]
+    routes, first, points = [], study.seeds[:2], coarse(study)
+    for original in study.originals[:LEAST] if study.preset.originals else ():
+        drawn = study.original(original, draw=study.redrawn(original))
+        placed = ((SECOND_PAIR, OTHER_SEEDS, study.original(original), None), (SECOND_DRAW, first, drawn, first[:1]))
+        for method, (form, seeds, origin, retrained) in product(methods, placed):
+            if form == SECOND_DRAW and method not in DRAWN:
+                continue
+            start, end = (study.unlearned(method, seed, origin=origin) for seed in seeds)
+            for kind in ("linear", "bezier"):
+                labels: dict[str, Any] = {"original": original, "form": form, "points": points, "retrained": retrained}
+                routes.append(Route(method, kind, *seeds, path=study.path(start, end, kind=kind), **labels))
+    return routes
 
 
 # The tests of the claims
@@ -43,12 +86,12 @@ def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float 
 
 def c1(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
     """C1: share of (method, seed pair) that some curve connects at MCU(eps)."""
-    return judged("C1", *connected_share(sound(walks, condition="random"), eps, level), controls_hold(walks))
+    return judged("C1", *connected_share(sound(walks, condition="random", form=""), eps, level), controls_hold(walks))
 
 
 def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Verdict:
     """C2: share of variance of the linear forget deficit that the method explains, with a permutation test."""
-    lines = [w for w in sound(walks, condition="random", kind="linear") if np.isfinite(w.deficit)]
+    lines = [w for w in sound(walks, condition="random", kind="linear", form="") if np.isfinite(w.deficit)]
     if not lines:
         return nothing_found("C2")
     values = np.array([w.deficit for w in lines])
@@ -67,7 +110,7 @@ def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int
 
 def c21(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
     """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(eps)."""
-    flat = [w for w in sound(walks, condition="random") if w.barrier <= eps]
+    flat = [w for w in sound(walks, condition="random", form="") if w.barrier <= eps]
     hits = [not w.connected(eps) for w in flat]
     replicates = [~(w.replicates("deficit") <= eps) for w in flat]
     return judge_share("C21", flat, hits, replicates, level, controls_hold(walks))

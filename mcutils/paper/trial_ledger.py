@@ -168,9 +168,10 @@ def judge_declared(
 def experiments_of(walked: Mapping[str, Sequence[Walk]]) -> dict[str, list[Walk]]:
     """The walks of each experiment, those on data with a cue apart from 05's others, with its controls, under `CUED`.
 
-    Data with a cue are other data: what holds or fails there says nothing of the rest.
+    Data with a cue are other data: what holds or fails there says nothing of the rest. Walks that stand `aside` are
+    in none.
     """
-    found = {name: [w for w in walks if w.form != CUE] for name, walks in walked.items()}
+    found = {name: [w for w in walks if w.form != CUE and not w.aside] for name, walks in walked.items()}
     cued = [w for w in walked.get(PAIRS, ()) if w.form == CUE]
     return found | ({CUED: cued + [w for w in found[PAIRS] if w.control]} if cued else {})
 

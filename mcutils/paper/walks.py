@@ -28,6 +28,8 @@ TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 COARSE = 11  # points where a matrix of many pairs is walked
 SOME = 3  # originals of a small row, where originals have a forget set each
 JUDGED = ("retain", "forget")  # splits of such a trace, where originals have a forget set each
+AGAIN = SECOND_PAIR, SECOND_DRAW = "second pair", "second draw"  # forms of walks that split the variance
+TRAINED = "trained with"  # begins the form of a walk whose ends come from an original with a curriculum or optimiser
 T = TypeVar("T")
 CONTROLS = APART, TWINNED, RETRAINED = "other initialisation", "fine-tuned twin", "retrained pair"
 
@@ -41,7 +43,7 @@ class Labels:
     one of `CONTROLS`, empty where a method is walked. The rest tells the walks of one pair apart:
 
     - ``size``: the share forgotten, where several are; ``form``: the authors' curriculum or optimiser, not ours, or
-      ours at a learning rate of its own (``tuned``);
+      ours at a learning rate of its own (``tuned``); or data or models that no declared test reads (`aside`);
       ``init``: whose initial weights a retrained model has; ``full``: a coarse line once more at all points;
     - of a fit: ``recipe`` (empty: the corrected one), ``objective`` (empty: the method's own), ``refit``: by another
       seed, ``batchnorm``: its policy along the path (empty: the recipe's).
@@ -79,6 +81,14 @@ class Labels:
     def pair(self) -> str:
         """The seeds of both ends after that of their original model: ``0: 42-87``."""
         return f"{self.original}: {self.start}-{self.end}"
+
+    @property
+    def aside(self) -> bool:
+        """Whether it stands beside the design of the declared tests, which read no such walk, as its form says.
+
+        Another pair of seeds, another draw of the forget set, or originals trained with a curriculum or optimiser.
+        """
+        return self.form in AGAIN or self.form.startswith(TRAINED)
 
     @property
     def nodes(self) -> tuple[str, str]:

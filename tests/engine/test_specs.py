@@ -81,7 +81,7 @@ OTHER = {
         "options": (),
     },
     "MethodSettings": {**OTHER_PLAN, "options": (("beta", 0.2),), "curriculum_options": ()},
-    "Original": {**NETWORK, **OTHER_PLAN},
+    "Original": {**NETWORK, **OTHER_PLAN, "curriculum": "superloss_authors"},
     "Retrained": {**NETWORK, **FORGET, **OTHER_PLAN, "init": 5},
     "Untrained": NETWORK,
     "Unlearned": {

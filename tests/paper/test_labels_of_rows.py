@@ -14,7 +14,7 @@ from mcutils.paper.declared import FINE
 from mcutils.paper.progress_and_retraining import CURVES, ORIGINALS, PAIRS as RETRAININGS
 from mcutils.paper.registry import ROUTES
 from mcutils.paper.trial_ledger import ROWS, experiments_of, judge_declared
-from mcutils.paper.walks import labels_of
+from mcutils.paper.walks import AGAIN, labels_of
 
 METHODS = ("bad_teacher", "salun", "npo", "scrub")
 ALL = 5
@@ -91,3 +91,26 @@ def test_what_has_a_cue_stands_apart_with_the_controls(walked):
 def test_a_row_that_lacks_what_it_needs_is_not_run(walked):
     judged = {one.row.name: one for one in judge_declared({"05_methods": walked["05_methods"]}, use=USE, splits=0)}
     assert not judged["M1"].found and judged["C8"].found and not judged["C10"].found
+
+
+@pytest.mark.parametrize("plan", [Shape(dip=0.9), Shape(ends=(0.02, 0.02)), Shape(rise=3.0, kept=0.5)])
+def test_what_stands_aside_changes_no_row(plan, walked, judged, monkeypatch):
+    """Whatever a second pair, a second draw or an original trained otherwise shows, and however finely it is walked."""
+    monkeypatch.setattr(trials, "DRAWS", 0)
+    made = World(lambda labels: plan, points=FINE, seed=5)
+    forms = [*AGAIN, "trained with superloss", "trained with sophia_g"]
+    other = {
+        name: [w for w in walks if not w.aside]
+        + [
+            walk(made, **{**labels_of(w), "form": form})
+            for w in walks
+            if w.method == "npo" and not (w.control or w.form)
+            for form in forms
+        ]
+        for name, walks in walked.items()
+    }
+    assert all(one.aside for walks in other.values() for one in walks if one.form in forms)
+    again = {one.row.name: one for one in judge_declared(other, gaps=GAPS, use=USE, reliance=RELIANCE, splits=0)}
+    assert again.keys() == judged.keys()
+    for name, one in judged.items():
+        assert repr(again[name].found) == repr(one.found), name

@@ -13,7 +13,7 @@ from mcutils.paper.admission import unlearned_ends
 from mcutils.paper.declared import FINE
 from mcutils.paper.metrics_along import ROOMS as ROOMS_OF_METRICS
 from mcutils.paper.registry import ROUTES
-from mcutils.paper.walks import APART, COARSE, RETRAINED, SOME, TWINNED, labels_of
+from mcutils.paper.walks import AGAIN, APART, COARSE, RETRAINED, SECOND_PAIR, SOME, TWINNED, labels_of
 
 METHODS = ("bad_teacher", "salun", "npo", "scrub")
 ORIGINALS = (0, 1, 2, 3, 4)
@@ -177,6 +177,71 @@ def test_paths_between_models_trained_apart_are_fitted_as_such(five):
             assert r.path.end.init is None and r.path.end.seed == 87
 
 
+BESIDE = {  # what no declared test reads: labels, and the contexts on which originals
+    "variance": [({"condition": "random", "form": form}, on(each(*KINDS, methods=["npo"]), LEAST)) for form in AGAIN],
+    "trained with": [
+        ({"condition": condition, "form": f"trained with {name}"}, on(each(*kinds, methods=["npo"]), FIRST))
+        for across, name in (("cl-non_cl", "superloss"), ("fo-so", "sophia_g"))
+        for condition, kinds in (("random", ["linear"]), (across, KINDS))
+    ],
+}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_what_stands_beside_the_declared_tests_is_walked(what, profiles):
+    for labels, expected in BESIDE[what]:
+        assert found(profiles, **labels) == expected, labels
+
+
+def test_nothing_else_stands_aside(profiles):
+    aside = [route for route, _ in profiles.values() if route.aside]
+    assert len(aside) == 4 * 4 + 2 * 3 * 3 and {route.method for route in aside} == {"npo"}
+    assert all(spec.trace.points == COARSE and spec.trace.splits for r, spec in profiles.values() if r.aside)
+
+
+def test_the_variance_is_split_by_one_change_at_a_time(five, routes):
+    """The first pair beside another pair on the same original and draw, and beside the same pair on another draw."""
+    plain = {(r.original, r.kind): r for r in routes["02_seeds"] if r.method == "npo" and not (r.form or r.control)}
+    for route in (r for r in routes["02_seeds"] if r.aside):
+        own, (start, end) = plain[route.original, route.kind], (route.path.start, route.path.end)
+        first = own.path.start
+        if route.form == SECOND_PAIR:
+            assert start.origin == end.origin == first.origin
+            assert (start.seed, end.seed) == (route.start, route.end) == (21, 100)
+            assert not {start.seed, end.seed} & set(five.seeds)
+        else:
+            k, drawn = route.original, start.data.draw
+            assert (start.seed, end.seed) == (42, 87) and drawn == end.data.draw == len(ORIGINALS) + k
+            assert replace(start.origin.data, draw=k) == first.origin.data and start.origin.seed == k
+            assert replace(start, origin=first.origin) == first  # else the same
+            spec = route.profile(five)
+            parts = (spec.trace, spec.original, *spec.retrained, spec.random)
+            assert {p.model.data.draw for p in parts} == {drawn} and spec.original.model == start.origin
+            assert [one.model.seed for one in spec.retrained] == [42]
+        assert replace(route.path, start=own.path.start, end=own.path.end) == own.path  # fitted alike
+
+
+@pytest.mark.parametrize(
+    ("notebook", "what"),
+    [("03_curriculum", {"curriculum": "superloss"}), ("04_second_order", {"optimizer": "sophia_g"})],
+)
+def test_an_original_trained_otherwise_is_walked_from_and_across(five, routes, notebook, what):
+    ours = [r for r in routes[notebook] if r.aside]
+    for route in ours:
+        plain, other = five.original(route.original), five.original(route.original, **what)
+        ends, inside = (route.path.start, route.path.end), route.condition == "random"
+        assert [end.origin for end in ends] == [other if inside else plain, other]
+        assert {(e.method, e.curriculum, e.optimizer) for e in ends} == {("npo", "none", "adamw")}
+        assert ends[0].settings == ends[1].settings == five.unlearned("npo", 42).settings
+        assert route.profile(five).original.model == plain  # G is the plain original's, on either
+    made = {r.path.end.origin for r in ours}
+    assert len(made) == SOME
+    for one in made:  # all else is that of plain training, its learning rate too
+        plain = five.original(one.seed)
+        assert one != plain and replace(one, curriculum="none", plan=plain.plan) == plain
+        assert replace(one.plan, optimizer=plain.plan.optimizer) == plain.plan
+
+
 def test_a_control_joins_neighbours_each_original_twice(five, routes):
     apart = [r for r in routes["02_seeds"] if r.control == APART]
     assert [(r.path.start.data.draw, r.path.end.data.draw) for r in apart] == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)]
@@ -202,6 +267,6 @@ def test_what_is_measured_on_data_with_a_cue_has_references_there(five):
 def test_where_originals_share_a_forget_set_none_of_this_is_walked(laptop):
     every = [r for made in ROUTES.values() for r in made(laptop)]
     assert not {"originals", "retrained pairs", "retraining curve"} & {r.condition for r in every}
-    assert not [r for r in every if r.form == "cue" or r.batchnorm == "retain"]
+    assert not [r for r in every if r.form == "cue" or r.batchnorm == "retain" or r.aside]
     assert {s.data.crossed for s in (r.path.start for r in every)} == {0.0}
     assert method_pairs.planting(laptop).data == replace(laptop.data, cue=0.1)

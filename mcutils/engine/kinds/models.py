@@ -53,7 +53,7 @@ BACKWARD = 2  # forward passes that a backward pass is worth
 
 
 def _original(spec: OriginalSpec, store: Results) -> Weights:
-    made: dict[str, Any] = {"width": spec.width, "weighted": spec.weighted}
+    made: dict[str, Any] = {"curriculum": spec.curriculum, "width": spec.width, "weighted": spec.weighted}
     return train(task_of(spec.data), spec.model, seed=spec.seed, plan=spec.plan, **made)
 
 
