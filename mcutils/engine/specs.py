@@ -50,7 +50,7 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
 # Fields that were added when results had been kept already: at their default they are left out of keys.
 LATER = {
     *(("Alike", "measures"), ("Data", "draw"), ("Data", "crossed"), ("TraceOf", "splits"), ("Profile", "half")),
-    ("Original", "curriculum"),
+    *(("Original", "curriculum"), ("Original", "first")),
     *((kind, "weighted") for kind in ("Original", "Retrained", "Untrained", "TraceOf", "Alike", "CueUse", "PlaneOf")),
 }
 
@@ -83,7 +83,11 @@ def _checked(name: str, declared: str, value: Any) -> Any:
     if value is None and "None" in kinds:
         return None
     if "int" in kinds:
-        return seed_of(value, name) if name in ("seed", "init", "draw") else whole(name, value, LOWEST.get(name, 0))
+        return (
+            seed_of(value, name)
+            if name in ("seed", "init", "draw", "first")
+            else whole(name, value, LOWEST.get(name, 0))
+        )
     if "float" in kinds:
         return share(name, value, zero=name in ("cue", "crossed"))
     if not {kind.__name__ for kind in type(value).__mro__} & set(kinds):
@@ -168,7 +172,9 @@ _planted = lru_cache(maxsize=4)(planted)
 class OriginalSpec(Checked, kind="Original"):
     """The model before unlearning, trained on all of the pool, with the optimiser of its plan and a curriculum.
 
-    ``weighted``: of BatchNorm statistics, see `train`.
+    ``weighted``: of BatchNorm statistics, see `train`. ``first``: the draw that it was trained for, where ``data`` are
+    those of another: the very same model, from which another forget set is to be unlearned. (A draw orders the pool,
+    and so the batches: trained anew it would be another model.)
     """
 
     data: DataSpec
@@ -178,6 +184,17 @@ class OriginalSpec(Checked, kind="Original"):
     plan: Plan
     weighted: bool = False
     curriculum: str = "none"
+    first: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first == self.data.draw:
+            raise BadInput(f"first is another draw than that of the data, {self.data.draw}: leave it out.")
+
+    @property
+    def own(self) -> OriginalSpec:
+        """The same model with the draw that it was trained for."""
+        return self if self.first is None else replace(self, data=replace(self.data, draw=self.first), first=None)
 
 
 @dataclass(frozen=True)

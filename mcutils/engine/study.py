@@ -119,7 +119,7 @@ class Study:
         """The model before unlearning; where originals have a forget set each, with the data of that draw.
 
         It is trained with a ``curriculum`` and an ``optimizer``, the settings' own by default, at the same learning
-        rate; ``draw`` gives it another forget set, where it is trained alike (see `redrawn`).
+        rate; ``draw`` puts the same model before another forget set (see `redrawn`).
 
         >>> smoke = study("smoke")
         >>> smoke.original(0, "superloss").curriculum, smoke.original(0, optimizer="sophia_g").plan.optimizer
@@ -127,8 +127,9 @@ class Study:
         """
         p, plan = self.preset, train_plan(self.settings)
         plan = plan if optimizer is None else replace(plan, optimizer=choose("optimizer", optimizer, OPTIMIZERS))
+        data, own = self._drawn(seed, draw), self._drawn(seed).draw
         made = p.model, p.width, seed, plan, self.weighted, curriculum
-        return OriginalSpec(self._drawn(seed, draw), *made)
+        return OriginalSpec(data, *made, first=None if data.draw == own else own)
 
     def retrained(
         self,

@@ -51,8 +51,8 @@ def seeds(study: Study) -> list[Route]:
 def again(study: Study) -> list[Route]:
     """Line and curve of some methods once more on each of a few originals, where originals have a forget set each.
 
-    Another pair of seeds on the same original and forget set; and the first pair where an original of the same training
-    seed forgets another draw, beside one retrained model.
+    Another pair of seeds on the same original and forget set; and the first pair where the same original forgets
+    another draw, beside one retrained model.
     """
     methods = [name for name in SPLIT if name in study.preset.methods]
     routes, first, points = [], study.seeds[:2], coarse(study)

@@ -166,3 +166,42 @@ def test_a_curve_joins_originals_of_two_draws(study):
     assert not np.allclose(flatten(curve.points[1]), (ends[0] + ends[1]) / 2)
     pools = [load_task("digits", 0.1, draw=k, **SIZES).index["train"] for k in range(2)]
     assert set(pools[0].tolist()) == set(pools[1].tolist())
+
+
+def test_an_original_stands_before_another_forget_set_as_it_is(study):
+    """The model is the same to the bit, unlearned and measured on the other draw alone, and kept under its own name."""
+    other = study.original(0, draw=study.redrawn(0))
+    assert (other.seed, other.data.draw, other.first, other.own) == (0, 2, 0, study.original(0))
+    line = study.path(*(study.unlearned("npo", seed, origin=other) for seed in study.seeds))
+    spec = study.profile(line, retrained=[42])
+    (found,) = study.run([spec])
+    assert torch.equal(*(flatten(weights_at(study.store.get(one))) for one in (other, other.own)))
+    forgotten = [set(load_task("digits", 0.1, draw=k, **SIZES).index["forget"].tolist()) for k in (2, 0)]
+    assert forgotten[0] != forgotten[1]
+    for part in (spec.trace, spec.original, *spec.retrained, spec.random):
+        assert rows(study.store.get(part), "forget") == forgotten[0]
+    # To the retrained model, which never saw these, they are harder than to the original, which saw both draws.
+    assert found.gap > 0 and verify(study.store.folder) == {}
+    ends = [flatten(weights_at(study.store.get(one))) for one in (line.start, study.unlearned("npo", 42))]
+    assert not torch.equal(*ends)
+    with pytest.raises(BadInput, match="first is another draw than that of the data, 2: leave it out"):
+        replace(other, first=2)
+
+
+def test_training_anew_on_another_draw_gives_another_model(study):
+    """Which is why the same model is taken: a draw orders the pool, and so the batches."""
+    other = replace(study.original(0, draw=study.redrawn(0)), first=None)
+    study.run([other])
+    assert not torch.equal(*(flatten(weights_at(study.store.get(one))) for one in (other, study.original(0))))
+
+
+def test_an_original_trained_with_a_curriculum_begins_as_the_plain_one_and_is_another(study):
+    changed = study.original(0, "superloss"), study.original(0, optimizer="sophia_g")
+    begun = [replace(one, plan=replace(one.plan, steps=0)) for one in (study.original(0), *changed)]
+    plain, *others = (flatten(weights_at(one)) for one in study.run([study.original(0), *changed]))
+    first, *same = (flatten(weights_at(one)) for one in study.run(begun))
+    assert all(torch.equal(first, one) for one in same)
+    assert not any(torch.equal(plain, one) for one in others) and not torch.equal(*others)
+    (found,) = study.run([study.profile(study.path(*changed), points=3)])
+    reference = study.profile(study.path(*changed)).original.model
+    assert reference == study.original(0) and np.isfinite(found.connectivity["barrier_retain"])

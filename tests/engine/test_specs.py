@@ -81,7 +81,7 @@ OTHER = {
         "options": (),
     },
     "MethodSettings": {**OTHER_PLAN, "options": (("beta", 0.2),), "curriculum_options": ()},
-    "Original": {**NETWORK, **OTHER_PLAN, "curriculum": "superloss_authors"},
+    "Original": {**NETWORK, **OTHER_PLAN, "curriculum": "superloss_authors", "first": 6},
     "Retrained": {**NETWORK, **FORGET, **OTHER_PLAN, "init": 5},
     "Untrained": NETWORK,
     "Unlearned": {

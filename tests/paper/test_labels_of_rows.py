@@ -110,7 +110,8 @@ def test_what_stands_aside_changes_no_row(plan, walked, judged, monkeypatch):
         for name, walks in walked.items()
     }
     assert all(one.aside for walks in other.values() for one in walks if one.form in forms)
-    again = {one.row.name: one for one in judge_declared(other, gaps=GAPS, use=USE, reliance=RELIANCE, splits=0)}
+    given = {"gaps": GAPS, "use": USE, "reliance": RELIANCE, "distances": DISTANCES}
+    again = {one.row.name: one for one in judge_declared(other, **given, splits=0)}
     assert again.keys() == judged.keys()
     for name, one in judged.items():
         assert repr(again[name].found) == repr(one.found), name

@@ -212,8 +212,8 @@ def test_the_variance_is_split_by_one_change_at_a_time(five, routes):
         else:
             k, drawn = route.original, start.data.draw
             assert (start.seed, end.seed) == (42, 87) and drawn == end.data.draw == len(ORIGINALS) + k
-            assert replace(start.origin.data, draw=k) == first.origin.data and start.origin.seed == k
-            assert replace(start, origin=first.origin) == first  # else the same
+            assert start.origin.own == end.origin.own == first.origin  # the same model
+            assert replace(start, origin=first.origin) == first and replace(end, origin=first.origin) == own.path.end
             spec = route.profile(five)
             parts = (spec.trace, spec.original, *spec.retrained, spec.random)
             assert {p.model.data.draw for p in parts} == {drawn} and spec.original.model == start.origin

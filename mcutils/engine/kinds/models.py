@@ -53,8 +53,14 @@ BACKWARD = 2  # forward passes that a backward pass is worth
 
 
 def _original(spec: OriginalSpec, store: Results) -> Weights:
+    if spec.first is not None:
+        return weights_at(store.get(spec.own))
     made: dict[str, Any] = {"curriculum": spec.curriculum, "width": spec.width, "weighted": spec.weighted}
     return train(task_of(spec.data), spec.model, seed=spec.seed, plan=spec.plan, **made)
+
+
+def _own(spec: OriginalSpec) -> tuple[Spec, ...]:
+    return () if spec.first is None else (spec.own,)
 
 
 def _retrained(spec: RetrainedSpec, store: Results) -> Weights:
@@ -162,7 +168,7 @@ def _fits(spec: Spec, found: Sequence[Weights]) -> str:
 
 def _steps(description: Mapping[str, Any], flops: float) -> float:
     plan = description.get("plan") or (description.get("settings") or {}).get("plan")
-    if not plan:
+    if not plan or description.get("first") is not None:
         return flops * BN_SIZE
     batch = plan["batch_size"] + (plan["forget_batch_size"] if description["spec"] in ("Unlearned", "Path") else 0)
     return flops * plan["steps"] * batch * (1 + BACKWARD)
@@ -176,13 +182,11 @@ def _name(spec: Spec, inner: Callable[[Spec], str]) -> str:
     return f"{kind_of(spec)} {spec.model}, seed {spec.seed} ({key(spec)})"
 
 
-ORIGINAL = Kind(
-    OriginalSpec, lambda spec: (), _original, _fits, _name, _steps, _bytes, WEIGHTS, lambda found: [weights_at(found)]
-)
+ORIGINAL = Kind(OriginalSpec, _own, _original, _fits, _name, _steps, _bytes, WEIGHTS, lambda found: [weights_at(found)])
 MODELS = (
     ORIGINAL,
-    replace(ORIGINAL, spec=RetrainedSpec, compute=_retrained),
-    replace(ORIGINAL, spec=UntrainedSpec, compute=_untrained),
+    replace(ORIGINAL, spec=RetrainedSpec, parents=lambda spec: (), compute=_retrained),
+    replace(ORIGINAL, spec=UntrainedSpec, parents=lambda spec: (), compute=_untrained),
     replace(
         ORIGINAL,
         spec=UnlearnedSpec,
