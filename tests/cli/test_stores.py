@@ -448,8 +448,11 @@ def test_a_plan_of_one_original_is_a_part_of_the_plan(ask, tmp_path):
     whole, parts = count(), [count("--original", k) for k in range(8)]
     # The controls of an original end at the next one, the last one's at original 0, whose shard has these.
     assert sum(part["Profile"] for part in parts) == whole["Profile"]
-    assert [part["Original"] for part in parts] == [3] + [2] * 6 + [1] and whole["Original"] == 8
-    assert parts[2] == parts[5] and [part["Retrained"] for part in parts] == [4] + [2] * 7
+    # The first four stand before a second forget set too, with one retrained model there, and have another pair.
+    assert [part["Original"] for part in parts] == [4, 3, 3, 3, 2, 2, 2, 1] and whole["Original"] == 8 + 4
+    assert [part["Retrained"] for part in parts] == [5, 3, 3, 3, 2, 2, 2, 2]
+    more = {"Original": 1, "Retrained": 1, "Untrained": 1, "Unlearned": 10, "Path": 5, "Profile": 10, "TraceOf": 13}
+    assert {kind: parts[2][kind] - parts[5][kind] for kind in parts[2]} == more
     for given, says in (("8", "give one of 0, 1, 2, 3, 4, 5, 6, 7"), ("-1", "--original must be a whole number")):
         code, _, err = ask(*words, "--original", given)
         assert code == 2 and says in err
