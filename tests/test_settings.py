@@ -458,3 +458,14 @@ def test_equal_plans_are_one_whatever_numbers_they_were_given():
     assert (type(given.lr), type(given.steps)) == (float, int) and hash(given)
     with pytest.raises(BadInput, match="plan must be a Plan"):
         MethodSettings(None)
+
+
+def test_unfit_methods_are_walked_between_two_seeds_alone():
+    """Other experiments take the others, of those that are asked for; all, where none of these is left."""
+    eight = preset("eight")
+    assert set(eight.unfit) <= set(eight.methods) and eight.fit == tuple(
+        m for m in eight.methods if m not in eight.unfit
+    )
+    assert replace(eight, methods=("salun", "npo")).fit == ("npo",)
+    assert replace(eight, methods=("salun",)).fit == ("salun",)
+    assert all(preset(name).fit == preset(name).methods for name in ("laptop", "smoke", "paper"))

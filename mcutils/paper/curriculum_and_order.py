@@ -74,7 +74,7 @@ def second_order(study: Study) -> list[Route]:
 
 
 def _changed(study: Study, across: str, inside: str, form: str, what: str) -> list[Route]:
-    contexts, pairs, points = alone(study.preset.methods), independent_pairs(study), coarse(study)
+    contexts, pairs, points = alone(study.preset.fit), independent_pairs(study), coarse(study)
     each = bool(study.preset.originals)
     routes = condition_routes(study, "random", contexts, pairs)
     routes += condition_routes(study, across, contexts, pairs, points=points if each else 0)

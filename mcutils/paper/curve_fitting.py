@@ -68,7 +68,7 @@ def fits(study: Study) -> list[Route]:
     is left out, and single choices and the corrected curve's BatchNorm are tried on `SOME` of them.
     """
     routes, some, each = [], set(study.preset.methods[-4:-1]), bool(study.preset.originals)
-    contexts, pairs, points = alone(study.preset.methods), independent_pairs(study), coarse(study)
+    contexts, pairs, points = alone(study.preset.fit), independent_pairs(study), coarse(study)
     for route in condition_routes(study, "random", contexts, pairs, points=points):
         routes.append(replace(route, points=0) if each else route)
         if not each or route.kind == "linear" or route.original < SOME:

@@ -60,12 +60,12 @@ CUE = "cue"  # the form of a walk on data with a cue
 
 def method_pairs(study: Study) -> list[tuple[str, str]]:
     """All pairs of two methods, in the preset's order."""
-    return list(combinations(study.preset.methods, 2))
+    return list(combinations(study.preset.fit, 2))
 
 
 def sampled(study: Study, count: int = 6) -> list[tuple[str, str]]:
     """A fixed sample of method pairs: each next one is the first whose methods were taken least often so far."""
-    left, taken = method_pairs(study), dict.fromkeys(study.preset.methods, 0)
+    left, taken = method_pairs(study), dict.fromkeys(study.preset.fit, 0)
     found: list[tuple[str, str]] = []
     while left and len(found) < count:
         pair = min(left, key=lambda p: (max(taken[m] for m in p), sum(taken[m] for m in p)))
@@ -99,7 +99,7 @@ def methods(study: Study) -> list[Route]:
 
 def alike(study: Study) -> AlikeSpec:
     """Similarity of all methods' endpoints, a second seed of the first, a retrained and the original model."""
-    names, (first, second) = study.preset.methods, study.seeds[:2]
+    names, (first, second) = study.preset.fit, study.seeds[:2]
     ends = [study.unlearned(name, first) for name in names] + [study.unlearned(names[0], second)]
     original, forget = study.original(), study.preset.forget
     return AlikeSpec((*ends, study.retrained(first), original), original, forget, weighted=study.weighted)
@@ -136,7 +136,7 @@ def cued(study: Study, share: float | None = None, original: int = 0) -> dict[tu
     seed, forget = study.seeds[0], study.preset.forget
     first, retrained = bench.original(original), bench.retrained(seed, init=0)
     found = {}
-    for name in study.preset.methods:
+    for name in study.preset.fit:
         end = bench.unlearned(name, seed, origin=first)
         lines = {"forgetting": (first, end), "retraining": (end, retrained)}
         for part, path in list(lines.items())[: 1 if original else None]:

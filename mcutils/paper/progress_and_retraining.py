@@ -45,7 +45,7 @@ def progress(study: Study) -> list[Route]:
     """
     routes, chosen, points = [], study.seeds[:3], coarse(study)
     each = bool(study.preset.originals)
-    for name, original, seed in product(study.preset.methods, study.originals, chosen[: 1 if each else None]):
+    for name, original, seed in product(study.preset.fit, study.originals, chosen[: 1 if each else None]):
         first, end = study.original(original), study.unlearned(name, seed, origin=study.original(original))
         line = Route(name, "linear", seed, seed, path=study.path(first, end), original=original, condition="forgetting")
         routes.append(replace(line, points=study.preset.points if each else 0))
@@ -114,14 +114,14 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:
             size,
             weighted=study.weighted,
         )
-        for name in study.preset.methods[2 : 2 + (1 if study.preset.originals else count)]
-        or study.preset.methods[:count]
+        for name in study.preset.fit[2 : 2 + (1 if study.preset.originals else count)]
+        or study.preset.fit[:count]
     }
 
 
 def ways(study: Study) -> list[ProfileSpec]:
     """What the optimiser passes through for three methods on original 0, where originals have a forget set each."""
-    names = study.preset.methods[:SOME] if study.preset.originals else ()
+    names = study.preset.fit[:SOME] if study.preset.originals else ()
     return [study.profile(study.trajectory(study.unlearned(name, study.seeds[0]))) for name in names]
 
 

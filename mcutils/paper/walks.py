@@ -356,7 +356,7 @@ def controls(study: Study) -> list[Route]:
 
     Where originals have a forget set each, on all of them, each with one of the three in turn.
     """
-    methods = study.preset.methods[:3]
+    methods = study.preset.fit[:3]
     if not study.preset.originals:
         return control_routes(study, methods)
     return [r for o in study.originals for r in control_routes(study, [methods[o % len(methods)]], o)]

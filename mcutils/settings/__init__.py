@@ -83,6 +83,8 @@ class Preset:
     ``originals``: of so many original models each has a forget set of its own, drawn by its seed 0, 1, ...; 0: all have
     one in common. ``refresh`` of BatchNorm's statistics in traces: ``weighted`` (`traces.trace`), or empty for not.
     ``crossed``: where a cue is planted, the share of its images that show another class (`data.cues.planted`).
+    ``unfit``: methods of which the search found no setting that passes the endpoint gate; no verdict reads their paths,
+    so that only two seeds of them are walked (00 to 02), see `fit`.
     """
 
     name: str
@@ -102,6 +104,12 @@ class Preset:
     originals: int = 0
     refresh: str = ""
     crossed: float = 0.0
+    unfit: tuple[str, ...] = ()
+
+    @property
+    def fit(self) -> tuple[str, ...]:
+        """The methods that experiments beyond two seeds walk: all but the ``unfit`` ones, or all where none is left."""
+        return tuple(name for name in self.methods if name not in self.unfit) or self.methods
 
     def __post_init__(self) -> None:
         for name in ("name", "dataset", "model", "quickstart_method", "about", "refresh"):
@@ -114,6 +122,7 @@ class Preset:
         object.__setattr__(self, "crossed", share("crossed", self.crossed, zero=True))
         object.__setattr__(self, "seeds", tuple(map(seed_of, listed("seeds", self.seeds))))
         object.__setattr__(self, "methods", listed("methods", self.methods))
+        object.__setattr__(self, "unfit", tuple(self.unfit))
         for name in ("seeds", "methods"):
             if len(set(map(str, getattr(self, name)))) < len(getattr(self, name)):
                 raise BadInput(f"{name} must be different from each other, got {shown(getattr(self, name))}.")

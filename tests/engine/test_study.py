@@ -355,7 +355,7 @@ def test_a_profile_names_all_that_it_is_measured_against(smoke):
 def test_every_field_of_a_preset_that_determines_results_is_part_of_a_key(smoke):
     changed = {"dataset": "fashion-mnist", "model": "convnet_gn", "width": 8, "forget": 0.2, "train_size": 240}
     changed |= {"test_size": 60, "seeds": (42, 21), "points": 5, "bootstrap": 7, "refresh": "weighted"}
-    named = {"name", "methods", "quickstart_method", "pairs", "about", "originals", "crossed"}
+    named = {"name", "methods", "quickstart_method", "pairs", "about", "originals", "crossed", "unfit"}
     assert set(changed) | named == {f.name for f in fields(Preset)}
 
     def name(study):
