@@ -39,7 +39,7 @@ from .search import (
 Kind = tuple[str, str, str]  # method, curriculum, optimiser
 LINEAR = {"schedule": ("linear",)}
 RELABELLED = (
-    {"lr": (2e-3,), "forget_batch_size": (128,), "steps": (400, 600), **LINEAR},
+    {"lr": (2e-3,), "forget_batch_size": (64, 32, 128, 256), "steps": (400,), **LINEAR},
     {"lr": (2e-3,), "steps": (360,), "options.order": ("sequential",), **LINEAR},  # five passes
 )
 GENTLE: dict[str, tuple[dict[str, tuple], ...]] = {
