@@ -15,6 +15,7 @@ from ..measures.along import barrier, forget_deficit
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, ORANGE, PURPLE, colour_of, entry, kinds_of, label, where
 from ..measures.intervals import LEVEL, fraction_interval, widened
+from ..measures.originals import student
 from ..settings import Plan
 from . import judging, tables
 from .claims import Verdict, spread
@@ -35,6 +36,7 @@ from .tables import (
     summary,
 )
 from .walks import (
+    COARSE,
     SOME,
     TRAINED,
     Route,
@@ -291,7 +293,10 @@ def closed(walks: Sequence[Walk]) -> np.ndarray:
 
 
 def variants_table(walks: Sequence[Walk], across: str) -> Table:
-    """The straight lines of a condition beside the authors' form of it, for methods that have it, and ``random``."""
+    """The straight lines of a condition beside other forms of it, such as the authors', for methods that have them.
+
+    With those of ``random``.
+    """
     lines = sound(walks, kind="linear")
     some = {w.method for w in lines if w.condition == across and w.form}
     rows = []
@@ -303,6 +308,24 @@ def variants_table(walks: Sequence[Walk], across: str) -> Table:
             rows.append((method, condition, form or "as above", *cells, *shown))
     index = ["method", "condition", "variant"]
     return frame(rows, [*index, *MEASURES, "roughness", "distance", "points"], index)
+
+
+def trained_table(walks: Sequence[Walk], across: str) -> Table:
+    """What it does to connectivity that an original was trained with a curriculum or optimiser, see `trained`.
+
+    Per ends and curve, means over originals in G with Student's interval: barrier, deficit and smallest eps, and eps
+    minus that of the same two seeds from the plain original, read at as many points (`COARSE`).
+    """
+    base = {(pair_of(w), w.kind): w.at(COARSE) for w in usable(walks, condition="random", form="")}
+    rows = []
+    for (form, condition, kind), part in grouped(sound(walks), "form", "condition", "kind").items():
+        ours = [w for w in part if (pair_of(w), w.kind) in base]
+        if form.startswith(TRAINED) and condition in ("random", across) and ours:
+            cells = [spread(student([getattr(w, name) for w in ours])) for name in MEASURES]
+            change = spread(student([w.at(COARSE).eps - base[pair_of(w), w.kind].eps for w in ours]))
+            ends = f"both {form}" if condition == "random" else f"plain, {form}"
+            rows.append((ends, kind, *cells, change, len(ours)))
+    return frame(rows, ["ends", "curve", *MEASURES, "change", "originals"], ["ends", "curve"])
 
 
 def thinned(walk: Walk, points: int) -> tuple[float, float]:

@@ -14,12 +14,16 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import GREY, colour_of, entry, finish, kinds_of, label, marker_of, marks_of, panel_grid, where
 from ..measures.intervals import LEVEL, Interval, percentile_interval, share_explained
 from ..measures.originals import LEAST
+from ..measures.variance import Design, variance_components
+from .admission import admitted
 from .claims import Verdict
 from .judging import controls_hold, decisive, judge_share, judged, nodes_of, nothing_found, pair_of, share_over, sound
 from .panels import excess_panels, kind_entries, method_panels, signed_log, tolerance_line
 from .room import Room
 from .tables import MEASURES, Table, answer_text, frame, grouped, paths_table, summary
 from .walks import (
+    AGAIN,
+    COARSE,
     SECOND_DRAW,
     SECOND_PAIR,
     Route,
@@ -34,6 +38,7 @@ from .walks import (
 
 SPLIT = ("gradient_difference", "npo", "random_labels")  # methods whose variance is split
 DRAWN = SPLIT[:2]  # those of them, each of a few steps, that forget another draw too
+ROOTS = {"estimate": "variance", "low": "low", "high": "high"}  # columns of a figure, from those of its table
 OTHER_SEEDS = (21, 100)  # of the second pair on an original
 
 # What is walked
@@ -193,7 +198,81 @@ def _joined(walks: Sequence[Walk], eps: float) -> tuple[int, int]:
     return sum(pairs.values()), len(pairs)
 
 
+STAGES = ("original", "forget set", "unlearning seeds", "fit")  # of which each is drawn anew within the one before
+SPLIT_UP = (("deficit", "linear"), ("deficit", "bezier"), ("eps", "linear"), ("eps", "bezier"))
+
+
+def designs(walks: Sequence[Walk], measure: str, kind: str) -> dict[str, Design]:
+    """For each method that walked a second pair, a measure (in G) of its admitted walks and the labels of `STAGES`.
+
+    ``walks`` are those of 02 and, for the fits of another seed, 08; all are read at `COARSE` points. A line has no fit,
+    and without a second draw an original and its forget set are one stage.
+    """
+    plain: dict[str, Any] = {"condition": "random", "kind": kind, "size": 0.0, "full": False}
+    plain |= {"recipe": "", "objective": "", "batchnorm": ""}
+    ours = [w for w in admitted(walks, **plain) if w.form in ("", *AGAIN)]
+    found: dict[str, Design] = {}
+    for (method,), part in grouped(ours, "method").items():
+        if SECOND_PAIR not in {w.form for w in part}:
+            continue
+        rows = [(w.original, w.form == SECOND_DRAW, (w.start, w.end), w.refit) for w in part]
+        stages = dict(zip(STAGES, map(list, zip(*rows, strict=True)), strict=True))
+        if kind == "linear":
+            del stages["fit"]
+        if not any(stages["forget set"]):
+            del stages["forget set"]
+            stages = {f"{STAGES[0]} and {STAGES[1]}" if k == STAGES[0] else k: v for k, v in stages.items()}
+        found[method] = [getattr(w.at(COARSE), measure) for w in part], stages
+    return found
+
+
+def variance_table(walks: Sequence[Walk], level: float = LEVEL) -> Table:
+    """What varies how much: components of the variance of deficit and smallest eps, line and curve, per method.
+
+    A row per component of `designs`, by `variance.variance_components`: its variance in G^2 as estimated (which may be
+    negative) with its interval over originals, its standard deviation in G and its share of the sum, both of the
+    variance cut off at 0, and degrees of freedom. The method ``mean`` is the mean of all with every stage.
+    """
+    rows = []
+    for measure, kind in SPLIT_UP:
+        found: dict[str, list[Design]] = {m: [one] for m, one in designs(walks, measure, kind).items()}
+        whole = [one for parts in found.values() for one in parts if STAGES[1] in one[1]]
+        for method, parts in {**found, **({"mean": whole} if len(whole) > 1 else {})}.items():
+            components = variance_components(parts, level)
+            total = sum(one.variance for one in components.values())
+            for name, one in components.items():
+                share = one.variance / total if total > 0 else float("nan")
+                spread = one.variance**0.5, share, one.freedom
+                rows.append((measure, kind, method, name, *one.interval, *spread))
+    return frame(rows, [*"measure curve method component variance low high sd share".split(), "freedom"])
+
+
 # Figures
+
+
+@drawing.style()
+def variance_figure(table, *, title: str = ""):
+    """Standard deviations by component: methods as dots, their mean with its interval; a panel per measure and curve.
+
+    ``table`` is a `variance_table`. What is negative is drawn at 0, and stages that a method lacks are left out.
+    """
+    drawing.check_columns(table, ("measure", "curve", "method", "component", "variance", "low", "high"))
+    stages = [name for name in STAGES if name in set(table["component"])]
+    fig, axes = panel_grid(1, len(SPLIT_UP), 1.2 + 0.4 * len(stages), sharey=True, sharex=True)
+    roots = table.assign(**{to: table[of].clip(lower=0) ** 0.5 for to, of in ROOTS.items()})
+    for ax, (measure, kind) in zip(axes[0], SPLIT_UP, strict=True):
+        for y, stage in enumerate(stages):
+            here = where(roots, measure=measure, curve=kind, component=stage)
+            each = here[here["method"] != "mean"]["estimate"]
+            drawing.interval_row(ax, y, each, where(here, method="mean"), colour_of(kind), marker_of(kind))
+        ax.set_title(f"{label(kind)}: {measure}")
+        ax.set_xlabel("standard deviation (G)")
+        ax.grid(axis="y", visible=False)
+    axes[0, 0].set_xlim(left=0)
+    drawing.name_rows(axes[0, 0], stages)
+    kinds = list(dict.fromkeys(kind for _, kind in SPLIT_UP))
+    keys = [*kind_entries(kinds, ": mean of methods, 95 % interval"), entry("o", GREY, "one method", ms=3)]
+    return finish(fig, axes[0, 0], title, keys)
 
 
 @drawing.style()

@@ -94,7 +94,20 @@ def sweep():
     )
 
 
+def variance():
+    """Components that differ by stage, method and curve; one method without a second draw, and one below 0."""
+    rows = []
+    stages = ("original", "forget set", "unlearning seeds", "fit")
+    for measure, kind in seeds.SPLIT_UP:
+        for k, method in enumerate((*seeds.SPLIT, "mean")):
+            for j, stage in enumerate(stages[: 3 + (kind == "bezier")]):
+                variance = 0.01 * (j + 1) + 0.002 * k - 0.05 * (method == "npo" and j == 1)
+                rows.append((measure, kind, method, stage, variance, variance - 0.02, variance + 0.03))
+    return pd.DataFrame(rows, columns=["measure", "curve", "method", "component", "variance", "low", "high"])
+
+
 FIGURES = {
+    "variance": lambda: seeds.variance_figure(variance(), title="What varies"),
     "path": lambda: path_figure(
         curves(), retrained=levels([0.5, 0.6]), original=levels(0.9), ends=("seed 42", "seed 87"), title="NPO"
     ),

@@ -8,6 +8,7 @@ import pytest
 from made_claims import METHODS as METHODS_of_claims, SINGLE, both_ways, changed, judge, ours, twenty
 from made_conditions import PAIRS, STUDENT, made, with_arrays
 from made_figures_of_conditions import CROSSED, METHODS as METHODS_of_figures_of_conditions, SEEDS, crossing, figure
+from made_worlds import Shape, World, walk as made_walk
 from matplotlib.text import Text
 from shorter import settings_in
 from synthetic import RING, controls, walk
@@ -15,6 +16,7 @@ from synthetic import RING, controls, walk
 from mcutils.engine.study import study
 from mcutils.errors import BadInput
 from mcutils.measures.drawing import label
+from mcutils.measures.originals import student
 from mcutils.paper.curriculum_and_order import (
     PLACES,
     TUNED,
@@ -38,8 +40,43 @@ from mcutils.paper.curriculum_and_order import (
     second_order,
     thinned,
     thinned_text,
+    trained_table,
     variants_table,
 )
+
+
+def test_an_original_trained_otherwise_is_compared_with_the_plain_one_by_the_same_seeds():
+    """By walks of the other room, of the plain form and of other conditions the table is not moved."""
+    form, dips = "trained with superloss", {("random", "linear"): 0.1, ("cl-non_cl", "linear"): 0.4}
+    dips |= {("cl-non_cl", "bezier"): 0.3, ("random", "bezier"): 0.05}
+
+    def shape(labels):
+        plain = 0.2 if labels["kind"] == "linear" else 0.02
+        return Shape(dip=dips[labels["condition"], labels["kind"]] if labels["form"] == form else plain)
+
+    fine, coarse_ = (World(shape, points=points, patterns="none", seed=points) for points in (31, 11))
+    walks = []
+    for original in range(3):
+        for kind in ("linear", "bezier"):
+            walks.append(made_walk(fine, method="npo", kind=kind, original=original, form=""))
+            for condition in ("random", "cl-non_cl", "fo-so"):
+                for other in ("", "tuned", "trained with sophia_g", form):
+                    if (condition, kind) in dips and condition != "random" or other == form and condition != "fo-so":
+                        labels = {"method": "npo", "kind": kind, "original": original, "condition": condition}
+                        walks.append(made_walk(coarse_, **labels, form=other))
+    table = trained_table([w for w in walks if w.form != "trained with sophia_g"], "cl-non_cl")
+    places = [(ends, kind) for kind in ("linear", "bezier") for ends in (f"both {form}", f"plain, {form}")]
+    assert sorted(table.index) == sorted(places) and set(table["originals"]) == {3}
+    for ends, kind in places:
+        condition = "random" if ends.startswith("both") else "cl-non_cl"
+        ours, base = (
+            [w for w in walks if (w.kind, w.condition, w.form) == place]
+            for place in ((kind, condition, form), (kind, "random", ""))
+        )
+        found = student([a.eps - b.at(11).eps for a, b in zip(ours, base, strict=True)])
+        assert table.loc[(ends, kind), "change"] == "{:.3f} [{:.3f}, {:.3f}]".format(*found)
+        assert found.estimate == pytest.approx(dips[condition, kind] - (0.2 if kind == "linear" else 0.02), abs=0.06)
+    assert trained_table([w for w in walks if not w.aside], "cl-non_cl").empty
 
 
 def test_pairs_without_the_least_difference_decide_no_claim():

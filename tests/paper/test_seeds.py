@@ -8,17 +8,22 @@ from made_claims import METHODS, SINGLE, by_method, judge, ours, study
 from made_figures import METHODS as METHODS_of_figures, along, barrier_figure, figure, pairs, sweep
 from made_specs import labels
 from made_tables import clean
+from made_worlds import Shape, World, walk as made_walk
 from synthetic import RING, beside, controls, walk
 
 import mcutils as mc
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.measures.connectivity import TOLERANCE
+from mcutils.measures.drawing import label
 from mcutils.measures.intervals import Interval, share_explained, share_interval, wilson
 from mcutils.paper.claims import CLAIMS, Verdict, judge as claims_judge
+from mcutils.paper.curve_fitting import fits
 from mcutils.paper.judging import sound
 from mcutils.paper.registry import verdict_of
 from mcutils.paper.seeds import (
+    SPLIT_UP,
+    STAGES,
     c1,
     c2,
     c21,
@@ -29,9 +34,11 @@ from mcutils.paper.seeds import (
     seeds_answer,
     seeds_figure,
     sweep_table,
+    variance_figure,
+    variance_table,
 )
 from mcutils.paper.tables import excess_table, verdicts_text
-from mcutils.paper.walks import levelled, walk_all
+from mcutils.paper.walks import SECOND_DRAW, SECOND_PAIR, labels_of, levelled, walk_all
 
 
 def test_seeds_have_a_line_and_a_curve_for_each_pair_on_two_originals(laptop):
@@ -301,6 +308,117 @@ def test_tables_leave_their_walks_alone(walks):
     assert [w.profile.arrays["measure/barrier_retain"] for w in walks] == [
         w.profile.arrays["measure/barrier_retain"] for w in before
     ]
+
+
+NOISY = {"dip": 0.1, "seeds": 0.05, "draw": 0.1, "original": 0.2, "fit": 0.03}
+
+
+@pytest.fixture(scope="module")
+def split():
+    """Walks with the labels of 02's and 08's routes of three methods, whose dips are drawn stage by stage."""
+    eight = mc.study("eight", fresh=True, methods=["gradient_difference", "npo", "random_labels", "scrub"])
+    rng, known = np.random.default_rng(0), {}
+    made = World(lambda labels: Shape(dip=labels["dip"]), points=31, patterns="none", spread=0.0)
+
+    def drawn(name, labels, *more):
+        place = (name, labels["method"], labels["original"], *more)
+        return known.setdefault(place, NOISY[name] * rng.normal())
+
+    found = {}
+    for route in (*seeds(eight), *fits(eight)):
+        labels = labels_of(route)
+        draw, pair = route.form == SECOND_DRAW, (route.start, route.end)
+        dip = 0.5 + drawn("original", labels) + drawn("draw", labels, draw) + drawn("seeds", labels, draw, pair)
+        dip += drawn("fit", labels, draw, pair, route.refit) * (route.kind == "bezier")
+        shape = replace(made, shape=lambda labels, dip=dip: Shape(dip=dip), spread=0.0)
+        if tuple(labels.values()) not in found:
+            found[tuple(labels.values())] = made_walk(shape, **labels)
+    return list(found.values()), known
+
+
+def test_the_variance_is_that_of_each_stage_by_hand(split):
+    """Read from the walks by their labels alone, as differences of means; eight originals, four with every stage."""
+    walks, known = split
+    table = variance_table(walks)
+    lines = {}
+    for w in walks:
+        if (w.method, w.kind, w.condition, w.control, w.batchnorm) == ("npo", "linear", "random", "", ""):
+            lines[w.original, w.form] = w.at(11).deficit
+    assert len(lines) == 8 + 4 + 4
+    first, pair, draw = (np.array([lines[o, form] for o in range(4)]) for form in ("", SECOND_PAIR, SECOND_DRAW))
+    by_seeds = ((first - pair) ** 2).sum() / 2 / 4
+    by_draw = ((((first + pair) / 2 - draw) ** 2).sum() * 2 / 3 / 4 - by_seeds) * 3 / 4
+    table = table[(table["measure"] == "deficit") & (table["method"] == "npo")].set_index(["curve", "component"])
+    found = table.loc["linear"]
+    assert list(found.index) == ["original", "forget set", "unlearning seeds"]
+    assert found.loc["unlearning seeds", "variance"] == pytest.approx(by_seeds, rel=1e-9)
+    assert found.loc["forget set", "variance"] == pytest.approx(by_draw, rel=1e-9)
+    assert found["freedom"].tolist() == [7, 4, 4]
+    fit = table.loc["bezier"].loc["fit"]
+    refits = {(w.original, w.refit): w.at(11).deficit for w in walks if (w.method, w.kind) == ("npo", "bezier")
+              and not (w.form or w.control or w.recipe or w.objective or w.batchnorm)}  # fmt: skip
+    again = np.array([refits[o, False] - refits[o, True] for o in range(8)])
+    assert fit["variance"] == pytest.approx((again**2).mean() / 2, rel=1e-9) and fit["freedom"] == 8
+    own = found["variance"].clip(lower=0)
+    np.testing.assert_allclose(found["share"], own / own.sum(), rtol=1e-12)
+    np.testing.assert_allclose(found["sd"] ** 2, own, rtol=1e-12)
+
+
+def test_a_method_without_a_second_draw_has_an_original_with_its_forget_set(split):
+    table = variance_table(split[0])
+    assert set(table["method"]) == {"gradient_difference", "npo", "random_labels", "mean"}  # the fourth has no pair
+    some = table[(table["method"] == "random_labels") & (table["measure"] == "deficit")]
+    stages = ["original and forget set", "unlearning seeds"]
+    assert some["component"].tolist() == [*stages, *stages, "fit"]
+    two = table[(table["measure"] == "eps") & (table["curve"] == "bezier")].pivot(
+        index="component", columns="method", values="variance"
+    )
+    two = two.loc[["original", "forget set", "unlearning seeds", "fit"]]
+    np.testing.assert_allclose(two["mean"], two[["gradient_difference", "npo"]].mean(axis=1), rtol=1e-12)
+
+
+def test_only_what_was_meant_to_vary_is_read(split):
+    """Neither other recipes, objectives and policies, nor data with a cue, nor ends that did not forget."""
+    walks, _ = split
+    table = variance_table(walks)
+    wild = World(lambda labels: Shape(dip=5.0), patterns="none", seed=3)
+    ours = [w for w in walks if w.method == "npo" and w.form == SECOND_PAIR]
+    forms = ("cue", "tuned", "trained with superloss")
+    fitted = {"recipe": "authors"}, {"objective": "retain only"}, {"batchnorm": "none"}
+    others = (*({"form": form} for form in forms), *fitted, {"condition": "fo-so"}, {"size": 0.02}, {"full": True})
+    more = [made_walk(wild, **{**labels_of(w), **other}) for w in ours for other in others]
+    more += [made_walk(World(lambda labels: Shape(ends=(0.0, 0.0)), patterns="none"), **{**labels_of(w), "start": 7})
+             for w in ours]  # fmt: skip
+    assert variance_table([*walks, *more]).equals(table)
+    assert variance_table([w for w in walks if not w.aside]).empty
+    assert variance_table([]).columns.tolist() == table.columns.tolist()
+
+
+def test_planted_shares_are_found(split):
+    """Of one draw of eight originals: seeds and draws, in the mean of methods, within what so few can tell."""
+    found = variance_table(split[0]).query("measure == 'deficit' and method == 'mean' and curve == 'bezier'")
+    found = found.set_index("component")
+    for name, stage in (
+        ("original", "original"),
+        ("draw", "forget set"),
+        ("seeds", "unlearning seeds"),
+        ("fit", "fit"),
+    ):
+        assert NOISY[name] ** 2 / 4 < found.loc[stage, "variance"] < 4 * NOISY[name] ** 2
+        assert found.loc[stage, "low"] < found.loc[stage, "variance"] < found.loc[stage, "high"]
+
+
+def test_the_variance_has_a_row_of_dots_a_stage():
+    fig = figure("variance")
+    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == list(STAGES)
+    titles = [ax.get_title() for ax in fig.axes]
+    assert titles == [f"{label(kind)}: {measure}" for measure, kind in SPLIT_UP]
+    dots = fig.axes[0].lines[0].get_xdata()
+    assert np.allclose(sorted(dots), np.sqrt([0.01, 0.012, 0.014]))
+    low = [line.get_xdata() for ax in fig.axes for line in ax.lines if len(line.get_xdata())]
+    assert min(map(np.min, low)) >= 0  # what is below 0 is drawn there
+    with pytest.raises(BadInput, match="there are no rows to draw"):
+        variance_figure(variance_table([]))
 
 
 def test_controls_stand_below_the_methods():
