@@ -60,15 +60,17 @@ from .store import Store, versions
 class Study:
     """Specs of one preset, with the store that keeps their results: what a notebook works with.
 
-    ``used`` collects the keys of the results that `run` was asked for, in order. ``tuned``: where originals have a
-    forget set each, ends with a curriculum or of second order have a learning rate of their own, not their partner's.
+    ``used`` collects the keys of the results that `run` was asked for, in order. ``rate``: where originals have a
+    forget set each, the learning rate of ends with a curriculum or of second order, one of `settings.RATES` for both;
+    empty: that of their partner with a curriculum, and one of their own in second order, where that of first order
+    forgets what should be kept.
     """
 
     preset: Preset
     store: Store
     data: DataSpec
     used: dict[str, None] = field(default_factory=dict, compare=False, repr=False)
-    tuned: bool = False
+    rate: str = ""
     own: Task | None = field(default=None, compare=False, repr=False)  # holds data of one's own, as `own.find` asks
 
     @property
@@ -106,10 +108,10 @@ class Study:
     ) -> MethodSettings:
         """A method's settings for a share to forget.
 
-        Where originals have a forget set each, ends with a curriculum or of second order have the learning rate of
-        their partner without, or, in a study that is ``tuned``, the one tuned for them.
+        Where originals have a forget set each, ends with a curriculum or of second order have the learning rate that
+        the study's ``rate`` says.
         """
-        rate = ("tuned" if self.tuned else "partner") if self.preset.originals else ""
+        rate = self.rate or ("partner" if optimizer == "adamw" else "tuned") if self.preset.originals else ""
         lost = self._lost(forget)
         return method_settings(self.settings, method, curriculum, optimizer, forget=lost, rate=rate)
 

@@ -51,7 +51,7 @@ from .walks import (
 )
 
 PLACES = ((GREY, "o"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"))
-TUNED = "tuned"  # the form of a walk whose ends with a curriculum or of second order have a learning rate of their own
+PARTNER, TUNED = "partner", "tuned"  # forms of walks at the other learning rate, see `_other_rate`
 DOTTED = (0, (1, 1.2))
 WHAT = {"cl-non_cl": "the curriculum", "fo-so": "the optimiser"}  # what is crossed
 
@@ -88,19 +88,22 @@ def _changed(study: Study, across: str, inside: str, form: str, what: str) -> li
     full = condition_routes(study, across, contexts, some) if each else []
     routes += [replace(r, full=True) for r in full]
     ours = {what: {"curriculum": "superloss", "optimizer": "sophia_g"}[what]}
-    return routes + _tuned(study, across, contexts, pairs) + trained(study, across, **ours) + controls(study)
+    return routes + _other_rate(study, across, contexts, some) + trained(study, across, **ours) + controls(study)
 
 
-def _tuned(study: Study, across: str, contexts: Sequence[tuple[str]], pairs: Sequence[tuple]) -> list[Route]:
-    """``across`` with the learning rate tuned for it, where ends run at their partner's and that is another.
+def _other_rate(study: Study, across: str, contexts: Sequence[tuple[str]], pairs: Sequence[tuple]) -> list[Route]:
+    """``across`` at the other learning rate, where it is another: coarse lines on some originals.
 
-    Coarse lines on every original: at the partner's rate few ends of second order keep what they should (`admission`).
+    Ends with a curriculum run at their partner's rate and are looked at once more at one tuned for them; ends of second
+    order run at one of their own, since at their partner's they lose what they should keep (`admission`), and are
+    looked at once more at that.
     """
     if not study.preset.originals:
         return []
-    own, asked = replace(study, tuned=True), (across, contexts, pairs, ("linear",))
-    partner, tuned = (condition_routes(s, *asked, points=coarse(study)) for s in (study, own))
-    return [replace(t, form=TUNED) for p, t in zip(partner, tuned, strict=True) if t.path != p.path]
+    form = TUNED if across == "cl-non_cl" else PARTNER
+    other, asked = replace(study, rate=form), (across, contexts, pairs, ("linear",))
+    usual, again = (condition_routes(s, *asked, points=coarse(study)) for s in (study, other))
+    return [replace(b, form=form) for a, b in zip(usual, again, strict=True) if b.path != a.path]
 
 
 def trained(study: Study, across: str, **changed: Any) -> list[Route]:

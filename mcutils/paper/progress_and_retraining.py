@@ -114,8 +114,7 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:
             size,
             weighted=study.weighted,
         )
-        for name in study.preset.fit[2 : 2 + (1 if study.preset.originals else count)]
-        or study.preset.fit[:count]
+        for name in study.preset.fit[2 : 2 + (1 if study.preset.originals else count)] or study.preset.fit[:count]
     }
 
 

@@ -43,7 +43,7 @@ class Labels:
     one of `CONTROLS`, empty where a method is walked. The rest tells the walks of one pair apart:
 
     - ``size``: the share forgotten, where several are; ``form``: the authors' curriculum or optimiser, not ours, or
-      ours at a learning rate of its own (``tuned``); or data or models that no declared test reads (`aside`);
+      ours at the other learning rate (``tuned``, ``partner``); or data or models that no declared test reads (`aside`);
       ``init``: whose initial weights a retrained model has; ``full``: a coarse line once more at all points;
     - of a fit: ``recipe`` (empty: the corrected one), ``objective`` (empty: the method's own), ``refit``: by another
       seed, ``batchnorm``: its policy along the path (empty: the recipe's).

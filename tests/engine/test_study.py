@@ -160,22 +160,24 @@ def test_ends_of_originals_with_draws_run_at_their_partner_s_rate_or_at_one_of_t
         ends = [("npo", "none", "sophia_g"), ("npo", "superloss", "adamw"), ("scrub", "superloss", "adamw")]
         return [bench.unlearned(m, 42, c, o, **asked).settings.plan.lr for m, c, o in ends]
 
-    own = replace(eight, tuned=True)
+    partner, own = (replace(eight, rate=rate) for rate in ("partner", "tuned"))
     assert eight.settings == own.settings == "fashion-mnist.convnet.eight"
-    assert rates(eight) == [1.0, 1.0, 2.0] and rates(own) == [0.25, 1.0, 1.0]
-    assert rates(eight, forget=0.02) == [3.0, 3.0, 2.0] and rates(own, forget=0.02) == [0.25, 3.0, 1.0]
+    assert rates(eight) == [0.25, 1.0, 2.0]  # of second order its own, with a curriculum the partner's
+    assert rates(partner) == [1.0, 1.0, 2.0] and rates(own) == [0.25, 1.0, 1.0]
+    assert rates(partner, forget=0.02) == [3.0, 3.0, 2.0] and rates(own, forget=0.02) == [0.25, 3.0, 1.0]
     smaller = replace(eight, preset=replace(eight.preset, forget=0.02))
-    assert rates(smaller) == [3.0, 3.0, 2.0]
+    assert rates(smaller) == [0.25, 3.0, 2.0]
     start, end = eight.ends("fo-so", ["npo"], [42, 87])
-    assert start.settings.plan.lr == end.settings.plan.lr and end.optimizer == end.settings.plan.optimizer == "sophia_g"
-    assert own.unlearned("npo", 42) == eight.unlearned("npo", 42)
+    assert (start.settings.plan.lr, end.settings.plan.lr) == (1.0, 0.25)
+    assert end.optimizer == end.settings.plan.optimizer == "sophia_g"
+    assert own.unlearned("npo", 42) == partner.unlearned("npo", 42) == eight.unlearned("npo", 42)
     assert eight.path(start, end, "bezier", objective="npo").settings.plan.lr == 1.0
 
 
 def test_presets_without_draws_keep_their_settings_whatever_is_tuned(eight, tmp_path):
     laptop = mc.study("laptop", store=str(tmp_path / "other"), fresh=True)
     assert laptop.settings == "fashion-mnist.convnet" == mc.study("laptop", model="convnet").settings
-    for bench in (laptop, replace(laptop, tuned=True)):
+    for bench in (laptop, replace(laptop, rate="tuned")):
         for asked in (("npo", "none", "sophia_g"), ("salun", "superloss", "adamw"), ("npo", "none", "adamw")):
             found = method_settings("fashion-mnist.convnet", *asked)
             assert bench.unlearned(asked[0], 42, *asked[1:]).settings == found

@@ -18,6 +18,7 @@ from mcutils.errors import BadInput
 from mcutils.measures.drawing import label
 from mcutils.measures.originals import student
 from mcutils.paper.curriculum_and_order import (
+    PARTNER,
     PLACES,
     TUNED,
     along_table,
@@ -43,6 +44,7 @@ from mcutils.paper.curriculum_and_order import (
     trained_table,
     variants_table,
 )
+from mcutils.paper.walks import SOME
 
 
 def test_an_original_trained_otherwise_is_compared_with_the_plain_one_by_the_same_seeds():
@@ -442,29 +444,34 @@ def eight(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("routes", "condition", "method", "rates"),
-    [(curriculum, "cl-non_cl", "scrub", (2.0, 1.0)), (second_order, "fo-so", "npo", (1.0, 0.25))],
+    [
+        (curriculum, "cl-non_cl", "scrub", (TUNED, 2.0, 2.0, 1.0)),
+        (second_order, "fo-so", "npo", (PARTNER, 1.0, 0.25, 1.0)),
+    ],
 )
-def test_a_second_row_has_the_tuned_rate_where_it_is_another(eight, routes, condition, method, rates):
+def test_a_second_row_has_the_other_rate_where_it_is_another(eight, routes, condition, method, rates):
+    """Of the curriculum the tuned one, of second order the partner's, where that is the exception."""
+    name, usual, *changed = rates
     found = [r for r in routes(eight) if r.condition == condition]
-    first, second = ([r for r in found if r.form == form] for form in ("", TUNED))
+    first, second = ([r for r in found if r.form == form] for form in ("", name))
     assert {r.method for r in first} == {"npo", "scrub"} and {r.method for r in second} == {method}
-    assert {r.original for r in second} == set(range(8)) and len(second) == 8
+    assert {r.original for r in second} == set(range(SOME)) and len(second) == SOME
     assert {r.points for r in second} == {11} and {(r.points, r.full) for r in first} == {(11, False), (0, True)}
-    for row, rate in ((first, rates[0]), (second, rates[1])):
+    for row, rate in zip((first, second), changed, strict=True):
         for r in (r for r in row if r.method == method):
             ends = [r.path.start, r.path.end]
             other = [e.settings.plan.lr for e in ends if (e.curriculum, e.optimizer) != ("none", "adamw")]
             plain = [e.settings.plan.lr for e in ends if (e.curriculum, e.optimizer) == ("none", "adamw")]
-            assert other == [rate] and plain == [rates[0]]
+            assert other == [rate] and plain == [usual]
     # No path is walked twice on one grid under two labels: copies would decide nothing.
     paths = [(r.path, r.full) for r in found]
     assert len(set(paths)) == len(paths)
-    inside = [r for r in routes(eight) if r.condition.startswith("random_in")]
-    assert inside and all(e.settings.plan.lr in (1.0, 2.0) for r in inside for e in (r.path.start, r.path.end))
+    inside = [r for r in routes(eight) if r.condition.startswith("random_in") and r.method == method]
+    assert inside and all(e.settings.plan.lr == changed[0] for r in inside for e in (r.path.start, r.path.end))
 
 
 def test_presets_without_draws_have_no_second_row(laptop):
-    assert TUNED not in {r.form for routes in (curriculum, second_order) for r in routes(laptop)}
+    assert not {TUNED, PARTNER} & {r.form for routes in (curriculum, second_order) for r in routes(laptop)}
 
 
 def test_walks_at_a_tuned_rate_are_in_no_statistic_of_the_first_row():
