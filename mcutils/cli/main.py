@@ -64,6 +64,9 @@ PART: Arguments = {
     "--original": _named("K", "only what belongs to the original model of this training seed"),
     "--metric": _named("NAME", "only this metric of their profiles, and what it reads"),
 }
+ARCHIVE: Arguments = {
+    "--archive": _named("FOLDER", "afterwards write these results there, an archive a notebook and original"),
+}
 ENGINE: Arguments = {
     "--workers": _named("N", "processes that compute (default: one a core)"),
     "--engine": _named("NAME", "serial, local, slurm or a scheduler's address (default: $MCUTILS_ENGINE, else local)"),
@@ -125,7 +128,7 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
     "run": (
         "compute what the notebooks need, without the notebooks: on all cores or on a cluster",
         "cli.stores.run_main",
-        STUDY | PART | ENGINE,
+        STUDY | PART | ARCHIVE | ENGINE,
     ),
     "plan": (
         "say what there is to compute, how long it takes and how much it stores, without computing",

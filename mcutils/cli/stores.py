@@ -8,18 +8,18 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..engine.cluster import MOST, cores
-from ..engine.planning import plan, plan_text
+from ..engine.planning import parts, parts_text, plan, plan_text
 from ..engine.runs import RunFailed, missing
-from ..engine.specs import ProfileSpec, Spec
+from ..engine.specs import ProfileSpec, Spec, key as key_of
 from ..engine.store import DENIED
 from ..engine.study import Study, store_folder, study
-from ..engine.upkeep import adopt, collect, export, matching, notes, parents_in, results, status, verify
+from ..engine.upkeep import adopt, collect, export, matching, notes, pack, parents_in, results, status, verify
 from ..errors import LARGEST_SEED, BadInput, choose, path_of, whole
 from ..files import BUILD, counted, file_at, folder_at, switched, write_file
 from ..measures.metrics import METRICS
@@ -32,12 +32,10 @@ def layers(folder: Path) -> list[Path]:
     return [path for path in (folder, *below) if path.is_dir()]
 
 
-def planned(names: Sequence[str], bench: Study, metric: str | None = None, original: str | None = None) -> list[Spec]:
-    """The specs of the notebooks named (``02`` or ``02_seeds``; none: all), or of a metric of their profiles.
+def by_notebook(names: Sequence[str], bench: Study, original: int | None = None) -> dict[str, list[Spec]]:
+    """The specs of each notebook named (``02`` or ``02_seeds``; none: all), of an original alone where it is given.
 
     What `registry.PRICED_APART` has is asked for by its name alone.
-
-    A metric is of the profiles that hold the splits that it reads. ``original``: only what belongs to this one.
     """
     from ..paper.archives import shard
     from ..paper.registry import EXPERIMENTS, PRICED_APART
@@ -46,12 +44,28 @@ def planned(names: Sequence[str], bench: Study, metric: str | None = None, origi
     for name in names or EXPERIMENTS:
         matches = [full for full in known if Path(name).stem in (full, full.split("_")[0])]
         chosen.append(choose("experiment", matches[0] if matches else name, known))
-    specs = [spec for name in dict.fromkeys(chosen) for spec in known[name](bench)]
-    if metric is not None:
-        reads = set(METRICS[choose("metric", metric, METRICS)].splits)
-        profiles = (one for one in specs if isinstance(one, ProfileSpec) and reads <= set(one.trace.held))
-        specs = [bench.metric(metric, one) for one in profiles]
+    found = {name: known[name](bench) for name in dict.fromkeys(chosen)}
+    if original is None:
+        return found
+    every = [spec for specs in found.values() for spec in specs]
+    own = set(shard(every, original))
+    return {name: [spec for spec in specs if spec in own] for name, specs in found.items()}
+
+
+def planned(names: Sequence[str], bench: Study, metric: str | None = None, original: str | None = None) -> list[Spec]:
+    """The specs of the notebooks named, see `by_notebook`, or of a metric of their profiles.
+
+    A metric is of the profiles that hold the splits that it reads. ``original``: only what belongs to this one.
+    """
+    from ..paper.archives import shard
+
     seed = counted("--original", original, 0, LARGEST_SEED)
+    if metric is None:
+        return [spec for specs in by_notebook(names, bench, seed).values() for spec in specs]
+    specs = [spec for specs in by_notebook(names, bench).values() for spec in specs]
+    reads = set(METRICS[choose("metric", metric, METRICS)].splits)
+    profiles = (one for one in specs if isinstance(one, ProfileSpec) and reads <= set(one.trace.held))
+    specs = [bench.metric(metric, one) for one in profiles]
     return specs if seed is None else shard(specs, seed)
 
 
@@ -61,6 +75,9 @@ def run_main(arguments: argparse.Namespace) -> int:
     check_store(folder)
     workers = counted("--workers", arguments.workers, 1, MOST)
     bench = study(arguments.preset_name, store=str(folder), fresh=arguments.fresh or None)
+    if arguments.archive is not None and arguments.metric is not None:
+        raise BadInput("--archive writes what notebooks show, --metric computes another number: give one of them.")
+    target = None if arguments.archive is None else folder_at(path_of(arguments.archive, "--archive"), "archive")
     specs = planned(arguments.notebooks, bench, arguments.metric, arguments.original)
     if missing(specs, bench.store):
         _ = bench.task  # data that are not there stop the run before each result fails for lack of them
@@ -70,7 +87,20 @@ def run_main(arguments: argparse.Namespace) -> int:
         print(failure, file=sys.stderr)
         return 1
     mended(folder)
+    if target is not None:
+        _archive(bench, specs, target)
     return 0
+
+
+def _archive(bench: Study, specs: Iterable[Spec], target: Path) -> None:
+    """Write these results into a folder of archives, beside those that are there."""
+    from ..paper.archives import archives
+
+    asked = {key_of(spec) for spec in specs}
+    groups = {name: [one for one in keys if one in asked] for name, keys in archives(bench).items()}
+    groups = {name: keys for name, keys in groups.items() if keys}
+    size = pack(groups, [bench.store.folder, *bench.store.layers], target, exact=False)
+    print(f"{sum(map(len, groups.values()))} results are in {shown(target)}, which now holds {size / 1e6:.1f} MB")
 
 
 def plan_main(arguments: argparse.Namespace) -> int:
@@ -83,8 +113,20 @@ def plan_main(arguments: argparse.Namespace) -> int:
         return 0
     words = [(r["kind"], r["stored"], r["to compute"], f"{r['CPU seconds']:,.0f}", f"{r['MB']:,.1f}") for r in rows]
     print(table([("kind", "stored", "to compute", "CPU seconds", "MB"), *words]))
+    if arguments.metric is None:
+        _print_parts(
+            by_notebook(arguments.notebooks, bench, counted("--original", arguments.original, 0, LARGEST_SEED)), bench
+        )
     print(plan_text(rows, cores()))
     return 0
+
+
+def _print_parts(groups: Mapping[str, Sequence[Spec]], bench: Study) -> None:
+    """What each notebook adds to those before it, and what a path costs."""
+    rows = parts(groups, bench.store)
+    words = [(r["name"], r["to compute"], r["paths"], f"{r['CPU seconds'] / 60:,.1f}") for r in rows]
+    print(table([("notebook", "to compute", "paths", "CPU minutes"), *words]))
+    print(parts_text(rows))
 
 
 def store_status(arguments: argparse.Namespace) -> int:

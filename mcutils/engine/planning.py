@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..files import DATA
 from .costs import cost, network_of, readable
 from .kinds import KINDS
 from .runs import missing
-from .specs import Spec, kind_of, plain
+from .specs import CurveSpec, ProfileSpec, Spec, kind_of, plain
 from .store import Store
 from .upkeep import notes
 
@@ -105,8 +105,7 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
     Seconds come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of
     each result; NaN where no run of the kind was ever recorded.
     """
-    known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
-    rate_of = cache(lambda name: next((found for one in known if (found := rate(name, one)) is not None), math.nan))
+    takes = seconds_of(store, rows)
     specs = list(dict.fromkeys(specs))
     table: dict[str, dict[str, Any]] = {}
 
@@ -120,9 +119,43 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
     for spec in missing(specs, store):
         description, entry = plain(spec), row(spec)
         entry["to compute"] += 1
-        entry["CPU seconds"] += rate_of(group(description)) * work(description)
+        entry["CPU seconds"] += takes(description)
         entry["MB"] += size(description) / 1e6
     return list(table.values())
+
+
+def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) -> Callable[[Mapping[str, Any]], float]:
+    """What computing a spec takes, by its description (`specs.plain`), as `plan` says: CPU seconds, or nan."""
+    known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
+    rate_of = cache(lambda name: next((found for one in known if (found := rate(name, one)) is not None), math.nan))
+    return lambda description: rate_of(group(description)) * work(description)
+
+
+def parts(groups: Mapping[str, Iterable[Spec]], store: Store) -> list[dict[str, Any]]:
+    """What each of several groups of specs adds to those before it: rows of name, to compute, paths, CPU seconds.
+
+    ``paths`` are the profiles of curves among them, stored or not; what one group computes the next finds.
+    """
+    takes, seen, walked = seconds_of(store), set[Spec](), set[Spec]()
+    found = []
+    for name, specs in groups.items():
+        specs = list(specs)
+        new = [spec for spec in missing(specs, store) if spec not in seen]
+        paths = {
+            one for one in specs if isinstance(one, ProfileSpec) and isinstance(one.trace.model, CurveSpec)
+        } - walked
+        seen.update(new), walked.update(paths)
+        seconds = sum(takes(plain(spec)) for spec in new)
+        found.append({"name": name, "to compute": len(new), "paths": len(paths), "CPU seconds": seconds})
+    return found
+
+
+def parts_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many paths are walked in all, and what one costs, everything that it hangs on counted."""
+    paths, seconds = (sum(row[k] for row in rows) for k in ("paths", "CPU seconds"))
+    if not paths or math.isnan(seconds):
+        return f"{paths} paths are walked."
+    return f"{paths} paths are walked, at {seconds / paths:.1f} CPU seconds each, all told."
 
 
 def plan_text(rows: Sequence[Mapping[str, Any]], workers: int) -> str:

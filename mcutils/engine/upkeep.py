@@ -247,12 +247,18 @@ def _remove_others(folder: Path, kept: Iterable[str]) -> None:
             os.unlink(entry.path)
 
 
-def pack(groups: Mapping[str, Iterable[str]], sources: Sequence[Path], target: Path, shipped_too: bool = False) -> int:
+def pack(
+    groups: Mapping[str, Iterable[str]],
+    sources: Sequence[Path],
+    target: Path,
+    shipped_too: bool = False,
+    exact: bool = True,
+) -> int:
     """Make a folder hold just these results, as an archive for each group of keys; returns its size in bytes.
 
     A key in several groups lies in the first. The bytes follow from the results alone, so that nothing changes where
     no result has. Nothing is written unless all are found. Archives of results that are in no group go, as do results
-    beside them; other files stay. Raises `BadInput` as `export` does.
+    beside them, unless not ``exact``; other files stay. Raises `BadInput` as `export` does.
     """
     sources = [Path(source) for source in sources]
     seen: set[str] = set()
@@ -276,9 +282,10 @@ def pack(groups: Mapping[str, Iterable[str]], sources: Sequence[Path], target: P
             file.close()
             if not final.is_file() or final.read_bytes() != scratch.read_bytes():
                 os.replace(scratch, final)
-    for path in old:
-        path.unlink()
-    _remove_others(target, ())
+    if exact:
+        for path in old:
+            path.unlink()
+        _remove_others(target, ())
     return sum(path.stat().st_size for path in target.iterdir() if path.is_file())
 
 

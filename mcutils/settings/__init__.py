@@ -248,7 +248,7 @@ def _sized(tables: Mapping[str, Any], forget: float | None, where: str) -> Mappi
 
 
 def _say_variant(name: str, method: str, variants: Mapping[str, Mapping[str, Any]]) -> None:
-    for variant, tables in variants.items():
+    for variant, tables in variants.items() if name != "default" else ():  # of which nothing is tuned
         if variant not in ("none", "adamw") and variant not in tables:
             say_untuned(f"the learning rate of {method!r} with {variant!r} in the settings {name}")
 

@@ -31,7 +31,7 @@ from mcutils.engine.specs import (
 )
 from mcutils.engine.store import Store
 from mcutils.engine.study import study
-from mcutils.engine.upkeep import notes, results
+from mcutils.engine.upkeep import notes, results, verify
 from mcutils.errors import BadInput
 from mcutils.paper.registry import EXPERIMENTS
 from mcutils.settings import MethodSettings, Plan, say_untuned
@@ -381,6 +381,41 @@ def test_show_says_which_results_a_figure_shows(figure, ask, folder, tmp_path):
     assert code == 2 and "03_other.png belongs to none of 02_seeds, 01_endpoints." in err
 
 
+# run
+
+
+def test_what_ran_is_archived_beside_what_is_there(ask, small, folder, tmp_path):
+    """A shard a folder: archives by notebook and original, added to, importable, the same bytes when asked again."""
+    target = tmp_path / "shards"
+    run = ("run", "00", "--preset", "smoke", "--store", "store", "--archive", target)
+    code, out, err = ask(*run)
+    assert code == 0 and f"{len(WANTED)} results are in" in out and err.count("computed") <= 1
+    (path,) = target.iterdir()
+    assert path.name == "00_quickstart-original0.zip" and names(target) == {key(spec) for spec in WANTED}
+    before = path.read_bytes()
+    path.rename(target / "99_elsewhere-original5.zip")
+    assert ask(*run)[0] == 0
+    assert {p.name for p in target.iterdir()} == {path.name, "99_elsewhere-original5.zip"}
+    assert path.read_bytes() == before and verify(target) == {}
+    assert ask("store", "import", target, "--store", "new")[1].startswith(f"{len(WANTED)} results imported")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--archive", "shards", "--metric", "accuracy_test"), "give one of them"),
+        (("--archive", "mine"), "mine holds other files and no result"),
+        (("--archive", "store"), "onto itself"),
+    ],
+)
+def test_archives_go_where_nothing_else_is(words, says, ask, small, folder, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("dear")
+    code, _, err = ask("run", "00", "--preset", "smoke", "--store", "store", *words)
+    assert code == 2 and says in err
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
 # plan
 
 
@@ -400,6 +435,15 @@ def test_plan_says_what_there_is_to_do_and_computes_nothing(ask, small, folder, 
         for path in folder.glob(f"{key(spec)}.*"):
             path.unlink()
     assert ask("plan", "00", "--preset", "smoke", "--store", "store")[1].splitlines()[-1].startswith("2 results")
+
+
+def test_plan_says_what_each_notebook_adds(ask, small):
+    lines = ask("plan", "00", "01", "00_quickstart", "--preset", "smoke", "--store", "none")[1].splitlines()
+    head = next(k for k, line in enumerate(lines) if line.startswith("notebook"))
+    assert [line.split()[0] for line in lines[head + 1 : head + 3]] == ["00_quickstart", "01_endpoints"]
+    assert lines[head].split()[1:] == ["to", "compute", "paths", "CPU", "minutes"] and lines[-2] == lines[head + 3]
+    added = [int(line.split()[1]) for line in lines[head + 1 : head + 3]]
+    assert sum(added) == int(lines[-1].split()[0]) and lines[-2].endswith("paths are walked.")
 
 
 def test_plan_prints_json_for_every_reader(ask, small, folder):

@@ -405,6 +405,25 @@ def test_the_closing_line_adds_up_and_says_what_is_not_known():
     assert plan_text([], 2).startswith("0 results to compute: 0 CPU seconds")
 
 
+def test_parts_count_what_is_new_and_a_path_s_price_all_that_it_hangs_on(tmp_path):
+    """Two notebooks that share a path: it is counted with the first, and so is all behind it."""
+    store = Store(tmp_path / "none")
+    own = [spec for spec in PROFILES if spec not in PROFILES[:1]]
+    rows = planning.parts({"a": PROFILES[:1], "b": PROFILES}, store)
+    whole = plan(PROFILES, store)
+    for name in ("to compute", "CPU seconds"):
+        assert sum(row[name] for row in rows) == pytest.approx(sum(row[name] for row in whole))
+    paths = [sum(isinstance(s.trace.model, CurveSpec) for s in some) for some in (PROFILES[:1], own)]
+    assert [row["paths"] for row in rows] == paths and sum(paths) > 0
+    again = planning.parts({"b": PROFILES, "a": PROFILES[:1]}, store)[1]
+    assert (again["to compute"], again["paths"], again["CPU seconds"]) == (0, 0, 0)
+    assert planning.parts_text([{"paths": 3, "CPU seconds": 6.0}, {"paths": 1, "CPU seconds": 2.0}]) == (
+        "4 paths are walked, at 2.0 CPU seconds each, all told."
+    )
+    assert planning.parts_text([{"paths": 2, "CPU seconds": math.nan}]) == "2 paths are walked."
+    assert planning.parts_text([]) == "0 paths are walked."
+
+
 def test_ten_thousand_specs_are_planned(tmp_path, untimed):
     bench = study("smoke", store=str(tmp_path / "none"), fresh=True)
     ends = bench.grid(seed=range(556))
