@@ -144,7 +144,8 @@ def parts(groups: Mapping[str, Iterable[Spec]], store: Store) -> list[dict[str, 
         paths = {
             one for one in specs if isinstance(one, ProfileSpec) and isinstance(one.trace.model, CurveSpec)
         } - walked
-        seen.update(new), walked.update(paths)
+        seen.update(new)
+        walked.update(paths)
         seconds = sum(takes(plain(spec)) for spec in new)
         found.append({"name": name, "to compute": len(new), "paths": len(paths), "CPU seconds": seconds})
     return found
