@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.cluster import MOST, cores
-from ..engine.planning import parts, parts_text, plan, plan_text
+from ..engine.planning import parts, parts_text, plan, plan_text, seconds_of
 from ..engine.runs import RunFailed, missing
 from ..engine.specs import ProfileSpec, Spec, key as key_of
 from ..engine.store import DENIED
@@ -107,23 +107,26 @@ def plan_main(arguments: argparse.Namespace) -> int:
     """Print what the notebooks would compute."""
     folder = store_folder(arguments.store)
     bench = study(arguments.preset_name, store=str(folder), fresh=arguments.fresh or None)
-    rows = plan(planned(arguments.notebooks, bench, arguments.metric, arguments.original), bench.store)
+    whole, seed = arguments.metric is None, counted("--original", arguments.original, 0, LARGEST_SEED)
+    if whole:
+        groups = by_notebook(arguments.notebooks, bench, seed)
+    else:
+        groups = {"metric": planned(arguments.notebooks, bench, arguments.metric, arguments.original)}
+    takes = seconds_of(bench.store)
+    rows = plan([spec for specs in groups.values() for spec in specs], bench.store, takes=takes)
     if arguments.json:  # which knows no nan
         print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
         return 0
     words = [(r["kind"], r["stored"], r["to compute"], f"{r['CPU seconds']:,.0f}", f"{r['MB']:,.1f}") for r in rows]
     print(table([("kind", "stored", "to compute", "CPU seconds", "MB"), *words]))
-    if arguments.metric is None:
-        _print_parts(
-            by_notebook(arguments.notebooks, bench, counted("--original", arguments.original, 0, LARGEST_SEED)), bench
-        )
+    if whole:
+        _print_parts(parts(groups, bench.store, takes))
     print(plan_text(rows, cores()))
     return 0
 
 
-def _print_parts(groups: Mapping[str, Sequence[Spec]], bench: Study) -> None:
+def _print_parts(rows: Sequence[Mapping[str, Any]]) -> None:
     """What each notebook adds to those before it, and what a path costs."""
-    rows = parts(groups, bench.store)
     words = [(r["name"], r["to compute"], r["paths"], f"{r['CPU seconds'] / 60:,.1f}") for r in rows]
     print(table([("notebook", "to compute", "paths", "CPU minutes"), *words]))
     print(parts_text(rows))

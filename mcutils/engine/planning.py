@@ -20,6 +20,7 @@ from .specs import CurveSpec, ProfileSpec, Spec, kind_of, plain
 from .store import Store
 from .upkeep import notes
 
+Takes = Callable[[Mapping[str, Any]], float]  # the description of a spec -> CPU seconds
 TIMINGS = DATA / "timings.csv"
 COLUMNS = ("kind", "method", "optimizer", "model", "results", "seconds", "work")
 
@@ -99,13 +100,19 @@ def rate(name: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> float | None
     return None
 
 
-def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
+def plan(
+    specs: Iterable[Spec],
+    store: Store,
+    rows: Sequence[Mapping[str, Any]] | None = None,
+    takes: Takes | None = None,
+) -> list[dict[str, Any]]:
     """What computing these specs would take: rows of kind, stored, to compute, CPU seconds and megabytes.
 
     Seconds come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of
-    each result; NaN where no run of the kind was ever recorded.
+    each result; NaN where no run of the kind was ever recorded. ``takes`` is `seconds_of` the store, where it is at
+    hand.
     """
-    takes = seconds_of(store, rows)
+    takes = takes or seconds_of(store, rows)
     specs = list(dict.fromkeys(specs))
     table: dict[str, dict[str, Any]] = {}
 
@@ -124,19 +131,20 @@ def plan(specs: Iterable[Spec], store: Store, rows: Sequence[Mapping[str, Any]] 
     return list(table.values())
 
 
-def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) -> Callable[[Mapping[str, Any]], float]:
+def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) -> Takes:
     """What computing a spec takes, by its description (`specs.plain`), as `plan` says: CPU seconds, or nan."""
     known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
     rate_of = cache(lambda name: next((found for one in known if (found := rate(name, one)) is not None), math.nan))
     return lambda description: rate_of(group(description)) * work(description)
 
 
-def parts(groups: Mapping[str, Iterable[Spec]], store: Store) -> list[dict[str, Any]]:
+def parts(groups: Mapping[str, Iterable[Spec]], store: Store, takes: Takes | None = None) -> list[dict[str, Any]]:
     """What each of several groups of specs adds to those before it: rows of name, to compute, paths, CPU seconds.
 
-    ``paths`` are the profiles of curves among them, stored or not; what one group computes the next finds.
+    ``paths`` are the profiles of curves among them, stored or not; what one group computes the next finds. ``takes`` is
+    `seconds_of` the store, where it is at hand.
     """
-    takes, seen, walked = seconds_of(store), set[Spec](), set[Spec]()
+    takes, seen, walked = takes or seconds_of(store), set[Spec](), set[Spec]()
     found = []
     for name, specs in groups.items():
         specs = list(specs)

@@ -95,7 +95,7 @@ def _endpoint(spec: UnlearnedSpec, parts: Sequence[Weights], store: Results) -> 
 
 def _curve(spec: CurveSpec, store: Results) -> Curve:
     start, end, task = loaded(store, spec.start), loaded(store, spec.end), task_of(spec.data, spec.forget)
-    recipe = replace(RECIPES[spec.recipe], weighted=spec.start.weighted) if spec.recipe else spec.recipe
+    recipe = replace(RECIPES[spec.recipe], weighted=spec.start.weighted)
     made = {"kind": spec.kind, "control_points": spec.control_points, "recipe": recipe, "plan": spec.plan}
     objective = {"method": spec.method, "settings": spec.settings} if spec.method else {}
     given: dict[str, Any] = {"seed": spec.seed, **made, **objective}
