@@ -113,7 +113,7 @@ def plan_main(arguments: argparse.Namespace) -> int:
     else:
         groups = {"metric": planned(arguments.notebooks, bench, arguments.metric, arguments.original)}
     takes = seconds_of(bench.store)
-    rows = plan([spec for specs in groups.values() for spec in specs], bench.store, takes=takes)
+    rows = plan([spec for specs in groups.values() for spec in specs], bench.store, takes)
     if arguments.json:  # which knows no nan
         print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
         return 0

@@ -100,19 +100,12 @@ def rate(name: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> float | None
     return None
 
 
-def plan(
-    specs: Iterable[Spec],
-    store: Store,
-    rows: Sequence[Mapping[str, Any]] | None = None,
-    takes: Takes | None = None,
-) -> list[dict[str, Any]]:
+def plan(specs: Iterable[Spec], store: Store, takes: Takes | None = None) -> list[dict[str, Any]]:
     """What computing these specs would take: rows of kind, stored, to compute, CPU seconds and megabytes.
 
-    Seconds come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of
-    each result; NaN where no run of the kind was ever recorded. ``takes`` is `seconds_of` the store, where it is at
-    hand.
+    ``takes`` gives the seconds of each, by default `seconds_of` the store.
     """
-    takes = takes or seconds_of(store, rows)
+    takes = takes or seconds_of(store)
     specs = list(dict.fromkeys(specs))
     table: dict[str, dict[str, Any]] = {}
 
@@ -132,7 +125,11 @@ def plan(
 
 
 def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) -> Takes:
-    """What computing a spec takes, by its description (`specs.plain`), as `plan` says: CPU seconds, or nan."""
+    """What computing a spec takes, by its description (`specs.plain`), in CPU seconds.
+
+    They come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of each
+    result; NaN where no run of the kind was ever recorded.
+    """
     known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
     rate_of = cache(lambda name: next((found for one in known if (found := rate(name, one)) is not None), math.nan))
     return lambda description: rate_of(group(description)) * work(description)
@@ -141,8 +138,8 @@ def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) ->
 def parts(groups: Mapping[str, Iterable[Spec]], store: Store, takes: Takes | None = None) -> list[dict[str, Any]]:
     """What each of several groups of specs adds to those before it: rows of name, to compute, paths, CPU seconds.
 
-    ``paths`` are the profiles of curves among them, stored or not; what one group computes the next finds. ``takes`` is
-    `seconds_of` the store, where it is at hand.
+    ``paths`` are the profiles of curves among them, stored or not; what one group computes the next finds. ``takes``
+    as for `plan`.
     """
     takes, seen, walked = takes or seconds_of(store), set[Spec](), set[Spec]()
     found = []

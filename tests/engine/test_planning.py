@@ -20,6 +20,7 @@ from mcutils.engine.planning import (
     plan_text,
     rate,
     read_timings,
+    seconds_of,
     size,
     updated,
     work,
@@ -355,10 +356,12 @@ def test_a_plan_counts_what_a_run_would_compute(full, tmp_path):
 
 def test_seconds_are_rates_times_work(tmp_path):
     rows = [row("Unlearned", "npo", "adamw", seconds=3, work=1e9), row("Original", seconds=1, work=1e9)]
+    store = Store(tmp_path)
 
     def seconds(steps):
         spec = replace(START, settings=replace(START.settings, plan=replace(STEPS, steps=steps)))
-        return {r["kind"]: r["CPU seconds"] for r in plan([spec], Store(tmp_path), rows)}
+        table = plan([spec], store, seconds_of(store, rows))
+        return {r["kind"]: r["CPU seconds"] for r in table}
 
     one, ten = seconds(10), seconds(100)
     assert one["Unlearned"] == pytest.approx(3e-9 * cost_of("convnet", 4, (1, 8, 8), 10)[0] * 10 * 48 * 3)
@@ -383,7 +386,9 @@ def test_where_nothing_was_recorded_the_time_is_not_known(tmp_path, untimed):
     assert {r["kind"] for r in table} == {kind_of(spec) for spec in missing(PROFILES, Store(tmp_path))}
     assert all(math.isnan(r["CPU seconds"]) and r["MB"] > 0 for r in table)
     rows = [row("Original", seconds=1, work=1e9)]
-    assert [r["kind"] for r in plan([START], Store(tmp_path), rows) if math.isnan(r["CPU seconds"])] == ["Unlearned"]
+    store = Store(tmp_path)
+    table = plan([START], store, seconds_of(store, rows))
+    assert [r["kind"] for r in table if math.isnan(r["CPU seconds"])] == ["Unlearned"]
     assert not (tmp_path / "none").exists()
 
 
