@@ -333,8 +333,9 @@ def test_an_interrupt_stops_at_once_with_a_sentence_and_no_traceback(tmp_path, n
     folder = fake(tmp_path / "notebooks", **codes, nb02_other="x = 1")
     code = (
         "import functools, signal, sys; from pathlib import Path; from mcutils.cli import main as m, reproduce as r\n"
-        # A shell starts background jobs with this signal ignored.
+        # A shell starts background jobs with the first signal ignored, nohup with the second.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         f"r.reproduce = functools.partial(r.reproduce, notebooks=Path({str(folder)!r}))\n"
         "r.check_data = lambda preset: None\n"
         "r.schedule = lambda order, paths: (list(paths), 2)\n"
