@@ -24,7 +24,7 @@ NEEDS := import hashlib; print(hashlib.sha256(open("pyproject.toml", "rb").read(
 # A file's tests, or a notebook's cells, run on one core, and the dearest files begin: see tests/conftest.py.
 override SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup reproduce test bench lint clean-build
+.PHONY: help setup reproduce test bench site lint clean-build
 
 help:
 	@echo 'make setup        make .venv and install the package into it (PYTHON=python3)'
@@ -32,6 +32,7 @@ help:
 	@echo '                  NOTEBOOKS="00 02", STORE=folder of results, FRESH=1 to do without the results in data/)'
 	@echo 'make test         run the tests, then compare the committed notebooks with a redraw'
 	@echo 'make bench        measure speed ratios, into build/bench.json'
+	@echo 'make site         build the static site into build/site'
 	@echo 'make lint         check style, limits and types'
 	@echo 'make clean-build  remove build/'
 
@@ -74,6 +75,9 @@ test: setup
 
 bench: setup
 	@$(RUN) mcutils bench
+
+site: setup
+	@$(RUN) mcutils site
 
 lint: setup
 	@$(RUN) ruff check . && $(RUN) ruff format --check mcutils tests data && $(RUN) mypy

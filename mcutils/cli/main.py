@@ -1,4 +1,4 @@
-"""The command line: ``python -m mcutils reproduce | run | plan | store | show | explore | list | search | bench``."""
+"""The command line: ``python -m mcutils reproduce | run | plan | store | show | explore | site | list | ...``."""
 
 from __future__ import annotations
 
@@ -154,6 +154,11 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
             "--port": _named("N", "port on 127.0.0.1 (default: 8888)", default="8888"),
             **STORE,
         },
+    ),
+    "site": (
+        "build the static site: notebooks, claims, figures and reference as pages",
+        "cli.site.site_main",
+        {"--out": _named("PATH", "folder to write (default: build/site)")},
     ),
     "search": ("search for each method's settings on the validation split", "paper.search_command.main", {}),
     "bench": (

@@ -1,0 +1,234 @@
+"""The site: pages, notebooks, claims, figures and reference as static HTML, built by Sphinx without a network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ..errors import BadInput, path_of
+from ..files import BUILD, CLONE, PACKAGE, ROOT, folder_at, write_file
+
+PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "environment.yml", "data/README.md")
+NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml")
+# wing -> its title in the reference; the core's modules stand at the top of the package
+WINGS = {
+    "": "Core", "data": "Data", "models": "Models", "unlearning": "Unlearning", "measures": "Measures",
+    "engine": "Engine", "paper": "The paper's rooms", "explorer": "Explorer", "teaching": "Teaching",
+}  # fmt: skip
+CONTENTS = {
+    "Results": ["claims/index", "docs/results", "docs/protocol", "figures"],
+    "Background": ["docs/coverage", "docs/related", "docs/teaching"],
+    "Use it": ["docs/running", "CONTRIBUTING", "data/README", "CHANGELOG", "api/index"],
+}
+SETTINGS: dict[str, Any] = {
+    "project": "mcutils",
+    "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mcutils.cli.site"],
+    "html_theme": "sphinx_book_theme",
+    "html_title": "Mode connectivity in machine unlearning",
+    "nb_execution_mode": "off",
+    "nb_ipywidgets_js": {},
+    "nb_mime_priority_overrides": [("html", "application/vnd.jupyter.widget-view+json", None)],
+    "nb_render_text_lexer": "none",
+    "myst_heading_anchors": 3,
+    "myst_enable_extensions": [],
+    "autodoc_member_order": "bysource",
+    "autodoc_typehints": "none",
+    "exclude_patterns": ["figures/*.md", "_build"],
+    "html_show_sourcelink": False,
+    "html_math_renderer": "mathml",
+    "html_context": {"default_mode": "auto"},
+    "html_theme_options": {"navbar_persistent": []},
+    "suppress_warnings": ["myst.header", "toc.not_included", "ref.python"],
+}
+
+
+def site_main(arguments: argparse.Namespace) -> int:
+    """Run `site`."""
+    out = folder_at(BUILD / "site" if arguments.out is None else path_of(arguments.out, "--out"), "site")
+    found = build(out)
+    print(f"{len(list(out.rglob('*.html')))} pages in {out}: open {out / 'index.html'}")
+    for line in found:
+        print(f"mcutils: {line}")
+    return 1 if found else 0
+
+
+def build(out: Path) -> list[str]:
+    """Build the site into a folder; returns Sphinx's warnings, a broken link inside the site among them.
+
+    The pages that it is built from are written beside the folder, into one named like it with ``-source`` behind.
+
+    Raises:
+        BadInput: the package does not lie in a clone, the extra ``site`` is not installed, or one of the folders holds
+            other files.
+    """
+    if not CLONE:
+        raise BadInput("the site is built from the repository: clone it, an installed package has no notebooks.")
+    if lacking := [name for name in NEEDS if find_spec(name) is None]:
+        raise BadInput(f"{', '.join(lacking)} is not installed: pip install -e '.[site]'.")
+    source = out.with_name(f"{out.name}-source")
+    for folder, sign in ((out, "objects.inv"), (source, "index.md")):
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / sign).is_file():
+            raise BadInput(f"{folder} holds other files and nothing of a site: name a new folder.")
+    for folder in (out, source):
+        shutil.rmtree(folder, ignore_errors=True)
+    stage(source)
+    return render(source, out)
+
+
+def render(source: Path, out: Path) -> list[str]:
+    """Turn a folder of pages into HTML; returns Sphinx's warnings, a line each."""
+    from sphinx.application import Sphinx
+
+    said = _Lines()
+    with TemporaryDirectory() as trees:
+        places = str(source), None, str(out), trees
+        app = Sphinx(*places, "html", {**SETTINGS, **remote()}, status=None, warning=said, freshenv=True)  # type: ignore[arg-type]
+        app.build(force_all=True)
+    return said.lines()
+
+
+class _Lines:
+    """A stream that keeps the warnings written to it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do: all is kept as it comes."""
+
+    def isatty(self) -> bool:
+        return False
+
+    def lines(self) -> list[str]:
+        """The warnings, a line each, without colours."""
+        return [line for line in re.sub(r"\x1b\[[\d;]*m", "", self.text).splitlines() if line.strip()]
+
+
+def stage(source: Path) -> None:
+    """Write the pages that the site is built from: those of the repository at their places, and those made here."""
+    from ..paper.claims import CLAIMS, read_ledger
+    from ..paper.pages import claim_page, claims_index, figures_page
+    from .reproduce import find
+
+    found = [*find(()), *(ROOT / "docs").glob("*.*"), *(ROOT / "figures").glob("*.*"), *(ROOT / name for name in PAGES)]
+    for path in found:
+        copy = source / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    for path in [*source.glob("docs/*.md"), *source.glob("data/*.md")]:
+        write_file(path, path.read_text(encoding="utf-8").replace("](../README.md", "](../index.md"))
+    for path in source.glob("notebooks/*.ipynb"):  # Jupyter's links to headings keep their capitals
+        text = path.read_text(encoding="utf-8")
+        write_file(path, re.sub(r"\]\(#[\w-]+\)", lambda link: link[0].lower(), text))
+    rows, there = read_ledger(ROOT / "figures" / "claims.csv"), (source / "notebooks", source / "figures")
+    for claim in CLAIMS:
+        page = claim_page(claim, [row for row in rows if row["id"] == claim], *there)
+        write_file(source / "claims" / f"{claim}.md", page)
+    write_file(source / "claims" / "index.md", claims_index(rows) + toctree(CLAIMS))
+    listing = json.loads((ROOT / "figures" / "results.json").read_text(encoding="utf-8"))
+    write_file(source / "figures.md", figures_page(listing, *there))
+    for name, text in reference().items():
+        write_file(source / "api" / name, text)
+    write_file(source / "index.md", index((ROOT / "README.md").read_text(encoding="utf-8"), source))
+
+
+def index(readme: str, source: Path) -> str:
+    """The first page: the README, and behind it the table of contents for the margin."""
+    own = {"Notebooks": sorted(f"notebooks/{path.stem}" for path in (source / "notebooks").glob("*.ipynb"))}
+    parts = [re.sub(r"<!-- /?\w+ -->\n", "", readme)]
+    for title, pages in {**own, **CONTENTS}.items():
+        parts.append(toctree(pages, title))
+    return "\n".join(parts)
+
+
+def toctree(pages: Iterable[str], caption: str = "") -> str:
+    """A table of contents that is shown in the margin alone."""
+    lines = ["", "```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), "", *pages, "```", ""]
+    return "\n".join(lines)
+
+
+def reference() -> dict[str, str]:
+    """Pages of the reference, from the docstrings: what ``import mcutils as mc`` gives, then a page for each wing."""
+    import mcutils
+
+    pages = {"mcutils.md": ("The package", ["mcutils"], f"    :members: {', '.join(mcutils.__all__)}\n")}
+    for wing, title in WINGS.items():
+        folder = PACKAGE / wing
+        names = [".".join(filter(None, ("mcutils", wing, path.stem))) for path in sorted(folder.glob("[!_]*.py"))]
+        pages[f"{wing or 'core'}.md"] = title, names, "    :members:\n"
+    texts = {}
+    for name, (title, modules, members) in pages.items():
+        parts = [f"# {title}"]
+        for module in modules:
+            parts.append(f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{members}```")
+        texts[name] = "\n\n".join(parts) + "\n"
+    listed = [name.removesuffix(".md") for name in pages]
+    texts["index.md"] = (
+        "# Reference\n\nFrom the docstrings.\n\n"
+        + "".join(f"- [{title}]({name})\n" for name, (title, _, _) in pages.items())
+        + toctree(listed)
+    )
+    return texts
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """What the site adds to Sphinx: docstrings as prose, formulas without a script."""
+    app.connect("autodoc-process-docstring", plain)
+    app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _formula(writer: Any, node: Any) -> None:
+    """A formula as MathML, which browsers draw without a script."""
+    from docutils.nodes import SkipNode, math
+    from latex2mathml.converter import convert
+
+    writer.body.append(convert(node.astext(), display="inline" if isinstance(node, math) else "block"))
+    raise SkipNode
+
+
+def plain(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are prose with `names` in backticks: what reStructuredText would take for its own is escaped."""
+    code = math = False
+    for k, line in enumerate(lines):
+        code = line.startswith(">>>") or (code and bool(line.strip()))
+        math = line.strip().startswith(".. math") or (math and (not line.strip() or line.startswith("    ")))
+        if not code and not math and not line.lstrip().startswith((":", "..")):
+            parts = re.split(r"(:math:`[^`]+`|``.+?``|`[^`]+`)", line)
+            parts[::2] = [re.sub(r"([*|\\]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
+            parts[1::2] = [part if part.startswith(":") else f"``{part.strip('`')}``" for part in parts[1::2]]
+            lines[k] = "".join(parts)
+
+
+def remote() -> dict[str, Any]:
+    """Links to the repository, Binder and Colab, from the remote that the clone itself has on GitHub; none without."""
+    asked = ["git", "-C", str(ROOT), "config", "--get", "remote.origin.url"]
+    try:
+        url = subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    found = re.fullmatch(r"(?:https://|git@|ssh://git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
+    if found is None:
+        return {}
+    buttons = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
+    options = {"repository_url": f"https://github.com/{found[1]}", "use_repository_button": True}
+    return {
+        "html_theme_options": {
+            **SETTINGS["html_theme_options"],
+            **options,
+            "launch_buttons": buttons,
+            "path_to_docs": "",
+        }
+    }

@@ -1,0 +1,108 @@
+"""The site: built whole and without a network, its links checked, nothing of others' overwritten."""
+
+import re
+import warnings
+
+import pytest
+
+from mcutils.cli import site
+from mcutils.errors import BadInput
+from mcutils.paper.claims import CLAIMS
+
+# Sphinx and its extensions warn about each other.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    out = tmp_path_factory.mktemp("site") / "site"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return out, site.build(out)
+
+
+def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(built):
+    out, warnings = built
+    assert warnings == []
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.html")}
+    assert {"index.html", "docs/coverage.html", "docs/related.html", "figures.html", "api/core.html"} <= names
+    assert {f"claims/{claim}.html" for claim in CLAIMS} <= names
+    assert len([name for name in names if name.startswith("notebooks/")]) == len(
+        list(site.ROOT.glob("notebooks/*.ipynb"))
+    )
+
+
+def test_links_to_cells_arrive(built):
+    out, _ = built
+    pages = [*out.glob("claims/C*.html"), out / "figures.html"]
+    links = {
+        (page, link)
+        for page in pages
+        for link in re.findall(r'href="([^"#]*notebooks/\w+\.html#[^"]+)"', page.read_text())
+    }
+    assert len(links) > 20
+    for page, link in links:
+        name, _, place = link.partition("#")
+        assert f'id="{place}"' in (page.parent / name).resolve().read_text(), link
+
+
+def test_pages_ask_nothing_of_the_network(built):
+    out, _ = built
+    asked = re.compile(r'(?:\bsrc|<link[^>]*\bhref)="(?:https?:)?//[^"]+"')
+    assert [(page.name, found) for page in out.rglob("*.html") for found in asked.findall(page.read_text())] == []
+
+
+def test_docstrings_keep_their_formulas(built):
+    text = (built[0] / "api" / "core.html").read_text()
+    assert "<math" in text and ":math:" not in text and "min(1, beta" not in text
+
+
+def test_a_broken_link_is_told(tmp_path):
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "index.md").write_text("# A\n\n[b](b.md) and [a](#nowhere)\n")
+    (tmp_path / "pages" / "lost.txt").write_text("x")
+    found = site.render(tmp_path / "pages", tmp_path / "out")
+    assert len(found) == 2 and "b.md" in found[0] and "nowhere" in found[1]
+
+
+@pytest.mark.parametrize("place", ["site", "site-source"])
+def test_other_files_are_left_alone(tmp_path, place):
+    (tmp_path / place).mkdir()
+    (tmp_path / place / "thesis.txt").write_text("mine")
+    with pytest.raises(BadInput, match="holds other files"):
+        site.build(tmp_path / "site")
+    assert (tmp_path / place / "thesis.txt").read_text() == "mine"
+
+
+def test_it_says_what_is_lacking(tmp_path, monkeypatch):
+    monkeypatch.setattr(site, "NEEDS", ("sphinx", "no_such_package"))
+    with pytest.raises(BadInput, match=r"no_such_package is not installed: pip install -e '\.\[site\]'"):
+        site.build(tmp_path / "site")
+    monkeypatch.setattr(site, "CLONE", False)
+    with pytest.raises(BadInput, match="clone it"):
+        site.build(tmp_path / "site")
+
+
+@pytest.mark.parametrize(
+    "remote,found",
+    [
+        ("https://github.com/some/where.git", "some/where"),
+        ("git@github.com:some/where", "some/where"),
+        ("/srv/git/where.git", None),
+        ("https://github.com.evil.org/some/where", None),
+        ("", None),
+    ],
+)
+def test_links_to_binder_follow_the_clone_s_own_remote(monkeypatch, remote, found):
+    monkeypatch.setattr(
+        site.subprocess, "run", lambda *a, **k: site.subprocess.CompletedProcess(a, 0, stdout=remote + "\n")
+    )
+    options = site.remote().get("html_theme_options", {})
+    assert options.get("repository_url") == (found and f"https://github.com/{found}")
+
+
+def test_docstrings_are_taken_as_prose():
+    lines = ["a * b, |x|, `name` and :math:`x_1`", ":param x_: y", ">>> a * b", "", "tail_ here", "  .. math:: a * b"]
+    site.plain(None, "", "", None, None, lines)
+    assert lines[0] == r"a \* b, \|x\|, ``name`` and :math:`x_1`"
+    assert lines[1:] == [":param x_: y", ">>> a * b", "", r"tail\_ here", "  .. math:: a * b"]
