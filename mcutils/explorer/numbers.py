@@ -72,8 +72,8 @@ def remembered(trace: Trace) -> dict[str, int]:
 class Numbers:
     """All that a view shows of one path, from its profile, its trace or both.
 
-    ``references`` are traces for metrics that need them, ``retrained`` the retrained models, ``task`` loads the images,
-    ``why`` says why there is no trace.
+    ``references`` are traces for metrics that need them, ``retrained`` the retrained models, ``original`` the model
+    before unlearning, ``task`` loads the images, ``why`` says why there is no trace.
     """
 
     t: np.ndarray
@@ -81,6 +81,7 @@ class Numbers:
     profile: Profile | None = None
     references: Mapping[str, Trace] = field(default_factory=dict)
     retrained: Sequence[Trace | Profile] = ()
+    original: Trace | Profile | None = None
     task: Callable[[], Task] | None = None
     why: str = ""
     given_gap: float | None = None
@@ -108,16 +109,25 @@ class Numbers:
                 self._values[name] = measure(self.trace, name, references=self.references)[name]
         return self._values[name]
 
+    def _alone(self, one: Trace | Profile) -> Numbers:
+        """Numbers of a single model."""
+        return (
+            Numbers(one.t, one, references=self.references) if isinstance(one, Trace) else Numbers(one.t, profile=one)
+        )
+
     @cached_property
     def _models(self) -> list[Numbers]:
-        return [
-            Numbers(one.t, one, references=self.references) if isinstance(one, Trace) else Numbers(one.t, profile=one)
-            for one in self.retrained
-        ]
+        return [self._alone(one) for one in self.retrained]
 
     def levels(self, name: str) -> np.ndarray:
         """Values of a metric of the retrained models (R,); empty where none is known."""
         return np.array([one.values(name)[0] for one in self._models if not one.lacking(name)])
+
+    def original_level(self, name: str) -> float | None:
+        """Value of a metric of the original model; None where it is not known."""
+        one = self.original if self.original is not None else self.references.get("original")
+        found = None if one is None else self._alone(one)
+        return None if found is None or found.lacking(name) else float(found.values(name)[0])
 
     def band(self, name: str) -> np.ndarray | None:
         """Band (2, T) of a metric over examples, where there is one."""

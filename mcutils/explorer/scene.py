@@ -25,9 +25,9 @@ from ..curves import points_at
 from ..errors import BadInput, choose, number, whole
 from ..measures.along import chord
 from ..measures.drawing import label
-from ..measures.metrics import METRICS
 from ..measures.planes import Plane
 from ..traces import SPLITS
+from .book import Found, quantities, title_of, unit_of
 from .numbers import SIGNS, Numbers
 from .sources import Source
 
@@ -36,10 +36,6 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 196, 46, 12, 24, 30  # of a panel
 STRIP, PLANE = 15, 236  # heights of a row of the strip and of the plane
 ALWAYS = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")
 OFF = -999.0  # where a marker waits that has no value
-
-
-# A plane through a path's ends with the places of the path's points among its models, or why there is none.
-Found = tuple[Plane, tuple[int, ...]] | str
 
 
 @dataclass(frozen=True)
@@ -68,18 +64,6 @@ class View:
         whole("page", self.page)
 
 
-def quantities() -> dict[str, tuple[str, ...]]:
-    """Quantity -> the splits it exists for; none for a metric of its own name."""
-    found: dict[str, list[str]] = {}
-    for name in METRICS:
-        base, _, split = name.rpartition("_")
-        if base and split in SPLITS:
-            found.setdefault(base, []).append(split)
-        else:
-            found.setdefault(name, [])
-    return {name: tuple(splits) for name, splits in found.items()}
-
-
 def nearest(t: np.ndarray, value: float) -> int:
     """Number of the point of t (T,) nearest to a value in [0, 1]; raises `BadInput` outside."""
     number("t", value, 0, 1)
@@ -94,12 +78,6 @@ def metrics_of(view: View) -> tuple[str, ...]:
     return tuple(f"{view.metric}_{split}" for split in there if split in view.splits) or (f"{view.metric}_{there[0]}",)
 
 
-def unit_of(name: str) -> tuple[str, float]:
-    """Unit in which a metric is shown, and the factor to it: fractions are shown in %."""
-    unit = METRICS[name].unit
-    return ("%", 100.0) if unit == "fraction" else (unit, 1.0)
-
-
 def shown(name: str, value: float, sign: bool = False) -> str:
     """A value of a metric in text."""
     if not np.isfinite(value):
@@ -107,12 +85,6 @@ def shown(name: str, value: float, sign: bool = False) -> str:
     unit, factor = unit_of(name)
     text = f"{factor * value:{'+' if sign else ''}.{1 if unit == '%' else 3}f}"
     return text.replace("-0.0", "0.0") if float(text) == 0 else text
-
-
-def title_of(name: str) -> str:
-    """A metric's name in words, ``retain loss``."""
-    base, _, split = name.rpartition("_")
-    return f"{split} {base.replace('_', ' ')}" if base and split in SPLITS else name.replace("_", " ")
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
@@ -415,7 +415,10 @@ def _numbers(note: Note, traces: Notes, models: Notes) -> Numbers:
     profile = _load(note)
     check_path(note["key"], profile)
     levels = [_load(models[one]) for one in map(_text, spec["retrained"]) if one in models]
-    return Numbers(profile.t, found, profile, retrained=levels, task=task, why="" if found else NO_TRACE)
+    first = models.get(_text(spec["original"]))
+    original = None if first is None else _load(first)
+    why = "" if found else NO_TRACE
+    return Numbers(profile.t, found, profile, retrained=levels, original=original, task=task, why=why)
 
 
 def _references(trace: Mapping[str, Any], traces: Notes) -> dict[str, list[Trace]]:
@@ -441,7 +444,9 @@ def _plane(path: Mapping[str, Any], planes: Sequence[Note]) -> tuple[Plane, tupl
     for note in planes:
         models = note["spec"]["models"]
         if all(one in models for one in nodes):
-            return _load(note), tuple(map(models.index, nodes))
+            names = "\n".join("control point" if one["spec"] == "Path" else _words(_end(one)) for one in models)
+            found = _load(note)
+            return replace(found, meta={**found.meta, "names": names}), tuple(map(models.index, nodes))
     if path["kind"] != "linear" and path["control_points"] != 1:
         return f"a {path['kind']} with {path['control_points']} control points lies in no plane"
     through = "its ends" if path["kind"] == "linear" else "its ends and its control point"
