@@ -1,0 +1,256 @@
+"""Population attacks: is an example a member, judged by one number of the audited model's own output?
+
+No other model is asked, so that such an attack tells what the average forget example looks like beside examples that
+nobody was trained on. Signals are larger the more an example looks like a member. Shapes: T points, N examples, K
+classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import BadInput, choose, number, seed_of, whole
+from ..traces import Trace
+from .metrics import check_trace, log_softmax
+from .roc import auc, sides, tpr_at
+
+
+def confidence_logit(logits, labels) -> np.ndarray:
+    """The confidence of the true class on the scale of logits, phi = log p_y - log(1 - p_y), exact at any confidence.
+
+    phi = z_y - logsumexp_{k != y} z_k, which never forms 1 - p_y. LiRA's score, and the margin of KLoM.
+
+    Args:
+        logits: (..., N, K). labels: (N,) whole numbers.
+
+    Returns:
+        (..., N) float64; nan where a logit of the row is not finite.
+
+    Source: Carlini et al., LiRA, S&P 2022 (arXiv 2112.03570), section VI; their code adds 1e-45 to both logarithms.
+
+    >>> confidence_logit([[100.0, 0.0, 0.0]], [0]).round(4).tolist()
+    [99.3069]
+    """
+    logits, labels = checked(logits, labels)
+    own = _own(logits, labels)
+    with np.errstate(invalid="ignore"):
+        rest = np.where(np.arange(logits.shape[-1]) == labels[:, None], -np.inf, logits)
+        most = rest.max(axis=-1)
+        found = own - most - np.log(np.exp(rest - most[..., None]).sum(axis=-1))
+    return np.where(np.isfinite(logits).all(axis=-1), found, np.nan)
+
+
+def checked(logits, labels) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (..., N, K) in float64 and labels (N,), or `BadInput`."""
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    fits = logits.ndim >= 2 and logits.dtype.kind == "f" and labels.shape == logits.shape[-2:-1] and logits.size
+    if not fits or logits.shape[-1] < 2 or labels.dtype.kind not in "iu":
+        raise BadInput(
+            f"logits must be real numbers (..., N, K) of two classes or more and labels N whole numbers, got"
+            f" {logits.dtype} of shape {logits.shape} and {labels.dtype} of shape {labels.shape}."
+        )
+    if labels.min() < 0 or labels.max() >= logits.shape[-1]:
+        raise BadInput(f"labels must lie from 0 to {logits.shape[-1] - 1}, got {labels.min()} to {labels.max()}.")
+    return logits.astype(np.float64), labels
+
+
+def _own(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Of values (..., N, K) those of the true class (..., N)."""
+    return np.take_along_axis(values, np.broadcast_to(labels[:, None], (*values.shape[:-1], 1)), -1)[..., 0]
+
+
+def _loss(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """log p_y, minus the cross-entropy (Yeom et al. 2018, arXiv 1709.01604)."""
+    return _own(log_softmax(logits), labels)
+
+
+def _confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """p_y: ranks examples as the loss does, up to those that it rounds to 1 (Salem et al. 2019, arXiv 1806.01246)."""
+    return np.exp(_loss(logits, labels))
+
+
+def _entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:  # noqa: ARG001
+    """sum_k p_k log p_k, minus the entropy of the prediction (Salem et al. 2019); the label is not used."""
+    log_p = log_softmax(logits)
+    return (np.exp(log_p) * log_p).sum(axis=-1)
+
+
+def _modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(1 - p_y) log p_y + sum_{k != y} p_k log(1 - p_k), minus Mentr (Song and Mittal, arXiv 2003.10595, eq. 8)."""
+    log_p, log_rest = log_softmax(logits), _log_rest(logits)
+    true = np.arange(logits.shape[-1]) == labels[:, None]
+    return np.where(true, np.exp(log_rest) * log_p, np.exp(log_p) * log_rest).sum(axis=-1)
+
+
+def _log_rest(logits: np.ndarray) -> np.ndarray:
+    """log(1 - p_k) (..., N, K), exact where p_k is next to 1: there the other classes are summed."""
+    log_p = log_softmax(logits)
+    top = log_p.argmax(axis=-1)[..., None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log1p(-np.exp(log_p))
+        others = np.where(np.arange(log_p.shape[-1]) == top, -np.inf, log_p)
+        most = others.max(axis=-1, keepdims=True)
+        np.put_along_axis(found, top, most + np.log(np.exp(others - most).sum(axis=-1, keepdims=True)), -1)
+    return found
+
+
+# Of logits (..., N, K) and labels (N,): a score (..., N), larger for what looks like a member.
+SIGNALS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "loss": _loss,
+    "confidence": _confidence,
+    "entropy": _entropy,
+    "modified_entropy": _modified_entropy,
+}
+
+
+def signal(name: str, logits, labels) -> np.ndarray:
+    """One of `SIGNALS` (..., N) of logits (..., N, K) and labels (N,)."""
+    return SIGNALS[choose("signal", name, SIGNALS)](*checked(logits, labels))
+
+
+def balanced_rows(members, others, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of two sets of examples with equally many of each class on both sides, as many as there are.
+
+    Where the classes of members and others differ in frequency, an attack finds classes in place of members.
+
+    Args:
+        members, others: labels (m,) and (n,). seed: decides which rows of the larger side stay.
+
+    Returns:
+        rows of members and rows of others, equally many, in rising order.
+
+    Raises:
+        BadInput: no class is on both sides.
+    """
+    sets = [np.asarray(one) for one in (members, others)]
+    if any(one.ndim != 1 or one.dtype.kind not in "iu" for one in sets):
+        raise BadInput("labels of members and of others must be lists of whole numbers.")
+    generator = np.random.default_rng(seed_of(seed))
+    kept: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for label in np.intersect1d(*sets):
+        rows = [np.flatnonzero(one == label) for one in sets]
+        size = min(map(len, rows))
+        for side, one in zip(kept, rows, strict=True):
+            side.append(generator.permutation(one)[:size])
+    if not kept[0]:
+        raise BadInput("members and others have no class in common: nothing can be compared.")
+    return np.sort(np.concatenate(kept[0])), np.sort(np.concatenate(kept[1]))
+
+
+def attack_accuracy(members, others, *, folds: int = 10, seed: int = 0) -> float:
+    """Accuracy of the best threshold, cross-fitted: chosen on all folds but one and judged on that one.
+
+    Both sides are cut to equal numbers and dealt to equal folds. On the training folds the threshold and its side with
+    the largest accuracy are taken (members above or members below, ties going to members above). 1/2 where nothing can
+    be told: the judged examples chose nothing. A model that over-forgets is found too, by members *below*; `auc` has
+    the sign.
+
+    Args:
+        members, others: scores (m,) and (n,), at least ``folds`` each. folds: 2 or more.
+
+    Returns:
+        a share; nan if a score is.
+
+    Source: loss attack of the NeurIPS 2023 unlearning challenge's starting kit (logistic regression in ten stratified
+    splits), whose boundary in one dimension is a threshold too.
+    """
+    members, others = sides(members, others)
+    folds, size = whole("folds", folds, 2), min(members.shape[-1], others.shape[-1])
+    if members.ndim > 1 or size < folds:
+        raise BadInput(
+            f"{folds} folds need (m,) and (n,) scores, that many a side; got {members.shape}, {others.shape}."
+        )
+    if np.isnan(members).any() or np.isnan(others).any():
+        return np.nan
+    generator = np.random.default_rng(seed_of(seed))
+    own, other = (generator.permutation(one)[:size] for one in (members, others))
+    fold, right = np.arange(size) % folds, 0.0
+    for k in range(folds):
+        threshold, above = _best(own[fold != k], other[fold != k])
+        calls = [(one[fold == k] >= threshold) == above for one in (own, other)]
+        right += calls[0].sum() + (~calls[1]).sum()
+    return float(right / (2 * size))
+
+
+def _best(members: np.ndarray, others: np.ndarray) -> tuple[float, bool]:
+    """Threshold c, halfway between two scores, and whether members are s >= c, with the most right answers."""
+    values = np.clip(np.concatenate([members, others]), -1e300, 1e300)
+    order = np.argsort(values, kind="stable")
+    values, sign = values[order], np.where(order < len(members), 1.0 / len(members), -1.0 / len(others))
+    gain = -np.r_[0.0, sign.cumsum()]  # TPR - FPR of a threshold just below value k
+    gain[1:-1][values[1:] == values[:-1]] = 0.0  # none separates equal values
+    above = bool(gain.max() >= -gain.min())
+    k = int(gain.argmax() if above else gain.argmin())
+    low, high = np.r_[-np.inf, values, np.inf][k : k + 2]
+    middle = (low + high) / 2
+    return float(high if middle == low and np.isfinite(low) else middle), above
+
+
+def population_attacks(
+    trace: Trace, *, members: str = "forget", others: str = "test", folds: int = 10, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Every attack of `SIGNALS` at every t, on equally many examples of each class.
+
+    An AUC is told with its direction: above 1/2 members look like members (under-forgotten), below 1/2 less so than
+    unseen examples do (over-forgotten). The ideal is the retrained model's own value, not 1/2: members may be easier
+    or harder than others.
+
+    Args:
+        trace: of a curve or a model. members, others: splits. folds, seed: of `attack_accuracy` and `balanced_rows`.
+
+    Returns:
+        "<signal>/auc", "<signal>/tpr" (at 1 % FPR) and "<signal>/accuracy" (cross-fitted): (T,) each.
+    """
+    check_trace(trace)
+    for split in (members, others):
+        choose("split", split, trace.logits)
+    rows = balanced_rows(trace.labels[members], trace.labels[others], seed)
+    found: dict[str, np.ndarray] = {}
+    for name in SIGNALS:
+        own, other = (
+            signal(name, trace.logits[split][:, kept], trace.labels[split][kept])
+            for split, kept in zip((members, others), rows, strict=True)
+        )
+        few = min(folds, own.shape[-1])
+        fitted = [attack_accuracy(*pair, folds=few, seed=seed) for pair in zip(own, other, strict=True)]
+        found |= {f"{name}/auc": auc(own, other), f"{name}/tpr": tpr_at(own, other)}
+        found[f"{name}/accuracy"] = np.array(fitted)
+    return found
+
+
+class PrivLeak(NamedTuple):
+    """A score with the two areas that it is made of, and whether it was clipped."""
+
+    value: float
+    auc: float
+    auc_retrained: float
+    clipped: bool
+
+
+def priv_leak(auc_model: float, auc_retrained: float, limit: float = 100.0) -> PrivLeak:
+    """PrivLeak = 100 [(1 - AUC) - (1 - AUC_r)] / (1 - AUC_r), cut to +-``limit``; never shown without its areas.
+
+    0 is ideal, negative under-forgotten (-100: every forget example is found), positive over-forgotten. It divides by
+    1 - AUC_r, so that next to AUC_r = 1 it means nothing, and an under-forgotten model can lose 100 at most while an
+    over-forgotten one is not bounded: that is why it is cut and the two areas stand beside it. The areas are of any
+    attack whose members are D_f and whose others were held out; of text it is Min-K with k = 0.4.
+
+    Args:
+        auc_model, auc_retrained: in [0, 1]. limit: positive.
+
+    Source: Shi et al., MUSE (arXiv 2407.06460), as in OpenUnlearning.
+
+    >>> priv_leak(0.75, 0.5).value
+    -50.0
+    """
+    areas = number("auc_model", auc_model, 0, 1), number("auc_retrained", auc_retrained, 0, 1)
+    limit = number("limit", limit, 0)
+    change = areas[1] - areas[0]
+    if areas[1] == 1:
+        value = np.inf if change > 0 else 0.0
+    else:
+        value = 100 * change / (1 - areas[1])
+    return PrivLeak(float(np.clip(value, -limit, limit)), *areas, bool(abs(value) > limit))

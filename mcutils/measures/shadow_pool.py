@@ -1,0 +1,211 @@
+"""Attacks by shadow models: LiRA, and U-LiRA, which asks what unlearning left of an example.
+
+phi (M, N) are confidences (`membership.confidence_logit`) of M models on N examples, ``held`` (M, N) says which model
+was trained on which (and, for U-LiRA, then unlearned of it). The models are the independent units, not the scores:
+every interval is over models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import BadInput, choose
+from .intervals import LEVEL, Interval
+from .roc import auc, tpr_at
+
+VARIANCES = ("shared", "each")
+LEAST = 1e-3  # smallest standard deviation believed, in units of phi
+FEW = 2  # models of each law, at least
+
+
+def pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
+    """phi (M, N) in float64 and held (M, N) bool, or `BadInput`."""
+    phi = np.asarray(phi, dtype=np.float64)
+    held = np.zeros(phi.shape, dtype=bool) if held is None else np.asarray(held)
+    if phi.ndim != 2 or not phi.size or held.shape != phi.shape or held.dtype != bool:
+        raise BadInput(
+            f"phi must be (models, examples) and held as many True or False, got {phi.shape} and {held.dtype} of"
+            f" shape {held.shape}."
+        )
+    if not np.isfinite(phi).all():
+        raise BadInput("phi must be finite: leave out models that collapsed.")
+    return phi, held
+
+
+class Law(NamedTuple):
+    """A normal law of phi for each example: means (N,), standard deviations (N,), how many models (N,)."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+    models: np.ndarray
+
+    def log_density(self, phi: np.ndarray) -> np.ndarray:
+        """log N(phi; mean, sd^2), without its constant."""
+        return -(((phi - self.mean) / self.sd) ** 2) / 2 - np.log(self.sd)
+
+
+def fit_law(phi: np.ndarray, taken: np.ndarray, variance: str = "shared") -> Law:
+    """Means and standard deviations over the models ``taken`` (M, N) of each example.
+
+    ``shared``: one variance for all examples, sum of squares within examples over sum of (models - 1). LiRA advises it
+    below some 64 models; its public code takes the variance of everything together there, in which the examples' own
+    differences count too. ``each``: one for each example, with ddof = 1.
+
+    Raises:
+        BadInput: an example of which fewer than two models are taken.
+    """
+    choose("variance", variance, VARIANCES)
+    models = taken.sum(axis=0)
+    if (models < FEW).any():
+        raise BadInput(f"a law of phi needs {FEW} models of each example, got {models.min()}.")
+    mean = np.where(taken, phi, 0.0).sum(axis=0) / models
+    squares = np.where(taken, (phi - mean) ** 2, 0.0).sum(axis=0)
+    spread = squares / (models - 1) if variance == "each" else np.full(len(mean), squares.sum() / (models - 1).sum())
+    return Law(mean, np.maximum(np.sqrt(spread), LEAST), models)
+
+
+def lira_offline(phi, phi_out, *, variance: str = "shared") -> np.ndarray:
+    """Offline LiRA: how far phi lies above the models without the example, z = (phi - mean_out) / sd_out.
+
+    P(N(mean_out, sd_out^2) < phi) = Phi(z) has the order of z, which does not round to 1.
+
+    Args:
+        phi: of the audited model or models (..., N). phi_out: of M models without the examples (M, N).
+
+    Returns:
+        (..., N), larger for what looks like a member.
+
+    Source: Carlini et al. 2022 (arXiv 2112.03570), section VI.
+    """
+    phi_out, held = pool(phi_out)
+    law = fit_law(phi_out, ~held, variance)
+    return (_audited(phi, law) - law.mean) / law.sd
+
+
+def lira_online(phi, phi_pool, held, *, variance: str = "shared") -> np.ndarray:
+    """Online LiRA: log N(phi; mean_in, sd_in^2) - log N(phi; mean_out, sd_out^2).
+
+    The audited model must not be in the pool.
+
+    Args:
+        phi: of the audited model or models (..., N). phi_pool, held: (M, N), at least two models with and two without
+            each example. variance: as in `fit_law`, of each law by itself.
+
+    Returns:
+        (..., N), larger for what looks like a member.
+
+    Source: as `lira_offline`.
+    """
+    phi_pool, held = pool(phi_pool, held)
+    with_it, without = fit_law(phi_pool, held, variance), fit_law(phi_pool, ~held, variance)
+    phi = _audited(phi, with_it)
+    return with_it.log_density(phi) - without.log_density(phi)
+
+
+def _audited(phi, law: Law) -> np.ndarray:
+    phi = np.asarray(phi, dtype=np.float64)
+    if phi.shape[-1:] != law.mean.shape:
+        raise BadInput(f"phi must be (..., {len(law.mean)}), as many examples as the pool has, got {phi.shape}.")
+    return phi
+
+
+def left_out(phi, held, *, variance: str = "shared", even: bool = True) -> np.ndarray:
+    """U-LiRA, or LiRA within its own pool: each model scored by laws of the others, log p(held) - log p(not held).
+
+    ``even``: of both laws of an example equally many models are taken, the first in the order j + 1, j + 2, ... after
+    model j. With an example in half of all models, leaving one out leaves its own law one model short: the poorer mean
+    lies further from phi, and the scores fall below chance although nothing is to be told.
+
+    Args:
+        phi: (M, N) confidences. held: (M, N) bool, who was trained on what; at least three models each way.
+
+    Returns:
+        (M, N) scores, larger for what looks as if it had been held.
+
+    Source: Hayes et al., SaTML 2025 (arXiv 2403.01218), with one law over models that unlearned the example and one
+    over models that never had it. A benchmark's code fits 0/1 correctness and scores what it has fitted: not so here.
+    """
+    phi, held = pool(phi, held)
+    found = np.empty(phi.shape)
+    for j in range(len(phi)):
+        order = np.r_[j + 1 : len(phi), 0:j]
+        others, with_it = phi[order], held[order]
+        masks = [with_it, ~with_it]
+        if even:
+            most = np.minimum(*(mask.sum(axis=0) for mask in masks))
+            masks = [mask & (mask.cumsum(axis=0) <= most) for mask in masks]
+        own, never = (fit_law(others, mask, variance) for mask in masks)
+        found[j] = own.log_density(phi[j]) - never.log_density(phi[j])
+    return found
+
+
+def over_models(statistic: Callable, scores: np.ndarray, held: np.ndarray) -> float:
+    """Mean over models of a statistic of the scores of what a model held and of what it did not."""
+    values = [statistic(s[h], s[~h]) for s, h in zip(scores, held, strict=True) if 0 < h.sum() < len(h)]
+    if not values:
+        raise BadInput("every model held all examples or none: nothing can be told apart.")
+    return float(np.mean(values))
+
+
+def right_calls(members: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Balanced accuracy of the sign of a log-ratio; a ratio of one counts half."""
+    return ((members > 0).mean() + (members == 0).mean() / 2 + (others < 0).mean() + (others == 0).mean() / 2) / 2
+
+
+STATISTICS: dict[str, Callable] = {"auc": auc, "accuracy": right_calls, "tpr": tpr_at}
+
+
+def audit(phi, held, *, variance: str = "shared", level: float = LEVEL) -> dict[str, Interval]:
+    """What the attack by models left out tells of the pool, with jackknife intervals over models.
+
+    For each model the statistic of its own examples against those it never had; then the mean over models.
+
+    Args:
+        phi, held: (M, N), as in `left_out`.
+
+    Returns:
+        "auc", "accuracy" (of the sign of the log-ratio; 1/2 is ideal) and "tpr" (at 1 % FPR).
+    """
+    phi, held = pool(phi, held)
+
+    def found(kept: np.ndarray) -> np.ndarray:
+        scores = left_out(phi[kept], held[kept], variance=variance)
+        return np.array([over_models(one, scores, held[kept]) for one in STATISTICS.values()])
+
+    return dict(zip(STATISTICS, jackknife(found, len(phi), level), strict=True))
+
+
+def jackknife(statistic: Callable[[np.ndarray], np.ndarray], models: int, level: float = LEVEL) -> list[Interval]:
+    """Estimates with jackknife intervals over models: everything is computed anew without each of them in turn.
+
+    var = (M - 1) / M sum_j (x_j - mean x)^2 over the M values without one, with Student's t of M - 1 degrees of
+    freedom. A bootstrap over models is no substitute where models score each other: a model drawn twice stands in the
+    law that it is scored by.
+
+    Args:
+        statistic: of the models kept, an index (m,), to numbers (S,). models: M, four or more.
+
+    Source: Efron and Tibshirani 1993, chapter 11.
+    """
+    from scipy.special import stdtrit
+
+    if models < 4:
+        raise BadInput(f"an interval over models needs four or more, got {models}.")
+    every = np.arange(models)
+    estimate = np.atleast_1d(statistic(every))
+    without = np.array([np.atleast_1d(statistic(np.delete(every, j))) for j in every])
+    half = stdtrit(models - 1, (1 + level) / 2) * np.sqrt((models - 1) * without.var(axis=0))
+    return [Interval(float(x), float(x - h), float(x + h)) for x, h in zip(estimate, half, strict=True)]
+
+
+def per_example(phi, held, *, variance: str = "shared") -> np.ndarray:
+    """U-LiRA's AUC of each example over models (N,): how often a model that held it scores above one that did not.
+
+    With 16 models each way its standard error is 0.1: for tables of thirds, not for single examples.
+    """
+    phi, held = pool(phi, held)
+    scores = left_out(phi, held, variance=variance)
+    return np.array([float(auc(s[h], s[~h])) for s, h in zip(scores.T, held.T, strict=True)])
