@@ -161,9 +161,7 @@ def toctree(pages: Iterable[str], caption: str = "") -> str:
 
 def reference() -> dict[str, str]:
     """Pages of the reference, from the docstrings: what ``import mcutils as mc`` gives, then a page for each wing."""
-    import mcutils
-
-    pages = {"mcutils.md": ("The package", ["mcutils"], f"    :members: {', '.join(mcutils.__all__)}\n")}
+    pages = {"mcutils.md": ("The package", ["mcutils"], "    :members:\n    :imported-members:\n")}
     for wing, title in WINGS.items():
         folder = PACKAGE / wing
         names = [".".join(filter(None, ("mcutils", wing, path.stem))) for path in sorted(folder.glob("[!_]*.py"))]
