@@ -46,7 +46,8 @@ SETTINGS: dict[str, Any] = {
     "html_math_renderer": "mathml",
     "html_context": {"default_mode": "auto"},
     "html_theme_options": {"navbar_persistent": []},
-    "suppress_warnings": ["myst.header", "toc.not_included", "ref.python"],
+    # The last: an application made anew in one process registers again.
+    "suppress_warnings": ["myst.header", "toc.not_included", "ref.python", "app"],
 }
 
 
