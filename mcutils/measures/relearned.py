@@ -1,0 +1,87 @@
+"""What an attack brings back: curves over its steps, their area above a retrained model's, and a matched start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import BadInput, choose, number, share
+from ..traces import Trace
+from .along import floats
+from .metrics import accuracy, check_trace, mean_loss
+
+READ = {"accuracy": accuracy, "loss": mean_loss}
+MATCHED = 0.005  # of the forget accuracy: half a point
+
+
+def steps_of(trace: Trace) -> np.ndarray:
+    """The steps (T,) of a traced attack, or of any trajectory; `BadInput` for another trace."""
+    text = check_trace(trace).meta.get("steps", "")
+    found = np.array([int(one) for one in text.split()])
+    if len(found) != len(trace.t):
+        raise BadInput("an attack is read step by step: give the trace of what relearn returned.")
+    return found
+
+
+def curve_of(trace: Trace, of: str = "accuracy", split: str = "forget") -> tuple[np.ndarray, np.ndarray]:
+    """Steps (T,) and accuracy or mean loss (T,) of a split after each."""
+    return steps_of(trace), READ[choose("curve of an attack", of, READ)](trace, split)
+
+
+def area(steps: Sequence[int], attacked: Sequence[float], retrained: Sequence[float] | float) -> float:
+    """Area between an attacked curve and the retrained model's under the same attack, over the steps: a mean height.
+
+    ``int (attacked - retrained) ds / (s_T - s_1)`` by the trapezoid rule, in the units of the curves. With accuracies 0
+    says that what the attack brings back, a model that never knew would learn as fast. ``retrained`` (T,) may be a
+    number, a level. nan where a value is not finite.
+
+    >>> area([0, 5, 10], [0.75, 1.0, 1.0], 0.5)
+    0.4375
+    """
+    s, above = _over(steps, floats("attacked", attacked) - floats("retrained", retrained))
+    return float(np.diff(s) @ (above[1:] + above[:-1]) / 2 / (s[-1] - s[0]))
+
+
+def steps_to(steps: Sequence[int], values: Sequence[float], level: float, direction: str = "up") -> float:
+    """The first step at which values reach a level, between two by a straight line; infinity where they never do.
+
+    ``up``: at least the level (an accuracy regained), ``down``: at most (a loss).
+    """
+    sign = 1.0 if choose("direction", direction, ("up", "down")) == "up" else -1.0
+    s, v = _over(steps, sign * (floats("values", values) - number("level", level)))
+    there = np.flatnonzero(v >= 0)
+    if not len(there):
+        return np.inf
+    k = int(there[0])
+    if k == 0 or not np.isfinite(v[k - 1]):
+        return float(s[k])
+    return float(s[k - 1] + (s[k] - s[k - 1]) * -v[k - 1] / (v[k] - v[k - 1]))
+
+
+def regained(values: Sequence[float], level: float) -> float:
+    """Share of the way from a start to a level that the last value has gone: (v_T - v_1) / (level - v_1).
+
+    nan where the start is at the level already or beyond it, of values that should rise to it.
+    """
+    v, level = floats("values", values), number("level", level)
+    return float((v[-1] - v[0]) / (level - v[0])) if level - v[0] > 0 else np.nan
+
+
+def matched_start(trace: Trace, level: float, within: float = MATCHED, split: str = "forget") -> int | None:
+    """The point of a path that is as forgetful as something else: accuracy on D_f ``within`` half a point of ``level``.
+
+    Of several the one with the lowest mean loss on validation data, of equal ones the first; None where there is none.
+    An attack on an ensemble is compared with one on this single model.
+    """
+    level, within = share("level", level, zero=True, one=True), number("within", within, 0)
+    near = np.flatnonzero(np.abs(accuracy(check_trace(trace), split) - level) <= within + 1e-12)
+    losses = mean_loss(trace, "valid")[near]
+    return int(near[np.argmin(np.where(np.isfinite(losses), losses, np.inf))]) if len(near) else None
+
+
+def _over(steps: Sequence[int], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    s = floats("steps", steps)
+    if s.ndim != 1 or len(s) < 2 or not (np.diff(s) > 0).all() or values.shape != s.shape:
+        raise BadInput(f"a curve needs two or more rising steps and as many values, got {s.shape} and {values.shape}.")
+    return s, values
