@@ -160,6 +160,11 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
         "cli.site.site_main",
         {"--out": _named("PATH", "folder to write (default: build/site)")},
     ),
+    "lesson": (
+        "write the lesson for students, without solutions, for teachers, with notes, and a sheet to write on",
+        "cli.main.lesson_main",
+        {"out": _named("FOLDER", "folder to write into")},
+    ),
     "search": ("search for each method's settings on the validation split", "paper.search_command.main", {}),
     "bench": (
         "measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds",
@@ -327,6 +332,18 @@ def list_main(arguments: argparse.Namespace) -> int:
                 print(f"{'':6}with originals: {told['statistic']} ({told['unit']}); {rule}; null: {null}")
     else:
         print(table([(row["name"], row["about"]) for row in rows]))
+    return 0
+
+
+def lesson_main(arguments: argparse.Namespace) -> int:
+    """Write the editions of the lesson."""
+    from ..files import CLONE
+    from ..teaching.editions import write_editions
+
+    if not CLONE:
+        raise BadInput("the lesson is a notebook of the repository: clone it.")
+    for path in write_editions(folder_at(path_of(arguments.out, "FOLDER"), "folder")):
+        print(path)
     return 0
 
 
