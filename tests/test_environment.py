@@ -15,8 +15,19 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
-MODULES = {"PIL": "pillow", "sklearn": "scikit-learn", "dask_jobqueue": "dask-jobqueue", "yaml": "pyyaml"}
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "playwright": "playwright-python",
+    "typst": "typst-py",
+}
+MODULES = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "dask_jobqueue": "dask-jobqueue",
+    "yaml": "pyyaml",
+    "markdown_it": "markdown-it-py",
+}
 STANDARD = sys.stdlib_module_names | {"tomllib"}  # which Python 3.10 lacks
 ONLY_CONDA = {"python", "pip"}
 

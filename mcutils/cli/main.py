@@ -160,6 +160,11 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
         "cli.site.site_main",
         {"--out": _named("PATH", "folder to write (default: build/site)")},
     ),
+    "article": (
+        "write question, method, findings and ledger as a PDF",
+        "cli.article.article_main",
+        {"--out": _named("PATH", "file to write (default: build/article.pdf)")},
+    ),
     "lesson": (
         "write the lesson for students, without solutions, for teachers, with notes, and a sheet to write on",
         "cli.main.lesson_main",
