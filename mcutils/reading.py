@@ -9,11 +9,12 @@ import re
 import secrets
 import stat
 import sys
+import threading
 import time
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -21,14 +22,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from . import streams
 from .errors import path_of
 
 NAME = re.compile(r"([a-z]+)-[0-9a-f]{20}\.(npz|safetensors|json)")  # a result's data, or its provenance
-ARCHIVE = ".zip"
+ARCHIVES = ".zip", ".zip.xz"  # as it is; compressed as a whole
+PIECE = 2**20  # bytes, about, that are unpacked at once of an archive compressed as a whole
 LARGEST_ARRAYS = 2**31  # bytes that the arrays of one npz may take
 MOST_ARRAYS = 4096
 # Neither follow a link nor wait for a pipe, where the system knows how to say so.
 CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
+UNPACKED = 2**27  # bytes that are kept of what was unpacked
 RECENT = 10**9  # ns within which a folder may change again without another time of change
 
 
@@ -59,7 +63,7 @@ def _is_odd(path: Path) -> bool:
 
 def in_archive(path: Path) -> bool:
     """Whether a path names a member of an archive: that of the archive with the member's name behind it."""
-    return path.parent.suffix == ARCHIVE
+    return path.parent.name.endswith(ARCHIVES)
 
 
 def pieces(path: Path, limit: int) -> Iterator[bytes]:
@@ -129,7 +133,7 @@ def archives(folder: Path) -> list[Path]:
         if folder in _LISTED and _LISTED[folder][0] == changed:
             return _LISTED[folder][1]
         with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.name.endswith(ARCHIVE) and e.is_file(follow_symlinks=False)]
+            names = [e.name for e in entries if e.name.endswith(ARCHIVES) and e.is_file(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     found = [folder / name for name in sorted(names) if not name.startswith(".")]
@@ -142,11 +146,11 @@ def archives(folder: Path) -> list[Path]:
 def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:  # noqa: ARG001
     """Offset, bytes and CRC-32 of an archive's members: only stored ones of a result's name that occurs once."""
     try:
-        with _open(archive) as file, zipfile.ZipFile(file) as content:
+        with _unpacked(archive) as file, zipfile.ZipFile(file) as content:
             infos = content.infolist()
     except PermissionError:
         raise
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, MemoryError):
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError):
         print(f"damaged archive {archive.name}: it is left out, its results are computed again", file=sys.stderr)
         return {}
     count, found = Counter(info.filename for info in infos), {}
@@ -170,24 +174,102 @@ def _member(path: Path, limit: int) -> bytes:
     offset, length, crc = _place(path)
     if length > limit:
         raise Unfit(f"{path.name} is larger than {limit:,} bytes")
-    with _open(path.parent) as file:
-        file.seek(offset)
-        head = file.read(30)  # a local header: signature, ..., lengths of name and extra field
-        skip = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-        file.seek(skip, os.SEEK_CUR)
-        data = file.read(length)
+    try:
+        with _unpacked(path.parent) as file:
+            file.seek(offset)
+            head = file.read(30)  # a local header: signature, ..., lengths of name and extra field
+            skip = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+            file.seek(skip, os.SEEK_CUR)
+            data = file.read(length)
+    except ValueError:
+        head = data = b""
     if head[:4] != b"PK\x03\x04" or len(data) != length or zlib.crc32(data) != crc:
         raise Unfit(f"{path.name} is damaged in {path.parent.name}")
     return data
 
 
-def pack(members: Iterable[tuple[str, bytes]], file: BinaryIO) -> None:
-    """Write an archive: members stored as they are, in order of name, without dates, so that equal ones are equal."""
+def pack(members: Iterable[tuple[str, bytes]], file: BinaryIO) -> list[int]:
+    """Write an archive: members stored as they are, provenance first, then in order of name, without dates.
+
+    So equal members make equal archives. Returns where each member begins, and then where their directory does.
+    """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as content:
-        for name, data in sorted(members):
+        for name, data in sorted(members, key=lambda member: (not member[0].endswith(".json"), member[0])):
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             info.create_system, info.external_attr = 3, 0o644 << 16
             content.writestr(info, data)
+        return [*(info.header_offset for info in content.infolist()), content.start_dir]
+
+
+def compressed(members: Iterable[tuple[str, bytes]]) -> bytes | None:
+    """The archive that `pack` writes, compressed by xz in pieces; None where a member is too large for one.
+
+    No piece holds both provenance and data, and the directory has one of its own: each is unpacked without the others.
+    """
+    members, whole = list(members), io.BytesIO()
+    places = pack(members, whole)
+    notes = places[sum(name.endswith(".json") for name, _ in members)]
+    cuts = [0]
+    for begin, end in zip(places, places[1:], strict=False):
+        if end - cuts[-1] > PIECE or begin == notes:
+            cuts.append(begin)
+    data = whole.getvalue()
+    ends = sorted({*cuts, places[-1], len(data)})
+    parts = [data[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return streams.compress(parts) if max(map(len, parts)) <= streams.LARGEST else None
+
+
+def holds(archive: Path, members: Iterable[tuple[str, bytes]]) -> bool:
+    """Whether an archive holds just these members, as `pack` or `compressed` would write them."""
+    expected = io.BytesIO()
+    pack(members, expected)
+    try:
+        with _unpacked(archive) as file:
+            return file.read(len(expected.getvalue()) + 1) == expected.getvalue()
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _unpacked(archive: Path) -> Iterator[BinaryIO]:
+    """An archive as the zip that it is, opened to read, unpacked as far as it is read."""
+    with _open(archive) as file:
+        if not archive.name.endswith(ARCHIVES[1]):
+            yield file
+            return
+        seen = stamp(archive)
+
+        def give(stream: streams.Stream) -> bytes:
+            return _RECENT((archive, seen, stream), lambda: streams.unpack(file, stream))
+
+        yield io.BufferedReader(streams.Unpacked(_streams(archive, seen), give))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=256)
+def _streams(archive: Path, seen: Any) -> list[streams.Stream]:  # noqa: ARG001
+    with _open(archive) as file:
+        return streams.listed(file)
+
+
+class _Recent:
+    """Results of a function by key, those used last, of at most so many bytes in all."""
+
+    def __init__(self, limit: int):
+        self._kept: dict[Any, bytes] = {}
+        self._limit, self._lock = limit, threading.Lock()
+
+    def __call__(self, key: Any, make: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            found = self._kept.pop(key, None)
+        found = make() if found is None else found
+        with self._lock:
+            self._kept[key] = found
+            while sum(map(len, self._kept.values())) > self._limit:
+                self._kept.pop(next(iter(self._kept)))
+        return found
+
+
+_RECENT = _Recent(UNPACKED)
 
 
 # Writing

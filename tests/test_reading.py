@@ -1,15 +1,32 @@
 """Reading what may be anything: only regular files of bounded size, archives in place; writing exclusively."""
 
+import bz2
 import io
+import lzma
 import os
 import socket
 import stat
+import tracemalloc
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 
-from mcutils.reading import Unfit, archived, load_arrays, pack, read, scratch, size, stamp
+from mcutils import reading, streams
+from mcutils.reading import (
+    Unfit,
+    archived,
+    compressed,
+    holds,
+    in_archive,
+    load_arrays,
+    pack,
+    read,
+    scratch,
+    size,
+    stamp,
+)
 
 NAMES = [f"profile-{'0' * 19}{k}.npz" for k in range(3)]
 
@@ -152,10 +169,152 @@ def test_a_damaged_member_is_noticed_and_only_it(place, tmp_path):
     assert read(found[NAMES[1]], 100) == bytes(40)
 
 
-def test_a_replaced_archive_is_noticed(tmp_path):
-    path = archive(tmp_path / "a.zip", [(NAMES[0], b"x")])
+# Archives compressed as a whole
+
+
+def small(path, members):
+    path.write_bytes(compressed(members))
+    return path
+
+
+def squeezed(data, memory=2**16, check=lzma.CHECK_CRC32):
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": memory}]
+    return lzma.compress(data, lzma.FORMAT_XZ, check, filters=filters)
+
+
+def zipped(members):
+    file = io.BytesIO()
+    pack(members, file)
+    return file.getvalue()
+
+
+def test_an_archive_compressed_as_a_whole_is_the_zip_and_read_in_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "PIECE", 1000)
+    rng = np.random.default_rng(0)
+    members = [(name, rng.bytes(700)) for name in NAMES] + [(NAMES[0].replace("npz", "json"), b"{}" * 5000)]
+    path = small(tmp_path / "a.zip.xz", members)
+    assert lzma.decompress(path.read_bytes()) == zipped(members[::-1])
+    assert path.read_bytes() == compressed(members[::-1]) and path.stat().st_size < 3000
+    assert {name: read(one, 2**21) for name, one in archived(tmp_path).items()} == dict(members)
+    assert size(path / NAMES[0]) == 700 and in_archive(path / NAMES[0])
+    assert holds(path, members) and not holds(path, members[1:]) and not holds(tmp_path / "b.zip.xz", members)
+    with pytest.raises(Unfit, match="larger than 699"):
+        read(path / NAMES[0], 699)
+    # one stream, by another program's settings
+    (tmp_path / "a.zip.xz").write_bytes(squeezed(zipped(members), 2**23, lzma.CHECK_CRC64))
+    assert {name: read(one, 2**21) for name, one in archived(tmp_path).items()} == dict(members)
+
+
+def test_nothing_but_what_is_asked_for_is_unpacked(tmp_path, monkeypatch):
+    unpacked = []
+    real = streams.unpack
+    monkeypatch.setattr(streams, "unpack", lambda file, one: unpacked.append(one.length) or real(file, one))
+    monkeypatch.setattr(reading, "PIECE", 1000)
+    note = NAMES[0].replace("npz", "json")
+    path = small(tmp_path / "a.zip.xz", [*((name, bytes(5000)) for name in NAMES), (note, b"{}")])
+    assert set(archived(tmp_path)) == {*NAMES, note} and sum(unpacked) < 500
+    assert read(path / note, 9) == b"{}" and sum(unpacked) < 700
+    assert read(path / NAMES[1], 10**4) and sum(unpacked) < 6000
+    seen = len(unpacked)
+    assert read(path / NAMES[1], 10**4) and len(unpacked) == seen  # it was kept
+
+
+def index_of(data):
+    """The streams of a file."""
+    return streams.listed(io.BytesIO(data))
+
+
+def claiming(length):
+    """A stream of one byte whose index, with right checksums, claims another length."""
+    data, number = squeezed(b"x"), []
+    index = data[-12 - 4 * (data[-8] + 1) : -12]  # 0, one record, its size in the file, its length, zeros, checksum
+    head = data[: -12 - len(index)]
+    while length >= 128:
+        number.append(length & 127 | 128)
+        length >>= 7
+    body = index[:3] + bytes([*number, length])
+    body += bytes(-len(body) % 4)
+    tail = (len(body) // 4).to_bytes(4, "little") + data[-4:-2]
+    parts = head, body, zlib.crc32(body).to_bytes(4, "little"), zlib.crc32(tail).to_bytes(4, "little"), tail, b"YZ"
+    return b"".join(parts)
+
+
+GOOD = [(NAMES[0], b"x" * 3000)]
+WRONG = {
+    "cut": lambda data: data[:-4],
+    "cut in front": lambda data: data[4:],
+    "nothing": lambda data: b"",
+    "trailing": lambda data: data + b"odd!",
+    "padded": lambda data: data + bytes(4),
+    "in front": lambda data: b"odd!" + data,
+    "between": lambda data: data[: index_of(data)[1].start] + b"odd!" + data[index_of(data)[1].start :],
+    "no zip": lambda data: squeezed(b"nonsense"),
+    "zip": lambda data: zipped(GOOD),
+    "greedy": lambda data: squeezed(zipped(GOOD), 2**26),
+    "bomb": lambda data: squeezed(bytes(2**25 + 1)),
+    "claims more": lambda data: claiming(10**4),
+    "claims a lot": lambda data: claiming(2**60) + data,
+    "bombs": lambda data: claiming(2**25) * 40 + data,
+    "many": lambda data: squeezed(b"") * 120 + data,
+    "bzip2": lambda data: bz2.compress(zipped(GOOD)),
+    "old lzma": lambda data: lzma.compress(zipped(GOOD), lzma.FORMAT_ALONE),
+    "directory": lambda data: data[:-60] + bytes([data[-60] ^ 1]) + data[-59:],
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_bomb_and_what_else_is_no_archive_is_left_out_with_a_sentence(what, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(streams, "MOST", (streams.MOST[0], 100))
+    (tmp_path / "a.zip.xz").write_bytes(WRONG[what](compressed(GOOD)))
+    small(tmp_path / "b.zip.xz", [(NAMES[1], b"y")])
+    tracemalloc.start()
+    try:
+        found = archived(tmp_path)
+        for path in found.values():
+            if path.parent.name == "a.zip.xz":  # its directory says nothing wrong: a member does
+                with pytest.raises(Unfit, match=f"{path.name} is damaged in a.zip.xz"):
+                    read(path, 10**4)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert taken < 2**23
+    assert read(found[NAMES[1]], 9) == b"y"
+    told = capsys.readouterr().err
+    assert told == "damaged archive a.zip.xz: it is left out, its results are computed again\n" or set(found) == {
+        *NAMES[:2]
+    }
+
+
+@pytest.mark.parametrize("place", range(0, 1200, 29))
+def test_no_changed_byte_goes_unnoticed(place, tmp_path, capsys):  # noqa: ARG001
+    members = [(NAMES[0], np.random.default_rng(0).bytes(500)), (NAMES[0].replace("npz", "json"), b"{}")]
+    data = bytearray(compressed(members))
+    data[place % len(data)] ^= 1 << place % 8
+    (tmp_path / "a.zip.xz").write_bytes(data)
+    for name, path in archived(tmp_path).items():
+        try:
+            assert read(path, 10**3) == dict(members)[name]
+        except Unfit as error:
+            assert str(error) == f"{name} is damaged in a.zip.xz"  # noqa: PT017
+
+
+def test_what_was_unpacked_is_kept_only_so_long(monkeypatch):
+    made = []
+    kept = reading._Recent(10)
+    for name in "abab":
+        assert kept(name, lambda name=name: made.append(name) or name.encode() * 4) == name.encode() * 4
+    assert made == ["a", "b"]
+    for name in "cba":
+        kept(name, lambda name=name: made.append(name) or name.encode() * 4)
+    assert made == ["a", "b", "c", "a"]
+
+
+@pytest.mark.parametrize("form", ["a.zip", "a.zip.xz"])
+def test_a_replaced_archive_is_noticed(form, tmp_path):
+    write = archive if form == "a.zip" else small
+    path = write(tmp_path / form, [(NAMES[0], b"x")])
     assert read(path / NAMES[0], 9) == b"x"
-    archive(tmp_path / "b", [(NAMES[0], b"other"), (NAMES[1], b"y")])
+    write(tmp_path / "b", [(NAMES[0], b"other"), (NAMES[1], b"y")])
     os.replace(tmp_path / "b", path)
     assert read(path / NAMES[0], 9) == b"other" and set(archived(tmp_path)) == set(NAMES[:2])
 

@@ -256,9 +256,10 @@ def pack(
 ) -> int:
     """Make a folder hold just these results, as an archive for each group of keys; returns its size in bytes.
 
-    A key in several groups lies in the first. The bytes follow from the results alone, so that nothing changes where
-    no result has. Nothing is written unless all are found. Archives of results that are in no group go, as do results
-    beside them, unless not ``exact``; other files stay. Raises `BadInput` as `export` does.
+    A key in several groups lies in the first. An archive that holds what it should stays as it is. Archives are
+    compressed as a whole (`reading.compressed`), unless a result is too large to be unpacked at once. Nothing is
+    written unless all are found. Archives of results that are in no group go, as do results beside them, unless not
+    ``exact``; other files stay. Raises `BadInput` as `export` does.
     """
     sources = [Path(source) for source in sources]
     seen: set[str] = set()
@@ -275,18 +276,30 @@ def pack(
     target.mkdir(parents=True, exist_ok=True)
     old = {path for path in reading.archives(target) if {p.parent for p in reading.archived(target).values()} & {path}}
     for group, members in content.items():
-        final = target / f"{group}{reading.ARCHIVE}"
-        old.discard(final)
-        with reading.scratch(final) as (scratch, file):
-            reading.pack(members.items(), file)
-            file.close()
-            if not final.is_file() or final.read_bytes() != scratch.read_bytes():
-                os.replace(scratch, final)
+        final, other = _write_archive(target / group, members)
+        other.unlink(missing_ok=True)
+        old -= {final, other}
     if exact:
         for path in old:
             path.unlink()
         _remove_others(target, ())
     return sum(path.stat().st_size for path in target.iterdir() if path.is_file())
+
+
+def _write_archive(name: Path, members: Mapping[str, bytes]) -> tuple[Path, Path]:
+    """Write an archive unless it is there; returns its path, and where one of the same group would lie otherwise."""
+    plain, small = (name.with_name(f"{name.name}{suffix}") for suffix in reading.ARCHIVES)
+    data = reading.compressed(members.items())
+    final, other = (plain, small) if data is None else (small, plain)
+    if not reading.holds(final, members.items()):
+        with reading.scratch(final) as (scratch, file):
+            if data is None:
+                reading.pack(members.items(), file)
+            else:
+                file.write(data)
+            file.close()
+            os.replace(scratch, final)
+    return final, other
 
 
 def adopt(source: Path, target: Path, shipped_too: bool = False) -> tuple[int, int, dict[Path, str]]:

@@ -391,11 +391,11 @@ def test_what_ran_is_archived_beside_what_is_there(ask, small, folder, tmp_path)
     code, out, err = ask(*run)
     assert code == 0 and f"{len(WANTED)} results are in" in out and err.count("computed") <= 1
     (path,) = target.iterdir()
-    assert path.name == "00_quickstart-original0.zip" and names(target) == {key(spec) for spec in WANTED}
+    assert path.name == "00_quickstart-original0.zip.xz" and names(target) == {key(spec) for spec in WANTED}
     before = path.read_bytes()
-    path.rename(target / "99_elsewhere-original5.zip")
+    path.rename(target / "99_elsewhere-original5.zip.xz")
     assert ask(*run)[0] == 0
-    assert {p.name for p in target.iterdir()} == {path.name, "99_elsewhere-original5.zip"}
+    assert {p.name for p in target.iterdir()} == {path.name, "99_elsewhere-original5.zip.xz"}
     assert path.read_bytes() == before and verify(target) == {}
     assert ask("store", "import", target, "--store", "new")[1].startswith(f"{len(WANTED)} results imported")
 

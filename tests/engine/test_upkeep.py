@@ -1,6 +1,7 @@
 """Upkeep: what is damaged is named, what can go is known, and copies hold what is sound and nothing else."""
 
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -52,6 +53,7 @@ from mcutils.explorer.sources import from_store
 from mcutils.measures.profiles import Profile
 from mcutils.networks import network_for
 from mcutils.settings import MethodSettings, Plan
+from mcutils.streams import listed
 from mcutils.traces import Trace
 from mcutils.unlearning.endpoints import Endpoint, fingerprint
 
@@ -644,9 +646,10 @@ def packed(store, tmp_path):
 
 
 def test_a_packed_store_is_read_in_place_and_holds_each_result_once(packed, store, made, tmp_path):
-    assert names(packed) == {"00_first.zip", "01_second.zip"} and verify(packed) == {}
+    assert names(packed) == {"00_first.zip.xz", "01_second.zip.xz"} and verify(packed) == {}
     assert [path.name for path in results(packed)] == [path.name for path in results(store.folder)]
-    assert {path.parent.name for path in results(packed) if path.stem in map(key, (TRACE, START))} == {"00_first.zip"}
+    first = {path.parent.name for path in results(packed) if path.stem in map(key, (TRACE, START))}
+    assert first == {"00_first.zip.xz"}
     found, expected = notes([packed]), notes([store.folder])
     apart = {"folder": 0, "path": 0}
     assert {k: {**n, **apart} for k, n in found.items()} == {k: {**n, **apart} for k, n in expected.items()}
@@ -671,11 +674,48 @@ def test_packing_again_changes_nothing_and_others_go(packed, store):
     (packed / "README").unlink()
     assert listing(packed) == before
     pack({"02_third": [key(TRACE)]}, [store.folder], packed)
-    assert names(packed) == {"02_third.zip"} and [path.stem for path in results(packed)] == [key(TRACE)]
+    assert names(packed) == {"02_third.zip.xz"} and [path.stem for path in results(packed)] == [key(TRACE)]
+
+
+def as_zip(archive):
+    """The same archive as it is, not compressed as a whole, as any program for xz unpacks it."""
+    plain = archive.with_suffix("")
+    plain.write_bytes(lzma.decompress(archive.read_bytes()))
+    archive.unlink()
+    return plain
+
+
+def test_archives_of_both_forms_are_one_store(packed, store):
+    as_zip(packed / "00_first.zip.xz")
+    assert names(packed) == {"00_first.zip", "01_second.zip.xz"} and verify(packed) == {}
+    assert status(packed) == status(store.folder)
+    pack({"00_first": [key(TRACE), key(START)]}, [store.folder], packed, exact=False)  # the other form goes
+    assert names(packed) == {"00_first.zip.xz", "01_second.zip.xz"} and verify(packed) == {}
+
+
+def test_what_is_too_large_to_be_unpacked_at_once_is_archived_as_it_is(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("mcutils.streams.LARGEST", 2000)
+    for _ in range(2):
+        pack({"00_first": [key(TRACE), key(START)]}, [store.folder], tmp_path / "packed")
+        assert names(tmp_path / "packed") == {"00_first.zip"} and verify(tmp_path / "packed") == {}
+
+
+def test_a_damaged_piece_takes_only_its_results_with_it(packed, store, monkeypatch):
+    monkeypatch.setattr("mcutils.reading.PIECE", 1)
+    archive = packed / "01_second.zip.xz"
+    archive.unlink()
+    pack({"01_second": [*map(key, SECONDS)]}, [store.folder], packed)
+    data = bytearray(archive.read_bytes())
+    with open(archive, "rb") as file:
+        last = listed(file)[-2]  # before the directory: the last result's data
+    data[last.start + last.size // 2] ^= 1
+    archive.write_bytes(data)
+    (path,) = verify(packed)
+    assert path == results(packed)[-1] and verify(packed)[path] == f"{path.name} is damaged in {archive.name}"
 
 
 def test_a_damaged_member_is_left_out_and_computed_into_the_user_s_own_store(packed, made, tmp_path, capsys):
-    archive = packed / "00_first.zip"
+    archive = as_zip(packed / "00_first.zip.xz")
     data = bytearray(archive.read_bytes())
     data[data.index(f"{key(START)}.safetensors".encode()) + 200] ^= 1
     archive.write_bytes(data)
