@@ -12,6 +12,7 @@ from .along import floats
 from .metrics import accuracy, check_trace, mean_loss
 
 READ = {"accuracy": accuracy, "loss": mean_loss}
+Numbers = Sequence[float] | Sequence[int] | np.ndarray
 MATCHED = 0.005  # of the forget accuracy: half a point
 
 
@@ -29,7 +30,7 @@ def curve_of(trace: Trace, of: str = "accuracy", split: str = "forget") -> tuple
     return steps_of(trace), READ[choose("curve of an attack", of, READ)](trace, split)
 
 
-def area(steps: Sequence[int], attacked: Sequence[float], retrained: Sequence[float] | float) -> float:
+def area(steps: Numbers, attacked: Numbers, retrained: Numbers | float) -> float:
     """Area between an attacked curve and the retrained model's under the same attack, over the steps: a mean height.
 
     ``int (attacked - retrained) ds / (s_T - s_1)`` by the trapezoid rule, in the units of the curves. With accuracies 0
@@ -43,7 +44,7 @@ def area(steps: Sequence[int], attacked: Sequence[float], retrained: Sequence[fl
     return float(np.diff(s) @ (above[1:] + above[:-1]) / 2 / (s[-1] - s[0]))
 
 
-def steps_to(steps: Sequence[int], values: Sequence[float], level: float, direction: str = "up") -> float:
+def steps_to(steps: Numbers, values: Numbers, level: float, direction: str = "up") -> float:
     """The first step at which values reach a level, between two by a straight line; infinity where they never do.
 
     ``up``: at least the level (an accuracy regained), ``down``: at most (a loss).
@@ -59,7 +60,7 @@ def steps_to(steps: Sequence[int], values: Sequence[float], level: float, direct
     return float(s[k - 1] + (s[k] - s[k - 1]) * -v[k - 1] / (v[k] - v[k - 1]))
 
 
-def regained(values: Sequence[float], level: float) -> float:
+def regained(values: Numbers, level: float) -> float:
     """Share of the way from a start to a level that the last value has gone: (v_T - v_1) / (level - v_1).
 
     nan where the start is at the level already or beyond it, of values that should rise to it.
@@ -80,7 +81,7 @@ def matched_start(trace: Trace, level: float, within: float = MATCHED, split: st
     return int(near[np.argmin(np.where(np.isfinite(losses), losses, np.inf))]) if len(near) else None
 
 
-def _over(steps: Sequence[int], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _over(steps: Numbers, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     s = floats("steps", steps)
     if s.ndim != 1 or len(s) < 2 or not (np.diff(s) > 0).all() or values.shape != s.shape:
         raise BadInput(f"a curve needs two or more rising steps and as many values, got {s.shape} and {values.shape}.")
