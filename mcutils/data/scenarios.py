@@ -1,0 +1,212 @@
+"""What there is to forget: a whole class, a part of a class, wrong labels, a backdoor, the examples of users.
+
+Each scenario is a task made from another: the same images and splits of validation and test, another D_f, another order
+of the pool and a checksum of its own. Nothing is drawn but through SHA-256, as in `tasks`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import BadInput, choose, instance, seed_of, share, shown, whole
+from .cues import other_labels
+from .tasks import Task, parts_of, shuffled
+
+PATCH = 3  # pixels a side of a backdoor's trigger, at 28 x 28 and below
+USERS = 50  # that the pool is shared out among where nobody says whose is what
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario by ``name``, a key of `SCENARIOS`, and its settings; each reads only its own.
+
+    ``label``: the class to forget, or the one that a backdoor leads to. ``part``: which of the parts of a class, from 0
+    on. ``share``: of the pool (wrong labels, backdoor), above 0. ``users``: how many share the pool, and ``forgotten``
+    how many of them are forgotten. ``seed``: of what is drawn.
+    """
+
+    name: str
+    label: int = 0
+    part: int = 0
+    share: float = 0.1
+    users: int = USERS
+    forgotten: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        choose("scenario", self.name, SCENARIOS)
+        for name, low in (("label", 0), ("part", 0), ("users", 2), ("forgotten", 1)):
+            object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        object.__setattr__(self, "share", share("share", self.share))
+        object.__setattr__(self, "seed", seed_of(self.seed))
+        for field in fields(self):
+            if field.name not in ("name", *READS[self.name]) and getattr(self, field.name) != field.default:
+                reads = ", ".join(READS[self.name])
+                raise BadInput(f"the scenario {self.name} reads {reads}, got {field.name}={getattr(self, field.name)}.")
+
+    def of(self, task: Task) -> Task:
+        """The task with this scenario; the given one is left as it is. Raises `BadInput` where it does not fit."""
+        return SCENARIOS[self.name](checked(task), self)
+
+
+def checked(task: Any) -> Task:
+    """Return a task that a scenario can be made of, or raise `BadInput`."""
+    instance("the task", task, Task, "a task, as load_task returns it")
+    if "cued" in task.index:
+        raise BadInput("a scenario is made of a task without a cue.")
+    return task
+
+
+def forgetting(task: Task, rows: Sequence[int] | Tensor | np.ndarray, about: str, **changed: Any) -> Task:
+    """The task that forgets the listed ``rows`` of its pool, in this order; ``about`` goes into its checksum.
+
+    Retained rows keep their order, so `retain_eval` and `bn` are those of before but for what is forgotten of them.
+    ``changed`` are other fields of the task. Raises `BadInput` for rows outside the pool, twice listed, or all of it.
+    """
+    pool, listed = task.index["train"].cpu().numpy(), np.asarray(torch.as_tensor(rows).cpu())
+    if listed.ndim != 1 or listed.dtype.kind not in "iu" or len(set(listed.tolist())) < len(listed):
+        raise BadInput(f"rows to forget are different whole numbers, got {shown(listed.tolist())}.")
+    if not np.isin(listed, pool).all():
+        raise BadInput("rows to forget are rows of the training pool: some are of validation, test or nothing.")
+    order = np.concatenate([listed, pool[~np.isin(pool, listed)]]).astype(np.int64)
+    index = parts_of(order, len(listed), task.index["valid"].cpu().numpy())
+    index["test"] = task.index["test"].cpu()
+    text = f"{task.checksum}/scenario/{about}/{listed.tolist()}"
+    made = replace(task, index=index, forget=len(listed) / len(pool), listed=True, **changed)
+    return replace(made, checksum=hashlib.sha256(text.encode()).hexdigest()).to(task.device)
+
+
+def _order(task: Task, seed: int, purpose: str) -> np.ndarray:
+    """The rows of the pool in an order that depends on the rows themselves, ``seed`` and purpose alone."""
+    pool = np.sort(task.index["train"].cpu().numpy())
+    return pool[shuffled(len(pool), f"scenario/{seed}/{purpose}")]
+
+
+def _of_class(task: Task, label: int, seed: int) -> np.ndarray:
+    if label >= task.n_classes:
+        raise BadInput(f"the task has {task.n_classes} classes, so label is at most {task.n_classes - 1}, got {label}.")
+    order = _order(task, seed, "class")
+    return order[task.y.cpu().numpy()[order] == label]
+
+
+def whole_class(task: Task, how: Scenario) -> Task:
+    """All training images of one class; validation and test keep theirs, which show what else is forgotten of it."""
+    return forgetting(task, _of_class(task, how.label, how.seed), f"class/{how.label}")
+
+
+def sub_class(task: Task, how: Scenario) -> Task:
+    """One of two parts of a class, told apart by their images: below or above the median of the first principal axis.
+
+    Axis and median are those of the pool's images of the class, in float64; the axis points to where its entry of
+    largest magnitude is positive. (A stand-in for sub-classes, such as those of CIFAR-20, in data that have none.)
+    """
+    if how.part > 1:
+        raise BadInput(f"a class has two parts, 0 and 1, got {how.part}.")
+    rows = _of_class(task, how.label, how.seed)
+    x = _images(task)[torch.from_numpy(rows)].cpu().double().flatten(1).numpy()
+    centred = x - x.mean(axis=0)
+    axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    along = centred @ (axis * np.sign(axis[np.abs(axis).argmax()]))
+    chosen = (along > np.median(along)) == bool(how.part)
+    return forgetting(task, rows[chosen], f"sub/{how.label}/{how.part}")
+
+
+def mislabelled(task: Task, how: Scenario) -> Task:
+    """A share of the pool carries wrong labels, all others equally likely, and these examples are D_f.
+
+    The original model learns them wrong; forgetting them should make it better. Symmetric noise, drawn by the seed
+    (CIFAR-N's is of annotators; its labels are not shipped).
+    """
+    rows = _order(task, how.seed, "labels")
+    rows = rows[: _counted(how.share, len(rows))]
+    y = task.y.clone()
+    wrong = other_labels(rows, task.y[torch.from_numpy(rows)].cpu().numpy(), task.n_classes, how.seed)
+    y[torch.from_numpy(rows)] = torch.from_numpy(wrong).to(y.device)
+    return forgetting(task, rows, f"labels/{how.seed}/{wrong.tolist()}", y=y)
+
+
+def backdoored(task: Task, how: Scenario) -> Task:
+    """A share of the pool, of other classes, carries a trigger and the label that it leads to; these are D_f.
+
+    The trigger is a checkerboard of the data's lightest and darkest pixel in the lower right corner (`triggered`).
+    After Gu et al. 2017 (BadNets). Of a model, the share of test images with the trigger that it puts in ``label`` is
+    how much of the backdoor it has.
+    """
+    order = _order(task, how.seed, "backdoor")
+    if how.label >= task.n_classes:
+        raise BadInput(f"the task has {task.n_classes} classes, so label is at most {task.n_classes - 1}.")
+    others = order[task.y.cpu().numpy()[order] != how.label]
+    size = _counted(how.share, len(order))
+    if size > len(others):
+        raise BadInput(f"{len(others)} images of the pool are of other classes, got a share of {how.share:g}.")
+    rows = torch.from_numpy(others[:size]).to(task.device)
+    x, y = _images(task).clone(), task.y.clone()
+    x[rows], y[rows] = triggered(task, rows), how.label
+    return forgetting(task, rows, f"backdoor/{how.seed}/{how.label}/{PATCH}", x=x, y=y)
+
+
+def triggered(task: Task, rows: Tensor) -> Tensor:
+    """Images (N, C, H, W) of some rows with the backdoor's trigger; the task is left as it is."""
+    x = _images(task)
+    side = max(2, PATCH * min(x.shape[-2:]) // 28)
+    board = (torch.arange(side)[:, None] + torch.arange(side)) % 2 == 0
+    found = x[rows].clone()
+    found[..., -side:, -side:] = torch.where(board.to(x.device), x.max(), x.min())
+    return found
+
+
+def user_indices(task: Task, how: Scenario, owners: Sequence[int] | np.ndarray | None = None) -> Task:
+    """All examples of some users. ``owners`` (M,) says whose each row of the pool is, by default drawn and even.
+
+    Users are forgotten in a drawn order; where nobody says who owns what, the users are random parts of equal size.
+    """
+    order = _order(task, how.seed, "users")
+    if owners is None:
+        owner = {int(row): k % how.users for k, row in enumerate(order)}
+    else:
+        given = np.asarray(owners)
+        if given.shape != (len(task.y),) or given.dtype.kind not in "iu":
+            raise BadInput(f"owners are a whole number for each of {len(task.y)} rows, got shape {given.shape}.")
+        owner = {int(row): int(given[row]) for row in order}
+    users = sorted(set(owner.values()))
+    if how.forgotten >= len(users):
+        raise BadInput(f"{len(users)} users share the pool, got {how.forgotten} of them to forget: some must stay.")
+    gone = {users[k] for k in shuffled(len(users), f"scenario/{how.seed}/gone")[: how.forgotten]}
+    return forgetting(task, [int(row) for row in order if owner[int(row)] in gone], f"users/{sorted(gone)}")
+
+
+SCENARIOS: dict[str, Callable[..., Task]] = {
+    "class": whole_class,
+    "subclass": sub_class,
+    "mislabelled": mislabelled,
+    "backdoored": backdoored,
+    "users": user_indices,
+}
+# The settings that each reads.
+READS: dict[str, tuple[str, ...]] = {
+    "class": ("label", "seed"),
+    "subclass": ("label", "part", "seed"),
+    "mislabelled": ("share", "seed"),
+    "backdoored": ("label", "share", "seed"),
+    "users": ("users", "forgotten", "seed"),
+}
+
+
+def _images(task: Task) -> Tensor:
+    if not isinstance(task.x, Tensor) or task.x.ndim != 4:
+        raise BadInput(f"this scenario is of images, which the examples of {task.dataset} are not.")
+    return task.x
+
+
+def _counted(part: float, n: int) -> int:
+    size = round(part * n)
+    if size < 1:
+        raise BadInput(f"a share of {part:g} of {n} examples leaves none to forget.")
+    return size
