@@ -118,7 +118,8 @@ def match_activations(a: Weights, b: Weights, seed: int = 0, task: Task | None =
     """
     if task is None:
         raise BadInput("activations are compared on the retain data of a task: give task=.")
-    check_same_shape((a, b)), check_task(task)
+    check_same_shape((a, b))
+    check_task(task)
     units, rows = units_of(a), task.rows("retain")[:ROWS]
     sums: dict[str, Any] = {}
     kept: list[dict[str, Tensor]] = [{}, {}]

@@ -175,4 +175,5 @@ def hessian_top(
 
     products = [part_of(chunk) for chunk in rows.split(whole("batch_size", batch_size, 1))]
     size = sum(value.numel() for value in free.values())
-    return top_eigenvalue(lambda v: sum(one(v) for one in products), size, seed=seed, iterations=iterations)  # type: ignore[return-value]
+    whole_product = lambda v: torch.stack([one(v) for one in products]).sum(0)  # noqa: E731
+    return top_eigenvalue(whole_product, size, seed=seed, iterations=iterations)
