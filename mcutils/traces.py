@@ -17,6 +17,7 @@ from .curves import Curve, check_buffers, points_of, weights_at
 from .data.tasks import SPLITS as SPLITS, Inputs, Task, count, joined, take, to
 from .errors import BadInput, choose, flag, whole
 from .networks import check_task
+from .quantisation import LEAST_BITS, MOST_BITS, quantised
 from .reading import LARGEST_ARRAYS, load_groups, save_groups
 from .trajectories import Trajectory
 from .unlearning.endpoints import Endpoint
@@ -78,7 +79,8 @@ def refresh_rows(task: Task, policy: str) -> torch.Tensor:
     return pool[torch.linspace(0, len(pool) - 1, len(rows)).round().long().to(pool.device)]
 
 
-def trace(
+# Whatever an evaluation may differ in has a name.
+def trace(  # noqa: PLR0913
     model: Curve | Weights | Endpoint,
     task: Task,
     t: int | Sequence[float] = 31,
@@ -88,6 +90,7 @@ def trace(
     batch_size: int = BATCH,
     dtype: str = "float16",
     weighted: bool = False,
+    bits: int = 0,
 ) -> Trace:
     """Evaluate a model, or a curve at ``t`` equally spaced (or the given) points, on the task's evaluation examples.
 
@@ -102,6 +105,7 @@ def trace(
             1e-2).
         dtype: how logits are stored, ``float32`` or ``float16``, where values beyond its range stop at its limit.
         weighted: weight batches of the refresh by their size and compute in NCHW (see `weights.refresh_batchnorm`).
+        bits: round the weights of every point to a grid of so many, a channel each (`quantisation.rounded`); 0: do not.
 
     >>> import mcutils as mc
     >>> task = mc.load_task("digits", 0.1, train_size=240, test_size=60)
@@ -113,6 +117,7 @@ def trace(
     choose("precision", precision, ("float32", "bfloat16"))
     choose("dtype of logits", dtype, ("float16", "float32"))
     batch_size, weighted = whole("batch_size", batch_size, 1), flag("weighted", weighted)
+    bits = bits and whole("bits, 0 or", bits, LEAST_BITS, MOST_BITS)
     check_task(task)
     curve, points, kind = _walk(model, task, t)
     x = joined([take(task.x, rows) for rows in task.evaluation.values()])
@@ -127,7 +132,7 @@ def trace(
     autocast = torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), autocast:
         for k, value in enumerate(points):
-            _place(module, curve, value, seen, parts[0], weighted)
+            _place(module, curve, value, seen, parts[0], weighted, bits)
             each = [check_logits(curve.points[0].model, module(b), count(b), task.n_classes) for b in parts]
             logits = torch.cat(each).float()
             found[k] = (logits.clamp(-65504, 65504) if dtype == "float16" else logits).cpu().numpy().astype(dtype)
@@ -137,6 +142,7 @@ def trace(
     labels = {split: task.y[rows].cpu().numpy() for split, rows in task.evaluation.items()}
     asked = {"batchnorm": batchnorm, "precision": precision, "batch_size": str(batch_size), "checksum": task.checksum}
     changed = ({"dtype": dtype} if dtype != "float16" else {}) | ({"weighted": "yes"} if weighted else {})
+    changed |= {"bits": str(bits)} if bits else {}
     return Trace(np.array(points), pieces, labels, index, {"kind": kind, **asked, **_steps(model, points), **changed})
 
 
@@ -165,12 +171,13 @@ def _walk(model: Curve | Weights | Endpoint, task: Task, t: int | Sequence[float
     return Curve("linear", (point, point)), (0.0,), "model"
 
 
-def _place(module: nn.Module, curve: Curve, t: float, seen: list[Inputs], x: Inputs, weighted: bool) -> None:
+def _place(module: nn.Module, curve: Curve, t: float, seen: list[Inputs], x: Inputs, weighted: bool, bits: int) -> None:
     """Bring a module to phi(t): parameters, statistics estimated on the batches ``seen``, and all other buffers.
 
     Without ``seen`` BatchNorm's statistics stay the start's. On ``x`` buffers that differ between the ends are tried.
     """
-    write(module, curve.at(t).params, {})
+    point = curve.at(t)
+    write(module, (quantised(point, bits) if bits else point).params, {})
     running, end = running_layers(module), curve.end(t)
     batchnorm = buffers_in({name: layer for name, layer in running.items() if isinstance(layer, BATCHNORM)})
     whose = curve.points[0] if end is None else end
