@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from ..data.shadows import sizes as shadow_sizes
 from ..data.tasks import RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
 from ..errors import BadInput, shown, whole
 from ..models.vision import build
@@ -69,7 +70,8 @@ def form_of(data: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
 
 
 def _task_of(data: Mapping[str, Any], forget: float | None = None) -> Task:
-    found = DataSpec(data["dataset"], data["train_size"], data["test_size"], data["checksum"])
+    named = data["dataset"], data["train_size"], data["test_size"], data["checksum"]
+    found = DataSpec(*named, shadow=data.get("shadow"))
     return found.pool if forget is None else found.task(forget)
 
 
@@ -106,7 +108,11 @@ def evaluated(data: Mapping[str, Any], forget: float, splits: Sequence[str] = ()
         train, test = int(data["train_size"]) or train, int(data["test_size"]) or test
         valid = round(VALID_FRACTION * train)
         lost = round(forget * (train - valid))
-        retain = min(RETAIN_EVAL_SIZE, (train - valid - lost) // 2)
+        kept = train - valid - lost
+        if data.get("shadow") is not None:
+            each = shadow_sizes(train - valid)
+            lost, kept = each["forget"] // 2, each["core"]
+        retain = min(RETAIN_EVAL_SIZE, kept // 2)
         sizes = {"retain": retain, "forget": lost, "valid": valid, "test": test}
     else:
         sizes = {split: len(rows) for split, rows in _task_of(data, forget).evaluation.items()}

@@ -13,6 +13,7 @@ from ..curricula import CURRICULA
 from ..curves import CURVES, RECIPES
 from ..data.cues import SETS, planted
 from ..data.own import CHECKSUM, NAME, forgetting, own_task
+from ..data.shadows import SHARE, shadowed
 from ..data.tasks import DATASETS, FINGERPRINTS, Task, load_task
 from ..errors import BadInput, choose, seed_of, share, shown, whole
 from ..measures.metrics import METRICS
@@ -20,6 +21,7 @@ from ..measures.similarity import SIMILARITIES
 from ..models.vision import MODELS
 from ..optimizers import OPTIMIZERS
 from ..plugins import CHANGED, identity
+from ..quantisation import LEAST_BITS, MOST_BITS
 from ..settings import MethodSettings, Plan
 from ..traces import POLICIES, SPLITS
 from ..unlearning.methods import METHODS
@@ -28,10 +30,11 @@ from ..unlearning.snapshots import check_steps
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
 VERSIONS = {
     **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "Trajectory", "TraceOf"), 1),
-    **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1},
+    **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1, "PhiOf": 1, "MembershipOf": 1},
 }
 
 
+ATTACKED = ("retain", "forget", "valid", "test")  # the splits that membership attacks read, references all but retain
 # The least that a field of this name may hold; 0 for any other whole number.
 LOWEST = {"width": 1, "points": 1, "bootstrap": 1, "resolution": 2, "rows": 1}
 # What a field of this name names, and what there is.
@@ -50,8 +53,10 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
 # Fields that were added when results had been kept already: at their default they are left out of keys.
 LATER = {
     *(("Alike", "measures"), ("Data", "draw"), ("Data", "crossed"), ("TraceOf", "splits"), ("Profile", "half")),
+    *(("Data", "shadow"), ("TraceOf", "bits")),
     *(("Original", "curriculum"), ("Original", "first")),
     *((kind, "weighted") for kind in ("Original", "Retrained", "Untrained", "TraceOf", "Alike", "CueUse", "PlaneOf")),
+    ("PhiOf", "weighted"),
 }
 
 
@@ -106,7 +111,8 @@ class DataSpec(Checked, kind="Data"):
     A name that no data set has is that of a task made by `own.task`, which goes by its checksum.
     ``cue``: the first images of the forget order, this share of the pool, carry a cue (`cues.planted`); 0 is none.
     ``draw``: of the order in which the pool is forgotten, see `load_task`. ``crossed``: of the images with a cue, the
-    share that show another class than their label (`cues.planted`).
+    share that show another class than their label (`cues.planted`). ``shadow``: that of a shadow pool whose task this
+    is (`shadows.shadowed`): it learns a core and half of the targets and forgets half of those to forget.
     """
 
     dataset: str
@@ -116,6 +122,7 @@ class DataSpec(Checked, kind="Data"):
     cue: float = 0.0
     draw: int = 0
     crossed: float = 0.0
+    shadow: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -137,18 +144,31 @@ class DataSpec(Checked, kind="Data"):
 
     def task(self, forget: float) -> Task:
         """The task with this share of the training pool to forget."""
-        found = self._loaded(share("forget", forget))
+        found = self._loaded(share("forget", forget) if self.shadow is None else 0.1)  # whatever is forgotten there
         if found.checksum != self.checksum:
             raise BadInput(
                 f"the spec is of {self.dataset} with checksum {self.checksum}, but here it is {found.checksum}."
             )
+        if self.shadow is not None:
+            return self._of_shadow(found, share("forget", forget), self.shadow)
         if self.cue and forget < self.cue:
             raise BadInput(f"forgetting {forget:g} of the pool leaves cues in D_r: {self.cue:g} of it carries them.")
         return _planted(found, fraction=self.cue, crossed=self.crossed) if self.cue else found
 
+    def _of_shadow(self, found: Task, forget: float, shadow: int) -> Task:
+        if self.cue or self.draw:
+            raise BadInput("a shadow pool is of data without a cue, and of draw 0 of the forget set.")
+        made = _shadowed(found, shadow)
+        learned, lost = len(made.index["train"]), len(made.index["forget"])
+        if abs(forget * learned - lost) >= 1:
+            raise BadInput(f"a shadow forgets {lost} of {learned} examples, a share of {SHARE:.4f}, not {forget:g}.")
+        return made
+
     @property
     def pool(self) -> Task:
         """A task with the data's pool, for what is trained on all of it: that does not depend on what is forgotten."""
+        if self.shadow is not None:
+            return self.task(SHARE)
         own = None if self.dataset in DATASETS else own_task(self.dataset, self.checksum)
         return self.task(own.forget if own and own.listed else max(0.1, self.cue))
 
@@ -166,6 +186,7 @@ def _redrawn(draw: int, *asked: Any) -> Task:
 
 
 _planted = lru_cache(maxsize=4)(planted)
+_shadowed = lru_cache(maxsize=64)(shadowed)
 
 
 @dataclass(frozen=True)
@@ -340,7 +361,8 @@ class TraceSpec(Checked, kind="TraceOf"):
 
     ``shown``: forget and test images replaced by those of a counterfactual set of `cues.SETS`; empty is as they are.
     ``weighted``: of the BatchNorm refresh, see `traces.trace`. ``splits``: those evaluated, in the order of `SPLITS`;
-    empty are all of them.
+    empty are all of them. ``bits``: of the weights at every point, rounded to a grid (`quantisation.quantised`); 0: as
+    they are.
     """
 
     model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec | TrajectorySpec
@@ -350,10 +372,13 @@ class TraceSpec(Checked, kind="TraceOf"):
     shown: str = ""
     weighted: bool = False
     splits: tuple[str, ...] = ()
+    bits: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "splits", some_splits(self.splits))
+        if self.bits:
+            whole("bits, 0 or", self.bits, LEAST_BITS, MOST_BITS)
         if self.shown and not self.model.data.cue:
             raise BadInput(f"the set {self.shown!r} is of data with a cue, but these carry none.")
         snapshots = len(self.model.steps) if isinstance(self.model, TrajectorySpec) else 1
@@ -438,6 +463,46 @@ def metric_of(profile: ProfileSpec, metric: str) -> MetricSpec:
     choose("metric", metric, METRICS)
     known = {"original": profile.original, "retrained": profile.retrained[0], "random": profile.random}
     return MetricSpec(profile.trace, metric, tuple(known[name] for name in METRICS[metric].references))
+
+
+@dataclass(frozen=True)
+class MembershipSpec(Checked, kind="MembershipOf"):
+    """Membership attacks along a trace: population attacks, the SVC attack with its twin, and RMIA.
+
+    ``retrained`` are the references of RMIA, models that never saw D_f; without any it is left out.
+    """
+
+    trace: TraceSpec
+    retrained: tuple[TraceSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        lacking = [name for name in ATTACKED if name not in self.trace.held]
+        if lacking:
+            raise BadInput(f"membership is told on {', '.join(ATTACKED)}, but the trace lacks {', '.join(lacking)}.")
+        for one in self.retrained:
+            check_reference(self.trace, one, ATTACKED[1:])
+            if one.points != 1:
+                raise BadInput(f"a reference of RMIA is one model, got a trace of {one.points} points.")
+
+
+@dataclass(frozen=True)
+class PhiSpec(Checked, kind="PhiOf"):
+    """Confidences phi (`membership.confidence_logit`) of a model, or of a path at ``points`` equally spaced t.
+
+    Of a shadow (`DataSpec.shadow`) they are of all targets, held or not, and of validation examples; of any other model
+    of retain sample, forget set and validation examples. ``weighted``: of the BatchNorm refresh, see `traces.trace`.
+    """
+
+    model: OriginalSpec | RetrainedSpec | UnlearnedSpec | CurveSpec
+    forget: float
+    points: int = 1
+    weighted: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.model, CurveSpec) != (self.points > 1):
+            raise BadInput(f"a curve is evaluated at 2 points or more and a model at 1, got {self.points}.")
 
 
 @dataclass(frozen=True)

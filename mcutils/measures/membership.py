@@ -130,7 +130,7 @@ def balanced_rows(members, others, seed: int = 0) -> tuple[np.ndarray, np.ndarra
         raise BadInput("labels of members and of others must be lists of whole numbers.")
     generator = np.random.default_rng(seed_of(seed))
     kept: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for label in np.intersect1d(*sets):
+    for label in np.intersect1d(sets[0], sets[1]):
         rows = [np.flatnonzero(one == label) for one in sets]
         size = min(map(len, rows))
         for side, one in zip(kept, rows, strict=True):

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import BadInput, number
+from ..errors import BadInput, choose, number
 from ..traces import Trace
 from .membership import balanced_rows
-from .metrics import check_trace, per_example_loss, require
+from .metrics import check_trace, per_example_loss
 from .roc import auc, tpr_at
 
 OFFLINE_A = 0.3  # of the public code
@@ -94,7 +94,7 @@ def rmia_along(
         raise BadInput("RMIA asks reference models: give their traces in a list.")
     splits = members, others, population
     for split in splits:
-        require(trace.logits, split, "RMIA along a trace")
+        choose("split", split, trace.logits)
     for one in references:
         if len(check_trace(one, "a reference").t) != 1:
             raise BadInput(f"a reference is one model (T = 1), got {len(one.t)} points.")

@@ -22,10 +22,10 @@ FEW = 2  # models of each law, at least
 
 
 def pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
-    """phi (M, N) in float64 and held (M, N) bool, or `BadInput`."""
+    """phi (..., M, N) in float64 and held (M, N) bool, or `BadInput`."""
     phi = np.asarray(phi, dtype=np.float64)
-    held = np.zeros(phi.shape, dtype=bool) if held is None else np.asarray(held)
-    if phi.ndim != 2 or not phi.size or held.shape != phi.shape or held.dtype != bool:
+    held = np.zeros(phi.shape[-2:], dtype=bool) if held is None else np.asarray(held)
+    if phi.ndim < 2 or not phi.size or held.shape != phi.shape[-2:] or held.dtype != bool:
         raise BadInput(
             f"phi must be (models, examples) and held as many True or False, got {phi.shape} and {held.dtype} of"
             f" shape {held.shape}."
@@ -35,8 +35,16 @@ def pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
     return phi, held
 
 
+def one_pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
+    """As `pool`, of a single pool (M, N)."""
+    phi, held = pool(phi, held)
+    if phi.ndim != 2:
+        raise BadInput(f"phi must be of one pool, (models, examples), got {phi.shape}.")
+    return phi, held
+
+
 class Law(NamedTuple):
-    """A normal law of phi for each example: means (N,), standard deviations (N,), how many models (N,)."""
+    """A normal law of phi for each example: means (..., N), standard deviations (..., N), how many models (N,)."""
 
     mean: np.ndarray
     sd: np.ndarray
@@ -54,6 +62,9 @@ def fit_law(phi: np.ndarray, taken: np.ndarray, variance: str = "shared") -> Law
     below some 64 models; its public code takes the variance of everything together there, in which the examples' own
     differences count too. ``each``: one for each example, with ddof = 1.
 
+    Args:
+        phi: (..., M, N); several pools with the same ``taken`` have a law each.
+
     Raises:
         BadInput: an example of which fewer than two models are taken.
     """
@@ -61,10 +72,15 @@ def fit_law(phi: np.ndarray, taken: np.ndarray, variance: str = "shared") -> Law
     models = taken.sum(axis=0)
     if (models < FEW).any():
         raise BadInput(f"a law of phi needs {FEW} models of each example, got {models.min()}.")
-    mean = np.where(taken, phi, 0.0).sum(axis=0) / models
-    squares = np.where(taken, (phi - mean) ** 2, 0.0).sum(axis=0)
-    spread = squares / (models - 1) if variance == "each" else np.full(len(mean), squares.sum() / (models - 1).sum())
-    return Law(mean, np.maximum(np.sqrt(spread), LEAST), models)
+    weights, centre = taken.astype(np.float64), phi.mean(axis=-2, keepdims=True)
+    off = phi - centre  # sums of squares lose nothing around the middle of each example
+    mean = np.einsum("...mn,mn->...n", off, weights) / models
+    squares = np.maximum(np.einsum("...mn,...mn,mn->...n", off, off, weights) - models * mean**2, 0.0)
+    if variance == "each":
+        spread = squares / (models - 1)
+    else:
+        spread = np.broadcast_to(squares.sum(axis=-1, keepdims=True) / (models - 1).sum(), squares.shape)
+    return Law(mean + centre[..., 0, :], np.maximum(np.sqrt(spread), LEAST), models)
 
 
 def lira_offline(phi, phi_out, *, variance: str = "shared") -> np.ndarray:
@@ -80,7 +96,7 @@ def lira_offline(phi, phi_out, *, variance: str = "shared") -> np.ndarray:
 
     Source: Carlini et al. 2022 (arXiv 2112.03570), section VI.
     """
-    phi_out, held = pool(phi_out)
+    phi_out, held = one_pool(phi_out)
     law = fit_law(phi_out, ~held, variance)
     return (_audited(phi, law) - law.mean) / law.sd
 
@@ -99,7 +115,7 @@ def lira_online(phi, phi_pool, held, *, variance: str = "shared") -> np.ndarray:
 
     Source: as `lira_offline`.
     """
-    phi_pool, held = pool(phi_pool, held)
+    phi_pool, held = one_pool(phi_pool, held)
     with_it, without = fit_law(phi_pool, held, variance), fit_law(phi_pool, ~held, variance)
     phi = _audited(phi, with_it)
     return with_it.log_density(phi) - without.log_density(phi)
@@ -120,25 +136,26 @@ def left_out(phi, held, *, variance: str = "shared", even: bool = True) -> np.nd
     lies further from phi, and the scores fall below chance although nothing is to be told.
 
     Args:
-        phi: (M, N) confidences. held: (M, N) bool, who was trained on what; at least three models each way.
+        phi: (..., M, N) confidences; several pools may share who held what. held: (M, N) bool, who was trained on what;
+            at least three models each way.
 
     Returns:
-        (M, N) scores, larger for what looks as if it had been held.
+        (..., M, N) scores, larger for what looks as if it had been held.
 
     Source: Hayes et al., SaTML 2025 (arXiv 2403.01218), with one law over models that unlearned the example and one
     over models that never had it. A benchmark's code fits 0/1 correctness and scores what it has fitted: not so here.
     """
     phi, held = pool(phi, held)
     found = np.empty(phi.shape)
-    for j in range(len(phi)):
-        order = np.r_[j + 1 : len(phi), 0:j]
-        others, with_it = phi[order], held[order]
+    for j in range(len(held)):
+        order = np.r_[j + 1 : len(held), 0:j]
+        others, with_it = phi[..., order, :], held[order]
         masks = [with_it, ~with_it]
         if even:
             most = np.minimum(*(mask.sum(axis=0) for mask in masks))
             masks = [mask & (mask.cumsum(axis=0) <= most) for mask in masks]
         own, never = (fit_law(others, mask, variance) for mask in masks)
-        found[j] = own.log_density(phi[j]) - never.log_density(phi[j])
+        found[..., j, :] = own.log_density(phi[..., j, :]) - never.log_density(phi[..., j, :])
     return found
 
 
@@ -169,7 +186,7 @@ def audit(phi, held, *, variance: str = "shared", level: float = LEVEL) -> dict[
     Returns:
         "auc", "accuracy" (of the sign of the log-ratio; 1/2 is ideal) and "tpr" (at 1 % FPR).
     """
-    phi, held = pool(phi, held)
+    phi, held = one_pool(phi, held)
 
     def found(kept: np.ndarray) -> np.ndarray:
         scores = left_out(phi[kept], held[kept], variance=variance)
@@ -201,11 +218,28 @@ def jackknife(statistic: Callable[[np.ndarray], np.ndarray], models: int, level:
     return [Interval(float(x), float(x - h), float(x + h)) for x, h in zip(estimate, half, strict=True)]
 
 
+def holders(phi, held, side: bool = True) -> np.ndarray:
+    """phi of the models that held each example, or that did not: (M', N), the order of models kept.
+
+    What `forgetting_quality` compares with retrained models: each example has other models.
+
+    Raises:
+        BadInput: examples that differ in how many models held them.
+    """
+    phi, held = one_pool(phi, held)
+    taken = held if side else ~held
+    counts = np.unique(taken.sum(axis=0))
+    if len(counts) > 1 or counts[0] == 0:
+        raise BadInput(f"each example must be held by equally many models, got {counts[0]} to {counts[-1]}.")
+    rows = np.argsort(~taken, axis=0, kind="stable")[: counts[0]]
+    return np.take_along_axis(phi, rows, axis=0)
+
+
 def per_example(phi, held, *, variance: str = "shared") -> np.ndarray:
     """U-LiRA's AUC of each example over models (N,): how often a model that held it scores above one that did not.
 
     With 16 models each way its standard error is 0.1: for tables of thirds, not for single examples.
     """
-    phi, held = pool(phi, held)
+    phi, held = one_pool(phi, held)
     scores = left_out(phi, held, variance=variance)
     return np.array([float(auc(s[h], s[~h])) for s, h in zip(scores.T, held.T, strict=True)])

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from mcutils.data.cues import SETS
+from mcutils.data.shadows import SHARE, shadowed
 from mcutils.engine import specs
+from mcutils.engine.costs import evaluated
 from mcutils.engine.forms import misnamed
 from mcutils.engine.kinds import of, parents
 from mcutils.engine.specs import (
@@ -18,7 +20,9 @@ from mcutils.engine.specs import (
     CueUseSpec,
     CurveSpec,
     DataSpec,
+    MembershipSpec,
     OriginalSpec,
+    PhiSpec,
     PlaneSpec,
     ProfileSpec,
     RetrainedSpec,
@@ -53,7 +57,12 @@ CUE_USE = CueUseSpec(PATH, 0.1, 5)
 LINE = CurveSpec(UNLEARNED, replace(UNLEARNED, seed=87), 0.1)
 TRAJECTORY = TrajectorySpec(UNLEARNED, (0, 1, 4, 30))
 PLANE = PlaneSpec((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
-RESULTS = (ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, TRAJECTORY)
+PHI = PhiSpec(PATH, 0.1, 3)
+MEMBERSHIP = MembershipSpec(TRACE, (TraceSpec(RETRAINED, 0.1),))
+RESULTS = (
+    *(ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, TRAJECTORY),
+    *(PHI, MEMBERSHIP),
+)
 SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 
 # Another allowed value of every field, no two alike; `test_every_kind_and_field_is_tried` fails without it.
@@ -68,6 +77,7 @@ OTHER = {
         "cue": 0.05,
         "draw": 3,
         "crossed": 0.3,
+        "shadow": 2,
     },
     "Plan": {
         "optimizer": "sgd",
@@ -106,7 +116,7 @@ OTHER = {
         "settings": MethodSettings(PLAN),
     },
     "TraceOf": {"model": replace(PATH, seed=8), **FORGET, "points": 7, "batchnorm": "none", "shown": "own"}
-    | {"weighted": True, "splits": ("retain", "forget")},
+    | {"weighted": True, "splits": ("retain", "forget"), "bits": 4},
     "Profile": {
         "trace": TraceSpec(PATH, 0.1, 9),
         "original": TraceSpec(ORIGINAL, 0.3),
@@ -130,6 +140,8 @@ OTHER = {
         "references": (replace(PROFILE.random, forget=0.2),),
     },
     "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7, "weighted": True},
+    "PhiOf": {"model": replace(PATH, seed=11), **FORGET, "points": 5, "weighted": True},
+    "MembershipOf": {"trace": TraceSpec(PATH, 0.1, 9), "retrained": ()},
     "Trajectory": {"endpoint": replace(UNLEARNED, seed=9), "steps": (0, 2, 30)},
     "PlaneOf": {"models": (ORIGINAL, UNLEARNED, RETRAINED), **FORGET, "resolution": 9, "rows": 30, "weighted": True},
 }
@@ -266,7 +278,7 @@ def test_splits_have_one_name_and_all_of_them_are_the_default():
 
 def test_what_is_at_its_default_is_in_no_description():
     text = json.dumps([plain(spec) for spec in RESULTS])
-    assert not any(f'"{name}"' in text for name in ("draw", "weighted", "splits"))
+    assert not any(f'"{name}"' in text for name in ("draw", "weighted", "splits", "shadow", "bits"))
 
 
 @pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
@@ -308,6 +320,8 @@ def test_keys_are_these():
         "cueuse-a9398981760894d79622",
         "planeof-65d8aee74c80a28d2de0",
         "trajectory-0e14cde602e04866e2ae",
+        "phiof-2130ba57a06653469c5d",
+        "membershipof-68ad02a041a33166c6df",
     ]
 
 
@@ -363,6 +377,7 @@ def test_parents_are_what_a_result_reads():
     assert list(CUE_USE.traces) == list(SETS) and CUE_USE.traces["own"].shown == "own"
     assert parents(PLANE) == PLANE.models
     assert parents(TRAJECTORY) == (ORIGINAL,)
+    assert parents(PHI) == (PATH,) and parents(MEMBERSHIP) == (TRACE, *MEMBERSHIP.retrained)
 
 
 def test_only_a_straight_path_is_a_line():
@@ -371,7 +386,8 @@ def test_only_a_straight_path_is_a_line():
 
 
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
-    assert [s for s in RESULTS if of(s).form.suffix == ".npz"] == [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE]
+    measured = [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, PHI, MEMBERSHIP]
+    assert [s for s in RESULTS if of(s).form.suffix == ".npz"] == measured
     assert of(CurveSpec(UNLEARNED, ORIGINAL, 0.1)).form.suffix == ".safetensors"
 
 
@@ -421,6 +437,13 @@ REFUSED = {
         "a run of no steps, as that of an edit",
     ),
     "a trajectory at 5 points": (lambda: TraceSpec(TRAJECTORY, 0.1, 5), "traced at its 4 snapshots, got 5 points"),
+    "one bit": (lambda: replace(TRACE, bits=1), "bits, 0 or must be a whole number from 2 to 16, got 1"),
+    "phi of a model at 3 points": (lambda: PhiSpec(ORIGINAL, 0.1, 3), "2 points or more and a model at 1, got 3"),
+    "membership without validation": (
+        lambda: MembershipSpec(replace(TRACE, splits=("retain", "forget", "test"))),
+        "but the trace lacks valid",
+    ),
+    "a path as reference of RMIA": (lambda: replace(MEMBERSHIP, retrained=(TRACE,)), "a trace of 5 points"),
     "a plane of two": (lambda: replace(PLANE, models=(ORIGINAL, RETRAINED)), "goes through three models, got 2"),
     "a plane of a line": (lambda: replace(PLANE, models=(UNLEARNED, LINE, RETRAINED)), "needs exactly one"),
     "a plane of one point": (lambda: replace(PLANE, resolution=1), "resolution must be a whole number of at least 2"),
@@ -436,6 +459,21 @@ REFUSED = {
 def test_what_cannot_be_computed_is_refused(make, message):
     with pytest.raises(BadInput, match=message):
         make()
+
+
+def test_the_task_of_a_shadow_is_its_own_and_costs_as_much_as_it_holds():
+    data = DataSpec("digits", 240, 60, shadow=3)
+    task, plain_task = data.task(SHARE), replace(data, shadow=None).task(0.1)
+    expected = shadowed(plain_task, 3)
+    assert all(torch.equal(task.index[name], rows) for name, rows in expected.index.items())
+    assert task.x is plain_task.x and data.pool is task
+    seen = sum(len(rows) for rows in task.evaluation.values())
+    assert evaluated(plain(data), SHARE) == seen
+    with pytest.raises(BadInput, match=r"a shadow forgets 24 of 180 examples, a share of 0.1333, not 0.1"):
+        data.task(0.1)
+    for other in (replace(data, cue=0.1), replace(data, draw=2)):
+        with pytest.raises(BadInput, match="without a cue, and of draw 0"):
+            other.task(SHARE)
 
 
 def test_data_carry_the_checksum_of_what_is_loaded(tiny):

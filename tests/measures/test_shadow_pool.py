@@ -60,6 +60,21 @@ def test_a_model_left_out_is_scored_by_the_others_with_equally_many_of_each():
             assert found[j, k] == pytest.approx(expected, abs=1e-9)
 
 
+def test_pools_that_share_who_held_what_are_scored_at_once():
+    phi, held = drawn(8, 20)
+    other = drawn(8, 20, seed=9)[0]
+    for variance in sp.VARIANCES:
+        both = sp.left_out(np.stack([phi, other]), held, variance=variance)
+        for one, alone in zip(both, (phi, other), strict=True):
+            np.testing.assert_allclose(one, sp.left_out(alone, held, variance=variance), atol=1e-9)
+
+
+def test_laws_far_from_zero_lose_nothing():
+    phi, held = drawn(8, 20)
+    near, far = (sp.left_out(phi + shift, held, variance="each") for shift in (0.0, 1e6))
+    np.testing.assert_allclose(near, far, rtol=1e-5, atol=1e-5)
+
+
 def test_at_chance_equal_laws_give_one_half_and_unequal_ones_less():
     """The reason for ``even``: with one model left out its own law is one short."""
     even, uneven = [], []
@@ -107,6 +122,18 @@ def test_each_example_has_its_area_over_models():
     found, scores = sp.per_example(phi, held), sp.left_out(phi, held)
     assert found.shape == (30,) and found.mean() > 0.95
     assert found[4] == pytest.approx(roc_auc_score(held[:, 4], scores[:, 4]))
+
+
+def test_holders_are_the_models_of_each_example_in_their_order():
+    phi, held = drawn(8, 20)
+    for side in (True, False):
+        found = sp.holders(phi, held, side)
+        assert found.shape == (4, 20)
+        for k in range(20):
+            np.testing.assert_array_equal(found[:, k], phi[held[:, k] == side, k])
+    held[0] = ~held[0]
+    with pytest.raises(BadInput, match="equally many models, got 3 to 5"):
+        sp.holders(phi, held)
 
 
 @pytest.mark.parametrize("variance", sp.VARIANCES)

@@ -12,10 +12,11 @@ from ..specs import Spec, kind_of, name_of
 from .along import ALONG
 from .compared import COMPARED
 from .models import MODELS, WEIGHTS
+from .privacy import PRIVACY
 from .record import Kind
 
 # By the name that keys and provenance carry; in lower case it begins the names of files.
-KINDS: dict[str, Kind] = {name_of(kind.spec): kind for kind in (*MODELS, *ALONG, *COMPARED)}
+KINDS: dict[str, Kind] = {name_of(kind.spec): kind for kind in (*MODELS, *ALONG, *COMPARED, *PRIVACY)}
 SUFFIXES = {name.lower(): kind.form.suffix for name, kind in KINDS.items()}
 
 

@@ -26,7 +26,8 @@ def _trace(spec: TraceSpec, store: Results) -> Trace:
     task, model = task_of(spec.model.data, spec.forget), loaded(store, spec.model)
     task = counterfactual(task, spec.shown) if spec.shown else task
     task = replace(task, splits=spec.held)
-    found = trace(model, task, max(spec.points, 2), batchnorm=spec.batchnorm, weighted=spec.weighted)
+    asked: dict[str, Any] = {"batchnorm": spec.batchnorm, "weighted": spec.weighted, "bits": spec.bits}
+    found = trace(model, task, max(spec.points, 2), **asked)
     if not isinstance(spec.model, (CurveSpec, TrajectorySpec)):
         return found
     start = getattr(spec.model, "start", None)
