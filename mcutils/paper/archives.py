@@ -9,6 +9,7 @@ from ..engine.kinds import parents
 from ..engine.specs import OriginalSpec, RetrainedSpec, Spec, UntrainedSpec, is_line, key
 from ..engine.study import Study
 from ..errors import BadInput
+from .privacy import TRAINED
 from .quickstart import shipped
 from .registry import EXPERIMENTS
 
@@ -56,6 +57,8 @@ def originals_of(spec: Spec) -> frozenset[int]:
     """Training seeds of all original models that a result is made from; none where only their common data enter."""
     if isinstance(spec, OriginalSpec):
         return frozenset((spec.seed,))
+    if isinstance(spec, RetrainedSpec) and spec.data.shadow is not None:
+        return frozenset((TRAINED + spec.data.shadow,))  # to the shadow whose rest it was trained on
     if isinstance(spec, (RetrainedSpec, UntrainedSpec)):
         return frozenset((spec.data.draw,) if spec.data.draw else ())
     return frozenset().union(*map(originals_of, parents(spec)))

@@ -12,7 +12,7 @@ from typing import Any
 from ..engine.specs import Spec
 from ..engine.study import Study
 from ..errors import choose
-from . import between_models
+from . import between_models, privacy
 from .claims import CLAIMS, Verdict
 from .room import Room, Test, verdict_by
 from .walks import Route, Walk, profiles, references
@@ -54,7 +54,10 @@ EXPERIMENTS: dict[str, Callable[[Study], list[Spec]]] = dict(
     sorted({"15_claims": everything, **{name: room.needs for name, room in ROOMS.items()}}.items())
 )
 # What no notebook needs, and is planned and run by its name alone.
-PRICED_APART: dict[str, Callable[[Study], list[Spec]]] = {"n1": between_models.needs}
+PRICED_APART: dict[str, Callable[[Study], list[Spec]]] = {
+    "n1": between_models.needs,
+    "privacy": privacy.needs,
+}
 
 
 def verdict_of(claim: str, walks: Sequence[Walk], *args: Any, **options: Any) -> Verdict:
