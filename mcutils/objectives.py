@@ -39,7 +39,7 @@ class Step:
 
     Either batch may be None in a step that does not use it. ``references`` maps ``original`` and ``random`` to frozen
     networks, called with a batch and returning logits (B, K) without a graph. ``progress`` in [0, 1) is the share of
-    steps done.
+    steps done. ``anchor`` are the original model's parameters, for methods that look at them.
     """
 
     retain: Batch | None
@@ -47,6 +47,7 @@ class Step:
     references: Mapping[str, Reference] = field(default_factory=dict)
     generator: torch.Generator | None = None
     progress: float = 0.0
+    anchor: Mapping[str, Tensor] | None = None
 
 
 class Term(NamedTuple):

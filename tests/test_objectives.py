@@ -313,6 +313,9 @@ class Functional:
     def __call__(self, x):
         return functional_call(self.module, self.params, (x,))
 
+    def at(self, params):
+        return Functional(self.module, params)
+
 
 @pytest.mark.parametrize("name", METHODS)
 def test_gradients_of_a_convnet_equal_finite_differences(name, tiny_net):
@@ -329,11 +332,12 @@ def test_gradients_of_a_convnet_equal_finite_differences(name, tiny_net):
     noise = lambda p: torch.randn(p.shape, generator=rng, dtype=p.dtype)  # noqa: E731
     start = {k: p.detach() + 0.1 * noise(p) for k, p in tiny_net.named_parameters()}
     direction = {k: noise(p) for k, p in start.items()}
+    anchor = {k: p.detach() for k, p in tiny_net.named_parameters()}
     method = METHODS[name]
     options = {k: v for k, v in method.options.items() if k in (method.objective.__kwdefaults__ or {})}
 
     def loss(params):
-        step = Step(retain, forget, references, torch.Generator().manual_seed(0), 0.25)
+        step = Step(retain, forget, references, torch.Generator().manual_seed(0), 0.25, anchor)
         return Weighing("none", 10).total(method.objective(Functional(tiny_net, params), step, **options), step)
 
     leaves = {k: p.clone().requires_grad_() for k, p in start.items()}

@@ -313,7 +313,8 @@ class CurveSpec(Checked, kind="Path"):
         name = self.method or getattr(self.start, "method", "")
         if not name:
             raise BadInput("a curve from a model that nothing was unlearned from needs an objective: name a method.")
-        looks = METHODS[name].references or METHODS[name].mask or RECIPES[self.recipe].start == "original"
+        entry = METHODS[name]
+        looks = entry.references or entry.mask or entry.anchored or RECIPES[self.recipe].start == "original"
         if looks and self.origin is None:
             raise BadInput(
                 f"a curve fitted with {name} and the recipe {self.recipe} needs an original model, but neither end is"

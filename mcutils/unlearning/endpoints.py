@@ -174,6 +174,7 @@ class Pursuit:
         sizes = {"retain": plan.batch_size, "forget": plan.forget_batch_size}
         rows = {"retain": index[kept], "forget": index["forget"]}
         draw = {part: batches(self.task, rows[part], n, generator(self.seed, part)) for part, n in sizes.items()}
+        anchor = dict(self.original.params) if self.method.anchored else None
         order: Iterator[str] = itertools.repeat(uses)
         if self.method.phases:
             retain, forget = (max(1, len(index[part]) // n) for part, n in sizes.items())
@@ -181,7 +182,7 @@ class Pursuit:
 
         def step(done: int, what: str) -> Step:
             retain, forget = (next(draw[part]) if what in (part, "both") else None for part in draw)
-            return Step(retain, forget, refs, rng, done / max(1, plan.steps))
+            return Step(retain, forget, refs, rng, done / max(1, plan.steps), anchor)
 
         return itertools.starmap(step, enumerate(order))
 

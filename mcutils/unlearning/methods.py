@@ -15,6 +15,7 @@ from ..data.tasks import Task, take
 from ..errors import choose, share
 from ..objectives import Objective
 from ..weights import Weights, net_of, trainable
+from . import defences
 from .edits import Edit, ssd
 
 Phases = Callable[[int, int, Mapping[str, Any]], Iterator[str]]
@@ -28,8 +29,9 @@ class Method:
     ``uses`` says which batches a step holds: ``retain``, ``forget`` or ``both``, or ``train``, where batches of all
     training data take the place of those of D_r; ``phases`` orders steps that hold one of them at a time;
     ``references`` names frozen networks (``original``, ``random``); ``mask`` computes a saliency mask from the original
-    model; ``fresh`` starts from new weights instead of the original model's, and ``edit`` from the original model's as
-    it has changed them, for as many steps as the plan says, which may be none.
+    model; ``anchored`` objectives look at the original model's parameters; ``fresh`` starts from new weights instead of
+    the original model's, and ``edit`` from the original model's as it has changed them, for as many steps as the plan
+    says, which may be none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Method:
     mask: Mask | None = None
     fresh: bool = False
     edit: Edit | None = None
+    anchored: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     summary: str = ""
@@ -144,5 +147,13 @@ _ALL = (
         summary="Cross-entropy on all training data, D_f included: no unlearning; for curves between originals.",
     ),
     Method("ssd", objectives.retain_loss, "retain", edit=ssd, source="Foster et al. 2024"),
+    *(
+        Method(name, objectives.retain_loss, "retain", edit=getattr(defences, name), source="Siddiqui et al. 2025")
+        for name in ("weight_distortion", "weight_attenuation", "weight_dropout")
+    ),
+    Method("distance_reward", defences.distance_reward, "retain", anchored=True, source="Siddiqui et al. 2025"),
+    Method("barrier_reward", defences.barrier_reward, "both", anchored=True, source="Siddiqui et al. 2025"),
 )
 METHODS: dict[str, Method] = {one.name: one for one in _ALL}
+# Built to be disconnected from the original model: they are compared with its own strengths, and no search tunes them.
+DEFENCES = ("weight_distortion", "weight_attenuation", "weight_dropout", "distance_reward", "barrier_reward")
