@@ -152,6 +152,7 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
             "--app": _switch("a page without code, by Voila (default: JupyterLab)"),
             "--no-browser": _switch("only print the address (default: open a browser)"),
             "--port": _named("N", "port on 127.0.0.1 (default: 8888)", default="8888"),
+            "--export-live": _named("FILE", "instead write a page in which the network runs in the browser"),
             **STORE,
         },
     ),

@@ -297,6 +297,11 @@ def explore_main(arguments: argparse.Namespace) -> int:
     """Open the explorer's notebook, or the app, and serve it until it is interrupted."""
     if arguments.store and not store_folder(arguments.store).is_dir():
         raise BadInput(f"there is no store in {arguments.store}: name a folder that a run has filled.")
+    if arguments.export_live is not None:
+        from ..explorer.live import export_live
+
+        print(export_live(path_of(arguments.export_live, "--export-live"), study(store=arguments.store or "")))
+        return 0
     port = whole("--port", counted("--port", arguments.port, 1, 65535), 1, 65535)
     command = explore_command(arguments.app, port, not arguments.no_browser)
     check_port(port)
