@@ -15,6 +15,7 @@ from mcutils.engine.specs import (
     CueUseSpec,
     CurveSpec,
     DataSpec,
+    FitSpec,
     MembershipSpec,
     OriginalSpec,
     PhiSpec,
@@ -71,6 +72,7 @@ SPECS = {
     "MembershipOf": (MembershipSpec(TRACE), {"trace": NO_MODEL, "retrained": ("ab", 3, [3], SINGLE)}),
     "TraceOf's bits": (TRACE, {"bits": (1, 17, True, -1, "4")}),
     "CueUse": (CueUseSpec(CURVE, 0.1), {"model": (END, None), "points": NO_COUNT}),
+    "FitOf": (FitSpec(CURVE), {"model": (*NO_MODEL, TRACE, END)}),
     "PlaneOf": (PlaneSpec((END, OTHER, ORIGINAL), 0.1), {"models": ((END, OTHER), "abc"), "resolution": (1, True)}),
 }
 ROWS = [

@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import mcutils as mc
+from mcutils import reading
 from mcutils.curves import RECIPES, draw_t, place_of
 from mcutils.descent import generator
+from mcutils.engine.runs import compute
+from mcutils.engine.specs import key
 from mcutils.engine.store import Store
+from mcutils.engine.upkeep import export, results, verify
 from mcutils.errors import BadInput
 from mcutils.fits import FEWEST, KEPT, STRATA, Fit, convergence, recorded
 from mcutils.settings import MethodSettings, Plan
@@ -149,3 +153,19 @@ def test_the_store_keeps_the_record_and_reads_curves_that_have_none(tmp_path):
         older.put(spec, replace(curve, fit=falling(333, 0.1, 0.02)), 1.0)
     again = Store(smoke.store.folder).get(spec)
     assert np.array_equal(again.fit.loss, curve.fit.loss) and flatten(again.points[1]).equal(flatten(curve.points[1]))
+    # The record alone, without the curve's weights.
+    alone = Store(tmp_path / "alone")
+    with pytest.raises(BadInput, match=f"nothing was kept of the fit of {key(spec)}: compute the curve again"):
+        compute(smoke.fit_record(spec), older)
+    (kept,) = smoke.run([smoke.fit_record(spec)], engine="serial")
+    export([key(smoke.fit_record(spec))], [smoke.store.folder], alone.folder)
+    (path,) = results(alone.folder)
+    assert verify(alone.folder) == {} and reading.size(path) < 2500
+    found = alone.get(smoke.fit_record(spec))
+    assert np.array_equal(found.step, curve.fit.step) and found.converged is curve.fit.converged is kept.converged
+    np.testing.assert_allclose(found.averaged, curve.fit.averaged, rtol=1e-7)
+    np.testing.assert_allclose(found.loss, curve.fit.loss, rtol=1e-7)
+    with pytest.raises(BadInput, match="is not kept, since it is of 333 steps, not 60"):
+        alone.put(smoke.fit_record(spec), falling(333, 0.1, 0.02), 1.0)
+    with pytest.raises(BadInput, match="curve must be a spec"):
+        smoke.fit_record(spec.start)

@@ -30,7 +30,7 @@ from ..unlearning.snapshots import check_steps
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
 VERSIONS = {
     **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "Trajectory", "TraceOf"), 1),
-    **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1, "PhiOf": 1, "MembershipOf": 1},
+    **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1, "PhiOf": 1, "MembershipOf": 1, "FitOf": 1},
 }
 
 
@@ -457,6 +457,18 @@ class MetricSpec(Checked, kind="MetricOf"):
                 raise BadInput(f"metric {self.metric!r} reads the {name} split, but the trace holds {held}.")
         for one in self.references:
             check_reference(self.trace, one, splits)
+
+
+@dataclass(frozen=True)
+class FitSpec(Checked, kind="FitOf"):
+    """The record of a curve's own fit (`fits.Fit`), apart from the curve's weights."""
+
+    model: CurveSpec
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model.kind == "linear":
+            raise BadInput("a straight line is not fitted: a record is of a fitted curve.")
 
 
 def metric_of(profile: ProfileSpec, metric: str) -> MetricSpec:

@@ -40,6 +40,7 @@ from .runs import checked, missing, run
 from .specs import (
     CurveSpec,
     DataSpec,
+    FitSpec,
     MetricSpec,
     OriginalSpec,
     ProfileSpec,
@@ -372,6 +373,17 @@ class Study:
         (True, 1)
         """
         return metric_of(model if isinstance(model, ProfileSpec) else self.profile(model, **options), name)
+
+    def fit_record(self, curve: CurveSpec) -> FitSpec:
+        """The record of a curve's own fit, a `fits.Fit`: small, and read without the curve's weights.
+
+        >>> smoke = study("smoke")
+        >>> ends = smoke.unlearned("npo", 1), smoke.unlearned("npo", 2)
+        >>> smoke.fit_record(smoke.path(*ends, kind="bezier")).model.kind
+        'bezier'
+        """
+        _check_spec("curve", curve, (CurveSpec,))
+        return FitSpec(curve)
 
     def run(self, specs: Iterable[Spec], **options: Any) -> list[Any]:
         """Compute what the store lacks and load the results, in order; options as in `runs.run`."""

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..curves import RECIPES
 from ..engine.study import Study
+from ..errors import number
+from ..fits import TOLERANCE as REST, Fit
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, PURPLE, VERMILLION, entry, finish, label, panel_grid, where
@@ -30,6 +32,7 @@ from .walks import (
     coarse,
     condition_routes,
     controls,
+    fit_records,
     independent_pairs,
     references,
     ring_pairs,
@@ -209,6 +212,37 @@ def shares_table(table: Table) -> Table:
             counts = part["method"].nunique(), len(part), int(part["connected"].sum())
             rows.append((fit, *counts, *found, part["floor"].sum(min_count=1)))
     return frame(rows, ["fit", "methods", "pairs", "joined", "share", "low", "high", "floor"])
+
+
+def convergence_table(fitted: Sequence[tuple[Labels, Fit]]) -> Table:
+    """One row per fitted curve: how far its objective still fell at the end of its fit.
+
+    ``fitted`` are labels and records as `walks.fitted` returns them. ``fall`` is minus `Fit.change`: the share by which
+    the objective, averaged over t, is smaller in the last tenth of the steps than in the eighth; ``noise`` its standard
+    error; ``loss`` its mean over the last tenth. Fits too short to tell have nan.
+    """
+    rows = []
+    for one, fit in fitted:
+        change, noise = fit.change()
+        last = float(fit.averaged[fit.step > 0.9 * fit.steps].mean()) if fit.steps else np.nan
+        rows.append((one.label, fit_name(one), one.condition, one.pair, fit.steps, last, -change, noise))
+    return frame(rows, "method fit condition pair steps loss fall noise".split())
+
+
+def convergence_summary(table: Table, most: float = REST) -> Table:
+    """Per fit of a `convergence_table`: how many objectives still fell by more than ``most`` in the end.
+
+    Columns: ``fits``; ``still fell`` and ``share``; ``clearly``, those whose fall exceeds ``most`` by two standard
+    errors; ``rose`` by more than ``most``; and the median ``fall``. Fits too short to tell are left out.
+    """
+    most, rows = number("most", most, 0), []
+    known = table[table["fall"].notna()]
+    for fit in [*(one for one in FITS if one in set(known["fit"])), *sorted(set(known["fit"]) - set(FITS))]:
+        part = known[known["fit"] == fit]
+        fell, rose = part["fall"] > most, part["fall"] < -most
+        clear = part["fall"] - 2 * part["noise"] > most
+        rows.append((fit, len(part), fell.sum(), fell.mean(), clear.sum(), rose.sum(), part["fall"].median()))
+    return frame(rows, ["fit", "fits", "still fell", "share", "clearly", "rose", "median fall"], "fit")
 
 
 def failures(walks: Sequence[Walk]) -> tuple[Table, Table]:
@@ -399,6 +433,32 @@ def fits_figure(table, summary, *, fits: Sequence[str], threshold: float = 0.1, 
 
 
 @drawing.style()
+def convergence_figure(table, *, most: float = REST, title: str = ""):
+    """How far each fit's objective still fell at its end, a row per way to fit; dashed: ``most``.
+
+    ``table`` is a `convergence_table`; fits too short to tell are left out.
+    """
+    drawing.check_columns(table, ("fit", "fall"))
+    table = table[table["fall"].notna()]
+    summary = convergence_summary(table, most)
+    fig, axes = panel_grid(1, 1, 1.3 + 0.3 * len(summary))
+    ax = axes[0, 0]
+    for y, (fit, one) in enumerate(summary.iterrows()):
+        values = np.sort(table["fall"][table["fit"] == fit].to_numpy(float))
+        ax.plot(values, y + np.linspace(-0.25, 0.25, len(values)), ".", color=VERMILLION, ms=4, alpha=0.5)
+        ax.plot(one["median fall"], y, "|", color=BLACK, ms=14, mew=1.5)
+        words = f"{one['still fell']:.0f} of {one['fits']:.0f}"
+        ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+    ax.text(1.02, -0.75, "still fell", transform=ax.get_yaxis_transform(), fontsize=8, fontweight="bold")
+    for edge in (-most, most):
+        ax.axvline(edge, color=BLACK, lw=1.0, ls="--")
+    ax.set_xlabel("fall of the objective from the eighth to the last tenth of the steps, share of it")
+    ax.grid(axis="y", visible=False)
+    drawing.name_rows(ax, list(summary.index))
+    return finish(fig, ax, title, [dot_entry(VERMILLION, "one fit"), entry("|", BLACK, "median")])
+
+
+@drawing.style()
 def failures_figure(cells, totals, *, methods: Sequence[str], title: str = ""):
     """Share of quadratic fits that fail beside the line, per method and fit, and over all methods with an interval.
 
@@ -507,4 +567,11 @@ def surplus_figure(table, summary, *, unit: float | None = None, title: str = ""
     return finish(fig, ax, title, keys)
 
 
-ROOMS = (Room("08_curve_fitting", fits, references, tests={"C12": c12, "C13": c13, "C23": c23, "C24": c24}),)
+ROOMS = (
+    Room(
+        "08_curve_fitting",
+        fits,
+        lambda study: [*references(study), *fit_records(study, fits(study))],
+        tests={"C12": c12, "C13": c13, "C23": c23, "C24": c24},
+    ),
+)

@@ -24,7 +24,7 @@ from .judging import FAILED, judge_mean, judged, nothing_found, redraw_mean, sou
 from .panels import DASHED, SERIES, decades, dot_entry, dots_row, method_panels
 from .room import Room
 from .tables import Table, answer_text, collapsed_text, frame, held_text, means, range_text, stacked
-from .walks import COARSE, RETRAINED, SOME, Labels, Route, Walk, coarse, labels_of, references, ring
+from .walks import COARSE, RETRAINED, SOME, Labels, Route, Walk, coarse, fit_records, labels_of, references, ring
 
 QUANTITIES = ("loss", "accuracy")
 INITS = SAME, OTHER = "same init", "other init"  # whether a retrained model has the original's initial weights
@@ -468,7 +468,12 @@ ROOMS = (
     Room(
         "09_progress_and_retraining",
         progress,
-        lambda study: [*planes(study).values(), *references(study), *ways(study)],
+        lambda study: [
+            *planes(study).values(),
+            *references(study),
+            *ways(study),
+            *fit_records(study, progress(study)),
+        ],
         {"C15": c15, "C16": c16},
     ),
 )

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..engine.specs import CurveSpec, ProfileSpec, Spec
+from ..engine.specs import CurveSpec, FitSpec, ProfileSpec, Spec, is_line
 from ..engine.study import Study
 from ..errors import BadInput, choose
+from ..fits import Fit
 from ..measures import along
 from ..measures.along import mcu
 from ..measures.metrics import METRICS
@@ -365,6 +366,23 @@ def controls(study: Study) -> list[Route]:
 def profiles(study: Study, routes: Sequence[Route]) -> list[Spec]:
     """The profiles of routes."""
     return [route.profile(study) for route in routes]
+
+
+def fit_records(study: Study, routes: Iterable[Route]) -> list[FitSpec]:
+    """Records of the fits of all fitted curves among routes, each once, where originals have a forget set each.
+
+    Elsewhere curves were fitted before records were kept.
+    """
+    curves = dict.fromkeys(route.path for route in routes if study.preset.originals and not is_line(route.path))
+    return [study.fit_record(one) for one in curves]
+
+
+def fitted(study: Study, routes: Sequence[Route]) -> list[tuple[Route, Fit]]:
+    """The routes along fitted curves, each once, with the record of its fit; none where none is kept."""
+    wanted = fit_records(study, routes)
+    found = study.run(wanted) if wanted else []
+    first = {route.path: route for route in reversed(routes)}
+    return [(first[one.model], fit) for one, fit in zip(wanted, found, strict=True)]
 
 
 def references(study: Study) -> list[Spec]:

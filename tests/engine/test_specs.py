@@ -20,6 +20,7 @@ from mcutils.engine.specs import (
     CueUseSpec,
     CurveSpec,
     DataSpec,
+    FitSpec,
     MembershipSpec,
     OriginalSpec,
     PhiSpec,
@@ -57,11 +58,12 @@ CUE_USE = CueUseSpec(PATH, 0.1, 5)
 LINE = CurveSpec(UNLEARNED, replace(UNLEARNED, seed=87), 0.1)
 TRAJECTORY = TrajectorySpec(UNLEARNED, (0, 1, 4, 30))
 PLANE = PlaneSpec((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
+FIT = FitSpec(PATH)
 PHI = PhiSpec(PATH, 0.1, 3)
 MEMBERSHIP = MembershipSpec(TRACE, (TraceSpec(RETRAINED, 0.1),))
 RESULTS = (
     *(ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, TRAJECTORY),
-    *(PHI, MEMBERSHIP),
+    *(PHI, MEMBERSHIP, FIT),
 )
 SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
 
@@ -142,6 +144,7 @@ OTHER = {
     "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7, "weighted": True},
     "PhiOf": {"model": replace(PATH, seed=11), **FORGET, "points": 5, "weighted": True},
     "MembershipOf": {"trace": TraceSpec(PATH, 0.1, 9), "retrained": ()},
+    "FitOf": {"model": replace(PATH, seed=9)},
     "Trajectory": {"endpoint": replace(UNLEARNED, seed=9), "steps": (0, 2, 30)},
     "PlaneOf": {"models": (ORIGINAL, UNLEARNED, RETRAINED), **FORGET, "resolution": 9, "rows": 30, "weighted": True},
 }
@@ -322,6 +325,7 @@ def test_keys_are_these():
         "trajectory-0e14cde602e04866e2ae",
         "phiof-2130ba57a06653469c5d",
         "membershipof-68ad02a041a33166c6df",
+        "fitof-e7d6871314d40bbb9980",
     ]
 
 
@@ -376,6 +380,7 @@ def test_parents_are_what_a_result_reads():
     assert parents(CUE_USE) == tuple(TraceSpec(PATH, 0.1, 5, shown=name) for name in SETS)
     assert list(CUE_USE.traces) == list(SETS) and CUE_USE.traces["own"].shown == "own"
     assert parents(PLANE) == PLANE.models
+    assert parents(FIT) == (PATH,)
     assert parents(TRAJECTORY) == (ORIGINAL,)
     assert parents(PHI) == (PATH,) and parents(MEMBERSHIP) == (TRACE, *MEMBERSHIP.retrained)
 
@@ -386,7 +391,7 @@ def test_only_a_straight_path_is_a_line():
 
 
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
-    measured = [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, PHI, MEMBERSHIP]
+    measured = [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, PHI, MEMBERSHIP, FIT]
     assert [s for s in RESULTS if of(s).form.suffix == ".npz"] == measured
     assert of(CurveSpec(UNLEARNED, ORIGINAL, 0.1)).form.suffix == ".safetensors"
 
@@ -444,6 +449,7 @@ REFUSED = {
         "but the trace lacks valid",
     ),
     "a path as reference of RMIA": (lambda: replace(MEMBERSHIP, retrained=(TRACE,)), "a trace of 5 points"),
+    "a fit of a line": (lambda: FitSpec(LINE), "a straight line is not fitted"),
     "a plane of two": (lambda: replace(PLANE, models=(ORIGINAL, RETRAINED)), "goes through three models, got 2"),
     "a plane of a line": (lambda: replace(PLANE, models=(UNLEARNED, LINE, RETRAINED)), "needs exactly one"),
     "a plane of one point": (lambda: replace(PLANE, resolution=1), "resolution must be a whole number of at least 2"),

@@ -17,7 +17,11 @@ from made_figures_of_metrics import (
 from made_specs import THREE, pairs_of
 from synthetic import RING, controls, fit, walk
 
+import mcutils as mc
 from mcutils.curves import RECIPES
+from mcutils.engine.specs import FitSpec
+from mcutils.errors import BadInput
+from mcutils.fits import recorded
 from mcutils.measures.intervals import percentile_interval
 from mcutils.measures.profiles import Profile
 from mcutils.paper.claims import CLAIMS, spread
@@ -30,6 +34,9 @@ from mcutils.paper.curve_fitting import (
     beside,
     c12,
     c13,
+    convergence_figure,
+    convergence_summary,
+    convergence_table,
     disagreements_table,
     failures,
     fit_name,
@@ -43,7 +50,10 @@ from mcutils.paper.curve_fitting import (
     shares_table,
     surplus_table,
 )
+from mcutils.paper.progress_and_retraining import progress
+from mcutils.paper.registry import EXPERIMENTS
 from mcutils.paper.tables import mean_of, means
+from mcutils.paper.walks import fit_records, fitted as walks_fitted
 
 
 def test_fits_differ_in_what_their_name_says_and_nothing_else(laptop):
@@ -214,6 +224,54 @@ def test_the_answer_counts_pairs():
     # Down to -0.3 - 0.2 nats nothing counts: a dip of 0.3 G ends at -0.35, one of 0.5 G at -0.75.
     assert "the line connects 3 of 3 and the corrected curve 2 of 3" in text
     assert text.count("**Expected.**") == text.count("**Found.**") == text.count("**So.**") == 1
+
+
+def test_fits_that_still_fell_are_counted():
+    rates = {"corrected": (0.1, 0.1, 0.005), "authors": (0.005, 0.004, 0.1), "retain only": (None, 0.1)}
+    steps, place = np.arange(1000), np.linspace(0, 1, 1000)
+    made = [
+        (walk("npo", kind="bezier", pair=pair, **fit(name)), recorded(np.exp(-rate * steps) + 1e-9, place))
+        if rate
+        else (walk("npo", kind="bezier", pair=pair, **fit(name)), recorded([1.0], [0.5]))
+        for name, values in rates.items()
+        for rate, pair in zip(values, RING, strict=False)
+    ]
+    made[0] = made[0][0], recorded(1 + steps / 1000, place)  # it rose
+    table = convergence_table(made)
+    assert table["fit"].to_list() == [name for name, values in rates.items() for _ in values]
+    assert table["fall"].isna().to_list() == [False] * 6 + [True, False]
+    fall = 1 - np.exp(-0.005 * 200)
+    np.testing.assert_allclose(table["fall"][[2, 3]], fall, rtol=1e-3)
+    assert table["loss"][0] == pytest.approx(1.95, abs=0.01) and table["fall"][0] == pytest.approx(-0.103, abs=0.01)
+    summary = convergence_summary(table)
+    assert summary.index.to_list() == ["corrected", "retain only", "authors"]
+    assert summary[["fits", "still fell", "clearly", "rose"]].T.to_dict("list") == {
+        "corrected": [3, 1, 1, 1],
+        "retain only": [1, 0, 0, 0],
+        "authors": [3, 2, 2, 0],
+    }
+    assert summary.loc["authors", "share"] == 2 / 3
+    assert convergence_summary(table, 0.9)["still fell"].sum() == 0
+    with pytest.raises(BadInput, match="most must be a finite number"):
+        convergence_summary(table, -1)
+    drawn = convergence_figure(table)
+    assert {"2 of 3", "1 of 3", "0 of 1"} <= set(texts(drawn))
+
+
+def test_records_of_fits_are_asked_for_where_originals_have_a_forget_set_each(laptop, tmp_path):
+    assert fit_records(laptop, fits(laptop)) == [] == walks_fitted(laptop, fits(laptop))
+    two = mc.study("smoke", store=str(tmp_path / "two"), fresh=True, originals=2, refresh="weighted")
+    asked = fit_records(two, fits(two))
+    assert {one.model for one in asked} == {r.path for r in fits(two) if r.kind != "linear"}
+    assert len(set(asked)) == len(asked) > 0 and set(asked) <= set(EXPERIMENTS["08_curve_fitting"](two))
+    of_09 = {one.model for one in EXPERIMENTS["09_progress_and_retraining"](two) if isinstance(one, FitSpec)}
+    assert of_09 == {r.path for r in progress(two) if r.kind != "linear"} != set()
+    for one in asked:
+        two.store.put(one, recorded(np.ones(one.model.plan.steps), np.zeros(one.model.plan.steps)), 0.1)
+    found = walks_fitted(two, fits(two))
+    assert [route.path for route, _ in found] == [one.model for one in asked]
+    assert all(record.converged for _, record in found if record.steps >= 20)
+    assert len(convergence_table(found)) == len(asked)
 
 
 def test_means_are_over_pairs_with_shared_seeds():

@@ -1,25 +1,40 @@
-"""Kinds of numbers along a path: traces, profiles and single metrics."""
+"""Kinds of numbers along a path, or along its fit: traces, profiles, single metrics, records of fits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...curves import geometry, weights_at
 from ...data.cues import counterfactual
 from ...data.tasks import BN_SIZE
+from ...errors import BadInput
+from ...fits import Fit
 from ...measures.metrics import METRICS
 from ...measures.profiles import Profile, profile
+from ...reading import load_arrays
 from ...traces import SPLITS, Trace, trace
 from ..costs import data_of, evaluated, form_of
-from ..specs import CurveSpec, MetricSpec, ProfileSpec, Spec, TraceSpec, TrajectorySpec, UnlearnedSpec, is_line
+from ..specs import (
+    CurveSpec,
+    FitSpec,
+    MetricSpec,
+    ProfileSpec,
+    Spec,
+    TraceSpec,
+    TrajectorySpec,
+    UnlearnedSpec,
+    is_line,
+    key,
+)
 from .record import ARRAYS, Kind, Results, loaded, shaped, task_of
 
 REPLICATES = 1e7  # floating-point operations that one bootstrap replicate at one point is worth, about
 SMALL = 10_000  # bytes of a few short arrays
+FIT = {"step": np.int32, "loss": np.float32, "averaged": np.float32}  # seven digits are enough of a noisy loss
 
 
 def _trace(spec: TraceSpec, store: Results) -> Trace:
@@ -134,6 +149,28 @@ def _metric(spec: MetricSpec, store: Results) -> dict[str, np.ndarray]:
     return {"values": metric(store.get(spec.trace), references=references)}
 
 
+def _fit(spec: FitSpec, store: Results) -> Fit:
+    found = store.get(spec.model).fit
+    if found is None:
+        raise BadInput(f"nothing was kept of the fit of {key(spec.model)}: compute the curve again into a new store.")
+    return found
+
+
+def _is_fit(spec: FitSpec, found: Fit) -> str:
+    steps = spec.model.plan.steps if spec.model.plan else 0
+    return "" if found.steps == steps else f"it is of {found.steps} steps, not {steps}"
+
+
+def _save_fit(file: BinaryIO, found: Fit) -> None:
+    arrays = {name: getattr(found, name) for name in FIT}
+    np.savez_compressed(file, **{name: values.astype(FIT[name]) for name, values in arrays.items()})
+
+
+def _load_fit(file: BinaryIO, limit: int) -> Fit:
+    arrays = load_arrays(file, limit)
+    return Fit(**{name: arrays[name] for name in FIT})
+
+
 def _named(what: str, of: str) -> Callable[[Spec, Callable[[Spec], str]], str]:
     return lambda spec, inner: f"{what} of {inner(getattr(spec, of))}"
 
@@ -168,5 +205,15 @@ ALONG = (
         lambda spec, inner: f"metric {spec.metric} of {inner(spec.trace)}",
         lambda d, flops: REPLICATES * d["trace"]["points"],
         lambda d: SMALL,
+    ),
+    Kind(
+        FitSpec,
+        lambda spec: (spec.model,),
+        _fit,
+        _is_fit,
+        _named("FitOf", "model"),
+        lambda d, flops: REPLICATES,
+        lambda d: 1_000,
+        replace(ARRAYS, load=_load_fit, save=_save_fit),
     ),
 )
