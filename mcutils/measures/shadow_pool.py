@@ -72,8 +72,8 @@ def fit_law(phi: np.ndarray, taken: np.ndarray, variance: str = "shared") -> Law
     models = taken.sum(axis=0)
     if (models < FEW).any():
         raise BadInput(f"a law of phi needs {FEW} models of each example, got {models.min()}.")
-    weights, centre = taken.astype(np.float64), phi.mean(axis=-2, keepdims=True)
-    off = phi - centre  # sums of squares lose nothing around the middle of each example
+    weights, centre = taken.astype(np.float64), phi[..., :1, :]
+    off = phi - centre  # sums of squares lose nothing beside one of the values, and equal models differ by exactly 0
     mean = np.einsum("...mn,mn->...n", off, weights) / models
     squares = np.maximum(np.einsum("...mn,...mn,mn->...n", off, off, weights) - models * mean**2, 0.0)
     if variance == "each":
