@@ -15,13 +15,16 @@ from mcutils.engine.specs import (
     CueUseSpec,
     CurveSpec,
     DataSpec,
+    EnsembleSpec,
     FitSpec,
     MembershipSpec,
     OriginalSpec,
     PhiSpec,
     PlaneSpec,
     ProfileSpec,
+    RelearnSpec,
     RetrainedSpec,
+    SharpnessSpec,
     TraceSpec,
     UnlearnedSpec,
     UntrainedSpec,
@@ -30,6 +33,7 @@ from mcutils.engine.specs import (
 from mcutils.errors import BadInput
 from mcutils.measures.cue_use import cue_effects
 from mcutils.settings import MethodSettings, Plan
+from mcutils.unlearning.relearning import Attack
 
 NO_SEED = (True, 1.0, 0.5, "1", None, -1, 2**63, [1], np.float64(1), torch.tensor(1))
 NO_SHARE = (0, 1, -0.1, 1.5, True, "0.1", float("nan"), [0.1], np.bool_(True))
@@ -46,6 +50,7 @@ END = UnlearnedSpec(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
 OTHER = replace(END, seed=87)
 CURVE = CurveSpec(END, OTHER, 0.1, "bezier", 1, "corrected", 0, PLAN)
 TRACE, SINGLE = TraceSpec(CURVE, 0.1, 3), TraceSpec(ORIGINAL, 0.1)
+RELEARNED = RelearnSpec(CURVE, 0.1, Attack(), PLAN)
 SPECS = {
     "Data": (DATA, {"dataset": NO_NAME, "train_size": NO_COUNT, "test_size": NO_COUNT, "checksum": (3, None)}),
     "Original": (ORIGINAL, {"data": ("digits", None), "model": NO_NAME, "width": (*NO_COUNT, 0), "seed": NO_SEED}),
@@ -71,6 +76,18 @@ SPECS = {
     "PhiOf": (PhiSpec(CURVE, 0.1, 3), {"model": NO_MODEL, "forget": NO_SHARE, "points": (*NO_COUNT, 1)}),
     "MembershipOf": (MembershipSpec(TRACE), {"trace": NO_MODEL, "retrained": ("ab", 3, [3], SINGLE)}),
     "TraceOf's bits": (TRACE, {"bits": (1, 17, True, -1, "4")}),
+    "EnsembleOf": (EnsembleSpec((TRACE,), (2,), ("uniform",)), {"models": ("ab", 3, [3], ()), "sizes": (3, [0], [9])}),
+    "EnsembleOf's placements": (EnsembleSpec((TRACE,), (2,), ("uniform",)), {"placements": (3, ["x"], [])}),
+    "RelearnOf": (
+        RelearnSpec(CURVE, 0.1, Attack(), PLAN),
+        {"model": NO_MODEL, "attack": (None, 3), "points": (0, 1.0)},
+    ),
+    "RelearnOf's plan": (
+        RelearnSpec(CURVE, 0.1, Attack(), PLAN),
+        {"training": (None, {}), "seed": NO_SEED, "place": (1,)},
+    ),
+    "SharpnessOf": (SharpnessSpec(CURVE, 0.1), {"model": (*NO_MODEL, TRACE), "directions": (0, True), "rows": (0,)}),
+    "Data's scenario": (DATA, {"scenario": ("class", 3)}),
     "CueUse": (CueUseSpec(CURVE, 0.1), {"model": (END, None), "points": NO_COUNT}),
     "FitOf": (FitSpec(CURVE), {"model": (*NO_MODEL, TRACE, END)}),
     "PlaneOf": (PlaneSpec((END, OTHER, ORIGINAL), 0.1), {"models": ((END, OTHER), "abc"), "resolution": (1, True)}),

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import BadInput, choose, seed_of, whole
-from .tasks import Task
+from .tasks import Task, load_task
 
 SEVERITIES = 5
 NOISE = (0.04, 0.08, 0.12, 0.18, 0.26)  # standard deviation, of the range of pixels
@@ -53,6 +53,17 @@ def rotation(x: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001
 
 
 CORRUPTIONS: dict[str, Callable[[Tensor, int, int], Tensor]] = {"noise": noise, "blur": blur, "rotation": rotation}
+
+
+OTHER = "digits"  # scikit-learn's, which every installation has
+# What test images may be replaced by, in a trace.
+OUTSIDE = {**{name: f"{name} of severity 3" for name in CORRUPTIONS}, OTHER: "the images of another data set"}
+
+
+def from_outside(task: Task, name: str) -> Task:
+    """The task whose test images are those of `OUTSIDE`: corrupted at severity 3, or of the data set digits."""
+    choose("images from outside", name, OUTSIDE)
+    return corrupted(task, name) if name in CORRUPTIONS else outside(task, load_task(OTHER, 0.1).to(task.device))
 
 
 def corrupted(task: Task, name: str, severity: int = 3, *, seed: int = 0, split: str = "test") -> Task:

@@ -29,7 +29,7 @@ class Scenario:
 
     ``label``: the class to forget, or the one that a backdoor leads to. ``part``: which of the parts of a class, from 0
     on. ``share``: of the pool (wrong labels, backdoor), above 0. ``users``: how many share the pool, and ``forgotten``
-    how many of them are forgotten. ``seed``: of what is drawn.
+    how many of them are forgotten. ``rows``: of the pool, listed. ``seed``: of what is drawn.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Scenario:
     users: int = USERS
     forgotten: int = 5
     seed: int = 0
+    rows: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         choose("scenario", self.name, SCENARIOS)
@@ -46,6 +47,7 @@ class Scenario:
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
         object.__setattr__(self, "share", share("share", self.share))
         object.__setattr__(self, "seed", seed_of(self.seed))
+        object.__setattr__(self, "rows", tuple(whole("a row", row) for row in self.rows))
         for field in fields(self):
             if field.name not in ("name", *READS[self.name]) and getattr(self, field.name) != field.default:
                 reads = ", ".join(READS[self.name])
@@ -182,12 +184,20 @@ def user_indices(task: Task, how: Scenario, owners: Sequence[int] | np.ndarray |
     return forgetting(task, [int(row) for row in order if owner[int(row)] in gone], f"users/{sorted(gone)}")
 
 
+def listed(task: Task, how: Scenario) -> Task:
+    """The listed rows of the pool, such as a graded set (`graded.graded_rows`)."""
+    if not how.rows:
+        raise BadInput("rows to forget are listed, one or more, got none.")
+    return forgetting(task, list(how.rows), "listed")
+
+
 SCENARIOS: dict[str, Callable[..., Task]] = {
     "class": whole_class,
     "subclass": sub_class,
     "mislabelled": mislabelled,
     "backdoored": backdoored,
     "users": user_indices,
+    "listed": listed,
 }
 # The settings that each reads.
 READS: dict[str, tuple[str, ...]] = {
@@ -196,6 +206,7 @@ READS: dict[str, tuple[str, ...]] = {
     "mislabelled": ("share", "seed"),
     "backdoored": ("label", "share", "seed"),
     "users": ("users", "forgotten", "seed"),
+    "listed": ("rows",),
 }
 
 

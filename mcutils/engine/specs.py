@@ -11,11 +11,14 @@ from typing import Any
 
 from ..curricula import CURRICULA
 from ..curves import CURVES, RECIPES
+from ..data.corruptions import OUTSIDE
 from ..data.cues import SETS, planted
 from ..data.own import CHECKSUM, NAME, forgetting, own_task
+from ..data.scenarios import Scenario
 from ..data.shadows import SHARE, shadowed
 from ..data.tasks import DATASETS, FINGERPRINTS, Task, load_task
 from ..errors import BadInput, choose, seed_of, share, shown, whole
+from ..measures.ensembles import PLACEMENTS, SIZES
 from ..measures.metrics import METRICS
 from ..measures.similarity import SIMILARITIES
 from ..models.vision import MODELS
@@ -25,18 +28,20 @@ from ..quantisation import LEAST_BITS, MOST_BITS
 from ..settings import MethodSettings, Plan
 from ..traces import POLICIES, SPLITS
 from ..unlearning.methods import METHODS
+from ..unlearning.relearning import Attack
 from ..unlearning.snapshots import check_steps
 
 # One number per kind of result, raised whenever the algorithm behind it gives other numbers. These kinds have a key.
 VERSIONS = {
     **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "Trajectory", "TraceOf"), 1),
     **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1, "PhiOf": 1, "MembershipOf": 1, "FitOf": 1},
+    **dict.fromkeys(("EnsembleOf", "RelearnOf", "SharpnessOf"), 1),
 }
 
 
 ATTACKED = ("retain", "forget", "valid", "test")  # the splits that membership attacks read, references all but retain
 # The least that a field of this name may hold; 0 for any other whole number.
-LOWEST = {"width": 1, "points": 1, "bootstrap": 1, "resolution": 2, "rows": 1}
+LOWEST = {"width": 1, "points": 1, "bootstrap": 1, "resolution": 2, "rows": 1, "directions": 1}
 # What a field of this name names, and what there is.
 NAMES: dict[str, tuple[str, Iterable[str]]] = {
     "method": ("method", METHODS),
@@ -49,14 +54,16 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
     "batchnorm": ("BatchNorm policy", POLICIES),
     "split": ("split", SPLITS),
     "shown": ("counterfactual set", SETS),
+    "outside": ("images from outside", OUTSIDE),
+    "placements": ("placement", PLACEMENTS),
 }
 # Fields that were added when results had been kept already: at their default they are left out of keys.
 LATER = {
     *(("Alike", "measures"), ("Data", "draw"), ("Data", "crossed"), ("TraceOf", "splits"), ("Profile", "half")),
-    *(("Data", "shadow"), ("TraceOf", "bits")),
+    *(("Data", "shadow"), ("Data", "scenario"), ("TraceOf", "bits"), ("TraceOf", "outside")),
     *(("Original", "curriculum"), ("Original", "first")),
     *((kind, "weighted") for kind in ("Original", "Retrained", "Untrained", "TraceOf", "Alike", "CueUse", "PlaneOf")),
-    ("PhiOf", "weighted"),
+    *((kind, "weighted") for kind in ("PhiOf", "RelearnOf", "SharpnessOf")),
 }
 
 
@@ -113,6 +120,7 @@ class DataSpec(Checked, kind="Data"):
     ``draw``: of the order in which the pool is forgotten, see `load_task`. ``crossed``: of the images with a cue, the
     share that show another class than their label (`cues.planted`). ``shadow``: that of a shadow pool whose task this
     is (`shadows.shadowed`): it learns a core and half of the targets and forgets half of those to forget.
+    ``scenario``: what is forgotten, in place of a share of the pool (`scenarios.Scenario`).
     """
 
     dataset: str
@@ -123,8 +131,12 @@ class DataSpec(Checked, kind="Data"):
     draw: int = 0
     crossed: float = 0.0
     shadow: int | None = None
+    scenario: Scenario | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.scenario, Mapping):  # as `plain` wrote it
+            read = {name: value for name, value in self.scenario.items() if name != "spec"}
+            object.__setattr__(self, "scenario", Scenario(**read))
         super().__post_init__()
         if self.crossed and not self.cue:
             raise BadInput(f"crossed is a share of the images with a cue, got {self.crossed:g} where none has one.")
@@ -144,16 +156,29 @@ class DataSpec(Checked, kind="Data"):
 
     def task(self, forget: float) -> Task:
         """The task with this share of the training pool to forget."""
-        found = self._loaded(share("forget", forget) if self.shadow is None else 0.1)  # whatever is forgotten there
+        drawn = self.shadow is None and self.scenario is None
+        found = self._loaded(share("forget", forget) if drawn else 0.1)  # else whatever is forgotten there
         if found.checksum != self.checksum:
             raise BadInput(
                 f"the spec is of {self.dataset} with checksum {self.checksum}, but here it is {found.checksum}."
             )
         if self.shadow is not None:
             return self._of_shadow(found, share("forget", forget), self.shadow)
+        if self.scenario is not None:
+            made = self._of_scenario(found)
+            if abs(share("forget", forget) - made.forget) * len(made.index["train"]) >= 1:
+                raise BadInput(
+                    f"the scenario {self.scenario.name} forgets {made.forget:.4f} of the pool, not {forget:g}."
+                )
+            return made
         if self.cue and forget < self.cue:
             raise BadInput(f"forgetting {forget:g} of the pool leaves cues in D_r: {self.cue:g} of it carries them.")
         return _planted(found, fraction=self.cue, crossed=self.crossed) if self.cue else found
+
+    def _of_scenario(self, found: Task) -> Task:
+        if self.cue or self.shadow is not None or self.scenario is None:
+            raise BadInput("a scenario says what is forgotten: leave out the cue and the shadow.")
+        return _forgotten(self.scenario, found)
 
     def _of_shadow(self, found: Task, forget: float, shadow: int) -> Task:
         if self.cue or self.draw:
@@ -169,6 +194,8 @@ class DataSpec(Checked, kind="Data"):
         """A task with the data's pool, for what is trained on all of it: that does not depend on what is forgotten."""
         if self.shadow is not None:
             return self.task(SHARE)
+        if self.scenario is not None:
+            return self._of_scenario(self._loaded(0.1))
         own = None if self.dataset in DATASETS else own_task(self.dataset, self.checksum)
         return self.task(own.forget if own and own.listed else max(0.1, self.cue))
 
@@ -187,6 +214,7 @@ def _redrawn(draw: int, *asked: Any) -> Task:
 
 _planted = lru_cache(maxsize=4)(planted)
 _shadowed = lru_cache(maxsize=64)(shadowed)
+_forgotten = lru_cache(maxsize=16)(Scenario.of)
 
 
 @dataclass(frozen=True)
@@ -363,7 +391,7 @@ class TraceSpec(Checked, kind="TraceOf"):
     ``shown``: forget and test images replaced by those of a counterfactual set of `cues.SETS`; empty is as they are.
     ``weighted``: of the BatchNorm refresh, see `traces.trace`. ``splits``: those evaluated, in the order of `SPLITS`;
     empty are all of them. ``bits``: of the weights at every point, rounded to a grid (`quantisation.quantised`); 0: as
-    they are.
+    they are. ``outside``: test images corrupted or replaced by those of another data set, one of `corruptions.OUTSIDE`.
     """
 
     model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec | TrajectorySpec
@@ -374,10 +402,13 @@ class TraceSpec(Checked, kind="TraceOf"):
     weighted: bool = False
     splits: tuple[str, ...] = ()
     bits: int = 0
+    outside: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "splits", some_splits(self.splits))
+        if self.outside and (self.shown or "test" not in self.held):
+            raise BadInput(f"images from outside, {self.outside!r}, are test images that nothing else replaces.")
         if self.bits:
             whole("bits, 0 or", self.bits, LEAST_BITS, MOST_BITS)
         if self.shown and not self.model.data.cue:
@@ -516,6 +547,71 @@ class PhiSpec(Checked, kind="PhiOf"):
         super().__post_init__()
         if isinstance(self.model, CurveSpec) != (self.points > 1):
             raise BadInput(f"a curve is evaluated at 2 points or more and a model at 1, got {self.points}.")
+
+
+@dataclass(frozen=True)
+class EnsembleSpec(Checked, kind="EnsembleOf"):
+    """Ensembles of the points of one path's trace, or of several models: accuracy, loss, calibration, gains.
+
+    ``models`` are traces; ``sizes`` and ``placements`` of `ensembles.members` for the trace of one path, and empty for
+    several models, which are an ensemble together.
+    """
+
+    models: tuple[TraceSpec, ...]
+    sizes: tuple[int, ...] = SIZES
+    placements: tuple[str, ...] = PLACEMENTS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.models:
+            raise BadInput("an ensemble is of one trace or more, got none.")
+        several = len(self.models) > 1 or self.models[0].points == 1
+        if several == bool(self.placements) or bool(self.sizes) != bool(self.placements):
+            raise BadInput("sizes and placements are those of the trace of one path: leave both empty for models.")
+        if any(size < 1 or size > self.models[0].points for size in self.sizes):
+            raise BadInput(f"a path of {self.models[0].points} points has ensembles of 1 to as many, got {self.sizes}.")
+        if not {"test", "valid"} <= set(self.models[0].held) and self.placements:
+            raise BadInput("members are chosen on validation data and judged on test data: trace both.")
+
+
+@dataclass(frozen=True)
+class RelearnSpec(Checked, kind="RelearnOf"):
+    """What an attack brings back, step by step, see `relearning.relearn`; ``training`` is the original's plan.
+
+    ``model`` may be a curve: with ``points`` above 1 its point t = place / (points - 1) is attacked, else the mean of
+    its weights (`ensembles.mean_weights`).
+    """
+
+    model: UnlearnedSpec | RetrainedSpec | OriginalSpec | CurveSpec
+    forget: float
+    attack: Attack
+    training: Plan
+    seed: int = 0
+    place: int = 0
+    points: int = 1
+    weighted: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.place or self.points > 1) and not isinstance(self.model, CurveSpec):
+            raise BadInput("a place is one of a curve: leave place and points for a model.")
+        if self.place >= self.points:
+            raise BadInput(f"a place is from 0 to {self.points - 1}, got {self.place}.")
+
+
+@dataclass(frozen=True)
+class SharpnessSpec(Checked, kind="SharpnessOf"):
+    """Sharpness of a model, or of the mean weights along a curve: `sharpness.rises` and the Hessian's top eigenvalue.
+
+    The Hessian is of the first ``rows`` of the retain sample; ``weighted`` of the BatchNorm refresh.
+    """
+
+    model: UnlearnedSpec | RetrainedSpec | OriginalSpec | CurveSpec
+    forget: float
+    seed: int = 0
+    directions: int = 20
+    rows: int = 500
+    weighted: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from .metrics import accuracy, check_trace, log_probabilities, mean_loss, predic
 
 SIZES = (2, 3, 5, 9, 31)  # numbers of members that the notebook compares
 PLACEMENTS = ("uniform", "inner", "validation")
+PLACES = {"uniform": (0.0, 1.0), "inner": (0.25, 0.75)}  # the ends of equally spaced members
 BINS = 15  # of the calibration error
 
 
@@ -43,6 +44,16 @@ def uniform(t: Sequence[float] | np.ndarray, size: int, low: float = 0.0, high: 
     if len(set(found)) < size:
         raise BadInput(f"a grid of {len(t)} points has not {size} different ones in [{low:g}, {high:g}].")
     return tuple(found)
+
+
+def possible(t: Sequence[float] | np.ndarray, size: int, placement: str) -> bool:
+    """Whether a grid t (T,) has members of this number and placement."""
+    try:
+        if choose("placement", placement, PLACEMENTS) != "validation":
+            uniform(t, size, *PLACES[placement])
+        return size <= len(check_grid(t))
+    except BadInput:
+        return False
 
 
 def chosen(trace: Trace, size: int, split: str = "valid") -> tuple[int, ...]:
@@ -68,7 +79,7 @@ def members(trace: Trace, size: int, placement: str = "uniform") -> tuple[int, .
     choose("placement", placement, PLACEMENTS)
     if placement == "validation":
         return chosen(trace, size)
-    return uniform(check_trace(trace).t, size, *((0.0, 1.0) if placement == "uniform" else (0.25, 0.75)))
+    return uniform(check_trace(trace).t, size, *PLACES[placement])
 
 
 def together(models: Sequence[Trace]) -> Trace:

@@ -18,7 +18,8 @@ from mcutils.unlearning.endpoints import fingerprint
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_scenario_keeps_the_task_and_is_the_same_again(tiny, name):
     x, y = tiny.x.clone(), tiny.y.clone()
-    made = Scenario(name).of(tiny)
+    given = {"rows": tuple(tiny.index["train"][5:15].tolist())} if name == "listed" else {}
+    made = Scenario(name, **given).of(tiny)
     assert torch.equal(tiny.x, x) and torch.equal(tiny.y, y)
     pool = set(tiny.index["train"].tolist())
     parts = {split: set(made.index[split].tolist()) for split in made.index}
@@ -26,13 +27,13 @@ def test_every_scenario_keeps_the_task_and_is_the_same_again(tiny, name):
     assert not parts["forget"] & parts["retain"] and parts["bn"] <= parts["retain"] >= parts["retain_eval"]
     assert parts["valid"] == set(tiny.index["valid"].tolist()) and parts["test"] == set(tiny.index["test"].tolist())
     assert torch.equal(made.index["train"][: len(parts["forget"])], made.index["forget"])
-    again = Scenario(name).of(tiny)
+    again = Scenario(name, **given).of(tiny)
     assert all(torch.equal(again.index[s], rows) for s, rows in made.index.items()) and torch.equal(made.x, again.x)
     assert made.checksum == again.checksum != tiny.checksum and fingerprint(made) != fingerprint(tiny)
     assert made.forget == len(parts["forget"]) / len(pool) and made.listed
     unseen = sorted(set(range(len(y))) - pool)
     assert torch.equal(made.x[unseen], x[unseen]) and torch.equal(made.y[unseen], y[unseen])
-    if name != "subclass" and name != "class":
+    if name not in ("subclass", "class", "listed"):
         assert Scenario(name, seed=1).of(tiny).checksum != made.checksum
 
 
@@ -102,12 +103,15 @@ def test_bad_scenarios_are_refused(tiny):
         (("class", 0, 1), "reads label, seed"),
         (("mislabelled", 0, 0, 0.0), "share"),
         (("users", 0, 0, 0.1, 1), "users"),
+        (("users", 0, 0, 0.1, 50, 5, 0, (1,)), "reads users, forgotten, seed"),
     ):
         with pytest.raises(BadInput, match=words):
             Scenario(*bad)
     for rows in ([0, 0], tiny.index["test"][:2], [[1]], [0.5]):
         with pytest.raises(BadInput, match="rows to forget"):
             forgetting(tiny, rows, "nothing")
+    with pytest.raises(BadInput, match="one or more"):
+        Scenario("listed").of(tiny)
     with pytest.raises(BadInput, match="would be empty"):
         forgetting(tiny, tiny.index["train"], "all")
     with pytest.raises(BadInput, match="without a cue"):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mcutils.data.cues import SETS
+from mcutils.data.scenarios import Scenario
 from mcutils.data.shadows import SHARE, shadowed
 from mcutils.engine import specs
 from mcutils.engine.costs import evaluated
@@ -20,13 +21,16 @@ from mcutils.engine.specs import (
     CueUseSpec,
     CurveSpec,
     DataSpec,
+    EnsembleSpec,
     FitSpec,
     MembershipSpec,
     OriginalSpec,
     PhiSpec,
     PlaneSpec,
     ProfileSpec,
+    RelearnSpec,
     RetrainedSpec,
+    SharpnessSpec,
     TraceSpec,
     TrajectorySpec,
     UnlearnedSpec,
@@ -40,6 +44,7 @@ from mcutils.engine.specs import (
 )
 from mcutils.errors import BadInput
 from mcutils.settings import MethodSettings, Plan
+from mcutils.unlearning.relearning import Attack
 
 DATA = DataSpec("digits", 240, 60, "0123456789abcdef", 0.1)
 PLAN = Plan(lr=0.01, steps=30, batch_size=64, options=(("betas", (0.9, 0.999)),))
@@ -61,11 +66,15 @@ PLANE = PlaneSpec((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
 FIT = FitSpec(PATH)
 PHI = PhiSpec(PATH, 0.1, 3)
 MEMBERSHIP = MembershipSpec(TRACE, (TraceSpec(RETRAINED, 0.1),))
+ENSEMBLE = EnsembleSpec((TRACE,), (2, 3), ("uniform",))
+ATTACK = Attack("forgotten", 10)
+RELEARNED = RelearnSpec(PATH, 0.1, ATTACK, PLAN, 1, 1, 3)
+SHARPNESS = SharpnessSpec(PATH, 0.1, 0, 3, 20)
 RESULTS = (
     *(ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, TRAJECTORY),
-    *(PHI, MEMBERSHIP, FIT),
+    *(PHI, MEMBERSHIP, FIT, ENSEMBLE, RELEARNED, SHARPNESS),
 )
-SAMPLES = (DATA, PLAN, SETTINGS, *RESULTS)
+SAMPLES = (DATA, PLAN, SETTINGS, ATTACK, *RESULTS)
 
 # Another allowed value of every field, no two alike; `test_every_kind_and_field_is_tried` fails without it.
 SEED, FORGET, OTHER_PLAN = {"seed": 7}, {"forget": 0.2}, {"plan": replace(PLAN, lr=0.03)}
@@ -80,6 +89,7 @@ OTHER = {
         "draw": 3,
         "crossed": 0.3,
         "shadow": 2,
+        "scenario": Scenario("class", label=3),
     },
     "Plan": {
         "optimizer": "sgd",
@@ -118,7 +128,7 @@ OTHER = {
         "settings": MethodSettings(PLAN),
     },
     "TraceOf": {"model": replace(PATH, seed=8), **FORGET, "points": 7, "batchnorm": "none", "shown": "own"}
-    | {"weighted": True, "splits": ("retain", "forget"), "bits": 4},
+    | {"weighted": True, "splits": ("retain", "forget"), "bits": 4, "outside": "blur"},
     "Profile": {
         "trace": TraceSpec(PATH, 0.1, 9),
         "original": TraceSpec(ORIGINAL, 0.3),
@@ -143,6 +153,11 @@ OTHER = {
     },
     "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7, "weighted": True},
     "PhiOf": {"model": replace(PATH, seed=11), **FORGET, "points": 5, "weighted": True},
+    "EnsembleOf": {"models": (TraceSpec(PATH, 0.1, 9),), "sizes": (2,), "placements": ("inner",)},
+    "Attack": {"data": "lookalikes", "examples": 50, "rate": 0.1, "steps": 30, "epochs": 10, "mixing": "shuffled"},
+    "RelearnOf": {"model": replace(PATH, seed=12), **FORGET, "attack": Attack(), "training": replace(PLAN, lr=0.03)}
+    | {**SEED, "place": 2, "points": 5, "weighted": True},
+    "SharpnessOf": {"model": replace(PATH, seed=13), **FORGET, **SEED, "directions": 5, "rows": 30, "weighted": True},
     "MembershipOf": {"trace": TraceSpec(PATH, 0.1, 9), "retrained": ()},
     "FitOf": {"model": replace(PATH, seed=9)},
     "Trajectory": {"endpoint": replace(UNLEARNED, seed=9), "steps": (0, 2, 30)},
@@ -281,7 +296,9 @@ def test_splits_have_one_name_and_all_of_them_are_the_default():
 
 def test_what_is_at_its_default_is_in_no_description():
     text = json.dumps([plain(spec) for spec in RESULTS])
-    assert not any(f'"{name}"' in text for name in ("draw", "weighted", "splits", "shadow", "bits"))
+    assert not any(
+        f'"{name}"' in text for name in ("draw", "weighted", "splits", "shadow", "bits", "scenario", "outside")
+    )
 
 
 @pytest.mark.parametrize("sample", RESULTS, ids=kind_of)
@@ -326,6 +343,9 @@ def test_keys_are_these():
         "phiof-2130ba57a06653469c5d",
         "membershipof-68ad02a041a33166c6df",
         "fitof-e7d6871314d40bbb9980",
+        "ensembleof-e86400f327653b67c085",
+        "relearnof-d539b0495db0a1634759",
+        "sharpnessof-9582f63fbf8ce8ec1f14",
     ]
 
 
@@ -382,6 +402,7 @@ def test_parents_are_what_a_result_reads():
     assert parents(PLANE) == PLANE.models
     assert parents(FIT) == (PATH,)
     assert parents(TRAJECTORY) == (ORIGINAL,)
+    assert parents(ENSEMBLE) == (TRACE,) and parents(RELEARNED) == parents(SHARPNESS) == (PATH,)
     assert parents(PHI) == (PATH,) and parents(MEMBERSHIP) == (TRACE, *MEMBERSHIP.retrained)
 
 
@@ -392,6 +413,7 @@ def test_only_a_straight_path_is_a_line():
 
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
     measured = [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, PHI, MEMBERSHIP, FIT]
+    measured += [ENSEMBLE, RELEARNED, SHARPNESS]
     assert [s for s in RESULTS if of(s).form.suffix == ".npz"] == measured
     assert of(CurveSpec(UNLEARNED, ORIGINAL, 0.1)).form.suffix == ".safetensors"
 

@@ -16,6 +16,7 @@ from mcutils.curves import CURVES, Curve, line
 from mcutils.errors import BadInput
 from mcutils.measures import metrics
 from mcutils.measures.ensembles import (
+    PLACEMENTS,
     SIZES,
     ambiguity,
     better_end,
@@ -26,6 +27,7 @@ from mcutils.measures.ensembles import (
     mean_coefficients,
     mean_weights,
     members,
+    possible,
     scores,
     together,
     uniform,
@@ -145,6 +147,16 @@ def test_uniform_places_on_the_grid_of_31():
         uniform(t, 31, 0.25, 0.75)
     with pytest.raises(BadInput, match="5 points has not 9"):
         uniform(np.linspace(0, 1, 5), 9)
+
+
+def test_what_a_grid_has_room_for():
+    room = {
+        (n, size, p) for n in (11, 31) for size in SIZES for p in PLACEMENTS if possible(np.linspace(0, 1, n), size, p)
+    }
+    assert {size for n, size, p in room if (n, p) == (31, "inner")} == {2, 3, 5, 9}
+    assert {size for n, size, p in room if (n, p) == (11, "inner")} == {2, 3, 5}
+    assert {size for n, size, p in room if (n, p) == (11, "uniform")} == {2, 3, 5, 9}
+    assert {size for n, size, p in room if (n, p) == (31, "validation")} == set(SIZES)
 
 
 def test_members_chosen_on_validation_data_are_the_best_partner_each():

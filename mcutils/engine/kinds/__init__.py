@@ -10,13 +10,14 @@ from typing import Any
 from ... import reading
 from ..specs import Spec, kind_of, name_of
 from .along import ALONG
+from .attacked import ATTACKED
 from .compared import COMPARED
 from .models import MODELS, WEIGHTS
 from .privacy import PRIVACY
 from .record import Kind
 
 # By the name that keys and provenance carry; in lower case it begins the names of files.
-KINDS: dict[str, Kind] = {name_of(kind.spec): kind for kind in (*MODELS, *ALONG, *COMPARED, *PRIVACY)}
+KINDS: dict[str, Kind] = {name_of(kind.spec): kind for kind in (*MODELS, *ALONG, *COMPARED, *PRIVACY, *ATTACKED)}
 SUFFIXES = {name.lower(): kind.form.suffix for name, kind in KINDS.items()}
 
 

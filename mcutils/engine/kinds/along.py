@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...curves import geometry, weights_at
+from ...data.corruptions import from_outside
 from ...data.cues import counterfactual
 from ...data.tasks import BN_SIZE
 from ...errors import BadInput
@@ -40,6 +41,7 @@ FIT = {"step": np.int32, "loss": np.float32, "averaged": np.float32}  # seven di
 def _trace(spec: TraceSpec, store: Results) -> Trace:
     task, model = task_of(spec.model.data, spec.forget), loaded(store, spec.model)
     task = counterfactual(task, spec.shown) if spec.shown else task
+    task = from_outside(task, spec.outside) if spec.outside else task
     task = replace(task, splits=spec.held)
     asked: dict[str, Any] = {"batchnorm": spec.batchnorm, "weighted": spec.weighted, "bits": spec.bits}
     found = trace(model, task, max(spec.points, 2), **asked)
