@@ -28,6 +28,14 @@ CONTENTS = {
     "Background": ["docs/coverage", "docs/related", "docs/teaching"],
     "Use it": ["docs/running", "CONTRIBUTING", "data/README", "CHANGELOG", "api/index"],
 }
+# Long names break where the page ends.
+CSS = "code, h1, h2, dt.sig, .sig-name { overflow-wrap: anywhere; } code .pre { white-space: normal; }\n"
+# The theme's margin is navigation, and says so to a screen reader.
+LANDMARK = """document.addEventListener("DOMContentLoaded", () => {
+  const margin = document.querySelector(".bd-sidebar-primary");
+  margin?.setAttribute("role", "navigation");
+  margin?.setAttribute("aria-label", "Contents of the site");
+});"""
 SETTINGS: dict[str, Any] = {
     "project": "mcutils",
     "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mcutils.cli.site"],
@@ -46,6 +54,8 @@ SETTINGS: dict[str, Any] = {
     "html_math_renderer": "mathml",
     "html_context": {"default_mode": "auto"},
     "html_theme_options": {"navbar_persistent": []},
+    "html_static_path": ["_static"],
+    "html_css_files": ["site.css"],
     # The last: an application made anew in one process registers again.
     "suppress_warnings": ["myst.header", "toc.not_included", "ref.python", "app"],
 }
@@ -89,6 +99,7 @@ def render(source: Path, out: Path) -> list[str]:
     from sphinx.application import Sphinx
 
     said = _Lines()
+    (source / "_static").mkdir(exist_ok=True)
     with TemporaryDirectory() as trees:
         places = str(source), None, str(out), trees
         app = Sphinx(*places, "html", {**SETTINGS, **remote()}, status=None, warning=said, freshenv=True)  # type: ignore[arg-type]
@@ -142,6 +153,7 @@ def stage(source: Path) -> None:
     write_file(source / "figures.md", figures_page(listing, *there))
     for name, text in reference().items():
         write_file(source / "api" / name, text)
+    write_file(source / "_static" / "site.css", CSS)
     write_file(source / "index.md", index((ROOT / "README.md").read_text(encoding="utf-8"), source))
 
 
@@ -185,6 +197,7 @@ def reference() -> dict[str, str]:
 def setup(app: Any) -> dict[str, Any]:
     """What the site adds to Sphinx: docstrings as prose, formulas without a script."""
     app.connect("autodoc-process-docstring", plain)
+    app.add_js_file(None, body=LANDMARK)
     app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
