@@ -71,10 +71,11 @@ def site_main(arguments: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
-def build(out: Path) -> list[str]:
+def build(out: Path, live: bool = True) -> list[str]:
     """Build the site into a folder; returns Sphinx's warnings, a broken link inside the site among them.
 
     The pages that it is built from are written beside the folder, into one named like it with ``-source`` behind.
+    With ``live`` there is the page ``live.html``, in which the network itself runs, of the preset ``laptop``.
 
     Raises:
         BadInput: the package does not lie in a clone, the extra ``site`` is not installed, or one of the folders holds
@@ -91,7 +92,12 @@ def build(out: Path) -> list[str]:
     for folder in (out, source):
         shutil.rmtree(folder, ignore_errors=True)
     stage(source)
-    return render(source, out)
+    found = render(source, out)
+    if live:
+        from ..explorer.live import export_live
+
+        export_live(out / "live.html")
+    return found
 
 
 def render(source: Path, out: Path) -> list[str]:
@@ -160,7 +166,10 @@ def stage(source: Path) -> None:
 def index(readme: str, source: Path) -> str:
     """The first page: the README, and behind it the table of contents for the margin."""
     own = {"Notebooks": sorted(f"notebooks/{path.stem}" for path in (source / "notebooks").glob("*.ipynb"))}
-    parts = [re.sub(r"<!-- /?\w+ -->\n", "", readme)]
+    walk = (
+        '<a href="live.html"><b>Walk between two models here</b></a>: the network itself runs in your browser.\n\n## '
+    )
+    parts = [re.sub(r"<!-- /?\w+ -->\n", "", readme).replace("## ", walk, 1)]
     for title, pages in {**own, **CONTENTS}.items():
         parts.append(toctree(pages, title))
     return "\n".join(parts)

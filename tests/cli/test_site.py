@@ -18,7 +18,7 @@ def built(tmp_path_factory):
     out = tmp_path_factory.mktemp("site") / "site"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return out, site.build(out)
+        return out, site.build(out, live=False)
 
 
 def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(built):
