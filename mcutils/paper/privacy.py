@@ -26,12 +26,14 @@ from ..engine.specs import (
 )
 from ..engine.study import Study
 from ..errors import BadInput, choose
+from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL, Interval
 from ..measures.originals import LEAST
 from ..measures.roc import auc
 from ..measures.shadow_pool import jackknife, left_out, over_models
+from .admission import admitted
 from .trials import Cells, Finding, Rule, mean_trial, table_of
-from .walks import TWINNED, coarse, controls
+from .walks import TWINNED, Walk, coarse, controls
 
 TRAINED, RETRAINED = 1000, 2000  # training seeds of shadow j and of its retrained model are these plus j
 FEW = 4  # shadows where originals have no forget set each: every code path, no number to quote
@@ -39,6 +41,7 @@ SEEDS = (42, 87)  # of unlearning; the second for the methods of `ALONG` only
 ALONG = ("npo", "gradient_difference", "scrub")  # whose line between two seeds is audited at t = 0, 1/2 and 1
 PLACES = 3
 BITS = (8, 4)
+ATTACK = "population/loss/auc"  # the attack that verdicts read, as `MembershipSpec`'s result names it
 BEFORE, ANEW = "original", "retrained"  # names of the pool's models that nothing was unlearned from
 LEAST_UNIT = 0.02  # of AUC between original and retrained models, below which an original tells nothing
 ERROR = 0.02  # smallest standard error believed in, in the units of C14 and N6
@@ -166,6 +169,81 @@ def along_needs(study: Study) -> list[Spec]:
 def rounded(trace: TraceSpec, bits: int) -> MetricSpec:
     """Forget accuracy along a trace with weights of so many bits; 0: as they are."""
     return MetricSpec(replace(trace, bits=bits, splits=("forget",)) if bits else trace, "accuracy_forget")
+
+
+@dataclass(frozen=True, eq=False)
+class Along:
+    """AUC of an attack: along the lines, on their originals beside retrained models, and along the lines to twins.
+
+    ``areas``: (original, method) -> (T,); ``units``: original -> its AUC minus the mean of its retrained models';
+    ``twins``: (original, (T,)).
+    """
+
+    areas: Mapping[tuple[int, str], np.ndarray]
+    units: Mapping[int, float]
+    twins: Sequence[tuple[int, np.ndarray]]
+
+    @property
+    def ends(self) -> dict[tuple[int, str], tuple[float, float]]:
+        """(original, method) -> the AUC of its two seeds."""
+        return {place: (float(area[0]), float(area[-1])) for place, area in self.areas.items()}
+
+    def within(self, places: Iterable[tuple[int, str]]) -> Along:
+        """The same for some of the (original, method)."""
+        kept = set(places)
+        return replace(self, areas={place: area for place, area in self.areas.items() if place in kept})
+
+
+def along_of(study: Study, attack: str = ATTACK) -> Along:
+    """An attack's AUC along all lines, computed where the store lacks it.
+
+    Args:
+        attack: an array of `MembershipSpec`'s result: ``population/<signal>/auc``.
+    """
+    walked, twinned = lines(study), twin_lines(study)
+    beside = {o: (study.trace(study.original(o)), *references(study, o)) for o in study.originals}
+    asked = [MembershipSpec(line, references(study, original)) for (original, _), line in walked.items()]
+    found = [one[attack] for one in study.run([*asked, *(MembershipSpec(line) for _, line in twinned)])]
+    single = {o: [one[attack][0] for one in study.run(map(MembershipSpec, traces))] for o, traces in beside.items()}
+    return Along(
+        dict(zip(walked, found[: len(walked)], strict=True)),
+        {o: float(first - np.mean(anew)) for o, (first, *anew) in single.items()},
+        list(zip([o for o, _ in twinned], found[len(walked) :], strict=True)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """Forget accuracy with few bits and as it is: of ends, by (original, method), and of the models beside them."""
+
+    ends: Mapping[tuple[int, str], tuple[float, float]]
+    retrained: Mapping[int, Sequence[tuple[float, float]]]
+    originals: Mapping[int, float]
+
+
+def rounded_of(study: Study, bits: int = BITS[-1]) -> Rounded:
+    """Forget accuracy with weights of so many bits, computed where the store lacks it; an end's is the mean of both."""
+
+    def pairs(traces: Sequence[TraceSpec]) -> list[tuple[np.ndarray, np.ndarray]]:
+        few, plain = (study.run([rounded(one, b) for one in traces]) for b in (bits, 0))
+        return [(a["values"], b["values"]) for a, b in zip(few, plain, strict=True)]
+
+    walked = lines(study)
+    ends = {
+        place: (float(few[[0, -1]].mean()), float(plain[[0, -1]].mean()))
+        for place, (few, plain) in zip(walked, pairs(list(walked.values())), strict=True)
+    }
+    anew = {o: [(float(a[0]), float(b[0])) for a, b in pairs(references(study, o))] for o in study.originals}
+    first = {o: float(pairs([study.trace(study.original(o))])[0][1][0]) for o in study.originals}
+    return Rounded(ends, anew, first)
+
+
+def joined(walks: Sequence[Walk], eps: float = TOLERANCE) -> tuple[set[tuple[int, str]], set[tuple[int, str, str]]]:
+    """Which lines count, of walks that pass the gate and are MCU(eps): between seeds of (original, method), and between
+    (original, method, other)."""
+    kept = [w for w in admitted(walks, kind="linear", form="") if not w.control and not w.size and w.connected(eps)]
+    seeds = {(w.original, w.method) for w in kept if w.condition == "random"}
+    return seeds, {(w.original, w.method, w.other) for w in kept if w.condition == "method"}
 
 
 def needs(study: Study) -> list[Spec]:

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_worlds import Shape, World, walk
 
 from mcutils.cli.stores import planned
 from mcutils.data.shadows import SHARE
 from mcutils.engine.kinds import parents
-from mcutils.engine.specs import MembershipSpec, MetricSpec, PhiSpec, UnlearnedSpec, key
+from mcutils.engine.specs import CurveSpec, MembershipSpec, MetricSpec, OriginalSpec, PhiSpec, UnlearnedSpec, key
 from mcutils.engine.study import study as open_study
 from mcutils.errors import BadInput
 from mcutils.paper import privacy
@@ -74,6 +75,78 @@ def test_it_is_priced_apart_and_in_small_on_every_preset(tmp_path):
     smoke = open_study("smoke", store=str(tmp_path), fresh=True)
     specs = planned(["privacy"], smoke)
     assert {one.model.data.shadow for one in specs if isinstance(one, PhiSpec)} == set(range(privacy.FEW))
+
+
+class Answers:
+    """A study whose results are made by a function of their specs."""
+
+    def __init__(self, study, answer):
+        self.study, self.answer = study, answer
+
+    def __getattr__(self, name):
+        return getattr(self.study, name)
+
+    def run(self, specs):
+        return [self.answer(spec) for spec in specs]
+
+
+def of_model(spec):
+    """(what, original, method) of a membership or metric along a line, to a twin, or of a model beside them."""
+    model = spec.trace.model
+    if isinstance(model, CurveSpec):
+        twin = model.end.origin != model.start.origin
+        return "twin" if twin else "line", model.start.origin.seed, model.start.method
+    if isinstance(model, OriginalSpec):
+        return "original", model.seed, ""
+    return "retrained", model.data.draw, ""
+
+
+def test_attacks_are_read_from_the_results_of_their_own_specs(eight):
+    heights = {"line": 0.55, "twin": 0.51, "original": 0.63, "retrained": 0.52}
+
+    def answer(spec):
+        what, original, method = of_model(spec)
+        points = 11 if what in ("line", "twin") else 1
+        base = heights[what] + 0.001 * original + 0.0001 * len(method)
+        return {privacy.ATTACK: base + 0.01 * np.arange(points)}
+
+    found = privacy.along_of(Answers(eight, answer))
+    assert set(found.areas) == {(o, m) for o in range(8) for m in eight.preset.fit}
+    assert found.areas[3, "npo"] == pytest.approx(0.5533 + 0.01 * np.arange(11))
+    assert found.ends[3, "npo"] == pytest.approx((0.5533, 0.6533))
+    assert found.units == pytest.approx(dict.fromkeys(range(8), 0.11))
+    assert [original for original, _ in found.twins] == list(range(8)) and all(len(a) == 11 for _, a in found.twins)
+    assert set(found.within([(0, "npo"), (9, "npo")]).areas) == {(0, "npo")}
+
+
+def test_accuracies_with_few_bits_are_those_of_the_ends(eight):
+    def answer(spec):
+        what, original, method = of_model(spec)
+        base = {"line": 0.9, "original": 0.99, "retrained": 0.87}[what] + 0.001 * original
+        along = 0.1 * np.linspace(0, 1, 11) if what == "line" else np.zeros(1)
+        return {"values": base + along - 0.01 * (spec.trace.bits == 4) - 0.001 * (spec.trace.bits == 8)}
+
+    four, eight_bits = (privacy.rounded_of(Answers(eight, answer), bits) for bits in (4, 8))
+    assert four.ends[2, "npo"] == pytest.approx((0.942, 0.952)) and eight_bits.ends[2, "npo"][0] == pytest.approx(0.951)
+    assert four.retrained[5] == [pytest.approx((0.865, 0.875))] * 2
+    assert four.originals == pytest.approx({o: 0.99 + 0.001 * o for o in range(8)})
+    found = privacy.n6(four.ends, four.retrained, four.originals)
+    assert found.verdict == "contradicted" and found.n_originals == 8
+
+
+def test_only_lines_that_are_joined_by_models_that_forgot_count():
+    def shape(labels):
+        if labels["method"] == "scrub":
+            return Shape(dip=0.3)
+        return Shape(ends=(0.1, 1.2)) if labels["method"] == "salun" else Shape()
+
+    world = World(shape, points=11)
+    seeds = {"original": 0, "kind": "linear", "start": 42, "end": 87}
+    walks = [walk(world, method=m, **seeds) for m in ("npo", "scrub", "salun")]
+    walks += [walk(world, method="npo", other="scrub", condition="method", **seeds)]
+    walks += [walk(world, method="npo", **{**seeds, "original": 1, "kind": "bezier"})]
+    walks += [walk(world, method="npo", form="tuned", **{**seeds, "original": 2})]
+    assert privacy.joined(walks) == ({(0, "npo")}, {(0, "npo", "scrub")})
 
 
 # C14
