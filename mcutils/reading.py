@@ -27,7 +27,7 @@ from .errors import path_of
 
 NAME = re.compile(r"([a-z]+)-[0-9a-f]{20}\.(npz|safetensors|json)")  # a result's data, or its provenance
 ARCHIVES = ".zip", ".zip.xz"  # as it is; compressed as a whole
-PIECE = 2**20  # bytes, about, that are unpacked at once of an archive compressed as a whole
+PIECE = 2**22  # bytes, about, that are unpacked at once of an archive compressed as a whole
 LARGEST_ARRAYS = 2**31  # bytes that the arrays of one npz may take
 MOST_ARRAYS = 4096
 # Neither follow a link nor wait for a pipe, where the system knows how to say so.
@@ -313,6 +313,15 @@ def load_arrays(source: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> d
         if sum(info.file_size for info in infos) > limit:
             raise ValueError(f"its arrays claim more than {limit:,} bytes")
         return {name: _array(content.read(info)) for name, info in zip(names, infos, strict=True)}
+
+
+def flattened(data: bytes) -> bytes:
+    """An npz with its arrays as they are, not compressed, for what compresses many of them together."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as new:
+        for info in old.infolist():
+            new.writestr(zipfile.ZipInfo(info.filename, (1980, 1, 1, 0, 0, 0)), old.read(info))
+    return file.getvalue()
 
 
 def save_groups(target: Any, arrays: Mapping[str, Any], meta: Mapping[str, str], **groups: Mapping[str, Any]) -> None:

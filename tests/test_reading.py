@@ -18,6 +18,7 @@ from mcutils.reading import (
     Unfit,
     archived,
     compressed,
+    flattened,
     holds,
     in_archive,
     load_arrays,
@@ -103,6 +104,17 @@ def test_a_bomb_is_not_unpacked():
     np.savez_compressed(file, a=np.zeros(10**6))
     with pytest.raises(ValueError, match="claim more than 1,000 bytes"):
         load_arrays(file, 1000)
+
+
+def test_flat_arrays_are_the_same_and_flat_again():
+    arrays = {"a": np.zeros(1000), "é/b": np.array(["x=1"]), "c": np.float16(-0.0)}
+    np.savez_compressed(file := io.BytesIO(), **arrays)
+    flat = flattened(file.getvalue())
+    assert len(flat) > 8000 > len(file.getvalue()) and flattened(flat) == flat
+    found = load_arrays(io.BytesIO(flat))
+    assert list(found) == list(arrays)
+    for name, values in arrays.items():
+        assert found[name].tobytes() == values.tobytes() and found[name].dtype == values.dtype
 
 
 def test_an_array_that_occurs_twice_is_refused():

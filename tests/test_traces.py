@@ -1,16 +1,19 @@
 """Traces: equal to a direct evaluation, BatchNorm policies, files, and what is refused."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 from torch import nn
 
 from mcutils.curves import Curve, line
 from mcutils.data.tasks import load_task
 from mcutils.errors import BadInput
 from mcutils.models.vision import build
+from mcutils.reading import save_groups
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import SPLITS, Trace, check_same_examples, refresh_rows, trace
 from mcutils.unlearning.endpoints import unlearn
@@ -174,6 +177,41 @@ def test_file_round_trip(tiny, ends, tmp_path):
     for part in ("logits", "labels", "index"):
         a, b = getattr(again, part), getattr(found, part)
         assert set(a) == set(b) and all(a[s].dtype == b[s].dtype and np.array_equal(a[s], b[s]) for s in b)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(["float16", "float32"]), st.integers(1, 5), st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_differences_of_bits_lose_none_of_them(dtype, points, rows, seed):
+    """All bits there are: numbers, both zeros, infinities, every nan, denormal ones."""
+    size = np.dtype(dtype).itemsize
+    bits = np.random.default_rng(seed).integers(0, 256, (points, rows, 3 * size), dtype=np.uint8)
+    bits[: points // 2] = bits[: points // 2] | 0xFC  # many nan
+    logits = {"retain": bits.view(dtype), "forget": np.array([[[0.0, -0.0, np.inf]]] * points, dtype)}
+    parts = {"retain": np.arange(rows), "forget": np.arange(1)}
+    made = Trace(np.linspace(0, 1, points), logits, parts, parts, {"kind": "bezier"})
+    made.save(file := io.BytesIO(), differences=True)
+    file.seek(0)
+    again = Trace.load(file)
+    assert list(again.logits) == list(logits) and again.meta == made.meta
+    for split, values in logits.items():
+        assert again.logits[split].dtype == values.dtype and again.logits[split].shape == values.shape
+        assert again.logits[split].tobytes() == values.tobytes()
+
+
+def test_differences_of_a_smooth_path_are_small_and_nonsense_is_refused():
+    t = np.linspace(0, 1, 31)[:, None, None]
+    smooth = (np.random.default_rng(0).normal(size=(1, 200, 10)) * 4 + np.sin(3 * t)).astype(np.float16)
+    rows = {"test": np.arange(200)}
+    made, sizes = Trace(t[:, 0, 0], {"test": smooth}, rows, rows, {}), []
+    for differences in (False, True):
+        made.save(file := io.BytesIO(), differences=differences)
+        sizes.append(len(file.getvalue()))
+    assert sizes[1] < 0.7 * sizes[0]
+    for odd in (smooth, np.zeros((3, 1, 2), np.int8)):
+        save_groups(file := io.BytesIO(), {"t": t}, {}, differences={"test": odd}, labels=rows, index=rows)
+        file.seek(0)
+        with pytest.raises(ValueError, match="16, 32 or 64 bits"):
+            Trace.load(file)
 
 
 def test_a_pickled_file_is_not_opened(tmp_path):

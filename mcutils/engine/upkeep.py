@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from .. import reading
 from ..data.own import FOLDER as OWN
 from ..errors import BadInput
 from .forms import data_path, is_result, misnamed, outdated, read_note
+from .kinds import KINDS
 from .specs import VERSIONS, key_of
 from .store import ASIDE, DENIED, LOCKS, SUFFIXES, fault, places_of, put_aside, renaming, write_pair
 
@@ -239,6 +241,16 @@ def _both(path: Path) -> tuple[bytes, bytes]:
     return reading.read(path, reading.size(path)), reading.read(note, reading.size(note))
 
 
+def _archived(path: Path) -> tuple[bytes, bytes]:
+    """Data of a sound result as an archive holds them, `Form.archived`, with provenance of that checksum."""
+    data, note = _both(path)
+    told = json.loads(note)
+    small = KINDS[told["spec"]["spec"]].form.archived(data)
+    if small == data:
+        return data, note
+    return small, json.dumps({**told, "sha256": hashlib.sha256(small).hexdigest()}, sort_keys=True).encode()
+
+
 def _remove_others(folder: Path, kept: Iterable[str]) -> None:
     """Remove a store's results, what was set aside, and remains of writers; all other files stay."""
     for entry in list(os.scandir(folder)):
@@ -257,7 +269,8 @@ def pack(
     """Make a folder hold just these results, as an archive for each group of keys; returns its size in bytes.
 
     A key in several groups lies in the first. An archive that holds what it should stays as it is. Archives are
-    compressed as a whole (`reading.compressed`), unless a result is too large to be unpacked at once. Nothing is
+    compressed as a whole (`reading.compressed`), unless a result is too large to be unpacked at once, and results lie
+    in them as such a file has them smallest (`Form.archived`), their numbers as they are to the last bit. Nothing is
     written unless all are found. Archives of results that are in no group go, as do results beside them, unless not
     ``exact``; other files stay. Raises `BadInput` as `export` does.
     """
@@ -272,7 +285,7 @@ def pack(
         seen |= set(names)
         content[group] = {}
         for path in _found(names, [*sources, *([target] if target.is_dir() else [])], sources):
-            content[group][path.name], content[group][f"{path.stem}.json"] = _both(path)
+            content[group][path.name], content[group][f"{path.stem}.json"] = _archived(path)
     target.mkdir(parents=True, exist_ok=True)
     old = {path for path in reading.archives(target) if {p.parent for p in reading.archived(target).values()} & {path}}
     for group, members in content.items():

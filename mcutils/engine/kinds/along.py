@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -16,7 +17,7 @@ from ...errors import BadInput
 from ...fits import Fit
 from ...measures.metrics import METRICS
 from ...measures.profiles import Profile, profile
-from ...reading import load_arrays
+from ...reading import flattened, load_arrays
 from ...traces import SPLITS, Trace, trace
 from ..costs import data_of, evaluated, form_of
 from ..specs import (
@@ -51,6 +52,13 @@ def _trace(spec: TraceSpec, store: Results) -> Trace:
     origin = weights_at(loaded(store, start.origin)) if isinstance(start, UnlearnedSpec) else None
     made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
     return replace(found, meta={**found.meta, **made})
+
+
+def _small(data: bytes) -> bytes:
+    """A trace's file, its logits as differences."""
+    file = io.BytesIO()
+    Trace.load(io.BytesIO(data)).save(file, differences=True)
+    return flattened(file.getvalue())
 
 
 def _is_trace(spec: TraceSpec, found: Trace) -> str:
@@ -186,7 +194,7 @@ ALONG = (
         _named("TraceOf", "model"),
         _evaluations,
         _logits,
-        replace(ARRAYS, load=Trace.load, save=lambda file, found: found.save(file)),
+        replace(ARRAYS, load=Trace.load, save=lambda file, found: found.save(file), archived=_small),
     ),
     Kind(
         ProfileSpec,

@@ -11,7 +11,7 @@ import torch
 
 from ...curves import Curve
 from ...data.tasks import Task
-from ...reading import load_arrays
+from ...reading import flattened, load_arrays
 from ...unlearning.endpoints import Endpoint
 from ...weights import Weights
 from ..specs import DataSpec, Spec
@@ -26,15 +26,19 @@ class Results(Protocol):
 
 @dataclass(frozen=True)
 class Form:
-    """A format of files: ``load(file, limit)``, ``save(file, parts)`` and the bytes of a point or network at most."""
+    """A format of files: ``load(file, limit)``, ``save(file, parts)`` and the bytes of a point or network at most.
+
+    ``archived(data)`` are the bytes of the same result in an archive, which is compressed as a whole.
+    """
 
     suffix: str
     each: int
     load: Callable[[BinaryIO, int], Any]
     save: Callable[[BinaryIO, Any], Any]
+    archived: Callable[[bytes], bytes] = lambda data: data
 
 
-ARRAYS = Form(".npz", 2**26, load_arrays, lambda file, arrays: np.savez_compressed(file, **arrays))
+ARRAYS = Form(".npz", 2**26, load_arrays, lambda file, arrays: np.savez_compressed(file, **arrays), flattened)
 
 
 @dataclass(frozen=True)
