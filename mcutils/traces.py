@@ -21,10 +21,11 @@ from .quantisation import LEAST_BITS, MOST_BITS, quantised
 from .reading import LARGEST_ARRAYS, load_groups, save_groups
 from .trajectories import Trajectory
 from .unlearning.endpoints import Endpoint
-from .weights import BATCHNORM, Weights, buffers_in, check_logits, chunks, module_of, running_layers, write
+from .weights import BATCHNORM, Weights, buffers_in, check_logits, chunks, mix, module_of, running_layers, write
 
 BATCH = 128
-POLICIES = ("none", "retain", "full")
+REFRESHED = ("retain", "full")
+POLICIES = ("none", *REFRESHED, "interpolated")
 DIFFERENCES = "differences"  # the group of logits that are written so
 
 
@@ -98,7 +99,7 @@ def refresh_rows(task: Task, policy: str) -> torch.Tensor:
     Both are as many; ``full`` takes evenly spaced rows of the pool, so that D_f has its natural share: with it, data to
     be forgotten re-enters every point of a curve.
     """
-    choose("BatchNorm policy", policy, ("retain", "full"))
+    choose("BatchNorm policy", policy, REFRESHED)
     rows = task.index["bn"]
     if policy == "retain":
         return rows
@@ -127,7 +128,8 @@ def trace(  # noqa: PLR0913
 
     Args:
         batchnorm: statistics at every point are re-estimated on ``retain`` data or on the ``full`` training pool, or
-            are (``none``) those of the start, the authors' way.
+            are (``none``) those of the start, the authors' way, or (``interpolated``) (1 - t) the start's and t the
+            end's, as a mixture of whole state dictionaries has them (Siddiqui et al. 2025's code).
         precision: ``float32``, or ``bfloat16`` for autocast (faster where the processor has it; logits differ by about
             1e-2).
         dtype: how logits are stored, ``float32`` or ``float16``, where values beyond its range stop at its limit.
@@ -153,13 +155,16 @@ def trace(  # noqa: PLR0913
     layout = weights.memory_format(curve.points[0], x, task.n_classes, plain=weighted)
     module = module_of(curve.points[0], layout)
     parts = chunks(to(x, memory_format=layout), batch_size)
-    again = [] if batchnorm == "none" else chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size)
+    refreshed = batchnorm in REFRESHED
+    again = chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size) if refreshed else []
     seen = [to(part, memory_format=layout) for part in again]
     found = np.empty((len(points), count(x), task.n_classes), dtype=dtype)
     autocast = torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), autocast:
         for k, value in enumerate(points):
             _place(module, curve, value, seen, parts[0], weighted, bits)
+            if batchnorm == "interpolated":
+                write(module, {}, _between(curve, value))
             each = [check_logits(curve.points[0].model, module(b), count(b), task.n_classes) for b in parts]
             logits = torch.cat(each).float()
             found[k] = (logits.clamp(-65504, 65504) if dtype == "float16" else logits).cpu().numpy().astype(dtype)
@@ -171,6 +176,14 @@ def trace(  # noqa: PLR0913
     changed = ({"dtype": dtype} if dtype != "float16" else {}) | ({"weighted": "yes"} if weighted else {})
     changed |= {"bits": str(bits)} if bits else {}
     return Trace(np.array(points), pieces, labels, index, {"kind": kind, **asked, **_steps(model, points), **changed})
+
+
+def _between(curve: Curve, t: float) -> dict[str, torch.Tensor]:
+    """Statistics of BatchNorm mixed between a curve's ends, whatever its control points have."""
+    ends = [curve.points[0].buffers, curve.points[-1].buffers]
+    names = buffers_in(running_layers(curve.points[0].net, BATCHNORM))
+    floats = [{name: one[name] for name in names if one[name].is_floating_point()} for one in ends]
+    return mix((1 - t, t), floats)
 
 
 def _steps(model: Any, points: Sequence[float]) -> dict[str, str]:

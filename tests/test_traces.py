@@ -16,6 +16,7 @@ from mcutils.models.vision import build
 from mcutils.reading import save_groups
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import SPLITS, Trace, check_same_examples, refresh_rows, trace
+from mcutils.training import train
 from mcutils.unlearning.endpoints import unlearn
 from mcutils.weights import laid_out, memory_format, module_of, refresh_batchnorm, weights_of
 
@@ -267,3 +268,18 @@ def test_bad_input(tiny, task, theta):
         with pytest.raises(BadInput, match=message) as caught:
             call()
         assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_statistics_may_be_mixed_between_the_ends_as_whole_state_dictionaries_are(tiny):
+    plan = Plan(lr=1e-2, steps=3, batch_size=64)
+    a, b = (train(tiny, "convnet", seed=seed, plan=plan, width=2) for seed in (0, 1))
+    found = trace(line(a, b), tiny, [0, 0.25, 1], batchnorm="interpolated", dtype="float32")
+    for k, t in enumerate((0, 0.25, 1)):
+        first, last = ({**one.params, **one.buffers} for one in (a, b))
+        state = {n: v + t * (last[n] - v) if v.is_floating_point() else v for n, v in first.items()}
+        module = module_of(a)
+        module.load_state_dict(state)
+        with torch.no_grad():
+            expected = module(tiny.inputs("test"))
+        np.testing.assert_allclose(found.logits["test"][k], expected, atol=1e-4)
+    assert found.meta["batchnorm"] == "interpolated"

@@ -199,6 +199,7 @@ SCENARIOS: dict[str, Callable[..., Task]] = {
     "users": user_indices,
     "listed": listed,
 }
+RELABELLED = ("mislabelled", "backdoored")  # change what is learned, not only what is forgotten
 # The settings that each reads.
 READS: dict[str, tuple[str, ...]] = {
     "class": ("label", "seed"),

@@ -14,7 +14,7 @@ from ..curves import CURVES, RECIPES
 from ..data.corruptions import OUTSIDE
 from ..data.cues import SETS, planted
 from ..data.own import CHECKSUM, NAME, forgetting, own_task
-from ..data.scenarios import Scenario
+from ..data.scenarios import RELABELLED, Scenario
 from ..data.shadows import SHARE, shadowed
 from ..data.tasks import DATASETS, FINGERPRINTS, Task, load_task
 from ..errors import BadInput, choose, seed_of, share, shown, whole
@@ -222,8 +222,8 @@ class OriginalSpec(Checked, kind="Original"):
     """The model before unlearning, trained on all of the pool, with the optimiser of its plan and a curriculum.
 
     ``weighted``: of BatchNorm statistics, see `train`. ``first``: the draw that it was trained for, where ``data`` are
-    those of another: the very same model, from which another forget set is to be unlearned. (A draw orders the pool,
-    and so the batches: trained anew it would be another model.)
+    those of another, or of a scenario that changes no image and no label: the very same model, from which another
+    forget set is to be unlearned. (A draw orders the pool, and so the batches: trained anew it would be another model.)
     """
 
     data: DataSpec
@@ -237,13 +237,19 @@ class OriginalSpec(Checked, kind="Original"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.first == self.data.draw:
+        if self.first == self.data.draw and self.data.scenario is None:
             raise BadInput(f"first is another draw than that of the data, {self.data.draw}: leave it out.")
+        if self.first is not None and self.data.scenario is not None and self.data.scenario.name in RELABELLED:
+            raise BadInput(
+                f"a model trained before the data were {self.data.scenario.name} is another: leave first out."
+            )
 
     @property
     def own(self) -> OriginalSpec:
         """The same model with the draw that it was trained for."""
-        return self if self.first is None else replace(self, data=replace(self.data, draw=self.first), first=None)
+        if self.first is None:
+            return self
+        return replace(self, data=replace(self.data, draw=self.first, scenario=None), first=None)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from ..engine.specs import Spec
 from ..engine.study import Study
 from ..errors import choose
-from . import between_models, privacy
+from . import between_models, difficulty, ensembles_and_relearning, privacy
 from .claims import CLAIMS, Verdict
 from .room import Room, Test, verdict_by
 from .walks import Route, Walk, profiles, references
@@ -57,6 +57,8 @@ EXPERIMENTS: dict[str, Callable[[Study], list[Spec]]] = dict(
 PRICED_APART: dict[str, Callable[[Study], list[Spec]]] = {
     "n1": between_models.needs,
     "privacy": privacy.needs,
+    "ensembles": ensembles_and_relearning.needs,
+    "difficulty": difficulty.needs,
 }
 
 

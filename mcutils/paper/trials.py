@@ -180,6 +180,45 @@ def mean_trial(
     )  # fmt: skip
 
 
+RANKED = 0.02  # the smallest standard error of a rank correlation believed in
+
+
+def rank_trial(
+    left: Mapping[int, Mapping[Hashable, float]],
+    right: Mapping[int, Mapping[Hashable, float]],
+    rule: Rule,
+    refused: Sequence[str] = (),
+    level: float = LEVEL,
+    draws: int = 500,
+) -> Finding:
+    """Judge the mean over originals of Spearman's correlation, within an original, of two numbers of the same contexts.
+
+    The null is one of the two permuted within each original. An original with fewer than four contexts that have both
+    numbers, or with a constant number, is left out.
+
+    Args:
+        left, right: original -> context -> number; nan for none.
+        rule: of the claim. refused: why nothing may be decided. level: of the interval. draws: of the null.
+    """
+    from scipy.stats import rankdata
+
+    rows = {}
+    for original, row in left.items():
+        other = right.get(original, {})
+        names = [name for name in row if np.isfinite(row[name]) and np.isfinite(other.get(name, np.nan))]
+        both = np.array([[row[name], other[name]] for name in names]).reshape(-1, 2).T
+        if len(names) > 3 and (np.ptp(both, axis=1) > 0).all():
+            ranks = rankdata(both, axis=1)
+            ranks -= ranks.mean(axis=1, keepdims=True)
+            rows[original] = ranks / np.linalg.norm(ranks, axis=1, keepdims=True)
+    found: dict[tuple[int, Hashable], float] = {(o, "rho"): float(x @ y) for o, (x, y) in rows.items()}
+    rng = np.random.default_rng(0)
+    permuted = [rng.permuted(np.tile(y, (draws, 1)), axis=1) @ x for x, y in rows.values()]
+    null = np.mean(permuted, axis=0) if permuted else np.array([np.nan])
+    cells = replace(table_of(found), least=RANKED)
+    return mean_trial(cells, rule, null=null, refused=refused, level=level)
+
+
 def _draws(given: int | None) -> int:
     return DRAWS if given is None else given
 
