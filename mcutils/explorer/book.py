@@ -150,9 +150,14 @@ def _place(source: Source, one: Numbers, found: Found, planes: list[Plane]) -> d
     if number == len(planes):
         planes.append(plane)
     nodes = plane.models[list(places)]
-    kind = "linear" if len(nodes) == 2 else source.picks["curve"]
+    kind = kind_on(source, nodes)
     line, spots = (_rounded(points_at(kind, nodes, t)) for t in (np.linspace(0, 1, STEPS), one.t))
     return {"number": number, "line": line, "spots": spots, "nodes": _rounded(nodes)}
+
+
+def kind_on(source: Source, nodes: np.ndarray) -> str:
+    """The kind of curve that a path is on its plane, by the models it is made of."""
+    return "linear" if len(nodes) == 2 else source.picks["curve"]
 
 
 def _map(plane: Plane) -> dict[str, Any]:

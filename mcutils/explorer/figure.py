@@ -1,4 +1,8 @@
-"""The explorer's view as a matplotlib figure: what a repository's viewer shows, and what is saved as png and svg."""
+"""The explorer's view as a matplotlib figure: what a repository's viewer shows, and what is saved as png and svg.
+
+It speaks as `explorer.js` does: paths in blue and vermillion, what is remembered green and what is forgotten grey,
+retrained models purple, the original dotted black, losses on the plane in greys.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,13 @@ from functools import partial
 import numpy as np
 
 from ..measures.along import chord
-from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, WIDTH, settle, style
+from ..measures.drawing import BLACK, BLUE, GREEN, GREY, VERMILLION, WIDTH, retrained_band, settle, style
 from ..measures.planes import Plane
+from .book import title_of, unit_of
 from .numbers import SIGNS
-from .scene import Scene, extreme, stretches, title_of, unit_of
+from .scene import Scene, extreme, stretches
 
-LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"))
+LINES = ((BLUE, "-", "o", "////"), (VERMILLION, "--", "s", "\\\\\\\\"))  # colour, line, marker and hatch of each path
 IMAGES = 8
 
 
@@ -51,11 +56,14 @@ def literal(name: str) -> str:
 
 def _curves(ax, made: Scene, name: str) -> None:
     unit, factor = unit_of(name)
-    levels = made.numbers[0].levels(name)
+    first = made.numbers[0]
+    levels, original = factor * first.levels(name), first.original_level(name)
     if len(levels):
-        ax.axhspan(factor * levels.min(), factor * levels.max(), color=LIGHT, zorder=0, label="retrained")
+        retrained_band(ax, [0, 1], levels.min(), [levels.mean()] * 2, levels.max(), "retrained models")
+    if original is not None:
+        ax.axhline(factor * original, color=BLACK, ls=":", lw=1.0, label="original model")
     for k, (one, at) in enumerate(zip(made.numbers, made.beside(made.view.k), strict=True)):
-        colour, line, marker = LINES[k]
+        colour, line, marker, hatch = LINES[k]
         if one.lacking(name):
             continue
         t, values, band = one.t, factor * one.values(name), one.band(name)
@@ -66,13 +74,20 @@ def _curves(ax, made: Scene, name: str) -> None:
         ax.plot(t[at], values[at], marker, color=colour, mec=BLACK, ms=7, zorder=5)
         mark = extreme(one, name)
         if mark is not None and mark[1] > 0:
-            ax.vlines(t[mark[0]], chord(values, t)[mark[0]], values[mark[0]], color=colour, lw=2.5)
-        for a, b in () if k else stretches(one, name, made.view.eps):
-            ax.axvspan(a, b, facecolor="none", edgecolor=GREY, hatch="////", lw=0, alpha=0.5, zorder=0)
+            spot, _, words = mark
+            low, high = sorted((chord(values, t)[spot], values[spot]))
+            ax.vlines(t[spot], low, high, color=colour, lw=2.5)
+            up = SIGNS[name] > 0
+            place = {"xytext": (0, 4 if up else -4), "textcoords": "offset points", "va": "bottom" if up else "top"}
+            side = "left" if t[spot] < 0.2 else "right" if t[spot] > 0.8 else "center"
+            ax.annotate(words, (t[spot], high if up else low), ha=side, color=colour, fontsize=8, zorder=6, **place)
+        for a, b in stretches(one, name, made.view.eps):
+            ax.axvspan(a, b, facecolor="none", edgecolor=colour, hatch=hatch, lw=0, alpha=0.3, zorder=0)
     ax.axvline(float(made.t[made.view.k]), color=BLACK, lw=0.7)
     ax.set_title(f"{title_of(name)} ({unit})")
     ax.set_xlabel("t")
     ax.set_xlim(0, 1)
+    ax.margins(y=0.12)
 
 
 def _plane(ax, made: Scene, plane: Plane, name: str) -> None:
@@ -80,14 +95,18 @@ def _plane(ax, made: Scene, plane: Plane, name: str) -> None:
 
     z = np.maximum(np.asarray(plane.values[name], dtype=np.float64), 1e-4)
     levels = np.geomspace(np.nanmin(z), max(1.1 * np.nanmin(z), np.nanmax(z)), 11)
-    ax.contourf(plane.x, plane.y, z, levels=levels, norm=LogNorm(levels[0], levels[-1]), cmap="cividis")
+    norm = LogNorm(levels[0], levels[-1] * (levels[-1] / levels[0]) ** 0.4)  # no tint so dark that a path is lost on it
+    filled = ax.contourf(plane.x, plane.y, z, levels=levels, norm=norm, cmap="Greys")
+    bar = ax.figure.colorbar(filled, ax=ax, ticks=levels[::5])
+    bar.ax.set_yticks(levels[::5], [f"{level:.2g}" for level in levels[::5]], fontsize=7)
+    bar.ax.minorticks_off()
     for k, (one, at) in enumerate(zip(made.numbers, made.beside(made.view.k), strict=True)):
         where, spot = (made.on_plane(k, t) for t in (np.linspace(0, 1, 41), one.t[[at]]))
         if where is not None and spot is not None:
             ax.plot(*where.T, color="white", lw=3.0)
-            ax.plot(*where.T, LINES[k][1], color=BLACK, lw=1.2)
+            ax.plot(*where.T, LINES[k][1], color=LINES[k][0], lw=1.6)
             ax.plot(*spot[0], LINES[k][2], color=LINES[k][0], mec="white", ms=8, zorder=5)
-    ax.set_title(f"{title_of(name)} on the plane (nats, yellow: high)")
+    ax.set_title(f"{title_of(name)} on the plane (nats)")
     ax.set_xlabel("distance in weight space")
     ax.grid(False)
 
@@ -111,4 +130,4 @@ def _images(fig, place, made: Scene) -> None:
         words = f"{literal(said)}\n{100 * found.confidence[k, spot]:.0f} %\n{'right' if known else 'wrong'}"
         ax.set_xlabel(words, fontsize=6.5)
         for spine in ax.spines.values():
-            spine.set(visible=True, color=BLUE if known else VERMILLION, lw=1.8, ls="-" if known else "--")
+            spine.set(visible=True, color=GREEN if known else GREY, lw=1.8, ls="-" if known else "--")

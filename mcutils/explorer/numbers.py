@@ -164,7 +164,8 @@ class Numbers:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, numbers where no task names them."""
         named = () if self.known_task is None else tuple(map(str, self.known_task.classes))
-        count = 0 if self.trace is None else self.trace.logits["forget"].shape[-1]
+        held = {} if self.trace is None else self.trace.logits
+        count = held["forget"].shape[-1] if "forget" in held else 0
         return named + tuple(map(str, range(len(named), count)))
 
     @cached_property

@@ -1,6 +1,7 @@
-"""The curve explorer for notebooks: controls of ipywidgets around the strings of `scene`.
+"""The curve explorer for notebooks: a book of numbers that `explorer.js` draws, and what needs a kernel.
 
-A move of the slider sends one small frame and redraws nothing. Whatever goes wrong becomes a sentence in the widget.
+A move along t, another metric, tolerance or comparison asks the kernel for nothing; another path, a picture or a page
+does. Whatever goes wrong becomes a sentence in the widget.
 """
 
 from __future__ import annotations
@@ -9,35 +10,33 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial, wraps
-from html import escape
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ..data.tasks import Task
 from ..engine.store import Store
 from ..engine.study import Study, store_folder
-from ..errors import BadInput, flag, number, path_of, shown
+from ..errors import BadInput, choose, flag, number, path_of, shown
 from ..files import BUILD, ROOT, write_file
-from ..measures.drawing import encoded, label
+from ..measures.drawing import encoded
 from ..measures.profiles import Profile
 from ..settings import preset
 from ..traces import SPLITS, Trace
+from .book import Found, title_of
 from .figure import view_figure
 from .numbers import Numbers
-from .scene import Scene, View, metrics_of, nearest, page, quantities, scene, title_of
+from .page import page
+from .panel import panel_kind
+from .scene import Kept, Scene, View, metrics_of, nearest, read_once, scene
 from .sources import ENDS, NothingStored, Source, find, said, sources
 
 ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS)
 WEIGHTS = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "data": 16}  # others: 2
 KEPT = 8  # paths whose numbers stay in memory
-WHOLE = "calc(100% - 4px)"  # of a row: a list as wide as it would lose its right edge
 KINDS = ("png", "svg", "html")
-INTERVAL = 250  # milliseconds between two points while playing
-COMPARES = {"no": "", "overlaid": "overlaid", "side by side": "beside"}
-_numbers = count(1)
 
 
 def _named(one: Any) -> bool:
@@ -122,7 +121,7 @@ def code_of(given: Any) -> str:
 
 
 def _safely(function: Callable) -> Callable:
-    """A callback that is deaf while the controls are set, and says what goes wrong, so that the widget lives on."""
+    """A callback that is deaf while the widget is set, and says what goes wrong, so that the widget lives on."""
 
     @wraps(function)
     def called(self, *arguments):
@@ -139,31 +138,28 @@ def _safely(function: Callable) -> Callable:
 
 
 class Explorer:
-    """What `explore` returns: shown by a notebook, moved by its controls or by `go`.
+    """What `explore` returns: shown by a notebook, moved by its reader or by `go`.
 
-    ``view`` and ``scene`` are what is shown; ``message`` is the last message, empty when all is well.
+    ``view`` and ``scene`` are what is shown, ``t`` where; ``message`` is the last message, empty when all is well.
     """
 
     def __init__(self, found: Mapping[str, Source], code: str, folder: Path):
-        import ipywidgets as w
-
         self.sources: dict[str, Source] = dict(found)
         self._labels = Counter(one.label for one in found.values())
         self.folder, self.message, self.view = folder, "", View("")
-        self._given, self._scope, self._gone, self._quiet = code, f"mcx{next(_numbers)}", "", False
+        self._given, self._gone, self._quiet, self._turn = code, "", False, 0
         self._scene: Scene | None = None
-        self._kept: dict[str, Numbers] = {}
-        self._links: tuple[Any, ...] = ()
-        self._status = w.HTML()
-        self.widget = w.VBox([self._status])
-        self.widget.add_class("mcutils-explorer")
+        self._kept: Kept = {}
+        self.widget = panel_kind()()
+        self.widget.observe(self._moved, "here")
+        self.widget.on_msg(self._asked)
 
     def _start(self, view: View, t: float) -> None:
-        """Draw the first view; where none was asked for, a path that cannot be read gives way to the next that can."""
+        """Take the first view; where none was asked for, a path that cannot be read gives way to the next that can."""
         problems = []
         for name in [view.path] if view.path else list(self.sources)[:6]:
             try:
-                self._draw(replace(view, path=name), t)
+                self._take(replace(view, path=name), t)
                 break
             except BadInput as error:
                 problems.append(str(error))
@@ -172,107 +168,66 @@ class Explorer:
         if self._scene is None:
             self.close()
             raise BadInput(problems[0])
-        self._build()
         self._show(" ".join(problems))
 
     @property
     def scene(self) -> Scene:
-        """The view as it is drawn; raises `BadInput` where there is none."""
+        """The view with its numbers; raises `BadInput` where there is none."""
         if self._scene is None:
             raise BadInput(self._gone)
         return self._scene
 
-    def _draw(self, view: View, t: float) -> None:
-        made = scene(view, self.sources, self._scope, self._kept, t)
-        _ = made.style, made.backdrop, made.frame(made.view.k)  # whatever fails fails here, before anything is shown
+    @property
+    def t(self) -> float:
+        """Where on the path the explorer stands, in [0, 1]; what is set goes to the nearest point."""
+        return float(self.scene.t[self.view.k])
+
+    @t.setter
+    def t(self, value: float) -> None:
+        self.go(value)
+
+    def _take(self, view: View, t: float) -> None:
+        """Read what a view shows, all of it: whatever fails fails here, before anything is shown."""
+        made = scene(view, self.sources, self._kept, t)
+        told = made.book()
+        pictures = told.pop("pictures")
         for name in [n for n in self._kept if n not in (view.path, view.compare)][: max(0, len(self._kept) - KEPT)]:
             del self._kept[name]
+        with self._deaf(), self.widget.hold_sync():
+            self.widget.book, self.widget.pictures = told, pictures
         self._scene, self.view = made, made.view
 
-    # Controls
-
-    def _build(self) -> None:
-        import ipywidgets as w
-
-        def control(kind: Callable, text: str, width: str, **options: Any) -> Any:
-            layout = {"width": width, "max_width": WHOLE, **options.pop("layout", {})}
-            return kind(description=text, style={"description_width": "initial"}, layout=layout, **options)
-
-        def button(text: str, tip: str, act: Callable[[], None]) -> Any:
-            made = w.Button(description=text, tooltip=tip, layout={"width": "auto"})
-            made.on_click(lambda _: act())
-            return made
-
-        self.picks: dict[str, Any] = {}
-        for axis in dict.fromkeys(name for one in self.sources.values() for name in one.picks):
-            text, width = axis.removeprefix("start ").removeprefix("end "), "205px"
-            self.picks[axis] = control(w.Dropdown, text, "auto" if axis in ("reading", "path") else width)
-            self.picks[axis].observe(lambda change, axis=axis: self._picked(axis, change["new"]), "value")
-        words = [(label(name), name) for name in quantities()]
-        self.metric = control(w.Dropdown, "metric", "230px", options=words)
-        self.splits = {s: w.ToggleButton(description=s, layout={"width": "70px"}) for s in SPLITS}
-        self.eps = control(w.FloatSlider, "MCU ε", "260px", min=0, max=1, step=0.01)
-        self.mode = control(w.Dropdown, "compare", "190px", options=list(COMPARES))
-        self.other = control(w.Dropdown, "with", "auto")
-        for one in (self.metric, self.eps, self.mode, self.other, *self.splits.values()):
-            one.observe(lambda change: self._changed(change["owner"]), "value")
-        self.play = w.Play(interval=INTERVAL, min=0, max=1, description="play along the path")
-        broad = {"flex": "1 1 200px", "min_width": "120px"}
-        self.slider = control(w.IntSlider, "t", "auto", min=0, max=1, readout=False, layout=broad)
-        self.slider.observe(lambda change: self._moved(change["new"]), "value")
-        self._links = (w.jslink((self.play, "value"), (self.slider, "value")),)
-        now = w.HTML(f"<span class='mcx {self._scope} at'></span>", layout={"min_width": "80px"})
-        self._static, self._drawing, self._frame, self._copy = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self.before = button("◀ images", "previous page of images", lambda: self._turned(-1))
-        self.after = button("images ▶", "next page of images", lambda: self._turned(1))
-        self.saves = {k: button(f"save {k}", f"save this view as {k}", partial(self._saved, k)) for k in KINDS}
-        named = {**self.picks, "metric": self.metric, "eps": self.eps, "compare": self.mode, "with": self.other}
-        named |= {"t": self.slider, "play": self.play}
-        for name, one in named.items():  # for style sheets and tests in a browser
-            one.add_class(f"mcutils-{name.replace(' ', '-')}")
-        rows, rest = [], dict(self.picks)
-        for end in ("start", "end"):
-            if found := [rest.pop(axis) for axis in self.picks if axis.startswith(f"{end} ")]:
-                rows.append([w.HTML(f"<b>{end}</b>", layout={"width": "40px"}), *found])
-        rows += [[*rest.values()], [self.metric, *self.splits.values(), self.eps], [self.mode, self.other]]
-        rows += [[self.play, self.slider, now], [self.before, self.after, *self.saves.values(), self._copy]]
-        flow = {"flex_flow": "row wrap", "align_items": "center", "width": "100%"}
-        *above, below = (w.HBox(row, layout=flow) for row in rows)
-        self.widget.children = [self._static, *above, self._status, self._drawing, self._frame, below]
+    @contextmanager
+    def _deaf(self):
+        """While it lasts what is set is no request."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
 
     def _show(self, words: str = "") -> None:
-        """Put the scene, the state of all controls and a message into the widget."""
-        made = self.scene
-        self._quiet = True
-        try:
-            self._set(made)
-        finally:
-            self._quiet = False
-        self._static.value, self._drawing.value = made.style, made.backdrop
-        self._frame.value, self._copy.value = made.frame(self.view.k), _copy_button(self.code)
-        self.say(" ".join(filter(None, [words, _missing(made)])))
+        """Send the state, what can be chosen from it, and a message."""
+        self._turn += 1
+        with self._deaf(), self.widget.hold_sync():
+            self.say(" ".join(filter(None, [words, _missing(self.scene), self.widget.why])))
+            self.widget.there = {"state": self.scene.state, "offers": self.offers, "turn": self._turn}
 
-    def _set(self, made: Scene) -> None:
-        """Set all controls to the view, with what can be chosen from there."""
-        view, likest = self.view, self._likest()
-        here = likest[0].picks
-        for axis, one in self.picks.items():
-            _offer(one, self._options(axis, likest), here.get(axis))
-        self.metric.value, self.eps.max = view.metric, max(1.0, float(view.eps))
-        self.eps.value = float(view.eps)
-        there = quantities()[view.metric]
-        for split, one in self.splits.items():
-            one.value, one.disabled = split in view.splits and split in there, split not in there
-            one.tooltip = f"{split} split" if split in there else f"{view.metric} has no values for {split}"
-        self.mode.value = "no" if not view.compare else "side by side" if view.beside else "overlaid"
-        others = [(self._told(one), one.name) for one in sorted(likest[1:], key=partial(_apart, here))]
-        _offer(self.other, others, view.compare or (others[0][1] if others else None))
-        self.other.disabled = self.mode.disabled = not others
-        for one in (self.slider, self.play):
-            one.max, one.value = len(made.t) - 1, view.k
-        found = made.numbers[0].forgotten
-        self.before.disabled = found is None or view.page == 0
-        self.after.disabled = found is None or view.page >= made.pages - 1
+    # What can be chosen
+
+    @property
+    def offers(self) -> dict[str, Any]:
+        """What is stored on each axis, in words, what the view can be compared with, and code for what was given."""
+        likest = self._likest()
+        here, picks = likest[0].picks, []
+        for axis in dict.fromkeys(name for one in self.sources.values() for name in one.picks):
+            options = self._options(axis, likest)
+            if len(options) > 1:
+                group, _, name = axis.rpartition(" ")
+                one = {"axis": axis, "label": name, "group": (group or "path").capitalize(), "value": here.get(axis)}
+                picks.append({**one, "options": options, "wide": axis in ("reading", "path")})
+        others = [(one.name, self._told(one)) for one in sorted(likest[1:], key=partial(_apart, here))]
+        return {"picks": picks, "others": others, "given": self._given}
 
     def _likest(self) -> list[Source]:
         """The path shown, then the others: those read normally and sharing most with it first; then the finest."""
@@ -287,58 +242,53 @@ class Explorer:
         return f"{source.label} ({source.picks['reading']})" if same and "reading" in source.picks else source.label
 
     def _options(self, axis: str, likest: Sequence[Source]) -> list[tuple[str, str]]:
-        """What is stored on an axis, in words, and what else a choice of it changes."""
+        """What is stored on an axis, with words for it that say what else a choice of it changes."""
         here, best, found = likest[0].picks, _best(axis, likest), []
         for value in dict.fromkeys(one.picks[axis] for one in self.sources.values() if axis in one.picks):
             there = best[value]
             others = any(there.picks[a] != here.get(a) for a in there.picks if a not in (axis, "recipe", "reading"))
             word = ": changes others too" if others else "" if there.traced else ": no trace, curves only"
-            found.append((f"{said(value)}{word}", value))
+            found.append((value, f"{said(value)}{word}"))
         return found
 
-    # Callbacks
+    # What the reader does
 
     @_safely
-    def _picked(self, axis: str, value: Any) -> None:
-        here, best = self.sources[self.view.path].picks, _best(axis, self._likest())[value]
+    def _moved(self, change: Mapping[str, Any]) -> None:
+        """The browser's state is the view's, as far as a view has a word for it."""
+        state = change["new"]
+        asked = {name: state[name] for name in ("k", "metric", "splits", "eps", "beside", "page", "compare")}
+        asked["splits"] = tuple(asked["splits"])
+        self._scene = scene(replace(self.view, **asked), self.sources, self._kept)
+        self.view = self._scene.view
+
+    @_safely
+    def _asked(self, widget: Any, content: Mapping[str, Any], buffers: Any) -> None:  # noqa: ARG002
+        does: dict[str, Callable[..., None]] = {"pick": self._picked, "compare": self._compared, "save": self._saved}
+        asked = dict(content)
+        what = choose("request", asked.pop("does", ""), does)
+        does[what](**asked)
+
+    def _picked(self, axis: str, value: str) -> None:
+        likest = self._likest()
+        here, best = likest[0].picks, _best(axis, likest)[value]
         moved = [f"{a} {said(v)}" for a, v in best.picks.items() if a != axis and v != here.get(a)]
         compare = "" if self.view.compare == best.name else self.view.compare
         words = f"The nearest stored path also has {', '.join(moved)}." if moved else ""
         self._go(replace(self.view, path=best.name, compare=compare, page=0), words)
 
-    @_safely
-    def _changed(self, owner: Any) -> None:
-        mode, there = COMPARES[self.mode.value], quantities()[self.metric.value]
-        wanted = tuple(s for s, one in self.splits.items() if one.value)
-        if owner in self.splits.values() and not wanted:
-            self._show()
-            self.say("at least one split is shown.")
-            return
-        if owner is self.metric or not there:  # the splits chosen before stay chosen where the quantity has them
-            wanted = self.view.splits
-        compare, eps = self.other.value if mode else "", round(self.eps.value, 4)
-        more = {"splits": wanted, "eps": eps, "compare": compare or "", "beside": mode == "beside"}
-        self._go(replace(self.view, metric=self.metric.value, **more))
+    def _compared(self, name: str, beside: bool) -> None:
+        self._go(replace(self.view, compare=name, beside=beside))
 
-    @_safely
-    def _moved(self, k: int) -> None:
-        self.view = replace(self.view, k=k)
-        self._frame.value = self.scene.frame(k)
-
-    @_safely
-    def _turned(self, step: int) -> None:
-        self._go(replace(self.view, page=max(0, self.view.page + step)))
-
-    @_safely
     def _saved(self, kind: str) -> None:
         path = self.save(kind)
         shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         self.say(f"Saved {shown}.")
 
     def _go(self, view: View, words: str = "") -> None:
-        """Show another view, at the t of this one; if it cannot be drawn the controls go back and the error goes on."""
+        """Show another view, at the t of this one; if it cannot be had the browser goes back and the error goes on."""
         try:
-            self._draw(view, float(self.scene.t[self.view.k]))
+            self._take(view, self.t)
         finally:
             self._show(words)
 
@@ -347,32 +297,48 @@ class Explorer:
     @_safely
     def go(self, t: float) -> None:
         """Move to the point nearest to t, as the slider does."""
-        self.slider.value = nearest(self.scene.t, t)
+        self._scene = replace(self.scene, view=replace(self.view, k=nearest(self.scene.t, t)))
+        self.view = self._scene.view
+        self._show()
 
     def say(self, words: str) -> None:
         """Show a message where a screen reader announces it; empty clears it."""
         self.message = words
-        inside = f"<div class='message{' said' if words else ''}'>{escape(words)}</div>"
-        self._status.value = f"<div class='mcx' role='status' aria-live='polite'>{inside}</div>"
+        self.widget.message = words
 
     @property
     def code(self) -> str:
         """Code that shows this view again."""
         view = self.view
-        parts = [f"t={float(self.scene.t[view.k]):.6g}", f"metric={view.metric!r}"]
-        parts += [f"splits={view.splits!r}", f"eps={view.eps:g}"]
+        parts = [f"t={self.t:.6g}", f"metric={view.metric!r}", f"splits={view.splits!r}", f"eps={view.eps:g}"]
         parts += [f"compare={view.compare!r}", f"beside={view.beside}"] if view.compare else []
         parts += [f"page={view.page}"] if view.page else []
         inside = ", ".join([self._given, repr(view.path), *parts])
         return f"import mcutils as mc\n\nmc.explore({inside})"
 
     def page(self) -> str:
-        """The view as a self-contained HTML page, all of its points inside."""
-        return page(self.scene, self.code)
+        """The view as a self-contained HTML page, with all points, metrics and images inside.
+
+        A path alone takes with it the other curves between its ends that have images, to be compared with it.
+        """
+        more = [] if len(self.scene.sources) > 1 else self._beside()
+        told = self.scene.book(more)
+        return page(told, self.scene.state, self._given, f"mcutils explorer: {self.scene.sources[0].label}")
+
+    def _beside(self) -> list[tuple[Source, Numbers, Found]]:
+        """The nearest traced path of another curve between the same ends, where it can be read."""
+        likest = self._likest()
+        for one in likest[1:]:
+            if one.traced and "curve" in one.picks and not _apart(likest[0].picks, one)[0] and one.rank[0] == 0:
+                try:
+                    return [(one, *read_once(one, self._kept))]
+                except BadInput:
+                    continue
+        return []
 
     def figure(self):
         """The view as a matplotlib Figure."""
-        return view_figure(replace(self.scene, view=self.view))
+        return view_figure(self.scene)
 
     def save(self, kind: str) -> Path:
         """Write the view as ``png``, ``svg`` or ``html`` into the explorer's folder; returns the file."""
@@ -386,12 +352,12 @@ class Explorer:
 
     def close(self, words: str = "this explorer is closed: call mc.explore again.") -> Explorer:
         """Take the widget and all that it holds away; what is asked of it later is answered by these words."""
-        self._gone, pile = words, [self.widget, *self._links]
-        while pile:
-            one = pile.pop()
-            pile += [*getattr(one, "children", ()), *(getattr(one, p) for p in ("layout", "style") if hasattr(one, p))]
-            one.unobserve_all()
-            one.close()
+        self._gone = words
+        self.widget.unobserve_all()
+        self.widget.on_msg(self._asked, remove=True)
+        self.widget.layout.close()
+        self.widget.close()
+        self.widget.book, self.widget.pictures, self.widget.there, self.widget.here = {}, None, {}, {}
         self._scene, self.sources = None, {}
         self._kept.clear()
         return self
@@ -400,9 +366,10 @@ class Explorer:
         """The widget where a kernel runs, and a picture of the view where none does."""
         if self._scene is None:
             return {"text/plain": self.message or self._gone}
-        data = dict(self.widget._repr_mimebundle_() or {})
+        found = self.widget._repr_mimebundle_() or {}
+        data, metadata = found if isinstance(found, tuple) else (found, {})
         words, picture = self.scene.alt(self.view.k), base64.b64encode(picture_of(self.figure())).decode()
-        return {**data, "text/plain": words, "image/png": picture}, {"image/png": {"alt": words}}
+        return {**data, "text/plain": words, "image/png": picture}, {**metadata, "image/png": {"alt": words}}
 
 
 def picture_of(figure) -> bytes:
@@ -432,29 +399,9 @@ def _apart(here: Mapping[str, str], one: Source) -> tuple[bool, bool]:
     return ends, one.picks.get("curve") == here.get("curve")
 
 
-def _offer(control: Any, options: Sequence[tuple[str, str]], value: str | None) -> None:
-    """Set what a list offers, where it is not the same, and what is chosen."""
-    if tuple(options) != tuple(control.options):
-        control.options = options
-    control.value = value
-
-
 def _shared(a: Mapping[str, str], b: Mapping[str, str]) -> float:
     """How many picks two paths share; the ends' methods count most, then what else names the ends."""
     # Two ends of one method stay so, and two methods two, where a choice leaves it open.
     alike = [one.get("start method") == one.get("end method") for one in (a, b)]
     same = sum(WEIGHTS.get(axis, 2) for axis in a if axis != "reading" and a[axis] == b.get(axis))
     return same + 6 * (alike[0] == alike[1])
-
-
-def _copy_button(code: str) -> str:
-    """A button that copies; where the browser does not let it, the code stands open to be copied by hand."""
-    act = (
-        "const b=this,d=b.nextElementSibling;(navigator.clipboard?navigator.clipboard.writeText(b.dataset.code):"
-        "Promise.reject()).then(()=>{b.textContent='copied'},()=>{d.open=true})"
-    )
-    return (
-        f"<div class='mcx copy'><button type='button' data-code='{escape(code, quote=True)}'"
-        f' onclick="{escape(act, quote=True)}">copy the code</button>'
-        f"<details><summary>code</summary><pre>{escape(code)}</pre></details></div>"
-    )

@@ -91,7 +91,7 @@ def test_the_page_shows_the_explorer_and_asks_no_other_host_for_anything(app):
             # A request comes here only if the page's policy lets it leave.
             page.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", None, ""), stop)
             page.goto(f"http://127.0.0.1:{port}/voila/render/app.ipynb?token={token}", timeout=120_000)
-            page.wait_for_selector(".mcutils-explorer table.readout", timeout=120_000)
+            page.wait_for_selector(".mcutils-explorer .panels svg", timeout=120_000)
             policy = page.evaluate("fetch('http://127.0.0.2/').then(() => 'left', error => String(error))")
         finally:
             browser.close()

@@ -1,24 +1,24 @@
-"""The explorer's widget: what its controls do, and that no bad use ends in anything but a sentence."""
+"""The explorer's widget: what it answers to a browser, and that no bad use ends in anything but a sentence."""
 
 import base64
 import gc
 import importlib
 import io
 import json
-import re
+import sys
 import weakref
 from functools import partial
 
 import numpy as np
 import pytest
 import synthetic
-from test_scene import rows
 
 import mcutils as mc
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import key, plain
 from mcutils.errors import BadInput
-from mcutils.explorer import sources, widget as widgets
+from mcutils.explorer import panel, sources, widget as widgets
+from mcutils.explorer.scene import extreme
 from mcutils.measures.metrics import measure, predictions
 from mcutils.measures.profiles import Profile
 from mcutils.paper import seeds as seeds_module
@@ -26,7 +26,7 @@ from mcutils.paper.quickstart import explorer
 from mcutils.paper.walks import walk_all
 from mcutils.traces import Trace
 
-pytest.importorskip("ipywidgets")
+pytest.importorskip("anywidget")
 ALIVE = importlib.import_module("ipywidgets.widgets.widget")._instances
 T = 5
 PAIR = {"line": synthetic.trace(T, seed=1), "curve": synthetic.trace(3, seed=2)}
@@ -50,31 +50,59 @@ def small(specs, tmp_path):
     return tmp_path
 
 
+def move(one, **state):
+    """What the browser writes when its reader moves or chooses something that it can draw by itself."""
+    one.widget.here = {**one.scene.state, **state}
+
+
+def ask(one, does, **more):
+    """What the browser asks a kernel for."""
+    one._asked(one.widget, {"does": does, **more}, [])
+
+
+def options(one, axis):
+    """Value -> words of what can be chosen on an axis, as the browser was told."""
+    picks = one.widget.there["offers"]["picks"]
+    return next((dict(pick["options"]) for pick in picks if pick["axis"] == axis), {})
+
+
+def told(one):
+    """The chapter of the path that is shown, as the browser has it."""
+    return next(c for c in one.widget.book["chapters"] if c["name"] == one.widget.there["state"]["path"])
+
+
 def alive(one):
-    """Whether the widget still moves: another point shows other values."""
-    before = one._frame.value
-    one.slider.value = (one.slider.value + 1) % (one.slider.max + 1)
-    return one._frame.value != before and f"data-k='{one.slider.value}'" in one._frame.value
+    """Whether the widget still moves: another point is shown in the browser and known here."""
+    last = len(told(one)["t"]) - 1
+    k = (one.view.k + 1) % (last + 1)
+    move(one, k=k)
+    there = one.view.k == k
+    one.go(float(one.scene.t[0]))
+    return there and one.widget.there["state"]["k"] == 0 and one.view.k == 0
 
 
 # What it does
 
 
-def test_moving_sends_only_a_frame():
+def test_moving_sends_nothing_back():
+    """What the browser writes is not written again: no echo of the kernel can move its slider."""
     one = mc.explore(PAIR, path="line", t=0)
     assert one.message == ""
-    still = one._static.value, one._drawing.value
-    values = measure(PAIR["line"], "loss_forget")["loss_forget"]
+    sent = []
+    one.widget.send_state = lambda key=None: sent.append(key)
     for k in (1, 3, 4, 0):
-        one.slider.value = k
-        assert rows(one._frame.value)["loss_forget", "t"] == [values[k]] and one.view.k == k
-    assert (one._static.value, one._drawing.value) == still
+        move(one, k=k)
+        assert one.view.k == k and one.t == one.scene.t[k]
+    assert not [key for key in sent if key and key != "here"]
+    values = measure(PAIR["line"], "loss_forget")["loss_forget"]
+    assert told(one)["values"]["loss_forget"] == values.tolist()
 
 
-def test_play_and_slider_move_together_in_the_browser():
+def test_two_widgets_are_all_there_is():
+    before = set(ALIVE)
     one = mc.explore(PAIR, path="line")
-    assert (one.play.max, one.slider.max, one.play.value) == (T - 1, T - 1, one.slider.value)
-    assert one._links[0].source == (one.play, "value") and one._links[0].target == (one.slider, "value")
+    assert len(set(ALIVE) - before) == 2, "the panel and its layout"
+    json.dumps({name: getattr(one.widget, name) for name in ("book", "pictures", "there")}, allow_nan=False)
 
 
 def test_it_begins_in_the_middle_and_where_it_is_told():
@@ -85,50 +113,85 @@ def test_it_begins_in_the_middle_and_where_it_is_told():
     )
     view = one.view
     assert (view.path, view.k, view.metric, view.splits, view.eps) == ("curve", 2, "accuracy", ("test",), 0.3)
-    assert (view.compare, view.beside, one.mode.value, one.other.value) == ("line", True, "side by side", "line")
-    assert one.metric.value == "accuracy" and [s for s, b in one.splits.items() if b.value] == ["test"]
+    assert (view.compare, view.beside) == ("line", True)
+    expected = {"path": "curve", "k": 2, "metric": "accuracy", "splits": ["test"], "eps": 0.3, "compare": "line"}
+    assert one.widget.there["state"] == {**expected, "beside": True, "page": 0}
+    assert [chapter["name"] for chapter in one.widget.book["chapters"]] == ["curve", "line"]
 
 
-def test_controls_change_the_view():
+def test_t_is_read_and_set():
+    one = mc.explore(PAIR, path="line", t=0.25)
+    assert one.t == 0.25
+    one.t = 0.7
+    assert one.t == 0.75 and one.view.k == 3 == one.widget.there["state"]["k"]
+    one.t = "far"
+    assert one.t == 0.75 and "t must be a finite number" in one.message
+
+
+def test_what_the_browser_shows_is_the_view():
+    one = mc.explore(PAIR, path="line", compare="curve")
+    move(one, metric="accuracy", splits=["retain", "test"], eps=0.5, beside=True, page=1)
+    assert one.scene.metrics == ("accuracy_retain", "accuracy_test") and one.view.eps == 0.5 and one.view.page == 1
+    assert one.view.beside and one.view.compare == "curve" and one.message == ""
+    move(one, compare="")
+    assert one.view.compare == "" and len(one.scene.sources) == 1
+    ask(one, "compare", name="curve", beside=False)
+    assert one.view.compare == "curve" and not one.view.beside
+    assert len(one.widget.book["chapters"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"k": -1}, "k must be"),
+        ({"k": 0.5}, "k must be"),
+        ({"metric": "joy"}, "unknown metric 'joy'"),
+        ({"splits": ["nowhere"]}, "unknown split 'nowhere'"),
+        ({"splits": None}, "that did not work"),
+        ({"eps": None}, "eps must be"),
+        ({"eps": -1}, "eps must be"),
+        ({"compare": "zero"}, "unknown path 'zero'"),
+        ({"page": "x"}, "page must be"),
+    ],
+)
+def test_a_browser_that_says_nonsense_is_told(state, says):
     one = mc.explore(PAIR, path="line")
-    one.metric.value = "accuracy"
-    assert one.view.metric == "accuracy" and "forget accuracy (%)" in one._drawing.value
-    one.splits["test"].value = True
-    assert one.scene.metrics == ("accuracy_retain", "accuracy_forget", "accuracy_test")
-    one.metric.value = "UA"
-    assert one.scene.metrics == ("UA",) and all(b.disabled for b in one.splits.values())
-    one.metric.value = "loss"
-    assert one.scene.metrics == ("loss_retain", "loss_forget", "loss_test")
-    one.eps.value = 0.5
-    assert one.view.eps == 0.5 and "MCU(0.5" in one._drawing.value
-    one.mode.value = "overlaid"
-    assert one.view.compare == "curve" and not one.view.beside and "dot cb" in one._drawing.value
-    one.mode.value = "side by side"
-    assert one.view.beside
-    one.mode.value = "no"
-    assert one.view.compare == "" and one.message == ""
-    assert not one.after.disabled and one.before.disabled
-    one.after.click()
-    assert one.view.page == 1 and one.after.disabled and not one.before.disabled
+    before = one.view
+    move(one, **state)
+    assert says in one.message and one.view == before and alive(one)
 
 
-def test_a_wide_tolerance_stays_when_something_else_changes():
-    one = mc.explore(PAIR, path="line", eps=2.5)
-    one.metric.value = "accuracy"
-    assert one.view.eps == one.eps.value == 2.5
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"does": "fly"}, "unknown request 'fly'"),
+        ({}, "unknown request ''"),
+        ({"does": ["save"]}, "unknown request"),
+        ({"does": "save"}, "that did not work (TypeError"),
+        ({"does": "save", "kind": "html", "path": "/etc"}, "that did not work (TypeError"),
+        ({"does": "pick", "axis": "path", "value": "zero"}, "that did not work (KeyError"),
+        ({"does": "compare", "name": "zero", "beside": False}, "unknown path 'zero'"),
+        ("nothing", "that did not work"),
+    ],
+)
+def test_a_browser_that_asks_for_nonsense_is_told(asked, says):
+    one = mc.explore(PAIR, path="line")
+    one._asked(one.widget, asked, [])
+    assert says in one.message and one.view.path == "line" and alive(one)
 
 
 def test_another_path_keeps_t_where_it_was():
     one = mc.explore(PAIR, path="line", t=1.0)
-    one.picks["path"].value = "curve"
-    assert one.view.path == "curve" and one.view.k == 2 == one.slider.max == one.slider.value
-    one.picks["path"].value = "line"
+    ask(one, "pick", axis="path", value="curve")
+    assert one.view.path == "curve" and one.view.k == 2 == one.widget.there["state"]["k"]
+    assert told(one)["t"] == [0, 0.5, 1]
+    ask(one, "pick", axis="path", value="line")
     assert one.view.k == 4
 
 
 def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs, listed):
     one = mc.explore(study, path=key(specs[0]), t=0.5)
-    one.picks["curve"].value = "bezier"
+    ask(one, "pick", axis="curve", value="bezier")
     shown = one.sources[one.view.path]
     assert json.dumps(plain(specs[1].trace), sort_keys=True) in shown.specs and shown.picks["reading"].startswith(
         "normal"
@@ -138,11 +201,12 @@ def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs, list
     rows_ = {int(row): j for j, row in enumerate(trace.index["forget"])}
     place = rows_[int(found.rows[0])]
     assert found.predicted[15, 0] == predictions(trace, "forget")[15, place]
-    one.picks["start method"].value = "scrub"
+    assert told(one)["images"]["rows"] == found.rows.tolist() == one.widget.pictures["rows"]
+    ask(one, "pick", axis="start method", value="scrub")
     picks = one.sources[one.view.path].picks
     assert (picks["start method"], picks["end method"], picks["curve"]) == ("scrub", "scrub", "bezier")
-    assert one.message == "The nearest stored path also has end method SCRUB."
-    assert "no trace of this path is stored" in one._frame.value and one.after.disabled
+    assert one.message == one.widget.message == "The nearest stored path also has end method SCRUB."
+    assert "no trace of this path is stored" in told(one)["why"] and told(one)["images"] is None
     assert alive(one)
 
 
@@ -176,20 +240,20 @@ def ends_of(source):
 def test_every_choice_of_a_method_shows_what_the_ledger_says(study, ledger, listed):
     walked, ends = ledger
     one = mc.explore(study)
-    first, methods = one.view, [value for _, value in one.picks["start method"].options]
+    first, methods = one.view, list(options(one, "start method"))
     assert set(methods) >= set(study.preset.methods) and first.path in walked
     seen = set()
     for curve, axes in (("bezier", ["start method"]), ("linear", ["start method", "end method"])):
         one._go(first)
-        one.picks["curve"].value = curve
+        ask(one, "pick", axis="curve", value=curve)
         begun = one.view
         for axis in axes:
             for method in methods:
                 one._go(begun)
                 before = one.sources[begun.path].picks
-                if method not in [value for _, value in one.picks[axis].options]:
+                if method not in options(one, axis):
                     continue
-                one.picks[axis].value = method
+                ask(one, "pick", axis=axis, value=method)
                 shown, numbers = one.sources[one.view.path], one.scene.numbers[0]
                 assert shown.picks[axis] == method and shown.rank[0] == 0
                 for pick, value in shown.picks.items():
@@ -201,8 +265,10 @@ def test_every_choice_of_a_method_shows_what_the_ledger_says(study, ledger, list
                     )
                 if one.view.path in walked:
                     walk = walked[one.view.path]
-                    assert f"barrier {walk.barrier:.3f} G" in one._frame.value
-                    assert f"deficit {walk.deficit:.3f} G" in one._frame.value
+                    sizes = [extreme(numbers, name)[2] for name in ("loss_retain", "loss_forget")]
+                    assert sizes == [f"barrier {walk.barrier:.3f} G", f"deficit {walk.deficit:.3f} G"]
+                    assert told(one)["values"]["loss_forget"] == numbers.values("loss_forget").tolist()
+                    assert told(one)["gap"] == numbers.gap
                     seen.add((walk.method, walk.kind))
     assert {m for m, _ in seen} == set(study.preset.methods), "each method has been shown as 02 has it"
 
@@ -236,20 +302,20 @@ def test_a_path_is_named_by_its_specs_too(study, specs, listed):
 
 def test_choices_without_a_path_or_a_trace_say_so(study, specs, listed):
     one = mc.explore(study, path=key(specs[0]))
-    curves = {value: text for text, value in one.picks["curve"].options}
-    assert curves == {"linear": "linear", "bezier": "Bézier"}, "what is stored, in words"
-    methods = {value: text for text, value in one.picks["start method"].options}
+    assert options(one, "curve") == {"linear": "linear", "bezier": "Bézier"}, "what is stored, in words"
+    methods = options(one, "start method")
     assert methods["npo"] == "NPO" and methods["scrub"] == "SCRUB: changes others too"
-    one.picks["start method"].value = "scrub"
-    seeds = {value: text for text, value in one.picks["end seed"].options}
-    assert "no trace, curves only" in seeds[one.picks["end seed"].value]
+    ask(one, "pick", axis="start method", value="scrub")
+    picked = next(pick for pick in one.widget.there["offers"]["picks"] if pick["axis"] == "end seed")
+    assert "no trace, curves only" in dict(picked["options"])[picked["value"]]
+    offered = [pick["axis"] for pick in one.widget.there["offers"]["picks"]]
+    assert all(len(options(one, axis)) > 1 for axis in offered), "what leaves no choice is no control"
 
 
 def test_the_code_shows_the_same_view(study, specs, listed):
     one = mc.explore(study, path=key(specs[0]), t=0.3, eps=0.2, metric="accuracy", compare=key(specs[1]))
-    one.after.click()
-    copied = re.search(r"data-code='([^']*)'", one._copy.value)
-    assert copied and "mc.explore(mc.study(&#x27;laptop&#x27;" in copied.group(1)
+    move(one, page=1)
+    assert one.widget.there["offers"]["given"].startswith("mc.study('laptop'") and one.view.page == 1
     names = {}
     exec(one.code.replace("mc.explore(", "again = mc.explore("), {}, names)
     assert names["again"].view == one.view
@@ -258,14 +324,25 @@ def test_the_code_shows_the_same_view(study, specs, listed):
 def test_it_is_saved_as_picture_and_page(tmp_path):
     one = mc.explore(PAIR, path="line", folder=tmp_path / "new")
     for kind in ("png", "svg", "html"):
-        one.saves[kind].click()
+        ask(one, "save", kind=kind)
         assert one.message == f"Saved {tmp_path / 'new'}/line_2.{kind}."
     heads = {"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!DOCTYPE html>"}
     found = {kind: (tmp_path / "new" / f"line_2.{kind}").read_bytes() for kind in heads}
     assert all(found[kind].startswith(head) for kind, head in heads.items())
     assert one.page() == found["html"].decode()
-    one.slider.value = 1
+    move(one, k=1)
     assert "t = 0.250" in one.figure().get_suptitle()
+
+
+def test_a_page_takes_the_other_curve_along_to_be_compared(specs, tmp_path):
+    line, curve, _ = specs
+    synthetic.copy_shipped(tmp_path, line, line.trace, curve, curve.trace)
+    one = mc.explore(tmp_path, path=key(line), folder=tmp_path)
+    data = json.loads(one.page().split('id="data">')[1].split("</script>")[0])
+    assert [chapter["kind"] for chapter in data["book"]["chapters"]] == ["linear", "Bézier"]
+    assert data["state"]["compare"] == "" and len(one.widget.book["chapters"]) == 1
+    alone = mc.explore(PAIR, path="line").page()
+    assert len(json.loads(alone.split('id="data">')[1].split("</script>")[0])["book"]["chapters"]) == 1
 
 
 def test_without_a_kernel_a_picture_stands_in():
@@ -278,14 +355,25 @@ def test_without_a_kernel_a_picture_stands_in():
     json.dumps([data, metadata])
 
 
+def test_an_environment_without_anywidget_shows_a_picture(monkeypatch):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    monkeypatch.setattr(widgets, "panel_kind", panel.panel_kind.__wrapped__)
+    one = mc.explore(PAIR, path="line", t=0.25)
+    assert one.message == panel.STILL and one.t == 0.25
+    data, _ = one._repr_mimebundle_()
+    assert set(data) == {"text/plain", "image/png"}
+    one.t = 1
+    assert one.view.k == 4 and one.page() and one.close().message == panel.STILL
+
+
 def test_many_moves_keep_nothing():
     one = mc.explore(PAIR, path="line")
     for k in range(200):
-        one.slider.value = k % T
+        move(one, k=k % T)
     assert len(one._kept) == 1
     many = mc.explore({str(k): synthetic.trace(3, n=4, seed=k) for k in range(20)})
     for k in range(20):
-        many.picks["path"].value = str(k)
+        ask(many, "pick", axis="path", value=str(k))
     assert len(many._kept) <= widgets.KEPT
 
 
@@ -451,25 +539,20 @@ def test_there_are_sixty_bad_inputs():
 # Bad uses: something happens to a widget that was well
 
 
-def no_splits(one, small):
-    for button in one.splits.values():
-        button.value = False
-    return "at least one split"
-
-
 def vanished(one, small):
     for path in small.glob("profile-*.npz"):
         path.unlink()
-    one.picks["curve"].value = "bezier"
-    assert one.picks["curve"].value == "linear"
+    ask(one, "pick", axis="curve", value="bezier")
+    assert one.widget.there["state"]["path"] == one.view.path, "the browser goes back"
     return "the store has changed"
 
 
 def damaged(one, small):
     for path in small.glob("profile-*.npz"):
         path.write_bytes(b"x")
-    one.mode.value = "overlaid"
-    assert one.mode.value == "no"
+    other = next(name for name in one.sources if name != one.view.path)
+    ask(one, "compare", name=other, beside=False)
+    assert one.widget.there["state"]["compare"] == "" and len(one.widget.book["chapters"]) == 1
     return "its checksum differs"
 
 
@@ -479,42 +562,39 @@ def strange_t(one, small):
 
 
 def no_such_kind(one, small):
-    one._saved("gif")
+    ask(one, "save", kind="gif")
     return "png, svg or html"
 
 
 def no_place_to_save(one, small):
     (small / "file").write_text("")
     one.folder = small / "file"
-    one.saves["html"].click()
+    ask(one, "save", kind="html")
     return "is not a folder"
 
 
 def no_place_for_pictures(one, small):
     (small / "file").write_text("")
     one.folder = small / "file"
-    one.saves["png"].click()
+    ask(one, "save", kind="png")
     return "is not a folder"
 
 
 def a_reader_that_fails(one, small):
     other = next(s for s in one.sources.values() if s.name != one.view.path)
     object.__setattr__(other, "read", lambda: 1 / 0)
-    one.picks["curve"].value = other.picks["curve"]
-    assert one.picks["curve"].value == "linear"
+    ask(one, "pick", axis="curve", value=other.picks["curve"])
     return "that did not work (ZeroDivisionError"
 
 
-def a_frame_that_fails(one, small):
-    object.__setattr__(one.scene, "_grid", lambda at: 1 / 0)
-    one.slider.value = 0
-    object.__delattr__(one.scene, "_grid")
-    return "that did not work (ZeroDivisionError"
+def no_such_page(one, small):
+    move(one, page=-1)
+    return "page must be"
 
 
 HAPPENINGS = [
-    no_splits, vanished, damaged, strange_t, no_such_kind, no_place_to_save, no_place_for_pictures,
-    a_reader_that_fails, a_frame_that_fails,
+    vanished, damaged, strange_t, no_such_kind, no_place_to_save, no_place_for_pictures, a_reader_that_fails,
+    no_such_page,
 ]  # fmt: skip
 
 
@@ -530,33 +610,30 @@ def test_what_happens_to_a_widget_is_told_and_survived(happens, small, specs):
 def test_turning_beyond_the_last_page_stays_there(small, specs):
     one = mc.explore(small, path=key(specs[0]), page=10_000)
     assert one.view.page == one.scene.pages - 1 == 37
-    one._turned(1)
+    move(one, page=38)
     assert one.view.page == 37 and alive(one)
 
 
 def test_a_metric_that_the_path_lacks_is_told_in_words():
-    one = mc.explore(PAIR, path="line")
-    one.metric.value = "js_retrained"
+    one = mc.explore(PAIR, path="line", metric="js_retrained")
     assert one.message == "There is no forget js retrained of this path: needs the retrained model."
-    assert "No forget js retrained" in one._drawing.value and alive(one)
-    one.metric.value = "loss"
-    assert one.message == "" and "forget loss" in one._drawing.value
+    assert told(one)["lacking"]["js_retrained_forget"] == "needs the retrained model" and alive(one)
     assert mc.explore(PAIR, path="line", metric="zrf").message.endswith("needs the random model.")
 
 
-def test_a_metric_that_is_nan_is_shown_as_such():
+def test_a_metric_that_is_nan_is_told_as_such():
     trace = synthetic.trace(T)
     trace.logits["retain"][1] = np.nan
     one = mc.explore(trace, t=0.25)
-    assert "not finite" in one._frame.value and one.message == "" and alive(one)
+    assert told(one)["values"]["loss_retain"][1] is None and one.message == "" and alive(one)
 
 
 def test_a_trace_without_a_forget_split_has_curves_and_no_images():
     kept = ("retain", "test")
     parts = {n: {s: v for s, v in getattr(PAIR["line"], n).items() if s in kept} for n in ("logits", "labels", "index")}
     one = mc.explore(broken_trace(**parts))
-    assert "the trace holds no forget split" in one._frame.value and "No forget loss" in one._drawing.value
-    assert alive(one) and "cannot be told" in one._drawing.value
+    assert told(one)["images"] is None and one.widget.pictures is None and "loss_forget" not in told(one)["values"]
+    assert alive(one) and "cannot be told" in one.scene.alt(0)
 
 
 def test_two_points_are_a_path():
@@ -568,15 +645,15 @@ def test_closed_is_free_and_quiet():
     before = set(ALIVE.values())
     one = mc.explore({"line": synthetic.trace(T), "curve": PAIR["curve"]}, path="line")
     own = [w for w in ALIVE.values() if w not in before]
-    assert len(own) > 50
-    slider, trace, kept = one.slider, weakref.ref(one.scene.numbers[0].trace), weakref.ref(one.scene)
+    assert len(own) == 2
+    widget, trace, kept = one.widget, weakref.ref(one.scene.numbers[0].trace), weakref.ref(one.scene)
     one.close()
-    assert not [w for w in ALIVE.values() if w in own], "every widget is closed, with its layout and style"
-    assert all(w.comm is None for w in own)
-    slider.value = 1
+    assert not [w for w in ALIVE.values() if w in own], "the panel is closed, with its layout"
+    assert all(w.comm is None for w in own) and widget.book == {} and widget.pictures is None
+    widget.here = {"k": 1}
     one.go(0.75)
     assert one.message == "this explorer is closed: call mc.explore again."
-    for use in (one.page, one.figure, partial(one.save, "png")):
+    for use in (one.page, one.figure, partial(one.save, "png"), partial(getattr, one, "t")):
         with pytest.raises(BadInput, match="is closed"):
             use()
     assert one._repr_mimebundle_() == {"text/plain": one.message}
@@ -584,15 +661,19 @@ def test_closed_is_free_and_quiet():
     gc.collect()
     assert trace() is None and kept() is None
     gone = weakref.ref(one)
-    del one, own, slider, use
+    del one, own, widget, use
     gc.collect()
     assert gone() is None
 
 
+def test_many_explorers_leave_nothing_behind():
+    before = len(ALIVE)
+    for _ in range(20):
+        mc.explore(PAIR, path="line").close()
+    assert len(ALIVE) == before
+
+
 def test_two_at_once_do_not_touch_each_other():
     a, b = mc.explore(PAIR, path="line", t=0), mc.explore(PAIR, path="line", t=0)
-    before = b._frame.value
-    a.slider.value = 3
-    assert b._frame.value == before and b.view.k == 0
-    scopes = [re.search(r"<style>\.(mcx\d+)", one._frame.value).group(1) for one in (a, b)]
-    assert scopes[0] != scopes[1] and f".{scopes[0]}" not in b._frame.value
+    move(a, k=3)
+    assert (a.view.k, b.view.k) == (3, 0) and b.widget.here == {}

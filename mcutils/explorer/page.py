@@ -1,0 +1,44 @@
+"""Pages: a view as one HTML file that holds its numbers and the module that draws them, and needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def part(name: str) -> str:
+    """The text of a file that comes with the explorer: ``explorer.js``, ``.css`` or ``.html``."""
+    return (files("mcutils") / "explorer" / name).read_text(encoding="utf-8")
+
+
+def page(book: Mapping[str, Any], state: Mapping[str, Any], given: str, title: str) -> str:
+    """A book as a page that can be walked, compared and judged without Python.
+
+    Its policy lets a browser run the page's own script only, and ask no server for anything. All that a user named
+    stands in the data, as text, and in the title.
+
+    Args:
+        book: what `book.book` tells.
+        state: what is shown at first, by the names that `explorer.js` has for it.
+        given: code that makes what was given, for the code that shows the view again.
+        title: of the page.
+    """
+    script = f"{part('explorer.js')}\npage(document.getElementById('explorer'));\n"
+    data = {"book": book, "state": state, "offers": {"given": given}}
+    parts = {
+        "title": escape(title),
+        "digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "style": part("explorer.css"),
+        "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "script": script,
+    }
+    # All at once: a name in a view may be @data@.
+    return re.sub(r"@(title|digest|style|data|script)@", lambda found: parts[found[1]], part("explorer.html"))
