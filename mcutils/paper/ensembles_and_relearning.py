@@ -311,7 +311,7 @@ def c22(
         sizes = [int(name.split("/")[2]) for name in one if name.startswith("members/uniform/")]
         asked = {"size": max(sizes, default=0)} if by == "number" else {"size": 5, "placement": "inner"}
         beside = "uniform/2" if by == "number" else "uniform/5"
-        numbers[place] = gained(one, beside=beside, **asked)  # type: ignore[arg-type]
+        numbers[place] = gained(one, beside=beside, **asked)
     return mean_trial(_cells(numbers, "C22"), Rule("outside", 0.002), refused=refused, level=level)
 
 
