@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from ..curves import Curve
-from ..data.tasks import Task, take
-from ..engine.specs import CurveSpec, PlaneSpec
+from ..data.tasks import Task
+from ..engine.specs import CurveSpec, PlaneSpec, kind_of
 from ..engine.study import Study, study as preset_study
 from ..errors import BadInput, instance, path_of, whole
 from ..files import BUILD, write_file
@@ -31,6 +31,7 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import label
 from ..measures.metrics import per_example_loss, predictions
 from ..measures.planes import Basis, basis, grid
+from ..measures.profiles import Profile
 from ..models.vision import recipe_of
 from ..traces import BATCH, Trace
 from ..weights import Weights, flatten, mix, module_of, refresh_module, running_layers, write
@@ -58,14 +59,19 @@ class Live:
         """Logits (N, K) of images x (N, 1, S, S), already normalised, at a place (x, y) of the plane."""
         points = self.plane.points
         module = module_of(points[0])
-        found = torch.from_numpy(statistics_at(*self.axes, self.table, place)).float()
-        layers = running_layers(module)
-        sizes = [len(found_in.running_mean) for found_in in layers.values() for _ in range(2)]
-        parts = iter(found.split(sizes))
-        buffers = {f"{name}.{one}": next(parts) for name in layers for one in ("running_mean", "running_var")}
+        parts = torch.from_numpy(statistics_at(*self.axes, self.table, place)).float()
+        buffers, first = {}, 0
+        for name, size in widths(points[0]).items():
+            for one in ("running_mean", "running_var"):
+                buffers[f"{name}.{one}"], first = parts[first : first + size], first + size
         write(module, mix(self.plane.coefficients(*place), [one.params for one in points]), buffers)
         with torch.inference_mode():
             return module(x)
+
+
+def widths(weights: Weights) -> dict[str, int]:
+    """Channels of each BatchNorm layer of a network, by its name."""
+    return {name: len(weights.buffers[f"{name}.running_mean"]) for name in running_layers(weights.net)}
 
 
 def statistics_at(x: np.ndarray, y: np.ndarray, table: np.ndarray, place: Sequence[float]) -> np.ndarray:
@@ -147,7 +153,7 @@ def live_network(curve: Curve, task: Task, places: int = PLACES, *, weighted: bo
     plane = basis(points)
     axes = grid(plane, whole("places", places, 2, 101))
     module = module_of(points[0], torch.channels_last)
-    x = take(task.x, task.index["bn"]).to(memory_format=torch.channels_last)
+    x = _images(task, task.index["bn"]).to(memory_format=torch.channels_last)
     rows = [[_statistics(module, plane, (a, b), x, weighted) for a in axes[0]] for b in axes[1]]
     table = np.array(rows, dtype=np.float16)
     if not np.isfinite(table).all():
@@ -164,8 +170,9 @@ def _statistics(module, plane: Basis, place: tuple[float, float], x: Tensor, wei
     write(module, mix(plane.coefficients(*place), [one.params for one in plane.points]), {})
     with torch.inference_mode():
         refresh_module(module, x.split(BATCH), weighted=weighted)
-    layers = running_layers(module).values()
-    return torch.cat([one for layer in layers for one in (layer.running_mean, layer.running_var)]).numpy()
+    buffers = dict(module.named_buffers())
+    names = (f"{layer}.{one}" for layer in running_layers(module) for one in ("running_mean", "running_var"))
+    return torch.cat([buffers[name] for name in names]).numpy()
 
 
 def export_live(
@@ -214,7 +221,8 @@ def live_data(study: Study, curve: CurveSpec, places: int = PLACES) -> dict[str,
     every = np.concatenate(list(rows.values()))
     x, y = live.axes
     return {
-        "title": f"{label(curve.start.method)}, seeds {curve.start.seed} and {curve.end.seed}",
+        "title": " to ".join(_named(one) for one in (curve.start, curve.end)),
+        "forgotten": len(task.index["forget"]),
         "classes": list(task.classes),
         "eps": TOLERANCE,
         "gap": gap,
@@ -233,17 +241,30 @@ def live_data(study: Study, curve: CurveSpec, places: int = PLACES) -> dict[str,
     }
 
 
+def _named(model: Any) -> str:
+    """A model in words: its method, or that it is an original or retrained one, and its seed."""
+    return f"{label(getattr(model, 'method', kind_of(model).lower()))} {model.seed}"
+
+
+def _images(task: Task, rows: Tensor | np.ndarray) -> Tensor:
+    return instance("x of the task", task.x, Tensor, "a tensor of images")[torch.as_tensor(rows)]
+
+
 def _shape_of(live: Live, task: Task) -> dict[str, Any]:
-    sizes = [len(one.running_mean) for one in running_layers(live.plane.points[0].net).values()]
-    about = {"channels": [1, *sizes], "strides": STRIDES, "side": task.x.shape[-1], "classes": task.n_classes}
+    about = {
+        "channels": [1, *widths(live.plane.points[0]).values()],
+        "strides": STRIDES,
+        "side": _images(task, np.array([0])).shape[-1],
+        "classes": task.n_classes,
+    }
     return {**about, "eps": 1e-5, "mean": task.mean[0], "std": task.std[0]}
 
 
 def _pixels(task: Task, rows: np.ndarray) -> np.ndarray:
-    return np.clip(take(task.x, torch.as_tensor(rows)).numpy() * task.std[0] + task.mean[0], 0, 1)
+    return np.clip(_images(task, rows).numpy() * task.std[0] + task.mean[0], 0, 1)
 
 
-def _told(profile) -> dict[str, Any]:
+def _told(profile: Profile) -> dict[str, Any]:
     """Losses of all images along a stored path, and what they say of MCU, in units of G."""
     found = profile.connectivity
     curves = {split: found.curves[f"loss_{split}"].round(5).tolist() for split in ("retain", "forget")}
@@ -261,7 +282,7 @@ def _deviation(live: Live, task: Task, traces: Mapping[str, Trace], groups: Mapp
             place = (1 - t) ** 2 * start + 2 * t * (1 - t) * controls[name] + t**2 * end
             for split, chosen in groups.items():
                 rows = torch.as_tensor(found.index[split][chosen])
-                logits = live.logits(place, take(task.x, rows))
+                logits = live.logits(place, _images(task, rows))
                 mean = float(torch.nn.functional.cross_entropy(logits, task.y[rows]))
                 worst = max(worst, abs(mean - float(per_example_loss(found, split)[k, chosen].mean())))
     return worst
@@ -285,7 +306,7 @@ def _count(net: Mapping[str, Any]) -> int:
 
 
 def _coded(values: np.ndarray, kind: type) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype=np.dtype(kind).newbyteorder("<"))).decode()
+    return base64.b64encode(values.astype(np.dtype(kind).newbyteorder("<")).tobytes()).decode()
 
 
 def page(data: Mapping[str, Any]) -> str:
@@ -295,6 +316,7 @@ def page(data: Mapping[str, Any]) -> str:
     parts = {
         "title": escape(data["title"]),
         "hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "forgotten": f"{data['forgotten']:,}",
         "count": f"{_count(data['net']):,}",
         "eps": f"{data['eps']:g}",
         "gap": f"{data['gap']:.2f}",

@@ -18,6 +18,7 @@ from mcutils.cli.main import main
 from mcutils.curves import Curve, bezier
 from mcutils.errors import BadInput
 from mcutils.explorer import live
+from mcutils.measures.along import excess
 from mcutils.measures.metrics import per_example_loss
 from mcutils.measures.planes import Basis
 from mcutils.models.vision import build
@@ -34,6 +35,7 @@ ARGUMENTS = (
 ).split()
 WAIT = 90_000  # milliseconds for one step of a page
 LARGEST = 3e6  # bytes of the page
+LOCAL = ("file:", "blob:", "data:")
 
 
 def decoded(text, kind):
@@ -228,3 +230,189 @@ def test_the_command_writes_it(tmp_path, monkeypatch, capsys):
     assert main(["explore", "--export-live", str(tmp_path / "x.html"), "--store", str(tmp_path)]) == 0
     assert json.loads((tmp_path / "x.html").read_text()) == {"asked": ["bezier", 42]}
     assert capsys.readouterr().out.strip().endswith("x.html")
+
+
+# The page in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    reason = "playwright is not installed: pip install -e '.[dev]'"
+    with pytest.importorskip("playwright.sync_api", reason=reason).sync_playwright() as p:
+        found = p.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+def opened(browser, path, told, width=1280, theme="light", **options):
+    """The page at rest, with what it asks for and complains of noted in ``told``."""
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme, **options)
+    page.set_default_timeout(WAIT)
+    page.on("console", lambda message: told.append(message.text))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.on("request", lambda request: told.append(request.url) if not request.url.startswith(LOCAL) else None)
+    page.goto(path.as_uri())
+    page.wait_for_selector("#speed[data-ms]", state="attached")
+    page.wait_for_selector("#own-path path")
+    return page
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(browser, path, told):
+    found = opened(browser, path, told)
+    yield found
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    found.screenshot(path=str(SHOTS / "live_last.png"))
+    found.close()
+
+
+def verdict(data, control, split_rows):
+    """Rise and dip of the sample in G, by Python, at the points that the page walks at rest."""
+    found, x, labels, t = network(data), images(data), torch.tensor(data["labels"]), np.linspace(0, 1, 11)
+    excesses = []
+    for rows in split_rows:
+        losses = [
+            float(torch.nn.functional.cross_entropy(found.logits(place_at(data, control, one), x[rows]), labels[rows]))
+            for one in t
+        ]
+        excesses.append(excess(np.array(losses), t) / data["gap"])
+    return excesses[0].max(), -excesses[1].min()
+
+
+def test_the_browser_s_logits_are_the_package_s(page, data):
+    """At the same rounded weights and statistics, as WebAssembly, in plain JavaScript and in a worker."""
+    script = """async ([places, fast, worker]) => {
+      const { Network, data, ready, pixels, crew } = mcutilsLive, size = data.net.side ** 2;
+      const images = ready(pixels.subarray(0, 8 * size));
+      if (worker) return (await crew.ask("own", places.map(place => ({place, images})))).map(one => Array.from(one));
+      const network = new Network(data, fast);
+      return places.map(place => { network.place(data.models, place); return Array.from(network.logits(images)); });
+    }"""
+    start, control, end = data["models"]
+    places = [start, end, control, [1.3, 2.1], [0.4, -0.7]]
+    places += [place_at(data, control, 0.3).tolist(), place_at(data, np.mean([start, end], axis=0), 0.5).tolist()]
+    found, x = network(data), images(data)[:8]
+    expected = np.array([found.logits(place, x).numpy().ravel() for place in places])
+    assert expected.std() > 1
+    for fast, worker in ((True, False), (False, False), (True, True)):
+        seen = np.array(page.evaluate(script, [places, fast, worker]))
+        assert np.abs(seen - expected).max() < 1e-3, (fast, worker)
+    assert page.evaluate("mcutilsLive.crew.way") == "WebAssembly"
+
+
+def test_the_verdict_is_what_python_says(page, data):
+    retain, forget = (range(32), range(32, 64))
+    start, fitted, end = (np.array(one) for one in data["models"])
+    rise, dip = verdict(data, (start + end) / 2, (retain, forget))
+    assert rise < data["eps"] < dip
+    words = page.locator("#verdict.broken").inner_text()
+    assert words.startswith("MCU(0.1) breaks on these 64 images: the forget loss dips")
+    assert float(re.search(r"dips ([\d.]+) G", words)[1]) == pytest.approx(dip, abs=0.006)
+    assert "dip 0.174 G: MCU(0.1) breaks" in page.locator("#stored").inner_text()
+    page.get_by_role("button", name="Fitted curve").click()
+    words = page.locator("#verdict.held").inner_text()
+    rise, dip = verdict(data, fitted, (retain, forget))
+    assert max(rise, dip) <= data["eps"]
+    seen = [float(one) for one in re.findall(r"at most ([-\d.]+) G", words)]
+    assert seen == pytest.approx([rise, dip], abs=0.006)
+    assert page.locator("#aloud[role=status]").inner_text() == words
+    page.get_by_role("button", name="Straight line").click()
+    page.wait_for_selector("#verdict.broken")
+
+
+def test_keys_and_mouse_move_t_and_the_control_point(page, data):
+    slider = page.get_by_role("slider", name="t, how far along the path")
+    assert slider.get_attribute("aria-valuetext") == "0.5"
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert slider.input_value() == "0.52" and page.locator("#now").inner_text() == "0.52"
+    page.keyboard.press("Home")
+    assert page.locator("#t").get_attribute("aria-valuetext") == "0"
+    page.wait_for_selector("#says:has-text('At t = 0 ')")
+    handle = page.get_by_role("button", name="Control point")
+    before = page.evaluate("mcutilsLive.state.control")
+    handle.focus()
+    page.keyboard.press("Shift+ArrowUp")
+    after = page.evaluate("mcutilsLive.state.control")
+    assert after[0] == before[0] and after[1] - before[1] == pytest.approx(0.1 * np.ptp(data["statistics"]["y"]))
+    page.wait_for_selector("#stored:has-text('Your own curve')")
+    box = page.locator("#field").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.25, steps=5)
+    page.wait_for_selector("#verdict:has-text('these 16 images')")
+    page.mouse.up()
+    page.wait_for_selector("#verdict:has-text('these 64 images')")
+    x, y = page.evaluate("mcutilsLive.state.control")
+    across, up = (data["statistics"][name] for name in "xy")
+    assert [x, y] == pytest.approx([np.mean([across[0], across[-1]]), up[0] + 0.75 * np.ptp(up)], abs=0.05)
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_selector("#now:not(:text-is('0.00'))")
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_an_image_can_be_drawn_uploaded_and_taken(page, tmp_path):
+    from PIL import Image
+
+    own = "Array.from(mcutilsLive.state.own)"
+    page.get_by_role("button", name="Clear").click()
+    assert not any(page.evaluate(own))
+    box = page.locator("#pad").bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 40, box["y"] + 120, steps=4)
+    page.mouse.up()
+    drawn = np.array(page.evaluate(own)).reshape(28, 28)
+    assert (drawn[5:23, 8] > 200).all() and drawn[:, 15:].max() == 0
+    picture = np.full((80, 120), 250, dtype=np.uint8)
+    picture[:, 60:] = 10  # a dark right half on a light ground, whose middle square is what is taken
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    page.locator("#upload").set_input_files(tmp_path / "x.png")
+    page.wait_for_selector("#pad-said:has-text('x.png is on the pad')")
+    seen = np.array(page.evaluate(own)).reshape(28, 28)
+    assert np.abs(seen[:, :12].mean() - seen[:, 16:].mean()) > 200
+    (tmp_path / "y.png").write_text("no picture")
+    page.locator("#upload").set_input_files(tmp_path / "y.png")
+    page.wait_for_selector("#pad-said:has-text('y.png is no picture')")
+    page.locator("#test_shown button").first.click()
+    page.wait_for_selector("#own-path path")
+    shares = page.locator("#bars b").all_inner_texts()
+    assert len(shares) == 10 and sum(float(one.removesuffix(" %")) for one in shares) == pytest.approx(100, abs=0.6)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (800, "dark"), (390, "light"), (390, "dark")])
+def test_it_fits_is_accessible_and_asks_for_nothing(browser, path, width, theme):
+    told = []
+    page = opened(browser, path, told, width, theme, reduced_motion="reduce")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = (
+        "[...document.querySelectorAll('button, p:not(.away), li, dd')].filter(e => e.scrollWidth > e.clientWidth + 1)"
+    )
+    assert page.evaluate(f"{cut}.map(one => one.outerHTML)") == []
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == theme
+    page.get_by_role("button", name="Dark or light").click()
+    other = "light" if theme == "dark" else "dark"
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == other
+    page.get_by_role("button", name="Dark or light").click()
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(SHOTS / f"live_{width}_{theme}.png"), full_page=True)
+    assert page.evaluate("fetch('https://example.org/').then(() => 'reached', () => 'refused')") == "refused"
+    assert [one for one in told if "example.org" not in one] == []
+    axe = pytest.importorskip("axe_core_python", reason="axe is not installed: pip install -e '.[dev]'")
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations] == []
+    page.close()
+
+
+def test_nothing_was_asked_for_or_complained_of(page, told):
+    assert told == []
