@@ -153,6 +153,7 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
             "--no-browser": _switch("only print the address (default: open a browser)"),
             "--port": _named("N", "port on 127.0.0.1 (default: 8888)", default="8888"),
             "--export-live": _named("FILE", "instead write a page in which the network runs in the browser"),
+            "--export-toy": _named("FILE", "instead write a page with the landscape of two weights"),
             **STORE,
         },
     ),

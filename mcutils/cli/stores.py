@@ -297,6 +297,11 @@ def explore_main(arguments: argparse.Namespace) -> int:
     """Open the explorer's notebook, or the app, and serve it until it is interrupted."""
     if arguments.store and not store_folder(arguments.store).is_dir():
         raise BadInput(f"there is no store in {arguments.store}: name a folder that a run has filled.")
+    if arguments.export_toy is not None:
+        from ..teaching.toy_page import export_toy
+
+        print(export_toy(path_of(arguments.export_toy, "--export-toy")))
+        return 0
     if arguments.export_live is not None:
         from ..explorer.live import export_live
 

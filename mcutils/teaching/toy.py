@@ -153,23 +153,24 @@ class ToyWalk:
         return bool(mcu(self.barrier, self.deficit, eps, eps))
 
 
-def path(control, t) -> np.ndarray:
+def path(control, t, ends=(START, END)) -> np.ndarray:
     """phi(t) (T, ..., 2) between the unlearned models: the line, or quadratic Bezier curves by control (..., 2)."""
-    control = None if control is None else check_places(control)
-    kind, points = ("linear", [START, END]) if control is None else ("bezier", [START, control, END])
+    control, (start, end) = None if control is None else check_places(control), check_places(ends)
+    kind, points = ("linear", [start, end]) if control is None else ("bezier", [start, control, end])
     return points_at(kind, points, np.atleast_1d(t))
 
 
-def walk(landscape: Landscape, control=None, points: int = 101) -> ToyWalk:
+def walk(landscape: Landscape, control=None, points: int = 101, ends=(START, END)) -> ToyWalk:
     """Walk from one unlearned model to the other at ``points`` equally spaced t.
 
     Args:
         landscape: what is walked through.
         control: the control point (2,) of a quadratic Bezier curve; None walks the straight line.
         points: T, at least 2.
+        ends: places (2, 2) of the two models.
     """
     t = np.linspace(0, 1, whole("points", points, 2))
-    places = path(control, t)
+    places = path(control, t, ends)
     kind = "linear" if control is None else "bezier"
     losses = retain_loss(landscape, places), forget_loss(landscape, places)
     return ToyWalk(kind, None if control is None else check_places(control), t, places, *losses, gap(landscape))
