@@ -13,15 +13,17 @@ import torch
 from .. import weights as weights_module
 from ..curves import weights_at
 from ..data.tasks import data_folder
-from ..errors import BadInput, choose, seed_of, shown
+from ..errors import BadInput, choose, seed_of, shown, whole
 from ..files import write_file
 from ..settings import MethodSettings, Plan
 from ..unlearning.endpoints import Endpoint, fingerprint
 from ..weights import Weights
 from .specs import OriginalSpec, RetrainedSpec, UnlearnedSpec, key, kind_of, plain
 from .store import Store
+from .study import Study
 
 FOLDER, INDEX = "endpoints", "index.json"
+COUNT, ORIGINALS = 40, 3  # models that ship of a preset whose originals have a forget set each
 LIMIT = 100e6  # bytes of one model, beyond which a file is not read
 
 
@@ -34,7 +36,8 @@ def load(name: str = "npo", *, seed: int = 42, original: int = 0, path: str | Pa
     Args:
         name: a method, ``original`` or ``retrained``.
         seed: the seed of unlearning or training.
-        original: the original model's seed; it says nothing of ``original`` and ``retrained`` themselves.
+        original: the seed of the original model; of a retrained one that of the original whose forget set it lacks,
+            where originals have a forget set each. It says nothing of ``original`` itself.
         path: the folder of shipped files; None takes ``$MCUTILS_DATA``, else what came with the package.
 
     Raises:
@@ -48,7 +51,9 @@ def load(name: str = "npo", *, seed: int = 42, original: int = 0, path: str | Pa
     entries = {(e["name"], e["seed"], e["original"]): e for e in _index(folder)}
     choose("shipped model", name, dict.fromkeys(e[0] for e in entries))
     seed_of(seed), seed_of(original, "original")
-    asked = (name, seed, seed if name in ("original", "retrained") else original)
+    asked = (name, seed, seed if name == "original" else original)
+    if name == "retrained" and asked not in entries:
+        asked = (name, seed, seed)  # all originals have one forget set
     if asked not in entries:
         listed = ", ".join(f"{n} {s} (original {o})" for n, s, o in entries if n == name)
         raise BadInput(f"no {name} of seed {seed} on original {original} ships: there are {listed}.")
@@ -64,14 +69,44 @@ def load(name: str = "npo", *, seed: int = 42, original: int = 0, path: str | Pa
     return Endpoint(found, origin, *made, settings, float(entry["seconds"]))
 
 
+def models_to_ship(study: Study, count: int = COUNT) -> list[OriginalSpec | RetrainedSpec | UnlearnedSpec]:
+    """The models that ship of a preset whose originals have a forget set each, ``count`` in all.
+
+    Of its first three originals: themselves, two models retrained without the forget set of each, and an endpoint of
+    every method; then the quickstart's method with the second seed, and other methods with it as far as they fit.
+
+    >>> import mcutils as mc
+    >>> names = [getattr(one, "method", "") for one in models_to_ship(mc.study("eight"))]
+    >>> len(names), names.count("npo"), names.count("salun"), names.count("")
+    (40, 6, 3, 9)
+    """
+    if not study.preset.originals:
+        raise BadInput(
+            f"the originals of the preset {study.preset.name} have one forget set: ask for the preset eight."
+        )
+    chosen = study.originals[:ORIGINALS]
+    apart = [study.retrained(seed, original=o) for o in chosen for seed in study.seeds[:2]]
+    first = study.preset.quickstart_method
+    methods = dict.fromkeys((first, *study.preset.methods, "finetune"))
+    ends = [
+        study.unlearned(name, seed, origin=study.original(o))
+        for seed in study.seeds
+        for name in methods
+        for o in chosen
+    ]
+    return [*map(study.original, chosen), *apart, *ends][: whole("count", count, 1)]
+
+
 def write_endpoints(store: Store, specs: Iterable[OriginalSpec | RetrainedSpec | UnlearnedSpec], folder: Path) -> None:
     """Write models of a store in half precision beside an index, which says what each is and its accuracies."""
-    entries = []
+    specs, entries = list(specs), []
+    each = len({spec.data.draw for spec in specs}) > 1  # originals have a forget set each
     for spec in specs:
         origin = spec.origin if isinstance(spec, UnlearnedSpec) else spec
         name = spec.method if isinstance(spec, UnlearnedSpec) else kind_of(spec).lower()
-        entry = {"name": name, "seed": spec.seed, "original": origin.seed, "exact": key(spec)}
-        file = folder / f"{name}-{spec.seed}-{origin.seed}.safetensors"
+        whose = spec.data.draw if each and isinstance(spec, RetrainedSpec) else origin.seed
+        entry = {"name": name, "seed": spec.seed, "original": whose, "exact": key(spec)}
+        file = folder / f"{name}-{spec.seed}-{whose}.safetensors"
         half = weights_at(store.get(spec)).to(torch.float16)
         weights_module.check_same_shape([half])
         folder.mkdir(parents=True, exist_ok=True)

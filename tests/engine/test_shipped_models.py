@@ -9,12 +9,13 @@ import torch
 import mcutils as mc
 from mcutils import weights as weights_module
 from mcutils.engine import shipped
-from mcutils.engine.shipped import FOLDER, INDEX, load, write_endpoints
+from mcutils.engine.shipped import FOLDER, INDEX, load, models_to_ship, write_endpoints
 from mcutils.engine.specs import key
 from mcutils.engine.store import Store
 from mcutils.engine.study import study
 from mcutils.errors import BadInput
 from mcutils.files import DATA
+from mcutils.networks import network_for
 from mcutils.unlearning.endpoints import fingerprint
 
 INDEXED = {(one["name"], one["seed"]): one for one in json.loads((DATA / FOLDER / INDEX).read_text())}
@@ -121,6 +122,37 @@ def test_writing_again_writes_the_same(laptop, tmp_path, monkeypatch):
         mine, ours = (weights_module.load(folder / name)[0] for folder in (tmp_path, DATA / FOLDER))
         assert all(torch.equal(mine.params[n], ours.params[n]) for n in ours.params)
         assert all(torch.equal(mine.buffers[n], ours.buffers[n]) for n in ours.buffers)
+
+
+def test_forty_models_of_the_preset_with_a_forget_set_each():
+    eight = study("eight", fresh=True)
+    found = models_to_ship(eight)
+    assert len(found) == len(set(found)) == 40
+    assert found[:3] == [eight.original(k) for k in range(3)]
+    assert found[3:9] == [eight.retrained(seed, original=k) for k in range(3) for seed in (42, 87)]
+    ends = [(one.method, one.seed, one.origin.seed) for one in found[9:]]
+    every = {*eight.preset.methods, "finetune"}
+    assert {end[0::2] for end in ends if end[1] == 42} == {(name, k) for name in every for k in range(3)}
+    assert {end for end in ends if end[1] == 87} >= {("npo", 87, k) for k in range(3)}
+    assert len(models_to_ship(eight, 10)) == 10
+    with pytest.raises(BadInput, match="have one forget set: ask for the preset eight"):
+        models_to_ship(study("laptop", fresh=True))
+
+
+def test_a_retrained_model_goes_by_the_original_whose_forget_set_it_lacks(tmp_path):
+    two = study("smoke", store=str(tmp_path / "store"), fresh=True, originals=2, width=2)
+    wanted = [two.original(0), two.original(1), *(two.retrained(42, original=k) for k in range(2))]
+    made = [network_for(two.data.task(0.1), "convnet", seed, width=2) for seed in range(4)]
+    for spec, weights in zip(wanted, made, strict=True):
+        two.store.put(spec, weights, 0.1)
+    write_endpoints(two.store, wanted, tmp_path / "data" / FOLDER)
+    (tmp_path / "data" / "checksums.json").write_text("{}")
+    for k in range(2):
+        for name, seed, weights in (("retrained", 42, made[2 + k]), ("original", k, made[k])):
+            found = load(name, seed=seed, original=k, path=tmp_path / "data")
+            assert all(torch.equal(found.params[n].half(), v.half()) for n, v in weights.params.items())
+    with pytest.raises(BadInput, match=r"retrained 42 \(original 0\), retrained 42 \(original 1\)"):
+        load("retrained", seed=43, path=tmp_path / "data")
 
 
 def test_no_store_takes_a_shipped_endpoint_for_a_result(laptop, tmp_path):
