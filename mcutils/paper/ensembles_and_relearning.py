@@ -111,12 +111,13 @@ def settings() -> list[Attack]:
 
 
 def grid(study: Study) -> list[RelearnSpec]:
-    """All settings on the first end of every method and on the retrained models, for `GRID` originals."""
+    """All settings on the first end of every method and on retrained models, for `GRID` originals; long ones for one."""
     found = []
     for attack in settings():
-        ends = [path.start for (original, _), path in lines(study).items() if original < GRID]
+        few = 1 if attack in LONG else GRID
+        ends = [path.start for (original, _), path in lines(study).items() if original < few]
         found += [attack_on(study, end, attack) for end in ends]
-        found += [one for o, rows in retrained_attacked(study, attack).items() if o < GRID for one in rows]
+        found += [one for o, rows in retrained_attacked(study, attack).items() if o < few for one in rows]
     return found
 
 
