@@ -111,7 +111,7 @@ def settings() -> list[Attack]:
 
 
 def grid(study: Study) -> list[RelearnSpec]:
-    """All settings on the first end of every method and on retrained models, for `GRID` originals; long ones for one."""
+    """All settings on the first end of every method and on retrained models, for `GRID` originals; long: for one."""
     found = []
     for attack in settings():
         few = 1 if attack in LONG else GRID
