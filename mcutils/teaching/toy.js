@@ -237,6 +237,17 @@ export function mount(root, set, given, changed = () => {}) {
   return { state, soon, put(next) { Object.assign(state, structuredClone(next)); soon(true); } };
 }
 
+/** As a widget of a notebook: the kernel says where all stands, the browser writes back where the reader moved it. */
+export function render({ model, el }) {
+  el.classList.add("toy");
+  el.innerHTML = model.get("body");
+  const made = mount(el, model.get("settings"), model.get("state"), (state) => {
+    model.set("here", state);
+    model.save_changes();
+  });
+  model.on("change:state", () => made.put(model.get("state")));
+}
+
 if (typeof document !== "undefined" && document.getElementById("toy-data")) {
   const { settings, state } = JSON.parse(document.getElementById("toy-data").textContent);
   const made = mount(document.getElementById("toy"), settings, state);
@@ -246,3 +257,5 @@ if (typeof document !== "undefined" && document.getElementById("toy-data")) {
   });
   globalThis.mcutilsToy = { ...made, settings, walk, sentence, descended };
 }
+
+export default { render };

@@ -1,4 +1,4 @@
-"""The landscape of `toy` as one page: drawn by `toy.js`, dragged by whoever opens it, without Python or a network."""
+"""The landscape of `toy`, drawn by `toy.js` and dragged: one page without Python or a network, or a widget."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,29 @@ def export_toy(path: str | Path | None = None, *, t: float = 0.5, eps: float = T
     target = BUILD / "explorer" / "toy.html" if path is None else path_of(path)
     write_file(target, page(first_state(t, eps)))
     return target
+
+
+@cache
+def playground_kind() -> Any:
+    """The widget's class, made when it is first needed: its packages are slow to import.
+
+    Traits: ``state`` is where everything stands, which the kernel sets; ``here`` where the reader moved it to, which
+    only the browser writes, so that no echo moves anything.
+    """
+    import anywidget
+    import traitlets
+
+    class Playground(anywidget.AnyWidget):
+        _esm = (HERE / "toy.js").read_text(encoding="utf-8")
+        _css = (HERE / "toy.css").read_text(encoding="utf-8")
+        body = traitlets.Unicode().tag(sync=True)
+        settings = traitlets.Dict().tag(sync=True)
+        state = traitlets.Dict().tag(sync=True)
+        here = traitlets.Dict().tag(sync=True)
+
+    return Playground
+
+
+def playground(*, t: float = 0.5, eps: float = TOLERANCE) -> Any:
+    """The landscape as a widget, for JupyterLab and whatever else shows anywidgets; arguments as of `export_toy`."""
+    return playground_kind()(body=body(), settings=settings(), state=first_state(t, eps))

@@ -1,21 +1,17 @@
 """The page of the two-weight landscape: the same numbers as the Python toy, in a real browser, accessible, alone."""
 
+import base64
 import json
 import re
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import CHROMIUM, SHOTS, check_accessible, listened, started
 
 from mcutils.cli.main import main
 from mcutils.errors import BadInput
 from mcutils.teaching import toy, toy_page
 
-ROOT = Path(__file__).resolve().parents[2]
-SHOTS = ROOT / "build" / "browser"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split()
 WAIT = 60_000  # milliseconds for one step of a page
 
 
@@ -28,33 +24,25 @@ def path(tmp_path_factory):
 def browser():
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
-    reason = "playwright is not installed: pip install -e '.[dev]'"
-    with pytest.importorskip("playwright.sync_api", reason=reason).sync_playwright() as p:
-        found = p.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        try:
-            yield found
-        finally:
-            found.close()
+    with started() as found:
+        yield found
 
 
-def opened(browser, path, told, width=1280, theme="light", **options):
+def opened(browser, path, width=1280, theme="light", **options):
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme, **options)
     page.set_default_timeout(WAIT)
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(str(error)))
-    page.on("request", lambda request: told.append(request.url) if not request.url.startswith("file:") else None)
+    wrong, asked = listened(page)
     page.goto(path.as_uri())
     page.wait_for_selector("[data-part=words]:not(:empty)")
-    return page
+    return page, wrong, asked
 
 
 @pytest.fixture(scope="module")
 def page(browser, path):
-    told = []
-    found = opened(browser, path, told)
+    found, wrong, asked = opened(browser, path)
     yield found
     found.close()
-    assert told == []
+    assert wrong == [] and asked == [path.as_uri()]
 
 
 def words(page):
@@ -170,17 +158,40 @@ def test_it_begins_with_a_dip_and_follows_steps_keys_and_mouse(page):
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (800, "light"), (390, "light")])
 def test_it_fits_and_is_accessible(browser, path, width, theme):
-    told = []
-    page = opened(browser, path, told, width, theme, reduced_motion="reduce")
+    page, wrong, asked = opened(browser, path, width, theme, reduced_motion="reduce")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if width == 1280:
         lowest = "Math.max(...[...document.querySelectorAll('canvas, svg')].map(e => e.getBoundingClientRect().bottom))"
         assert page.evaluate(lowest) <= 800, "four panels in one view"
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=str(SHOTS / f"toy_{width}_{theme}.png"), full_page=True)
-    assert told == []
-    axe = pytest.importorskip("axe_core_python", reason="axe is not installed: pip install -e '.[dev]'")
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations] == []
+    check_accessible(page)
+    assert wrong == [] and asked == [path.as_uri()]
     page.close()
+
+
+def test_as_a_widget_it_is_moved_from_both_sides(browser):
+    pytest.importorskip("anywidget", reason="anywidget is not installed: pip install anywidget")
+    made = toy_page.playground(t=0.25)
+    assert made.state == toy_page.first_state(0.25) and made.here == {}
+    script = """async ([code, body, settings, state]) => {
+      const { default: { render } } = await import("data:text/javascript;base64," + code);
+      const held = { body, settings, state }, told = {}, saved = [];
+      const model = { get: name => held[name], set: (name, value) => { held[name] = value; },
+        on: (name, act) => { told[name] = act; }, save_changes: () => saved.push(structuredClone(held.here)) };
+      const drawn = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+      render({ model, el: document.body });
+      held.state = { ...state, bend: 0.5, t: 0.75 };
+      told["change:state"]();
+      await drawn();
+      document.querySelector("[data-part=step-2]").click();
+      await drawn();
+      return [saved, document.querySelector("[data-part=words]").textContent];
+    }"""
+    page = browser.new_page()
+    code = base64.b64encode(made._esm.encode()).decode()
+    saved, said = page.evaluate(script, [code, made.body, made.settings, made.state])
+    assert [(one["bend"], one["t"]) for one in saved] == [(0.0, 0.25), (0.5, 0.75), (0.5, 0.75)]
+    assert said == toy.sentence(toy.walk(toy.Landscape(0.5), (0, 0.8)))
+    page.close()
+    made.close()
