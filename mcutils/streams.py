@@ -5,6 +5,7 @@ Any program for xz unpacks such a file whole. The format is that of https://tuka
 
 from __future__ import annotations
 
+import errno
 import io
 import lzma
 import os
@@ -141,7 +142,7 @@ class Unpacked(io.RawIOBase):
         """Go to a place, counted from the start, from here, or from the end."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._end}[whence]
         if base + offset < 0:
-            raise ValueError("there is nothing before the first byte")
+            raise OSError(errno.EINVAL, "there is nothing before the first byte")  # as of any file; zipfile asks
         self._place = base + offset
         return self._place
 

@@ -217,6 +217,11 @@ def test_an_archive_compressed_as_a_whole_is_the_zip_and_read_in_place(tmp_path,
     assert {name: read(one, 2**21) for name, one in archived(tmp_path).items()} == dict(members)
 
 
+def test_an_archive_of_nothing_is_sound(tmp_path, capsys):
+    small(tmp_path / "a.zip.xz", [])
+    assert archived(tmp_path) == {} and capsys.readouterr().err == ""
+
+
 def test_nothing_but_what_is_asked_for_is_unpacked(tmp_path, monkeypatch):
     unpacked = []
     real = streams.unpack
