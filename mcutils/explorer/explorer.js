@@ -23,7 +23,7 @@ function opened(chapter) {
   if (!images) return chapter;
   const places = new Map(images.rows.map((row, place) => [row, place]));
   const predicted = bytes(images.predicted, images.bytes);
-  const unpacked = { predicted, sure: bytes(images.sure, 1), places, size: images.rows.length };
+  const unpacked = { counts: [], predicted, sure: bytes(images.sure, 1), places, size: images.rows.length };
   return { ...chapter, images: { ...images, ...unpacked, none: images.bytes === 2 ? 65535 : 255 } };
 }
 
@@ -803,20 +803,24 @@ function gallery({ book, chapters, chosen, start }) {
   return { cells, move: (at) => moves.forEach((one) => one(at)) };
 }
 
+const NONE = { right: 0, of: 0, wrong: new Map() };
+
 // How many of each class are predicted right at t, with both ends, and what the others are taken for most.
 function tally({ book, chapters }) {
   const drawn = chapters.map((chapter, which) => ({ chapter, which })).filter(({ chapter }) => chapter.images);
   const present = [...new Set(drawn[0].chapter.images.labels)].sort((a, b) => a - b);
   const counted = ({ images }, k) => {
-    const found = new Map(present.map((label) => [label, { right: 0, of: 0, wrong: new Map() }]));
+    if (images.counts[k]) return images.counts[k];
+    const found = new Map();
     images.labels.forEach((label, i) => {
-      const one = found.get(label),
+      const one = found.get(label) || { right: 0, of: 0, wrong: new Map() },
         answer = said(images, k, i);
-      if (!one) return;
+      found.set(label, one);
       one.of += 1;
       if (answer === label) one.right += 1;
       else if (answer !== images.none) one.wrong.set(answer, (one.wrong.get(answer) || 0) + 1);
     });
+    images.counts[k] = found;
     return found;
   };
   const moves = [];
@@ -825,8 +829,8 @@ function tally({ book, chapters }) {
     const bars = drawn.map(({ which }, n) => {
       const fill = h("span", { class: `fill c${LETTERS[which]}` });
       const marks = ends[n].map((found, side) => {
-        const { right, of } = found.get(label);
-        return h("u", { class: side ? "last" : "first", style: `left:${(100 * right) / of}%` });
+        const { right, of } = found.get(label) || NONE;
+        return h("u", { class: side ? "last" : "first", style: `left:${(100 * right) / (of || 1)}%` });
       });
       return { fill, node: h("span", { class: `track c${LETTERS[which]}` }, fill, marks) };
     });
@@ -834,10 +838,10 @@ function tally({ book, chapters }) {
       taken = h("span", { class: "taken" });
     moves.push((all) => {
       all.forEach((found, n) => {
-        const { right, of } = found.get(label);
-        bars[n].fill.style.width = `${(100 * right) / of}%`;
+        const { right, of } = found.get(label) || NONE;
+        bars[n].fill.style.width = `${(100 * right) / (of || 1)}%`;
       });
-      const { right, of, wrong } = all[0].get(label);
+      const { right, of, wrong } = all[0].get(label) || NONE;
       words.textContent = share(right, of);
       const [most] = [...wrong].sort((a, b) => b[1] - a[1]);
       taken.textContent = most ? `→ ${book.classes[most[0]]} ${most[1]}` : "";
