@@ -242,7 +242,7 @@ def _unpacked(archive: Path) -> Iterator[BinaryIO]:
         def give(stream: streams.Stream) -> bytes:
             return _RECENT((archive, seen, stream), lambda: streams.unpack(file, stream))
 
-        yield io.BufferedReader(streams.Unpacked(_streams(archive, seen), give))  # type: ignore[arg-type]
+        yield io.BufferedReader(streams.Unpacked(_streams(archive, seen), give))
 
 
 @lru_cache(maxsize=256)

@@ -48,7 +48,8 @@ def listed(file: BinaryIO) -> list[Stream]:
 
     Raises `ValueError` for a file that is not streams from its first byte to its last, or claims too much.
     """
-    end, found = file.seek(0, os.SEEK_END), []
+    end = file.seek(0, os.SEEK_END)
+    found: list[Stream] = []
     total = 0
     while end > 0:
         start, length = _last(file, end)

@@ -94,7 +94,8 @@ def models_to_ship(study: Study, count: int = COUNT) -> list[OriginalSpec | Retr
         for name in methods
         for o in chosen
     ]
-    return [*map(study.original, chosen), *apart, *ends][: whole("count", count, 1)]
+    every: list[OriginalSpec | RetrainedSpec | UnlearnedSpec] = [*map(study.original, chosen), *apart, *ends]
+    return every[: whole("count", count, 1)]
 
 
 def write_endpoints(store: Store, specs: Iterable[OriginalSpec | RetrainedSpec | UnlearnedSpec], folder: Path) -> None:
