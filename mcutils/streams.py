@@ -49,7 +49,7 @@ def listed(file: BinaryIO) -> list[Stream]:
     Raises `ValueError` for a file that is not streams from its first byte to its last, or claims too much.
     """
     end = file.seek(0, os.SEEK_END)
-    found: list[Stream] = []
+    found: list[tuple[int, int, int]] = []
     total = 0
     while end > 0:
         start, length = _last(file, end)
