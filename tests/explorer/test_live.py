@@ -4,13 +4,12 @@ import base64
 import itertools
 import json
 import re
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from browsing import MARKS, SHOTS, WAIT, check_accessible, listened
 from scipy.interpolate import RegularGridInterpolator
 
 import mcutils as mc
@@ -26,14 +25,6 @@ from mcutils.paper.quickstart import explorer
 from mcutils.settings import Plan
 from mcutils.weights import mix, refresh_batchnorm, weights_of
 
-ROOT = Path(__file__).resolve().parents[2]
-SHOTS = ROOT / "build" / "browser"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
-WAIT = 90_000  # milliseconds for one step of a page
 LARGEST = 3e6  # bytes of the page
 LOCAL = ("file:", "blob:", "data:")
 
@@ -235,44 +226,29 @@ def test_the_command_writes_it(tmp_path, monkeypatch, capsys):
 # The page in a browser
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    reason = "playwright is not installed: pip install -e '.[dev]'"
-    with pytest.importorskip("playwright.sync_api", reason=reason).sync_playwright() as p:
-        found = p.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        try:
-            yield found
-        finally:
-            found.close()
+def in_browser(test):
+    for mark in MARKS:
+        test = mark(test)
+    return test
 
 
-def opened(browser, path, told, width=1280, theme="light", **options):
-    """The page at rest, with what it asks for and complains of noted in ``told``."""
+def opened(browser, path, width=1280, theme="light", **options):
+    """The page at rest, with what it complains of and what it asks for."""
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme, **options)
     page.set_default_timeout(WAIT)
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(str(error)))
-    page.on("request", lambda request: told.append(request.url) if not request.url.startswith(LOCAL) else None)
+    wrong, asked = listened(page)
     page.goto(path.as_uri())
     page.wait_for_selector("#speed[data-ms]", state="attached")
     page.wait_for_selector("#own-path path")
-    return page
+    return page, wrong, asked
 
 
 @pytest.fixture(scope="module")
-def told():
-    return []
-
-
-@pytest.fixture(scope="module")
-def page(browser, path, told):
-    found = opened(browser, path, told)
+def page(browser, path):
+    found, wrong, asked = opened(browser, path)
     yield found
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    found.screenshot(path=str(SHOTS / "live_last.png"))
     found.close()
+    assert wrong == [] and [one for one in asked if not one.startswith(LOCAL)] == []
 
 
 def verdict(data, control, split_rows):
@@ -288,6 +264,7 @@ def verdict(data, control, split_rows):
     return excesses[0].max(), -excesses[1].min()
 
 
+@in_browser
 def test_the_browser_s_logits_are_the_package_s(page, data):
     """At the same rounded weights and statistics, as WebAssembly, in plain JavaScript and in a worker."""
     script = """async ([places, fast, worker]) => {
@@ -309,6 +286,7 @@ def test_the_browser_s_logits_are_the_package_s(page, data):
     assert page.evaluate("mcutilsLive.crew.way") == "WebAssembly"
 
 
+@in_browser
 def test_the_verdict_is_what_python_says(page, data):
     retain, forget = (range(32), range(32, 64))
     start, fitted, end = (np.array(one) for one in data["models"])
@@ -329,6 +307,7 @@ def test_the_verdict_is_what_python_says(page, data):
     page.wait_for_selector("#verdict.broken")
 
 
+@in_browser
 def test_keys_and_mouse_move_t_and_the_control_point(page, data):
     slider = page.get_by_role("slider", name="t, how far along the path")
     assert slider.get_attribute("aria-valuetext") == "0.5"
@@ -360,6 +339,7 @@ def test_keys_and_mouse_move_t_and_the_control_point(page, data):
     page.get_by_role("button", name="Pause").click()
 
 
+@in_browser
 def test_an_image_can_be_drawn_uploaded_and_taken(page, tmp_path):
     from PIL import Image
 
@@ -389,10 +369,10 @@ def test_an_image_can_be_drawn_uploaded_and_taken(page, tmp_path):
     assert len(shares) == 10 and sum(float(one.removesuffix(" %")) for one in shares) == pytest.approx(100, abs=0.6)
 
 
+@in_browser
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (800, "dark"), (390, "light"), (390, "dark")])
 def test_it_fits_is_accessible_and_asks_for_nothing(browser, path, width, theme):
-    told = []
-    page = opened(browser, path, told, width, theme, reduced_motion="reduce")
+    page, wrong, asked = opened(browser, path, width, theme, reduced_motion="reduce")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     cut = (
         "[...document.querySelectorAll('button, p:not(.away), li, dd')].filter(e => e.scrollWidth > e.clientWidth + 1)"
@@ -405,14 +385,7 @@ def test_it_fits_is_accessible_and_asks_for_nothing(browser, path, width, theme)
     page.get_by_role("button", name="Dark or light").click()
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=str(SHOTS / f"live_{width}_{theme}.png"), full_page=True)
+    assert wrong == [] and [one for one in asked if not one.startswith(LOCAL)] == []
     assert page.evaluate("fetch('https://example.org/').then(() => 'reached', () => 'refused')") == "refused"
-    assert [one for one in told if "example.org" not in one] == []
-    axe = pytest.importorskip("axe_core_python", reason="axe is not installed: pip install -e '.[dev]'")
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations] == []
+    check_accessible(page)
     page.close()
-
-
-def test_nothing_was_asked_for_or_complained_of(page, told):
-    assert told == []
