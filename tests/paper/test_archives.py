@@ -56,7 +56,7 @@ def crossing(three):
         *2 * [[1, 2]],
         *2 * [[0, 2]],
     ]
-    return found
+    return found + [three.fit_record(r.path) for r in ring if r.kind == "bezier"]  # and how its curves were fitted
 
 
 @pytest.mark.parametrize("names", [[], ["02"], ["05", "09"]])
