@@ -360,3 +360,20 @@ def _array(data: bytes) -> np.ndarray:
         raise ValueError(f"an array claims shape {shape}, which is not what it holds")
     found = np.ndarray(shape, dtype, buffer=data, offset=file.tell(), order="F" if fortran else "C")
     return found.copy("K")
+
+
+def differences(values: np.ndarray) -> np.ndarray:
+    """Second differences along the first axis of the bits of floats as whole numbers, modulo their number."""
+    found = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
+    for _ in range(2):
+        found = np.concatenate([found[:1], found[1:] - found[:-1]])
+    return found
+
+
+def summed(values: np.ndarray) -> np.ndarray:
+    """The floats whose `differences` these are."""
+    if values.dtype not in (np.int16, np.int32, np.int64):
+        raise ValueError(f"differences of bits are whole numbers of 16, 32 or 64 bits, got {values.dtype}")
+    for _ in range(2):
+        values = np.cumsum(values, axis=0, dtype=values.dtype)
+    return values.view(f"f{values.dtype.itemsize}")

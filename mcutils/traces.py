@@ -18,7 +18,7 @@ from .data.tasks import SPLITS as SPLITS, Inputs, Task, count, joined, take, to
 from .errors import BadInput, choose, flag, whole
 from .networks import check_task
 from .quantisation import LEAST_BITS, MOST_BITS, quantised
-from .reading import LARGEST_ARRAYS, load_groups, save_groups
+from .reading import LARGEST_ARRAYS, differences as bent_of, load_groups, save_groups, summed
 from .trajectories import Trajectory
 from .unlearning.endpoints import Endpoint
 from .weights import BATCHNORM, Weights, buffers_in, check_logits, chunks, mix, module_of, running_layers, write
@@ -57,7 +57,7 @@ class Trace:
         ``differences``: logits are written as the second differences along t of their bits, read as whole numbers,
         which loses nothing and is half as large when compressed.
         """
-        bent = {split: _differences(v) for split, v in self.logits.items()} if differences else {}
+        bent = {split: bent_of(v) for split, v in self.logits.items()} if differences else {}
         logits = {} if differences else self.logits
         groups = {"logits": logits, DIFFERENCES: bent, "labels": self.labels, "index": self.index}
         save_groups(path, {"t": self.t}, self.meta, **groups)
@@ -72,25 +72,8 @@ class Trace:
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Trace:
         """Read a trace written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
         found = load_groups(path, limit, "logits", DIFFERENCES, "labels", "index")
-        found["logits"] |= {split: _summed(values) for split, values in found.pop(DIFFERENCES).items()}
+        found["logits"] |= {split: summed(values) for split, values in found.pop(DIFFERENCES).items()}
         return Trace(**found)
-
-
-def _differences(values: np.ndarray) -> np.ndarray:
-    """Second differences along the first axis of the bits of floats as whole numbers, modulo their number."""
-    found = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
-    for _ in range(2):
-        found = np.concatenate([found[:1], found[1:] - found[:-1]])
-    return found
-
-
-def _summed(values: np.ndarray) -> np.ndarray:
-    """The floats whose `_differences` these are."""
-    if values.dtype not in (np.int16, np.int32, np.int64):
-        raise ValueError(f"differences of bits are whole numbers of 16, 32 or 64 bits, got {values.dtype}")
-    for _ in range(2):
-        values = np.cumsum(values, axis=0, dtype=values.dtype)
-    return values.view(f"f{values.dtype.itemsize}")
 
 
 def refresh_rows(task: Task, policy: str) -> torch.Tensor:
@@ -123,15 +106,13 @@ def trace(  # noqa: PLR0913
     """Evaluate a model, or a curve at ``t`` equally spaced (or the given) points, on the task's evaluation examples.
 
     At the ends all buffers but BatchNorm's statistics are an end's own. Inside, running statistics of InstanceNorm are
-    treated like BatchNorm's, and other buffers that differ between the ends are refused where the logits depend on
-    them.
+    treated like BatchNorm's; other buffers that differ between the ends are refused where logits depend on them.
 
     Args:
         batchnorm: statistics at every point are re-estimated on ``retain`` data or on the ``full`` training pool, or
             are (``none``) those of the start, the authors' way, or (``interpolated``) (1 - t) the start's and t the
             end's, as a mixture of whole state dictionaries has them (Siddiqui et al. 2025's code).
-        precision: ``float32``, or ``bfloat16`` for autocast (faster where the processor has it; logits differ by about
-            1e-2).
+        precision: ``float32``, or ``bfloat16`` for autocast (faster where the processor has it; logits differ by 1e-2).
         dtype: how logits are stored, ``float32`` or ``float16``, where values beyond its range stop at its limit.
         weighted: weight batches of the refresh by their size and compute in NCHW (see `weights.refresh_batchnorm`).
         bits: round the weights of every point to a grid of so many, a channel each (`quantisation.rounded`); 0: do not.
@@ -155,27 +136,35 @@ def trace(  # noqa: PLR0913
     layout = weights.memory_format(curve.points[0], x, task.n_classes, plain=weighted)
     module = module_of(curve.points[0], layout)
     parts = chunks(to(x, memory_format=layout), batch_size)
-    refreshed = batchnorm in REFRESHED
-    again = chunks(take(task.x, refresh_rows(task, batchnorm)), batch_size) if refreshed else []
-    seen = [to(part, memory_format=layout) for part in again]
+    rows = refresh_rows(task, batchnorm) if batchnorm in REFRESHED else task.index["bn"][:0]
+    seen = [to(part, memory_format=layout) for part in chunks(take(task.x, rows), batch_size)]
     found = np.empty((len(points), count(x), task.n_classes), dtype=dtype)
     autocast = torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), autocast:
         for k, value in enumerate(points):
             _place(module, curve, value, seen, parts[0], weighted, bits)
-            if batchnorm == "interpolated":
-                write(module, {}, _between(curve, value))
+            write(module, {}, _between(curve, value) if batchnorm == "interpolated" else {})
             each = [check_logits(curve.points[0].model, module(b), count(b), task.n_classes) for b in parts]
             logits = torch.cat(each).float()
             found[k] = (logits.clamp(-65504, 65504) if dtype == "float16" else logits).cpu().numpy().astype(dtype)
-    sizes = [len(rows) for rows in task.evaluation.values()]
-    pieces = dict(zip(task.evaluation, np.split(found, np.cumsum(sizes)[:-1], axis=1), strict=True))
-    index = {split: rows.cpu().numpy() for split, rows in task.evaluation.items()}
-    labels = {split: task.y[rows].cpu().numpy() for split, rows in task.evaluation.items()}
     asked = {"batchnorm": batchnorm, "precision": precision, "batch_size": str(batch_size), "checksum": task.checksum}
-    changed = ({"dtype": dtype} if dtype != "float16" else {}) | ({"weighted": "yes"} if weighted else {})
-    changed |= {"bits": str(bits)} if bits else {}
-    return Trace(np.array(points), pieces, labels, index, {"kind": kind, **asked, **_steps(model, points), **changed})
+    meta = {"kind": kind, **asked, **_steps(model, points), **_unusual(dtype, weighted, bits)}
+    logits_of, labels, index = _by_split(task, found)
+    return Trace(np.array(points), logits_of, labels, index, meta)
+
+
+def _unusual(dtype: str, weighted: bool, bits: int) -> dict[str, str]:
+    """What of an evaluation is told only where it is not the usual one."""
+    other = {"dtype": dtype if dtype != "float16" else "", "weighted": "yes" * weighted, "bits": str(bits or "")}
+    return {name: value for name, value in other.items() if value}
+
+
+def _by_split(task: Task, found: np.ndarray) -> list[dict[str, np.ndarray]]:
+    """Logits, labels and rows of each split, from the logits (T, N, K) of all evaluation examples in their order."""
+    sizes = [len(rows) for rows in task.evaluation.values()]
+    logits = dict(zip(task.evaluation, np.split(found, np.cumsum(sizes)[:-1], axis=1), strict=True))
+    labels = {split: task.y[rows].cpu().numpy() for split, rows in task.evaluation.items()}
+    return [logits, labels, {split: rows.cpu().numpy() for split, rows in task.evaluation.items()}]
 
 
 def _between(curve: Curve, t: float) -> dict[str, torch.Tensor]:

@@ -45,6 +45,7 @@ def view_figure(made: Scene):
         columns = 1 if sum(map(len, keys)) > 80 else max(1, len(keys))
         words = f"No images: {why}." if why else None  # a title of the legend, which keeps clear of its entries
         fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns, title=words, title_fontsize=8)
+        fig.set_layout_engine("constrained", w_pad=0.1)  # inches: labels of ticks may grow once axes have their place
         settle(fig)
     return fig
 
