@@ -1,4 +1,4 @@
-"""Settings of tests: less to compute where programs are started, and made-up ones of the preset `eight`."""
+"""Settings of tests: less to compute where programs start, and made-up ones where originals have a forget set each."""
 
 import contextlib
 import re
@@ -32,7 +32,7 @@ def settings_of(folder, changes):
 
 @contextlib.contextmanager
 def settings_in(folder, monkeypatch, eight):
-    """While it lasts, settings are read from a folder, where those of the preset `eight` are this text."""
+    """While it lasts, settings are read from a folder; this text is those of originals with a forget set each."""
     (folder / "fashion-mnist.convnet.eight.toml").write_text(eight)
     for name in ("presets", "default", "fashion-mnist.convnet"):
         shutil.copy(FOLDER / f"{name}.toml", folder)

@@ -19,7 +19,7 @@ from mcutils.engine.upkeep import verify
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import connectivity
 from mcutils.measures.metrics import accuracy
-from mcutils.measures.snapshots import best_snapshot, compromise, forget_quality, utility
+from mcutils.measures.snapshots import best_snapshot, compromise, compromise_of
 from mcutils.networks import finished
 from mcutils.settings import MethodSettings, Plan
 from mcutils.trajectories import Trajectory
@@ -179,9 +179,8 @@ def test_the_best_snapshot_is_that_of_the_best_mean_of_forgetting_and_utility():
     logits = {s: np.concatenate([one.logits[s] for one in points]) for s in points[0].logits}
     found = replace(points[0], t=np.linspace(0, 1, 5), logits=logits)
     assert accuracy(found, "forget") == pytest.approx([f for f, _ in right])
-    assert forget_quality(found) == pytest.approx([1 - abs(f - v) for f, v in right])
-    assert utility(found) == pytest.approx([v / 0.8 for _, v in right])
     by_hand = [(1 - abs(f - v) + v / 0.8) / 2 for f, v in right]
+    assert compromise_of(*zip(*right, strict=True)) == pytest.approx(by_hand)
     assert compromise(found) == pytest.approx(by_hand) and best_snapshot(found) == int(np.argmax(by_hand)) == 1
     unseen = replace(
         found, logits={**found.logits, "test": found.logits["test"] * 0, "retain": found.logits["retain"] * 0}

@@ -22,15 +22,14 @@ SECTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("docs/protocol.md", None, "How claims are judged"),
     ("docs/protocol.md", "Design", "Design of these tests"),
     ("docs/protocol.md", "Readings", "Readings of connected"),
-    ("docs/results.md", "What the notebooks show", "Results by notebook"),
-    ("docs/results.md", "Controls", "Controls"),
     ("docs/protocol.md", "What this cannot say", "What this cannot say"),
+    ("docs/results.md", "The first design", "The first design"),
     ("README.md", "Sources and citation", "Sources"),
 )
 FIGURES = {
     "What was found": ("00_quickstart", "Two paths between two unlearned models, loss minus chord (notebook 00)."),
-    "Results by notebook": ("02_seeds", "Barrier and deficit between two seeds, by method (notebook 02)."),
-    "Controls": ("08_curve_fitting", "What the conclusions owe to the fit (notebook 08)."),
+    "Readings of connected": ("02_seeds", "Barrier and deficit between two seeds, by method (notebook 02)."),
+    "What this cannot say": ("15_claims", "Every row of the ledger by the unit of its effect (notebook 15)."),
 }
 STYLE = """\
 #set page(paper: "a4", margin: 25mm, numbering: "1")

@@ -36,7 +36,7 @@ TABLES = {
 DETAILS = {
     "methods": ("source",),
     "metrics": ("direction", "unit", "source"),
-    "claims": ("source", "statistic", "threshold", "direction", "notebook", "fixed"),
+    "claims": ("source", "notebook"),
 }
 
 
@@ -54,9 +54,7 @@ JSON: Arguments = {"--json": _switch("print JSON (default: a table)")}
 CHANGED: Arguments = {**STORE, "--yes": _switch("also where it changes the shipped results")}
 STUDY: Arguments = {
     "notebooks": _named("NOTEBOOK", "00, 00_quickstart or a file name (default: all)", nargs="*"),
-    "--preset": _named(
-        "PRESET", "smoke, laptop, eight or paper (default: laptop)", dest="preset_name", default="laptop"
-    ),
+    "--preset": _named("PRESET", "smoke, laptop or paper (default: laptop)", dest="preset_name", default="laptop"),
     **STORE,
     "--fresh": _switch("do without the results shipped in data/ (default: use them)"),
 }
@@ -153,6 +151,7 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
             "--no-browser": _switch("only print the address (default: open a browser)"),
             "--port": _named("N", "port on 127.0.0.1 (default: 8888)", default="8888"),
             "--export-live": _named("FILE", "instead write a page in which the network runs in the browser"),
+            "--export-stories": _named("FOLDER", "instead write six stories, a page each, and a page that lists them"),
             "--export-toy": _named("FILE", "instead write a page with the landscape of two weights"),
             **STORE,
         },
@@ -298,8 +297,10 @@ def catalogue(kind: str) -> list[dict[str, Any]]:
     more = {key: {field: getattr(entry, field) for field in DETAILS.get(kind, ())} for key, entry in table.items()}
     rows = [{"name": key, "about": _about(entry), **more[key]} for key, entry in table.items()]
     if kind == "claims":
-        told = import_module("mcutils.paper.trial_ledger").PROTOCOL
-        rows = [{**row, "declared": told.get(row["name"], {})} for row in rows]
+        claims = import_module("mcutils.paper.claims")
+        told, known = claims.PROTOCOL, claims.power()
+        for row in rows:
+            row |= {"declared": told.get(row["name"], {}), "power": claims.power_text(row["name"], known)}
     return rows
 
 
@@ -333,10 +334,11 @@ def list_main(arguments: argparse.Namespace) -> int:
     elif arguments.kind == "claims":
         for row in rows:
             print(f"{row['name']:<4}  {row['about']}")
-            print(f"{'':6}{row['statistic']}; threshold {row['threshold']}, {row['direction']}")
             if told := row["declared"]:
-                rule, null = told["rule"], told["null"] or "none"
-                print(f"{'':6}with originals: {told['statistic']} ({told['unit']}); {rule}; null: {null}")
+                print(f"{'':6}{told['statistic']} ({told['unit']}); threshold {told['threshold']}; {told['rule']}")
+                print(f"{'':6}null: {told['null'] or 'none'}; found in made worlds: {row['power'] or 'not tried'}")
+            else:
+                print(f"{'':6}not declared yet: it waits for {row['notebook']}")
     else:
         print(table([(row["name"], row["about"]) for row in rows]))
     return 0

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from ..settings import preset
 
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = DATA / "store"
+FINDINGS = "findings.md"  # beside claims.csv, see `paper.findings`
 USED = "results.json"  # beside the figures: notebook -> keys of the results behind it
 DEFAULT = "laptop"  # the preset whose figures and executed notebooks are committed
 # Parameters that are set by an option of their own.
@@ -205,8 +206,7 @@ def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]
     size = pack(groups, [order.results, SHIPPED], SHIPPED, shipped_too=True)
     write_timings(updated(read_timings(), gathered(notes([order.results]).values())))
     print(f"wrote {_counted(sum(map(len, groups.values())), 'result')}, {size / 1e6:.1f} MB, into {shown(SHIPPED)}")
-    write_ledger_into(ROOT / "README.md", order.figures / "claims.csv", short_table)
-    write_ledger_into(ROOT / "docs" / "results.md", order.figures / "claims.csv")
+    write_pages(order.figures)
 
 
 def ledger_of(figures: Path) -> tuple[list[dict], int]:
@@ -218,10 +218,27 @@ def ledger_of(figures: Path) -> tuple[list[dict], int]:
         return [], 0
 
 
-def write_ledger_into(page: Path, ledger: Path, table: Callable[[list[dict]], str] = markdown_table) -> None:
-    """Put a table of a claims.csv between the marks of a page; nothing happens where there is no claims.csv."""
+def write_pages(figures: Path, root: Path = ROOT) -> None:
+    """Put what notebook 15 wrote beside the figures between the marks of the README and of docs/results.md.
+
+    The findings and the short ledger into the one, the ledger in full into the other; a page keeps what it has where
+    there is no claims.csv or no findings.md.
+    """
+    ledger, findings = figures / "claims.csv", figures / FINDINGS
+    readme, results = root / "README.md", root / "docs" / "results.md"
     if ledger.is_file():
-        write_file(page, update_between(page.read_text(encoding="utf-8"), table(read_ledger(ledger))))
+        rows = read_ledger(ledger)
+        _put(readme, {"claims": short_table(rows)})
+        _put(results, {"claims": markdown_table(rows)})
+    if findings.is_file():
+        _put(readme, {"findings": findings.read_text(encoding="utf-8")})
+
+
+def _put(page: Path, parts: Mapping[str, str]) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name, part in parts.items():
+        text = update_between(text, part, name)
+    write_file(page, text)
 
 
 def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> None:

@@ -150,7 +150,8 @@ def stage(source: Path) -> None:
     for path in source.glob("notebooks/*.ipynb"):  # Jupyter's links to headings keep their capitals
         text = path.read_text(encoding="utf-8")
         write_file(path, re.sub(r"\]\(#[\w-]+\)", lambda link: link[0].lower(), text))
-    rows, there = read_ledger(ROOT / "figures" / "claims.csv"), (source / "notebooks", source / "figures")
+    ledger, there = ROOT / "figures" / "claims.csv", (source / "notebooks", source / "figures")
+    rows = read_ledger(ledger) if ledger.is_file() else []
     for claim in CLAIMS:
         page = claim_page(claim, [row for row in rows if row["id"] == claim], *there)
         write_file(source / "claims" / f"{claim}.md", page)

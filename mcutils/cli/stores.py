@@ -297,6 +297,12 @@ def explore_main(arguments: argparse.Namespace) -> int:
     """Open the explorer's notebook, or the app, and serve it until it is interrupted."""
     if arguments.store and not store_folder(arguments.store).is_dir():
         raise BadInput(f"there is no store in {arguments.store}: name a folder that a run has filled.")
+    if arguments.export_stories is not None:
+        from .stories import write_stories
+
+        for path in write_stories(path_of(arguments.export_stories, "--export-stories"), study(store=arguments.store)):
+            print(path)
+        return 0
     if arguments.export_toy is not None:
         from ..teaching.toy_page import export_toy
 

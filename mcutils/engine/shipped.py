@@ -76,13 +76,13 @@ def models_to_ship(study: Study, count: int = COUNT) -> list[OriginalSpec | Retr
     every method; then the quickstart's method with the second seed, and other methods with it as far as they fit.
 
     >>> import mcutils as mc
-    >>> names = [getattr(one, "method", "") for one in models_to_ship(mc.study("eight"))]
+    >>> names = [getattr(one, "method", "") for one in models_to_ship(mc.study("laptop"))]
     >>> len(names), names.count("npo"), names.count("salun"), names.count("")
     (40, 6, 3, 9)
     """
     if not study.preset.originals:
         raise BadInput(
-            f"the originals of the preset {study.preset.name} have one forget set: ask for the preset eight."
+            f"the originals of the preset {study.preset.name} have one forget set: ask for the preset laptop."
         )
     chosen = study.originals[:ORIGINALS]
     apart = [study.retrained(seed, original=o) for o in chosen for seed in study.seeds[:2]]

@@ -154,7 +154,7 @@ class Study:
     def redrawn(self, original: int) -> int:
         """Another draw of the forget set for an original model, that of no original: after the preset's, in order.
 
-        >>> study("eight").redrawn(3)
+        >>> study("laptop").redrawn(3)
         11
         """
         return self.preset.originals + original

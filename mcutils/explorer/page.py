@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -19,7 +19,7 @@ def part(name: str) -> str:
     return (files("mcutils") / "explorer" / name).read_text(encoding="utf-8")
 
 
-def page(book: Mapping[str, Any], state: Mapping[str, Any], given: str, title: str) -> str:
+def page(book: Mapping[str, Any], state: Mapping[str, Any], given: str, title: str, lead: Sequence[str] = ()) -> str:
     """A book as a page that can be walked, compared and judged without Python.
 
     Its policy lets a browser run the page's own script only, and ask no server for anything. All that a user named
@@ -30,15 +30,23 @@ def page(book: Mapping[str, Any], state: Mapping[str, Any], given: str, title: s
         state: what is shown at first, by the names that `explorer.js` has for it.
         given: code that makes what was given, for the code that shows the view again.
         title: of the page.
+        lead: paragraphs above the drawing, below the title, which is shown where there are some.
     """
     script = f"{part('explorer.js')}\npage(document.getElementById('explorer'));\n"
     data = {"book": book, "state": state, "offers": {"given": given}}
     parts = {
         "title": escape(title),
+        "lead": _lead(title, lead),
         "digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": part("explorer.css"),
         "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         "script": script,
     }
     # All at once: a name in a view may be @data@.
-    return re.sub(r"@(title|digest|style|data|script)@", lambda found: parts[found[1]], part("explorer.html"))
+    return re.sub(r"@(title|lead|digest|style|data|script)@", lambda found: parts[found[1]], part("explorer.html"))
+
+
+def _lead(title: str, paragraphs: Sequence[str]) -> str:
+    """A heading and paragraphs, as text; nothing without paragraphs."""
+    told = "".join(f"<p>{escape(one)}</p>" for one in paragraphs)
+    return f'<header class="story"><p class="title">{escape(title)}</p>{told}</header>' if told else ""

@@ -316,14 +316,19 @@ class Explorer:
         inside = ", ".join([self._given, repr(view.path), *parts])
         return f"import mcutils as mc\n\nmc.explore({inside})"
 
-    def page(self) -> str:
+    def page(self, title: str = "", lead: Sequence[str] = ()) -> str:
         """The view as a self-contained HTML page, with all points, metrics and images inside.
 
         A path alone takes with it the other curves between its ends that have images, to be compared with it.
+
+        Args:
+            title: of the page, by default the path's name.
+            lead: paragraphs above the drawing.
         """
         more = [] if len(self.scene.sources) > 1 else self._beside()
         told = self.scene.book(more)
-        return page(told, self.scene.state, self._given, f"mcutils explorer: {self.scene.sources[0].label}")
+        title = title or f"mcutils explorer: {self.scene.sources[0].label}"
+        return page(told, self.scene.state, self._given, title, lead)
 
     def _beside(self) -> list[tuple[Source, Numbers, Found]]:
         """The nearest traced path of another curve between the same ends, where it can be read."""

@@ -26,7 +26,7 @@ BAND = {"facecolor": LIGHT, "edgecolor": "#AAAAAA", "lw": 1.0, "zorder": 0}
 COLOURS = {"linear": BLUE, "bezier": VERMILLION, "chain": GREEN}
 MARKERS = {"linear": "o", "bezier": "s", "chain": "^"}
 NAMES = {
-    "bad_teacher": "bad teaching",
+    "bad_teacher": "bad teacher",
     "bezier": "Bézier",
     "retrain": "retrained",
     "finetune": "fine-tuning",
@@ -188,7 +188,7 @@ def finish(fig, ax, title: str, first: Sequence = ()):
     """The figure laid out, with one legend below, from ``first`` and what ``ax`` has labelled, and a title."""
     handles, texts = ax.get_legend_handles_labels()
     keys = {h.get_label(): h for h in first} | dict(zip(texts, handles, strict=True))
-    columns = 4 if len(keys) > 5 else 3 if sum(map(len, keys)) > 90 else len(keys)
+    columns = 4 if len(keys) > 5 else 3 if sum(map(len, keys)) > 80 else len(keys)
     fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns)
     if title:
         fig.suptitle(title, fontsize=10.5, fontweight="bold")

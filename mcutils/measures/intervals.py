@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -98,83 +98,6 @@ def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     z2 = ndtri((1 + level) / 2) ** 2
     centre, half = share + z2 / (2 * n), np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
     return max(0.0, float((centre - half) / (1 + z2 / n))), min(1.0, float((centre + half) / (1 + z2 / n)))
-
-
-def widened(
-    found: Interval,
-    values,
-    units: Iterable[Hashable],
-    level: float = LEVEL,
-    within: tuple[float, float] = (-np.inf, np.inf),
-    middle: Callable[..., float] = np.mean,
-) -> Interval:
-    """An interval joined with Student's over units, m +- t s / sqrt(n), inside the range of what can be.
-
-    A percentile interval of few units ends at the most extreme of them: two cover their mean half the time only. One
-    unit says nothing of others: then the interval is the whole range.
-
-    Args:
-        found: the interval, whose estimate is kept.
-        values, units: (n,) the numbers that the estimate is of, and what each is an example of: a pair of seeds.
-        level: of Student's interval.
-        within: smallest and largest possible value.
-        middle: of the values of one unit, for instance of several methods.
-    """
-    from scipy.special import stdtrit
-
-    if not np.isfinite(found.estimate):
-        return found
-    groups: dict[Hashable, list[float]] = {}
-    for unit, value in zip(units, values, strict=True):
-        groups.setdefault(unit, []).append(value)
-    each = [middle(group) for group in groups.values()]
-    if len(each) < 2:
-        return Interval(found.estimate, *map(float, within))
-    half = stdtrit(len(each) - 1, (1 + level) / 2) * np.std(each, ddof=1) / np.sqrt(len(each))
-    low, high = min(found.low, found.estimate - half), max(found.high, found.estimate + half)
-    return Interval(found.estimate, float(max(low, within[0])), float(min(high, within[1])))
-
-
-def mean_interval(
-    values,
-    replicates=None,
-    *,
-    units=None,
-    level: float = LEVEL,
-    within: tuple[float, float] = (-np.inf, np.inf),
-    **drawn,
-) -> Interval:
-    """Mean of a number per path with the one interval that every table, figure and verdict gives it.
-
-    That of `bootstrap_mean`, over endpoints and examples together, `widened` to Student's over pairs of seeds.
-
-    Args:
-        values, replicates: (n,) and (n, B), as for `bootstrap_mean`; what is not finite is left out.
-        units: (n,) pairs of seeds; by default the rows of ``nodes``, else the ``clusters``, else each value by itself.
-        level, within: of the interval, and the smallest and largest possible value.
-        drawn: ``nodes``, ``clusters``, ``n_boot``, ``seed`` of `bootstrap_mean`.
-    """
-    values = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    found = bootstrap_mean(values, replicates, level=level, **drawn)
-    kept = np.isfinite(values)
-    if replicates is not None:
-        kept &= np.isfinite(np.asarray(replicates, dtype=np.float64)).all(axis=1)
-    units = [unit for unit, keep in zip(_units(units, len(values), **drawn), kept, strict=True) if keep]
-    return widened(found, values[kept], units, level, within)
-
-
-def share_interval(hits, replicates=None, *, units=None, level: float = LEVEL, **drawn) -> Interval:
-    """Share of paths that hit, as `mean_interval`, from `fraction_interval`."""
-    hits = np.atleast_1d(np.asarray(hits, dtype=np.float64))
-    found = fraction_interval(hits, replicates, level=level, **drawn)
-    return widened(found, hits, _units(units, len(hits), **drawn), level, (0.0, 1.0))
-
-
-def _units(units, count: int, nodes=None, clusters=None, **_) -> list[Hashable]:
-    for labels in (units, nodes, clusters):
-        if labels is not None:
-            return [tuple(np.atleast_1d(one).tolist()) for one in labels]
-    return list(range(count))
 
 
 class Share(NamedTuple):

@@ -13,22 +13,21 @@ from ..traces import Trace
 from .metrics import accuracy, check_trace
 
 
-def forget_quality(trace: Trace) -> np.ndarray:
-    """1 - |accuracy on D_f - accuracy on validation data| (T,): 1 where D_f looks like data never seen."""
-    return 1 - np.abs(accuracy(_with(trace, "forget"), "forget") - accuracy(_with(trace, "valid"), "valid"))
+def compromise_of(forget, valid) -> np.ndarray:
+    """(forget quality + utility) / 2 (T,) from accuracies on D_f and on validation data along a way from the original.
 
-
-def utility(trace: Trace) -> np.ndarray:
-    """Accuracy on validation data over that of the first point (T,), which is the original model; may exceed 1."""
-    found = accuracy(_with(trace, "valid"), "valid")
-    if not found[0]:
+    Forget quality is 1 - |forget - valid|, 1 where D_f looks like data never seen; utility is valid over its first
+    value, that of the original model, and may exceed 1. Raises `BadInput` where the original gets nothing right.
+    """
+    forget, valid = np.asarray(forget, dtype=np.float64), np.asarray(valid, dtype=np.float64)
+    if not valid[0]:
         raise BadInput("the first point of the trace gets no validation example right: it is no original model.")
-    return found / found[0]
+    return (1 - np.abs(forget - valid) + valid / valid[0]) / 2
 
 
 def compromise(trace: Trace) -> np.ndarray:
-    """(forget quality + utility) / 2 (T,) along a path that begins at the original model."""
-    return (forget_quality(trace) + utility(trace)) / 2
+    """`compromise_of` (T,) along a path that begins at the original model."""
+    return compromise_of(*(accuracy(_with(trace, split), split) for split in ("forget", "valid")))
 
 
 def best_snapshot(trace: Trace) -> int:

@@ -17,7 +17,7 @@ from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
 from ..measures.originals import neumann_ratio
 from .judging import sound
-from .walks import APART, TWINNED, Labels, Walk, once_of
+from .walks import APART, RETRAINED, TWINNED, Labels, Walk, once_of
 
 FORGOTTEN = 0.5  # share of the gap, in loss and in accuracy, that an end must close
 KEPT = 0.97  # of the original's accuracy on D_r
@@ -239,6 +239,13 @@ def controls(walks: Sequence[Walk], eps: float = TOLERANCE) -> list[str]:
     return found + forgot(walks) + splits_are(walks)
 
 
+def retraining_controls(walks: Iterable[Walk], eps: float = TOLERANCE) -> list[str]:
+    """As `controls` where retrained models are the control: those of other initial weights must have a barrier."""
+    apart = [w for w in walks if w.control == RETRAINED and w.init == "other init"]
+    held = apart and all(w.barrier > eps for w in apart)
+    return [] if held else ["control: no barrier between retrained models of different initial weights"]
+
+
 def forgot(walks: Iterable[Walk]) -> list[str]:
     """A sentence for each original on which less than half of the methods have an end that passes the gate."""
     passed: dict[int, dict[str, bool]] = {}
@@ -269,6 +276,15 @@ def splits_are(walks: Iterable[Walk]) -> list[str]:
         if not (fits and same):
             found[w.original] = f"control: on original {w.original} retain and forget data are not what they are called"
     return [found[k] for k in sorted(found)]
+
+
+def shown(walks: Sequence[Walk]) -> tuple[list[Walk], bool]:
+    """Of sound walks those that a verdict may read, and True; all of them, and False, where it may read none.
+
+    Without levels of the models that it is held against a walk cannot be admitted.
+    """
+    kept = [w for w in walks if w.profile.levels and not reasons(w)]
+    return (kept, True) if kept else (list(walks), False)
 
 
 def admitted(walks: Iterable[Walk], **labels: Any) -> list[Walk]:

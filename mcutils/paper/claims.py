@@ -1,8 +1,6 @@
-"""The paper's 24 testable claims: statement, source, and the test that was fixed before any run; the ledger.
+"""The claims: what the paper says and where, what the protocol declares of each, and the ledger as files and tables.
 
-The paper gives no tolerance and no test, so every statistic and threshold here is this companion's choice.
-G is the unit of losses: mean forget loss of the retrained models minus that of the original. MCU(0.1) means
-retain barrier <= 0.1 G and forget deficit <= 0.1 G. Intervals are 95 % bootstrap intervals over seeds.
+The paper gives no tolerance and no test, so every statistic and threshold is this companion's (docs/protocol.md).
 """
 
 from __future__ import annotations
@@ -14,176 +12,135 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadInput, choose
-from ..files import DATA
-from ..measures.connectivity import TOLERANCE
-from ..measures.intervals import Interval
+from ..errors import BadInput
+from ..files import DATA, ROOT
 from ..settings import tomllib
 
-VERDICTS = ("supported", "contradicted", "undecided", "not run")
 REPLICATIONS = DATA / "replications"
-COLUMNS = "id claim source statistic threshold effect low high n_pairs n_seeds verdict notebook".split()
-NUMBERS = {"threshold": float, "effect": float, "low": float, "high": float, "n_pairs": int, "n_seeds": int}
-SHOWN = "id claim verdict effect n_pairs n_seeds notebook".split()
+FIRST = "first-design"  # the folder there of the ledgers that older tests made of older results
+POWER = ROOT / "docs" / "power.csv"
+COLUMNS = (
+    "id row claim source statistic unit null threshold effect low high null_low null_high least p n_originals n_cells"
+    " verdict floor worse_end two_sided flips halves opposite corrected_low corrected_high corrected needed notes"
+    " notebook"
+).split()
+READINGS = ("floor", "worse_end", "two_sided")  # columns of the words by other readings than the chord
+COUNTS = "n_originals n_cells needed".split()
+NUMBERS = (
+    "effect low high null_low null_high least p flips halves opposite corrected_low corrected_high".split() + COUNTS
+)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim and its test. ``direction`` says which effects support it:
+    """A claim: what it says, where the paper or its surroundings say so, and the notebooks that walk what it is about.
 
-    ``above`` or ``below`` the threshold; ``outside`` [-threshold, threshold], for a difference whose sign is
-    not claimed; ``explained``, a share of variance whose permutation p-value is below ``alpha``, and which is
-    negligible below the threshold. ``alpha`` is 0.05 over the ``among`` claims that are judged together.
+    How it is judged is in `PROTOCOL`.
     """
 
     id: str
     statement: str
     source: str
-    statistic: str
-    threshold: float
-    direction: str
     notebook: str
-    among: int = 1
-    fixed: str = "2026-11-24"
-
-    def measured(self, eps: float = TOLERANCE) -> str:
-        """The statistic in words, with the tolerance eps where it speaks of one; fixed is that of `TOLERANCE`."""
-        words = self.statistic.replace("MCU(0.1)", f"MCU({eps:g})")
-        return words.replace("deficit exceeds 0.1 G", f"deficit exceeds {eps:g} G")
-
-    @property
-    def alpha(self) -> float | None:
-        """The level of a permutation test, where the claim has one."""
-        return 0.05 / self.among if self.direction == "explained" else None
-
-    @property
-    def rule(self) -> str:
-        """The rule of the verdict in words."""
-        return {
-            "above": f"supported if the interval lies above {self.threshold:g}, contradicted if below",
-            "below": f"supported if the interval lies below {self.threshold:g}, contradicted if above",
-            "outside": f"supported if the interval lies beyond +-{self.threshold:g}, contradicted if within",
-            "explained": f"supported if p < {self.alpha or 0:.3g}, contradicted if the interval lies below"
-            f" {self.threshold:g}",
-        }[self.direction]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The outcome of a claim's test: effect with its interval, how many pairs and seeds, the verdict."""
+def write_ledger(rows: Sequence[Mapping[str, Any]], folder: str | Path, parts: Mapping[str, str] | None = None) -> None:
+    """Write claims.csv and claims.md, in a folder that is made if need be; the same rows give the same bytes.
 
-    claim: str
-    effect: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n_pairs: int | None = None
-    n_seeds: int | None = None
-    verdict: str = "not run"
-    notebook: str = ""
-    p: float | None = None
-
-    def __str__(self) -> str:
-        if self.verdict == "not run":
-            return f"{self.claim}: not run"
-        p = "" if self.p is None else f", p = {self.p:.2g}"
-        numbers = f"{self.effect:.3g} [{self.low:.3g}, {self.high:.3g}]{p}"
-        counts = f"{self.n_pairs} pairs, {self.n_seeds} seeds"
-        return f"{self.claim}: {self.verdict} ({numbers}, {counts}; {CLAIMS[self.claim].rule})"
-
-
-def judge(
-    claim_id: str, found: Interval, *, n_pairs: int, n_seeds: int, p: float | None = None, controls_ok: bool = True
-) -> Verdict:
-    """Apply a claim's rule to an effect with its 95 % interval.
-
-    ``undecided`` if the interval crosses the threshold or is not finite, or if a control failed. For
-    ``explained`` the permutation ``p`` is needed, and a negligible share contradicts however small p is.
+    Args:
+        rows: with the `COLUMNS`, see `trial_ledger.trial_rows`.
+        folder: of both.
+        parts: of claims.md below the ledger, title -> Markdown.
     """
-    claim, (effect, low, high) = CLAIMS[choose("claim", claim_id, CLAIMS)], found
-    if low > high:
-        raise BadInput(f"the interval of {claim_id} is upside down: [{low:g}, {high:g}].")
-    if claim.direction == "explained" and p is None:
-        raise BadInput(f"{claim_id} is judged by a permutation test: p is missing.")
-    edge = claim.threshold
-    yes, no = {
-        "above": (low > edge, high < edge),
-        "below": (high < edge, low > edge),
-        "outside": (low > edge or high < -edge, -edge < low and high < edge),
-        "explained": (p is not None and p < (claim.alpha or 0), high < edge),
-    }[claim.direction]
-    known = controls_ok and all(math.isfinite(v) for v in found)
-    word = "undecided" if not known else "contradicted" if no else "supported" if yes else "undecided"
-    return Verdict(claim_id, effect, low, high, n_pairs, n_seeds, word, claim.notebook, p)
-
-
-def ledger(verdicts: Iterable[Verdict] = (), eps: float = TOLERANCE) -> list[dict]:
-    """One row per claim, C1 to C24, with the columns of `COLUMNS`; a claim without a verdict was not run.
-
-    ``eps`` is the tolerance at which they were judged.
-    """
-    given = {}
-    for verdict in verdicts:
-        if choose("claim", verdict.claim, CLAIMS) in given:
-            raise BadInput(f"{verdict.claim} has two verdicts: a ledger holds one each.")
-        given[verdict.claim] = verdict
-    rows = []
-    for claim in CLAIMS.values():
-        v = given.get(claim.id, Verdict(claim.id))
-        fixed = claim.id, claim.statement, claim.source, claim.measured(eps), claim.threshold
-        found = v.effect, v.low, v.high, v.n_pairs, v.n_seeds, v.verdict, v.notebook or claim.notebook
-        rows.append(dict(zip(COLUMNS, (*fixed, *found), strict=True)))
-    return rows
-
-
-def write_ledger(rows: Iterable[dict], folder: str | Path) -> None:
-    """Write claims.csv and claims.md, in a folder that is made if need be; the same rows give the same bytes."""
-    texts = [[text_of(row[name]) for name in COLUMNS] for row in rows]
     Path(folder).mkdir(parents=True, exist_ok=True)
     with open(Path(folder) / "claims.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *texts])
-    (Path(folder) / "claims.md").write_text(markdown_of([COLUMNS, *texts]), encoding="utf-8")
+        lines = [[text_of(row[name]) for name in COLUMNS] for row in rows]
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
+    found = {"The ledger": markdown_table(rows), **(parts or {})}
+    text = "\n".join(f"## {title}\n\n{(part or 'None.').strip()}\n" for title, part in found.items())
+    (Path(folder) / "claims.md").write_text(text, encoding="utf-8")
 
 
-def read_ledger(path: str | Path) -> list[dict]:
-    """The rows of a claims.csv as `ledger` makes them, to the digits that were written; an empty cell is None."""
+def read_ledger(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a claims.csv with the `COLUMNS`, to the digits that were written; an empty cell is None."""
+    rows = _rows(path)
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        found = [{name: NUMBERS.get(name, str)(text) if text else None for name, text in row.items()} for row in rows]
-    except (OSError, ValueError, TypeError) as error:
+        found = [{name: _value(name, text) for name, text in row.items()} for row in rows]
+    except (ValueError, TypeError) as error:
         raise BadInput(f"{path} is not a ledger of claims that can be read: {error}.") from error
     if not found or list(found[0]) != COLUMNS:
         raise BadInput(f"{path} is not a ledger of claims: its columns must be {', '.join(COLUMNS)}.")
     return found
 
 
-def replications(preset: str, folder: str | Path = REPLICATIONS) -> dict[str, list[dict]]:
+def _rows(path: str | Path) -> list[dict[str, str]]:
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is not a ledger of claims that can be read: {error}.") from error
+
+
+def _value(name: str, text: str) -> Any:
+    if not text:
+        return None
+    return int(text) if name in COUNTS else float(text) if name in NUMBERS else text
+
+
+def replications(preset: str, folder: str | Path = REPLICATIONS) -> dict[str, list[dict[str, Any]]]:
     """Ledgers of a preset that were computed from nothing on other processors: name of the file -> its rows."""
     return {path.stem: read_ledger(path) for path in sorted(Path(folder, preset).glob("*.csv"))}
 
 
-def changes(before: Iterable[dict], after: Iterable[dict]) -> list[str]:
-    """Where the verdicts of one ledger differ from those of another, in words, a sentence for each claim."""
-    old = {row["id"]: row for row in before}
-    pairs = [(old[row["id"]], row) for row in after if row["id"] in old]
-    return [f"{b['id']}: {_found(a)} before, {_found(b)} now" for a, b in pairs if a["verdict"] != b["verdict"]]
+def first_design(name: str = "claims", folder: str | Path = REPLICATIONS) -> dict[str, dict[str, str]]:
+    """Verdicts by the older tests, on results of one original and one forget set: claim -> its row, as text.
+
+    ``name``: ``claims``, the ledger that was committed, or that of another processor.
+    """
+    return {row["id"]: row for row in _rows(Path(folder, FIRST, f"{name}.csv"))}
 
 
-def _found(row: dict) -> str:
+def power(path: str | Path = POWER) -> dict[str, dict[str, str]]:
+    """What the tests found in made worlds (docs/power.csv), by claim and measure; nothing where the file is not."""
+    return {row["claim"]: row for row in _rows(path)} if Path(path).is_file() else {}
+
+
+def power_text(claim: str, table: Mapping[str, Mapping[str, str]]) -> str:
+    """Of each planted effect of a claim, in how many made worlds it was found: ``a shift of 0.2 G: 50 of 50``."""
+    rows = [row for name, row in table.items() if name.split(",")[0].split()[0] == claim]
+    return "; ".join(f"{row['planted']}: {row['word']} in {row['found']} of {row['worlds']} worlds" for row in rows)
+
+
+def changes(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Where the verdicts of one ledger differ from those of another, in words, a sentence for each row."""
+    old = {row["row"]: row for row in before}
+    pairs = [(old[row["row"]], row) for row in after if row["row"] in old]
+    return [f"{b['row']}: {_found(a)} before, {_found(b)} now" for a, b in pairs if a["verdict"] != b["verdict"]]
+
+
+def _found(row: Mapping[str, Any]) -> str:
     return f"{row['verdict']} {effect_text(row, 2, '')}".strip()
 
 
-def markdown_table(rows: Iterable[dict]) -> str:
-    """The rows of a ledger as a short Markdown table: id, claim, verdict, effect [low, high], counts, notebook."""
-    texts = [["id", "claim", "verdict", "effect [95 %]", "pairs", "seeds", "notebook"]]
+def markdown_table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The rows of a ledger as a Markdown table: claim, verdict, effect [low, high], unit, other readings, notebook."""
+    texts = [["row", "claim", "verdict", "effect [95 %]", "unit", "originals", "other readings", "notebook"]]
     for row in rows:
-        texts.append([effect_text(row, 2, "") if name == "effect" else text_of(row[name]) for name in SHOWN])
+        others = [row.get(name) for name in READINGS]
+        differ = [
+            f"{name} {word}" for name, word in zip(READINGS, others, strict=True) if word not in (None, row["verdict"])
+        ]
+        said = ", ".join(differ) or ("the same" if any(others) else "")
+        shown = row["row"], row["claim"], row["verdict"], effect_text(row, 2, ""), row["unit"], row["n_originals"]
+        texts.append([*map(text_of, shown), said, text_of(row["notebook"])])
     return markdown_of(texts)
 
 
-def short_table(rows: Iterable[dict]) -> str:
-    """The rows of a ledger as a Markdown table of what fits at a glance: id, claim, verdict."""
-    return markdown_of([["id", "claim", "verdict"], *([text_of(row[name]) for name in SHOWN[:3]] for row in rows)])
+def short_table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The rows of a ledger as a Markdown table of what fits at a glance: row, claim, verdict."""
+    return markdown_of(
+        [["id", "claim", "verdict"], *([text_of(row[n]) for n in ("row", "claim", "verdict")] for row in rows)]
+    )
 
 
 def spread(found: Sequence[float], digits: int = 3) -> str:
@@ -194,8 +151,13 @@ def spread(found: Sequence[float], digits: int = 3) -> str:
 
 def effect_text(row: Mapping[str, Any], digits: int = 3, none: str = "-") -> str:
     """The effect of a ledger's row with its interval in words, or ``none`` where nothing was measured."""
-    values = [row[name] for name in ("effect", "low", "high")]
-    return spread(values, digits) if all(v is not None and not math.isnan(v) for v in values) else none
+    found = [math.nan if row.get(name) is None else float(row[name]) for name in ("effect", "low", "high")]
+    return interval_text(found, digits, none)
+
+
+def interval_text(found: Sequence[float], digits: int = 3, none: str = "-") -> str:
+    """As `spread`, or ``none`` where one of the three is nan."""
+    return none if any(map(math.isnan, found)) else spread(found, digits)
 
 
 def update_between(text: str, table: str, name: str = "claims") -> str:
@@ -229,3 +191,6 @@ def _read(path: Path) -> dict[str, Claim]:
 
 
 CLAIMS = _read(Path(__file__).with_name("claims.toml"))
+PROTOCOL: dict[str, dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_name("protocol.toml").read_text(encoding="utf-8")
+)

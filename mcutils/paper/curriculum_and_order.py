@@ -1,9 +1,10 @@
-"""03 and 04: what a curriculum or a second-order optimiser does to connectivity (C5, C6, C7)."""
+"""03 and 04: what a curriculum or a second-order optimiser does to connectivity (C5, C6, C7, E4 of `declared`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,29 @@ import numpy as np
 from ..engine.specs import Spec, UnlearnedSpec
 from ..engine.study import Study
 from ..measures import drawing
-from ..measures.along import barrier, forget_deficit
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, ORANGE, PURPLE, colour_of, entry, kinds_of, label, where
-from ..measures.intervals import LEVEL, fraction_interval, widened
 from ..measures.originals import student
 from ..settings import Plan
-from . import judging, tables
-from .claims import Verdict, spread
-from .judging import CHANGE, controls_hold, judge_mean, judged, nothing_found, pair_of, sound, usable
-from .panels import HEADINGS, SHOWN, excess_panels, kind_entries, shade_rows, signed_log, spread_row, tolerance_line
+from . import tables
+from .admission import reasons, shown
+from .claims import spread
+from .declared import MARGIN, differences
+from .judging import pair_of, sound, usable
+from .panels import (
+    HEADINGS,
+    SHOWN,
+    excess_panels,
+    failing_entries,
+    kind_entries,
+    mark_failing,
+    shade_rows,
+    signed_log,
+    spread_row,
+    tolerance_line,
+)
 from .room import Room
+from .seeds import READ_AS, failing
 from .tables import (
     MEASURES,
     Table,
@@ -29,12 +42,12 @@ from .tables import (
     excess_table,
     frame,
     grouped,
-    mean_of,
-    mean_over,
     paths_table,
     roughness_text,
-    summary,
+    summary_by_original,
 )
+from .trials import ERROR, over_originals
+from .verdicts import READ
 from .walks import (
     COARSE,
     SOME,
@@ -53,6 +66,7 @@ from .walks import (
 PLACES = ((GREY, "o"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"))
 PARTNER, TUNED = "partner", "tuned"  # forms of walks at the other learning rate, see `_other_rate`
 DOTTED = (0, (1, 1.2))
+FORMS = {"": "as judged", TUNED: "at a rate tuned for it", PARTNER: "at its partner's rate"}
 WHAT = {"cl-non_cl": "the curriculum", "fo-so": "the optimiser"}  # what is crossed
 
 
@@ -131,95 +145,60 @@ def trained(study: Study, across: str, **changed: Any) -> list[Route]:
     return routes
 
 
-# The tests of the claims
-
-
-def changes(walks: Sequence[Walk], condition: str) -> list[tuple[Walk, float, np.ndarray]]:
-    """For each pair and curve of a condition: the walk, its smallest eps minus that of ``random``, and replicates."""
-    base = {(pair_of(w), w.kind): w for w in usable(walks, condition="random", form="")}
-    found = []
-    for w in sound(walks, condition=condition, form=""):
-        same = base.get((pair_of(w), w.kind))
-        if same is not None:
-            found.append((w, w.eps - same.eps, w.replicates("eps") - same.replicates("eps")))
-    return found
-
-
-def contexts(walks: Sequence[Walk], conditions: Sequence[str]) -> dict[tuple, list[tuple[Walk, float, np.ndarray]]]:
-    """The `changes` by their context: condition, method and curve."""
-    found: dict[tuple, list[tuple[Walk, float, np.ndarray]]] = {}
-    for condition in conditions:
-        for one in changes(walks, condition):
-            found.setdefault((condition, one[0].method, one[0].kind), []).append(one)
-    return found
-
-
-def _shift(claim: str, walks: Sequence[Walk], condition: str, level: float) -> Verdict:
-    kept, values, replicates = zip(*found, strict=True) if (found := changes(walks, condition)) else ((), (), ())
-    return judge_mean(claim, kept, values, replicates, level, controls_hold(walks))
-
-
-def c5(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C5: smallest eps between curriculum and none, minus that of the same two seeds without, mean."""
-    return _shift("C5", walks, "cl-non_cl", level)
-
-
-def c6(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C6: smallest eps between first and second order, minus that of the same two first-order seeds, mean."""
-    return _shift("C6", walks, "fo-so", level)
-
-
-def c7(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C7: the smaller of the shares of contexts (condition, method, curve) whose smallest eps falls, or rises."""
-    found = contexts(walks, ("cl-non_cl", "fo-so"))
-    if not found:
-        return nothing_found("C7")
-    groups = found.values()
-    means = np.array([np.mean([v for _, v, _ in group]) for group in groups])
-    redrawn = np.array([judging.redraw_mean(group) for group in groups])
-    methods = np.array([method for _, method, _ in found])  # whose contexts have endpoints in common
-    kept, sides = [w for group in groups for w, _, _ in group], []
-    for sign in (-1, 1):
-        hits, replicates = sign * means >= CHANGE, (sign * redrawn >= CHANGE).astype(float)
-        side = fraction_interval(hits, replicates, clusters=methods, level=level)
-        every = np.repeat(hits, [len(group) for group in groups])
-        sides.append(widened(side, every, judging.units_of(kept), level, (0.0, 1.0)))
-    return judged("C7", judging.smaller_of(*sides), kept, controls_hold(walks))
-
-
 # Tables
 
 
 def condition_table(walks: Sequence[Walk], conditions: Sequence[str], eps: float = TOLERANCE) -> Table:
-    """`tables.paths_table` of the sound walks of these conditions."""
-    return paths_table(_plain(walks, conditions), eps)
+    """`tables.paths_table` of the walks of these conditions, read alike; ``read`` says whether verdicts read them.
+
+    That column is there where all profiles hold what the gate asks for.
+    """
+    ours = plain_walks(walks, conditions)
+    table = paths_table(_alike(ours), eps)
+    known = all(w.profile.levels and w.profile.original for w in ours)
+    return table.assign(read=[not reasons(w) for w in ours]) if known else table
 
 
-def _plain(walks: Sequence[Walk], conditions: Sequence[str]) -> list[Walk]:
+def plain_walks(walks: Sequence[Walk], conditions: Sequence[str]) -> list[Walk]:
     """The sound walks of these conditions in our own form, condition by condition."""
-    return [w for condition in conditions for w in sound(walks, condition=condition, form="")]
+    return [w for name in conditions for w in sound(walks, condition=name, form="", full=False)]
+
+
+def _alike(walks: Iterable[Walk]) -> list[Walk]:
+    """Walks as they are compared: whatever they were traced at, read at `COARSE` points."""
+    return [w.at(COARSE) for w in walks]
 
 
 def condition_summary(walks: Sequence[Walk], conditions: Sequence[str]) -> Table:
-    """Mean and interval of each measure per condition, method and curve; n is the number of pairs."""
-    return summary(_plain(walks, conditions), "condition", "method", "kind")
+    """Mean over originals and interval of each measure per condition, method and curve; n is the number of walks.
+
+    Of the walks that verdicts read, or of all where they read none (`admission.shown`).
+    """
+    groups = grouped(plain_walks(walks, conditions), "condition", "method", "kind")
+    kept = [w for part in groups.values() for w in shown(part)[0]]
+    return summary_by_original(_alike(kept), "condition", "method", "kind")
 
 
-def effect_of(change: float, edge: float = CHANGE) -> str:
+def effect_of(change: float, edge: float = MARGIN) -> str:
     """What a change of the smallest eps, in G, does to connectivity: ``helps``, ``harms`` or ``neither``."""
     return "helps" if change <= -edge else "harms" if change >= edge else "neither"
 
 
-def changes_table(walks: Sequence[Walk], conditions: Sequence[str]) -> Table:
-    """Per condition, method and curve: eps minus that of ``random`` over the same pairs, mean and interval.
+def changes_table(walks: Sequence[Walk], conditions: Sequence[str], reading: str = "chord") -> Table:
+    """Per condition, method and curve: eps minus that of ``random`` with the same seeds, mean over originals, interval.
 
-    ``effect`` is what the mean does at 0.05 G, see `effect_of`; ``clear`` says whether the whole interval agrees.
+    Of the walks that verdicts read (`declared.differences`). ``effect`` is what the mean does at 0.05 G, see
+    `effect_of`; ``clear`` says whether the whole interval agrees, ``n`` counts originals.
     """
     rows = []
-    for labels, part in contexts(walks, conditions).items():
-        found = mean_over(*zip(*part, strict=True))
-        words = [effect_of(v) for v in found]
-        rows.append((*labels, *found, words[0], len(set(words)) == 1, len(part)))
+    for condition in conditions:
+        contexts: dict[tuple[str, str], list[float]] = {}
+        for (_, context), number in differences(walks, condition, reading).items():
+            contexts.setdefault(context, []).append(number)
+        for context, numbers in contexts.items():
+            found = student(numbers, least=ERROR)
+            words = [effect_of(v) for v in found]
+            rows.append((condition, *context, *found, words[0], len(set(words)) == 1, len(numbers)))
     columns = ["condition", "method", "curve", "change", "low", "high", "effect", "clear", "n"]
     return frame(rows, columns).astype({"clear": bool})
 
@@ -228,19 +207,18 @@ def changes_shown(walks: Sequence[Walk], condition: str) -> Table:
     """Per method and curve: eps of ``random`` and of the condition, the paired change, its effect, and the roughness.
 
     A question mark follows an effect with which the interval of the change does not wholly agree. Roughness is that of
-    the forget loss, see `tables.roughness_text`, of ``random`` and of the condition.
+    the forget loss, the median from ``random`` to the condition. Of the walks that verdicts read.
     """
-    levels = condition_summary(walks, ("random", condition)).query("measure == 'eps'")
-    cells = {tuple(row[:3]): spread(row[4:7]) for row in levels.itertuples(index=False)}
-    groups = grouped(_plain(walks, ("random", condition)), "condition", "method", "kind")
-    rough = {labels: roughness_text(part) for labels, part in groups.items()}
+    ours = [w for w in plain_walks(walks, ("random", condition)) if not reasons(w)]
+    groups = grouped(_alike(ours), "condition", "method", "kind")
     rows = []
     for one in changes_table(walks, [condition]).itertuples():
-        here = [(name, one.method, one.curve) for name in ("random", condition)]
+        here = [groups[name, one.method, one.curve] for name in ("random", condition)]
+        levels = (f"{over_originals(part, attrgetter('eps')).estimate:.3f}" for part in here)
         change, word = spread((one.change, one.low, one.high)), one.effect + ("" if one.clear else "?")
-        smooth = " to ".join(rough[labels] for labels in here)
-        rows.append((one.method, one.curve, *(cells[labels] for labels in here), change, word, smooth, one.n))
-    columns = ["method", "curve", "eps, random", f"eps, {condition}", "change", "effect", "roughness", "pairs"]
+        smooth = " to ".join(map(roughness_text, here))
+        rows.append((one.method, one.curve, *levels, change, word, smooth, one.n))
+    columns = ["method", "curve", "eps, random", f"eps, {condition}", "change", "effect", "roughness", "originals"]
     return frame(rows, columns, ["method", "curve"])
 
 
@@ -256,30 +234,50 @@ def changes_text(table: Table) -> str:
     return "\n".join(lines) or "No pair was walked in both conditions."
 
 
-def ends_table(walks: Sequence[Walk], across: str) -> Table:
-    """Whether the ends of a condition are different models, per method, means over pairs.
+def counted_text(walks: Sequence[Walk], conditions: Sequence[str]) -> str:
+    """On how many paths the smallest eps rises or falls beside the same two seeds, in counts, as a Markdown list."""
+    lines = []
+    for condition in conditions:
+        numbers = list(differences(walks, condition, "chord").values())
+        words = [effect_of(number) for number in numbers]
+        lines.append(
+            f"- {SHOWN[condition]} (`{condition}`): beside the same two seeds the smallest eps rises by {MARGIN:g} G "
+            f"or more on **{words.count('harms')} of {len(numbers)} paths** and falls so on {words.count('helps')}."
+        )
+    return "\n".join(lines)
 
-    Accuracies in % of both ends on the forget set and the test set; the distance between the ends, and how many times
-    that of the same two seeds under ``random`` it is, with an interval; the cosine of their task vectors, and that
-    under ``random``. Where walks have levels of retrained models, also how much both ends forgot, see `closed`.
+
+def failing_across(walks: Sequence[Walk], across: str) -> list[str]:
+    """The methods none of whose walks of a condition a verdict may read."""
+    return failing([replace(w, control="") for w in plain_walks(walks, (across,))])
+
+
+def ends_table(walks: Sequence[Walk], across: str) -> Table:
+    """Whether the ends of a condition are different models, per method, means over originals.
+
+    ``read``: how many walks verdicts read; accuracies in % of both ends on the forget set; how much of G both ends
+    forgot, see `closed`; the distance between the ends, and how many times that of the same two seeds under ``random``
+    it is, with an interval; the cosine of their task vectors, and that under ``random``.
     """
-    base = {pair_of(w): w for w in sound(walks, kind="linear", condition="random", form="")}
+    base = {pair_of(w): w for w in sound(walks, kind="linear", condition="random", form="", full=False)}
     names, rows = end_names(across), []
-    for (method,), part in grouped(sound(walks, kind="linear", condition=across, form=""), "method").items():
+    lines = sound(walks, kind="linear", condition=across, form="", full=False)
+    for (method,), part in grouped(lines, "method").items():
         ours = [w for w in part if pair_of(w) in base]
         if not ours:
             continue
         row = {"method": method}
-        for split in ("forget", "test"):
-            ends = np.mean([w.profile.connectivity.curves[f"accuracy_{split}"][[0, -1]] for w in ours], axis=0)
-            row |= {f"{name}: {split} %": f"{100 * value:.1f}" for name, value in zip(names, ends, strict=True)}
-        both = [w.profile.geometry for w in ours], [base[pair_of(w)].profile.geometry for w in ours]
+        known = all(w.profile.levels and w.profile.original for w in ours)
+        row |= {"read": f"{sum(not reasons(w) for w in ours)} of {len(ours)}"} if known else {}
+        ends = np.mean([w.profile.connectivity.curves["accuracy_forget"][[0, -1]] for w in ours], axis=0)
+        row |= {f"{name}: forget %": f"{100 * value:.1f}" for name, value in zip(names, ends, strict=True)}
         if all(w.profile.levels for w in ours):
             row |= {
                 f"{name}: forgot, G": f"{one.round(2) + 0.0:.2f}" for name, one in zip(names, closed(ours), strict=True)
             }
+        both = [w.profile.geometry for w in ours], [base[pair_of(w)].profile.geometry for w in ours]
         far, near = (np.array([one["distance"] for one in found]) for found in both)
-        row |= {"distance": f"{far.mean():.2f}", "of two seeds'": spread(mean_over(ours, far / near), 2)}
+        row |= {"distance": f"{far.mean():.2f}", "of two seeds'": spread(student(far / near), 2)}
         for name, found in zip(("cosine", "cosine, two seeds"), both, strict=True):
             row[name] = f"{np.mean([one['cosine'] for one in found]):.3f}"
         rows.append(row)
@@ -296,21 +294,32 @@ def closed(walks: Sequence[Walk]) -> np.ndarray:
 
 
 def variants_table(walks: Sequence[Walk], across: str) -> Table:
-    """The straight lines of a condition beside other forms of it, such as the authors', for methods that have them.
+    """The straight lines of a condition beside other forms of it, for methods that have them, on the same originals.
 
-    With those of ``random``.
+    Forms are the authors' and the other learning rate (`TUNED`, `PARTNER`). Per method and form, over originals: mean
+    forget loss of the changed end in G, see `closed`; eps, its change beside the same two seeds, the median roughness,
+    and how many walks a verdict might read, since ends at the other rate may fail the gate.
     """
-    lines = sound(walks, kind="linear")
-    some = {w.method for w in lines if w.condition == across and w.form}
+    lines = [w for w in sound(walks, kind="linear", condition=across, full=False) if not w.aside]
+    base = {pair_of(w): w.at(COARSE) for w in sound(walks, kind="linear", condition="random", form="", full=False)}
+    changed = end_names(across).index({"cl-non_cl": "curriculum", "fo-so": "second order"}[across])
     rows = []
-    for (condition, form, method), part in grouped(lines, "condition", "form", "method").items():
-        if method in some and condition in ("random", across):
-            distance = np.mean([w.profile.geometry["distance"] for w in part])
-            cells = [spread(mean_of(part, m)) for m in MEASURES]
-            shown = roughness_text(part), f"{distance:.2f}", len(part[0].profile.t)
-            rows.append((method, condition, form or "as above", *cells, *shown))
-    index = ["method", "condition", "variant"]
-    return frame(rows, [*index, *MEASURES, "roughness", "distance", "points"], index)
+    for (method,), part in grouped(lines, "method").items():
+        forms = grouped([w for w in part if pair_of(w) in base], "form")
+        some = {pair_of(w) for (form,), ours in forms.items() if form for w in ours}
+        for (form,), ours in forms.items():
+            chosen = [w for w in ours if pair_of(w) in some]
+            kept = _alike(chosen)
+            if not kept:
+                continue
+            change = [w.eps - base[pair_of(w)].eps for w in kept]
+            known = all(w.profile.levels and w.profile.original for w in kept)
+            forgot = f"{closed(kept)[changed]:.2f}" if known else "-"
+            read = f"{sum(not reasons(w) for w in chosen)} of {len(kept)}" if known else f"- of {len(kept)}"
+            cells = f"{np.mean([w.eps for w in kept]):.3f}", spread(student(change)), roughness_text(kept)
+            rows.append((method, FORMS.get(form, form), forgot, *cells, read))
+    columns = ["method", "form", "forgot, G", "eps", "change", "roughness", "read"]
+    return frame(rows, columns, columns[:2])
 
 
 def trained_table(walks: Sequence[Walk], across: str) -> Table:
@@ -327,16 +336,8 @@ def trained_table(walks: Sequence[Walk], across: str) -> Table:
             cells = [spread(student([getattr(w, name) for w in ours])) for name in MEASURES]
             change = spread(student([w.at(COARSE).eps - base[pair_of(w), w.kind].eps for w in ours]))
             ends = f"both {form}" if condition == "random" else f"plain, {form}"
-            rows.append((ends, kind, *cells, change, len(ours)))
-    return frame(rows, ["ends", "curve", *MEASURES, "change", "originals"], ["ends", "curve"])
-
-
-def thinned(walk: Walk, points: int) -> tuple[float, float]:
-    """Barrier and deficit, in G, of a walk read at so many equally spaced points of its own."""
-    curves, t, gap = walk.profile.connectivity.curves, walk.profile.t, walk.profile.gap
-    keep = np.unique(np.linspace(0, len(t) - 1, points).round().astype(int))
-    retain, forget = (curves[f"loss_{split}"][keep] for split in ("retain", "forget"))
-    return float(barrier(retain, t[keep])) / gap, float(forget_deficit(forget, t[keep])) / gap
+            rows.append((ends, kind, *cells, change, roughness_text(ours), len(ours)))
+    return frame(rows, ["ends", "curve", *MEASURES, "change", "roughness", "originals"], ["ends", "curve"])
 
 
 def thinned_text(walks: Sequence[Walk]) -> str:
@@ -346,65 +347,74 @@ def thinned_text(walks: Sequence[Walk]) -> str:
     if len(counts) < 2:
         return f"All walks have {', '.join(map(str, counts)) or 'no'} points."
     fine = [w for w in ours if len(w.profile.t) > counts[0]]
-    most = max(w.eps - max(thinned(w, counts[0])) for w in fine)
+    most = max(w.eps - w.at(counts[0]).eps for w in fine)
     return (
         f"{len(fine)} walks have {counts[-1]} points and {len(ours) - len(fine)} have {counts[0]}; a maximum over "
-        f"fewer points is at most as large. Read at {counts[0]} points, the finer walks' smallest eps falls by "
-        f"{most:.3f} G at most."
+        f"fewer points is at most as large, so all are compared at {counts[0]}. Read so, the finer walks' smallest eps "
+        f"falls by {most:.3f} G at most."
     )
 
 
 def answer_text(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps: float = TOLERANCE) -> str:
-    """What was expected of a crossing, what was found, also beside the retrained models, and what follows, in Markdown.
+    """What was expected of a crossing, what was found by every reading, and what follows, in Markdown.
 
-    ``walks`` are those of ``routes``, with levels (`walks.levelled`).
+    Of the walks that verdicts read; ``walks`` are those of ``routes``.
     """
-    found = []
-    for condition in (across, "random"):
-        lines = [w for w in _plain(walks, (condition,)) if w.kind == "linear"]
-        found.append((lines, sum(w.barrier > eps for w in lines), [w for w in lines if w.deficit > eps]))
-    (ours, rises, dips), (base, others, dipped) = found
+    lines = {
+        name: _alike(w for w in plain_walks(walks, (name,)) if w.kind == "linear" and not reasons(w))
+        for name in (across, "random")
+    }
+    (ours, base), wide = lines.values(), f"more than {eps:g} G"
+    rises, others = (sum(w.barrier > eps for w in part) for part in (ours, base))
+    dips, dipped = ([w for w in part if w.deficit > eps] for part in (ours, base))
+    below = sum(w.deficit_by("floor") > eps for w in dips)
+    counts = (
+        f"{sum(w.connected(eps, one) for w in ours)} and {sum(w.connected(eps, one) for w in base)} {READ_AS[one]}"
+        for one in READ
+    )
     table = changes_table(walks, (across,))
     helps, harms = (int((table["effect"] == word).sum()) for word in ("helps", "harms"))
-    below = sum(w.deficit_by("floor") > eps for w in dips)
     return tables.answer_text(
         f"If {WHAT[across]} leads into another basin, lines across it have a retain barrier that lines "
         "between two seeds lack.",
-        f"A retain barrier over {eps:g} G stands on {rises} of {len(ours)} lines "
-        f"across and on {others} of {len(base)} between two seeds; a forget deficit over {eps:g} G on {len(dips)} and "
-        f"{len(dipped)}. In {harms} of {len(table)} contexts (method, curve) the smallest eps rises on average by "
-        f"{CHANGE:g} G or more, in {helps} it falls so. Of the {len(dips)} lines across with a deficit {below} fall "
-        f"that far below the level of the retrained models too.",
-        _so(routes, walks, across, eps),
+        f"A retain barrier of {wide} stands on {rises} of {len(ours)} lines across and on {others} of {len(base)} "
+        f"between two seeds; a forget deficit of {wide} on {len(dips)} and {len(dipped)}. Of the {len(dips)} across "
+        f"{below} fall that far below the level of the retrained models too. Connected are, across and between two "
+        f"seeds, {', '.join(counts)}. In {harms} of {len(table)} contexts (method, curve) the smallest eps rises on "
+        f"average by {MARGIN:g} G or more, in {helps} it falls so. The median line has a roughness of "
+        f"{roughness_text(ours)} G² across and {roughness_text(base)} G² between two seeds.",
+        _so(routes, walks, ours, across, eps),
     )
 
 
-def _so(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps: float) -> str:
-    """What follows from the lines across, and what could be behind it: other step sizes, ends that hardly unlearned."""
-    lines = [w for w in _plain(walks, (across,)) if w.kind == "linear"]
+def _so(
+    routes: Sequence[Route], walks: Sequence[Walk], lines: Sequence[Walk], across: str, eps: float = TOLERANCE
+) -> str:
+    """What follows from the read lines across, and what could be behind it: step sizes, ends that fail the gate."""
     groups = {method: part for (method,), part in grouped(lines, "method").items()}
     counts = {label(m): (sum(w.barrier > eps for w in part), len(part)) for m, part in groups.items()}
     high = [f"{name} ({count} of {n})" for name, (count, n) in counts.items() if count]
-    parts = [f"Retain barriers across: {', '.join(high)}." if high else "No line across has a retain barrier."]
-    plans = {r.method: _plans(r) for r in routes if r.condition == across and not r.form}
-    rates = {m: [plan.lr for plan in pair] for m, pair in plans.items() if len({plan.optimizer for plan in pair}) == 1}
-    other = [f"{label(m)} ({a:g} and {b:g})" for m, (a, b) in rates.items() if a != b and m in groups]
+    if not lines:
+        parts = ["Verdicts read no line across, so nothing follows."]
+    elif high:
+        parts = [f"Retain barriers across: {', '.join(high)}."]
+    else:
+        parts = [
+            f"No line across has a retain barrier: nothing here says that {WHAT[across]} leads into another basin."
+        ]
+    plans = {r.method: _plans(r) for r in routes if r.condition == across and not (r.form or r.full)}
+    rates = {label(m): [plan.lr for plan in pair] for m, pair in plans.items() if len(pair) == 2}
+    other = [f"{name} ({a:g} and {b:g})" for name, (a, b) in rates.items() if a != b]
     if other:
         parts.append(
             f"The learning rates of the two ends differ in {', '.join(other)}: there {WHAT[across]} and the step size "
             "are not told apart."
         )
-    names = [{"none": "without curriculum", "curriculum": "with curriculum"}.get(n, n) for n in end_names(across)]
-    gained = {(m, name): one for m, part in groups.items() for name, one in zip(names, closed(part), strict=True)}
-    short = [f"{label(m)} ({name}, {one.round(2) + 0.0:.2f} G)" for (m, name), one in gained.items() if one < 0.5]
-    if short:
-        parts.append(f"Ends that forgot less than half of G: {', '.join(short)}.")
-        left = {m for (m, _), one in gained.items() if one < 0.5}
-        every = changes(walks, across)
-        kept = [one for one in every if one[0].method not in left]
-        if kept:
-            all_, rest = (spread(mean_over(*zip(*part, strict=True))) for part in (every, kept))
-            parts.append(f"Without them the mean change of the smallest eps is {rest}, with them {all_}.")
+    left = [w for w in plain_walks(walks, (across,)) if w.kind == "linear" and reasons(w)]
+    if left:
+        failed = {label(m): len(part) for (m,), part in grouped(left, "method").items()}
+        named = ", ".join(f"{name} ({n})" for name, n in failed.items())
+        parts.append(f"Lines across that no verdict reads, and that nothing here counts: {named}.")
     return " ".join(parts)
 
 
@@ -413,19 +423,41 @@ def _plans(route: Route) -> list[Plan]:
     return [end.settings.plan for end in ends if isinstance(end, UnlearnedSpec)]
 
 
+def roughest(routes: Sequence[Route], walks: Sequence[Walk], across: str) -> Route:
+    """The route across a condition with the largest smallest eps of those that verdicts read, of all if they read none.
+
+    Of the walks traced most finely.
+    """
+    found = {id(w): route for route, w in zip(routes, walks, strict=True)}
+    ours = sound(walks, condition=across, form="")
+    most = max(len(w.profile.t) for w in ours)
+    kept, _ = shown([w for w in ours if len(w.profile.t) == most])
+    return found[id(max(kept, key=attrgetter("eps")))]
+
+
 def along_table(walks: Sequence[Walk], conditions: Sequence[str]) -> Table:
-    """`tables.excess_table` of the sound walks of these conditions."""
-    return excess_table(_plain(walks, conditions))
+    """`tables.excess_table` of the sound walks of these conditions, all at the same t."""
+    table = excess_table(_alike(plain_walks(walks, conditions)))
+    return table.assign(t=table["t"].astype(float).round(9))
 
 
 # Figures
 
 
 @drawing.style()
-def conditions_figure(table, summary, conditions: Sequence[str], *, threshold: float = TOLERANCE, title: str = ""):
+def conditions_figure(
+    table,
+    summary,
+    conditions: Sequence[str],
+    *,
+    threshold: float = TOLERANCE,
+    failing: Collection[str] = (),
+    title: str = "",
+):
     """Retain barrier and forget deficit of each condition side by side: a row per method, a row of panels per curve.
 
     ``table`` is a `condition_table`, ``summary`` a `condition_summary`; the first of ``conditions`` is the reference.
+    Paths that no verdict reads are crosses, and methods that are ``failing`` the endpoint gate are marked.
     """
     drawing.check_columns(table, ("condition", "method", "curve", "barrier", "deficit"))
     methods, kinds = list(dict.fromkeys(table["method"])), kinds_of(table)
@@ -437,8 +469,10 @@ def conditions_figure(table, summary, conditions: Sequence[str], *, threshold: f
                 for k, condition in enumerate(conditions):
                     height = y + 0.26 * (k - (len(conditions) - 1) / 2)
                     here = {"condition": condition, "method": method, "curve": kind}
-                    pairs, found = where(table, **here)[measure], where(summary, **here, measure=measure)
-                    spread_row(ax, height, pairs, found, *PLACES[k])
+                    rows, found = where(table, **here), where(summary, **here, measure=measure)
+                    read = rows["read"].to_numpy() if "read" in rows else np.ones(len(rows), dtype=bool)
+                    spread_row(ax, height, rows[measure][read], found, *PLACES[k])
+                    ax.plot(rows[measure][~read], [height + 0.09] * int((~read).sum()), "x", color=PLACES[k][0], ms=3)
             shade_rows(ax, len(methods))
             tolerance_line(ax, threshold)
             ax.set_title(f"{label(kind)}: {HEADINGS[measure]}")
@@ -446,12 +480,16 @@ def conditions_figure(table, summary, conditions: Sequence[str], *, threshold: f
         signed_log(ax, np.r_[table[measure], where(summary, measure=measure)["high"]], threshold)
         ax.set_xlabel(f"{HEADINGS[measure]} (G): linear to {threshold:g}, then log")
     drawing.name_rows(axes[0, 0], methods)
+    mark_failing(axes[0, 0], methods, failing)
     keys = [entry(m, c, SHOWN.get(n, n), ls="-") for n, (c, m) in zip(conditions, PLACES, strict=False)]
-    return drawing.finish(fig, axes[0, 0], title, [*keys, entry("o", GREY, "one pair", ms=3)])
+    keys += [entry("o", GREY, "one pair", ms=3)]
+    crossed = "read" in table and not table["read"].all()
+    keys += [entry("x", GREY, "fails the gate", ms=3)] if crossed else []
+    return drawing.finish(fig, axes[0, 0], title, [*keys, *failing_entries(failing)])
 
 
 @drawing.style()
-def changes_figure(table, *, edge: float = CHANGE, linear: float = TOLERANCE, title: str = ""):
+def changes_figure(table, *, edge: float = MARGIN, linear: float = TOLERANCE, title: str = ""):
     """Change of the smallest eps against ``random`` over the same pairs: a row per method, a panel per condition.
 
     ``table`` is a `changes_table`. A change of ``edge`` G counts as help (left) or harm (right); between is shaded. The
@@ -478,21 +516,25 @@ def changes_figure(table, *, edge: float = CHANGE, linear: float = TOLERANCE, ti
 
 
 @drawing.style()
-def crossing_figure(table, across: str, levels=None, *, eps: float = TOLERANCE, title: str = ""):
+def crossing_figure(
+    table, across: str, levels=None, *, eps: float = TOLERANCE, failing: Collection[str] = (), title: str = ""
+):
     """Excess over the chord along t where the condition is crossed, with the mean of two seeds; two panels per method.
 
     ``table`` is an `along_table` of the condition ``across``, drawn thick and its pairs thin, and of ``random``, whose
     mean is dotted. ``levels`` is a `tables.levels_table`: where the retrained models are beside the chords of
-    ``across``. All panels have one scale, linear to ``eps``, then logarithmic; what MCU(eps) forbids is hatched.
+    ``across``. All panels have one scale, linear to ``eps``, then logarithmic; what MCU(eps) forbids is hatched;
+    methods that are ``failing`` the endpoint gate are marked.
     """
     drawing.check_columns(table, ("condition",))
     ours, base = where(table, condition=across), where(table, condition="random")
     drawing.check_some(ours, f"walks of {across}")
-    fig, panels = excess_panels(ours, None if levels is None else where(levels, condition=across), eps)
+    drawn = table[table["condition"].isin((across, "random")) & table["method"].isin(set(ours["method"]))]
+    fig, panels = excess_panels(drawn, None if levels is None else where(levels, condition=across), eps, failing)
     for ax, method, split in panels:
         _along_panel(ax, where(ours, method=method), where(base, method=method), f"{split}_excess")
     keys = [*kind_entries(kinds_of(ours)), entry("", GREY, "two seeds, mean", ls=DOTTED)]
-    return drawing.finish(fig, fig.axes[0], title, keys)
+    return drawing.finish(fig, fig.axes[0], title, [*keys, *failing_entries(failing)])
 
 
 def _along_panel(ax, ours, base, column: str) -> None:
@@ -511,7 +553,6 @@ def _both(study: Study) -> list[Spec]:
 
 
 ROOMS = (
-    Room("03_curriculum", curriculum, references, {"C5": c5}),
-    # C7 takes both
-    Room("04_second_order", second_order, _both, {"C6": c6, "C7": c7}),
+    Room("03_curriculum", curriculum, references),
+    Room("04_second_order", second_order, _both),  # C7 takes both
 )

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import cycle
 
 import numpy as np
 
 from ..curves import RECIPES
+from ..engine.specs import Spec
 from ..engine.study import Study
-from ..errors import number
-from ..fits import TOLERANCE as REST, Fit
+from ..fits import FEWEST, Fit
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, BLUE, GREY, LIGHT, PURPLE, VERMILLION, entry, finish, label, panel_grid, where
-from ..measures.intervals import LEVEL, difference, percentile_interval, share_interval
+from ..measures.originals import share, simultaneous, student
 from . import tables
-from .claims import CLAIMS, Verdict, spread
-from .judging import FAILED, controls_hold, judge_share, judged, pair_of, share_over, smaller_of, usable
-from .panels import SERIES, decades, dot_entry, dots_row, method_panels, tolerance_line
-from .room import Room, verdict_by
-from .seeds import c1, c21
-from .tables import Table, found_text, frame, stacked
+from .admission import shown
+from .claims import CLAIMS, spread
+from .declared import c1, c13, c21
+from .judging import pair_of, sound
+from .panels import decades, dot_entry, dots_row, signed_log, tolerance_line
+from .room import Room
+from .tables import Table, frame, stacked
+from .trials import ERROR
+from .verdicts import found_text
 from .walks import (
+    COARSE,
     SOME,
     Labels,
     Route,
@@ -38,25 +41,29 @@ from .walks import (
     ring_pairs,
 )
 
+FAILED = 0.1  # by which a fit's smallest eps exceeds the line's when it has failed (C12, C13)
 # Objectives of a fit that is not the method's own: retain loss only, and retain minus clipped forget loss.
 OBJECTIVES = {"retain only": "finetune", "retain - forget": "gradient_difference"}
 CHOICES = tuple(name for name in RECIPES if name not in ("corrected", "authors"))
-FITS = (
-    "line",
-    "line, BatchNorm kept",
-    "corrected",
-    "corrected, another seed",
-    "BatchNorm kept",
-    *OBJECTIVES,
-    "authors",
-)
-CHOICE_FITS = tuple(name.replace("_", " ") for name in CHOICES)
-FITS += CHOICE_FITS
-FEW = "corrected, the same methods"  # as those that single choices of the recipe were tried with
-OUTCOMES = ("both", "line only", "curve only", "neither")
+KEPT, REFRESHED = ", BatchNorm kept", ", BatchNorm refreshed"
+REFIT = "corrected, another seed"
+# Fits by the statistics of BatchNorm along the path, so that what is compared is read alike.
+GROUPS = {
+    "BatchNorm refreshed on D_r": ("line", "corrected", REFIT, *OBJECTIVES, "authors" + REFRESHED),
+    "BatchNorm of the start kept": ("line" + KEPT, "corrected" + KEPT, "authors"),
+    "single choices of the authors' recipe, refreshed": tuple(name.replace("_", " ") for name in CHOICES),
+}
+CHOICE_FITS = list(GROUPS.values())[-1]
+FITS = tuple(name for names in GROUPS.values() for name in names)
+FEW = "corrected, the same pairs"  # as those that single choices of the recipe were tried with
+LINES = dict.fromkeys(FITS, "line") | dict.fromkeys(
+    list(GROUPS.values())[1], "line" + KEPT
+)  # that a fit is held against
 PATHS = ("line", "corrected", "better of the two")
+CHANGED = ("retain only", "authors" + REFRESHED, "authors", "corrected" + KEPT)  # fits whose verdicts may be others
 # How rows of fits are drawn: lines, curves, and the authors' own way.
-FIT_STYLES = {"line": (BLUE, "o"), "line, BatchNorm kept": (BLUE, "o"), "authors": (PURPLE, "D")}
+FIT_STYLES = dict.fromkeys(("line", "line" + KEPT), (BLUE, "o"))
+FIT_STYLES |= dict.fromkeys(("authors", "authors" + REFRESHED), (PURPLE, "D"))
 
 
 # What is walked
@@ -95,276 +102,318 @@ def fits(study: Study) -> list[Route]:
     return routes + controls(study)
 
 
-# The tests of the claims
-
-
 def fit_name(walk: Labels) -> str:
-    """What a path is called beside others between the same ends: one of `FITS`, or its recipe and kind."""
-    kept = walk.batchnorm == "none"
+    """What a path is called beside others between the same ends: one of `FITS`, or that and its kind."""
     if walk.kind == "linear":
-        return "line, BatchNorm kept" if kept else "line"
-    name = "BatchNorm kept" if kept else walk.objective or walk.recipe.replace("_", " ") or "corrected"
-    name += ", another seed" if walk.refit else ", BatchNorm refreshed" if walk.batchnorm == "retain" else ""
+        return "line" + (KEPT if walk.batchnorm == "none" else "")
+    name = walk.objective or walk.recipe.replace("_", " ") or "corrected"
+    name += ", another seed" if walk.refit else ""
+    name += {"none": KEPT, "retain": REFRESHED}.get(walk.batchnorm, "")
     return name if walk.kind == "bezier" else f"{name} {walk.kind}"
 
 
-def beside(walks: Sequence[Walk], *fits: str) -> list[tuple[Walk, ...]]:
-    """Sound walks of one pair by several fits, each a name of `FITS`; pairs that lack one are left out."""
-    found = {(pair_of(w), fit_name(w)): w for w in usable(walks)}
+def two_seeds(walks: Sequence[Walk]) -> list[Walk]:
+    """The sound walks between two seeds of one method, on the grid that all of them have, each once."""
+    return [w.at(COARSE) for w in sound(walks, condition="random", form="", full=False) if not w.size]
+
+
+def gated(walks: Sequence[Walk]) -> list[Walk]:
+    """Of `two_seeds` all fits of the pairs whose line, with refreshed BatchNorm, verdicts may read; all without any.
+
+    With BatchNorm kept the end of a path is another model, which loses what it should keep: the gate lets none of these
+    paths into a verdict, and still they can be shown beside the others.
+    """
+    every = two_seeds(walks)
+    lines, _ = shown([w for w in every if fit_name(w) == "line"])
+    pairs = {pair_of(w) for w in lines}
+    return [w for w in every if pair_of(w) in pairs] if pairs else every
+
+
+def beside(walks: Sequence[Walk], *fits: str, read: bool = True) -> list[tuple[Walk, ...]]:
+    """Sound walks of one pair by several fits, each a name of `FITS`; pairs that lack one are left out.
+
+    Those that verdicts may read, or all where there are none; with ``read`` False those that are `gated`.
+    """
+    found = {(pair_of(w), fit_name(w)): w for w in (shown(two_seeds(walks))[0] if read else gated(walks))}
     pairs = dict.fromkeys(pair for pair, _ in found)
     return [tuple(found[pair, fit] for fit in fits) for pair in pairs if all((pair, fit) in found for fit in fits)]
-
-
-def c12(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C12: share of bad-teaching fits by the authors' recipe whose smallest eps exceeds that of the line by 0.1."""
-    both = [(a, b) for a, b in beside(walks, "authors", "line") if a.method == "bad_teacher"]
-    hits = [a.eps > b.eps + FAILED for a, b in both]
-    replicates = [a.replicates("eps") > b.replicates("eps") + FAILED for a, b in both]
-    return judge_share("C12", [a for a, _ in both], hits, replicates, level, controls_hold(walks))
-
-
-def c13(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
-    """C13: the smaller of the shares of pairs with MCU(eps) on the line only and on the quadratic curve only."""
-    both = beside(walks, "line", "corrected")
-    kept, sides = [a for a, _ in both], []
-    for first, second in ((0, 1), (1, 0)):
-        hits = [p[first].connected(eps) and not p[second].connected(eps) for p in both]
-        again = [(p[first].replicates("eps") <= eps) & ~(p[second].replicates("eps") <= eps) for p in both]
-        sides.append(share_over(kept, hits, again, level))
-    return judged("C13", smaller_of(*sides), kept, controls_hold(walks))
-
-
-def _differ(claim: str, walks: Sequence[Walk], other: str, level: float, eps: float) -> Verdict:
-    """Judge how much more often another fit changes a pair's verdict than another seed of the same fit does."""
-    rows = beside(walks, "corrected", other, "corrected, another seed")
-    kept, shares = [own for own, _, _ in rows], []
-    for k in (1, 2):
-        hits = [row[0].connected(eps) != row[k].connected(eps) for row in rows]
-        replicates = [(row[0].replicates("eps") <= eps) != (row[k].replicates("eps") <= eps) for row in rows]
-        shares.append(share_over(kept, hits, replicates, level))
-    return judged(claim, difference(*shares), kept, controls_hold(walks))
-
-
-def c23(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
-    """C23: share of pairs whose verdict changes when the fit minimises retain loss only, beyond a refit's share."""
-    return _differ("C23", walks, "retain only", level, eps)
-
-
-def c24(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
-    """C24: share of pairs whose verdict changes from the corrected to the authors' recipe, beyond a refit's share."""
-    return _differ("C24", walks, "authors", level, eps)
 
 
 # Tables
 
 
 def fits_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
-    """One row per walk: its fit, eps with its interval over examples, in G, and what it costs in nats.
+    """One row per `gated` walk: its fit, barrier, deficit and eps in G, and what it costs in nats.
 
-    ``nats`` is the smallest tolerance with MCU, the loss that must be given away to connect; ``rise`` and ``dip`` are
-    the mean rise of the retain loss above its chord and the mean dip of the forget loss below its own. ``floor`` is
-    whether the reading beside the retrained models connects, 0 or 1, nan for a walk without levels.
+    ``read`` says whether a verdict may read it. ``nats`` is the smallest tolerance with MCU, the loss that must be
+    given away to connect; ``floor`` is whether the reading beside the retrained models connects, nan without levels.
     """
     rows = []
-    for w in usable(walks):
-        measures, again, gap = w.profile.connectivity.measures, w.replicates("eps"), w.profile.gap
-        _, low, high = percentile_interval(w.eps, again)
-        labels = w.method, fit_name(w), w.kind, w.pair, *w.nodes
+    for w in gated(walks):
         floor = float(w.connected(eps, "floor")) if w.profile.levels else np.nan
-        found = w.barrier, w.deficit, w.eps, low, high, w.connected(eps), floor, w.eps * gap
-        cost = measures["surplus_retain"], measures["shortfall_forget"]
-        rows.append((*labels, *found, *cost, again <= eps, again, again * gap))
-    columns = "method fit curve pair node_a node_b barrier deficit eps low high connected floor nats rise dip".split()
-    return frame(rows, [*columns, "connected_again", "eps_again", "nats_again"])  # the last: replicates over examples
-
-
-def fits_summary(table: Table) -> Table:
-    """Per fit: pairs that it connects, the median of eps, what it costs; methods together."""
-    rows = []
-    for fit in [name for name in FITS if name in set(table["fit"])]:
-        part = table[table["fit"] == fit]
-        again = np.stack(part["connected_again"])
-        share = share_interval(part["connected"], again, nodes=part[["node_a", "node_b"]].to_numpy())
-        row = {"fit": fit, "methods": part["method"].nunique(), "pairs": len(part), "connected": spread(share, 2)}
-        row |= {f"{name} (median)": part[name].median() for name in ("barrier", "deficit", "eps")}
-        rows.append(row | {f"{name} (mean nats)": part[name].mean() for name in ("rise", "dip")})
-    return frame(rows, index="fit").round(3)
+        found = w.barrier, w.deficit, w.eps, w.connected(eps), floor, w.eps * w.profile.gap, w.roughness
+        rows.append((w.method, fit_name(w), w.kind, w.original, w.pair, *found, shown([w])[1]))
+    columns = "method fit curve original pair barrier deficit eps connected floor nats roughness read".split()
+    return frame(rows, columns)
 
 
 def shares_table(table: Table) -> Table:
-    """Per fit of a `fits_table`, lines first: the share of pairs that it connects, with its interval, and counts.
+    """Per fit of a `fits_table`, by `GROUPS`: the share of pairs it connects, with its interval over originals.
 
-    Columns fit, methods, pairs, joined, share, low, high, floor: ``joined`` and ``floor`` are how many pairs the chord
-    and the floor connect (`readings.READINGS`). Choices that few methods were tried with come after `FEW`, the
-    corrected fit of the same methods.
+    Columns group, fit, methods, originals, pairs, read, joined, share, low, high, floor: ``read`` is how many of the
+    pairs a verdict may read, ``joined`` and ``floor`` how many the chord and the floor connect (`readings.READINGS`).
+    Choices that few pairs were tried with come after `FEW`, the corrected fit of the same pairs.
     """
-    rows, parts = [], {fit: table[table["fit"] == fit] for fit in FITS}
-    tried = set(table["method"][table["fit"].isin(CHOICE_FITS)])
-    own = parts["corrected"]
-    parts = {fit: part for fit, part in parts.items() if fit not in CHOICE_FITS} | {
-        FEW: own[own["method"].isin(tried)],
-        **{fit: parts[fit] for fit in CHOICE_FITS},
-    }
-    for fit, part in parts.items():
+    parts = {(group, fit): table[table["fit"] == fit] for group, fits in GROUPS.items() for fit in fits}
+    tried = table[table["fit"].isin(CHOICE_FITS)]
+    own = table[(table["fit"] == "corrected") & table["pair"].isin(tried["pair"])]
+    last = list(GROUPS)[-1]
+    few = own[own["method"].isin(tried["method"])] if len(tried) else own.iloc[:0]
+    rows = []
+    for (group, fit), part in [*_before(parts, last), ((last, FEW), few), *_of(parts, last)]:
         if len(part):
-            again = np.stack(part["connected_again"])
-            found = share_interval(part["connected"], again, nodes=part[["node_a", "node_b"]].to_numpy())
-            counts = part["method"].nunique(), len(part), int(part["connected"].sum())
-            rows.append((fit, *counts, *found, part["floor"].sum(min_count=1)))
-    return frame(rows, ["fit", "methods", "pairs", "joined", "share", "low", "high", "floor"])
+            each = part.groupby(["original", "method"])["connected"].mean().groupby("original").mean()
+            counts = [part["method"].nunique(), part["original"].nunique(), len(part)]
+            counts += [int(part["read"].sum()), int(part["connected"].sum())]
+            rows.append((group, fit, *counts, *share(each.to_numpy(float)), part["floor"].sum(min_count=1)))
+    return frame(rows, "group fit methods originals pairs read joined share low high floor".split())
 
 
-def convergence_table(fitted: Sequence[tuple[Labels, Fit]]) -> Table:
-    """One row per fitted curve: how far its objective still fell at the end of its fit.
+def _before(parts: dict, last: str) -> list:
+    return [one for one in parts.items() if one[0][0] != last]
 
-    ``fitted`` are labels and records as `walks.fitted` returns them. ``fall`` is minus `Fit.change`: the share by which
-    the objective, averaged over t, is smaller in the last tenth of the steps than in the eighth; ``noise`` its standard
-    error; ``loss`` its mean over the last tenth. Fits too short to tell have nan.
+
+def _of(parts: dict, last: str) -> list:
+    return [one for one in parts.items() if one[0][0] == last]
+
+
+def fits_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
+    """Per fit: pairs connected, medians of barrier, deficit, eps and roughness, and pairs where the line is better.
+
+    *Fails* counts the pairs on which the fit's eps exceeds by more than `FAILED` that of the line between the same ends
+    that is read alike (`LINES`).
+    """
+    table, rows = fits_table(walks, eps), []
+    for fit in [name for name in FITS if name in set(table["fit"])]:
+        part, both = table[table["fit"] == fit], beside(walks, fit, LINES[fit], read=False)
+        failed = sum(a.eps > b.eps + FAILED for a, b in both)
+        row = {"fit": fit, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
+        row["read"] = f"{int(part['read'].sum())} of {len(part)}"
+        row |= {name: round(float(part[name].median()), 3) for name in ("barrier", "deficit", "eps")}
+        row |= {"roughness": f"{part['roughness'].median():.2g}"}
+        rows.append(row | {"fails": "-" if fit == LINES[fit] else f"{failed} of {len(both)}"})
+    return frame(rows, ["fit", "connected", "read", "barrier", "deficit", "eps", "roughness", "fails"], "fit")
+
+
+def fits_means(table: Table) -> Table:
+    """Mean of eps over originals with Student's interval, for each method and fit of a `fits_table`."""
+    rows = [(*place, *student(part.groupby("original")["eps"].mean(), least=ERROR))
+            for place, part in table.groupby(["method", "fit"], sort=False)]  # fmt: skip
+    return frame(rows, ["method", "fit", "estimate", "low", "high"])
+
+
+def gains_table(walks: Sequence[Walk]) -> Table:
+    """What a curve gains on the line, and what chance does: a row per method and original, in G.
+
+    ``gain``: eps of the line minus that of the corrected curve, C13's number; ``refit``: eps of the curve minus that of
+    the same fit with another seed.
+    """
+    rows = [
+        (line.method, line.original, line.eps - curve.eps, curve.eps - again.eps)
+        for line, curve, again in beside(walks, "line", "corrected", REFIT)
+    ]
+    return frame(rows, ["method", "original", "gain", "refit"])
+
+
+def gains_summary(table: Table) -> Table:
+    """Means over originals of a `gains_table` per method: ``gain`` with bounds that hold for all methods at once.
+
+    Those of the refits are Student's.
     """
     rows = []
-    for one, fit in fitted:
-        change, noise = fit.change()
-        last = float(fit.averaged[fit.step > 0.9 * fit.steps].mean()) if fit.steps else np.nan
-        rows.append((one.label, fit_name(one), one.condition, one.pair, fit.steps, last, -change, noise))
-    return frame(rows, "method fit condition pair steps loss fall noise".split())
+    for what in ("gain", "refit"):
+        wide = table.pivot_table(index="original", columns="method", values=what, sort=False)
+        bounds = simultaneous(wide.to_numpy(float), least=ERROR)
+        for k, method in enumerate(wide.columns):
+            alone = student(wide[method], least=ERROR)
+            rows.append((method, what, *((bounds.mean[k], bounds.low[k], bounds.high[k]) if what == "gain" else alone)))
+    return frame(rows, ["method", "what", "estimate", "low", "high"])
 
 
-def convergence_summary(table: Table, most: float = REST) -> Table:
-    """Per fit of a `convergence_table`: how many objectives still fell by more than ``most`` in the end.
+def gains_text(table: Table) -> str:
+    """For how many methods the curve or the line is surely the better, and what a refit changes, in a sentence."""
+    if not len(table):
+        return "No pair has a line, a curve and the same fit with another seed."
+    found = where(gains_summary(table), what="gain")
+    curve, line = (list(found["method"][side]) for side in (found["low"] > FAILED, found["high"] < -FAILED))
+    gained, lost, n = int((table["gain"] > FAILED).sum()), int((table["gain"] < -FAILED).sum()), len(table)
+    named = [f" ({', '.join(map(label, names))})" if names else "" for names in (curve, line)]
+    return (
+        f"The curve needs over {FAILED:g} G less than the line on {gained} of {n} pairs and over {FAILED:g} G more on "
+        f"{lost} of {n}. By bounds for all methods at once the curve is the better for **{len(curve)} of {len(found)} "
+        f"methods**{named[0]}, the line for **{len(line)} of {len(found)}**{named[1]}. Another seed of the same fit "
+        f"moves eps by {table['refit'].abs().median():.3f} G in the median and by more than {FAILED:g} G on "
+        f"{int((table['refit'].abs() > FAILED).sum())} of {n} pairs."
+    )
 
-    Columns: ``fits``; ``still fell`` and ``share``; ``clearly``, those whose fall exceeds ``most`` by two standard
-    errors; ``rose`` by more than ``most``; and the median ``fall``. Fits too short to tell are left out.
+
+def changes_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
+    """How many verdicts MCU(eps) another way to fit changes, and how many another seed of the corrected fit (C23, C24).
+
+    ``beyond`` is the difference of the two shares, mean over originals with Student's interval.
     """
-    most, rows = number("most", most, 0), []
-    known = table[table["fall"].notna()]
-    for fit in [*(one for one in FITS if one in set(known["fit"])), *sorted(set(known["fit"]) - set(FITS))]:
-        part = known[known["fit"] == fit]
-        fell, rose = part["fall"] > most, part["fall"] < -most
-        clear = part["fall"] - 2 * part["noise"] > most
-        rows.append((fit, len(part), fell.sum(), fell.mean(), clear.sum(), rose.sum(), part["fall"].median()))
-    return frame(rows, ["fit", "fits", "still fell", "share", "clearly", "rose", "median fall"], "fit")
-
-
-def failures(walks: Sequence[Walk]) -> tuple[Table, Table]:
-    """Fits whose smallest eps exceeds that of the line between the same ends by 0.1 G, by method, and by fit alone.
-
-    Returns:
-        (method, fit, failed, n), and (fit, share, low, high, failed, n) over all methods, whose interval is over pairs
-        and examples.
-    """
-    cells, totals = [], []
-    for fit in [name for name in FITS if not name.startswith("line")]:
-        both = beside(walks, fit, "line")
-        hits = [a.eps > b.eps + FAILED for a, b in both]
-        for method in dict.fromkeys(a.method for a, _ in both):
-            ours = [hit for hit, (a, _) in zip(hits, both, strict=True) if a.method == method]
-            cells.append((method, fit, sum(ours), len(ours)))
-        if both:
-            again = [a.replicates("eps") > b.replicates("eps") + FAILED for a, b in both]
-            totals.append((fit, *share_over([a for a, _ in both], hits, again), sum(hits), len(both)))
-    return frame(cells, ["method", "fit", "failed", "n"]), frame(totals, ["fit", "share", "low", "high", "failed", "n"])
-
-
-def outcomes_table(
-    walks: Sequence[Walk], fits: Sequence[str] = ("corrected", "authors"), eps: float = TOLERANCE
-) -> Table:
-    """One row per pair and fit: eps of the line and of the curve, and which of the two satisfies MCU(eps)."""
     rows = []
-    for fit in fits:
-        for line, curve in beside(walks, "line", fit):
-            word = OUTCOMES[2 * (not line.connected(eps)) + (not curve.connected(eps))]
-            rows.append((fit, line.method, line.pair, line.eps, curve.eps, word))
-    return frame(rows, ["fit", "method", "pair", "line", "curve", "outcome"])
-
-
-def outcomes_text(table: Table, eps: float = TOLERANCE) -> str:
-    """Counts of an `outcomes_table` per fit, as a Markdown list."""
-    lines = []
-    for fit, part in table.groupby("fit", sort=False):
-        counts = ", ".join(f"{word} {int((part['outcome'] == word).sum())}" for word in OUTCOMES)
-        lines.append(f"- *{fit}*, {len(part)} pairs; MCU({eps:g}) on {counts}.")
-    return "\n".join(lines) or "No pair was walked on both a line and a curve."
-
-
-def disagreements_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
-    """Pairs on which the corrected and the authors' recipe disagree about MCU(eps), with eps and its interval (C24)."""
-    rows = []
-    for both in beside(walks, "corrected", "authors"):
-        held = [w.connected(eps) for w in both]
-        if held[0] != held[1]:
-            cells = []
-            for w in both:
-                side = "barrier" if w.barrier > w.deficit else "deficit"
-                cells += [spread(percentile_interval(w.eps, w.replicates("eps"))), side]
-            rows.append((label(both[0].method), both[0].pair, *cells, "corrected" if held[0] else "authors"))
-    columns = ["method", "pair", "eps, corrected", "set by", "eps, authors", "set by ", "connects"]
-    return frame(rows, columns, ["method", "pair"])
+    for other in CHANGED:
+        found: dict[int, list[tuple[bool, bool]]] = {}
+        for own, one, again in beside(walks, "corrected", other, REFIT, read="line" + KEPT != LINES[other]):
+            held = [w.connected(eps) for w in (own, one, again)]
+            found.setdefault(own.original, []).append((held[0] != held[1], held[0] != held[2]))
+        every = [pair for pairs in found.values() for pair in pairs]
+        if every:
+            each = [float(np.mean([float(a) - float(b) for a, b in pairs])) for pairs in found.values()]
+            counts = [f"{sum(pair[k] for pair in every)} of {len(every)}" for k in (0, 1)]
+            rows.append((other, *counts, spread(student(each, least=ERROR), 2)))
+    return frame(rows, ["fit", "changes", "another seed changes", "beyond (share)"], "fit")
 
 
 TWO_SEEDS = {"C1": c1, "C13": c13, "C21": c21}  # tests of claims about two seeds
 
 
-def recipes_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
+def recipes_table(walks: Sequence[Walk]) -> Table:
     """Claims about two seeds, each judged twice on the same pairs and lines: with the curves of either recipe.
 
-    Only pairs that have the line and both curves count. Rows: claims; columns: statistic, then verdict and effect with
-    the curves of the corrected and of the authors' recipe.
+    Both are read with refreshed BatchNorm; only pairs that have the line and both curves count.
     """
-    rows = beside(walks, "line", "corrected", "authors")
+    rows = beside(walks, "line", "corrected", "authors" + REFRESHED)
     controls = [w for w in walks if w.control]
-    given = [controls + [w for row in rows for w in (row[0], replace(row[k], recipe=""))] for k in (1, 2)]
+    given = [[w for row in rows for w in (row[0], replace(row[k], recipe="", batchnorm=""))] for k in (1, 2)]
     found = []
     for claim, test in TWO_SEEDS.items():
-        verdicts = [verdict_by(test, one, eps) for one in given]
-        found.append((claim, CLAIMS[claim].measured(eps), *map(found_text, verdicts)))
-    return frame(found, ["claim", "statistic", "corrected", "authors"], "claim")
+        words = [found_text(test(controls + one)) for one in given]
+        found.append((claim, CLAIMS[claim].statement, *words))
+    return frame(found, ["claim", "statement", "corrected", "authors"], "claim")
 
 
 def surplus_table(table: Table) -> Table:
     """What must be given away to connect each pair of a `fits_table`, on the line, the curve and the better of them.
 
-    Columns method, path, pair, nats, rise, dip, node_a, node_b, nats_again; the better has the smaller ``nats``.
+    Columns method, path, original, pair, nats; the better has the smaller ``nats``.
     """
     kept = table[table["fit"].isin(PATHS[:2])]
     whole = [part for _, part in kept.groupby(["method", "pair"], sort=False) if len(part) == 2]
     best = [part.loc[[part["nats"].idxmin()]].assign(fit=PATHS[2]) for part in whole]
-    for one, part in zip(best, whole, strict=True):
-        one["nats_again"] = [np.minimum(*part["nats_again"])]
     found = stacked([kept.iloc[:0], *whole, *best])
-    columns = ["method", "path", "pair", "nats", "rise", "dip", "node_a", "node_b", "nats_again"]
-    return found.rename(columns={"fit": "path"})[columns]
+    return found.rename(columns={"fit": "path"})[["method", "path", "original", "pair", "nats"]]
+
+
+def surplus_means(table: Table) -> Table:
+    """Mean over originals of a `surplus_table` with Student's interval, for each method and path."""
+    rows = []
+    for place, part in table.groupby(["method", "path"], sort=False):
+        mean, low, high = student(part.groupby("original")["nats"].mean())
+        rows.append((*place, mean, max(low, 0.0), high))
+    return frame(rows, ["method", "path", "estimate", "low", "high"])
+
+
+# Convergence
+
+
+def convergence_table(fitted: Sequence[tuple[Labels, Fit]]) -> Table:
+    """Per way to fit: how many fits had come to rest, had not, and of how many noise hides it; see `fits.Fit`.
+
+    ``fitted`` are labels and records, as `walks.fitted` returns them; ``change`` is the median of the objective's
+    relative change over the last fifth of the steps.
+    """
+    groups: dict[str, list[Fit]] = {}
+    rows = []
+    for one, fit in fitted:
+        groups.setdefault(fit_name(replace(one, batchnorm="")), []).append(fit)
+    for name in [one for one in FITS if one in groups]:
+        ours = groups[name]
+        words = [fit.converged for fit in ours]
+        long = [fit.change()[0] for fit in ours if fit.steps >= FEWEST]
+        steps = " to ".join(f"{v:,}" for v in sorted({min(f.steps for f in ours), max(f.steps for f in ours)}))
+        row = (name, len(ours), steps, *(sum(word is what for word in words) for what in (True, False, None)))
+        rows.append((*row, f"{np.median(long):+.1%}" if long else "-"))
+    return frame(rows, ["fit", "fits", "steps", "converged", "not", "noise hides it", "change"], "fit")
+
+
+def convergence_text(fitted: Sequence[tuple[Labels, Fit]], walks: Sequence[Walk]) -> str:
+    """Whether pairs on which the curve is worse than the line had a fit that did not converge, in a sentence."""
+    known = {
+        (one.method, one.original): fit for one, fit in fitted if fit_name(replace(one, batchnorm="")) == "corrected"
+    }
+    worse = [c for line, c in beside(walks, "line", "corrected") if c.eps > line.eps + FAILED]
+    rested = sum(bool(fit and fit.converged) for fit in (known.get((w.method, w.original)) for w in worse))
+    if not worse:
+        return "On no pair is the corrected curve worse than the line by more than a tenth of G."
+    why = " There the objective itself leads away from MCU: more steps would hardly help." if rested else ""
+    return (
+        f"On {len(worse)} pairs the corrected curve is worse than the line it starts from; {rested} of these fits had "
+        f"come to rest.{why}"
+    )
+
+
+@drawing.style()
+def convergence_figure(fitted: Sequence[tuple[Labels, Fit]], *, title: str = ""):
+    """The objective along the corrected fit, a panel per method, a line per original: did it come to rest?
+
+    ``fitted`` as for `convergence_table`. Each line has the luck of the draw of t taken out (`fits.Fit`); objectives
+    have units of their own.
+    """
+    ours: dict[str, list[Fit]] = {}
+    for one, fit in fitted:
+        if fit_name(replace(one, batchnorm="")) == "corrected":
+            ours.setdefault(one.method, []).append(fit)
+    drawing.check_some(ours, "fits")
+    columns = min(3, len(ours))
+    fig, axes = panel_grid(-(-len(ours) // columns), columns, 0.8 + 1.7 * -(-len(ours) // columns), sharex=True)
+    for ax, (method, every) in zip(axes.flat, ours.items(), strict=False):
+        for fit in every:
+            ax.plot(fit.step / fit.steps, fit.averaged, color=VERMILLION, lw=1.0, alpha=0.6)
+        ax.axvspan(0.8, 1.0, color=LIGHT, lw=0, zorder=0)
+        ax.set_title(label(method))
+        ax.set_xlim(0, 1)
+    for ax in list(axes.flat)[len(ours) :]:
+        ax.set_axis_off()
+    for ax in axes[-1]:
+        ax.set_xlabel("share of the steps")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("objective")
+    from matplotlib.patches import Patch
+
+    keys = [entry("", VERMILLION, "one fit, mean over t", ls="-"), Patch(color=LIGHT, label="the last fifth")]
+    return finish(fig, axes[0, 0], title, keys)
 
 
 def answer_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """What was expected of curves and recipes, what was found, and what follows, in Markdown; walks have levels."""
-    table, (_, totals) = fits_table(walks, eps), failures(walks)
+    """What was expected of curves and recipes, what was found, and what follows, in Markdown."""
+    table = fits_table(walks, eps)
 
     def joined(fit: str, by: str = "connected") -> str:
         part = table[table["fit"] == fit]
         return f"{int(part[by].sum())} of {len(part)}"
 
-    def changed(other: str) -> str:
-        both = beside(walks, "corrected", other)
-        return f"{sum(a.connected(eps) != b.connected(eps) for a, b in both)} of {len(both)}"
-
-    worse = next((f"{one.failed} of {one.n}" for one in totals.itertuples() if one.fit == "corrected"), "0 of 0")
+    changed = changes_table(walks, eps)
+    told = [
+        f"{name}: {row['changes']} (another seed: {row['another seed changes']})" for name, row in changed.iterrows()
+    ]
     expected = (
         "A curve that starts as the line and is fitted with the method's own objective should do no worse than the "
         "line, and the recipe should matter little."
     )
     found = (
-        f"By MCU({eps:g}) the line connects {joined('line')} pairs, the corrected curve {joined('corrected')}, the "
-        f"same curve with BatchNorm kept {joined('BatchNorm kept')}, the authors' recipe {joined('authors')}, the fit "
-        f"without a forget term {joined('retain only')}. On {worse} pairs the corrected curve needs over {FAILED:g} G "
-        f"more than the line. Another seed of the fit changes the verdict of {changed('corrected, another seed')} "
-        f"pairs, the authors' recipe that of {changed('authors')}. Where only what is beyond the retrained models too "
-        f"counts (reading `floor`), the line connects {joined('line', 'floor')} and the corrected curve "
-        f"{joined('corrected', 'floor')}."
+        f"By MCU({eps:g}) and refreshed BatchNorm the line connects {joined('line')} pairs, the corrected curve "
+        f"{joined('corrected')}, the fit without a forget term {joined('retain only')}, the authors' recipe "
+        f"{joined('authors' + REFRESHED)}. With the start's statistics kept they are {joined('line' + KEPT)} (line), "
+        f"{joined('corrected' + KEPT)} (corrected) and {joined('authors')} (authors). {gains_text(gains_table(walks))} "
+        f"Verdicts that change: {'; '.join(told) or 'none could be compared'}. Beside the retrained models (reading "
+        f"`floor`) the line connects {joined('line', 'floor')} and the corrected curve {joined('corrected', 'floor')}."
     )
     so = (
         "*Connected* is said of two models and of a fit: its objective, its recipe, its BatchNorm policy. A curve that "
-        "is worse than the line it starts from says that the fit failed, not that there is no path. How much there is "
-        "to repair hangs on the reading."
+        "is worse than the line it starts from says that this fit leads elsewhere, not that there is no path. "
+        "What is no larger than what another seed of the fit does is chance."
     )
     return tables.answer_text(expected, found, so)
 
@@ -376,29 +425,37 @@ def answer_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
 def shares_figure(table, *, eps: float, title: str = ""):
     """Share of pairs that each way to fit connects, with its interval, by the chord, and hollow by the floor.
 
-    ``table`` is a `shares_table`; ``eps`` is its tolerance, for the label.
+    ``table`` is a `shares_table`, whose groups have a heading each; ``eps`` is its tolerance, for the label.
     """
-    drawing.check_columns(table, ("fit", "methods", "pairs", "joined", "share", "low", "high", "floor"))
-    fig, axes = panel_grid(1, 1, 1.3 + 0.28 * len(table))
-    ax, most = axes[0, 0], table["methods"].max()
-    for y, one in enumerate(table.itertuples()):
+    drawing.check_columns(table, ("group", "fit", "pairs", "read", "joined", "share", "low", "high", "floor"))
+    rows: list = []
+    for group, part in table.groupby("group", sort=False):
+        rows += [group, *part.itertuples()]
+    fig, axes = panel_grid(1, 1, 1.3 + 0.27 * len(rows))
+    ax = axes[0, 0]
+    for y, one in enumerate(rows):
+        if isinstance(one, str):
+            ax.text(-0.03, y, one, va="center", fontsize=8.5, fontweight="bold")
+            ax.axhline(y - 0.5, color=GREY, lw=0.7 if y else 0)
+            continue
         colour, marker = FIT_STYLES.get(one.fit, (VERMILLION, "s"))
         ax.plot([one.low, one.high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
         ax.plot(one.floor / one.pairs, y, marker, color="white", mec=colour, mew=1.2, ms=6, zorder=3)
         ax.plot(one.share, y, marker, color=colour, mec="white", mew=0.7, ms=7, zorder=4)
-        beside = "" if np.isnan(one.floor) else f" ({one.floor:.0f})"
-        words = f"{one.joined}{beside} of {one.pairs}" + ("" if one.methods == most else f", {one.methods} methods")
+        floor = "" if np.isnan(one.floor) else f" ({one.floor:.0f})"
+        words = f"{one.joined}{floor} of {one.pairs}" + ("" if one.read else " ×")
         ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
-    ax.text(1.02, -0.75, "chord (floor)", transform=ax.get_yaxis_transform(), fontsize=8, fontweight="bold")
-    lines = int(table["fit"].str.startswith("line").sum())
-    for edge in (lines, int((table["methods"] == most).sum())):
-        ax.axhline(edge - 0.5, color=GREY, lw=0.7 if 0 < edge < len(table) else 0)
-    ax.set(xlim=(-0.03, 1.03), xlabel=f"pairs connected by MCU({eps:g}), %: share, 95 % interval")
+    ax.text(1.02, 0, "chord (floor)", transform=ax.get_yaxis_transform(), va="center", fontsize=8, fontweight="bold")
+    ax.set(xlim=(-0.04, 1.03), xlabel=f"pairs connected by MCU({eps:g}), %: mean over originals, 95 % interval")
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
     ax.grid(axis="y", visible=False)
-    drawing.name_rows(ax, list(table["fit"]))
+    drawing.name_rows(ax, ["" if isinstance(one, str) else one.fit for one in rows])
+    for y, one in enumerate(rows):
+        ax.yaxis.get_major_ticks()[y].tick1line.set_visible(not isinstance(one, str))
     keys = [entry("o", BLUE, "line", ls="-"), entry("s", VERMILLION, "curve", ls="-")]
     keys += [entry("D", PURPLE, "authors' recipe", ls="-"), _hollow()]
+    if not table["read"].all():
+        keys.append(entry("x", BLACK, "no verdict reads these: the end loses what it should keep"))
     return finish(fig, ax, title, keys)
 
 
@@ -409,140 +466,74 @@ def _hollow():
 
 
 @drawing.style()
-def fits_figure(table, summary, *, fits: Sequence[str], threshold: float = 0.1, title: str = ""):
-    """Smallest eps of MCU(eps) for each way to fit, pairs, mean and interval, a panel per method.
+def fits_figure(table, summary, *, fits: Sequence[str] = FITS, threshold: float = 0.1, title: str = ""):
+    """Smallest eps of MCU(eps) for each way to fit: originals, mean and interval, a panel per method.
 
-    ``table`` is a `fits_table`, ``summary`` its `tables.means` of eps, ``fits`` the rows, those that occur.
+    ``table`` is a `fits_table`, ``summary`` its `fits_means`, ``fits`` the rows, those that occur.
     """
     drawing.check_columns(table, ("method", "fit", "eps"))
     drawing.check_columns(summary, ("method", "fit", "estimate", "low", "high"))
     methods, fits = list(dict.fromkeys(table["method"])), [f for f in fits if f in set(table["fit"])]
-    fig, axes, panels = method_panels(methods, 1.0, 0.6 + 0.2 * len(fits), x="smallest eps (G)")
-    for ax, method in panels:
+    columns = min(3, len(methods))
+    height = 0.9 + (0.6 + 0.2 * len(fits)) * -(-len(methods) // columns)
+    fig, axes = panel_grid(-(-len(methods) // columns), columns, height, sharex=True, sharey=True)
+    edges = [sum(f in names for f in fits for names in list(GROUPS.values())[:k]) for k in (1, 2)]
+    for ax, method in zip(axes.flat, methods, strict=False):
         for y, fit in enumerate(fits):
             found, look = where(summary, method=method, fit=fit), FIT_STYLES.get(fit, (VERMILLION, "s"))
+            found = found.assign(low=found["low"].clip(lower=0))
             dots_row(ax, y, where(table, method=method, fit=fit)["eps"].to_numpy(float), found, *look)
         tolerance_line(ax, threshold)
-        ax.axhline(sum(f.startswith("line") for f in fits) - 0.5, color=GREY, lw=0.6)
+        for edge in edges:
+            ax.axhline(edge - 0.5, color=GREY, lw=0.6 if 0 < edge < len(fits) else 0)
         ax.grid(axis="y", visible=False)
+        ax.set_title(label(method))
+    for ax in list(axes.flat)[len(methods) :]:
+        ax.set_axis_off()
+    for ax in axes[-1]:
+        ax.set_xlabel("smallest eps (G)")
     decades(axes[0, 0], np.r_[table["eps"], summary["high"]], threshold, least=3)
     drawing.name_rows(axes[0, 0], fits)
     keys = [entry("o", BLUE, "line", ls="-"), entry("s", VERMILLION, "curve: mean, 95 % interval", ls="-")]
-    keys += [entry("D", PURPLE, "authors' recipe", ls="-"), dot_entry(GREY, "one pair")]
+    keys += [entry("D", PURPLE, "authors' recipe", ls="-"), dot_entry(GREY, "one original")]
     return finish(fig, axes[0, 0], title, keys)
 
 
 @drawing.style()
-def convergence_figure(table, *, most: float = REST, title: str = ""):
-    """How far each fit's objective still fell at its end, a row per way to fit; dashed: ``most``.
+def gains_figure(table, summary, *, title: str = ""):
+    """What the curve gains on the line, a row per method, and what another seed of the same fit changes (C13).
 
-    ``table`` is a `convergence_table`; fits too short to tell are left out.
+    ``table`` is a `gains_table`, ``summary`` its `gains_summary`.
     """
-    drawing.check_columns(table, ("fit", "fall"))
-    table = table[table["fall"].notna()]
-    summary = convergence_summary(table, most)
-    fig, axes = panel_grid(1, 1, 1.3 + 0.3 * len(summary))
-    ax = axes[0, 0]
-    for y, (fit, one) in enumerate(summary.iterrows()):
-        values = np.sort(table["fall"][table["fit"] == fit].to_numpy(float))
-        ax.plot(values, y + np.linspace(-0.25, 0.25, len(values)), ".", color=VERMILLION, ms=4, alpha=0.5)
-        ax.plot(one["median fall"], y, "|", color=BLACK, ms=14, mew=1.5)
-        words = f"{one['still fell']:.0f} of {one['fits']:.0f}"
-        ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
-    ax.text(1.02, -0.75, "still fell", transform=ax.get_yaxis_transform(), fontsize=8, fontweight="bold")
-    for edge in (-most, most):
-        ax.axvline(edge, color=BLACK, lw=1.0, ls="--")
-    ax.set_xlabel("fall of the objective from the eighth to the last tenth of the steps, share of it")
+    drawing.check_columns(table, ("method", "original", "gain", "refit"))
+    methods = list(dict.fromkeys(table["method"]))
+    fig, axes = panel_grid(1, 1, 1.6 + 0.46 * len(methods))
+    ax, looks = axes[0, 0], {"gain": (VERMILLION, "s"), "refit": (GREY, "D")}
+    for y, method in enumerate(methods):
+        for j, (what, look) in enumerate(looks.items()):
+            values = where(table, method=method)[what].to_numpy(float)
+            dots_row(ax, y + 0.3 * (j - 0.5), values, where(summary, method=method, what=what), *look, 0.12)
+    ax.axvspan(-FAILED, FAILED, color=LIGHT, lw=0, zorder=0, label=f"within {FAILED:g} G")
+    ax.axvline(0, color=BLACK, lw=0.8)
+    values = np.r_[table["gain"], table["refit"], summary[["low", "high"]].to_numpy(float).ravel()]
+    values = np.r_[values[np.isfinite(values)], -2 * FAILED, 2 * FAILED]
+    signed_log(ax, values, FAILED, share=0.8, fine=True)
+    ax.set_xlabel("← line better      eps of the line minus that of the curve (G)      curve better →")
     ax.grid(axis="y", visible=False)
-    drawing.name_rows(ax, list(summary.index))
-    return finish(fig, ax, title, [dot_entry(VERMILLION, "one fit"), entry("|", BLACK, "median")])
-
-
-@drawing.style()
-def failures_figure(cells, totals, *, methods: Sequence[str], title: str = ""):
-    """Share of quadratic fits that fail beside the line, per method and fit, and over all methods with an interval.
-
-    ``cells`` and ``totals`` are the tables of `failures`, ``methods`` the rows.
-    """
-    drawing.check_columns(cells, ("method", "fit", "failed", "n"))
-    drawing.check_columns(totals, ("fit", "share", "low", "high"))
-    fits = list(totals["fit"])
-    heights = [0.3 * len(methods), 1.5]
-    options = {"sharex": True, "gridspec_kw": {"height_ratios": heights}}
-    fig, axes = panel_grid(2, 1, 1.6 + sum(heights), **options)
-    top, bottom = axes[:, 0]
-    _failure_cells(top, cells, list(methods), fits)
-    for x, one in enumerate(totals.itertuples()):
-        bottom.plot([x, x], [one.low, one.high], color=VERMILLION, lw=1.6)
-        bottom.plot(x, one.share, "s", color=VERMILLION, ms=5.5, mec="white", mew=0.7)
-    bottom.set_ylim(-0.05, 1.05)
-    bottom.set_yticks([0, 0.5, 1], ["0", "50", "100"])
-    bottom.set_ylabel("fails, of all\npairs (%)")
-    bottom.set_xticks(range(len(fits)), [f.replace(" ", "\n", 1) for f in fits])
-    bottom.set_xlim(-0.5, len(fits) - 0.5)
-    bottom.grid(axis="x", visible=False)
-    return finish(fig, bottom, title, [entry("s", VERMILLION, "share of all pairs, 95 % interval", ls="-")])
-
-
-def _failure_cells(ax, cells, methods: list[str], fits: list[str]) -> None:
-    """The shares of failed fits as a heat map with their counts."""
-    shares = np.full((len(methods), len(fits)), np.nan)
-    for one in cells.itertuples():
-        if one.method in methods:
-            i, j = methods.index(one.method), fits.index(one.fit)
-            shares[i, j] = one.failed / one.n
-            colour = "white" if shares[i, j] > 0.6 else BLACK
-            ax.text(j, i, f"{one.failed} of {one.n}", ha="center", va="center", fontsize=8, color=colour)
-    edges = np.arange(len(fits) + 1) - 0.5, np.arange(len(methods) + 1) - 0.5
-    shown = np.ma.masked_invalid(shares)
-    ax.pcolormesh(*edges, shown, cmap="Blues", vmin=0, vmax=1.1, edgecolors="white", lw=1)
     drawing.name_rows(ax, methods)
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0, labelbottom=False)
-    ax.set_title("Fits whose smallest eps exceeds the line's by 0.1 G; empty: not walked")
-
-
-@drawing.style()
-def outcomes_figure(table, *, threshold: float = 0.1, title: str = ""):
-    """Line against curve between the same ends: smallest eps of both, with the quadrants of MCU, a panel per fit.
-
-    ``table`` is an `outcomes_table`.
-    """
-    drawing.check_columns(table, ("fit", "method", "line", "curve", "outcome"))
-    fits, methods = list(dict.fromkeys(table["fit"])), list(dict.fromkeys(table["method"]))
-    fig, axes = panel_grid(1, len(fits), 4.3, sharex=True, sharey=True)
-    for ax, fit in zip(axes[0], fits, strict=True):
-        part = where(table, fit=fit)
-        for k, method in enumerate(methods):
-            one, (colour, marker) = where(part, method=method), SERIES[k % len(SERIES)]
-            ax.plot(one["line"], one["curve"], marker, color=colour, ms=6, alpha=0.85, mec="white", mew=0.5)
-        tolerance_line(ax, threshold, level=True)
-        ax.axvline(threshold, color=BLACK, lw=1.0, ls="--")
-        ax.set_xlabel("smallest eps of the line (G)")
-        ax.set_title(f"Curve: {fit}")
-        for word, right, above in zip(OUTCOMES, (0, 0, 1, 1), (0, 1, 0, 1), strict=True):
-            text = f"{word}: {int((part['outcome'] == word).sum())}"
-            place = {"xy": (0.98 if right else 0.02, 0.98 if above else 0.02), "ha": "right" if right else "left"}
-            place |= {"va": "top" if above else "bottom", "xycoords": "axes fraction"}
-            ax.annotate(text, fontsize=8.5, color=GREY, fontweight="bold", zorder=1, **place)
-    axes[0, 0].set_ylabel("smallest eps of the curve (G)")
-    values = np.r_[table["line"], table["curve"]]
-    decades(axes[0, 0], values, threshold, least=3)
-    axes[0, 0].set_yscale("symlog", linthresh=threshold, linscale=1.0)
-    low, high = axes[0, 0].get_xlim()
-    axes[0, 0].set_ylim(low - 0.3 * threshold, 2.5 * high)  # room for the words in the corners
-    axes[0, 0].set_yticks(axes[0, 0].get_xticks(), [t.get_text() for t in axes[0, 0].get_xticklabels()])
-    axes[0, 0].minorticks_off()
-    keys = [entry(m, c, label(name)) for name, (c, m) in zip(methods, cycle(SERIES), strict=False)]
-    return finish(fig, axes[0, 0], title, keys)
+    keys = [
+        entry("s", VERMILLION, "curve against line, bounds for all methods at once", ls="-"),
+        entry("D", GREY, "curve against its refit", ls="-"),
+        dot_entry(GREY, "one original"),
+    ]
+    return finish(fig, ax, title, keys)
 
 
 @drawing.style()
 def surplus_figure(table, summary, *, unit: float | None = None, title: str = ""):
     """Loss that must be given away to connect two models, in nats: on the line, on the curve, on the better of them.
 
-    ``table`` is a `surplus_table`, ``summary`` its `tables.means` of nats; ``unit`` is G in nats, marked as ``0.1 G``.
+    ``table`` is a `surplus_table`, ``summary`` its `surplus_means`; ``unit`` is G in nats, marked as ``0.1 G``.
     """
     drawing.check_columns(table, ("method", "path", "nats"))
     drawing.check_columns(summary, ("method", "path", "estimate", "low", "high"))
@@ -558,7 +549,7 @@ def surplus_figure(table, summary, *, unit: float | None = None, title: str = ""
         ax.axvline(0.1 * unit, color=BLACK, lw=1.0, ls="--", label="0.1 G")
     linear = 10.0 ** np.floor(np.log10(0.1 * (unit or 1)))
     decades(ax, np.r_[table["nats"], summary["high"]], linear)
-    ax.set_xlabel("smallest tolerance at which MCU holds (nats): mean, 95 % interval, pairs")
+    ax.set_xlabel("smallest tolerance at which MCU holds (nats): mean, 95 % interval, originals")
     ax.grid(axis="y", visible=False)
     drawing.name_rows(ax, methods)
     for y in range(1, len(methods)):
@@ -567,11 +558,8 @@ def surplus_figure(table, summary, *, unit: float | None = None, title: str = ""
     return finish(fig, ax, title, keys)
 
 
-ROOMS = (
-    Room(
-        "08_curve_fitting",
-        fits,
-        lambda study: [*references(study), *fit_records(study, fits(study))],
-        tests={"C12": c12, "C13": c13, "C23": c23, "C24": c24},
-    ),
-)
+def _more(study: Study) -> list[Spec]:
+    return [*references(study), *fit_records(study, fits(study))]
+
+
+ROOMS = (Room("08_curve_fitting", fits, _more),)

@@ -15,8 +15,7 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL, Interval
 from ..measures.originals import LEAST, student
 from ..measures.profiles import HALVED
-from .admission import admitted, controls, copies, reasons, splits_are, unlearned_ends
-from .metrics_along import DIGITS, best_inner
+from .admission import admitted, controls, copies, reasons, retraining_controls, splits_are, unlearned_ends
 from .nulls import far_from_quadratic, mean_of_draws, others_in_place, quadratics_with_noise
 from .trials import Cells, Finding, Rule, cells_of, exchanged, mean_trial, reach_of, row_means, some_trial, table_of
 from .walks import APART, COARSE, RETRAINED, TWINNED, Walk, once_of
@@ -27,6 +26,7 @@ SMALL = 0.002  # gain, as a share, below which a better inner point is none (C11
 RELIABLE = 0.5  # agreement of a metric with itself on other examples that shows a pattern (C9)
 STRONG = 0.3  # reliance of an original on a cue from which on its use is judged (M1)
 FINE = 31  # points of a walk along which metrics are compared
+DIGITS = 9  # to which a metric's excess is rounded before it is ranked, so that rounding makes no ranks
 
 
 def _refused(walks: Sequence[Walk]) -> list[str]:
@@ -142,17 +142,17 @@ def c4(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> F
         deficit = w.deficit_by(reading) * w.profile.gap / forgotten(w)
         found.setdefault((w.original, w.label), {})[w.size] = deficit
     series = {place: row for place, row in found.items() if len(sizes) > 1 and {sizes[0], sizes[-1]} <= set(row)}
-    fits = {place: _change(list(row), list(row.values())) for place, row in series.items()}
+    fits = {place: change_over(list(row), list(row.values())) for place, row in series.items()}
     rng, drawn = np.random.default_rng(0), {}
     for place, row in series.items():
         values = np.tile(np.array(list(row.values())), (DRAWS, 1))
-        drawn[place] = _change(list(row), rng.permuted(values, axis=1))
+        drawn[place] = change_over(list(row), rng.permuted(values, axis=1))
     sums = [[drawn[place] for place in series if place[0] == original] for original in {o for o, _ in series}]
     null = np.mean([np.mean(one, axis=0) for one in sums], axis=0) if sums else np.array([np.nan])
     return mean_trial(table_of(fits), Rule("outside", 0.1), null=null, refused=_refused(walks), level=level)
 
 
-def _change(sizes: Sequence[float], values: Any) -> Any:
+def change_over(sizes: Sequence[float], values: Any) -> Any:
     """Change (...) of a straight fit from the smallest to the largest size, of values (..., sizes)."""
     middle = np.asarray(sizes) - np.mean(sizes)
     return np.asarray(values) @ middle / (middle @ middle) * (max(sizes) - min(sizes))
@@ -273,6 +273,14 @@ def c10(
     )  # fmt: skip
 
 
+def best_inner(walk: Walk) -> tuple[float, float]:
+    """The inner t that is closest to retraining on the examples to choose by, and how much closer it is than the better
+    end on the examples to test on."""
+    choose, test = (walk.profile.arrays[f"score/{part}"] for part in ("choose", "test"))
+    k = 1 + int(np.argmax(choose[1:-1]))
+    return float(walk.profile.t[k]), float(test[k] - max(test[0], test[-1]))
+
+
 def c11(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
     """C11: whether, for some method, the best inner point, chosen on other examples, beats the better end."""
     cells = cells_of(fine(walks, reading, eps), lambda w: best_inner(w)[1], by_method)
@@ -342,10 +350,7 @@ def c15(walks: Sequence[Walk], level: float = LEVEL) -> Finding:
 
 
 def _refused_without_pairs(walks: Sequence[Walk]) -> list[str]:
-    """As `_refused` where retrained models are the control: those of other initial weights must have a barrier."""
-    apart = [w for w in walks if w.control == RETRAINED and w.init == "other init"]
-    failed = [] if apart and all(w.barrier > TOLERANCE for w in apart) else ["control: no barrier between retrainings"]
-    return failed + copies(walks)
+    return retraining_controls(walks) + copies(walks)
 
 
 def c16(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> Finding:

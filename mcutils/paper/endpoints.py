@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ..measures import drawing
 from ..measures.drawing import BAND, BLACK, BLUE, GREY, entry, finish, label, panel_grid, where
 from ..measures.metrics import SCORES, gap_to_retrained, tow
 from ..settings import Plan
+from .admission import FAR, Gate, gate
+from .panels import failing_entries, mark_failing
 from .room import Room
 from .tables import Table, answer_text, frame, stacked
 from .walks import SOME
@@ -31,6 +33,7 @@ HEADINGS = {
 
 
 WHOLE = ("retrain", "original")  # whole trainings, no unlearning
+TIERS = ("passes", f"passes, beyond {FAR:g} G", "fails", "fails")  # in words, see `search.tier`
 
 
 # What is walked
@@ -50,6 +53,24 @@ def endpoints(study: Study) -> list[Spec]:
     composed = study.grid((study.preset.quickstart_method,), study.seeds[:1], CURRICULA_SHOWN, OPTIMIZERS_SHOWN)
     line = study.path(study.original(), composed[0])
     return [study.profile(one) for one in (*models, *composed, line)]
+
+
+def endpoint_models(study: Study) -> dict[tuple[str, int, int], Spec]:
+    """The models that 01 compares, by (method, seed, original), of all originals; fine-tuning on some of them.
+
+    The untouched original is named ``original`` and has its own training seed, retrained ones are named ``retrain``.
+    """
+    found: dict[tuple[str, int, int], Spec] = {}
+    for o in study.originals:
+        found["original", o, o] = study.original(o)
+        found |= {("retrain", seed, o): study.retrained(seed, original=o) for seed in study.seeds}
+        tuned = () if study.preset.originals and o >= SOME else ("finetune",)
+        found |= {
+            (method, seed, o): study.unlearned(method, seed, origin=study.original(o))
+            for method in (*tuned, *study.preset.methods)
+            for seed in study.seeds
+        }
+    return found
 
 
 # Tables
@@ -85,7 +106,7 @@ def _beside_retrained(table: Table) -> Table:
 
 
 def endpoint_summary(rows: Table) -> Table:
-    """Mean and standard deviation over seeds per method, accuracies in %; sorted by the gap to the retrained models.
+    """Mean and standard deviation over models per method, accuracies in %; sorted by the gap to the retrained models.
 
     ``saving`` is how many times fewer CPU seconds than the mean retraining an unlearning run takes.
     """
@@ -101,7 +122,7 @@ def endpoint_summary(rows: Table) -> Table:
                 deviation = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
                 cells[names.get(name, name)] = f"{values.mean():.{digits}f}{deviation}"
         saving = "-" if method in WHOLE else f"{whole / part['seconds'].mean():.1f} x"
-        found.append({"method": method, **cells, "saving": saving, "seeds": len(part), "_gap": part["gap"].mean()})
+        found.append({"method": method, **cells, "saving": saving, "models": len(part), "_gap": part["gap"].mean()})
     return frame(found, index="method").sort_values("_gap", kind="stable").drop(columns="_gap")
 
 
@@ -130,29 +151,100 @@ def leaning_table(rows: Table, study: Study, experiments: Mapping[str, Callable[
     return frame(found, ["method", "gap", "beside original", "notebooks", "paths"], "method")
 
 
+def ends_gates(rows: Table) -> dict[str, list[Gate]]:
+    """The endpoint gate of every unlearned model of `endpoint_rows`, by method, in the order of the mean gap."""
+    found: dict[str, list[Gate]] = {name: [] for name in _by_gap(rows)}
+    parts = [part for _, part in rows.groupby("original")] if "original" in rows else [rows]
+    for part in parts:
+        first, again = part[part["method"] == "original"].iloc[0], part[part["method"] == "retrain"]
+        before = {"loss_forget": first["loss_forget"], "accuracy_forget": 1 - first["UA"]}
+        retrained = {"loss_forget": again["loss_forget"].to_numpy(), "accuracy_forget": 1 - again["UA"].to_numpy()}
+        for one in part[~part["method"].isin(WHOLE)].itertuples():
+            ends = one.loss_forget, 1 - one.UA, one.RA
+            found[one.method].append(gate(*ends, before | {"accuracy_retain": first["RA"]}, retrained))
+    return found
+
+
+def _by_gap(rows: Table) -> list[str]:
+    """The unlearning methods, that with the smallest mean gap first."""
+    gaps = rows[~rows["method"].isin(WHOLE)].groupby("method", sort=False)["gap"].mean()
+    return list(gaps.sort_values(kind="stable").index)
+
+
+def gate_table(rows: Table) -> Table:
+    """Per method, sorted by the gap, how its models stand to the endpoint gate.
+
+    ``pass``: how many pass; ``forgot`` and ``forgot, accuracy``: the share of the gap to retraining that the median
+    model closes in forget loss and in forget accuracy (1 is a retrained model); ``kept``: its share of the original's
+    retain accuracy; ``beyond 2 G``: models that forgot more than twice what there is; ``fails by``: what most of those
+    that fail lack.
+    """
+    found = []
+    for method, ends in ends_gates(rows).items():
+        shares = (f"{np.median([getattr(one, name) for one in ends]):.2f}" for name in ("loss", "accuracy", "kept"))
+        why = [reason.partition(":")[0] for one in ends for reason in one.reasons]
+        passed, over = sum(not one.reasons for one in ends), sum(one.over for one in ends)
+        first, last = (f"{number} of {len(ends)}" for number in (passed, over))
+        found.append((method, first, *shares, last, max(why, key=why.count) if why else ""))
+    columns = ["method", "pass", "forgot", "forgot, accuracy", "kept", f"beyond {FAR:g} G", "fails by"]
+    return frame(found, columns, "method")
+
+
+def gate_text(rows: Table) -> str:
+    """Which methods pass the endpoint gate, in part or never, and whose models forgot more than retraining does."""
+    gates = ends_gates(rows)
+    passed = {m: sum(not one.reasons for one in ends) for m, ends in gates.items()}
+    always = [label(m) for m, n in passed.items() if n == len(gates[m])]
+    some = [f"{label(m)} ({n} of {len(gates[m])})" for m, n in passed.items() if 0 < n < len(gates[m])]
+    never = [label(m) for m, n in passed.items() if n == 0]
+    farther = {m: sum(one.loss > 1 for one in ends) for m, ends in gates.items()}
+    most = [f"{label(m)} ({n} of {len(gates[m])})" for m, n in farther.items() if 2 * n > len(gates[m])]
+    beyond = [f"{label(m)} ({n} of {len(ends)})" for m, ends in gates.items() if (n := sum(one.over for one in ends))]
+    return "\n".join(
+        f"- **{head}**: {', '.join(names) or 'none'}."
+        for head, names in (
+            ("All models pass the gate", always),
+            ("Some do", some),
+            ("No model does, so that no verdict reads a path that ends in one", never),
+            ("Over-forgotten, most models have a higher forget loss than retrained ones", most),
+            (f"Beyond {FAR:g} G", beyond),
+        )
+    )
+
+
+def failing(rows: Table) -> list[str]:
+    """The methods none of whose models passes the endpoint gate."""
+    return [method for method, ends in ends_gates(rows).items() if all(one.reasons for one in ends)]
+
+
 def endpoints_answer(rows: Table) -> str:
     """What was expected of the endpoints, what was found beside the retrained and the original model, what follows."""
     means = rows.groupby("method", sort=False)[["gap", "seconds"]].mean().sort_values("gap", kind="stable")
     ours, (base, before) = means.drop(list(WHOLE)), (means.loc[name] for name in WHOLE)
-    far = [label(m) for m in ours.index[ours["gap"] > before["gap"]]]
+    far, left = [label(m) for m in ours.index[ours["gap"] > before["gap"]]], [label(m) for m in failing(rows)]
     best, saved = ours.index[0], base["seconds"] / ours["seconds"]
     worse = f": {', '.join(far)}" if far else ""
+    never = f"no model of {', '.join(left)} passes the gate" if left else "every method has models that pass the gate"
     return answer_text(
         "An unlearned model is nearer to the retrained models than the original is, and far cheaper than they are.",
         f"{len(ours) - len(far)} of {len(ours)} methods have a smaller mean gap to retraining than the untouched "
-        f"original ({100 * before['gap']:.1f} points); {len(far)} a larger one{worse}. The nearest, {label(best)}, is "
-        f"{100 * ours['gap'].iloc[0]:.1f} points away and takes {ours['seconds'].iloc[0]:.1f} CPU seconds, "
-        f"{saved.iloc[0]:.1f} times fewer than retraining ({base['seconds']:.0f}); all methods save between "
-        f"{saved.min():.1f} and {saved.max():.1f} times, the search of their settings not counted.",
+        f"original ({100 * before['gap']:.1f} points); {len(far)} a larger one{worse}; {never}. The nearest, "
+        f"{label(best)}, is {100 * ours['gap'].iloc[0]:.1f} points away. **What is saved:** a retraining takes "
+        f"{base['seconds']:.0f} CPU seconds, {label(best)} {ours['seconds'].iloc[0]:.1f}, which is "
+        f"{saved.iloc[0]:.1f} times fewer; all methods save between {saved.min():.1f} ({label(saved.idxmin())}) and "
+        f"{saved.max():.1f} times ({label(saved.idxmax())}), the search of their settings not counted.",
         "Unlearning saves most of a retraining, but none of these methods replaces it: a retrained model is only "
-        f"{100 * base['gap']:.1f} points from the mean of all. A path that ends in a model farther from retraining "
-        "than the original says little about unlearning.",
+        f"{100 * base['gap']:.1f} points from the mean of all. A path says something of unlearning only if its ends "
+        "have unlearned, so later notebooks hold every end against the gate.",
     )
 
 
 def settings_table(study: Study) -> Table:
-    """The search's winner per method, and what the smallest gap to a retrained model would have chosen."""
-    from .search import GRID, NONE, chosen, context, oracle_gap, read_rows, score
+    """The search's winner per method, whether it passes the gate, and what the smallest gap to retraining would choose.
+
+    ``gate`` is that of both tuning seeds together, see `search.tier`.
+    """
+    from .search import GRID, NONE, chosen, context, oracle_gap, read_rows, score, tier
 
     def words(row: Mapping[str, str]) -> str:
         size = row["forget_batch_size"]
@@ -170,8 +262,9 @@ def settings_table(study: Study) -> Table:
         ours, theirs = (chosen(rows, method, rule=rule) for rule in (score, oracle_gap))
         gaps = [float(np.mean([oracle_gap(row) for row in group])) if group else np.nan for group in (ours, theirs)]
         mine, other = words(ours[0]) if ours else NONE, words(theirs[0])
-        found.append((method, mine, gaps[0], other if other != mine else "the same", gaps[1]))
-    columns = ["method", "chosen on validation", "gap", "by gap to retrained", "its gap"]
+        passes = TIERS[tier(ours)] if ours else "-"
+        found.append((method, mine, passes, gaps[0], other if other != mine else "the same", gaps[1]))
+    columns = ["method", "chosen on validation", "gate", "gap", "by gap to retrained", "its gap"]
     return frame(found, columns, "method").round(2)
 
 
@@ -179,20 +272,21 @@ def settings_table(study: Study) -> Table:
 
 
 @drawing.style()
-def endpoints_figure(table, *, title: str = ""):
+def endpoints_figure(table, *, failing: Collection[str] = (), title: str = ""):
     """Every method against the retrained model: UA, RA, TA, their average gap to it, and seconds.
 
     Retrained models are drawn as a grey range; an endpoint's gap is the mean over scores of |score - mean score of the
     retrained models|. Rows are sorted by it, the smallest on top; a dotted line marks that of the original.
 
-    ``table`` has a row per endpoint: method, UA, RA, TA (fractions), seconds.
+    ``table`` has a row per endpoint: method, UA, RA, TA (fractions), seconds; where it has a column original, gaps are
+    taken to the retrained models of the same one. Methods that are ``failing`` the endpoint gate are marked.
     """
     drawing.check_columns(table, ("method", *SCORES, "seconds"))
     goal = where(table, method="retrain")
     if len(goal) == 0:
         raise BadInput("the table has no rows of 'retrain', with which the other methods are compared.")
-    found = {name: table[name].to_numpy(float) for name in SCORES}
-    table = table.assign(gap=gap_to_retrained(found, {name: goal[name].mean() for name in SCORES}))
+    if "gap" not in table:
+        table = _beside_retrained(table)
     ranked = table.groupby("method", sort=False)["gap"].mean().sort_values(kind="stable")
     methods = list(ranked.index)
     columns = (*SCORES, "gap", "seconds")
@@ -213,9 +307,10 @@ def endpoints_figure(table, *, title: str = ""):
         ax.set_title(HEADINGS[column], fontsize=8.5)
         ax.grid(axis="y", visible=False)
     drawing.name_rows(axes[0, 0], methods)
-    seeds = entry("|", BLUE, "seeds and their range", ls="-", lw=1.0, ms=9)
+    mark_failing(axes[0, 0], methods, failing)
+    seeds = entry("|", BLUE, "models and their range", ls="-", lw=1.0, ms=9)
     before = [entry("", GREY, "gap of the original", ls=":", lw=1.2)] if "original" in ranked else []
-    return finish(fig, axes[0, 0], title, [entry("o", BLUE, "mean"), seeds, *before])
+    return finish(fig, axes[0, 0], title, [entry("o", BLUE, "mean"), seeds, *before, *failing_entries(failing)])
 
 
 def _endpoint_row(ax, y: int, method: str, values: np.ndarray) -> None:

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, GREEN, GREY, LIGHT, colour_of, entry, finish, kinds_of, label, marker_of, where
-from ..measures.intervals import LEVEL, Interval
-from ..measures.originals import LEAST
-from ..measures.readings import deficit_by
+from ..measures.drawing import BLACK, BLUE, GREEN, GREY, entry, finish, label, where
+from ..measures.intervals import Interval
+from ..measures.originals import LEAST, student
 from . import tables
-from .claims import Verdict, spread
-from .judging import NOTHING, controls_hold, judge_mean, sound
-from .panels import HEADINGS, signed_log
+from .admission import gates, shown
+from .claims import spread
+from .declared import change_over, forgotten
+from .judging import sound
 from .room import Room
-from .tables import (
-    MEASURES,
-    Table,
-    frame,
-    grouped,
-    joined_text,
-    mean_over,
-    paths_table,
-    roughness_text,
-    stacked,
-    summary,
-)
-from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, levels, references
+from .tables import Table, frame, grouped, joined_text, roughness_text
+from .trials import ERROR, row_means, table_of
+from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, references
 
 SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
-SPAN = (0.02, 0.10)  # shares of the pool to forget between which a straight fit's change is told
-Before = Mapping[int, float]  # forget loss of each original before unlearning, by its seed
-# A deficit by three units; the second is the loss that the two ends gained, see `forgot`.
-UNITS = {"G": "units of G", "forgotten": "units of what was forgotten", "accuracy": "accuracy"}
+EDGE = 0.1  # change of the deficit, in units of what was forgotten, that C4 asks for
 
 
 # What is walked
@@ -72,77 +57,50 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     return routes + controls(study)
 
 
-def before(study: Study) -> dict[int, float]:
-    """Mean loss in nats of each original model on the largest forget set, as `Before`, from its profile.
-
-    It was trained on all of these images alike, so the mean stands for each of the smaller sets, which are parts of it.
-    """
-    return {seed: levels(study, seed)[0]["loss_forget"] for seed in study.originals}
-
-
-# The tests of the claims
-
-
-def c4(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C4: change of the linear forget deficit from 2 % to 10 % forgetting by a straight fit, per method and pair."""
-    fits = _fits(walks, lambda w: (w.deficit, w.replicates("deficit")))
-    kept, changes, replicates = zip(*fits, strict=True) if fits else ((), (), ())
-    return judge_mean("C4", kept, changes, replicates, level, controls_hold(walks))
-
-
-def _fits(walks: Sequence[Walk], read: Callable[[Walk], tuple[float, Any]]) -> list[tuple[Walk, float, Any]]:
-    """Straight fits against the size of what ``read`` takes from a line, for each method and pair of seeds.
-
-    A walk of the pair, and the change from 2 % to 10 % with its replicates over examples. A pair without the smallest
-    or the largest size of all would be extrapolated and is left out.
-    """
-    every = [w for w in sized(walks) if w.kind == "linear" and w.condition == "random"]
-    found, edges = [], (min((w.size for w in every), default=0), max((w.size for w in every), default=0))
-    for group in grouped(every, "method", "other", "original", "start", "end").values():
-        sizes = np.array([w.size for w in group])
-        if edges[0] == sizes.min() < sizes.max() == edges[1]:
-            weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * (SPAN[1] - SPAN[0])
-            values, again = zip(*map(read, group), strict=True)
-            found.append((group[0], float(weights @ np.array(values)), weights @ np.array(again)))
-    return found
-
-
 # Units
 
 
-def forgot(walk: Walk, known: Before) -> float:
-    """What was forgotten, in nats: mean forget loss of the two ends minus the original's; nan where nothing was.
+def _in_gap(walk: Walk) -> float:
+    return walk.deficit
 
-    The original is the one that the walk's G is taken from.
+
+def _in_forgotten(walk: Walk) -> float:
+    """C4's number: the deficit in units of what the pair forgot, nan where it forgot nothing."""
+    gained = forgotten(walk)
+    return walk.deficit * walk.profile.gap / gained if gained > 0 else np.nan
+
+
+def _in_accuracy(walk: Walk) -> float:
+    return walk.deficit_by("chord", accuracy=True)
+
+
+# A deficit by three units, by their names in tables; the second is C4's.
+UNITS: dict[str, Callable[[Walk], float]] = {
+    "G": _in_gap,
+    "what was forgotten": _in_forgotten,
+    "accuracy": _in_accuracy,
+}
+
+
+def roughness_in(walk: Walk) -> float:
+    """Roughness of the forget loss (`walks.Walk.roughness`) in squares of what the pair forgot."""
+    gained = forgotten(walk)
+    return walk.roughness * (walk.profile.gap / gained) ** 2 if gained > 0 else np.nan
+
+
+def change_in(walks: Sequence[Walk], unit: str) -> Interval:
+    """C4's statistic with the deficit in one of `UNITS`: how much a straight fit changes from the smallest size on.
+
+    Mean over originals with Student's interval, of the mean over methods that have both of these sizes there.
     """
-    gained = float(_loss(walk)[[0, -1]].mean()) - _original(walk, known)
-    return gained if gained > 0 else np.nan
-
-
-def _loss(walk: Walk) -> np.ndarray:
-    return walk.profile.connectivity.curves["loss_forget"]
-
-
-def _original(walk: Walk, known: Before) -> float:
-    return known.get(walk.original, known[0])
-
-
-def deficit_in(walk: Walk, unit: str, known: Before) -> tuple[float, np.ndarray]:
-    """Forget deficit in one of `UNITS`, with its replicates over examples; units are not resampled."""
-    if unit == "accuracy":
-        found = walk.profile.connectivity
-        return found["deficit_forget_accuracy"], found.replicates["deficit_forget_accuracy"]
-    scale = walk.profile.gap / forgot(walk, known) if unit == "forgotten" else 1.0
-    return scale * walk.deficit, scale * walk.replicates("deficit")
-
-
-def change_in(walks: Sequence[Walk], unit: str, known: Before) -> Interval:
-    """C4's statistic with the deficit in one of `UNITS`: mean change from 2 % to 10 %, nan where none can be told."""
-    fits = [one for one in _fits(walks, partial(deficit_in, unit=unit, known=known)) if np.isfinite(one[1])]
-    if not fits:
-        return NOTHING
-    kept, values, replicates = zip(*fits, strict=True)
-    return mean_over(kept, values, replicates)
+    series: dict[tuple[int, str], dict[float, float]] = {}
+    for w in lines_read(walks):
+        series.setdefault((w.original, w.method), {})[w.size] = UNITS[unit](w)
+    sizes = sorted({size for row in series.values() for size in row})
+    whole = {k: row for k, row in series.items() if len(sizes) > 1 and {sizes[0], sizes[-1]} <= set(row)}
+    cells = table_of({place: float(change_over(list(row), list(row.values()))) for place, row in whole.items()})
+    least = 0.0 if unit == "accuracy" else cells.least
+    return student(row_means(cells.values), least=least) if whole else Interval(np.nan, np.nan, np.nan)
 
 
 # Tables
@@ -153,159 +111,172 @@ def sized(walks: Sequence[Walk]) -> list[Walk]:
     return [w for w in sound(walks) if w.size]
 
 
+def lines_read(walks: Sequence[Walk]) -> list[Walk]:
+    """The straight ones of `sized` walks that verdicts may read, or all of them where there are none."""
+    return shown([w for w in sized(walks) if w.kind == "linear"])[0]
+
+
 def sizes_text(walks: Sequence[Walk]) -> str:
-    """How much was walked, in words: sizes, methods, pairs of draws and points."""
+    """How much was walked, in words: sizes, methods, originals and points."""
     ours = sized(walks)
     methods = list(dict.fromkeys(w.method for w in ours))
     points = " or ".join(map(str, sorted({len(w.profile.t) for w in ours})))
     return (
-        f"{len(ours)} walks: {len({w.size for w in ours})} sizes, {len(methods)} methods ({', '.join(methods)}), "
-        f"{len({w.nodes for w in ours})} pairs of seeds, lines and curves of {points} points."
+        f"{len(ours)} walks: {len({w.size for w in ours})} sizes, {len(methods)} methods "
+        f"({', '.join(map(label, methods))}), {len({w.original for w in ours})} originals, {points} points."
     )
 
 
-def _by_size(walks: Sequence[Walk], kind: str = "linear") -> dict[tuple[str, float], list[Walk]]:
-    """The walks of one kind by method, in order of appearance, and size, from the smallest on."""
-    groups = grouped([w for w in sized(walks) if w.kind == kind], "method", "size")
+def _by_size(walks: Sequence[Walk]) -> dict[tuple[str, float], list[Walk]]:
+    """Walks by method, in order of appearance, and size, from the smallest on."""
+    groups = grouped(walks, "method", "size")
     order = list(dict.fromkeys(method for method, _ in groups))
     return {key: groups[key] for key in sorted(groups, key=lambda key: (order.index(key[0]), key[1]))}
 
 
-def ends_table(walks: Sequence[Walk], pool: int, known: Before) -> Table:
-    """Per method and size: images, G, what was forgotten, also as a multiple of G, the ends' forget and test accuracy.
+def ends_table(walks: Sequence[Walk], pool: int) -> Table:
+    """Per method and size: images, G, what was forgotten, also as a multiple of G, and how the ends did.
 
-    Means over the pairs of the straight lines; ``pool`` is the number of training images that sizes are shares of.
+    Means over all straight lines; ``pool`` is the number of training images that sizes are shares of. ``pass`` counts
+    the ends that the endpoint gate lets through, where walks have the levels that it asks for.
     """
     rows = []
-    for (method, size), part in _by_size(walks).items():
-        gap, gained = part[0].profile.gap, float(np.mean([forgot(w, known) for w in part]))
-        row = {"method": method, "size": f"{100 * size:g} %", "images": round(size * pool), "G, nats": gap}
-        row |= {"forgotten, nats": gained, "forgotten / G": gained / gap}
-        for split in ("forget", "test"):
+    for (method, size), part in _by_size([w for w in sized(walks) if w.kind == "linear"]).items():
+        gap, gained = (float(np.mean(v)) for v in ([w.profile.gap for w in part], [forgotten(w) for w in part]))
+        row = {"method": label(method), "size": f"{100 * size:g} %", "images": round(size * pool)}
+        row |= {"G, nats": round(gap, 3), "forgotten, nats": round(gained, 3), "forgotten / G": round(gained / gap, 2)}
+        for split in ("forget", "retain"):
             ends = [w.profile.connectivity.curves[f"accuracy_{split}"][[0, -1]] for w in part]
-            row[f"{split} acc. %"] = round(100 * float(np.mean(ends)), 1)
-        rows.append(row)
-    columns = ["method", "size", "images", "G, nats", "forgotten, nats", "forgotten / G", "forget acc. %"]
-    return frame(rows, [*columns, "test acc. %"], ["method", "size"]).round(3)
+            row[f"{split} %"] = round(100 * float(np.mean(ends)), 1)
+        known = [one for w in part if w.profile.levels for one in gates(w)]
+        rows.append(row | {"pass": f"{sum(not one.reasons for one in known)} of {len(known)}"})
+    columns = [
+        "method",
+        "size",
+        "images",
+        "G, nats",
+        "forgotten, nats",
+        "forgotten / G",
+        "forget %",
+        "retain %",
+        "pass",
+    ]
+    return frame(rows, columns, ["method", "size"])
 
 
-def sizes_table(walks: Sequence[Walk], known: Before, eps: float = TOLERANCE) -> Table:
-    """Per method and size: the lines' barrier and their deficit in each of `UNITS`, means over pairs; for lines and
-    curves how many satisfy MCU(eps), and the median roughness of the forget loss in G^2."""
+def sizes_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
+    """Per method and size, of lines that verdicts may read: barrier in G and deficit in each of `UNITS`, means.
+
+    And how many satisfy MCU(eps), and the median roughness of the forget loss in G^2.
+    """
     rows = []
-    kinds = list(dict.fromkeys(w.kind for w in sized(walks)))
-    for (method, size), part in _by_size(walks).items():
-        row = {"method": method, "size": f"{100 * size:g} %", "barrier, G": np.mean([w.barrier for w in part])}
-        for unit in UNITS:
-            row[f"deficit, {unit}"] = np.mean([deficit_in(w, unit, known)[0] for w in part])
-        for kind in kinds:
-            walked = _by_size(walks, kind).get((method, size), [])
-            row |= {f"{kind}: connected": joined_text(walked, eps), f"{kind}: roughness": roughness_text(walked)}
-        rows.append(row)
-    columns = ["method", "size", "barrier, G", *(f"deficit, {unit}" for unit in UNITS)]
-    columns += [f"{kind}: {what}" for kind in kinds for what in ("connected", "roughness")]
-    return frame(rows, columns, ["method", "size"]).round(3)
+    for (method, size), part in _by_size(lines_read(walks)).items():
+        row = {"method": label(method), "size": f"{100 * size:g} %"}
+        row["barrier, G"] = round(float(np.mean([w.barrier for w in part])), 3)
+        for unit, value in UNITS.items():
+            row[f"deficit, {unit}"] = round(float(np.mean([value(w) for w in part])), 3)
+        rows.append(row | {"connected": joined_text(part, eps), "roughness": roughness_text(part)})
+    columns = ["method", "size", "barrier, G", *(f"deficit, {unit}" for unit in UNITS), "connected", "roughness"]
+    return frame(rows, columns, ["method", "size"])
 
 
-def changes_table(walks: Sequence[Walk], known: Before) -> Table:
-    """Change of the lines' deficit from 2 % to 10 %, in each of `UNITS`, by method and of all: C4's statistic."""
-    groups = grouped(sized(walks), "method")
-    groups = {method: part for (method,), part in groups.items()} | ({"all": sized(walks)} if groups else {})
-    rows = [(name, *(spread(change_in(part, unit, known)) for unit in UNITS)) for name, part in groups.items()]
-    return frame(rows, ["method", *UNITS.values()], "method")
+def changes_table(walks: Sequence[Walk]) -> Table:
+    """Change of the lines' deficit from the smallest size to the largest, in each of `UNITS`, by method and of all.
 
-
-def size_pairs(walks: Sequence[Walk], known: Before) -> Table:
-    """`tables.paths_table` of the walks over sizes, with ``relative``, the deficit in units of what was forgotten."""
-    ours = sized(walks)
-    return paths_table(ours).assign(relative=[deficit_in(w, "forgotten", known)[0] for w in ours])
-
-
-def size_summary(walks: Sequence[Walk], known: Before) -> Table:
-    """Mean and interval per method, curve and size: of barrier and deficit in G, and of the ``relative`` deficit."""
-    plain = summary(sized(walks), "method", "kind", "size", measures=MEASURES[:2])
-    rows = []
-    for labels, part in grouped(sized(walks), "method", "kind", "size").items():
-        values, replicates = zip(*(deficit_in(w, "forgotten", known) for w in part), strict=True)
-        if np.isfinite(values).all():
-            rows.append((*labels, "relative", *mean_over(part, values, replicates, 0.0), len(part)))
-    return stacked([plain, frame(rows, plain.columns)])
-
-
-def answer(walks: Sequence[Walk], known: Before, eps: float = TOLERANCE) -> str:
-    """What was expected, what was found in each unit and beside the retrained models, and what follows, in Markdown."""
-    plain, relative, accuracy = (change_in(walks, unit, known) for unit in UNITS)
-    lines = [w for w in sized(walks) if w.kind == "linear"]
-    dips = [w for w in lines if w.deficit > eps]
-    below = sum(_floor(w, known) > eps for w in dips)
-    unit = not (relative.low > 0 or relative.high < 0) or abs(relative.estimate) < TOLERANCE
-    so = (
-        "The change in G is the unit's. Small sets were forgotten further at the same settings; a deeper loss at both "
-        "ends makes a deeper dip between them, but no larger share of what was forgotten. C4's verdict speaks of G "
-        "and of these settings, not of the size alone."
-        if unit
-        else "The change is not the unit's alone: it is there in units of what was forgotten too."
+    The last row and second column is C4's statistic.
+    """
+    lines = lines_read(walks)
+    groups = {label(method): part for (method,), part in grouped(lines, "method").items()} | (
+        {"all": lines} if lines else {}
     )
-    if not (plain.low > 0 or plain.high < 0):
-        so = "In G itself no change is seen, so there is nothing for the size or the unit to explain."
+    rows = [(name, *(spread(change_in(part, unit)) for unit in UNITS)) for name, part in groups.items()]
+    return frame(rows, ["method", *(f"in {unit}" for unit in UNITS)], "method")
+
+
+def points_table(walks: Sequence[Walk]) -> Table:
+    """One row per line that verdicts may read: method, original, size, its deficit in G and in what was forgotten,
+    and its roughness in squares of what was forgotten."""
+    columns = ["method", "original", "size", "G", "relative", "roughness"]
+    rows = [(w.method, w.original, w.size, w.deficit, _in_forgotten(w), roughness_in(w)) for w in lines_read(walks)]
+    return frame(rows, columns)
+
+
+def answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """What was expected, what was found in each unit and beside the retrained models, and what follows, in Markdown."""
+    plain, relative, accuracy = (change_in(walks, unit) for unit in UNITS)
+    lines = lines_read(walks)
+    dips = [w for w in lines if w.deficit > eps]
+    below = sum(w.deficit_by("floor") > eps for w in dips if w.profile.levels)
+    by_size = {size: roughness_text(part) for (size,), part in grouped(lines, "size").items()}
+    rough = ", ".join(f"{by_size[size]} at {100 * size:g} %" for size in sorted(by_size))
+    same = relative.low > -EDGE and relative.high < EDGE
+    moved = relative.low > EDGE or relative.high < -EDGE
+    if same:
+        so = "As a share of what was forgotten, the dip does not depend on the size, to within a tenth."
+    elif moved:
+        so = "The size changes the dip even as a share of what was forgotten: it is not the unit alone."
+    else:
+        so = "These originals do not tell whether the dip depends on the size, as a share of what was forgotten."
+    if same and (plain.low > EDGE or plain.high < -EDGE):
+        so += " The change in G is the unit's: a deeper loss at both ends makes a deeper dip between them."
     return tables.answer_text(
         "If the size of the forget set matters to how two models connect, the deficit changes in any unit.",
-        f"From 2 % to 10 % the deficit of the lines changes by {spread(plain)} in units of G (C4's own "
-        f"statistic), by {spread(relative)} in units of what was forgotten, and by {spread(accuracy)} in accuracy. Of "
-        f"{len(lines)} lines {len(dips)} dip below the chord by more than {eps:g} G; on {below} of these the forget "
-        f"loss also falls that far below the level of the retrained models.",
+        f"From the smallest size to the largest the deficit of the lines changes by {spread(relative)} in units of "
+        f"what was forgotten (C4), by {spread(plain)} in G, and by {spread(accuracy)} in accuracy. Of {len(lines)} "
+        f"lines {len(dips)} dip below the chord by more than {eps:g} G; on {below} of these the forget loss also falls "
+        f"that far below the level of the retrained models. Median roughness of the forget loss, in G²: {rough}.",
         so,
     )
-
-
-def _floor(walk: Walk, known: Before) -> float:
-    """Forget deficit by the reading ``floor``, in G: the retrained models' level is the original's loss and G more."""
-    level = _original(walk, known) + walk.profile.gap
-    return float(deficit_by("floor", _loss(walk), walk.profile.t, level)) / walk.profile.gap
 
 
 # Figures
 
 
 @drawing.style()
-def sizes_figure(pairs, summary, *, threshold: float = TOLERANCE, title: str = ""):
-    """Forget deficit over retain barrier against the size of the forget set, a column per method, one scale per row.
+def sizes_figure(points, *, title: str = ""):
+    """Forget deficit and roughness against the size of the forget set, a column per method, a dot an original.
 
-    ``pairs`` are `size_pairs`, faint, and ``summary`` is a `size_summary`. The deficit of the lines is drawn in units
-    of G and once more in units of what was forgotten. Scales are linear to ``threshold``, then logarithmic.
+    ``points`` is a `points_table`. The deficit is in units of what was forgotten, and hollow in G; what C4 asks is how
+    the first goes with the size. Means over originals have Student's interval.
     """
-    drawing.check_columns(pairs, ("method", "curve", "size", *MEASURES[:2], "relative"))
-    methods, kinds = list(dict.fromkeys(pairs["method"])), kinds_of(pairs)
-    fig, axes = drawing.panel_grid(2, len(methods), 5.2, sharex=True, sharey="row")
-    for row, measure in zip(axes, ("deficit", "barrier"), strict=True):
-        series = [(measure, kind, colour_of(kind), marker_of(kind), f"{label(kind)}, in G") for kind in kinds]
-        if measure == "deficit":
-            series.append(("relative", "linear", GREEN, "D", f"{label('linear')}, of what was forgotten"))
-        for ax, method in zip(row, methods, strict=True):
-            for k, (column, kind, *look) in enumerate(series):
-                here = {"method": method, "curve": kind}
-                shift = 0.2 * (k - (len(series) - 1) / 2)
-                _by_sizes(ax, where(pairs, **here), where(summary, **here, measure=column), column, shift, *look)
-            ax.axhspan(0, threshold, color=LIGHT, lw=0, zorder=0, label=f"tolerance ({threshold:g} G)")
-            ax.axhline(threshold, color=BLACK, lw=0.8, zorder=1)
-        ends = where(summary, measure=measure)["high"]
-        signed_log(row[0], np.r_[pairs[measure], ends[np.isfinite(ends)]], threshold, "y")
-        row[0].set_ylabel(HEADINGS[measure])
-    for k, method in enumerate(methods):
-        axes[0, k].set_title(label(method))
-        axes[1, k].set_xlabel("forgotten (% of the pool)")
-    axes[0, 0].set_xticks(sorted({100 * v for v in pairs["size"]}))
-    return finish(fig, axes[0, 0], title, [entry("o", GREY, "one pair", ms=3)])
+    drawing.check_columns(points, ("method", "original", "size", "G", "relative", "roughness"))
+    methods = list(dict.fromkeys(points["method"]))
+    fig, axes = drawing.panel_grid(2, len(methods), 4.9, sharex=True, sharey="row")
+    for column, method in enumerate(methods):
+        part, (top, bottom) = where(points, method=method), axes[:, column]
+        _by_sizes(top, part, "G", -0.15, GREY, "o", hollow=True)
+        _by_sizes(top, part, "relative", 0.15, GREEN, "D")
+        top.axhline(0, color=BLACK, lw=0.8)
+        top.set_title(label(method))
+        _by_sizes(bottom, part, "roughness", 0.0, BLUE, "o")
+        bottom.set_xlabel("forgotten (% of the pool)")
+    top = np.nanmax(np.r_[points[["G", "relative"]].to_numpy(float).ravel(), 0.3])
+    axes[0, 0].set_ylim(-0.04 * top, 1.08 * top)
+    axes[0, 0].set_ylabel("forget deficit")
+    rough = points["roughness"].to_numpy(float)
+    rough = rough[np.isfinite(rough) & (rough > 0)]
+    if len(rough):
+        axes[1, 0].set_yscale("log")
+        axes[1, 0].set_ylim(rough.min() / 2, 2 * rough.max())
+    axes[1, 0].set_ylabel("roughness of\nthe forget loss")
+    axes[0, 0].set_xticks(sorted({100 * v for v in points["size"]}))
+    hollow = entry("o", "white", "deficit in G", ls="-")
+    hollow.set(color=GREY, markerfacecolor="white", markeredgecolor=GREY, markeredgewidth=1.1)
+    keys = [entry("D", GREEN, "deficit in what was forgotten: mean, 95 % interval", ls="-"), hollow]
+    keys += [entry("o", BLUE, "roughness, in its square", ls="-"), entry("o", GREY, "one original", ms=3)]
+    return finish(fig, axes[0, 0], title, keys)
 
 
-def _by_sizes(ax, pairs, means, column: str, shift: float, colour: str, marker: str, text: str) -> None:
-    """One series of a panel: pairs as faint dots, means with their intervals, beside the size by ``shift``."""
-    one = means.sort_values("size")
-    x, look = 100 * one["size"] + shift, {"color": colour, "ms": 5, "mec": "white", "mew": 0.6}
-    ax.plot(100 * pairs["size"] + shift, pairs[column], "o", color=colour, ms=3, alpha=0.4, mew=0)
-    known = np.isfinite(one[["low", "high"]]).all(axis=1)  # one pair has no interval
-    ax.vlines(x[known], one["low"][known], one["high"][known], color=colour, lw=1.4)
-    ax.plot(x, one["estimate"], marker, label=text, **look)
+def _by_sizes(ax, part, column: str, shift: float, colour: str, marker: str, hollow: bool = False) -> None:
+    """One series of a panel: originals as faint dots, means with their intervals, beside the size by ``shift``."""
+    for size, one in part.groupby("size"):
+        mean, low, high = student(one.groupby("original")[column].mean(), least=ERROR if column != "roughness" else 0.0)
+        x, floor = 100 * size + shift, 0.0 if column != "roughness" else 1e-3 * max(mean, 1e-9)
+        ax.plot(np.full(len(one), x), one[column], "o", color=colour, ms=3, alpha=0.4, mew=0)
+        if np.isfinite([low, high]).all():
+            ax.vlines(x, max(low, floor), high, color=colour, lw=1.4)
+        look = {"mfc": "white", "mec": colour, "mew": 1.1} if hollow else {"color": colour, "mec": "white", "mew": 0.6}
+        ax.plot(x, mean, marker, ms=5, zorder=4, **look)
 
 
-ROOMS = (Room("06_forget_size", sizes, references, {"C4": c4}),)
+ROOMS = (Room("06_forget_size", sizes, references),)

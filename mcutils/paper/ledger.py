@@ -1,46 +1,51 @@
-"""15: all claims judged together, and what their verdicts survive."""
+"""15: all declared rows judged together, what their verdicts survive, and what would decide the open ones."""
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from ..engine.planning import seconds_of
+from ..engine.runs import missing
+from ..engine.specs import Spec, plain
+from ..engine.store import Store
 from ..engine.study import Study
-from ..errors import BadInput, number
+from ..errors import BadInput
 from ..measures import drawing
-from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, VERMILLION, entry, panel_grid, where
 from ..measures.intervals import LEVEL
-from .claims import CLAIMS, Verdict, effect_text
-from .judging import controls_hold, nothing_found
+from . import between_models, method_pairs, metrics_along
+from .archives import shard
+from .claims import CLAIMS, PROTOCOL, effect_text, first_design, interval_text
 from .panels import settle_below
-from .progress_and_retraining import OTHER, retraining_control
-from .registry import EXPERIMENTS, ROUTES, TESTS, verdict_of
-from .tables import Table, found_text, frame
-from .walks import APART, RETRAINED, TWINNED, Walk, walk_all
+from .registry import EXPERIMENTS, PRICED_APART, ROUTES
+from .tables import Table, frame
+from .trial_ledger import BETWEEN, CUED, PAIRS, needed
+from .verdicts import DECIDED, NOT_RUN, READ, Judged, controls_text, found_text
+from .walks import Walk, walk_all
 
-# Claims whose support must go when profiles are shuffled among labels; the others read no label, or ask for differences
-# between walks, which a shuffle makes.
-SHUFFLED_AWAY = ("C2", "C4", "C5", "C6", "C16")
-# Claims by the unit of their effect: effects of one unit share a scale.
+SHARED = {CUED: PAIRS}  # experiments of rows whose walks are another notebook's
+# Units of PROTOCOL whose effects share a panel, and how it is called; any other unit has a panel of its own.
 UNITS = {
-    "Share of pairs, paths or contexts": ("C1", "C7", "C8", "C11", "C12", "C13", "C16", "C21"),
-    "Share of pairs, beyond another seed's share": ("C23", "C24"),
-    "Change of the deficit (C4) or of the smallest eps, in G": ("C4", "C5", "C6"),
-    "Share of variance (C2); mean size of a rank correlation (C9)": ("C2", "C9"),
-    "Distance or range, in units of the metric's own change or gap": ("C15", "C10"),
+    "Share of methods, originals or paths": ("share of methods", "share of originals", "share of paths"),
+    "Share of verdicts, beyond another seed's share": ("share of verdicts",),
+    "Smallest eps, or its change, in G": ("G",),
+    "Change of the deficit, in units of what was forgotten": ("what was forgotten",),
+    "Share of variance": ("share of variance",),
+    "Rank correlation": ("rank correlation",),
 }
-OTHER_UNIT = "In the claim's own unit"
-_SHARES, _BEYOND, _, _SIZES, _ = UNITS
-WHOLE = {_SHARES: (0.0, 1.0), _BEYOND: (-1.0, 1.0), _SIZES: (0.0, 1.0)}  # all that such an effect can be
+_SHARES, _BEYOND, *_, _VARIANCE, _RHO = UNITS
+# All that such an effect can be.
+WHOLE = {_SHARES: (0.0, 1.0), _BEYOND: (-1.0, 1.0), _VARIANCE: (-0.2, 1.0), _RHO: (-1.0, 1.0)}
 SUPPORTING = "#DCEFE7"
 VERDICT_STYLES = {"supported": (GREEN, "o"), "contradicted": (VERMILLION, "s"), "undecided": (GREY, "D")}
 
 
-# Tables
+# What is judged
 
 
 def gather(study: Study) -> dict[str, list[Walk]]:
@@ -50,147 +55,223 @@ def gather(study: Study) -> dict[str, list[Walk]]:
     return {name: [next(walks) for _ in part] for name, part in routes.items()}
 
 
-def judge_all(
-    walked: Mapping[str, Sequence[Walk]], gaps: Mapping[str, float], level: float = LEVEL, eps: float = TOLERANCE
-) -> list[Verdict]:
-    """The verdict of every claim of `registry.TESTS` whose experiments are given, in the order of the claims.
+def beside(study: Study) -> dict[str, Any]:
+    """What rows need beside walks, as `trial_ledger.judge_declared` takes it: gaps of metrics, and use of the cue."""
+    use, reliance = method_pairs.cue_measures(study)
+    return {"gaps": metrics_along.telling(study), "use": use, "reliance": reliance}
 
-    A claim for which no walk is left is undecided, with nothing measured.
 
-    ``walked`` has the walks of each experiment, as `gather`; for ``gaps``, ``level`` and ``eps`` see `room.verdict_by`.
+def between(study: Study) -> tuple[dict[str, list[Walk]], dict[str, Any]]:
+    """N1's walks as an experiment, and its distances; nothing of both where the store lacks them.
+
+    N1 is priced apart: no notebook computes it (`python -m mcutils run n1`).
     """
-    found, eps = [], number("the tolerance epsilon", eps, 0)
-    for claim in (name for name in CLAIMS if name in TESTS):
-        names, _ = TESTS[claim]
-        if set(names) <= set(walked):
-            walks = [w for name in names for w in walked[name]]
-            try:
-                found.append(verdict_of(claim, walks, eps, gaps=gaps, level=level))
-            except BadInput:  # no walk of the claim's kind is left, for example because all ends collapsed
-                found.append(nothing_found(claim))
-    return found
+    if any(spec not in study.store for spec in between_models.needs(study)):
+        return {}, {}
+    walks, distances = between_models.walk_lines(study)
+    return {BETWEEN: walks}, {"distances": distances}
 
 
-def shuffled(walked: Mapping[str, Sequence[Walk]], seed: int = 0) -> dict[str, list[Walk]]:
-    """The same walks with their profiles drawn among each other: labels no longer say what was walked.
-
-    Within each experiment profiles change places among walks of one kind of curve and number of points, whatever their
-    other labels; lines to retrained models only among those whose retrained model began alike. The
-    controls of other experiments keep theirs, so that what is lost is not lost by a failed control.
-    """
-    rng, found = np.random.default_rng(seed), {}
-    for name, walks in walked.items():
-        found[name] = list(walks)
-        places: dict[tuple, list[int]] = {}
-        for k, w in enumerate(walks):
-            if w.control in ("", RETRAINED):
-                places.setdefault((w.kind, len(w.profile.t), w.init), []).append(k)
-        for rows in places.values():
-            for k, other in zip(rows, rng.permutation(rows), strict=True):
-                found[name][k] = replace(walks[k], profile=walks[other].profile)
-    return found
+# Tables
 
 
-def shuffled_table(judged: Sequence[Verdict], again: Sequence[Verdict]) -> Table:
-    """Verdicts of `SHUFFLED_AWAY` on the walks as they are, and with their profiles shuffled."""
-    both = [pair for pair in zip(judged, again, strict=True) if pair[0].claim in SHUFFLED_AWAY]
-    rows = [(one.claim, found_text(one), found_text(other)) for one, other in both]
-    return frame(rows, ["claim", "as walked", "shuffled"], "claim")
-
-
-def ledger_table(rows: Sequence[Mapping]) -> Table:
-    """The rows of a ledger to be read, without the claims that were not run."""
-    names = {"n_pairs": "pairs", "n_seeds": "seeds"}
-    run = [row | {"effect [95 %]": effect_text(row)} for row in map(dict, rows) if row["verdict"] != "not run"]
-    columns = ["id", "claim", "statistic", "threshold", "effect [95 %]", *names, "verdict"]
-    return frame(run, columns, "id").rename(columns=names)
-
-
-def strict_level(judged: Sequence[Verdict]) -> float:
-    """The level of intervals that hold together for all claims judged: 1 - 0.05 / their number (Bonferroni)."""
-    return 1 - (1 - LEVEL) / max(1, len(judged))
-
-
-def survives(first: Verdict, strict: Verdict, level: float) -> bool:
-    """Whether a decided verdict stands at the corrected level, where a p that supports must lie below 1 - level."""
-    small = strict.p is None or strict.verdict != "supported" or strict.p < 1 - level
-    return first.verdict in ("supported", "contradicted") and strict.verdict == first.verdict and small
-
-
-def corrected_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> Table:
-    """Each claim's verdict, its interval at the corrected level, the permutation p where it has one, what survives."""
-    level, rows = strict_level(judged), []
-    for one, other in zip(judged, strict, strict=True):
-        p = "" if one.p is None or np.isnan(one.p) else f"{one.p:.2g}"
-        row = {"claim": one.claim, "verdict": one.verdict, "p": p}
-        row["corrected interval"] = effect_text(vars(other))
-        decided = one.verdict in ("supported", "contradicted")
-        row["survives"] = ("yes" if survives(one, other, level) else "no") if decided else "-"
-        rows.append(row)
-    return frame(rows, index="claim")
-
-
-def controls_table(walked: Mapping[str, Sequence[Walk]]) -> Table:
-    """Per experiment: its controls, whether they held, and how many of its walks were left out for a collapsed end."""
+def ledger_table(judged: Sequence[Judged]) -> Table:
+    """The rows that were run: effect, null, smallest effect with a power of 0.8, originals, the verdict by reading."""
     rows = []
-    for name, walks in walked.items():
-        retrained = [w for w in walks if w.control == RETRAINED]
-        apart = [w.barrier for w in retrained if w.init == OTHER] or [w.barrier for w in walks if w.control == APART]
-        twins, ours = [w.eps for w in walks if w.control == TWINNED], [w for w in walks if not w.control]
-        held = retraining_control(walks) if retrained else controls_hold(walks)
-        least, most = (f"{pick(values):.3f}" if values else "-" for pick, values in ((min, apart), (max, twins)))
-        lost = sum(bool(w.profile.collapsed) for w in ours)
-        rows.append((name, least, len(apart), most, len(twins), "yes" if held else "NO", len(ours), lost))
-    columns = ["experiment", "other initialisation: smallest barrier", "pairs", "fine-tuned twin: largest eps"]
-    return frame(rows, [*columns, "twins", "held", "walks", "collapsed"], "experiment")
+    for one in judged:
+        if (first := one.first) is not None:
+            null = "-" if first.null is None else interval_text(first.null, 2)
+            words = {reading: found.verdict for reading, found in one.found.items()}
+            rows.append(
+                {"row": one.row.name, "claim": CLAIMS[one.row.id].statement, "unit": PROTOCOL[one.row.id]["unit"]}
+                | {"threshold": PROTOCOL[one.row.id]["threshold"], "effect [95 %]": interval_text(first.effect)}
+                | {"null": null, "least": _short(first.least), "originals": first.n_originals, "cells": first.n_cells}
+                | {"p": "" if first.p is None else f"{first.p:.2g}"}
+                | {reading: words.get(reading, "") for reading in READ}
+            )
+    return frame(rows, index="row" if rows else None)
 
 
-def replication_table(rows: Sequence[Mapping], other: Sequence[Mapping]) -> Table:
-    """The claims that two ledgers judged: effect and verdict in each, whether the verdicts are the same.
+def _short(value: float) -> str:
+    return "-" if not np.isfinite(value) else f"{value:.2g}"
+
+
+def flips_table(judged: Sequence[Judged]) -> Table:
+    """The rows whose verdict hangs on the reading: what each reading finds."""
+    rows = [
+        (one.row.name, *(found_text(one.found[reading]) if reading in one.found else "" for reading in READ))
+        for one in judged
+        if one.flipped
+    ]
+    return frame(rows, ["row", *READ], "row")
+
+
+def corrected_table(judged: Sequence[Judged]) -> Table:
+    """Each row's verdict, and what is left of it by an interval that holds for all rows together."""
+    rows = []
+    for one in judged:
+        if one.first is not None and one.corrected is not None:
+            survives = "-" if one.verdict not in DECIDED else "yes" if stands(one) else "no"
+            interval = interval_text(one.corrected.effect)
+            rows.append((one.row.name, one.verdict, interval, one.corrected.verdict, survives))
+    return frame(rows, ["row", "verdict", "corrected interval", "corrected verdict", "survives"], "row")
+
+
+def stands(one: Judged) -> bool:
+    """Whether a decided verdict is the same at the corrected level."""
+    return one.verdict in DECIDED and one.corrected is not None and one.corrected.verdict == one.verdict
+
+
+def strict_level(judged: Sequence[Judged], level: float = LEVEL) -> float:
+    """The level of the corrected intervals: 1 - (1 - level) / number of rows judged (Bonferroni)."""
+    return 1 - (1 - level) / max(1, sum(bool(one.found) for one in judged))
+
+
+def firmness_table(judged: Sequence[Judged]) -> Table:
+    """How firmly each verdict stands: shares of bootstrap draws of the originals, and of halves, with another word.
+
+    ``opposite``: the share of halves with the opposite word. Four originals decide less than eight: a half that is
+    undecided is no contradiction.
+    """
+    rows = [
+        (one.row.name, one.verdict, one.first.n_originals, *map(_percent, (one.first.flips, *one.halves)))
+        for one in judged
+        if one.first is not None
+    ]
+    return frame(rows, ["row", "verdict", "originals", "bootstrap flips", "halves differ", "halves opposite"], "row")
+
+
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{100 * share:.0f} %"
+
+
+def undecided_table(judged: Sequence[Judged], seconds: Mapping[str, float]) -> Table:
+    """The undecided rows: why, how many originals would decide them (`trial_ledger.needed`), and at which cost.
+
+    ``seconds``: row -> CPU seconds that one more original costs its experiments, see `seconds_of_original`.
+    """
+    rows = []
+    for one in judged:
+        if one.first is None or one.verdict != "undecided":
+            continue
+        count, each = needed(one), seconds.get(one.row.name, math.nan)
+        more = math.nan if count is None else count - one.first.n_originals
+        hours = "-" if not np.isfinite(more * each) else f"{more * each / 3600:.1f}"
+        why = "; ".join(one.first.notes[:3]) or "its interval holds the threshold"
+        effect = interval_text(one.first.effect)
+        rows.append((one.row.name, effect, PROTOCOL[one.row.id]["threshold"], why, _count(count), hours))
+    columns = ["row", "effect [95 %]", "threshold", "why", "originals that would decide", "CPU hours for them"]
+    return frame(rows, columns, "row")
+
+
+def _count(number: int | None) -> str:
+    return "no number would" if number is None else str(number)
+
+
+def seconds_of_original(study: Study, judged: Sequence[Judged], original: int = 1) -> dict[str, float]:
+    """CPU seconds that one more original model costs the experiments of each row, by recorded run times.
+
+    All that hangs on ``original`` there is counted, as if nothing were stored; nan where no run time is known.
+    """
+    empty, takes = Store(study.store.folder / "none", []), seconds_of(study.store)
+    made, costs = {**EXPERIMENTS, **PRICED_APART}, dict[str, dict[Spec, float]]()
+
+    def cost(name: str) -> dict[Spec, float]:
+        if name not in costs:
+            own = shard(made[name](study), between_models.ORIGINALS[0] if name == BETWEEN else original)
+            costs[name] = {spec: takes(plain(spec)) for spec in missing(own, empty)}
+        return costs[name]
+
+    found = {}
+    for one in judged:
+        names = [SHARED.get(name, name) for name in one.row.on]
+        together = {spec: seconds for name in names for spec, seconds in cost(name).items()}
+        found[one.row.name] = sum(together.values()) if names else math.nan
+    return found
+
+
+def controls_list(walked: Mapping[str, Sequence[Walk]]) -> str:
+    """The controls of every experiment, in Markdown."""
+    return "\n".join(f"- `{name}`. {controls_text(walks)}" for name, walks in walked.items() if walks)
+
+
+def before_table(judged: Sequence[Judged]) -> Table:
+    """Each claim's verdict by the older tests, on results of one original (`claims.first_design`), beside the new ones.
+
+    Claims that neither judged are left out.
+    """
+    try:
+        old = first_design()
+    except BadInput:
+        old = {}
+    rows = []
+    for claim in CLAIMS:
+        ones = [one for one in judged if one.row.id == claim and one.found]
+        before = old.get(claim, {}).get("verdict", NOT_RUN)
+        if not ones and before == NOT_RUN:
+            continue
+        row = old.get(claim, {})
+        effect = " ".join([before, _old_effect(row)]).strip()
+        now = "; ".join(
+            f"{one.row.measure or 'now'}: {one.verdict}" if one.row.measure else one.verdict for one in ones
+        )
+        rows.append((claim, CLAIMS[claim].statement, effect, now or NOT_RUN))
+    return frame(rows, ["id", "claim", "first design", "this design"], "id")
+
+
+def _old_effect(row: Mapping[str, str]) -> str:
+    return f"{row['effect']} [{row['low']}, {row['high']}]" if row.get("effect") else ""
+
+
+def replication_table(rows: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> Table:
+    """The rows that two ledgers judged: effect and verdict in each, whether the verdicts are the same.
 
     ``inside`` says whether the other's effect lies in this ledger's interval.
     """
-    there, shown = {row["id"]: row for row in other if row["verdict"] != "not run"}, []
+    there, shown = {row["row"]: row for row in other if row["verdict"] != NOT_RUN}, []
     for row in rows:
-        if row["verdict"] != "not run" and row["id"] in there:
-            again = there[row["id"]]
+        if row["verdict"] != NOT_RUN and row["row"] in there:
+            again = there[row["row"]]
             texts = [effect_text(one) for one in (row, again)]
             known = "-" not in texts
             inside = ("yes" if row["low"] <= again["effect"] <= row["high"] else "no") if known else "-"
             same = "yes" if row["verdict"] == again["verdict"] else "NO"
-            shown.append((row["id"], texts[0], texts[1], inside, row["verdict"], again["verdict"], same))
-    columns = ["id", "effect here", "effect there", "inside", "verdict here", "verdict there", "same"]
-    return frame(shown, columns, "id")
+            shown.append((row["row"], texts[0], texts[1], inside, row["verdict"], again["verdict"], same))
+    columns = ["row", "effect here", "effect there", "inside", "verdict here", "verdict there", "same"]
+    return frame(shown, columns, "row")
 
 
-def not_run_table(rows: Sequence[Mapping]) -> Table:
-    """The claims that were not run, and why: their notebook is not among the experiments, or no test is registered."""
+def not_run_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The claims that were not run, and why: their notebook does not exist yet, or their walks are not there."""
     shown = []
     for row in rows:
-        if row["verdict"] == "not run":
-            names = row["notebook"].split(", ")
-            absent = [name for name in names if name not in EXPERIMENTS]
-            why = f"{', '.join(absent)} does not exist yet" if absent else f"{', '.join(names)} registers no test of it"
-            shown.append((row["id"], row["claim"], why))
-    return frame(shown, ["id", "claim", "why"], "id")
+        if row["verdict"] == NOT_RUN:
+            absent = [name for name in row["notebook"].split(", ") if name not in EXPERIMENTS]
+            why = f"{', '.join(absent)} does not exist yet" if absent else "its walks are not in the store"
+            shown.append((row["row"], row["claim"], why))
+    return frame(shown, ["row", "claim", "why"], "row")
 
 
-def forest_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> Table:
-    """One row per claim judged, for the forest figure: its effect, its interval and the corrected one, and words.
+def forest_table(judged: Sequence[Judged]) -> Table:
+    """One line per row judged, for the forest figure: its effect, its interval and the corrected one, and words.
 
-    Columns claim, statement, verdict, survives, unit (a key of `UNITS`), x, low, high, wide_low, wide_high, edge (the
-    threshold), direction, effect (text), threshold (text).
+    Columns row, statement, verdict, survives, unit (of the panel), x, low, high, wide_low, wide_high, edges, direction,
+    effect (text), threshold (text).
     """
-    level, rows = strict_level(judged), []
-    for one, other in zip(judged, strict, strict=True):
-        claim = CLAIMS[one.claim]
-        numbers = (np.nan if v is None else v for v in (one.effect, one.low, one.high, other.low, other.high))
-        sign = {"above": ">", "below": "<", "outside": "beyond ±", "explained": ">"}[claim.direction]
-        words = effect_text(vars(one), 2, "nothing to measure"), f"{sign} {claim.threshold:g}"
-        unit = next((unit for unit, claims in UNITS.items() if one.claim in claims), OTHER_UNIT)
-        row = one.claim, claim.statement, one.verdict, survives(one, other, level), unit
-        rows.append((*row, *numbers, claim.threshold, claim.direction, *words))
-    columns = "claim statement verdict survives unit x low high wide_low wide_high edge direction effect threshold"
+    rows = []
+    for one in judged:
+        if (first := one.first) is None:
+            continue
+        told, wide = PROTOCOL[one.row.id], one.corrected.effect if one.corrected else first.effect
+        unit = next((title for title, units in UNITS.items() if told["unit"] in units), told["unit"])
+        statement = CLAIMS[one.row.id].statement + (f" ({one.row.measure})" if one.row.measure else "")
+        numbers = *first.effect, wide.low, wide.high
+        words = interval_text(first.effect, 2, "nothing to measure"), told["threshold"]
+        edges = tuple(map(float, told["edges"]))
+        rows.append(
+            (one.row.name, statement, one.verdict, stands(one), unit, *numbers, edges, told["direction"], *words)
+        )
+    columns = "row statement verdict survives unit x low high wide_low wide_high edges direction effect threshold"
     return frame(rows, columns.split())
 
 
@@ -199,43 +280,46 @@ def forest_table(judged: Sequence[Verdict], strict: Sequence[Verdict]) -> Table:
 
 @drawing.style()
 def forest_figure(table, *, level: float | None = None, title: str = ""):
-    """Every claim judged, in panels by the unit of its effect, each on a scale of its own, with the side that supports.
+    """Every row judged, in panels by the unit of its effect, each on a scale of its own, with the side that supports.
 
     ``table`` is a `forest_table`; ``level`` is that of the corrected intervals, drawn thin, for the legend.
     """
-    drawing.check_columns(table, ("claim", "statement", "verdict", "unit", "x", "low", "high", "edge", "direction"))
-    units = [unit for unit in (*UNITS, OTHER_UNIT) if unit in set(table["unit"])]
-    parts = [where(table, unit=unit) for unit in units]
-    heights = {"height_ratios": [len(part) + 0.3 for part in parts]}
+    drawing.check_columns(table, ("row", "statement", "verdict", "unit", "x", "low", "high", "edges", "direction"))
+    units = [unit for unit in UNITS if unit in set(table["unit"])]
+    units += [unit for unit in dict.fromkeys(table["unit"]) if unit not in UNITS]
+    panels = [where(table, unit=unit) for unit in units]
+    heights = {"height_ratios": [len(part) + 0.3 for part in panels]}
     fig, axes = panel_grid(len(units), 1, 1.0 + 0.43 * len(table) + 0.55 * len(units), gridspec_kw=heights)
-    for ax, unit, part in zip(axes[:, 0], units, parts, strict=True):
+    for ax, unit, part in zip(axes[:, 0], units, panels, strict=True):
         _forest_panel(ax, part, unit)
-    heading = "effect [95 %]\n(supported if)"
+    heading = "effect [95 %]\n(threshold)"
     top = axes[0, 0]
     top.text(1.02, -0.62, heading, transform=top.get_yaxis_transform(), fontsize=8, va="bottom", fontweight="bold")
     keys = [entry(marker, colour, word, ls="-", lw=3) for word, (colour, marker) in VERDICT_STYLES.items()]
     thin = "thin: corrected" + ("" if level is None else f" ({100 * level:.1f} %)")
     keys += [entry("", GREY, thin, ls="-", lw=0.8), entry("s", SUPPORTING, "side that supports", ms=8)]
-    if (~table["survives"] & table["verdict"].isin(("supported", "contradicted"))).any():
+    if (~table["survives"] & table["verdict"].isin(DECIDED)).any():
         keys.append(_hollow())
     fig.legend(handles=keys, loc="outside lower center", ncols=3)
     return settle_below(fig, title)
 
 
 def _forest_panel(ax, part, unit: str) -> None:
-    """The claims of one unit."""
+    """The rows of one unit."""
     low, high = _reach(part, unit)
     for y, one in enumerate(part.itertuples()):
-        sides = {"above": [(one.edge, high)], "explained": [(one.edge, high)], "below": [(low, one.edge)]}
-        for start, end in sides.get(one.direction, [(low, -one.edge), (one.edge, high)]):
+        first, last = min(one.edges), max(one.edges)
+        sides = {"above": [(first, high)], "explained": [(first, high)], "below": [(low, last)]}
+        for start, end in sides.get(one.direction, [(low, first), (last, high)]):
             ax.fill_between([start, end], y - 0.36, y + 0.36, color=SUPPORTING, lw=0, zorder=0)
-        for edge in (-one.edge, one.edge) if one.direction == "outside" else (one.edge,):
+        for edge in one.edges:
             ax.plot([edge, edge], [y - 0.36, y + 0.36], color=BLACK, lw=1.4, zorder=1)
         _forest_row(ax, y, one, (low, high))
     ax.set_xlim(low, high)
     ax.set_ylim(len(part) - 0.45, -0.55)
     ax.set_yticks(range(len(part)), [_statement(one) for one in part.itertuples()])
-    ax.set_title(unit, loc="left", fontsize=9, fontweight="bold")
+    ax.locator_params(axis="x", nbins=6)
+    ax.set_title(unit[0].upper() + unit[1:], loc="left", fontsize=9, fontweight="bold")
     ax.grid(axis="y", visible=False)
 
 
@@ -244,18 +328,16 @@ def _reach(part, unit: str) -> tuple[float, float]:
     if unit in WHOLE:
         least, most = WHOLE[unit]
     else:
-        ends = part[["x", "low", "high", "wide_low", "wide_high", "edge"]].to_numpy(float)
+        edges = [edge for edges in part["edges"] for edge in edges]
+        ends = np.append(part[["x", "low", "high", "wide_low", "wide_high"]].to_numpy(float), [*edges, 0.0])
         ends = ends[np.isfinite(ends)]
-        least, most = (
-            min(ends.min(), -part["edge"].max() if (part["direction"] == "outside").any() else 0.0),
-            ends.max(),
-        )
-    pad = 0.03 * (most - least)
+        least, most = float(ends.min()), float(ends.max())
+    pad = (0.03 if unit in WHOLE else 0.15) * (most - least) or 0.1  # so that a side beyond the last edge is seen
     return least - pad, most + pad
 
 
 def _forest_row(ax, y: int, one, reach: tuple[float, float]) -> None:
-    """A claim; an interval without an end is drawn to that of the axis, whose ends are ``reach``."""
+    """A row; an interval without an end is drawn to that of the axis, whose ends are ``reach``."""
     colour, marker = VERDICT_STYLES[one.verdict]
     if np.isfinite(one.x):
         wide, own = (
@@ -271,7 +353,7 @@ def _forest_row(ax, y: int, one, reach: tuple[float, float]) -> None:
 
 
 def _statement(one) -> str:
-    return "\n".join(textwrap.wrap(f"{one.claim}  {one.statement}", 48, max_lines=3, placeholder=" …"))
+    return "\n".join(textwrap.wrap(f"{one.row.split()[0]}  {one.statement}", 48, max_lines=3, placeholder=" …"))
 
 
 def _hollow():

@@ -1,15 +1,15 @@
-"""05: pairs of different methods, how well they connect, and whether they are alike otherwise (C8)."""
+"""05: pairs of different methods, how well they connect, and whether they are alike otherwise (C8, M1)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, cycle
+from operator import attrgetter
 
 import numpy as np
 
 from ..data.cues import REPLACED
-from ..engine.conditions import CONDITIONS
 from ..engine.specs import AlikeSpec, CueUseSpec, Spec
 from ..engine.study import Study
 from ..measures import drawing
@@ -27,20 +27,20 @@ from ..measures.drawing import (
     marker_of,
     where,
 )
-from ..measures.intervals import LEVEL, Interval, percentile_interval
-from ..measures.originals import LEAST
+from ..measures.originals import LEAST, simultaneous, student
 from ..measures.similarity import SIMILARITIES, cluster_order, mantel
 from . import tables
-from .claims import Verdict, spread
-from .judging import CHANGE, controls_hold, judged, pair_of, share_over, sound, units_of
-from .panels import HEADINGS, SHOWN, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
+from .admission import shown
+from .claims import spread
+from .declared import STRONG, held_out
+from .judging import CHANGE, pair_of, sound, units_of
+from .panels import HEADINGS, SERIES, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
-from .tables import MEASURES, Table, frame, grouped, mean_of, roughness_text, stacked
-from .walks import SOME, Route, Walk, coarse, condition_routes, controls, independent_pairs, references
+from .tables import MEASURES, Table, frame, grouped, roughness_text, stacked
+from .trials import ERROR, cells_of, over_originals
+from .walks import COARSE, SOME, Route, Walk, coarse, condition_routes, controls, independent_pairs, references
 
 CUED = {"forgetting": 0, "retraining": 1}  # the lines of a cue's use, and where they start: original, unlearned
-# The same where nothing has rows and columns.
-PLAIN = {"method_cl-non_cl": "first with\ncurriculum", "method_fo-so": "other one\nsecond order"}
 # Panels of the conditions: both ends alike below the diagonal, one end alone above it.
 MIXED = {
     "plain": ("method", "method"),
@@ -48,7 +48,6 @@ MIXED = {
     "second order:\nboth below, one above": ("method_in_so", "method_fo-so"),
 }
 ALIKE = {"js": "JS divergence (bits)", "cka": "CKA", "cka_unbiased": "CKA, unbiased"}
-STRONG = 0.3  # reliance from which on a cue is one that a model uses
 NUMBERS = 9  # methods up to which a cell has room for its number
 COOL, WARM = ("#08306B", "#2A6FB0", "#9CC7E6", "#EAF3FA"), ("#FDEBD6", "#F5A65B", "#C4500A", "#6B2100")
 EMPTY = "#ECECEC"
@@ -157,62 +156,56 @@ def cue_measures(study: Study) -> tuple[dict[tuple[int, str], float], dict[int, 
     return {place: float(values[-1]) for place, values in found.items()}, own
 
 
-# The tests of the claims
-
-
-def _rarer(found: Interval) -> Interval:
-    """The interval of min(p, 1 - p), the rarer of two outcomes, from that of a share p."""
-    ends = [min(v, 1 - v) for v in (found.low, found.high)]
-    high = 0.5 if found.low <= 0.5 <= found.high else max(ends)
-    return Interval(min(found[0], 1 - found[0]), min(ends), high)
-
-
-def c8(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
-    """C8: the smaller of the shares of method pairs (lines) that satisfy MCU(eps) and that do not."""
-    lines = sound(walks, condition="method", full=False, kind="linear")
-    replicates = [w.replicates("eps") <= eps for w in lines]
-    # An endpoint is a method run with a seed: the pairs of one method share its endpoints.
-    nodes = np.array([(f"{w.nodes[0]}/{w.method}", f"{w.nodes[1]}/{w.other}") for w in lines])
-    found = share_over(lines, [w.connected(eps) for w in lines], replicates, level, nodes=nodes)
-    return judged("C8", _rarer(found), lines, controls_hold(walks))
-
-
 # Tables
 
 
 def pairs_table(
     walks: Sequence[Walk], conditions: Sequence[str], shared: bool = False, eps: float = TOLERANCE
 ) -> Table:
-    """One row per condition and pair of methods (straight lines): mean and interval of each measure.
+    """One row per condition and pair of methods (straight lines): mean over originals and interval of each measure.
 
-    ``connected`` counts the seed pairs with MCU(eps), ``n`` all of them; ``roughness`` is that of the forget loss in
-    words, see `tables.roughness_text`. ``shared`` keeps only the seed pairs that
-    every condition has, so that conditions compare.
+    The interval of ``eps`` holds for all pairs of a condition at once (`originals.simultaneous`), as C8 is judged;
+    those of barrier and deficit are Student's. ``connected`` counts the originals with MCU(eps), ``n`` all of them;
+    ``roughness`` is that of the forget loss in words, see `tables.roughness_text`. ``read`` says whether verdicts read
+    the pair: where the endpoint gate leaves every line of it out, all are averaged here. ``shared`` keeps only the
+    originals that every condition has, so that conditions compare.
     """
-    lines = [w for c in conditions for w in sound(walks, condition=c, kind="linear", full=False)]
+    lines = [w for c in conditions for w in sound(walks, condition=c, kind="linear", full=False, form="")]
     if shared:
         seeds = [set(units_of(part)) for part in grouped(lines, "condition").values()]
         lines = [w for w, unit in zip(lines, units_of(lines), strict=True) if all(unit in one for one in seeds)]
     rows = []
-    for (condition, method, other), part in grouped(lines, "condition", "method", "other").items():
-        row = {"condition": condition, "method": method, "other": other}
-        for m in MEASURES:
-            row |= dict(zip((m, f"{m}_low", f"{m}_high"), mean_of(part, m), strict=True))
-        row |= {"roughness": roughness_text(part), "connected": sum(w.connected(eps) for w in part), "n": len(part)}
-        rows.append(row)
+    for (condition,), part in grouped(lines, "condition").items():
+        groups = {(g[0].method, g[0].other): shown(g) for g in grouped(part, "method", "other").values()}
+        bounds = {flag: _bounds([g for g, read in groups.values() if read == flag]) for flag in (True, False)}
+        for (method, other), (group, read) in groups.items():
+            row = {"condition": condition, "method": method, "other": other, "read": read}
+            for m in MEASURES[:2]:
+                found = over_originals(group, attrgetter(m))
+                row |= dict(zip((m, f"{m}_low", f"{m}_high"), found, strict=True))
+            row |= dict(zip(("eps", "eps_low", "eps_high"), bounds[read][method, other], strict=True))
+            row |= {"roughness": roughness_text(group), "connected": sum(w.connected(eps) for w in group)}
+            rows.append(row | {"n": len(group)})
     numbers = [f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high")]
-    return frame(rows, ["condition", "method", "other", *numbers, "roughness", "connected", "n"])
+    return frame(rows, ["condition", "method", "other", "read", *numbers, "roughness", "connected", "n"])
+
+
+def _bounds(groups: Sequence[Sequence[Walk]]) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Mean of eps over originals and its bounds, which hold for all groups of walks (pairs of methods) at once."""
+    if not groups:
+        return {}
+    cells = cells_of([w for group in groups for w in group], attrgetter("eps"), lambda w: (w.method, w.other))
+    found = simultaneous(cells.values, least=cells.least)
+    return {name: (found.mean[k], found.low[k], found.high[k]) for k, name in enumerate(cells.contexts)}
 
 
 def pairs_shown(table: Table) -> Table:
-    """A `pairs_table` to be read, the best connected pair first."""
+    """A `pairs_table` to be read, the best connected pair first; pairs that no verdict reads are marked by a cross."""
     rows = []
     for one in table.sort_values("eps", kind="stable").to_dict("records"):
-        cells = {m: spread([one[m], one[f"{m}_low"], one[f"{m}_high"]]) for m in MEASURES}
-        count = f"{one['connected']} of {one['n']}"
-        rows.append(
-            {"pair": f"{one['method']} - {one['other']}", **cells, "connected": count} | {"roughness": one["roughness"]}
-        )
+        cells = {m: spread([one[m], one[f"{m}_low"], one[f"{m}_high"]], 2) for m in MEASURES}
+        row = {"pair": f"{label(one['method'])} – {label(one['other'])}" + ("" if one["read"] else " ×"), **cells}
+        rows.append(row | {"connected": f"{one['connected']} of {one['n']}", "roughness": one["roughness"]})
     return frame(rows, ["pair", *MEASURES, "connected", "roughness"], "pair")
 
 
@@ -252,38 +245,43 @@ def method_order(distance: np.ndarray, methods: Sequence[str]) -> tuple[list[str
     return [*(methods[kept[k]] for k in order), *rest], tree
 
 
-def curves_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
-    """Two rows per pair of methods with a fitted curve: the line of the same ends traced alike, and the curve.
+def curves_table(walks: Sequence[Walk]) -> Table:
+    """Per pair of methods with fitted curves and original: eps of the line and of the curve, both on the same grid.
 
-    Columns condition, method, other, curve, barrier, deficit, eps, and low, high: the interval of eps over examples;
-    roughness is that of the forget loss in G^2.
+    Columns method, other, original, curve, eps, roughness (that of the forget loss in G^2) and connected. Walks that
+    verdicts may not read stand beside the others with ``read`` False.
     """
-    ours = [w for w in sound(walks) if w.other]
-    lines = {(w.condition, w.full, pair_of(w)): w for w in ours if w.kind == "linear"}
+    ours = [w for w in sound(walks, condition="method", form="") if w.other]
+    lines = {pair_of(w): w for w in ours if w.kind == "linear" and not w.full}
     rows = []
     for w in ours:
-        line = lines.get((w.condition, w.full, pair_of(w)))
-        for one in (line, w) if w.kind != "linear" and line is not None else ():
-            interval = percentile_interval(one.eps, one.replicates("eps"))
-            numbers = (one.barrier, one.deficit, *interval, one.roughness)
-            rows.append((w.condition, w.method, w.other, one.kind, *numbers, one.connected(eps)))
-    rows.sort(key=lambda row: list(CONDITIONS).index(row[0]))
-    return frame(rows, ["condition", "method", "other", "curve", *MEASURES, "low", "high", "roughness", "connected"])
+        line = lines.get(pair_of(w))
+        if w.kind == "linear" or line is None or w.full and any(one is not w and _twin(one, w) for one in ours):
+            continue
+        for one in (line.at(COARSE), w.at(COARSE)):
+            place = w.method, w.other, w.original, one.kind
+            rows.append((*place, one.eps, one.roughness, one.connected(TOLERANCE), shown([one])[1]))
+    return frame(rows, ["method", "other", "original", "curve", "eps", "roughness", "connected", "read"])
 
 
-def curves_text(table: Table) -> str:
-    """How many pairs of a `curves_table` line and curve connect, and how rough both are, as a Markdown list."""
-    lines = []
-    for condition, part in table.groupby("condition", sort=False):
-        line, curve = (part[(part["curve"] == "linear") == k]["connected"].to_numpy(bool) for k in (True, False))
-        counts = (line & curve, line & ~curve, ~line & curve, ~line & ~curve)
-        both, first, second, none = (int(c.sum()) for c in counts)
-        rough = [np.median(part[(part["curve"] == "linear") == k]["roughness"]) for k in (True, False)]
-        lines.append(
-            f"- `{condition}`, {len(line)} pairs: joined by both {both}, by the line only {first}, by the quadratic "
-            f"curve only {second}, by neither {none}; median roughness {rough[0]:.2g} and {rough[1]:.0f} G^2."
-        )
-    return "\n".join(lines) or "No pair has both a line and a curve between sound ends."
+def _twin(one: Walk, other: Walk) -> bool:
+    """Whether a walk is the same path on the coarse grid."""
+    return not one.full and one.kind == other.kind and pair_of(one) == pair_of(other)
+
+
+def curves_text(table: Table, eps: float = TOLERANCE) -> str:
+    """How many lines and curves of a `curves_table` connect, and how rough both are, in a sentence."""
+    if not len(table):
+        return "No pair of methods has both a line and a curve between sound ends."
+    joined = {kind: (part["eps"] <= eps).to_numpy() for kind, part in table.groupby("curve", sort=False)}
+    rough = table.groupby("curve", sort=False)["roughness"].median()
+    line, (kind, curve) = joined["linear"], next(one for one in joined.items() if one[0] != "linear")
+    return (
+        f"Of {len(line)} lines of this sample {int(line.sum())} satisfy MCU({eps:g}), of the {label(kind)} curves "
+        f"between the same ends {int(curve.sum())}: the line alone joins {int((line & ~curve).sum())} pairs, the curve "
+        f"alone {int((curve & ~line).sum())}. The median roughness of the forget loss is "
+        f"{rough['linear']:.2g} G² on the lines and {rough[kind]:.3g} G² on the curves."
+    )
 
 
 def full_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
@@ -429,39 +427,104 @@ def cue_text(table: Table) -> str:
     )
 
 
-def answer_text(walks: Sequence[Walk], pairs: Table, agreement: Table, cue: Table, eps: float = TOLERANCE) -> str:
+def bounds_text(table: Table, eps: float = TOLERANCE) -> str:
+    """How many pairs of a `pairs_table` that verdicts read are connected, not connected and open, in a sentence."""
+    read = table[table["read"]]
+    near, far = read[read["eps_high"] < eps], read[read["eps_low"] > eps]
+    names = [f"{label(one.method)} – {label(one.other)}" for one in near.itertuples()]
+    return (
+        f"By bounds on eps that hold for all pairs at once, **{len(near)} of {len(read)} pairs of methods** are "
+        f"connected{' (' + ', '.join(names) + ')' if names else ''}, {len(far)} are not, and "
+        f"{len(read) - len(near) - len(far)} are open. {len(table) - len(read)} pairs are read by no verdict."
+    )
+
+
+def deepest(routes: Sequence[Route], walked: Sequence[Walk]) -> Route:
+    """The route between two methods on plain data whose walk has the largest deficit, of those that verdicts read."""
+    found = {id(w): r for r, w in zip(routes, walked, strict=True) if w.other and w.form == "" and not w.control}
+    ours, _ = shown([w for w in walked if id(w) in found])
+    return found[id(max(ours, key=lambda w: w.deficit))]
+
+
+def mechanisms_table(walks: Sequence[Walk], use: Mapping[tuple[int, str], float]) -> Table:
+    """What M1 reads, a row per original and pair of methods: how far their use of the cue differs, and the deficit.
+
+    ``use``: (original, method) -> reliance of the method's end on the cue, see `cue_measures`. Of the lines on data
+    with a cue those that verdicts may read; deficits in G.
+    """
+    rows = []
+    for w in sound(walks, condition="method", kind="linear", form=CUE):
+        if shown([w])[1] and {(w.original, w.method), (w.original, w.other)} <= set(use):
+            apart = abs(use[w.original, w.method] - use[w.original, w.other])
+            rows.append((w.original, w.method, w.other, apart, w.deficit))
+    return frame(rows, ["original", "method", "other", "apart", "deficit"])
+
+
+def mechanisms_found(table: Table, use: Mapping[tuple[int, str], float]) -> Table:
+    """Per original of a `mechanisms_table`: its pairs, Spearman's rho, and the variance explained in held-out methods.
+
+    The last is `declared.held_out`.
+    """
+    rows = []
+    for original, part in table.groupby("original"):
+        own = {m: value for (o, m), value in use.items() if o == original}
+        given = {(one.method, one.other): one.deficit for one in part.itertuples()}
+        rho = part["apart"].corr(part["deficit"], "spearman")
+        rows.append((original, len(part), rho, held_out(given, own)))
+    return frame(rows, ["original", "pairs", "rho", "held out, R²"], "original").round(2)
+
+
+def mechanisms_text(table: Table, use: Mapping[tuple[int, str], float], reliance: Mapping[int, float]) -> str:
+    """Whether the originals rely on the cue, and whether methods that differ in its use dip more between them."""
+    own = f"{min(reliance.values()):.2f} to {max(reliance.values()):.2f}"
+    strong = sum(value >= STRONG for value in reliance.values())
+    text = f"{strong} of {len(reliance)} originals rely on the cue by {STRONG:g} or more ({own} on a scale to 1)."
+    if not len(table):
+        return text + " There is no line with a cue that a verdict may read; presets with many originals walk them."
+    found = mechanisms_found(table, use)
+    above, ahead = int((found["rho"] > 0).sum()), int((found["held out, R²"] > 0).sum())
+    return (
+        f"{text} Over {len(table)} lines between two methods the difference in their use of the cue and the deficit "
+        f"have a rank correlation of {found['rho'].min():.2f} to {found['rho'].max():.2f} by original, above 0 on "
+        f"{above} of {len(found)}. On {ahead} of {len(found)} the deficits of a method left out are predicted better "
+        f"from the others' than by their mean."
+    )
+
+
+def answer_text(walks: Sequence[Walk], pairs: Table, agreement: Table, cue: str, eps: float = TOLERANCE) -> str:
     """What was expected of lines between methods, what was found, also beside the retrained models, and what follows.
 
-    ``walks`` have levels (`walks.levelled`); ``pairs``, ``agreement`` and ``cue`` are a `pairs_table`, an
-    `agreement_table` and a `cue_table`.
+    ``pairs`` and ``agreement`` are a `pairs_table` and an `agreement_table`, ``cue`` is a `mechanisms_text`.
     """
-    lines = sound(walks, condition="method", full=False, kind="linear")
-    joined, floor = (sum(w.connected(eps, reading) for w in lines) for reading in ("chord", "floor"))
+    lines, read = shown(sound(walks, condition="method", full=False, kind="linear", form=""))
+    joined = sum(w.connected(eps) for w in lines)
+    always, never = (int((pairs["connected"] == n).sum()) for n in (pairs["n"], 0))
+    floor = sum(w.connected(eps, "floor") for w in lines) if read else 0
     dips = [w for w in lines if w.barrier <= eps < w.deficit]
-    below = [w for w in dips if w.deficit_by("floor") > eps]
-    lowest = sum(w.deficit_by("worse_end") > eps for w in below)
+    below = sum(w.deficit_by("floor") > eps for w in dips) if read else 0
     left, tested = agreement[agreement["p_holm"] < 0.05], int(agreement["p"].notna().sum())
     names = ", ".join(f"{ALIKE.get(a, label(a))} with the {b}" for a, b in left[["similarity", "target"]].to_numpy())
-    kin = where(pairs, method="random_labels", other="salun")
-    same = f" (random labels and SalUn, which share an objective: {kin['eps'].iloc[0]:.2f} G)" if len(kin) else ""
-    original = float(where(cue, split="forget", x=0)["reliance"].mean())
-    so = [
-        "With nearly all lines alike in this there is no contrast to read mechanisms from."
-        if min(joined, len(lines) - joined) < 0.1 * len(lines)
-        else "Lines join some methods and not others, so there is a contrast to read."
-    ]
-    if original < STRONG:
-        so.append("The original hardly follows the cue, so its use cannot tell mechanisms apart either.")
+    found = (
+        f"{joined} of {len(lines)} lines between two methods satisfy MCU({eps:g}); {always} of {len(pairs)} pairs of "
+        f"methods do on every original, {never} on none. By the reading `floor`, beside the retrained models, {floor} "
+        f"lines do. Of {len(dips)} lines that fail by the deficit alone {below} fall below the retrained models' level "
+        f"by more than {eps:g} G too. Of {tested} comparisons with measures without a path {len(left)} agree after the "
+        f"adjustment{': ' + names if names else ''}. {cue}"
+    )
+    if not lines or min(joined, len(lines) - joined) < 0.1 * len(lines):
+        so = "Nearly all lines between methods are alike in this, so there is little contrast to read mechanisms from."
+    else:
+        so = "Lines join some methods and not others, so there is a contrast to read."
+    so += (
+        " Whether the contrast is one of mechanism is what M1 asks: connection alone does not say it."
+        if not len(left)
+        else " Connection goes with some of what models predict or represent; whether with mechanism is what M1 asks."
+    )
     return tables.answer_text(
-        "Methods with a common objective connect, others show a deficit; pairs that connect are alike "
-        "without a path too, and use the cue alike.",
-        f"{joined} of {len(lines)} lines between two methods satisfy MCU({eps:g}){same}; by the reading "
-        f"`floor`, beside the retrained models, {floor} do. Of {len(dips)} lines that fail by the deficit alone "
-        f"{len(below)} fall below the retrained models' level by more than {eps:g} G too, {lowest} of them that "
-        f"far below both ends as well. After adjustment {len(left)} of {tested} comparisons with measures without a "
-        f"path agree{': ' + names if names else ''}. The original's reliance on the cue is {original:.3f} on a scale "
-        f"to 1.",
-        " ".join(so),
+        "Methods with a common objective connect, others show a deficit; pairs that connect are alike without a path "
+        "too, and use the cue alike.",
+        found,
+        so,
     )
 
 
@@ -510,12 +573,13 @@ def matrix_figure(pairs, methods: Sequence[str], tree, *, threshold: float = TOL
         image = _heat(ax, pair_matrix(pairs, measure, methods), top, threshold)
         if len(methods) <= NUMBERS:
             _numbers(ax, pairs, measure, methods, image, threshold)
+        _unread(ax, ~_read(pairs, methods, ("method", "method")))
         ax.set_title(f"{HEADINGS[measure]} (G)")
         _names(ax, methods, first=measure == "barrier")
     _dendrogram(axes[0, 2], tree, len(methods), threshold)
     _colour_bar(fig, image, axes[0, :2], top, threshold)
     numbers = [entry("$?$", BLACK, "its 95 % interval crosses the tolerance")] if len(methods) <= NUMBERS else []
-    return drawing.finish(fig, axes[0, 0], title, [*numbers, _empty("not walked")])
+    return drawing.finish(fig, axes[0, 0], title, [*numbers, *_unread_entry(pairs), _empty("not walked")])
 
 
 @drawing.style()
@@ -545,10 +609,27 @@ def matrices_figure(pairs, methods: Sequence[str], *, threshold: float = TOLERAN
             "label": f"retain barrier over {threshold:g} G",
         }
         ax.plot(x + 0.34, y - 0.34, "^", **look)
+        _unread(ax, ~_read(pairs, methods, conditions))
         ax.set_title(name, fontsize=9)
         _names(ax, methods, first=ax is axes[0, 0])
     _colour_bar(fig, image, axes, top, threshold)
-    return drawing.finish(fig, axes[0, 0], title, [_empty("not walked")])
+    return drawing.finish(fig, axes[0, 0], title, [*_unread_entry(pairs), _empty("not walked")])
+
+
+def _read(pairs, methods: Sequence[str], conditions: tuple[str, str]) -> np.ndarray:
+    """Whether verdicts read each cell; what was not walked counts as read."""
+    found = _halves(pairs.assign(read=pairs["read"].astype(float)), "read", methods, conditions)
+    return np.nan_to_num(found, nan=1.0) > 0
+
+
+def _unread(ax, cells: np.ndarray) -> None:
+    """Cross out cells of pairs whose ends fail the endpoint gate."""
+    y, x = np.nonzero(cells)
+    ax.plot(x - 0.33, y + 0.33, "x", color=BLACK, ms=4.5, mew=1.0, ls="", zorder=3)
+
+
+def _unread_entry(pairs) -> list:
+    return [] if pairs["read"].all() else [entry("x", BLACK, "an end fails the gate: no verdict reads it")]
 
 
 def _halves(pairs, measure: str, methods: Sequence[str], conditions: tuple[str, str]) -> np.ndarray:
@@ -641,27 +722,66 @@ def _empty(text: str):
 
 @drawing.style()
 def curves_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
-    """Smallest eps of line and curve for a sample of method pairs: a row per pair, a panel per condition.
+    """Smallest eps of line and curve for a sample of method pairs, a row per pair: originals, and their mean.
 
-    ``table`` is a `curves_table`, whose intervals are over examples.
+    ``table`` is a `curves_table`; hollow dots are of walks that no verdict reads, which are in no mean but their own.
     """
-    drawing.check_columns(table, ("condition", "method", "other", "curve", "eps", "low", "high"))
-    conditions, kinds = list(dict.fromkeys(table["condition"])), kinds_of(table)
-    pairs = list(dict.fromkeys(zip(table["method"], table["other"], strict=True)))
-    fig, axes = drawing.panel_grid(1, len(conditions), 1.7 + 0.4 * len(pairs), sharey=True, sharex=True)
-    for ax, condition in zip(axes[0], conditions, strict=True):
-        for y, (method, other) in enumerate(pairs):
-            here = where(table, condition=condition, method=method, other=other)
-            for j, kind in enumerate(kinds):
-                found = where(here, curve=kind).rename(columns={"eps": "estimate"})
-                spread_row(ax, y + 0.26 * (j - (len(kinds) - 1) / 2), (), found, colour_of(kind), marker_of(kind))
-        shade_rows(ax, len(pairs))
-        tolerance_line(ax, threshold)
-        ax.set_title(PLAIN.get(condition, SHOWN.get(condition, condition)), fontsize=8.5)
-        ax.set_xlabel("smallest eps (G)", fontsize=8)
-    signed_log(axes[0, 0], table[["eps", "high"]].to_numpy(float), threshold, few=True)
-    drawing.name_rows(axes[0, 0], [f"{label(a)} –\n{label(b)}" for a, b in pairs])
-    return drawing.finish(fig, axes[0, 0], title, kind_entries(kinds, ", 95 % interval"))
+    drawing.check_columns(table, ("method", "other", "curve", "eps", "read"))
+    kinds, pairs = kinds_of(table), list(dict.fromkeys(zip(table["method"], table["other"], strict=True)))
+    fig, axes = drawing.panel_grid(1, 1, 1.5 + 0.45 * len(pairs))
+    ax = axes[0, 0]
+    for y, (method, other) in enumerate(pairs):
+        here = where(table, method=method, other=other)
+        for j, kind in enumerate(kinds):
+            part = where(here, curve=kind)
+            kept = part[part["read"]] if part["read"].any() else part
+            low, mean, high = (student(kept["eps"], least=ERROR)[k] for k in (1, 0, 2))
+            found = frame([(mean, max(low, 0.0), high)], ["estimate", "low", "high"])
+            height = y + 0.3 * (j - (len(kinds) - 1) / 2)
+            spread_row(ax, height, kept["eps"], found, colour_of(kind), marker_of(kind))
+            lost = part[~part["read"]]["eps"]
+            ax.plot(lost, np.full(len(lost), height + 0.09), "o", mfc="white", mec=colour_of(kind), ms=3, mew=0.7)
+    shade_rows(ax, len(pairs))
+    tolerance_line(ax, threshold)
+    ax.set_xlabel("smallest eps (G): one dot an original, mean, 95 % interval")
+    signed_log(ax, table["eps"].to_numpy(float), threshold)
+    drawing.name_rows(ax, [f"{label(a)} – {label(b)}" for a, b in pairs])
+    hollow = entry("o", "white", "no verdict reads it", ms=3.5)
+    hollow.set(markeredgecolor=GREY, markeredgewidth=0.7)
+    keys = [*kind_entries(kinds), *([] if table["read"].all() else [hollow])]
+    return drawing.finish(fig, ax, title, keys)
+
+
+@drawing.style()
+def mechanisms_figure(table, use: Mapping[tuple[int, str], float], reliance: Mapping[int, float], *, title: str = ""):
+    """Who still relies on the cue, and whether methods that differ in it dip more between them (M1).
+
+    Left the reliance of originals and of methods' ends, a dot an original; right the deficit of each line of a
+    `mechanisms_table` against the difference in reliance of its ends, with Spearman's rho by original.
+    """
+    drawing.check_some(use, "methods")
+    names = list(dict.fromkeys(name for _, name in use))
+    wide = {"width_ratios": [1, 1.25]}
+    fig, axes = drawing.panel_grid(1, 2, max(3.6, 1.5 + 0.28 * len(names)), gridspec_kw=wide)
+    left, right = axes[0]
+    looks = dict(zip(sorted({o for o, _ in use}), cycle(SERIES)))  # noqa: B905
+    for original, (colour, marker) in looks.items():
+        values = [reliance.get(original, np.nan), *(use.get((original, name), np.nan) for name in names)]
+        look = {"color": colour, "ms": 5, "alpha": 0.8, "mew": 0}
+        left.plot(values, range(len(values)), marker, label=f"original {original}", **look)
+        part = table[table["original"] == original]
+        right.plot(part["apart"], part["deficit"], marker, **look)
+    left.axvline(STRONG, color=BLACK, lw=1.0, ls="--", label=f"originals must rely by {STRONG:g}")
+    left.axhline(0.5, color=GREY, lw=0.8)
+    drawing.name_rows(left, ["the original itself", *names])
+    left.set(xlabel="reliance on the cue (1: it decides)")
+    left.set_title("Who still uses the cue?")
+    found = mechanisms_found(table, use) if len(table) else None
+    rhos = "" if found is None else ", ".join(f"{v:.2f}" for v in found["rho"]).replace("-", "−")
+    heading = f"Do methods that differ in it dip more?\nSpearman's ρ by original: {rhos or 'no line'}"
+    right.set_title(heading, fontsize=9)
+    right.set(xlabel="difference in reliance of the two ends", ylabel="forget deficit (G)")
+    return drawing.finish(fig, left, title)
 
 
 @drawing.style()
@@ -730,4 +850,4 @@ def _more(study: Study) -> list[Spec]:
     return [*references(study), alike(study), *(one for o in relying(study) for one in cued(study, None, o).values())]
 
 
-ROOMS = (Room("05_methods", methods, _more, {"C8": c8}),)
+ROOMS = (Room("05_methods", methods, _more),)

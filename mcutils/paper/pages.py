@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
-from .claims import CLAIMS, effect_text, markdown_of
-from .trial_ledger import PROTOCOL
+from .claims import CLAIMS, PROTOCOL, effect_text, markdown_of
 
 # What a claim's `source` may name, and how far it is to be trusted: the paper's body was not at hand.
 SOURCES = {
@@ -69,9 +68,7 @@ def _row_text(row: Mapping[str, Any]) -> str:
 def _declared_text(told: Mapping[str, str]) -> str:
     parts = [("Statistic", "statistic"), ("Rule", "rule"), ("Null", "null"), ("Planted effect", "planted")]
     lines = [f"- *{title}*: {told[name]}" for title, name in parts if told.get(name)]
-    return "\n".join(
-        ["**The test for eight original models**, declared in [protocol](../docs/protocol.md):", "", *lines]
-    )
+    return "\n".join(["**The test**, as [the protocol](../docs/protocol.md) declares it:", "", *lines])
 
 
 def sources_text(source: str) -> str:

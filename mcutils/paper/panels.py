@@ -6,7 +6,7 @@ axes are linear, and logarithmic beyond.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import numpy as np
@@ -35,6 +35,7 @@ LEAST = 0.01  # G: an axis that is linear to the tolerance shows no more than th
 SERIES = tuple(zip((BLUE, VERMILLION, GREEN, PURPLE, BLACK, ORANGE, SKY, GREY), "os^DvPX*", strict=True))
 COLUMNS = 4  # panels side by side
 DASHED = (0, (4, 3))
+FAILING = "†"  # beside a method whose ends fail the endpoint gate
 
 
 def shade_rows(ax, rows: int) -> None:
@@ -42,6 +43,17 @@ def shade_rows(ax, rows: int) -> None:
     ax.grid(axis="y", visible=False)
     for y in range(1, rows, 2):
         ax.axhspan(y - 0.5, y + 0.5, color="#F4F4F4", lw=0, zorder=0)
+
+
+def mark_failing(ax, methods: Sequence[str], failing: Collection[str]) -> None:
+    """Mark the rows, named by `drawing.name_rows`, of methods whose ends fail the endpoint gate."""
+    names = [f"{drawing.label(m)} {FAILING}" if m in failing else drawing.label(m) for m in methods]
+    ax.set_yticks(range(len(methods)), names)
+
+
+def failing_entries(failing: Collection[str]) -> list:
+    """The legend entry that says what the mark of failing methods means; none where none fails."""
+    return [entry("", GREY, f"{FAILING} ends fail the gate")] if failing else []
 
 
 def signed_log(
@@ -113,12 +125,13 @@ def method_panels(methods: Sequence[str], base: float, each: float, *, x: str = 
     return fig, axes, list(zip(axes.flat, methods, strict=False))
 
 
-def excess_panels(table, levels, eps: float):
+def excess_panels(table, levels, eps: float, failing: Collection[str] = ()):
     """A forget panel over a retain panel per method, all on one scale: (figure, [(panel, method, split), ...]).
 
     ``table`` is a `tables.excess_table`, of which only the range is used here; ``levels`` a `tables.levels_table` of
     the same methods, or None. Drawn are the chord, the retrained models' level beside it, and hatched what MCU(eps)
     forbids: forget loss below its chord, retain loss above it, by more than eps. The scale is linear up to there.
+    Methods that are ``failing`` the endpoint gate are marked.
     """
     drawing.check_columns(table, ("method", "pair", "curve", "t", "forget_excess", "retain_excess"))
     methods = list(dict.fromkeys(table["method"]))
@@ -136,7 +149,7 @@ def excess_panels(table, levels, eps: float):
                 ax.set_axis_off()
                 continue
             if split == "forget":
-                ax.set_title(drawing.label(methods[k]))
+                ax.set_title(drawing.label(methods[k]) + f" {FAILING}" * (methods[k] in failing))
             else:
                 ax.set_xlabel("t")
                 ax.tick_params(labelbottom=True)

@@ -1,4 +1,4 @@
-"""09: from the original to the unlearned and on to the retrained model (C15, C16)."""
+"""09: models trained apart, the way to forgetting, and on to the retrained model (M0, C15, C16)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,38 @@ import numpy as np
 from ..curves import INDEPENDENT
 from ..engine.specs import PlaneSpec, ProfileSpec, RetrainedSpec, Spec
 from ..engine.study import Study
+from ..fits import Fit
 from ..measures import drawing
 from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BAND, BLACK, BLUE, GREY, VERMILLION, entry, finish, label, panel_grid, where
-from ..measures.intervals import LEVEL, fraction_interval, mean_interval, widened
-from ..measures.originals import LEAST
+from ..measures.originals import LEAST, student
 from ..measures.planes import Plane
-from .claims import Verdict, spread
-from .judging import FAILED, judge_mean, judged, nothing_found, redraw_mean, sound, units_of, usable
-from .panels import DASHED, SERIES, decades, dot_entry, dots_row, method_panels
+from ..measures.profiles import Profile
+from ..measures.snapshots import compromise_of
+from .admission import shown
+from .claims import spread
+from .declared import beyond_quadratic
+from .judging import sound, usable
+from .panels import DASHED, decades, dot_entry, dots_row, method_panels
 from .room import Room
-from .tables import Table, answer_text, collapsed_text, frame, held_text, means, range_text, stacked
+from .tables import Table, answer_text, frame, stacked
+from .trials import ERROR
 from .walks import COARSE, RETRAINED, SOME, Labels, Route, Walk, coarse, fit_records, labels_of, references, ring
 
-QUANTITIES = ("loss", "accuracy")
 INITS = SAME, OTHER = "same init", "other init"  # whether a retrained model has the original's initial weights
 PAIRS = f"{RETRAINED}s"
 ORIGINALS, CURVES = "originals", "retraining curve"  # other conditions of models that were trained apart
 MODELS = (("original", "o"), ("unlearned", "s"), ("retrained", "D"))
+MARGIN = 0.1  # G, by which a way to retraining must exceed that between retrained models (C16)
+QUADRATIC = 0.25  # largest distance of a quadratic that begins level from its chord, in units of its change
+# Models trained apart, in words: condition, initial weights and objective of the curve.
+APART = {
+    "two originals": (ORIGINALS, "", ""),
+    "two retrained models": (PAIRS, OTHER, ""),
+    "unlearned and retrained": (CURVES, OTHER, ""),
+    "the same, fitted without forget data": (CURVES, OTHER, "retain only"),
+}
 
 
 # What is walked
@@ -41,7 +54,7 @@ def progress(study: Study) -> list[Route]:
 
     A retrained model starts from the original's initial weights (``same init``) or from its own (``other init``).
     Where originals have a forget set each, the first two go from one seed, to retrained models of other initial weights
-    on `SOME` of them, and paths between `independent` models follow.
+    on `SOME` of them. Paths between `independent` models follow.
     """
     routes, chosen, points = [], study.seeds[:3], coarse(study)
     each = bool(study.preset.originals)
@@ -56,7 +69,7 @@ def progress(study: Study) -> list[Route]:
         path = study.path(_retrained(study, a, original, init), _retrained(study, b, original, init))
         line = Route("retrain", "linear", a, b, path=path, original=original, points=points, condition="retrained")
         routes.append(replace(line, init=init, control=RETRAINED))
-    return routes + (independent(study) if each else [])
+    return routes + independent(study)
 
 
 def independent(study: Study) -> list[Route]:
@@ -118,56 +131,81 @@ def planes(study: Study, count: int = 3) -> dict[str, PlaneSpec]:
     }
 
 
-def ways(study: Study) -> list[ProfileSpec]:
-    """What the optimiser passes through for three methods on original 0, where originals have a forget set each."""
-    names = study.preset.fit[:SOME] if study.preset.originals else ()
-    return [study.profile(study.trajectory(study.unlearned(name, study.seeds[0]))) for name in names]
+def ways(study: Study) -> dict[str, ProfileSpec]:
+    """What the optimiser passes through on original 0, of three methods by name."""
+    return {
+        name: study.profile(study.trajectory(study.unlearned(name, study.seeds[0]))) for name in study.preset.fit[:SOME]
+    }
 
 
-# The tests of the claims
+# Models trained apart
 
 
-def nonlinearity(walk: Walk) -> float:
-    """Largest distance of the forget loss from its chord, in units of its change along the line; nan if it has none."""
-    values = walk.profile.metric("loss_forget")
-    change = abs(values[-1] - values[0])
-    return float(np.abs(excess(values, walk.profile.t)).max() / change) if change else np.nan
+def apart_table(walks: Sequence[Walk]) -> Table:
+    """Line and curve between models trained apart, a row per pair of models: what M0 reads, and the forget side.
 
-
-def c15(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C15: mean distance of the forget loss from its chord between original and unlearned model."""
-    lines = sound(walks, condition="forgetting")
-    seeds, ok = np.array([w.nodes[1] for w in lines]), retraining_control(walks)
-    return judge_mean("C15", lines, [nonlinearity(w) for w in lines], None, level, ok, clusters=seeds)
-
-
-def retraining_control(walks: Sequence[Walk], eps: float = TOLERANCE) -> bool:
-    """Whether retrained models of different initialisations have a retain barrier between them, as they must."""
-    apart = [w for w in walks if w.control == RETRAINED and w.init == OTHER and not w.profile.collapsed]
-    return bool(apart) and all(w.barrier > eps for w in apart)
-
-
-def c16(walks: Sequence[Walk], level: float = LEVEL) -> Verdict:
-    """C16: share of methods whose retain barrier to a retrained model exceeds that of two retrained models by 0.1 G.
-
-    All start from the initial weights of the original model; from others every straight line has a retain barrier.
+    Columns what (a key of `APART`), original, pair, line, curve (retain barriers in G), ratio (of these two, M0's
+    number, 1 where the line has no barrier), line_deficit, curve_deficit, worst (least retain accuracy on the curve).
     """
-    base = [w for w in walks if w.control == RETRAINED and w.init == SAME and not w.profile.collapsed]
-    ours = sound(walks, condition="retraining", init=SAME)
-    if not base or not ours:
-        return nothing_found("C16")
-    methods = dict.fromkeys(w.method for w in ours)
-    groups = [[(w, w.barrier, w.replicates("barrier")) for w in ours if w.method == method] for method in methods]
-    level_of = np.mean([w.barrier for w in base]) + FAILED
-    again = redraw_mean([(w, w.barrier, w.replicates("barrier")) for w in base], seed=1) + FAILED
-    hits = {group[0][0].method: bool(np.mean([v for _, v, _ in group]) > level_of) for group in groups}
-    replicates = np.array([redraw_mean(group) > again for group in groups], dtype=float)
-    found = fraction_interval(list(hits.values()), replicates, level=level)
-    found = widened(found, [hits[w.method] for w in ours], units_of(ours), level, (0.0, 1.0))
-    return judged("C16", found, ours, retraining_control(walks))
+    rows = []
+    for what, (condition, init, objective) in APART.items():
+        ours, _ = shown(usable(walks, condition=condition, init=init) + _controls(walks, condition, init))
+        lines = {(w.original, w.pair): w for w in ours if w.kind == "linear"}
+        for w in ours:
+            line = lines.get((w.original, w.pair))
+            if w.kind == "linear" or w.objective != objective or line is None:
+                continue
+            ratio = w.barrier / line.barrier if line.barrier > TOLERANCE else 1.0
+            worst = float(w.profile.connectivity.curves["accuracy_retain"].min())
+            rows.append((what, w.original, w.pair, line.barrier, w.barrier, ratio, line.deficit, w.deficit, worst))
+    return frame(rows, "what original pair line curve ratio line_deficit curve_deficit worst".split())
 
 
-# Tables
+def _controls(walks: Sequence[Walk], condition: str, init: str) -> list[Walk]:
+    """Walks between retrained models that are controls elsewhere; none of `APART` is one today."""
+    return [w for w in walks if w.control and (w.condition, w.init) == (condition, init) and not w.profile.collapsed]
+
+
+def apart_shown(table: Table) -> Table:
+    """An `apart_table` to be read: means over originals with their intervals, and how many curves join."""
+    rows = []
+    for what, part in table.groupby("what", sort=False):
+        cells = {name: spread(_over(part, name), 2) for name in ("line", "curve", "ratio", "curve_deficit")}
+        joined = f"{int((part['ratio'] < 0.1).sum())} of {len(part)}"
+        rows.append((what, *cells.values(), f"{100 * part['worst'].min():.1f}", joined))
+    columns = ["between", "barrier, line", "barrier, curve", "curve / line", "deficit, curve", "least retain %"]
+    return frame(rows, [*columns, "under a tenth"], "between")
+
+
+def _over(part: Table, name: str) -> tuple[float, float, float]:
+    """Mean over originals of a column with Student's interval."""
+    return student(part.groupby("original")[name].mean(), least=ERROR)
+
+
+def rest_text(fitted: Sequence[tuple[Labels, Fit]]) -> str:
+    """How many of the fits, as `walks.fitted` returns them, had come to rest, in a sentence."""
+    words = [fit.converged for _, fit in fitted]
+    hidden = sum(word is None for word in words)
+    return (
+        f"Of the {len(words)} fits {sum(word is True for word in words)} had come to rest (their objective changed by "
+        f"at most 5 % over the last fifth of the steps) and {sum(word is False for word in words)} had not; of "
+        f"{hidden} noise hides it."
+    )
+
+
+def apart_text(table: Table) -> str:
+    """What straight lines and curves do between models trained apart, in a sentence for each kind of pair."""
+    lines = []
+    for what, part in table.groupby("what", sort=False):
+        lines.append(
+            f"- **{what[0].upper() + what[1:]}**: on the line a retain barrier of {part['line'].min():.2f} to "
+            f"{part['line'].max():.2f} G, on the curve {part['curve'].min():.2f} to {part['curve'].max():.2f} G; the "
+            f"curve keeps less than a tenth of it on {int((part['ratio'] < 0.1).sum())} of {len(part)} pairs."
+        )
+    return "\n".join(lines) or "No models that were trained apart have both a line and a curve."
+
+
+# The way to forgetting
 
 
 def progress_of(values: np.ndarray) -> np.ndarray:
@@ -178,11 +216,12 @@ def progress_of(values: np.ndarray) -> np.ndarray:
 
 
 def progress_table(walks: Sequence[Walk]) -> Table:
-    """One row per line original - unlearned and t: share of the change of the forget loss, and of its accuracy."""
-    parts = [frame([], ["method", "seed", "t", *QUANTITIES])]
-    for w in usable(walks, condition="forgetting"):
-        made = {name: progress_of(w.profile.metric(f"{name}_forget")) for name in QUANTITIES}
-        parts.append(frame({"method": w.method, "seed": w.end, "t": w.profile.t, **made}))
+    """One row per line original - unlearned and t: share of the change of the forget loss that is made, by method."""
+    parts = [frame([], ["method", "original", "seed", "t", "loss"])]
+    for w in shown(sound(walks, condition="forgetting"))[0]:
+        made = progress_of(w.profile.metric("loss_forget"))
+        labels = {"method": w.method, "original": w.original, "seed": w.end}
+        parts.append(frame({**labels, "t": w.profile.t, "loss": made}))
     return stacked(parts)
 
 
@@ -193,7 +232,7 @@ def progress_levels(walks: Sequence[Walk]) -> Table:
     mean is over lines and retrained models. Walks whose profiles keep no levels are left out.
     """
     rows: dict[str, list] = {}
-    for w in usable(walks, condition="forgetting"):
+    for w in shown(sound(walks, condition="forgetting"))[0]:
         loss = w.profile.connectivity.curves["loss_forget"]
         if w.profile.levels and loss[0] != loss[-1]:
             rows.setdefault(w.method, []).append((w.profile.levels["loss_forget"] - loss[0]) / (loss[-1] - loss[0]))
@@ -201,106 +240,189 @@ def progress_levels(walks: Sequence[Walk]) -> Table:
     return frame(found, ["method", "mean", "low", "high"])
 
 
-def bends_table(table: Table) -> Table:
-    """One row per line of a `progress_table` and quantity: how far from its chord, on which side, where steepest.
+def nonlinearity(walk: Walk) -> float:
+    """Largest distance of the forget loss from its chord, in units of its change along the line; nan if it has none."""
+    values = walk.profile.metric("loss_forget")
+    change = abs(values[-1] - values[0])
+    return float(np.abs(excess(values, walk.profile.t)).max() / change) if change else np.nan
 
-    ``deviation`` is the largest distance from the chord in units of the change (C15's statistic for the loss), ``late``
-    whether it lies below, that is whether forgetting comes late; ``steepest`` the middle of the steepest step.
+
+def bends_table(walks: Sequence[Walk]) -> Table:
+    """One row per line original - unlearned: how its forget loss goes, in units of its change.
+
+    ``chord``: largest distance from the chord; ``quadratic``: from the best quadratic through both ends, C15's number;
+    ``late``: whether it lies below the chord there, so that forgetting comes late; ``steepest``: middle of the steepest
+    step.
     """
     rows = []
-    for (method, seed), part in table.groupby(["method", "seed"], sort=False):
-        t = part["t"].to_numpy(float)
-        for quantity in QUANTITIES:
-            share = part[quantity].to_numpy(float)
-            if np.isfinite(share).all():
-                over, step = share - t, int(np.abs(np.diff(share) / np.diff(t)).argmax())
-                k = int(np.abs(over).argmax())
-                rows.append((method, seed, quantity, abs(over[k]), over[k] < 0, (t[step] + t[step + 1]) / 2))
-    return frame(rows, ["method", "seed", "quantity", "deviation", "late", "steepest"])
+    for w in shown(sound(walks, condition="forgetting"))[0]:
+        t, share = w.profile.t, progress_of(w.profile.metric("loss_forget"))
+        if np.isfinite(share).all():
+            over, step = share - t, int(np.abs(np.diff(share) / np.diff(t)).argmax())
+            late = bool(over[int(np.abs(over).argmax())] < 0)
+            place = w.method, w.original, w.end
+            rows.append((*place, nonlinearity(w), beyond_quadratic(w), late, (t[step] + t[step + 1]) / 2))
+    return frame(rows, ["method", "original", "seed", "chord", "quadratic", "late", "steepest"])
+
+
+BENDS = ("chord", "quadratic", "steepest")
 
 
 def bends_summary(table: Table) -> Table:
-    """Mean over seeds and interval of deviation and steepest t per method and quantity."""
-    rows, largest = [], {"deviation": np.inf, "steepest": 1.0}
-    for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
-        for measure, top in largest.items():
-            found = mean_interval(part[measure], clusters=part["seed"], within=(0.0, top))
-            rows.append((method, quantity, measure, *found, len(part)))
-    return frame(rows, ["method", "quantity", "measure", "estimate", "low", "high", "n"])
+    """Mean over originals with Student's interval of `BENDS`, by method."""
+    rows = [
+        (method, measure, *_over(part, measure)) for method, part in table.groupby("method", sort=False)
+        for measure in BENDS
+    ]  # fmt: skip
+    return frame(rows, ["method", "measure", "estimate", "low", "high"])
 
 
 def bends_shown(table: Table) -> Table:
-    """A `bends_table` to be read: per method and quantity, means over seeds with intervals, and how many come late."""
-    cells = {tuple(row[:3]): spread(row[3:6], 2) for row in bends_summary(table).itertuples(index=False)}
+    """A `bends_table` to be read: per method means over originals with intervals, and how many lines come late."""
     rows = []
-    for (method, quantity), part in table.groupby(["method", "quantity"], sort=False):
-        far, steep = (cells[method, quantity, m] for m in ("deviation", "steepest"))
-        rows.append((method, quantity, far, f"{int(part['late'].sum())} of {len(part)}", steep))
-    columns = ["method", "forget", "deviation from chord", "late", "steepest at t"]
-    return frame(rows, columns, ["method", "forget"])
+    for method, part in table.groupby("method", sort=False):
+        cells = (spread(_over(part, measure), 2) for measure in BENDS)
+        rows.append((label(method), *cells, f"{int(part['late'].sum())} of {len(part)}"))
+    columns = ["method", "from the chord", "from the best quadratic", "steepest at t", "late"]
+    return frame(rows, columns, "method")
 
 
-def retraining_text(walks: Sequence[Walk]) -> str:
-    """The control of this experiment, and how many walks are left out for a collapsed end, in Markdown."""
-    apart = [w.barrier for w in walks if w.control == RETRAINED and w.init == OTHER]
-    return (
-        f"**Control {held_text(retraining_control(walks))}**: the retain barrier of lines between retrained models "
-        f"from different initial weights is {range_text(apart)} (all must exceed {TOLERANCE:g} G). "
-        f"{collapsed_text(walks)}."
-    )
+# The optimiser's own way
+
+
+def way_table(found: Mapping[str, Profile], steps: Mapping[str, Sequence[int]]) -> Table:
+    """What unlearning passes through: a row per method and snapshot.
+
+    Columns method, step, t (share of the way gone), retain and forget loss in nats, accuracies, ``compromise``, the
+    mean of forget quality and utility on validation data (`snapshots.compromise_of`), and ``best``, whether it is the
+    largest.
+    """
+    parts = [frame([], "method step t loss_retain loss_forget accuracy_retain accuracy_forget compromise best".split())]
+    for name, one in found.items():
+        values = {k: one.metric(k) for k in ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")}
+        chosen = compromise_of(one.metric("accuracy_forget"), one.metric("accuracy_valid"))
+        best = np.arange(len(chosen)) == int(chosen.argmax())
+        rest = {"step": list(steps[name]), "t": one.t, **values, "compromise": chosen, "best": best}
+        parts.append(frame({"method": name, **rest}))
+    return stacked(parts)
+
+
+def way_shown(table: Table) -> Table:
+    """The best snapshot of each run beside its last, accuracies in %."""
+    rows = []
+    for method, part in table.groupby("method", sort=False):
+        best, last = part[part["best"]].iloc[0], part.iloc[-1]
+        cells = [f"{one['step']:,.0f}" for one in (best, last)]
+        for name in ("forget", "retain"):
+            cells += [f"{100 * one[f'accuracy_{name}']:.1f}" for one in (best, last)]
+        gain = 100 * (best["compromise"] - last["compromise"])
+        rows.append((label(method), *cells, f"{gain:.2f}"))
+    columns = ["method", "best step", "last step", "forget %, best", "last", "retain %, best", "last "]
+    return frame(rows, [*columns, "compromise gained, points"], "method")
+
+
+def way_text(table: Table, walks: Sequence[Walk]) -> str:
+    """How far the optimiser's own way is from the straight line to where it ended, in a sentence per method.
+
+    ``walks`` hold the line original - unlearned of original 0; at equal shares of the way losses are compared in G.
+    """
+    lines = {(w.method, w.original): w for w in usable(walks, condition="forgetting")}
+    told = []
+    for method, part in table.groupby("method", sort=False):
+        line = lines.get((method, 0))
+        if line is None:
+            continue
+        parts = []
+        for split in ("retain", "forget"):
+            straight = np.interp(part["t"], line.profile.t, line.profile.connectivity.curves[f"loss_{split}"])
+            away = (part[f"loss_{split}"].to_numpy(float) - straight) / line.profile.gap
+            k = int(np.abs(away).argmax())
+            parts.append(f"the {split} loss {abs(away[k]):.2f} G {'above' if away[k] > 0 else 'below'} it at most")
+        best, last = (int(part["step"][row].iloc[0]) for row in (part["best"], part["step"] == part["step"].max()))
+        told.append(
+            f"- **{label(method)}** has {' and '.join(parts)}; the best of its snapshots by validation is after step "
+            f"{best:,} of {last:,}."
+        )
+    return "\n".join(told) or "No run has its line beside it."
+
+
+# On to the retrained model
 
 
 def retraining_table(walks: Sequence[Walk]) -> Table:
     """One row per line to a retrained model, and per line between two retrained models (method `PAIRS`).
 
-    ``init`` says whether the retrained models began from the initial weights of the original; barrier, deficit in G,
-    ``barrier_again`` the replicates over examples.
+    ``init`` says whether the retrained models began from the initial weights of the original; barrier, deficit and eps
+    in G, ``floor`` eps by that reading, ``more`` eps above that between the two retrained models of the original.
     """
+    pairs = [w for w in walks if w.control == RETRAINED and not w.profile.collapsed]
+    between = {(w.original, w.init): w.eps for w in pairs}
+    ours, _ = shown([w for w in sound(walks, condition="retraining")])
     rows = []
-    for w in walks:
-        if w.condition == "retraining" and not w.profile.collapsed or w.control == RETRAINED:
-            name, again = PAIRS if w.control else w.method, w.replicates("barrier")
-            rows.append((name, w.init, w.pair, *w.nodes, w.barrier, w.deficit, again))
-    return frame(rows, ["method", "init", "pair", "node_a", "node_b", "barrier", "deficit", "barrier_again"])
+    for w in [*ours, *pairs]:
+        name = PAIRS if w.control else w.method
+        floor = w.eps_by("floor") if w.profile.levels else np.nan
+        more = w.eps - between.get((w.original, w.init), np.nan)
+        rows.append((name, w.init, w.original, w.pair, w.barrier, w.deficit, w.eps, floor, more))
+    return frame(rows, "method init original pair barrier deficit eps floor more".split())
 
 
-def retraining_summary(table: Table) -> Table:
-    """Per initialisation and method: mean barrier with interval, how much it exceeds retrained pairs', mean deficit."""
-    found, rows = means(table, "barrier", ["init", "method"]), []
+def retraining_shown(table: Table, margin: float = MARGIN) -> Table:
+    """Per initial weights and method: means over originals, and on how many C16's margin is exceeded."""
+    rows = []
     for init in INITS:
         part = table[table["init"] == init]
-        base = part.loc[part["method"] == PAIRS, "barrier"].mean()
-        for one in found[found["init"] == init].itertuples():
-            more = "-" if one.method == PAIRS else f"{one.estimate - base:+.3f}"
-            deficit = part.loc[part["method"] == one.method, "deficit"].mean()
-            rows.append((init, one.method, spread(one[3:6]), more, f"{deficit:.3f}", one.n))
-    columns = ["init", "method", "barrier", "above retrained pairs", "deficit", "lines"]
+        for method, one in part.groupby("method", sort=False):
+            cells = (spread(_over(one, name), 2) for name in ("barrier", "deficit"))
+            means = (f"{one.groupby('original')[name].mean().mean():.2f}" for name in ("eps", "floor"))
+            beyond = "-" if method == PAIRS else f"{int((one['more'] > margin).sum())} of {len(one)}"
+            rows.append((init, label(method), *cells, *means, beyond))
+    columns = ["init", "method", "barrier", "deficit", "eps", "eps, floor", f"eps above pairs' by {margin:g}"]
     return frame(rows, columns, ["init", "method"])
 
 
-def retraining_answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """What was expected of the way to forgetting and on to retraining, what was found, and what follows.
+def retraining_answer(walks: Sequence[Walk], ways: Table, eps: float = TOLERANCE) -> str:
+    """What was expected of models trained apart, of forgetting and of the way to retraining, what was found, and so.
 
-    The walks have levels, see `walks.levelled`. Lines to retrained models are those of the original's initial weights.
+    ``ways`` is a `way_table`. Lines to retrained models are those of the original's initial weights.
     """
-    bends = bends_table(progress_table(walks))
-    losses = bends[bends["quantity"] == "loss"]
-    on = [w for w in usable(walks, condition="retraining") if w.init == SAME]
-    apart = [w for w in usable(walks, condition="retraining") if w.init == OTHER]
-    flat, low = (sum(w.barrier <= eps for w in on), sum(w.deficit_by("floor") > eps for w in on))
-    joined, held = (sum(w.connected(eps, reading) for w in on) for reading in ("chord", "floor"))
+    trained, bends, table = apart_table(walks), bends_table(walks), retraining_table(walks)
+    own = where(table, init=SAME)
+    on, pairs = own[own["method"] != PAIRS], own[own["method"] == PAIRS]
+    joined, kept = (int((on[name] <= eps).sum()) for name in ("eps", "floor"))
+    flat, more = int((on["barrier"] <= eps).sum()), int((on["more"] > MARGIN).sum())
+    under = int((trained["ratio"] < 0.1).sum())
+    early = [bool(part["best"].iloc[-1]) for _, part in ways.groupby("method", sort=False)]
+    found = ""
+    if len(trained):
+        found = (
+            f"Between models trained apart straight lines have retain barriers of {trained['line'].min():.2f} to "
+            f"{trained['line'].max():.2f} G; curves keep less than a tenth of it on {under} of {len(trained)} pairs "
+            f"and {trained['curve'].median():.2f} G in the median. "
+        )
+    if len(bends):
+        found += (
+            f"On {int(bends['late'].sum())} of {len(bends)} lines from the original the forget loss is farthest from "
+            f"its chord below it: forgetting comes late. From the best quadratic it is {bends['quadratic'].mean():.2f} "
+            f"of its change away (from the chord {bends['chord'].mean():.2f}). "
+        )
+    found += (
+        f"Of {len(on)} lines on to a model retrained from the original's initial weights {flat} have no retain barrier "
+        f"above {eps:g} G, {joined} satisfy MCU({eps:g}) by the chord and {kept} beside the retrained models (reading "
+        f"`floor`); between two such retrained models eps is {pairs['eps'].mean():.2f} G, and {more} of the {len(on)} "
+        f"exceed it by {MARGIN:g} G. The last snapshot is the best by validation in {sum(early)} of {len(early)} runs."
+    )
+    so = (
+        "*Other initial weights* stand in the way of straight lines, and of curves only as far as the figure of "
+        "section 1 says. Whether an unlearned model is connected to retraining is no matter of the retain loss alone: "
+        "the forget side has to be looked at too, and both have to be held against what two retrained models do."
+    )
     return answer_text(
-        "The forget loss leaves its chord where predictions saturate, and from other initial weights no straight line "
-        "to a retrained model stays low.",
-        f"On {int(losses['late'].sum())} of {len(losses)} lines from the original the forget loss is farthest from its "
-        f"chord below it: forgetting comes late. Of {len(on)} lines on to a model retrained from the original's "
-        f"initial weights {flat} have no retain barrier above {eps:g} G, yet {joined} satisfy MCU({eps:g}) by the "
-        f"chord and {held} by the level of the retrained models; from other initial weights "
-        f"{sum(w.barrier > eps for w in apart)} of {len(apart)} have a barrier.",
-        f"The retain loss alone would put {flat} of {len(on)} unlearned models into one basin with a retrained one. "
-        f"But on {low} of {len(on)} lines the forget loss falls more than {eps:g} G below both its chord and the "
-        "retrained models' level: models on the way fit the forget set better than models that never saw it. All this "
-        "is said of straight lines.",
+        "Models trained apart are joined by a curve and not by a line; forgetting along a line is more than the "
+        "curvature that any loss has; an unlearned model is not linearly connected to retraining where two retrained "
+        "ones are.",
+        found,
+        so,
     )
 
 
@@ -321,29 +443,67 @@ def planes_table(planes: Mapping[str, Plane]) -> Table:
 
 
 @drawing.style()
+def apart_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
+    """Retain barrier of line and curve between models trained apart, and the share of it that the curve keeps (M0).
+
+    ``table`` is an `apart_table`: a dot an original, the mean over originals with its 95 % interval.
+    """
+    drawing.check_columns(table, ("what", "original", "line", "curve", "ratio"))
+    kinds = list(dict.fromkeys(table["what"]))
+    wide = {"width_ratios": [1.5, 1]}
+    fig, axes = panel_grid(1, 2, 1.5 + 0.55 * len(kinds), sharey=True, gridspec_kw=wide)
+    left, right = axes[0]
+    looks = {"line": (BLUE, "o"), "curve": (VERMILLION, "s")}
+    for y, what in enumerate(kinds):
+        part = where(table, what=what)
+        for j, (name, look) in enumerate(looks.items()):
+            _row(left, y + 0.34 * (j - 0.5), part, name, *look)
+        _row(right, y, part, "ratio", BLACK, "D")
+    left.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+    decades(left, table[["line", "curve"]].to_numpy(float).ravel(), threshold, least=3, inner=(0.5,))
+    left.set_xlabel("retain barrier (G)")
+    right.axvline(0.1, color=BLACK, lw=1.0, ls=":", label="a tenth (M0)")
+    decades(right, table["ratio"].to_numpy(float), 0.1, least=11, inner=(0.5,))
+    right.set_xlabel("barrier of the curve / of the line")
+    for ax in axes[0]:
+        ax.grid(axis="y", visible=False)
+    drawing.name_rows(left, kinds)
+    keys = [entry("o", BLUE, "line", ls="-"), entry("s", VERMILLION, "curve", ls="-")]
+    keys += [entry("D", BLACK, "curve / line", ls="-"), dot_entry(GREY, "one pair of models")]
+    keys += [entry("", BLACK, "a tenth (M0)", ls=":", lw=1.0)]
+    return finish(fig, left, title, keys)
+
+
+def _row(ax, height: float, part, name: str, colour: str, marker: str, below: float = 0.13) -> None:
+    """A row of a figure: originals as dots, their mean and its interval, cut at 0."""
+    mean, low, high = _over(part, name)
+    found = frame([(mean, max(low, 0.0), high)], ["estimate", "low", "high"])
+    dots_row(ax, height, part[name].to_numpy(float), found, colour, marker, below)
+
+
+@drawing.style()
 def progress_figure(table, levels=None, *, title: str = ""):
     """How much of the change from the original to the unlearned model is made at t: a `progress_table`, by method.
 
     ``levels`` are its `progress_levels`: where on the way to the unlearned model's forget loss retrained models are.
     """
-    drawing.check_columns(table, ("method", "seed", "t", *QUANTITIES))
+    drawing.check_columns(table, ("method", "original", "t", "loss"))
     methods = list(dict.fromkeys(table["method"]))
-    fig, axes, panels = method_panels(methods, 1.0, 1.75, x="t", y="share of the change")
+    fig, axes, panels = method_panels(methods, 1.0, 1.75, x="t", y="share of the change\nof the forget loss")
+    t = np.linspace(0, 1, 51)
     for ax, method in panels:
         part = where(table, method=method)
-        for quantity, (colour, marker) in zip(QUANTITIES, SERIES, strict=False):
-            for _, one in part.groupby("seed", sort=False):
-                ax.plot(one["t"], one[quantity], color=colour, lw=0.7, alpha=0.5)
-            mean = part.groupby("t")[quantity].mean()
-            marks = {"marker": marker, "markevery": max(1, (len(mean) - 1) // 5), "ms": 3.4}
-            text = f"forget {quantity}: mean, seeds thin"
-            ax.plot(mean.index, mean, color=colour, lw=2.0, label=text, **marks)
+        for _, one in part.groupby(["original", "seed"], sort=False):
+            ax.plot(one["t"], one["loss"], color=BLUE, lw=0.7, alpha=0.5)
+        mean = part.groupby("t")["loss"].mean()
+        marks = {"marker": "o", "markevery": max(1, (len(mean) - 1) // 5), "ms": 3.4}
+        ax.plot(mean.index, mean, color=BLUE, lw=2.0, label="mean, originals thin", **marks)
         ax.plot([0, 1], [0, 1], color=GREY, lw=1.0, ls=DASHED, zorder=1, label="chord")
+        ax.plot(t, t**2, color=BLACK, lw=1.0, ls=":", zorder=1, label="a quadratic")
         for one in () if levels is None else where(levels, method=method).itertuples():
             drawing.retrained_band(ax, [0, 1], [one.low] * 2, [one.mean] * 2, [one.high] * 2, "retrained models' loss")
     axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    # An accuracy that hardly changes swings far in units of its change: it may leave the panel.
-    values, beside = table[list(QUANTITIES)].to_numpy(float), [] if levels is None else levels[["low", "high"]]
+    values, beside = table["loss"].to_numpy(float), [] if levels is None else levels[["low", "high"]]
     low, high = np.nanmin(values, initial=0), min(np.nanmax(values, initial=1), 2.0)
     top = max(high, min(np.max(np.asarray(beside, float), initial=1), 2.4))
     axes[0, 0].set_ylim(max(low, -1.0) - 0.08, top + 0.08)
@@ -351,69 +511,100 @@ def progress_figure(table, levels=None, *, title: str = ""):
 
 
 @drawing.style()
-def bends_figure(table, summary, *, threshold: float | None = None, title: str = ""):
-    """How far forgetting is from linear in t and where it is steepest: seeds, mean and interval, a row per method.
+def bends_figure(table, summary, *, threshold: float = 0.1, title: str = ""):
+    """How far forgetting is from any quadratic in t, and where it is steepest: originals, mean and interval by method.
 
-    ``table`` is a `bends_table`, ``summary`` its `bends_summary`; ``threshold`` is that of C15, in units of the change.
+    ``table`` is a `bends_table`, ``summary`` its `bends_summary`; ``threshold`` is that of C15.
     """
-    drawing.check_columns(table, ("method", "quantity", "deviation", "steepest"))
-    drawing.check_columns(summary, ("method", "quantity", "measure", "estimate", "low", "high"))
+    drawing.check_columns(table, ("method", *BENDS))
+    drawing.check_columns(summary, ("method", "measure", "estimate", "low", "high"))
     methods = list(dict.fromkeys(table["method"]))
-    titles = {"deviation": "Largest distance from the chord", "steepest": "Where the steepest step is"}
-    fig, axes = panel_grid(1, 2, 1.4 + 0.4 * len(methods), sharey=True)
-    for ax, (measure, heading) in zip(axes[0], titles.items(), strict=True):
-        for y, method in enumerate(methods):
-            for j, (quantity, (colour, marker)) in enumerate(zip(QUANTITIES, SERIES, strict=False)):
-                values = where(table, method=method, quantity=quantity)[measure].to_numpy(float)
-                found = where(summary, method=method, quantity=quantity, measure=measure)
-                dots_row(ax, y + 0.36 * (j - 0.5), values, found, colour, marker, 0.13)
-        ax.set_title(heading)
+    fig, axes = panel_grid(1, 2, 1.5 + 0.4 * len(methods), sharey=True)
+    left, right = axes[0]
+    looks = {"quadratic": (VERMILLION, "s"), "chord": (BLUE, "o")}
+    for y, method in enumerate(methods):
+        part = where(table, method=method)
+        for j, (measure, look) in enumerate(looks.items()):
+            found = where(summary, method=method, measure=measure)
+            dots_row(left, y + 0.36 * (j - 0.5), part[measure].to_numpy(float), found, *look, 0.13)
+        dots_row(
+            right, y, part["steepest"].to_numpy(float), where(summary, method=method, measure="steepest"), BLACK, "D"
+        )
+    decades(left, table[["chord", "quadratic"]].to_numpy(float).ravel(), 1.0, inner=(0.25, 0.5, 0.75))
+    left.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"threshold of C15, for the quadratic ({threshold:g})")
+    left.axvline(QUADRATIC, color=GREY, lw=1.0, ls=":", label=f"a quadratic from its own chord ({QUADRATIC:g})")
+    left.set(title="Largest distance of the forget loss", xlabel="in units of its change: mean, 95 % interval")
+    right.set(title="Where the steepest step is", xlim=(-0.03, 1.03), xlabel="t: mean, 95 % interval")
+    for ax in axes[0]:
         ax.grid(axis="y", visible=False)
-    ends = np.r_[table["deviation"], where(summary, measure="deviation")["high"]]
-    decades(axes[0, 0], ends, 1.0, inner=(0.25, 0.5, 0.75))
-    if threshold is not None:
-        text = f"threshold of C15, loss ({threshold:g})"
-        axes[0, 0].axvline(threshold, color=BLACK, lw=1.0, ls="--", label=text)
-    axes[0, 0].set_xlabel("in units of the change: mean, 95 % interval")
-    axes[0, 1].set(xlim=(-0.03, 1.03), xlabel="t: mean, 95 % interval")
-    drawing.name_rows(axes[0, 0], methods)
-    keys = [entry(m, c, f"forget {q}", ls="-") for q, (c, m) in zip(QUANTITIES, SERIES)]  # noqa: B905
-    return finish(fig, axes[0, 0], title, [*keys, dot_entry(GREY, "one seed")])
+    drawing.name_rows(left, methods)
+    keys = [entry("s", VERMILLION, "from the best quadratic", ls="-"), entry("o", BLUE, "from the chord", ls="-")]
+    return finish(fig, left, title, [*keys, dot_entry(GREY, "one original")])
 
 
 @drawing.style()
-def retraining_figure(table, summary, *, margin: float | None = None, title: str = ""):
-    """Retain barrier between unlearned and retrained models beside that between two retrained models.
+def ways_figure(table, walks: Sequence[Walk], *, title: str = ""):
+    """The optimiser's own way beside the line from the original to where it ended: retain and forget loss, by method.
 
-    ``table`` is a `retraining_table`, ``summary`` its `tables.means` of the barrier. ``margin``, in G, is what C16 asks
-    above the retrained pairs' mean, drawn where they began as the original did.
+    ``table`` is a `way_table`, ``walks`` hold the lines of original 0. Snapshots are marked, the best by a star.
     """
-    drawing.check_columns(table, ("method", "init", "barrier"))
-    drawing.check_columns(summary, ("method", "init", "estimate", "low", "high"))
+    drawing.check_columns(table, ("method", "t", "loss_retain", "loss_forget", "best"))
+    methods = list(dict.fromkeys(table["method"]))
+    lines = {w.method: w for w in usable(walks, condition="forgetting") if w.original == 0}
+    fig, axes = panel_grid(2, len(methods), 4.8, sharex=True, sharey="row")
+    for column, method in enumerate(methods):
+        part = where(table, method=method)
+        for ax, split in zip(axes[:, column], ("forget", "retain"), strict=True):
+            values = part[f"loss_{split}"]
+            if method in lines:
+                one = lines[method].profile
+                ax.plot(one.t, one.connectivity.curves[f"loss_{split}"], color=BLUE, lw=1.6, label="straight line")
+                level = np.asarray(one.levels.get(f"loss_{split}", []))
+                if len(level):
+                    drawing.retrained_band(ax, [0, 1], [level.min()] * 2, [level.mean()] * 2, [level.max()] * 2)
+            ax.plot(part["t"], values, "o-", color=VERMILLION, lw=1.3, ms=3.5, label="optimiser's own way, snapshots")
+            best = part[part["best"]]
+            look = {"color": BLACK, "ms": 10, "mec": "white", "mew": 0.7, "ls": ""}
+            ax.plot(best["t"], best[f"loss_{split}"], "*", zorder=5, label="best snapshot by validation", **look)
+        axes[0, column].set_title(label(method))
+        axes[1, column].set_xlabel("share of the way, or t")
+    for ax, split in zip(axes[:, 0], ("forget", "retain"), strict=True):
+        ax.set_ylabel(f"{split} loss (nats)")
+    axes[0, 0].set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    return finish(fig, axes[0, 0], title)
+
+
+@drawing.style()
+def retraining_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
+    """Both halves of MCU between unlearned and retrained models beside those between two retrained models (C16).
+
+    ``table`` is a `retraining_table`. Where the models began as the original did, barrier and deficit; where they began
+    from other weights, the barrier.
+    """
+    drawing.check_columns(table, ("method", "init", "original", "barrier", "deficit"))
     methods = [m for m in dict.fromkeys(table["method"]) if m != PAIRS]
     methods += [PAIRS] if PAIRS in set(table["method"]) else []
-    titles = {SAME: "Retrained from the original's\ninitial weights", OTHER: "Retrained from other\ninitial weights"}
-    fig, axes = panel_grid(1, 2, 1.5 + 0.33 * len(methods), sharey=True)
-    for ax, (init, heading) in zip(axes[0], titles.items(), strict=True):
-        part, found = where(table, init=init), where(summary, init=init)
+    panels = [(SAME, "barrier", "Retain barrier, the\noriginal's initial weights")]
+    panels += [(SAME, "deficit", "Forget deficit, the\noriginal's initial weights")]
+    panels += [(OTHER, "barrier", "Retain barrier, other\ninitial weights")]
+    fig, axes = panel_grid(1, 3, 1.6 + 0.33 * len(methods), sharey=True)
+    for ax, (init, measure, heading) in zip(axes[0], panels, strict=True):
+        part = where(table, init=init)
         for y, method in enumerate(methods):
-            colour, marker = (BLACK, "D") if method == PAIRS else (BLUE, "o")
-            values = where(part, method=method)["barrier"].to_numpy(float)
-            dots_row(ax, y, values, where(found, method=method), colour, marker)
-        base, asked = where(part, method=PAIRS)["barrier"], np.nan
+            one = where(part, method=method)
+            if len(one):
+                _row(ax, y, one, measure, *((BLACK, "D") if method == PAIRS else (BLUE, "o")), 0.2)
+        base = where(part, method=PAIRS)[measure]
         if len(base):
-            text = "two retrained models (range)"
-            ax.axvspan(base.min(), base.max(), label=text, **BAND)
-            if margin is not None and init == SAME:
-                words, asked = f"their mean + {margin:g} G: C16", base.mean() + margin
-                ax.axvline(asked, color=BLACK, lw=1.0, ls="--", label=words)
-        decades(ax, np.r_[part["barrier"], found["high"], asked], 0.1, inner=(0.5,))
+            ax.axvspan(base.min(), base.max(), label="two retrained models, range", **BAND)
+        ax.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
+        decades(ax, part[measure].to_numpy(float), threshold, least=3, inner=(0.5,))
         ax.axhline(len(methods) - 1.5, color=GREY, lw=0.8 if PAIRS in methods else 0)
-        ax.set_title(heading)
-        ax.set_xlabel("retain barrier (G): linear to 0.1, then log")
+        ax.set_title(heading, fontsize=9)
+        ax.set_xlabel("G")
         ax.grid(axis="y", visible=False)
     drawing.name_rows(axes[0, 0], methods)
-    keys = [entry("o", BLUE, "mean, 95 % interval", ls="-"), dot_entry(BLUE, "one line")]
+    keys = [entry("o", BLUE, "mean, 95 % interval", ls="-"), dot_entry(BLUE, "one original")]
     return finish(fig, axes[0, 0], title, keys)
 
 
@@ -471,9 +662,8 @@ ROOMS = (
         lambda study: [
             *planes(study).values(),
             *references(study),
-            *ways(study),
+            *ways(study).values(),
             *fit_records(study, progress(study)),
         ],
-        {"C15": c15, "C16": c16},
     ),
 )

@@ -20,8 +20,10 @@ from ..measures.profiles import Profile
 from ..traces import Trace
 from .panels import DASHED, signed_log
 from .room import Room
-from .tables import Table, answer_text, frame
-from .walks import COARSE, Route, alone, condition_routes, profiles, ring, ring_pairs
+from .tables import Table, again_shares, answer_text, frame
+from .walks import COARSE, Route, Walk, alone, coarse, condition_routes, profiles, ring, ring_pairs
+
+ORIGINALS = "originals"  # the condition of two models that were trained apart
 
 # What is walked
 
@@ -41,6 +43,19 @@ def quickstart(study: Study, method: str = "", seeds: Sequence[int] = ()) -> lis
 def first_pair(study: Study) -> list[Route]:
     """The first pair of `seeds` for every method, without controls: an exercise of the quickstart."""
     return condition_routes(study, "random", alone(study.preset.methods), ring_pairs(study)[:1])
+
+
+def trained_apart(study: Study) -> list[Route]:
+    """The line and a fitted curve between the first two original models: mode connectivity itself.
+
+    They begin with other weights; the curve is fitted on all training data. 09 walks the same between all originals.
+    """
+    first, second = study.original(0), study.original(1)
+    labels: dict[str, Any] = {"original": 0, "condition": ORIGINALS, "points": coarse(study)}
+    return [
+        Route("original", kind, 0, 1, path=study.path(first, second, kind=kind), **labels)
+        for kind in ("linear", "bezier")
+    ]
 
 
 def explorer(study: Study) -> list[Spec]:
@@ -90,6 +105,38 @@ def again_table(traces: Mapping[str, Trace], retrained: Sequence[Trace]) -> Tabl
     return frame(rows, index=["path", "split"])
 
 
+def apart_answer(line: Walk, curve: Walk, eps: float = TOLERANCE) -> str:
+    """What was expected between two models trained apart, what line and curve have, and what follows."""
+    found, rises = [], [one.barrier for one in (line, curve)]
+    for one, rise in zip((line, curve), rises, strict=True):
+        seen = one.profile.connectivity.curves
+        found.append(
+            f"on the {label(one.kind)} path the retain loss rises {rise:.2f} G above its chord, to "
+            f"{seen['loss_retain'].max():.2f} nats, and the worst model on it has "
+            f"{100 * seen['accuracy_retain'].min():.1f} % of the retain set right"
+        )
+    if rises[0] <= eps:
+        so = f"The line has no barrier above {eps:g} G, so nothing is left for a curve to join."
+    elif rises[1] < rises[0] / 10:
+        so = (
+            f"The two are joined by a curve and not by a line: {100 * rises[1] / rises[0]:.0f} % of the line's barrier "
+            "is left on the curve. Where a line has a barrier, there may be a way round."
+        )
+        if rises[1] > eps:
+            so += (
+                f" It is low, not flat: by the tolerance of {eps:g} G, which is that of unlearned models of one "
+                "original, the curve still has a barrier."
+            )
+    else:
+        so = f"The fitted curve keeps {100 * rises[1] / rises[0]:.0f} % of the line's barrier: it joins them in part."
+    return answer_text(
+        "Two trainings from other initial weights end far apart. Half-way on the line between them stands a mixture of "
+        "weights that no training ever made, so it should know little.",
+        "; ".join(found)[0].upper() + "; ".join(found)[1:] + ".",
+        so,
+    )
+
+
 def quickstart_answer(profiles: Mapping[str, Profile], eps: float = TOLERANCE) -> str:
     """What was expected of the paths between two unlearned models, what was found, and what follows.
 
@@ -102,19 +149,33 @@ def quickstart_answer(profiles: Mapping[str, Profile], eps: float = TOLERANCE) -
     )
     said = [
         f"{label(kind)}: the retain loss is at most {one.barrier() / profiles[kind].gap:.3f} G above its chord, the "
-        f"forget loss at most {dips[kind]:.3f} G below its own and {low[kind]:.3f} G below the retrained level too"
+        f"forget loss at most {dips[kind]:.3f} G below its own, and {low[kind]:.3f} G below both this and what "
+        "retrained models have"
         for kind, one in found.items()
     ]
-    dipping = {kind: "better" if low[kind] > eps else "no better" for kind in found if dips[kind] > eps}
+    words = {True: "better, by more than {0:g} G,", False: "no better, within {0:g} G,"}
     so = [
-        f"On the {label(kind)} path models on the way fit the forgotten images better than the two ends, and {word}, "
-        f"within {eps:g} G, than models that never saw them."
-        for kind, word in dipping.items()
+        f"On the {label(kind)} path models on the way fit the forgotten images better than the two ends, and "
+        f"{words[low[kind] > eps].format(eps)} than models that never saw them.{_again_words(profiles[kind])}"
+        for kind in found
+        if dips[kind] > eps
     ]
     return answer_text(
         "Both models come from one original, so the retain loss should stay low on the way; the forget loss may dip.",
         "; ".join(said) + ".",
         " ".join(so) or f"On no path does the forget loss dip by more than {eps:g} G below its chord.",
+    )
+
+
+def _again_words(profile: Profile) -> str:
+    """What comes back of single images inside a path, if its profile keeps it, in a sentence."""
+    found = again_shares([profile])
+    if len(found) < 2:
+        return ""
+    return (
+        " Image by image: of the forget images that both ends and all retrained models get wrong "
+        f"{found['forget']:.1f} % are right at the t where most are, of test images, which no model was trained on, "
+        f"{found['test']:.1f} %."
     )
 
 
@@ -266,6 +327,9 @@ def _path_panel(ax, name: str, curves: Mapping[str, Any], retrained, original) -
 
 
 ROOMS = (
-    Room("00_quickstart", more=lambda study: [*quickstart(study), *profiles(study, first_pair(study))]),
+    Room(
+        "00_quickstart",
+        more=lambda study: [*quickstart(study), *profiles(study, [*first_pair(study), *trained_apart(study)])],
+    ),
     Room("14_explorer", more=explorer),
 )

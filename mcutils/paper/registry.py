@@ -1,21 +1,18 @@
-"""The registry: every room, and from them what each notebook computes, walks and tests.
+"""The registry: every room, and from them what each notebook computes and walks.
 
 So each can be planned or run without the notebook.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 from ..engine.specs import Spec
 from ..engine.study import Study
-from ..errors import choose
 from . import between_models, difficulty, ensembles_and_relearning, privacy
-from .claims import CLAIMS, Verdict
-from .room import Room, Test, verdict_by
-from .walks import Route, Walk, profiles, references
+from .room import Room
+from .walks import Route, profiles, references
 
 # A line for each module that has rooms. The ledger, which takes them all, comes after them.
 MODULES = (
@@ -35,13 +32,6 @@ ROOMS: dict[str, Room] = {
 ROUTES: dict[str, Callable[[Study], list[Route]]] = {
     name: room.routes for name, room in ROOMS.items() if room.routes is not None
 }
-# claim -> the notebooks of `ROUTES` whose walks it is judged on, and its test
-TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
-    name: (tuple(room.on or claim.notebook.split(", ")), room.tests[name])
-    for name, claim in CLAIMS.items()
-    for room in ROOMS.values()
-    if name in room.tests
-}
 
 
 def everything(study: Study) -> list[Spec]:
@@ -60,8 +50,3 @@ PRICED_APART: dict[str, Callable[[Study], list[Spec]]] = {
     "ensembles": ensembles_and_relearning.needs,
     "difficulty": difficulty.needs,
 }
-
-
-def verdict_of(claim: str, walks: Sequence[Walk], *args: Any, **options: Any) -> Verdict:
-    """The verdict of a claim, a key of `TESTS`, on these walks; see `room.verdict_by`."""
-    return verdict_by(TESTS[choose("claim", claim, TESTS)][1], walks, *args, **options)

@@ -1,26 +1,48 @@
-"""02: two models of one method and two seeds, walked from one to the other (C1, C2, C21)."""
+"""02: two models of one method and two seeds, walked from one to the other (C1, C2, C21 of `declared`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from ..engine.specs import Spec
 from ..engine.study import Study
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import GREY, colour_of, entry, finish, kinds_of, label, marker_of, marks_of, panel_grid, where
-from ..measures.intervals import LEVEL, Interval, percentile_interval, share_explained
+from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
 from ..measures.variance import Design, variance_components
-from .admission import admitted
-from .claims import Verdict
-from .judging import controls_hold, decisive, judge_share, judged, nodes_of, nothing_found, pair_of, share_over, sound
-from .panels import excess_panels, kind_entries, method_panels, signed_log, tolerance_line
+from .admission import admitted, reasons
+from .judging import pair_of, sound
+from .panels import (
+    excess_panels,
+    failing_entries,
+    kind_entries,
+    mark_failing,
+    method_panels,
+    signed_log,
+    tolerance_line,
+)
 from .room import Room
-from .tables import MEASURES, Table, answer_text, frame, grouped, paths_table, summary
+from .tables import (
+    MEASURES,
+    Table,
+    again_shares,
+    answer_text,
+    frame,
+    grouped,
+    paths_table,
+    roughness_text,
+    summary_by_original,
+)
+from .trials import over_originals
+from .verdicts import READ
 from .walks import (
     AGAIN,
     COARSE,
@@ -32,6 +54,8 @@ from .walks import (
     coarse,
     condition_routes,
     controls,
+    independent_pairs,
+    profiles,
     references,
     ring_pairs,
 )
@@ -40,6 +64,7 @@ SPLIT = ("gradient_difference", "npo", "random_labels")  # methods whose varianc
 DRAWN = SPLIT[:2]  # those of them, each of a few steps, that forget another draw too
 ROOTS = {"estimate": "variance", "low": "low", "high": "high"}  # columns of a figure, from those of its table
 OTHER_SEEDS = (21, 100)  # of the second pair on an original
+READ_AS = dict(zip(READ, ("by the chord", "by the floor", "beyond the worse end", "two-sided"), strict=True))
 
 # What is walked
 
@@ -74,128 +99,187 @@ def again(study: Study) -> list[Route]:
     return routes
 
 
-# The tests of the claims
-
-
-def connected_share(walks: Sequence[Walk], eps: float = TOLERANCE, level: float = LEVEL) -> tuple[Interval, list[Walk]]:
-    """Share of (method, seed pair) connected at eps by the better of its curves, with its interval over seeds and
-    examples, and a walk of each pair."""
-    pairs: dict[tuple, list[Walk]] = {}
-    for w in walks:
-        pairs.setdefault(pair_of(w), []).append(w)
-    hits = [any(w.connected(eps) for w in group) for group in pairs.values()]
-    replicates = [np.any([w.replicates("eps") <= eps for w in group], axis=0) for group in pairs.values()]
-    first = [group[0] for group in pairs.values()]
-    return share_over(first, hits, replicates, level), first
-
-
-def c1(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
-    """C1: share of (method, seed pair) that some curve connects at MCU(eps)."""
-    return judged("C1", *connected_share(sound(walks, condition="random", form=""), eps, level), controls_hold(walks))
-
-
-def c2(walks: Sequence[Walk], level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Verdict:
-    """C2: share of variance of the linear forget deficit that the method explains, with a permutation test."""
-    lines = [w for w in sound(walks, condition="random", kind="linear", form="") if np.isfinite(w.deficit)]
-    if not lines:
-        return nothing_found("C2")
-    values = np.array([w.deficit for w in lines])
-    methods = np.array([w.method for w in lines])
-    share = share_explained(values, methods, nodes=nodes_of(lines))
-    rng = np.random.default_rng(seed)
-    groups = [np.flatnonzero(methods == m) for m in dict.fromkeys(methods)]
-    redrawn = []
-    for _ in range(draws):
-        rows = np.concatenate([rng.choice(g, len(g)) for g in groups])
-        redrawn.append(share_explained(values[rows], methods[rows], n_perm=1).eta2)
-    found = percentile_interval(share.eta2, np.array(redrawn), level)
-    found = decisive(found, (0.0, 1.0))  # one method, one pair each, or no difference: any share may be true
-    return judged("C2", found, lines, controls_hold(walks), share.p)
-
-
-def c21(walks: Sequence[Walk], level: float = LEVEL, eps: float = TOLERANCE) -> Verdict:
-    """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(eps)."""
-    flat = [w for w in sound(walks, condition="random", form="") if w.barrier <= eps]
-    hits = [not w.connected(eps) for w in flat]
-    replicates = [~(w.replicates("deficit") <= eps) for w in flat]
-    return judge_share("C21", flat, hits, replicates, level, controls_hold(walks))
+def refits(study: Study) -> list[Route]:
+    """Curves of the methods whose variance is split, fitted with another seed as 08 does: what a fit's chance adds."""
+    if not study.preset.originals:
+        return []
+    contexts = alone([name for name in SPLIT if name in study.preset.fit])
+    routes = condition_routes(study, "random", contexts, independent_pairs(study), ("bezier",), points=coarse(study))
+    again = [study.path(route.path.start, route.path.end, "bezier", seed=1) for route in routes]
+    return [replace(route, path=path, refit=True) for route, path in zip(routes, again, strict=True)]
 
 
 # Tables
 
 
+def declared_walks(walks: Sequence[Walk]) -> list[Walk]:
+    """The walks of methods that tables of the design are about: neither controls nor what stands `Labels.aside`."""
+    return [w for w in walks if not (w.control or w.aside)]
+
+
 def paths_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """Per method and curve: pairs connected at MCU(eps), how smooth, mean and largest barrier and deficit in G.
 
-    ``by floor`` counts the pairs connected by that reading (`readings.READINGS`), where all walks have levels;
-    variation (in G) and roughness (in G^2) are means of `Walk.variation_of` and `Walk.roughness_of` the forget loss.
+    ``pass`` counts the walks that the endpoint gate admits, where profiles hold what it asks for; variation (in G) and
+    roughness (in G^2) are means of `Walk.variation_of` and `Walk.roughness_of` the forget loss.
     """
-    table, held = paths_table(walks, eps), all(w.profile.levels for w in walks)
+    table, held = paths_table(walks, eps), all(w.profile.levels and w.profile.original for w in walks)
     table["variation"] = [w.variation_of("forget") for w in walks]
     table["roughness"] = [w.roughness_of("forget") for w in walks]
-    table["floor"] = [held and w.connected(eps, "floor") for w in walks]
+    table["passed"] = [held and bool(w.control or not reasons(w)) for w in walks]
     rows = []
     for (method, curve), part in table.groupby(["method", "curve"], sort=False):
-        row = {"method": method, "curve": curve, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
-        row |= {"by floor": f"{int(part['floor'].sum())} of {len(part)}"} if held else {}
-        row |= {name: part[name].mean() for name in ("variation", "roughness")}
+        row = {"method": method, "curve": curve}
+        if held:
+            row["pass"] = "" if part["control"].any() else f"{int(part['passed'].sum())} of {len(part)}"
+        row["connected"] = f"{int(part['connected'].sum())} of {len(part)}"
+        row |= {name: part[name].mean() for name in ("roughness", "variation")}
         for name in ("barrier", "deficit"):
             row |= {f"{name} mean": part[name].mean(), f"{name} max": part[name].max()}
-        row |= {"distance": part["distance"].mean(), "cosine": part["cosine"].mean()}
-        rows.append({**row, "collapsed": int(part["collapsed"].sum())})
+        rows.append(row | {name: part[name].mean() for name in ("distance", "cosine")})
     return frame(rows, index=["method", "curve"]).round(3)
 
 
+def readings_table(walks: Sequence[Walk], *names: str, eps: float = TOLERANCE, points: int = 0) -> Table:
+    """How many of the walks that verdicts read satisfy MCU(eps) by each reading, and how rough they are.
+
+    A row per combination of the labels ``names`` and one over all; ``roughness`` is the median of the forget loss, and
+    ``read`` counts the walks that verdicts read, of all. ``points`` are those that walks are read at, all if 0.
+    """
+    ours = sound(declared_walks(walks))
+    groups = {**grouped(ours, *names), ("all", *[""] * (len(names) - 1)): ours}
+    rows = []
+    for labels, part in groups.items():
+        kept = [w.at(points) if points else w for w in part if not reasons(w)]
+        counts = [f"{sum(w.connected(eps, one) for w in kept)} of {len(kept)}" if kept else "-" for one in READ]
+        rows.append((*labels, *counts, roughness_text(kept), f"{len(kept)} of {len(part)}"))
+    index = [{"kind": "curve"}.get(name, name) for name in names]
+    readings = [name.replace("_", " ") for name in READ]
+    return frame(rows, [*index, *readings, "roughness", "read"], index)
+
+
+def failing(walks: Sequence[Walk]) -> list[str]:
+    """The methods none of whose walks a verdict may read."""
+    groups = grouped(sound(declared_walks(walks)), "method")
+    return [method for (method,), part in groups.items() if all(reasons(w) for w in part)]
+
+
 def paths_means(walks: Sequence[Walk]) -> Table:
-    """Mean and interval of barrier and deficit per method (or control) and curve, see `tables.summary`."""
-    return summary(walks, "name", "kind", measures=MEASURES[:2])
+    """Mean over originals and interval of barrier and deficit per method (or control) and curve."""
+    return summary_by_original(walks, "name", "kind", measures=MEASURES[:2])
 
 
 def sweep_table(walks: Sequence[Walk], eps: Sequence[float]) -> Table:
-    """Share of connected pairs per method, curve and tolerance eps (units of G), with its interval over seeds."""
+    """Share of connected pairs per method, curve and tolerance eps (units of G), with its interval over originals."""
     rows = []
     for (method, curve), part in grouped(walks, "name", "kind").items():
-        replicates = np.array([w.replicates("eps") for w in part])
         for e in eps:
-            found = share_over(part, [w.connected(e) for w in part], replicates <= e)
-            rows.append((method, curve, e, *found))
+            rows.append((method, curve, e, *over_originals(part, partial(Walk.connected, eps=e), shares=True)))
     return frame(rows, ["method", "curve", "eps", "fraction", "low", "high"])
 
 
 def seeds_answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """What was expected of two seeds, what was found by the chord and by the retrained level, and what follows.
+    """What was expected of two seeds, what was found by every reading, and what follows.
 
-    The walks have levels, see `walks.levelled`; a pair counts as joined if its line or its curve is.
+    Of the walks that verdicts read; a pair counts as joined if its line or its curve is.
     """
-    ours = [w for w in walks if not w.control]
+    every = sound(declared_walks(walks))
+    ours = [w for w in every if not reasons(w)]
+    expected = "If two runs of a method end in one basin, both losses follow their chords on the straight line."
+    if not ours:
+        return answer_text(expected, f"Verdicts read none of {len(every)} paths.", "Nothing follows.")
     flat, dips = [w for w in ours if w.barrier <= eps], [w for w in ours if w.deficit > eps]
     low = [w for w in dips if w.deficit_by("floor") > eps]
-    sure = [w for w in ours if w.method != "gradient_ascent"]
-    (joined, pairs), (kept, others) = _joined(ours, eps), _joined(sure, eps)
-    rough = max((w for w in ours if w.connected(eps)), key=lambda w: w.roughness, default=None)
-    named = "" if rough is None else f"{label(rough.kind)} of {label(rough.method)}"
-    most = f" The roughest connected path, {named}, has a roughness of {rough.roughness:.3g} G²." if rough else ""
+    counts = {reading: _joined(ours, eps, reading) for reading in READ}
+    joined = [w for w in ours if w.connected(eps)]
+    smooth = ""
+    if joined:
+        rough = max(joined, key=lambda w: w.roughness)
+        smooth = (
+            f" Connected is not smooth: of {len(joined)} connected paths the median has a roughness of "
+            f"{np.median([w.roughness for w in joined]):.3g} G², the roughest, {label(rough.kind)} of "
+            f"{label(rough.method)}, {rough.roughness:.3g} G²."
+        )
     so = (
         "A dip says that models on the way fit the forget set better than their two ends. On "
         f"{len(dips) - len(low)} of {len(dips)} paths with one they fit it no better, within {eps:g} G, than models "
         "that never saw it: there the ends, on average, had forgotten more than retraining does."
     )
     return answer_text(
-        "If two runs of a method end in one basin, both losses follow their chords on the straight line.",
-        f"{len(flat)} of {len(ours)} paths have no retain barrier above {eps:g} G. On {len(dips)} of {len(ours)} the "
-        f"forget loss dips by more than {eps:g} G below its chord, and on {len(low)} of these {len(dips)} as far below "
-        f"the level of the retrained models too. The better of line and curve joins {joined} of {pairs} pairs by the "
-        f"chord, without gradient ascent {kept} of {others}.{most}",
+        expected,
+        f"Verdicts read {len(ours)} of {len(every)} paths. {len(flat)} of these {len(ours)} have no retain barrier "
+        f"above {eps:g} G. On {len(dips)} the forget loss dips by more than {eps:g} G below its chord, and on "
+        f"{len(low)} of these {len(dips)} as far below the level of the retrained models too. The better of line and "
+        f"curve joins {_of(counts['chord'])} pairs by the chord, {_of(counts['floor'])} if a loss may also go where "
+        f"retrained models are, {_of(counts['worse_end'])} beyond the worse end, and {_of(counts['two_sided'])} if the "
+        f"forget loss may leave its chord to neither side.{smooth}",
         so if dips else f"On no path does the forget loss dip by more than {eps:g} G below its chord.",
     )
 
 
-def _joined(walks: Sequence[Walk], eps: float) -> tuple[int, int]:
+def _of(counts: tuple[int, int]) -> str:
+    return f"{counts[0]} of {counts[1]}"
+
+
+def _joined(walks: Sequence[Walk], eps: float, reading: str) -> tuple[int, int]:
     """Pairs of a method that some curve connects, and pairs."""
     pairs: dict[tuple, bool] = {}
     for w in walks:
-        pairs[pair_of(w)] = pairs.get(pair_of(w), False) or w.connected(eps)
+        pairs[pair_of(w)] = pairs.get(pair_of(w), False) or w.connected(eps, reading)
     return sum(pairs.values()), len(pairs)
+
+
+def counted_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """What the shares of C1, C2 and C21 are shares of, in counts of pairs and paths, as a Markdown list."""
+    ours = [w for w in sound(declared_walks(walks)) if not reasons(w)]
+    if not ours:
+        return "No path is read."
+    flat = [w for w in ours if w.barrier <= eps]
+    dips = [w for w in flat if w.deficit > eps]
+    low = sum(w.deficit_by("floor") > eps for w in dips)
+    lines = grouped([w for w in ours if w.kind == "linear"], "method")
+    means = {
+        name: {label(method): float(np.mean([of(w) for w in part])) for (method,), part in lines.items()}
+        for name, of in (("deficit", lambda w: w.deficit), ("roughness", lambda w: w.roughness))
+    }
+    spans = [
+        f"mean {name} from {min(found.values()):.2g} ({min(found, key=found.__getitem__)}) to "
+        f"{max(found.values()):.2g} {unit} ({max(found, key=found.__getitem__)})"
+        for (name, found), unit in zip(means.items(), ("G", "G²"), strict=True)
+        if found
+    ]
+    return "\n".join(
+        (
+            f"- C1: the better of line and curve joins **{_of(_joined(ours, eps, 'chord'))} pairs** of two seeds.",
+            f"- C2: between methods the lines go, in the {' and in the '.join(spans)}.",
+            f"- C21: **{len(dips)} of {len(flat)} paths** without a retain barrier have a forget deficit above "
+            f"{eps:g} G, {low} of them below the retrained level too.",
+        )
+    )
+
+
+def deepest(routes: Sequence[Route], walks: Sequence[Walk]) -> Route:
+    """The route with the largest forget deficit of those that verdicts read, of all methods' where they read none."""
+    ours = [(route, w) for route, w in zip(routes, walks, strict=True) if not (w.control or w.aside)]
+    kept = [one for one in ours if not reasons(one[1])]
+    return max(kept or ours, key=lambda one: one[1].deficit)[0]
+
+
+def again_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """Image by image, what comes back on the paths that dip, beside images that no model was trained on.
+
+    Of the images that both ends and every retrained model get wrong, how many are right at the t where most are, over
+    all read walks with a deficit above ``eps`` whose profiles keep it (`known_again.shares`).
+    """
+    dips = [w for w in sound(declared_walks(walks)) if w.deficit > eps and not reasons(w)]
+    found = again_shares(w.profile for w in dips)
+    if len(found) < 2:
+        return f"No path that is read both dips by more than {eps:g} G and keeps its images."
+    return (
+        f"Image by image, on the paths that dip: of the forget images that both ends and all retrained models get "
+        f"wrong {found['forget']:.1f} % are right at the t where most are; of test images, which no model was trained "
+        f"on, {found['test']:.1f} %. Known again is at most what the first exceeds the second by."
+    )
 
 
 STAGES = ("original", "forget set", "unlearning seeds", "fit")  # of which each is drawn anew within the one before
@@ -247,6 +331,23 @@ def variance_table(walks: Sequence[Walk], level: float = LEVEL) -> Table:
     return frame(rows, [*"measure curve method component variance low high sd share".split(), "freedom"])
 
 
+def variance_shown(table: Table) -> Table:
+    """A `variance_table` to be read: per measure, curve and stage the share of the variance, and its root in G.
+
+    A column per method, their mean last; a stage that a method's walks do not tell apart is left empty.
+    """
+    cells: dict[tuple, dict[str, str]] = {}
+    for one in table.itertuples():
+        place = one.measure, one.curve, one.component
+        text = f"{100 * one.share:.0f} % ({one.sd:.3f} G)" if np.isfinite(one.share) else "-"
+        cells.setdefault(place, {})[one.method] = text
+    index, order = ["measure", "curve", "stage"], [STAGES[0], f"{STAGES[0]} and {STAGES[1]}", *STAGES[1:]]
+    places = sorted(cells, key=lambda place: (SPLIT_UP.index(place[:2]), order.index(place[2])))
+    rows = [{**dict(zip(index, place, strict=True)), **cells[place]} for place in places]
+    shown = frame(rows, None if rows else index, index).fillna("")
+    return shown[[*(name for name in shown if name != "mean"), *(name for name in shown if name == "mean")]]
+
+
 # Figures
 
 
@@ -276,18 +377,19 @@ def variance_figure(table, *, title: str = ""):
 
 
 @drawing.style()
-def seeds_figure(table, levels=None, *, eps: float = TOLERANCE, title: str = ""):
+def seeds_figure(table, levels=None, *, eps: float = TOLERANCE, failing: Collection[str] = (), title: str = ""):
     """Excess over the chord along t, every pair thin and the mean thick, two panels per method, all on one scale.
 
     ``table`` is a `tables.excess_table`, ``levels`` a `tables.levels_table`: where the retrained models are beside the
-    chords. The scale is linear to ``eps``, then logarithmic; what MCU(eps) forbids is hatched.
+    chords. The scale is linear to ``eps``, then logarithmic; what MCU(eps) forbids is hatched; methods that are
+    ``failing`` the endpoint gate are marked.
     """
-    fig, panels = excess_panels(table, levels, eps)
+    fig, panels = excess_panels(table, levels, eps, failing)
     for ax, method, split in panels:
         rows = where(table, method=method)
         for kind in kinds_of(rows):
             _excess_lines(ax, where(rows, curve=kind), f"{split}_excess", kind)
-    return finish(fig, fig.axes[0], title)
+    return finish(fig, fig.axes[0], title, failing_entries(failing))
 
 
 def _excess_lines(ax, rows, column: str, kind: str) -> None:
@@ -298,11 +400,12 @@ def _excess_lines(ax, rows, column: str, kind: str) -> None:
 
 
 @drawing.style()
-def barrier_figure(table, summary, *, threshold: float | None = None, title: str = ""):
+def barrier_figure(table, summary, *, threshold: float | None = None, failing: Collection[str] = (), title: str = ""):
     """Retain barrier and forget deficit: pairs, mean and interval in a row per method, controls last.
 
     ``table`` is a `tables.paths_table`, whose column control may be missing, and ``summary`` are its `paths_means`; an
-    interval without end, as that of one pair, is not drawn. The axis is linear up to ``threshold`` (0.1 if None).
+    interval without end, as that of one pair, is not drawn. The axis is linear up to ``threshold`` (0.1 if None);
+    methods that are ``failing`` the endpoint gate are marked.
     """
     drawing.check_columns(table, ("method", "curve", "barrier", "deficit"))
     drawing.check_columns(summary, ("method", "curve", "measure", "estimate", "low", "high"))
@@ -331,8 +434,9 @@ def barrier_figure(table, summary, *, threshold: float | None = None, title: str
         ax.set_xlabel(f"units of G: linear to {linear:g}, then log")
         ax.grid(axis="y", visible=False)
     drawing.name_rows(axes[0, 0], methods)
+    mark_failing(axes[0, 0], methods, failing)
     keys = [*kind_entries(kinds, ": mean, 95 % interval"), entry("o", GREY, "one pair", ms=3)]
-    return finish(fig, axes[0, 0], title, keys)
+    return finish(fig, axes[0, 0], title, [*keys, *failing_entries(failing)])
 
 
 @drawing.style()
@@ -357,4 +461,8 @@ def mcu_sweep_figure(table, *, threshold: float | None = None, title: str = ""):
     return finish(fig, axes[0, 0], title)
 
 
-ROOMS = (Room("02_seeds", seeds, references, {"C1": c1, "C2": c2, "C21": c21}),)
+def _beside(study: Study) -> list[Spec]:
+    return [*references(study), *profiles(study, refits(study))]
+
+
+ROOMS = (Room("02_seeds", seeds, _beside),)

@@ -1,13 +1,14 @@
 """Tables: what the tables of several rooms share; walks in, a number with its interval, text or a DataFrame out.
 
 Losses are in units of the gap G. The smallest eps of MCU(eps), ``eps``, is the larger of barrier and deficit. Means
-over pairs of seeds have intervals over pairs and evaluated examples together, see `mean_over`. Controls and walks whose
-ends collapsed are left out of every table; `controls_text` counts them.
+have intervals over original models, see `over_originals`. Controls are told by `verdicts.controls_text`, and what the
+gate leaves out by `verdicts.gate_text`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +16,10 @@ import numpy as np
 from ..engine.conditions import CONDITIONS
 from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
-from ..measures.intervals import Interval, mean_interval
 from ..measures.profiles import Profile
-from .claims import CLAIMS, Verdict, effect_text
-from .judging import controls_hold, nodes_of, sound, units_of
-from .walks import APART, TWINNED, Walk
+from .judging import sound
+from .trials import over_originals
+from .walks import Walk
 
 if TYPE_CHECKING:
     from pandas import DataFrame as Table
@@ -98,18 +98,6 @@ def levels_table(walks: Sequence[Walk]) -> Table:
     return stacked(parts)
 
 
-def walks_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """What the walks of methods show, in a few sentences: counts of connected paths, line against curve."""
-    table = paths_table([w for w in walks if not w.control], eps)
-    flat = table[table["barrier"] <= eps]
-    kept = int((~flat["connected"]).sum())
-    parts = [f"{len(flat)} of {len(table)} paths have no retain barrier; {kept} of these fail by the deficit alone."]
-    for curve, part in table.groupby("curve", sort=False):
-        joined = int(part["connected"].sum())
-        parts.append(f"On the {curve} paths {joined} of {len(part)} pairs satisfy MCU({eps:g}).")
-    return " ".join(parts)
-
-
 def floor_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     """How many sound walks satisfy MCU(eps) by their chords, and how many more beside the retrained models' level.
 
@@ -124,89 +112,35 @@ def floor_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     )
 
 
-def dips_text(walks: Sequence[Walk], retrained: Sequence[Mapping[str, float]], eps: float = TOLERANCE) -> str:
-    """How low the forget loss falls on paths that only the deficit keeps from MCU(eps), in a sentence.
-
-    A dip below the chord is knowledge regained only where it ends below what models that never saw the images have.
-    ``retrained`` are metrics of retrained models, of which ``loss_forget`` is read.
-    """
-    ours = [w for w in walks if not w.control and w.barrier <= eps and not w.connected(eps)]
-    if not ours:
-        return f"No path fails MCU({eps:g}) by the deficit alone."
-    level = float(np.mean([one["loss_forget"] for one in retrained]))
-    losses = [w.profile.metric("loss_forget") for w in ours]
-    above = sum(loss.min() >= level for loss in losses)
-    edges = [min(level, loss[0], loss[-1]) - eps * w.profile.gap for w, loss in zip(ours, losses, strict=True)]
-    below = sum(loss.min() < edge for loss, edge in zip(losses, edges, strict=True))
-    return (
-        f"On {above} of the {len(ours)} paths that only the deficit keeps from MCU({eps:g}) the forget loss stays "
-        f"above that of the retrained models ({level:.2f} nats) at every t; on {below} it falls below that and below "
-        f"both ends by more than {eps:g} G."
-    )
-
-
 def answer_text(expected: str, found: str, so: str) -> str:
     """What was expected, what was found and what follows, a paragraph each, in Markdown."""
     return f"**Expected.** {expected}\n\n**Found.** {found}\n\n**So.** {so}"
 
 
-def verdicts_text(verdicts: Sequence[Verdict], eps: float = TOLERANCE) -> str:
-    """Verdicts as a Markdown list: the claim, its verdict, effect with 95 % interval, and the rule fixed beforehand."""
-    lines = []
-    for v in verdicts:
-        claim = CLAIMS[v.claim]
-        found = "nothing to measure"
-        if v.effect is not None and np.isfinite(v.effect):
-            p = "" if v.p is None else f", p = {v.p:.2g}"
-            found = f"{v.effect:.3f} [{v.low:.3f}, {v.high:.3f}]{p}; {v.n_pairs} paths, {v.n_seeds} seeds"
-        lines.append(
-            f"- **{v.claim}, {v.verdict}.** {claim.statement} *Statistic:* {claim.measured(eps)}. *Found:* {found}. "
-            f"*Rule:* {claim.rule}."
-        )
-    if eps != TOLERANCE and any(CLAIMS[v.claim].measured(eps) != CLAIMS[v.claim].statistic for v in verdicts):
-        lines.append(
-            f"\nThe tolerance fixed before the runs is {TOLERANCE:g} G; at {eps:g} G this is not the ledger's verdict."
-        )
-    return "\n".join(lines)
+def again_shares(profiles: Iterable[Profile]) -> dict[str, float]:
+    """Of the images that both ends and all retrained models get wrong, the share (%) right at the t where most are.
 
-
-def mean_over(walks: Sequence[Walk], values, replicates=None, least: float = -np.inf) -> Interval:
-    """Mean of a number per walk with its interval (`intervals.mean_interval`) over pairs of seeds and examples.
-
-    With one pair it reaches from ``least``, the smallest possible value, to infinity.
+    Over all images of these paths, for forget images and for test images, which no model was trained on; a split that
+    no profile keeps (`known_again.shares`), or without such images, is left out.
     """
-    replicates = None if replicates is None else np.array(replicates)
-    return mean_interval(values, replicates, nodes=nodes_of(walks), units=units_of(walks), within=(least, np.inf))
+    found, kept = {}, [one.arrays for one in profiles]
+    for split in ("forget", "test"):
+        ours = [arrays for arrays in kept if f"metric/known_again_{split}" in arrays]
+        never = sum(float(arrays[f"known/never_{split}"]) for arrays in ours)
+        if never > 0:
+            found[split] = 100 * sum(float(np.max(one[f"metric/known_again_{split}"])) for one in ours) / never
+    return found
 
 
-def mean_of(walks: Sequence[Walk], measure: str) -> Interval:
-    """Mean of a measure over walks, see `mean_over`."""
-    return mean_over(walks, [getattr(w, measure) for w in walks], [w.replicates(measure) for w in walks], 0.0)
-
-
-def summary(walks: Iterable[Walk], *names: str, measures: Sequence[str] = MEASURES) -> Table:
-    """Mean and interval of each measure over the walks that share these labels; n is the number of pairs."""
+def summary_by_original(walks: Iterable[Walk], *names: str, measures: Sequence[str] = MEASURES) -> Table:
+    """As `summary`, with the interval of `trials.over_originals`; n is the number of walks."""
     rows = []
     for labels, part in grouped(walks, *names).items():
-        rows += [(*labels, m, *mean_of(part, m), len(part)) for m in measures]
+        for m in measures:
+            found = over_originals(part, attrgetter(m))
+            rows.append((*labels, m, found.estimate, max(found.low, 0.0), found.high, len(part)))
     columns = ["curve" if name == "kind" else "method" if name == "name" else name for name in names]
     return frame(rows, [*columns, "measure", "estimate", "low", "high", "n"])
-
-
-def means(
-    table: Table, value: str, by: Sequence[str], within: tuple[float, float] = (0.0, np.inf), estimate: str = "estimate"
-) -> Table:
-    """Mean and interval over pairs of a column for each group of a table; n counts the finite values.
-
-    The table has columns node_a and node_b, and ``<value>_again`` where the values have replicates over examples.
-    ``within`` is the range of what can be, ``estimate`` the name of the mean's column.
-    """
-    rows, again = [], f"{value}_again"
-    for group, part in table.groupby(list(by), sort=False):
-        values, replicates = part[value].to_numpy(float), np.stack(part[again]) if again in part else None
-        found = mean_interval(values, replicates, nodes=part[["node_a", "node_b"]].to_numpy(), within=within)
-        rows.append((*group, *found, int(np.isfinite(values).sum())))
-    return frame(rows, [*by, estimate, "low", "high", "n"])
 
 
 def grouped(walks: Iterable[Walk], *names: str) -> dict[tuple, list[Walk]]:
@@ -215,17 +149,6 @@ def grouped(walks: Iterable[Walk], *names: str) -> dict[tuple, list[Walk]]:
     for w in walks:
         groups.setdefault(tuple(getattr(w, name) for name in names), []).append(w)
     return groups
-
-
-def controls_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """The controls, and how many walks are left out for a collapsed end, in Markdown."""
-    rises, twins = [w.barrier for w in walks if w.control == APART], [w for w in walks if w.control == TWINNED]
-    return (
-        f"**Controls {held_text(controls_hold(walks, eps))}**: the retain barrier of lines between different "
-        f"initialisations is {range_text(rises)} (all must exceed {eps:g} G), and "
-        f"{sum(w.connected(eps) for w in twins)} of {len(twins)} fine-tuned twins satisfy MCU({eps:g}) (all must). "
-        f"{collapsed_text(walks)} of what follows."
-    )
 
 
 def joined_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
@@ -239,18 +162,8 @@ def roughness_text(walks: Sequence[Walk]) -> str:
     return "-" if np.isnan(value) else f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
-def held_text(held: bool) -> str:
-    return "held" if held else "FAILED, so that every verdict is undecided"
-
-
 def range_text(barriers: Sequence[float]) -> str:
     return f"between {min(barriers):.2f} and {max(barriers):.2f} G" if barriers else "not walked"
-
-
-def collapsed_text(walks: Sequence[Walk]) -> str:
-    ours = [w for w in walks if not w.control]
-    lost = sum(bool(w.profile.collapsed) for w in ours)
-    return f"**{lost} of {len(ours)} walks have a collapsed end** and are left out"
 
 
 def end_names(condition: str) -> tuple[str, str]:
@@ -260,7 +173,3 @@ def end_names(condition: str) -> tuple[str, str]:
         return ("curriculum", "none") if start.curriculum else ("none", "curriculum")
     order = {True: "second order", False: "first order"}
     return order[start.second_order], order[end.second_order]
-
-
-def found_text(one: Verdict) -> str:
-    return f"{one.verdict}, {effect_text(vars(one), 2)}"

@@ -2,84 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from inspect import signature
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import choose, number
+from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
-from ..settings import tomllib
 from . import between_models, declared
-from .admission import admitted, reasons
-from .claims import markdown_of, text_of
+from .admission import admitted
+from .claims import CLAIMS, COLUMNS, PROTOCOL, markdown_of, text_of, write_ledger
 from .judging import sound
 from .method_pairs import CUE
 from .progress_and_retraining import CURVES, ORIGINALS, OTHER, PAIRS as RETRAININGS
-from .trials import Finding
+from .trials import Finding, originals_needed
+from .verdicts import CHORD, NOT_RUN, READ, Judged, Row, left_out
 from .walks import Labels, Walk
 
-READ = ("chord", "floor", "worse_end", "two_sided")  # the readings that have a verdict each
 SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
 FITS, PROGRESS = "08_curve_fitting", "09_progress_and_retraining"
 CUED = "05_methods, with a cue"  # the lines of 05 on data with a cue, and the controls: `experiments_of`
 BETWEEN = "n1"  # of `registry.PRICED_APART`
 ALONG = (SEEDS, CURRICULUM, ORDER, PAIRS)
 SPLITS = 3  # pairs of halves of the originals on which every row is judged again
-COLUMNS = (
-    "id row statistic unit null threshold effect low high null_low null_high least p n_originals n_cells verdict"
-    " floor worse_end two_sided flips halves opposite corrected_low corrected_high corrected notes"
-).split()
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the protocol: its id and which of its measures, the experiments that it reads, and its test.
-
-    ``needs``: the arguments of `judge_declared` without which it cannot be judged.
-    """
-
-    id: str
-    measure: str
-    on: tuple[str, ...]
-    test: Callable[..., Finding] | None
-    needs: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The id and the measure."""
-        return f"{self.id} {self.measure}".strip()
-
-    @property
-    def readings(self) -> tuple[str, ...]:
-        """The readings that it has; only that of the chord where its statistic does not speak of connection."""
-        free = self.measure not in ("roughness",) and self.test is not None and "reading" in _options(self.test)
-        return READ if free else READ[:1]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What was found of a row: by each reading, at the corrected level, and on halves of the originals.
-
-    ``halves``: (share with another word, share with the opposite one) of the halves; empty where not run.
-    """
-
-    row: Row
-    found: Mapping[str, Finding] = field(default_factory=dict)
-    corrected: Finding | None = None
-    halves: tuple[float, float] = (float("nan"), float("nan"))
-
-
-def _options(test: Callable[..., Finding]) -> set[str]:
-    fixed = test.keywords if isinstance(test, partial) else {}
-    return set(signature(test).parameters) - set(fixed)
 
 
 ROWS = (
@@ -126,6 +77,7 @@ def judge_declared(
     use: Mapping[tuple[int, str], float] | None = None,
     reliance: Mapping[int, float] | None = None,
     distances: Mapping[tuple[int, str], Any] | None = None,
+    eps: float = TOLERANCE,
     level: float = LEVEL,
     splits: int = SPLITS,
 ) -> list[Judged]:
@@ -138,31 +90,75 @@ def judge_declared(
             `method_pairs.cue_measures`.
         distances: (original, method) -> to retrained models along its line, which N1 needs; see
             `between_models.walk_lines`, whose walks are those of the experiment ``n1``.
+        eps: tolerance of MCU(eps) in G, for tests that speak of one; controls keep the declared one.
         level: of the intervals; the corrected ones are at 1 - (1 - level) / (number of rows judged).
         splits: pairs of halves of the originals on which each row is judged again.
     """
-    given: dict[str, Any] = {"gaps": gaps, "use": use, "reliance": reliance, "distances": distances}
-    walked = experiments_of(walked)
-    judged = {
-        row.name
-        for row in ROWS
-        if row.test and all(walked.get(name) for name in row.on) and all(given[name] for name in row.needs)
-    }
-    strict = 1 - (1 - level) / max(1, len(judged))
+    given = {"gaps": gaps, "use": use, "reliance": reliance, "distances": distances}
+    tests = _tests(ROWS, experiments_of(walked), given, eps)
+    strict = 1 - (1 - level) / max(1, len(tests))
     found = []
     for row in ROWS:
-        if row.test is None or row.name not in judged:
+        if row.name not in tests:
             found.append(Judged(row))
             continue
-        test = partial(row.test, **{name: given[name] for name in row.needs})
-        walks = [w for name in row.on for w in walked[name]]
-        by = {
-            reading: test(walks, level=level, **({"reading": reading} if len(row.readings) > 1 else {}))
-            for reading in row.readings
-        }
+        test, walks = tests[row.name]
+        by = _by_readings(row, test, walks, level)
         corrected = _corrected(test(walks, level=strict), strict)
-        found.append(Judged(row, by, corrected, _on_halves(test, walks, by[READ[0]].verdict, splits)))
+        found.append(Judged(row, by, corrected, _on_halves(test, walks, by[CHORD].verdict, splits)))
     return found
+
+
+def judge_room(
+    walked: Mapping[str, Sequence[Walk]],
+    ids: Iterable[str],
+    *,
+    eps: float = TOLERANCE,
+    level: float = LEVEL,
+    readings: Sequence[str] = READ,
+    **given: Mapping[Any, Any] | None,
+) -> list[Judged]:
+    """The rows of some claims that these walks can judge, by every reading, as `judge_declared` judges them.
+
+    Neither at a corrected level nor on halves of the originals, for both are the whole ledger's.
+
+    Args:
+        walked: experiment -> its walks, controls included; a claim whose experiments are not all there is left out.
+        ids: of claims or of rows, such as ``C2`` or ``C2 deficit``.
+        eps, level: as there.
+        readings: those to judge by; that of the chord where a row has none of them.
+        given: ``gaps``, ``use``, ``reliance`` or ``distances``, as there.
+    """
+    names = [choose("row", one, [*PROTOCOL, *(row.name for row in ROWS)]) for one in ids]
+    rows = [row for row in ROWS if row.id in names or row.name in names]
+    tests = _tests(rows, experiments_of(walked), given, eps)
+    run = [row for row in rows if row.name in tests]
+    return [Judged(row, _by_readings(row, *tests[row.name], level, readings)) for row in run]
+
+
+def _tests(
+    rows: Iterable[Row], walked: Mapping[str, Sequence[Walk]], given: Mapping[str, Any], eps: float
+) -> dict[str, tuple[Callable[..., Finding], list[Walk]]]:
+    """The test of every row that can be judged, with all that it needs but the reading and the level, and its walks."""
+    eps = number("the tolerance epsilon", eps, 0)
+    found: dict[str, tuple[Callable[..., Finding], list[Walk]]] = {}
+    for row in rows:
+        if row.test is None or not all(walked.get(name) for name in row.on):
+            continue
+        if all(given.get(name) for name in row.needs):
+            options = {name: given[name] for name in row.needs} | ({"eps": eps} if row.takes("eps") else {})
+            found[row.name] = partial(row.test, **options), [w for name in row.on for w in walked[name]]
+    return found
+
+
+def _by_readings(
+    row: Row, test: Callable[..., Finding], walks: Sequence[Walk], level: float, readings: Sequence[str] = READ
+) -> dict[str, Finding]:
+    """What a row's test finds by each of these readings that it has, or by the chord."""
+    if len(row.readings) == 1:
+        return {CHORD: test(walks, level=level)}
+    asked = [one for one in row.readings if one in readings] or [CHORD]
+    return {one: test(walks, level=level, reading=one) for one in asked}
 
 
 def experiments_of(walked: Mapping[str, Sequence[Walk]]) -> dict[str, list[Walk]]:
@@ -200,54 +196,57 @@ def _on_halves(test: Callable[..., Finding], walks: Sequence[Walk], word: str, s
 
 
 def trial_rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
-    """A row (dict) of each `Judged` with the `COLUMNS`: numbers by the chord, the words of the other readings beside.
+    """A row (dict) of each `Judged` with `claims.COLUMNS`, and of each claim that has none: numbers by the chord.
 
-    ``least`` is the smallest effect found with a power of 0.8; ``flips`` the share of bootstrap draws of the originals
-    with another word, ``halves`` and ``opposite`` the shares of halves with another and with the opposite one.
+    The words of the other readings stand beside it; ``least`` is the smallest effect found with a power of 0.8;
+    ``flips`` the share of bootstrap draws of the originals with another word, ``halves`` and ``opposite`` the shares of
+    halves with another and with the opposite one; ``needed`` the originals that would decide, see `needed`.
     """
-    return [_row(one) for one in judged]
+    found: dict[str, list[Judged]] = {claim: [] for claim in CLAIMS}
+    for one in judged:
+        found[one.row.id].append(one)
+    return [_row(one) for claim, ones in found.items() for one in ones or [Judged(Row(claim, "", (), None))]]
 
 
 def _row(one: Judged) -> dict[str, Any]:
-    told = PROTOCOL[one.row.id]
+    claim, told = CLAIMS[one.row.id], PROTOCOL.get(one.row.id, {})
     found: dict[str, Any] = dict.fromkeys(COLUMNS)
-    found |= {"id": one.row.id, "row": one.row.name} | {k: told[k] for k in ("statistic", "unit", "null", "threshold")}
-    if not one.found:
-        return found | {"verdict": "not run"}
-    first = one.found[READ[0]]
+    found |= {"id": claim.id, "row": one.row.name, "claim": claim.statement, "source": claim.source}
+    found |= {k: told.get(k) for k in ("statistic", "unit", "null", "threshold")} | {"notebook": claim.notebook}
+    first = one.first
+    if first is None:
+        return found | {"verdict": NOT_RUN}
     found |= dict(zip(("effect", "low", "high"), first.effect, strict=True))
     if first.null is not None:
         found |= {"null_low": first.null.low, "null_high": first.null.high}
     found |= {name: getattr(first, name) for name in ("least", "p", "n_originals", "n_cells", "verdict", "flips")}
-    found |= {reading: finding.verdict for reading, finding in one.found.items() if reading != READ[0]}
+    found |= {reading: finding.verdict for reading, finding in one.found.items() if reading != CHORD}
     found |= dict(zip(("halves", "opposite"), one.halves, strict=True))
     if one.corrected is not None:
         found |= {"corrected_low": one.corrected.effect.low, "corrected_high": one.corrected.effect.high}
         found["corrected"] = one.corrected.verdict
-    return found | {"notes": "; ".join(first.notes)}
+    return found | {"needed": needed(one), "notes": "; ".join(first.notes)}
+
+
+def needed(one: Judged, level: float = LEVEL) -> int | None:
+    """How many originals would decide an undecided row if their mean and spread stayed, see `trials.originals_needed`.
+
+    At least `LEAST`. None for what is decided or not run, and where no number would do: something else keeps it
+    undecided (a failed control, copies, one method that carries it, its null), or its mean lies on the threshold.
+    """
+    first = one.first
+    if first is None or first.verdict != "undecided":
+        return None
+    if any(note.startswith(("control", "copies")) or "originals" not in note for note in first.notes):
+        return None
+    found = originals_needed(first.effect, first.n_originals, PROTOCOL[one.row.id]["edges"], level)
+    return LEAST if first.n_originals < LEAST and found is None else max(found, LEAST) if found else None
 
 
 def flips_between(judged: Sequence[Judged]) -> list[dict[str, str]]:
     """The rows whose verdict differs between readings: row, and the verdict by each."""
     words = [(one.row.name, {r: f.verdict for r, f in one.found.items()}) for one in judged]
     return [{"row": name, **by} for name, by in words if len(set(by.values())) > 1]
-
-
-def left_out(walks: Sequence[Walk]) -> list[dict[str, Any]]:
-    """What the gate leaves out of verdicts, by name: method, condition, why, walks left out, of how many.
-
-    Why is without its numbers, so that walks of one method count together; a walk may be left out for several reasons.
-    """
-    counted: Counter[tuple[str, str, str]] = Counter()
-    every: Counter[tuple[str, str]] = Counter()
-    for walk in sound(list(walks)):
-        place = walk.label, walk.condition
-        every[place] += 1
-        counted.update((*place, why) for why in {one.partition(":")[0] for one in reasons(walk)})
-    return [
-        {"method": method, "condition": condition, "why": why, "walks": number, "of": every[method, condition]}
-        for (method, condition, why), number in sorted(counted.items())
-    ]
 
 
 def counts(walks: Sequence[Labels]) -> dict[str, int]:
@@ -263,19 +262,16 @@ def markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
 
 
 def write_trials(judged: Sequence[Judged], walks: Sequence[Walk], folder: str | Path) -> None:
-    """Write trials.csv and trials.md: the ledger, its flips between readings, and what the gate left out."""
-    rows, place = trial_rows(judged), Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    with open(place / "trials.csv", "w", newline="", encoding="utf-8") as file:
-        lines = [[text_of(row[name]) for name in COLUMNS] for row in rows]
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
+    """Write claims.csv and claims.md: the ledger, its flips between readings, and what the gate left out."""
+    rows = trial_rows(judged)
+    open_rows = [row for row in rows if row["verdict"] == "undecided"]
     parts = {
-        "The ledger": markdown(rows, "row verdict effect low high threshold unit n_originals notes".split()),
+        "Statistics": markdown(rows, "row statistic threshold null null_low null_high least p flips corrected".split()),
         "Verdicts that differ between readings": markdown(flips_between(judged), ["row", *READ]),
+        "Why rows are undecided": markdown(open_rows, ["row", "effect", "low", "high", "needed", "notes"]),
         "Left out of verdicts": markdown(left_out(walks)),
     }
-    text = "\n".join(f"## {title}\n\n{table or 'None.'}" for title, table in parts.items())
-    (place / "trials.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+    write_ledger(rows, folder, parts)
 
 
 def protocol_table() -> str:
@@ -285,8 +281,3 @@ def protocol_table() -> str:
     for claim, told in PROTOCOL.items():
         lines.append("|" + "|".join(f" {text} " if text else " " for text in (claim, *(told[n] for n in names))) + "|")
     return "\n".join(lines) + "\n"
-
-
-PROTOCOL: dict[str, dict[str, str]] = tomllib.loads(
-    Path(__file__).with_name("protocol.toml").read_text(encoding="utf-8")
-)

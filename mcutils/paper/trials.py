@@ -118,6 +118,18 @@ def table_of(numbers: Mapping[Any, float]) -> Cells:
     return Cells(values, originals, contexts)
 
 
+def over_originals(
+    walks: Iterable[Walk], value: Callable[[Walk], float], *, shares: bool = False, level: float = LEVEL
+) -> Interval:
+    """The mean over originals of a number per walk, first averaged within methods (or pairs of them) and originals.
+
+    With `originals.student`'s interval, or, for numbers that are shares, that of `originals.share`.
+    """
+    cells = cells_of(walks, value, lambda walk: walk.label)
+    rows = row_means(cells.values)
+    return share(rows, level) if shares else student(rows, level, cells.least)
+
+
 def row_means(values: np.ndarray, middle: Callable[..., Any] = np.mean) -> np.ndarray:
     """The middle (n,) of each original's finite cells; nan for an original without any."""
     return np.array([middle(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in values])
@@ -231,6 +243,29 @@ def reach_of(draws: np.ndarray, level: float = LEVEL) -> Interval:
         return Interval(np.nan, -np.inf, np.inf)
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(np.median(kept)), float(low), float(high))
+
+
+def originals_needed(
+    found: Interval, n: int, edges: Sequence[float], level: float = LEVEL, most: int = 200
+) -> int | None:
+    """The least number of originals whose interval about the same mean, with the same spread, clears every edge.
+
+    The smallest m > n with t_{m-1} s / sqrt(m) < |mean - edge|, the spread s that of the interval at hand:
+    s = half sqrt(n) / t_{n-1}, of its half towards the nearest edge. None for more than ``most``, or without an
+    interval.
+    """
+    from scipy.special import stdtrit
+
+    near = min(edges, key=lambda edge: abs(found.estimate - edge))
+    far, half = abs(found.estimate - near), found.high - found.estimate
+    if near < found.estimate:
+        half = found.estimate - found.low
+    if n < 2 or not np.isfinite([far, half]).all():
+        return None
+    counts = np.arange(n + 1, most + 1)
+    scale = half * np.sqrt(n) / stdtrit(n - 1, (1 + level) / 2)
+    enough = counts[stdtrit(counts - 1, (1 + level) / 2) * scale / np.sqrt(counts) < far]
+    return int(enough[0]) if len(enough) else None
 
 
 def some_trial(

@@ -369,11 +369,8 @@ def profiles(study: Study, routes: Sequence[Route]) -> list[Spec]:
 
 
 def fit_records(study: Study, routes: Iterable[Route]) -> list[FitSpec]:
-    """Records of the fits of all fitted curves among routes, each once, where originals have a forget set each.
-
-    Elsewhere curves were fitted before records were kept.
-    """
-    curves = dict.fromkeys(route.path for route in routes if study.preset.originals and not is_line(route.path))
+    """Records of the fits of all fitted curves among routes, each once."""
+    curves = dict.fromkeys(route.path for route in routes if not is_line(route.path))
     return [study.fit_record(one) for one in curves]
 
 

@@ -166,7 +166,7 @@ def settings_name(dataset: str, model: str, originals: int = 0) -> str:
 
 
 def preset(name: str) -> Preset:
-    """Return the preset ``smoke``, ``laptop``, ``eight`` or ``paper``."""
+    """Return the preset ``smoke``, ``laptop`` or ``paper``."""
     table = _read("presets")
     values: dict[str, Any] = dict(table[choose("preset", name, table)])
     _no_other_keys(values, {f.name for f in fields(Preset)} - {"name"}, f"preset {name}")

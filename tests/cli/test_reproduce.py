@@ -33,7 +33,11 @@ from mcutils.cli.reproduce import (
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.measures.intervals import Interval
-from mcutils.paper.claims import judge, ledger, markdown_table, short_table, write_ledger
+from mcutils.paper.claims import markdown_table, short_table, write_ledger
+from mcutils.paper.findings import FILE
+from mcutils.paper.trial_ledger import ROWS, trial_rows
+from mcutils.paper.trials import Finding
+from mcutils.paper.verdicts import Judged
 
 # Kernels and papermill warn about matters of their own.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -183,7 +187,7 @@ def test_corrupt_data_stop_the_run_before_any_notebook(tmp_path, folder, monkeyp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset_name": "huge"}, "choose one of laptop, eight, smoke, paper"),
+        ({"preset_name": "huge"}, "choose one of laptop, smoke, paper"),
         ({"workers": 0}, "--workers must be a whole number from 1"),
         ({"write_notebooks": True}, "takes a plain run"),
         ({"preset_name": "laptop", "write_notebooks": True}, "takes a plain run"),
@@ -371,22 +375,31 @@ def alive(pid):
         return False
 
 
-def test_a_short_ledger_goes_into_a_page(tmp_path):
-    page = tmp_path / "README.md"
-    page.write_text("a\n<!-- claims -->\n<!-- /claims -->\nb\n")
-    write_ledger(ledger(), tmp_path)
-    module.write_ledger_into(page, tmp_path / "claims.csv", short_table)
-    assert "| C1 | Two models unlearned" in page.read_text() and "seeds |" not in page.read_text()
+def judged(effect):
+    """C1 with an effect that supports above one half."""
+    found = Finding(
+        Interval(effect, effect - 0.1, effect + 0.1), "supported" if effect > 0.5 else "contradicted", 8, 48
+    )
+    return Judged(ROWS[0], {"chord": found})
 
 
-def test_the_ledger_goes_into_the_readme_where_there_is_one(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("a\n<!-- claims -->\n<!-- /claims -->\nb\n")
-    module.write_ledger_into(readme, tmp_path / "claims.csv")
-    assert readme.read_text() == "a\n<!-- claims -->\n<!-- /claims -->\nb\n"
-    write_ledger(ledger(), tmp_path)
-    module.write_ledger_into(readme, tmp_path / "claims.csv")
-    assert readme.read_text() == f"a\n<!-- claims -->\n{markdown_table(ledger())}<!-- /claims -->\nb\n"
+def test_what_was_written_beside_the_figures_goes_between_the_marks_of_the_pages(tmp_path):
+    marks = "<!-- {0} -->\n<!-- /{0} -->"
+    readme, results = tmp_path / "README.md", tmp_path / "docs" / "results.md"
+    results.parent.mkdir()
+    readme.write_text(f"a\n{marks.format('findings')}\n{marks.format('claims')}\nb\n")
+    results.write_text(f"{marks.format('claims')}\n")
+    before = readme.read_text()
+    module.write_pages(tmp_path, tmp_path)
+    assert readme.read_text() == before
+    rows = trial_rows([judged(0.9)])
+    write_ledger(rows, tmp_path)
+    module.write_pages(tmp_path, tmp_path)
+    assert f"<!-- claims -->\n{short_table(rows)}<!-- /claims -->\nb\n" in readme.read_text()
+    assert results.read_text() == f"<!-- claims -->\n{markdown_table(rows)}<!-- /claims -->\n"
+    (tmp_path / module.FINDINGS).write_text("- one\n")
+    module.write_pages(tmp_path, tmp_path)
+    assert "a\n<!-- findings -->\n- one\n<!-- /findings -->\n" in readme.read_text() and module.FINDINGS == FILE
 
 
 @pytest.mark.parametrize(
@@ -402,8 +415,7 @@ def test_a_run_says_which_verdicts_changed(run, tmp_path, monkeypatch, capsys, b
     """``before`` and ``after`` are effects of C1; None is a ledger that is not there, or not written again."""
 
     def write(effect):
-        numbers = (effect, effect - 0.1, effect + 0.1)
-        write_ledger(ledger([judge("C1", Interval(*numbers), n_pairs=3, n_seeds=3)]), tmp_path / "build" / "figures")
+        write_ledger(trial_rows([judged(effect)]), tmp_path / "build" / "figures")
 
     def execute(job, kernels):
         if after is not None:

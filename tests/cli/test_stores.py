@@ -482,7 +482,7 @@ def test_the_paper_s_sizes_are_planned_without_their_data(ask, monkeypatch, tmp_
 
 
 def test_a_plan_of_one_original_is_a_part_of_the_plan(ask, tmp_path):
-    words = ("plan", "02", "--preset", "eight", "--store", tmp_path / "none", "--fresh", "--json")
+    words = ("plan", "02", "--preset", "laptop", "--store", tmp_path / "none", "--fresh", "--json")
 
     def count(*more):
         code, out, _ = ask(*words, *more)

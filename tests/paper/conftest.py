@@ -1,7 +1,6 @@
 """Fixtures that several rooms' tests share."""
 
 import pytest
-from made_claims import CASES, judge
 from made_specs import NOTEBOOKS
 from synthetic import RING, controls, walk
 
@@ -24,12 +23,6 @@ def laptop(tmp_path_factory):
 @pytest.fixture(scope="module")
 def asked(laptop):
     return {name: {key(spec) for spec in EXPERIMENTS[name](laptop)} for name in NOTEBOOKS}
-
-
-@pytest.fixture(scope="module")
-def cases():
-    """claim -> (walks, verdict) twice: as constructed to support and to contradict."""
-    return {name: [(w := make(), judge(name, w)) for make in both] for name, both in CASES.items()}
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from functools import cache
 from itertools import combinations
 
 import numpy as np
+from made_conditions import admissible
+from made_worlds import Shape, World, walk as walk_of_world
 from synthetic import walk
 
 from mcutils.measures.similarity import SIMILARITIES
@@ -17,8 +19,9 @@ from mcutils.paper.curriculum_and_order import (
     conditions_figure,
     crossing_figure,
 )
-from mcutils.paper.forget_size import size_pairs, size_summary, sizes_figure
+from mcutils.paper.forget_size import points_table, sizes_figure
 from mcutils.paper.method_pairs import (
+    CUE,
     agreement_figure,
     agreement_table,
     cue_table,
@@ -27,6 +30,8 @@ from mcutils.paper.method_pairs import (
     levels_table,
     matrices_figure,
     matrix_figure,
+    mechanisms_figure,
+    mechanisms_table,
     method_order,
     pair_matrix,
     pairs_table,
@@ -57,11 +62,12 @@ def one(method, barrier, deficit, seeds=SEEDS[0], kind="linear", noise=0.01, **l
 def crossing(methods=METHODS):
     """Curricula that harm lines and help curves, each method more than the one before."""
     return [
-        one(m, 0.02 * k, 0.1 * k * (1 if kind == "linear" else -0.5) * j + 0.3, seeds, kind, condition=c)
+        one
         for k, m in enumerate(methods)
         for j, c in enumerate(CROSSED)
         for kind in ("linear", "bezier")
-        for seeds in SEEDS
+        for dip in [0.1 * k * (1 if kind == "linear" else -0.5) * j + 0.3]
+        for one in admissible(c, 0.02 * k, dip + np.array([0, 0.02, -0.02]), m, kind)
     ]
 
 
@@ -94,13 +100,9 @@ def cues(methods=METHODS):
 
 
 def sized(methods=METHODS[-4:-1]):
-    return [
-        one(m, 0.01, 0.1 + size, seeds, kind, size=size)
-        for m in methods
-        for kind in ("linear", "bezier")
-        for size in (0.02, 0.06, 0.1)
-        for seeds in SEEDS
-    ]
+    bench = World(lambda one: Shape(dip=0.1 + one["size"]))
+    places = [(m, size, o) for m in methods for size in (0.02, 0.06, 0.1) for o in range(3)]
+    return [walk_of_world(bench, method=m, kind="linear", size=size, original=o) for m, size, o in places]
 
 
 def conditions(methods=METHODS):
@@ -149,11 +151,22 @@ def reliance(methods=METHODS):
 
 
 def sizes(methods=METHODS[-4:-1]):
-    walks, known = sized(methods), {0: 0.05}
-    return sizes_figure(size_pairs(walks, known), size_summary(walks, known))
+    return sizes_figure(points_table(sized(methods)))
 
 
-FIGURES = {f.__name__: f for f in (conditions, changes, paths, matrix, matrices, curves, agreement, reliance, sizes)}
+def mechanisms(methods=METHODS[-4:-1]):
+    use = {(o, m): 0.1 * k + 0.02 * o for o in range(3) for k, m in enumerate(methods)}
+    bench = World(lambda one: Shape(dip=0.3 if one["other"] == methods[-1] else 0.05))
+    pairs = [(o, a, b) for o in range(3) for a, b in combinations(methods, 2)]
+    lines = {"kind": "linear", "condition": "method", "form": CUE}
+    walks = [walk_of_world(bench, method=a, other=b, original=o, **lines) for o, a, b in pairs]
+    return mechanisms_figure(mechanisms_table(walks, use), use, dict.fromkeys(range(3), 0.5))
+
+
+FIGURES = {
+    f.__name__: f
+    for f in (conditions, changes, paths, matrix, matrices, curves, agreement, reliance, mechanisms, sizes)
+}
 
 
 @cache

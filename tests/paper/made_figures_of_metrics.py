@@ -2,36 +2,39 @@
 
 from dataclasses import replace
 from functools import cache
-from itertools import combinations
 
 import numpy as np
+from made_worlds import METHODS, PARTS, Shape, World, controlled, walk
 from matplotlib.text import Text
-from synthetic import RING, SEEDS, fit, walk
 
+from mcutils.fits import recorded
 from mcutils.measures.intervals import Interval
-from mcutils.measures.metrics import METRICS
 from mcutils.measures.planes import Plane
 from mcutils.measures.profiles import Profile
-from mcutils.paper.claims import judge
 from mcutils.paper.curve_fitting import (
-    FITS,
-    failures,
-    failures_figure,
+    convergence_figure,
     fits_figure,
+    fits_means,
     fits_table,
-    outcomes_figure,
-    outcomes_table,
+    gains_figure,
+    gains_summary,
+    gains_table,
+    shares_figure,
+    shares_table,
     surplus_figure,
+    surplus_means,
     surplus_table,
 )
 from mcutils.paper.ledger import forest_figure, forest_table
 from mcutils.paper.metrics_along import (
     DISTINCT,
+    DRAWN,
     best_figure,
     best_summary,
     best_table,
     correlation_figure,
-    correlations,
+    halves,
+    joined,
     metric_curves,
     metrics_figure,
     path_title,
@@ -42,83 +45,100 @@ from mcutils.paper.metrics_along import (
     unrelated,
 )
 from mcutils.paper.progress_and_retraining import (
+    CURVES,
+    ORIGINALS,
+    OTHER,
+    PAIRS,
+    apart_figure,
+    apart_table,
     bends_figure,
     bends_summary,
     bends_table,
     planes_figure,
     progress_figure,
+    progress_levels,
     progress_table,
     retraining_figure,
     retraining_table,
+    way_table,
+    ways_figure,
 )
-from mcutils.paper.tables import means
-from mcutils.paper.walks import RETRAINED
+from mcutils.paper.trial_ledger import ROWS
+from mcutils.paper.trials import Finding
+from mcutils.paper.verdicts import Judged
+from mcutils.paper.walks import TWINNED, Labels
 
-METHODS = (
-    "gradient_ascent", "random_labels", "bad_teacher", "salun", "gradient_difference", "npo", "scrub", "l1_sparse"
-)  # fmt: skip
-T = np.linspace(0, 1, 31)
-GAPS = {"zrf": 0.5, "loss_test": 0.3, "accuracy_forget": 1.0}
-LEVELS = [dict.fromkeys(METRICS, 0.1 * k) | {"zrf": 50.0 + k} for k in range(1, 5)]  # ZRF is far off every path
-
-
-def wavy(seed):
-    """Smooth curves of all metrics, of one bend to four."""
-    rng = np.random.default_rng(seed)
-    return {
-        name: rng.normal() + rng.normal() * T + rng.normal() * np.sin(np.pi * T * rng.integers(1, 5))
-        for name in METRICS
-    }
+ORIGINALS_MADE = 4
+GAPS = {o: {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_forget": 0.1} for o in range(ORIGINALS_MADE)}
+LEVELS = [dict.fromkeys(DRAWN, 0.1 * k) | {"zrf": 50.0 + k} for k in range(1, 5)]  # ZRF is far off every path
+CHOICES = ("normal_t", "original_start", "copied_gradient")
 
 
-def joined(methods=METHODS, pairs=RING[:3]):
-    """Connected walks with all their metrics and closeness to retraining."""
-    walks = []
-    for k, method in enumerate(methods):
-        for j, pair in enumerate(pairs):
-            rng = np.random.default_rng([k, j])
-            scores = [0.9 + 0.02 * k - 0.02 * (T - 0.5) ** 2 + 0.002 * rng.normal(size=31) for _ in range(2)]
-            walks.append(walk(method, 0.02, 0.05, pair, t=T, metrics=wavy([k, j]), scores=scores, seed=k))
-    return walks
+def made(shape, parts, originals=ORIGINALS_MADE):
+    """Walks with these labels on every original."""
+    bench = World(controlled(shape))
+    return [walk(bench, original=o, **labels) for o in range(originals) for labels in parts]
 
 
-def fits(methods=METHODS, pairs=RING[:3]):
-    """Walks of every fit."""
-    walks = []
-    for k, method in enumerate(methods):
-        for j, pair in enumerate(pairs):
-            for i, name in enumerate(FITS):
-                kind = "linear" if name.startswith("line") else "bezier"
-                eps = float(np.random.default_rng([k, j, i]).choice([0.0, 0.03, 0.2, 1.5, 20.0]))
-                one = walk(method, eps / 2, eps, pair, kind, seed=k, **fit(name))
-                more = {"measure/surplus_retain": np.float64(0.1), "measure/shortfall_forget": np.float64(0.2)}
-                walks.append(replace(one, profile=Profile({**one.profile.arrays, **more})))
-    return walks
+@cache
+def along():
+    """Connected walks between two seeds and between two methods, and fine-tuned twins."""
+    parts = [*PARTS["random"], *PARTS["method"][:3], {"method": "npo", "kind": "linear", "control": TWINNED}]
+    return made(lambda one: Shape(gain=0.02 if one["method"] == "npo" else 0.0), parts)
 
 
-def progress(methods=METHODS):
-    """Lines from the original to unlearned models."""
-    walks = []
-    for k, method in enumerate(methods):
-        for j, seed in enumerate(SEEDS[:3]):
-            metrics = {"loss_forget": T ** (1 + 0.3 * k) + 0.02 * j * np.sin(9 * T), "accuracy_forget": 1 - T**3}
-            metrics["accuracy_forget"] = metrics["accuracy_forget"] if k else np.ones(31)
-            walks.append(walk(method, pair=(seed, seed), t=T, metrics=metrics, condition="forgetting"))
-    return walks
+@cache
+def fitted():
+    """Walks of every fit; choices of the recipe with three methods, the bad teacher's curves far off."""
+    few = [{"method": m, "kind": "bezier", "recipe": r} for m in METHODS[:3] for r in CHOICES]
+    lines = [one for one in PARTS["fits"] if not (one["kind"] == "linear" and one.get("recipe"))]
+
+    def shape(one):
+        k = METHODS.index(one["method"])
+        rise = (
+            3.0 if one.get("recipe") == "authors" and k == 5 else 0.2 * bool(one.get("recipe") or one.get("batchnorm"))
+        )
+        return Shape(rise=rise, dip=0.1 * k if one["kind"] == "linear" else 0.5 - 0.1 * k)
+
+    return made(shape, [*PARTS["random"], *lines, *few])
 
 
-def retraining(methods=METHODS):
-    """Lines to retrained models, and between them."""
-    walks = []
-    for init, level in (("same init", 0.02), ("other init", 5.0)):
-        for k, method in enumerate(methods):
-            for seed in SEEDS[:3]:
-                labels = {"condition": "retraining", "init": init, "seed": k}
-                walks.append(walk(method, level * (1 + k * seed % 7), 0.1, (seed, seed), **labels))
-        for a, b in combinations(SEEDS[:3], 2):
-            labels = {"control": RETRAINED, "condition": "retrained", "init": init}
-            walks.append(walk("retrain", level * (1 + a % 2), 0.0, (a, b), **labels))
-    return walks
+@cache
+def progressed():
+    """Lines to forgetting and on to retraining, and paths between models trained apart."""
+    parts = list(PARTS["progress"])
+    parts += [one | {"init": OTHER} for one in parts if one["condition"] == "retraining"]
+    ends = (("original", ORIGINALS, ""), ("retrain", PAIRS, OTHER), ("npo", CURVES, OTHER))
+    for method, condition, init in ends:
+        for kind, objective in (("linear", ""), ("bezier", ""), *([("bezier", "retain only")] * (condition == CURVES))):
+            labels = {"method": method, "kind": kind, "objective": objective, "condition": condition, "init": init}
+            parts.append(labels)
+
+    def shape(one):
+        if one["condition"] in (ORIGINALS, PAIRS, CURVES):
+            return Shape(rise=5.0 if one["kind"] == "linear" else 0.3)
+        if one["condition"] == "retraining":
+            return Shape(rise=0.02 if one["init"] != OTHER else 5.0, dip=0.1 * METHODS.index(one["method"]))
+        return Shape(step=0.6)
+
+    return made(shape, parts)
+
+
+def ways(methods=METHODS[:3]):
+    """Profiles of unlearning runs by method, and the steps of their snapshots."""
+    t = np.array([0.0, 0.1, 0.4, 1.0])
+    arrays = {"t": t, "metric/loss_retain": 0.02 + 0.1 * t, "metric/loss_forget": 0.01 + 0.5 * t**2}
+    arrays |= {"metric/accuracy_retain": 1 - 0.02 * t, "metric/accuracy_forget": 1 - 0.15 * t}
+    arrays["metric/accuracy_valid"] = 0.87 - 0.2 * t**4  # so that the third snapshot is the best
+    return {name: Profile(arrays) for name in methods}, {name: (0, 1, 4, 20) for name in methods}
+
+
+def records():
+    """Labels and records of corrected fits, of falling and noisy objectives."""
+    rng = np.random.default_rng(0)
+    labels = [Labels(m, "bezier", 42, 87, original=o) for m in METHODS for o in range(ORIGINALS_MADE)]
+    falls = np.exp(-np.arange(300) / 60)
+    return [(one, recorded(falls + 0.1 * rng.normal(size=300), rng.uniform(size=300))) for one in labels]
 
 
 def plane(high=5.0, size=15):
@@ -131,59 +151,52 @@ def plane(high=5.0, size=15):
 
 
 def verdicts():
-    """A claim supported, one contradicted, others undecided, one of which nothing was measured."""
-    spans = {"C1": (0.6, 0.9), "C4": (-0.05, 0.06), "C5": (-0.4, 0.3), "C9": (0.2, 0.4), "C21": (0.03, 0.6)}
-    found = {c: judge(c, Interval(np.mean(s), *s), n_pairs=30, n_seeds=5) for c, s in spans.items()}
-    found["C12"] = judge("C12", Interval(*[np.nan] * 3), n_pairs=0, n_seeds=0)
-    wide = {c: (s[0] - 0.15, s[1] + 0.15) for c, s in spans.items()}
-    strict = {c: judge(c, Interval(np.mean(s), *s), n_pairs=30, n_seeds=5) for c, s in wide.items()} | {
-        "C12": found["C12"]
-    }
-    return [*found.values()], [strict[c] for c in found]
+    """Rows supported, contradicted and undecided, of one of which nothing was measured; the correction takes one."""
+    spans = {"C1": (0.6, 0.9), "C4": (-0.05, 0.06), "C5": (-0.4, 0.3), "C9": (0.12, 0.4), "C21": (0.03, 0.6)}
+    words = {"C1": "supported", "C4": "contradicted", "C5": "undecided", "C9": "supported", "C21": "undecided"}
+    rows, found = {row.name: row for row in ROWS}, []
+    for name, (low, high) in spans.items():
+        one = Finding(Interval((low + high) / 2, low, high), words[name], 8, 48)
+        wide = Finding(Interval((low + high) / 2, low - 0.15, high + 0.15), words[name], 8, 48)
+        wide = replace(wide, verdict="undecided") if name == "C9" else wide
+        found.append(Judged(rows[name], {"chord": one}, wide))
+    return [*found, Judged(rows["C12 refreshed"], {"chord": Finding(Interval(*[np.nan] * 3), "undecided", 0, 0)})]
 
 
-@cache
-def table(name):
-    """Tables that several tests read."""
-    walks = {"shapes": joined, "best": joined, "fits": fits, "progress": progress, "retraining": retraining}[name]()
-    if name == "shapes":
-        return shapes_table(walks, GAPS)
-    made = {"best": best_table, "fits": fits_table, "progress": progress_table}
-    return made.get(name, retraining_table)(walks)
+def drawn_path():
+    """A walk with every metric that is drawn of one path."""
+    one = next(w for w in along() if not w.control)
+    arrays = one.profile.arrays
+    return replace(one, profile=Profile({**arrays, "metric/loss_retain": arrays["curve/loss_retain"]}))
 
 
-def fits_means():
-    return means(table("fits"), "eps", ["method", "fit"])
+def both(table, summary):
+    return table, summary(table)
 
 
-def surplus():
-    made = surplus_table(table("fits"))
-    return made, means(made, "nats", ["method", "path"])
-
-
-def bends():
-    made = bends_table(table("progress"))
-    return made, bends_summary(made)
+def shapes():
+    return shapes_table([w for w in along() if "zrf" in GAPS[w.original]], GAPS)
 
 
 FIGURES = {
     "metrics": lambda: metrics_figure(
-        metric_curves(joined()[0]), retrained_levels(LEVELS), gap=0.5, eps=0.1, title=path_title(joined()[0])
+        metric_curves(drawn_path()), retrained_levels(LEVELS), gap=0.5, eps=0.1, title=path_title(drawn_path())
     ),
-    "correlation": lambda: correlation_figure(DISTINCT, *correlations(joined()[:4]), unrelated(joined()[:4])),
-    "shapes": lambda: shapes_figure(table("shapes"), shapes_summary(table("shapes")), threshold=0.2),
-    "best": lambda: best_figure(table("best"), best_summary(table("best"))),
-    "fits": lambda: fits_figure(table("fits"), fits_means(), fits=list(FITS)),
-    "failures": lambda: failures_figure(*failures(fits()), methods=METHODS),
-    "outcomes": lambda: outcomes_figure(outcomes_table(fits())),
-    "surplus": lambda: surplus_figure(*surplus(), unit=0.4),
-    "progress": lambda: progress_figure(table("progress")),
-    "bends": lambda: bends_figure(*bends(), threshold=0.1),
-    "retraining": lambda: retraining_figure(
-        table("retraining"), means(table("retraining"), "barrier", ["method", "init"]), margin=0.1
-    ),
+    "correlation": lambda: correlation_figure(DISTINCT, halves(joined(along())), unrelated(joined(along())[:6])),
+    "shapes": lambda: shapes_figure(*both(shapes(), shapes_summary)),
+    "best": lambda: best_figure(best_table(joined(along())), best_summary(joined(along()))),
+    "shares": lambda: shares_figure(shares_table(fits_table(fitted())), eps=0.1),
+    "fits": lambda: fits_figure(*both(fits_table(fitted()), fits_means)),
+    "gains": lambda: gains_figure(*both(gains_table(fitted()), gains_summary)),
+    "convergence": lambda: convergence_figure(records()),
+    "surplus": lambda: surplus_figure(*both(surplus_table(fits_table(fitted())), surplus_means), unit=0.4),
+    "apart": lambda: apart_figure(apart_table(progressed())),
+    "progress": lambda: progress_figure(progress_table(progressed()), progress_levels(progressed())),
+    "bends": lambda: bends_figure(*both(bends_table(progressed()), bends_summary)),
+    "ways": lambda: ways_figure(way_table(*ways()), progressed()),
+    "retraining": lambda: retraining_figure(retraining_table(progressed())),
     "planes": lambda: planes_figure({"npo": plane(), "scrub": plane(50.0), "salun": plane(0.1)}),
-    "forest": lambda: forest_figure(forest_table(*verdicts()), level=0.99),
+    "forest": lambda: forest_figure(forest_table(verdicts()), level=0.99),
 }
 
 

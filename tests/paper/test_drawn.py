@@ -11,19 +11,18 @@ import pandas as pd
 import pytest
 
 from mcutils.measures import drawing as plots
+from mcutils.measures.originals import student
 from mcutils.measures.planes import Plane
 from mcutils.measures.profiles import Profile
 from mcutils.measures.similarity import SIMILARITIES
 from mcutils.paper import panels as metric_plots
 from mcutils.paper.curriculum_and_order import PLACES, changes_figure, conditions_figure, crossing_figure
 from mcutils.paper.curve_fitting import (
-    FEW,
+    FIT_STYLES,
     FITS,
-    OUTCOMES,
     PATHS,
-    failures_figure,
     fits_figure,
-    outcomes_figure,
+    gains_figure,
     shares_figure,
     surplus_figure,
 )
@@ -36,20 +35,32 @@ from mcutils.paper.method_pairs import (
     curves_figure,
     matrices_figure,
     matrix_figure,
+    mechanisms_figure,
     reliance_figure,
 )
-from mcutils.paper.metrics_along import SHAPE_TITLES, best_figure, correlation_figure, metrics_figure, shapes_figure
+from mcutils.paper.metrics_along import (
+    APART,
+    SAME,
+    SHAPE_TITLES,
+    best_figure,
+    correlation_figure,
+    metrics_figure,
+    shapes_figure,
+)
 from mcutils.paper.progress_and_retraining import (
     INITS,
     PAIRS,
-    QUANTITIES,
+    apart_figure,
     bends_figure,
     planes_figure,
     progress_figure,
     retraining_figure,
+    ways_figure,
 )
 from mcutils.paper.quickstart import hero_figure, path_figure
 from mcutils.paper.seeds import barrier_figure, mcu_sweep_figure, seeds_figure
+from mcutils.paper.trials import ERROR
+from mcutils.paper.walks import TWINNED
 from mcutils.teaching import toy
 
 METHODS, KINDS, EPS = ["npo", "scrub"], ["linear", "bezier"], 0.25
@@ -79,6 +90,12 @@ def intervals(rng, estimate="estimate", **labels):
     """Means with intervals that are not symmetric."""
     table = frame(rng, [estimate, "down", "up"], **labels)
     return table.assign(low=table[estimate] - 0.3 * table["down"], high=table[estimate] + 0.5 * table["up"])
+
+
+def one_row(found, **labels):
+    """A table of one mean with its interval, cut at 0 as figures of what cannot be negative cut it."""
+    mean, low, high = found
+    return pd.DataFrame([{"estimate": mean, "low": max(low, 0.0), "high": high, **labels}])
 
 
 def single(line):
@@ -346,7 +363,7 @@ def method_pairs(rng, conditions):
     ends = [("npo", "scrub"), ("npo", "salun"), ("scrub", "salun")]
     table = frame(rng, names, condition=conditions, ends=ends)
     table[["method", "other"]] = table["ends"].to_list()
-    return table.assign(connected=[3, 1, 0] * len(conditions), n=3)
+    return table.assign(connected=[3, 1, 0] * len(conditions), n=3, read=True)
 
 
 ORDER = ["salun", "npo", "scrub"]
@@ -403,15 +420,32 @@ def test_matrices(rng):
 
 
 def test_lines_and_curves_of_method_pairs(rng):
-    conditions = ("method", "method_in_cl")
-    table = intervals(rng, "eps", condition=conditions, ends=[("npo", "scrub"), ("npo", "salun")], curve=KINDS)
+    table = frame(rng, ["eps"], 1, ends=[("npo", "scrub"), ("npo", "salun")], original=[0, 1, 2, 3], curve=KINDS)
     table[["method", "other"]] = table["ends"].to_list()
-    fig = curves_figure(table.drop(columns="ends"), threshold=EPS)
-    renamed = table.rename(columns={"eps": "estimate"})
-    for ax, condition in zip(fig.axes, conditions, strict=True):
-        rows = [plots.where(renamed, condition=condition, other=o, curve=k) for o in ("scrub", "salun") for k in KINDS]
-        check_rows(ax, rows, marker=lambda one: MARKS[one["curve"]])
-        assert ax.get_title() == metric_plots.SHOWN[condition]
+    table["read"] = (table["original"] > 0) | (table["other"] == "scrub")  # one dot of each row of the second is hollow
+    (ax,) = curves_figure(table.drop(columns="ends"), threshold=EPS).axes
+    rows = [plots.where(table, other=o, curve=k, read=True) for o in ("scrub", "salun") for k in KINDS]
+    check_rows(ax, [one_row(student(part["eps"], least=ERROR), curve=part["curve"].iloc[0]) for part in rows],
+               marker=lambda one: MARKS[one["curve"]])  # fmt: skip
+    hollow = [v for v in ax.get_lines() if v.get_markerfacecolor() == "white" and len(v.get_xdata())]
+    lost = [plots.where(table, curve=k, read=False)["eps"].item() for k in KINDS]
+    assert [float(v.get_xdata()[0]) for v in hollow if len(v.get_xdata()) == 1] == lost
+    assert ticks(ax) == ["NPO – SCRUB", "NPO – SalUn"]
+
+
+def test_the_use_of_a_cue_and_deficits(rng):
+    names, originals = ["npo", "scrub", "salun"], [0, 1]
+    use = {(o, m): float(v) for (o, m), v in zip(product(originals, names), rng.uniform(0, 1, 6), strict=True)}
+    own = {0: 0.4, 1: 0.7}
+    table = frame(rng, ["apart", "deficit"], 3, original=originals)
+    table["method"], table["other"] = ["npo", "npo", "scrub"] * 2, ["scrub", "salun", "salun"] * 2
+    left, right = mechanisms_figure(table, use, own).axes
+    for original in originals:
+        (line,) = labelled(left, f"original {original}")
+        assert list(line.get_xdata()) == [own[original], *(use[original, m] for m in names)]
+        part = plots.where(table, original=original)
+        np.testing.assert_array_equal(right.get_lines()[original].get_xydata(), part[["apart", "deficit"]])
+    assert ticks(left) == ["the original itself", *map(plots.label, names)]
 
 
 def test_similarities(rng):
@@ -449,30 +483,32 @@ def test_reliance(rng):
 
 
 def test_sizes(rng):
-    sizes, measures = [0.02, 0.1], ["deficit", "relative", "barrier"]
-    table = frame(rng, measures, 2, method=METHODS, curve=KINDS, size=sizes)
-    summary = intervals(rng, method=METHODS, curve=KINDS, size=sizes, measure=measures)
-    fig = sizes_figure(table, summary, threshold=EPS)
-    own = [("linear", plots.BLUE, "linear, in G"), ("bezier", plots.VERMILLION, "Bézier, in G")]
-    other = ("linear", plots.GREEN, "linear, of what was forgotten")
-    for ax, (measure, method) in zip(fig.axes, product(("deficit", "barrier"), METHODS), strict=True):
-        series = [(measure, *one) for one in own] + ([("relative", *other)] if measure == "deficit" else [])
-        for k, (column, kind, colour, text) in enumerate(series):
-            here, shift = {"method": method, "curve": kind}, 0.2 * (k - (len(series) - 1) / 2)
-            one = plots.where(summary, **here, measure=column)
-            (line,) = labelled(ax, text)
-            np.testing.assert_allclose(line.get_xydata(), np.c_[100 * one["size"] + shift, one["estimate"]])
-            ends = [path.vertices for path in ax.collections[k].get_paths()]
-            np.testing.assert_allclose([v[:, 1] for v in ends], one[["low", "high"]])
-            (dots,) = [v for v in ax.get_lines() if v.get_markersize() == 3 and v.get_color() == colour]
-            pairs = plots.where(table, **here)
-            np.testing.assert_allclose(dots.get_xydata(), np.c_[100 * pairs["size"] + shift, pairs[column]])
-        assert len(labelled(ax, other[2])) == (measure == "deficit")
-        assert (ax.patches[0].get_bbox().y0, ax.patches[0].get_bbox().y1) == (0, EPS)
-        low, high = ax.get_ylim()
-        assert low <= 0 and high >= plots.where(summary, measure=measure)["high"].max()
-    assert [fig.axes[k].get_ylabel() for k in (0, 2)] == ["forget deficit", "retain barrier"]
-    assert [ax.get_title() for ax in fig.axes[:2]] == [plots.label(m) for m in METHODS]
+    sizes = [0.02, 0.1]
+    table = frame(rng, ["G", "relative", "roughness"], 1, method=METHODS, original=[0, 1, 2], size=sizes)
+    fig = sizes_figure(table)
+    for k, method in enumerate(METHODS):
+        top, bottom = fig.axes[k], fig.axes[2 + k]
+        assert top.get_title() == plots.label(method)
+        series = [(top, "G", -0.15, plots.GREY), (top, "relative", 0.15, plots.GREEN)]
+        for ax, column, shift, colour in [*series, (bottom, "roughness", 0.0, plots.BLUE)]:
+            for size in sizes:
+                values = plots.where(table, method=method, size=size)[column]
+                at = [
+                    v for v in ax.get_lines() if len(v.get_xdata()) and np.allclose(v.get_xdata(), 100 * size + shift)
+                ]
+                dots, mean = (next(v for v in at if (v.get_markersize() == 3) == small) for small in (True, False))
+                assert dots.get_color() == colour
+                np.testing.assert_array_equal(dots.get_ydata(), values)
+                assert mean.get_ydata()[0] == pytest.approx(values.mean())
+        ends = [c.get_segments()[0] for c in top.collections]
+        found = {(round(float(x), 3), low, high) for (x, low), (_, high) in ends}
+        least = {"G": -0.15, "relative": 0.15}
+        for (column, shift), size in product(least.items(), sizes):
+            _, low, high = student(plots.where(table, method=method, size=size)[column], least=ERROR)
+            (one,) = [v for v in found if v[0] == round(100 * size + shift, 3)]
+            assert one[1:] == pytest.approx((max(low, 0), high))
+    assert [fig.axes[k].get_ylabel().split()[0] for k in (0, 2)] == ["forget", "roughness"]
+    assert fig.axes[2].get_yscale() == "log"
 
 
 def test_metrics(rng):
@@ -503,39 +539,48 @@ def test_metrics(rng):
 
 
 def test_correlations(rng):
-    (signed, apart), strength = rng.uniform(-1, 1, (2, 3, 3)), rng.uniform(0, 1, (3, 3))
-    left, right = correlation_figure(["zrf", "loss_test", "overall"], signed, strength, apart).axes
+    own, apart = rng.uniform(0, 1, (2, 3, 3))
+    apart[2, 0] = np.nan
+    left, right = correlation_figure(["zrf", "loss_test", "overall"], own, apart).axes
     shown, other = left.images[0].get_array(), right.images[0].get_array()
-    assert shown[1, 0] == signed[1, 0] and shown[2, 1] == signed[2, 1] and shown[0, 2] == strength[0, 2]
-    assert other[0, 1] == apart[0, 1] and other[1, 2] == apart[1, 2] and other.mask[2, 0] and other.mask[1, 1]
+    np.testing.assert_array_equal(shown, own)
+    assert other[0, 1] == apart[0, 1] and other.mask[2, 0]
+    off = ~np.eye(3, dtype=bool)
+    assert f"itself {np.diag(own).mean():.2f}, with another {own[off].mean():.2f}" in left.get_title()
+    assert f"with another {np.nanmean(apart[off]):.2f}" in right.get_title()
     assert ticks(left) == ticks(left, "x") == ["ZRF", "loss, test", "overall"]
 
 
 def test_shapes(rng):
-    shapes, metrics = list(SHAPE_TITLES), ["zrf", "loss_test"]
-    table = frame(rng, shapes, 3, kind=["losses"], metric=metrics)
-    summary = intervals(rng, metric=metrics, measure=shapes[::-1])
-    fig = shapes_figure(table, summary, threshold=0.2)
+    shapes, metrics, groups = list(SHAPE_TITLES), ["zrf", "loss_test"], [SAME, APART, TWINNED]
+    table = frame(rng, shapes, 3, metric=metrics, group=groups)
+    summary = intervals(rng, metric=metrics, group=groups, measure=shapes[::-1])
+    fig = shapes_figure(table, summary)
     for ax, shape in zip(fig.axes, shapes, strict=True):
         assert shape in ax.get_title().lower()
-        dots = [plots.where(table, metric=m)[shape] for m in metrics]
-        check_rows(ax, [plots.where(summary, metric=m, measure=shape) for m in metrics], dots)
+        where = [{"metric": m, "group": g} for m in metrics for g in groups]
+        marker = lambda one: dict(zip(groups, "osD", strict=True))[one["group"]]  # noqa: E731
+        dots = [plots.where(table, **one)[shape] for one in where]
+        found = [plots.where(summary, measure=shape, **one) for one in where]
+        check_rows(ax, [one.assign(low=one["low"].clip(lower=0)) for one in found], dots, marker)
     assert ticks(fig.axes[0]) == ["ZRF", "loss, test"]
-    assert labelled(fig.axes[0], "threshold of C10, for the widest metric (0.2)")[0].get_xdata()[0] == 0.2
+    assert labelled(fig.axes[0], "C10's threshold, for the median metric (0.2)")[0].get_xdata()[0] == 0.2
 
 
 def test_best_points(rng):
-    table = frame(rng, ["end", "inner", "gain"], 3, method=METHODS, curve=["linear"])
-    summary = intervals(rng, "gain", method=METHODS)
+    names, groups = ["npo", "npo - scrub"], {"npo": SAME, "npo - scrub": APART}
+    table = frame(rng, ["end", "inner", "gain"], 3, method=names)
+    table["group"] = table["method"].map(groups)
+    summary = intervals(rng, method=names)
     left, right = best_figure(table, summary).axes
-    for method in METHODS:
-        part = plots.where(table, method=method)
-        np.testing.assert_array_equal(labelled(left, plots.label(method))[0].get_xydata(), part[["end", "inner"]])
-    percent = summary.rename(columns={"gain": "estimate"})
+    for name in names:
+        part = plots.where(table, method=name)
+        np.testing.assert_array_equal(labelled(left, groups[name])[0].get_xydata(), part[["end", "inner"]])
+    percent = summary.copy()
     percent[["estimate", "low", "high"]] *= 100
-    dots = [100 * plots.where(table, method=m)["gain"] for m in METHODS]
-    check_rows(right, [plots.where(percent, method=m) for m in METHODS], dots)
-    assert ticks(right) == [plots.label(m) for m in METHODS]
+    dots = [100 * plots.where(table, method=m)["gain"] for m in names]
+    check_rows(right, [plots.where(percent, method=m) for m in names], dots)
+    assert ticks(right) == ["NPO", "NPO – SCRUB"]
 
 
 def test_fits(rng):
@@ -546,73 +591,47 @@ def test_fits(rng):
     for ax, method in zip(fig.axes, METHODS, strict=True):
         assert ax.get_title() == plots.label(method)
         where = [{"method": method, "fit": f} for f in fits]
-        marker = lambda one: "o" if one["fit"].startswith("line") else "D" if one["fit"] == "authors" else "s"  # noqa: E731
+        marker = lambda one: FIT_STYLES.get(one["fit"], ("", "s"))[1]  # noqa: E731
         dots = [plots.where(table, **one)["eps"] for one in where]
-        check_rows(ax, [plots.where(summary, **one) for one in where], dots, marker)
+        found = [plots.where(summary, **one) for one in where]
+        check_rows(ax, [one.assign(low=one["low"].clip(lower=0)) for one in found], dots, marker)
         assert labelled(ax, f"tolerance ({EPS:g} G)")[0].get_xdata()[0] == EPS
     assert ticks(fig.axes[0]) == fits
 
 
 def test_shares(rng):
-    fits = ["line", "corrected", "authors", FEW, "normal t"]
-    table = intervals(rng, "share", fit=fits).assign(pairs=[24, 24, 26, 9, 9], methods=[8, 8, 8, 3, 3])
-    table = table.assign(joined=[8, 15, 0, 6, 7], floor=[20, np.nan, 1, 6, 8])
+    fits = {"line": "one", "corrected": "one", "authors": "two", "normal t": "three"}
+    table = intervals(rng, "share", fit=list(fits)).assign(pairs=[24, 24, 26, 9], originals=8)
+    table = table.assign(group=list(fits.values()), joined=[8, 15, 0, 7], floor=[20, np.nan, 1, 8], read=[24, 3, 0, 9])
     (ax,) = shares_figure(table, eps=EPS).axes
     bars = [v for v in ax.get_lines() if v.get_solid_capstyle() == "butt" and len(v.get_xdata()) == 2]
     marks = [v for v in ax.get_lines() if single(v)]
-    for y, one in enumerate(table.itertuples()):
-        np.testing.assert_array_equal(bars[y].get_xydata(), [(one.low, y), (one.high, y)])
+    heights = [1, 2, 4, 6]  # below the headings of their groups
+    for y, bar, one in zip(heights, bars, table.itertuples(), strict=False):
+        np.testing.assert_array_equal(bar.get_xydata(), [(one.low, y), (one.high, y)])
         hollow, filled = [v for v in marks if v.get_ydata()[0] == y]
         np.testing.assert_allclose([hollow.get_xdata()[0], filled.get_xdata()[0]], [one.floor / one.pairs, one.share])
         assert hollow.get_markerfacecolor() == "white" != filled.get_markerfacecolor()
         marker = {"line": "o", "authors": "D"}.get(one.fit, "s")
         assert (hollow.get_marker(), filled.get_marker()) == (marker, marker)
-    words = [text.get_text() for text in ax.texts[:5]]
-    assert words == ["8 (20) of 24", "15 of 24", "0 (1) of 26", "6 (6) of 9, 3 methods", "7 (8) of 9, 3 methods"]
-    assert ticks(ax) == fits and f"MCU({EPS:g})" in ax.get_xlabel()
-    assert [v.get_ydata()[0] for v in ax.get_lines() if v.get_color() == plots.GREY and v.get_lw() == 0.7] == [0.5, 2.5]
+    words = [text.get_text() for text in ax.texts]
+    assert words == ["one", "8 (20) of 24", "15 of 24", "two", "0 (1) of 26 ×", "three", "7 (8) of 9", "chord (floor)"]
+    assert ticks(ax) == ["", "line", "corrected", "", "authors", "", "normal t"] and f"MCU({EPS:g})" in ax.get_xlabel()
 
 
-def test_failures(rng):
-    totals = intervals(rng, "share", fit=["own", "authors", "normal t"])
-    counts = [(m, f, k, 5 + k) for k, (m, f) in enumerate(product(METHODS, totals["fit"]))]
-    table = pd.DataFrame(counts, columns=["method", "fit", "failed", "n"]).iloc[:-1]
-    fig = failures_figure(table, totals, methods=METHODS)
-    top, bottom = fig.axes[:2]
-    places = {tuple(map(int, text.get_position())): text.get_text() for text in top.texts}
-    shares = top.collections[0].get_array().reshape(2, 3)
-    for one in table.itertuples():
-        x, y = list(totals["fit"]).index(one.fit), METHODS.index(one.method)
-        assert places[x, y] == f"{one.failed} of {one.n}" and shares[y, x] == pytest.approx(one.failed / one.n)
-    assert np.ma.is_masked(shares[1, 2]) and ticks(top) == [plots.label(m) for m in METHODS]
-    bars = [v for v in bottom.get_lines() if len(v.get_xdata()) == 2]
-    marks = [v for v in bottom.get_lines() if single(v)]
-    for x, one in enumerate(totals.itertuples()):
-        np.testing.assert_allclose(bars[x].get_xydata(), [(x, one.low), (x, one.high)])
-        np.testing.assert_allclose(marks[x].get_xydata(), [(x, one.share)])
-    assert [t.replace("\n", " ") for t in ticks(bottom, "x")] == list(totals["fit"])
-
-
-def test_outcomes(rng):
-    table = frame(rng, ["line", "curve"], 4, fit=["corrected", "authors"], method=METHODS)
-    table["outcome"] = [OUTCOMES[k] for k in (0, 0, 0, 1, 1, 2, 3, 0, 2, 2, 2, 2, 3, 3, 1, 1)]
-    fig = outcomes_figure(table, threshold=EPS)
-    for ax, fit in zip(fig.axes, ("corrected", "authors"), strict=True):
-        assert ax.get_title().endswith(fit)
-        for line, method in zip(ax.get_lines(), METHODS, strict=False):
-            np.testing.assert_array_equal(
-                line.get_xydata(), plots.where(table, fit=fit, method=method)[["line", "curve"]]
-            )
-        corner = {text.get_text(): text.xy for text in ax.texts}
-        for word, (right, above) in zip(OUTCOMES, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
-            x, y = corner[f"{word}: {(plots.where(table, fit=fit)['outcome'] == word).sum()}"]
-            assert (x > 0.5, y > 0.5) == (right, above)  # the line connects on the left, the curve below
-        assert ax.get_xlabel().endswith("of the line (G)")
-    assert fig.axes[0].get_ylabel().endswith("of the curve (G)")
+def test_gains(rng):
+    table = frame(rng, ["gain", "refit"], 3, method=METHODS).assign(original=[0, 1, 2] * 2)
+    summary = intervals(rng, method=METHODS, what=["refit", "gain"])
+    (ax,) = gains_figure(table, summary).axes
+    where = [(m, what) for m in METHODS for what in ("gain", "refit")]
+    dots = [plots.where(table, method=m)[what] for m, what in where]
+    marker = lambda one: {"gain": "s", "refit": "D"}[one["what"]]  # noqa: E731
+    check_rows(ax, [plots.where(summary, method=m, what=what) for m, what in where], dots, marker)
+    assert ticks(ax) == [plots.label(m) for m in METHODS]
 
 
 def test_surplus(rng):
-    table = frame(rng, ["nats", "rise", "dip"], 3, method=METHODS, path=PATHS)
+    table = frame(rng, ["nats", "pair"], 3, method=METHODS, path=PATHS)
     summary = intervals(rng, method=METHODS, path=PATHS[::-1])
     (ax,) = surplus_figure(table, summary, unit=0.7).axes
     where = [{"method": m, "path": p} for m in METHODS for p in PATHS]
@@ -622,52 +641,77 @@ def test_surplus(rng):
     assert labelled(ax, "0.1 G")[0].get_xdata()[0] == pytest.approx(0.07)
 
 
+def test_models_trained_apart(rng):
+    kinds = ["two originals", "two retrained models"]
+    table = frame(rng, ["line", "curve", "ratio"], 1, what=kinds, original=[0, 1, 2, 3])
+    left, right = apart_figure(table, threshold=EPS).axes
+    for ax, names in ((left, ("line", "curve")), (right, ("ratio",))):
+        parts = [(plots.where(table, what=what), name) for what in kinds for name in names]
+        rows = [one_row(student(part[name], least=ERROR), name=name) for part, name in parts]
+        marker = lambda one: {"line": "o", "curve": "s", "ratio": "D"}[one["name"]]  # noqa: E731
+        check_rows(ax, rows, [part[name] for part, name in parts], marker)
+    assert ticks(left) == kinds and labelled(right, "a tenth (M0)")[0].get_xdata()[0] == 0.1
+
+
 def test_progress(rng):
-    table = frame(rng, QUANTITIES, method=METHODS, seed=[42, 87], t=T)
+    table = frame(rng, ["loss"], method=METHODS, original=[0, 1], seed=[42], t=T)
     levels = intervals(rng, "mean", method=METHODS)
     fig = progress_figure(table, levels)
     for ax, method in zip(fig.axes, METHODS, strict=True):
         assert ax.get_title() == plots.label(method)
         part = plots.where(table, method=method)
-        for quantity in QUANTITIES:
-            (mean,) = labelled(ax, f"forget {quantity}: mean, seeds thin")
-            np.testing.assert_allclose(mean.get_ydata(), part.groupby("t")[quantity].mean())
-            (level,), one = labelled(ax, "retrained models' loss"), plots.where(levels, method=method).iloc[0]
-            assert list(level.get_ydata()) == [one["mean"]] * 2
-            np.testing.assert_allclose(band(ax.collections[0], [0, 1])[:, 0], one[["low", "high"]].astype(float))
-            thin = [v for v in ax.get_lines() if v.get_lw() == 0.7 and v.get_color() == mean.get_color()]
-            for line, (_, one) in zip(thin, part.groupby("seed"), strict=True):
-                np.testing.assert_array_equal(line.get_xydata(), one[["t", quantity]])
+        (mean,) = labelled(ax, "mean, originals thin")
+        np.testing.assert_allclose(mean.get_ydata(), part.groupby("t")["loss"].mean())
+        (level,), one = labelled(ax, "retrained models' loss"), plots.where(levels, method=method).iloc[0]
+        assert list(level.get_ydata()) == [one["mean"]] * 2
+        np.testing.assert_allclose(band(ax.collections[0], [0, 1])[:, 0], one[["low", "high"]].astype(float))
+        thin = [v for v in ax.get_lines() if v.get_lw() == 0.7]
+        for line, (_, one) in zip(thin, part.groupby("original"), strict=True):
+            np.testing.assert_array_equal(line.get_xydata(), one[["t", "loss"]])
 
 
 def test_bends(rng):
-    table = frame(rng, ["steepest", "deviation"], 3, method=METHODS, quantity=QUANTITIES)
-    summary = intervals(rng, method=METHODS, quantity=QUANTITIES, measure=["steepest", "deviation"])
-    fig = bends_figure(table, summary, threshold=0.1)
-    for ax, measure in zip(fig.axes, ("deviation", "steepest"), strict=True):
-        assert {"deviation": "distance", "steepest": "steepest"}[measure] in ax.get_title()
-        where = [{"method": m, "quantity": q} for m in METHODS for q in QUANTITIES]
-        marker = lambda one: dict(zip(QUANTITIES, "os", strict=True))[one["quantity"]]  # noqa: E731
-        dots = [plots.where(table, **one)[measure] for one in where]
-        check_rows(ax, [plots.where(summary, measure=measure, **one) for one in where], dots, marker)
-    assert labelled(fig.axes[0], "threshold of C15, loss (0.1)")[0].get_xdata()[0] == 0.1
+    measures = ["steepest", "chord", "quadratic"]
+    table = frame(rng, measures, 3, method=METHODS)
+    summary = intervals(rng, method=METHODS, measure=measures)
+    left, right = bends_figure(table, summary).axes
+    for ax, shown in ((left, ("quadratic", "chord")), (right, ("steepest",))):
+        where = [(m, measure) for m in METHODS for measure in shown]
+        marker = lambda one: {"quadratic": "s", "chord": "o", "steepest": "D"}[one["measure"]]  # noqa: E731
+        dots = [plots.where(table, method=m)[measure] for m, measure in where]
+        check_rows(ax, [plots.where(summary, method=m, measure=measure) for m, measure in where], dots, marker)
+    assert labelled(left, "threshold of C15, for the quadratic (0.1)")[0].get_xdata()[0] == 0.1
+    assert labelled(left, "a quadratic from its own chord (0.25)")[0].get_xdata()[0] == 0.25
+
+
+def test_the_optimisers_own_way(rng):
+    table = frame(rng, ["loss_retain", "loss_forget"], 1, method=METHODS, t=T)
+    table["best"] = [k in (2, 7) for k in range(len(table))]
+    fig = ways_figure(table, [])
+    for column, method in enumerate(METHODS):
+        part = plots.where(table, method=method)
+        for ax, split in zip((fig.axes[column], fig.axes[2 + column]), ("forget", "retain"), strict=True):
+            (own,) = labelled(ax, "optimiser's own way, snapshots")
+            np.testing.assert_array_equal(own.get_xydata(), part[["t", f"loss_{split}"]])
+            (best,) = labelled(ax, "best snapshot by validation")
+            np.testing.assert_array_equal(best.get_xydata(), part[part["best"]][["t", f"loss_{split}"]])
+    assert [fig.axes[k].get_ylabel() for k in (0, 2)] == ["forget loss (nats)", "retain loss (nats)"]
 
 
 def test_retraining(rng):
-    names = [*METHODS, PAIRS]
-    table = frame(rng, ["barrier", "deficit"], 3, method=names[::-1], init=list(INITS))
-    summary = intervals(rng, method=names, init=list(INITS)[::-1])
-    fig = retraining_figure(table, summary, margin=0.1)
+    names, (same, other) = [*METHODS, PAIRS], INITS
+    table = frame(rng, ["barrier", "deficit"], 1, method=names[::-1], original=[0, 1, 2], init=list(INITS))
+    fig = retraining_figure(table, threshold=EPS)
     rows = ["scrub", "npo", PAIRS]
-    for ax, init in zip(fig.axes, INITS, strict=True):
-        assert ("original's" in ax.get_title()) == (init == "same init")
-        dots = [plots.where(table, method=m, init=init)["barrier"] for m in rows]
-        marker = lambda one: "D" if one["method"] == PAIRS else "o"  # noqa: E731
-        check_rows(ax, [plots.where(summary, method=m, init=init) for m in rows], dots, marker)
+    for ax, (init, measure) in zip(fig.axes, ((same, "barrier"), (same, "deficit"), (other, "barrier")), strict=True):
+        assert ("original's" in ax.get_title()) == (init == same) and measure in ax.get_title().lower()
+        dots = [plots.where(table, method=m, init=init)[measure] for m in rows]
+        marker = lambda one: "D" if one["name"] == PAIRS else "o"  # noqa: E731
+        found = [one_row(student(v, least=ERROR), name=m) for m, v in zip(rows, dots, strict=True)]
+        check_rows(ax, found, dots, marker)
         base, box = dots[-1], ax.patches[0].get_bbox()
         assert (box.x0, box.x1) == pytest.approx((base.min(), base.max()))
-    asked = labelled(fig.axes[0], "their mean + 0.1 G: C16")[0].get_xdata()[0]
-    assert asked == pytest.approx(plots.where(table, method=PAIRS, init="same init")["barrier"].mean() + 0.1)
+        assert labelled(ax, f"tolerance ({EPS:g} G)")[0].get_xdata()[0] == EPS
 
 
 def test_planes(rng):
@@ -693,18 +737,19 @@ def test_planes(rng):
 
 
 def test_the_forest(rng):
-    table = intervals(rng, "x", claim=["C1", "C4", "C12", "C9", "C5"])
+    table = intervals(rng, "x", row=["C1", "C4", "C12", "C9", "C5"])
     table = table.assign(wide_low=table["low"] - 0.2, wide_high=table["high"] + 0.1, survives=[True] + 4 * [False])
     words = {
         "statement": list("abcde"),
         "verdict": ["supported", "contradicted", "undecided", "supported", "undecided"],
     }
-    shares, _, gaps, sizes, _ = UNITS
+    shares, _, gaps, _, _, sizes = UNITS
     words |= {
         "unit": [shares, gaps, shares, sizes, gaps],
         "direction": ["above", "outside", "above", "below", "outside"],
     }
-    table = table.assign(**words, edge=[0.5, 0.1, 0.25, 0.6, 0.15], effect=list("ABCDE"), threshold=list("vwxyz"))
+    edges = [(0.5,), (-0.1, 0.1), (0.25,), (0.6,), (-0.15, 0.15)]
+    table = table.assign(**words, edges=edges, effect=list("ABCDE"), threshold=list("vwxyz"))
     axes = forest_figure(table, level=0.99).axes
     assert [ax.get_title(loc="left") for ax in axes] == [shares, gaps, sizes]
     for ax, unit in zip(axes, (shares, gaps, sizes), strict=True):
@@ -721,16 +766,17 @@ def test_the_forest(rng):
             np.testing.assert_array_equal(marks[y].get_xydata(), [(one.x, y)])
             colour, marker = VERDICT_STYLES[one.verdict]
             assert (marks[y].get_marker(), thick[y].get_color()) == (marker, colour)
-            assert edges[one.edge, one.edge] == y and ((-one.edge, -one.edge) in edges) == (one.direction == "outside")
-            expected += {"above": [(one.edge, high)], "below": [(low, one.edge)]}.get(
-                one.direction, [(low, -one.edge), (one.edge, high)]
+            assert all(edges[edge, edge] == y for edge in one.edges)
+            first, last = min(one.edges), max(one.edges)
+            expected += {"above": [(first, high)], "below": [(low, last)]}.get(
+                one.direction, [(low, first), (last, high)]
             )
             shown = [t for t in ax.texts if t.get_text() == f"{one.effect}\n({one.threshold})"]
             assert [t.get_position()[1] for t in shown] == [y] and len(texts)
         np.testing.assert_allclose(green, expected)
-        assert ticks(ax) == [f"{one.claim}  {one.statement}" for one in part.itertuples()]
+        assert ticks(ax) == [f"{one.row}  {one.statement}" for one in part.itertuples()]
     assert axes[0].get_xlim()[0] < 0 and axes[0].get_xlim()[1] > 1  # all that a share can be
-    (ax,) = forest_figure(table[table["claim"] == "C4"].assign(low=-np.inf, high=np.inf, wide_low=np.nan)).axes
+    (ax,) = forest_figure(table[table["row"] == "C4"].assign(low=-np.inf, high=np.inf, wide_low=np.nan)).axes
     (thick,) = [v for v in ax.get_lines() if v.get_lw() == 3.0]
     assert tuple(thick.get_xdata()) == ax.get_xlim()  # what has no end reaches to the edge
 

@@ -14,10 +14,15 @@ from mcutils.engine.specs import UnlearnedSpec
 from mcutils.errors import BadInput
 from mcutils.paper import search
 from mcutils.paper.endpoints import (
+    endpoint_models,
     endpoint_rows,
     endpoint_summary,
     endpoints,
     endpoints_answer,
+    ends_gates,
+    failing,
+    gate_table,
+    gate_text,
     leaning_table,
     settings_table,
 )
@@ -97,22 +102,70 @@ def test_a_gap_needs_retrained_models():
 def test_the_summary_is_sorted_by_the_gap_and_has_a_spread_only_over_seeds(rows):
     table = endpoint_summary(rows)
     assert table.index.tolist() == ["retrain", "npo", "gradient_ascent"]
-    names = ["UA", "RA", "TA", "gap, points", "ZRF", "JS to retrained", "CPU s", "saving", "seeds"]
+    names = ["UA", "RA", "TA", "gap, points", "ZRF", "JS to retrained", "CPU s", "saving", "models"]
     assert list(table.columns) == names
     assert table.loc["npo", "UA"] == "30.0 ± 0.0"
     assert table.loc["npo", "TA"] == f"70.0 ± {np.std([60, 80], ddof=1):.1f}"
     assert table.loc["npo", "CPU s"] == "2.0 ± 1.4"
     assert table.loc["gradient_ascent", "TA"] == "20.0"
     assert table["saving"].tolist() == ["-", "30.5 x", "30.5 x"]  # 61 seconds over 2
-    assert table["seeds"].tolist() == [2, 2, 1]
+    assert table["models"].tolist() == [2, 2, 1]
     clean(table)
 
 
+ACCURACY, LOSS = 0.13, 0.4  # of forget data: how far retrained models are from the original
+
+
+def ends(method, forgot, gap, seconds, kept=0.99, original=0, seed=42):
+    """A row whose model has closed such a share of the way to retraining and kept such a share of the accuracy."""
+    row = {"method": method, "seed": seed, "original": original, "gap": gap, "seconds": seconds}
+    return row | {"UA": 0.002 + ACCURACY * forgot, "RA": 0.998 * kept, "TA": 0.86, "loss_forget": 0.01 + LOSS * forgot}
+
+
 GAPS = pd.DataFrame(
-    [("retrain", 0.001, 60.0), ("original", 0.04, 60.0), ("npo", 0.02, 6.0), ("finetune", 0.03, 20.0)]
-    + [("gradient_ascent", 0.05, 1.0), ("npo", 0.03, 10.0)],
-    columns=["method", "gap", "seconds"],
+    [ends("retrain", 1.0, 0.001, 60.0, 1.0), ends("original", 0.0, 0.04, 60.0, 1.0)]
+    + [ends("npo", 1.2, 0.02, 6.0), ends("npo", 0.4, 0.03, 10.0), ends("finetune", 0.6, 0.03, 20.0)]
+    + [ends("gradient_ascent", 2.5, 0.05, 1.0, 0.9)]
 )
+
+
+def test_the_gate_is_that_of_the_same_original():
+    """A second original whose forget set costs twice as much: what passes on the first does not there."""
+    other = pd.DataFrame(
+        [ends("retrain", 2.0, 0.001, 60.0, 1.0, 1), ends("original", 0.0, 0.04, 60.0, 1.0, 1)]
+        + [ends("npo", 1.2, 0.02, 6.0, original=1), ends("npo", 0.9, 0.02, 6.0, original=1)]
+    )
+    found = ends_gates(pd.concat([GAPS, other]))
+    assert list(found) == ["npo", "finetune", "gradient_ascent"]
+    assert [round(one.loss, 6) for one in found["npo"]] == [1.2, 0.4, 0.6, 0.45]
+    assert [not one.reasons for one in found["npo"]] == [True, False, True, False]
+    assert found["npo"][0].kept == pytest.approx(0.99)
+
+
+def test_the_gate_names_who_passes_and_who_forgot_too_much():
+    table = gate_table(GAPS)
+    assert table.index.tolist() == ["npo", "finetune", "gradient_ascent"]
+    assert table["pass"].tolist() == ["1 of 2", "1 of 1", "0 of 1"]
+    assert table["forgot"].tolist() == table["forgot, accuracy"].tolist() == ["0.80", "0.60", "2.50"]
+    assert table["kept"].tolist() == ["0.99", "0.99", "0.90"]
+    assert table["beyond 2 G"].tolist() == ["0 of 2", "0 of 1", "1 of 1"]
+    assert table["fails by"].tolist() == ["did not forget", "", "did not keep"]
+    words = clean(gate_text(GAPS))
+    assert "**All models pass the gate**: fine-tuning." in words and "**Some do**: NPO (1 of 2)." in words
+    assert "reads a path that ends in one**: gradient ascent." in words
+    assert "than retrained ones**: gradient ascent (1 of 1)." in words
+    assert "**Beyond 2 G**: gradient ascent (1 of 1)." in words
+    assert failing(GAPS) == ["gradient_ascent"]
+
+
+def test_models_are_those_that_the_room_computes_on_every_original(laptop, smoke):
+    for study in (laptop, smoke):
+        models = endpoint_models(study)
+        assert {study.profile(spec) for spec in models.values()} <= set(endpoints(study))
+        assert {(s, o) for name, s, o in models if name == "original"} == {(o, o) for o in study.originals}
+        assert all(name != "finetune" or o < 3 for name, _, o in models)
+    count = 8 * (1 + 2 + 2 * len(laptop.preset.methods)) + 3 * 2
+    assert len(endpoint_models(laptop)) == count
 
 
 def test_leaning_counts_the_paths_of_each_notebook_that_end_in_a_method(smoke):
@@ -133,12 +186,12 @@ def test_leaning_counts_the_paths_of_each_notebook_that_end_in_a_method(smoke):
 def test_the_answer_says_who_is_farther_than_the_original_and_what_is_saved():
     words = clean(endpoints_answer(GAPS))
     assert "2 of 3 methods have a smaller mean gap to retraining than the untouched original (4.0 points)" in words
-    assert "1 a larger one: gradient ascent." in words
-    assert (
-        "The nearest, NPO, is 2.5 points away and takes 8.0 CPU seconds, 7.5 times fewer than retraining (60)" in words
-    )
-    assert "save between 3.0 and 60.0 times" in words
-    assert "0 a larger one." in endpoints_answer(GAPS[GAPS["method"] != "gradient_ascent"])
+    assert "1 a larger one: gradient ascent; no model of gradient ascent passes the gate." in words
+    assert "The nearest, NPO, is 2.5 points away." in words
+    assert "takes 60 CPU seconds, NPO 8.0, which is 7.5 times fewer" in words
+    assert "save between 3.0 (fine-tuning) and 60.0 times (gradient ascent)" in words
+    rest = endpoints_answer(GAPS[GAPS["method"] != "gradient_ascent"])
+    assert "0 a larger one; every method has models that pass the gate." in rest
 
 
 def test_settings_stand_beside_what_the_oracle_would_choose(monkeypatch):
@@ -176,9 +229,9 @@ def test_settings_stand_beside_what_the_oracle_would_choose(monkeypatch):
     monkeypatch.setattr(search, "read_rows", lambda name: rows)
     table = settings_table(SimpleNamespace(settings="mine"))
     assert table.index.tolist() == list(search.GRID)
-    assert list(table.columns) == ["chosen on validation", "gap", "by gap to retrained", "its gap"]
+    assert list(table.columns) == ["chosen on validation", "gate", "gap", "by gap to retrained", "its gap"]
     both = [f"lr {lr}, 100 steps, linear decay, D_f batch 16" for lr in (0.001, 0.002)]
-    assert table.loc["scrub"].tolist() == [both[0], 0.67, both[1], 0.0]
+    assert table.loc["scrub"].tolist() == [both[0], "passes", 0.67, both[1], 0.0]
     assert table.loc["npo", "chosen on validation"] == "lr 0.001, 100 steps, D_f batch 16, beta=0.1"
     assert (table["its gap"] <= table["gap"]).all()
     clean(table)

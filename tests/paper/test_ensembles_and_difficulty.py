@@ -23,7 +23,7 @@ PLACES = [(o, m) for o in range(8) for m in METHODS]
 
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory):
-    return open_study("eight", store=str(tmp_path_factory.mktemp("none")), fresh=True)
+    return open_study("laptop", store=str(tmp_path_factory.mktemp("none")), fresh=True)
 
 
 # What is computed

@@ -3,26 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures_of_metrics import FIGURES, METHODS, figure, fits, lines, progress, table, verdicts
+from made_figures_of_metrics import FIGURES, METHODS, figure, fitted, lines, progressed, verdicts
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from synthetic import RING
 
 from mcutils.errors import BadInput
 from mcutils.measures.drawing import DPI, STYLE, WIDTH, save
-from mcutils.paper import tables
-from mcutils.paper.curve_fitting import (
-    FITS,
-    failures,
-    failures_figure,
-    fits_figure,
-    fits_table,
-    outcomes_figure,
-    outcomes_table,
-)
+from mcutils.paper.curve_fitting import fits_figure, fits_means, fits_table, shares_figure, shares_table
 from mcutils.paper.ledger import forest_figure, forest_table
-from mcutils.paper.metrics_along import best_figure, correlation_figure
+from mcutils.paper.metrics_along import BEST, best_figure, correlation_figure
 from mcutils.paper.progress_and_retraining import planes_figure, progress_figure, progress_table
 
 
@@ -73,9 +63,9 @@ def test_surplus_has_three_rows_per_method_and_marks_a_tenth_of_the_gap():
     ("draw", "message"),
     [
         (lambda: fits_figure(pd.DataFrame({"method": []}), None, fits=[]), "lacks the columns fit, eps"),
-        (lambda: best_figure(table("best").iloc[:0], None), "there are no rows to draw"),
+        (lambda: best_figure(pd.DataFrame(columns=BEST), None), "there are no rows to draw"),
         (lambda: planes_figure({}), "there are no planes to draw"),
-        (lambda: correlation_figure([], *[np.zeros((0, 0))] * 3), "there are no metrics"),
+        (lambda: correlation_figure([], *[np.zeros((0, 0))] * 2), "there are no metrics"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(draw, message):
@@ -83,12 +73,10 @@ def test_bad_input_is_one_clear_sentence(draw, message):
         draw()
 
 
-def test_few_methods_and_single_pairs_are_drawn():
-    one = fits(METHODS[:1], RING[:1])
-    few = fits_table(one)
-    names = list(FITS)
-    assert len(fits_figure(few, tables.means(few, "eps", ["method", "fit"]), fits=names).axes) == 1
-    failures_figure(*failures(one), methods=METHODS[:1])
-    outcomes_figure(outcomes_table(one))
-    assert len(progress_figure(progress_table(progress(METHODS[:1]))).axes) == 1
-    forest_figure(forest_table(*([v[0]] for v in verdicts())))
+def test_few_methods_and_single_originals_are_drawn():
+    one = fits_table([w for w in fitted() if w.method == METHODS[0] and w.original == 0])
+    assert len(fits_figure(one, fits_means(one)).axes) == 1
+    assert len(shares_figure(shares_table(one), eps=0.1).axes) == 1
+    few = [w for w in progressed() if w.method == METHODS[0] and w.original == 0]
+    assert len(progress_figure(progress_table(few)).axes) == 1
+    forest_figure(forest_table(verdicts()[:1]))

@@ -1,34 +1,40 @@
-"""The room `forget_size`: its routes, its claims' tests, its tables and figures on made-up walks."""
+"""The room `forget_size`: its routes, its tables and its figure on made walks."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_claims import SIZES as SIZES_of_claims, judge, ours, sized as sized_of_claims
-from made_conditions import made, with_arrays
-from made_figures_of_conditions import figure
-from made_specs import THREE, labels, pairs_of
-from synthetic import RING, controls, walk
+from made_specs import labels
+from made_worlds import METHODS, Shape, World, controlled, walk
 
-from mcutils.measures.intervals import mean_interval
-from mcutils.paper import forget_size
-from mcutils.paper.forget_size import c4
-from mcutils.paper.judging import nodes_of
+from mcutils.measures.drawing import label
+from mcutils.measures.originals import student
+from mcutils.paper import declared, forget_size
 from mcutils.paper.registry import EXPERIMENTS
-from mcutils.paper.tables import grouped
+
+SIZES = (0.02, 0.04, 0.06, 0.08, 0.1)
+
+
+def sized(dip, ends=lambda size: 1.2, methods=METHODS[:3], originals=4, spread=0.01, sizes=SIZES):
+    """Lines at every size whose dip, and whose ends in G, are functions of it."""
+    bench = World(controlled(lambda one: Shape(dip=dip(one["size"]), ends=(ends(one["size"]),) * 2)), spread=spread)
+    return [
+        walk(bench, method=m, kind="linear", original=o, size=s)
+        for o in range(originals)
+        for m in methods
+        for s in sizes
+    ]
 
 
 def test_sizes_change_what_is_forgotten_and_its_references(laptop):
     routes = [r for r in forget_size.sizes(laptop) if not r.control]
-    sizes = (0.02, 0.04, 0.06, 0.08, 0.1)
-    assert labels(routes, "size", "kind") == {(s, k): 9 for s in sizes for k in ("linear", "bezier")}
-    assert pairs_of(routes) == THREE
+    assert labels(routes, "size", "kind", "original") == {(s, "linear", o): 3 for s in SIZES for o in range(4)}
+    assert {r.points for r in routes} == {11}
     for r in routes:
         profile = r.profile(laptop)
         assert {end.forget for end in (r.path.start, r.path.end, r.path)} == {r.size}
         assert {t.forget for t in (profile.trace, profile.original, *profile.retrained, profile.random)} == {r.size}
-        assert [t.model.seed for t in profile.retrained] == [42, 87]
-        assert {t.model.forget for t in profile.retrained} == {r.size}
+        assert [t.model.seed for t in profile.retrained] == ([42, 87] if r.size == 0.1 else [42])
 
 
 def test_sizes_are_steps_up_to_what_the_study_forgets(laptop):
@@ -38,200 +44,95 @@ def test_sizes_are_steps_up_to_what_the_study_forgets(laptop):
         (forget_size.sizes(laptop, [0.02, 0.2]), [0.02, 0.2]),
     ):
         assert list(dict.fromkeys(r.size for r in routes if not r.control)) == sizes
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [(0.2, "supported"), (-0.2, "supported"), (0.0, "contradicted"), (0.1, "undecided"), (-0.1, "undecided")],
-)
-def test_c4_is_the_change_from_the_smallest_to_the_largest_set(change, expected):
-    found = judge("C4", sized_of_claims(change))
-    assert found.effect == pytest.approx(change, abs=1e-12)
-    assert (found.verdict, found.n_pairs, found.n_seeds) == (expected, 15, 5)
-
-
-def test_c4_fits_a_straight_line_to_each_pair():
-    rng = np.random.default_rng(0)
-    deficits = {(p, s): rng.uniform(0, 1) for p in RING for s in SIZES_of_claims}
-    lines = [walk("npo", 0.0, d, p, size=s) for (p, s), d in deficits.items()]
-    slopes = [0.08 * np.polyfit(SIZES_of_claims, [deficits[p, s] for s in SIZES_of_claims], 1)[0] for p in RING]
-    assert judge("C4", lines + controls()).effect == pytest.approx(np.mean(slopes))
-
-
-def test_c4_leaves_out_curves_and_pairs_that_lack_an_end():
-    walks, found = sized_of_claims(0.2), judge("C4", sized_of_claims(0.2))
-    more = sized_of_claims(0.9, kinds=("bezier",)) + sized_of_claims(
-        0.9, methods=("bad_teacher",), sizes=SIZES_of_claims[:4]
-    )
-    more += sized_of_claims(0.9, methods=("random_labels",), sizes=SIZES_of_claims[1:])
-    assert judge("C4", walks + ours(more)) == found
-    assert judge("C4", sized_of_claims(0.2, sizes=SIZES_of_claims[:1])).n_pairs == 0
-    middle = [w for w in sized_of_claims(0.2) if w.size not in (0.04, 0.08) or w.method != "npo"]
-    assert judge("C4", middle).effect == pytest.approx(0.2)
-
-
-SIZES = (0.02, 0.04, 0.06, 0.08, 0.10)
-
-
-def sized(slope=2.0, start=0.1, method="npo", kind="linear", noise=0.001):
-    """Walks whose deficit is ``start + slope * size``, a tenth higher for each further pair."""
-    parts = []
-    for size in SIZES:
-        deficits = [start + slope * size + 0.1 * k for k in range(3)]
-        parts += made("random", 0.01, deficits, method, kind=kind, size=size, noise=noise)
-    return parts
-
-
-KNOWN = {0: 0.05}  # forget loss of the original: the ends' mean is 0.25, so 0.2 was forgotten
-
-
-def test_sizes_have_rows_means_and_a_sentence():
-    walks = [*sized(), *sized(kind="bezier"), *controls()]
-    assert len(forget_size.size_pairs(walks, KNOWN)) == 30
-    found = forget_size.size_summary(walks, KNOWN)
-    assert len(found) == 2 * 5 * 3
-    rows = found[(found["curve"] == "bezier") & (found["size"] == 0.06)].set_index("measure")
-    assert rows.loc["deficit", "estimate"] == pytest.approx(0.1 + 0.12 + 0.1)
-    relative = rows.loc["relative", ["estimate", "low", "high"]].astype(float)
-    np.testing.assert_allclose(relative, 10 * rows.loc["deficit", ["estimate", "low", "high"]].astype(float))  # G is 2
-    assert forget_size.sizes_text(walks) == (
-        "30 walks: 5 sizes, 1 methods (npo), 3 pairs of seeds, lines and curves of 5 points."
-    )
-
-
-def test_the_original_s_loss_is_that_of_its_profile_one_for_each_forget_set(laptop, monkeypatch):
-    monkeypatch.setattr(forget_size, "levels", lambda study, seed: ({"loss_forget": 0.1 + seed}, []))
-    assert forget_size.before(laptop) == {0: 0.1}
-    assert forget_size.before(replace(laptop, preset=replace(laptop.preset, originals=2))) == {0: 0.1, 1: 1.1}
     assert laptop.profile(laptop.original()) in EXPERIMENTS["06_forget_size"](laptop)
 
 
-def test_what_was_forgotten_is_the_loss_that_the_ends_gained():
-    one = walk("npo", 0.0, 0.3, size=0.02)
-    assert forget_size.forgot(one, {0: 0.05}) == pytest.approx(0.2)
-    assert forget_size.forgot(one, {0: 0.05, 1: 0.9}) == pytest.approx(0.2)
-    other = replace(one, original=1)
-    assert forget_size.forgot(other, {0: 0.05}) == pytest.approx(0.2), "one forget set for all originals"
-    assert forget_size.forgot(other, {0: 0.05, 1: 0.15}) == pytest.approx(0.1), "or one for each"
-    for nothing in (0.25, 0.9):
-        assert np.isnan(forget_size.forgot(one, {0: nothing}))
+def test_the_change_is_the_statistic_of_c4_and_in_other_units_what_it_says():
+    walks = sized(lambda s: 0.6 - 3 * s)
+    assert forget_size.change_in(walks, "what was forgotten") == declared.c4(walks).effect
+    plain, accuracy = (forget_size.change_in(walks, unit) for unit in ("G", "accuracy"))
+    assert plain.estimate == pytest.approx(-0.24, abs=0.03)
+    # In these worlds accuracy on D_f falls with the loss, by the gap in accuracy over G: about 0.13 for one G.
+    assert accuracy.estimate == pytest.approx(0.133 * plain.estimate, rel=0.1) and accuracy.high < 0
+    assert not np.isfinite(forget_size.change_in([], "G").estimate)
+    table = forget_size.changes_table(walks)
+    assert table.index.tolist() == [*map(label, METHODS[:3]), "all"]
+    assert table.loc["all", "in what was forgotten"].startswith(f"{declared.c4(walks).effect.estimate:.3f} [")
 
 
-def test_a_deficit_is_counted_in_three_units():
-    one = with_arrays(
-        walk("npo", 0.0, 0.3, size=0.02),
-        measure__deficit_forget_accuracy=0.07,
-        replicates__deficit_forget_accuracy=np.full(60, 0.07),
+def test_a_size_alone_does_not_change_the_share_of_what_was_forgotten():
+    """Ends that forgot more dip more, in G; as a share of what they forgot they do not."""
+    walks = sized(lambda s: 0.25 * (3 - 20 * s), lambda s: 3 - 20 * s, spread=0.002)
+    assert forget_size.change_in(walks, "G").high < -0.3
+    found = forget_size.change_in(walks, "what was forgotten")
+    assert -0.02 < found.low and found.high < 0.02
+    text = forget_size.answer(walks)
+    assert "does not depend on the size, to within a tenth" in text and "The change in G is the unit's" in text
+
+
+def test_pairs_that_lack_an_end_are_left_out():
+    walks = sized(lambda s: 0.3)
+    lost = [w for w in walks if not (w.method == METHODS[0] and w.size == 0.1)]
+    kept = [w for w in walks if w.method != METHODS[0]]
+    assert forget_size.change_in(lost, "G") == forget_size.change_in(kept, "G")
+
+
+def test_ends_are_told_by_what_they_forgot_and_whether_they_pass():
+    walks = sized(lambda s: 0.2, lambda s: 0.3 if s == 0.02 else 1.2, spread=0.001)
+    table = forget_size.ends_table(walks, 9000)
+    one, other = table.loc[(label(METHODS[0]), "2 %")], table.loc[(label(METHODS[0]), "10 %")]
+    assert (one["images"], other["images"]) == (180, 900) and (one["pass"], other["pass"]) == ("0 of 8", "8 of 8")
+    assert one["forgotten / G"] == pytest.approx(0.3, abs=0.02) and other["forgotten / G"] == pytest.approx(
+        1.2, abs=0.02
     )
-    values = {unit: forget_size.deficit_in(one, unit, KNOWN) for unit in forget_size.UNITS}
-    assert {unit: value for unit, (value, _) in values.items()} == pytest.approx(
-        {"G": 0.3, "forgotten": 0.3 * 2.0 / 0.2, "accuracy": 0.07}
+    read = [w for w in walks if w.size == 0.1 and w.method == METHODS[0]]
+    assert one["forgotten, nats"] == pytest.approx(one["forgotten / G"] * one["G, nats"], abs=0.005)
+    accuracies = [w.profile.connectivity.curves["accuracy_forget"][[0, -1]] for w in read]
+    assert other["forget %"] == round(100 * np.mean(accuracies), 1)
+
+
+def test_sizes_have_rows_and_a_sentence():
+    walks = sized(lambda s: 0.05 if s == 0.02 else 0.3)
+    table = forget_size.sizes_table(walks)
+    assert table.loc[(label(METHODS[1]), "2 %"), "connected"] == "4 of 4"
+    assert table.loc[(label(METHODS[1]), "8 %"), "connected"] == "0 of 4"
+    ours = [w for w in walks if w.method == METHODS[1] and w.size == 0.08]
+    shares = [w.deficit * w.profile.gap / declared.forgotten(w) for w in ours]
+    assert table.loc[(label(METHODS[1]), "8 %"), "deficit, what was forgotten"] == round(np.mean(shares), 3)
+    assert forget_size.sizes_text(walks) == (
+        f"60 walks: 5 sizes, 3 methods ({', '.join(map(label, METHODS[:3]))}), 4 originals, 31 points."
     )
-    np.testing.assert_allclose(values["G"][1], one.replicates("deficit"))
-    np.testing.assert_allclose(values["forgotten"][1], 10 * one.replicates("deficit"))
-    np.testing.assert_array_equal(values["accuracy"][1], 0.07)
 
 
-def told(one, accuracy=0.01):
-    """The walk with a deficit of its accuracy."""
-    again = {"replicates__deficit_forget_accuracy": np.full(60, accuracy)}
-    return with_arrays(one, measure__deficit_forget_accuracy=accuracy, **again)
+def test_points_are_what_the_figure_draws():
+    walks = sized(lambda s: 0.3, sizes=SIZES[::4])
+    points = forget_size.points_table(walks)
+    w = walks[0]
+    gained = declared.forgotten(w)
+    assert points.loc[0, ["G", "relative"]].tolist() == [w.deficit, w.deficit * w.profile.gap / gained]
+    assert points.loc[0, "roughness"] == pytest.approx(w.roughness * (w.profile.gap / gained) ** 2)
+    fig = forget_size.sizes_figure(points)
+    assert [ax.get_title() for ax in fig.axes[:3]] == [label(m) for m in METHODS[:3]]
+    nothing = sized(lambda s: 0.0, lambda s: 0.0)[0]
+    assert np.isnan(forget_size.roughness_in(nothing)) == (declared.forgotten(nothing) <= 0)
 
 
-def pushed(slope=0.0, method="npo"):
-    """Walks whose deficit is 0.5 + ``slope * size`` of what was forgotten, which is more in smaller sets."""
-    found = []
-    for one in sized(slope=0.0, method=method):
-        gained = 0.02 / one.size
-        loss = 0.05 + gained * np.array([1, 1 - (0.5 + slope * one.size), 1])
-        kept = {"curve__loss_forget": np.interp(one.profile.t, [0, 0.5, 1], loss)}
-        dip = (0.5 + slope * one.size) * gained
-        kept |= {"measure__deficit_forget": dip, "replicates__deficit_forget": np.full(60, dip)}
-        found.append(told(with_arrays(one, **kept)))
-    return found
+def test_the_answer_counts_dips_by_the_chord_and_below_the_retrained_models():
+    walks = sized(lambda s: 0.15, spread=0.001)
+    text = forget_size.answer(walks)
+    assert [line.split(".**")[0] for line in text.split("\n\n")] == ["**Expected", "**Found", "**So"]
+    # The ends lie 0.2 G above the retrained models, so a dip of 0.15 G stays above them.
+    assert "Of 60 lines 60 dip below the chord by more than 0.1 G; on 0 of these" in text
+    assert "on 60 of these" in forget_size.answer(sized(lambda s: 0.5, spread=0.001))
+    assert "it is not the unit alone" in forget_size.answer(sized(lambda s: 0.8 - 6 * s))
+    assert "do not tell" in forget_size.answer(sized(lambda s: 0.3, originals=1))
 
 
-def test_ends_that_were_pushed_further_dip_further_and_the_unit_tells():
-    """In G the deficit falls with the size, in units of what was forgotten it is the same: C4 is the unit's."""
-    walks = [*pushed(), *controls()]
-    plain, relative, accuracy = (forget_size.change_in(walks, unit, KNOWN) for unit in forget_size.UNITS)
-    assert plain.estimate == pytest.approx(c4(walks).effect) and plain.estimate < -0.1
-    assert relative.estimate == pytest.approx(0, abs=1e-9) == accuracy.estimate
-    text = forget_size.answer(walks, KNOWN)
-    assert "**So.** The change in G is the unit's" in text and "Of 15 lines 6 dip" in text  # at 2 % and 4 %
-    flat = [told(one) for one in sized(slope=0.0, noise=0.5)]
-    assert "**So.** In G itself no change is seen" in forget_size.answer([*flat, *controls()], KNOWN)
-    grown = forget_size.answer([*pushed(slope=4.0), *controls()], KNOWN)
-    assert "not the unit's alone" in grown and "by 0.320 [0.320, 0.320] in units of what was forgotten" in grown
-
-
-def test_a_dip_is_below_the_retrained_models_only_below_their_own_level():
-    """They are at the original's loss and G more: 0.05 + 2 here, which every loss is below."""
-    walks = [told(one) for one in sized(slope=0.0, start=0.2)]
-    assert "on 15 of these the forget loss also falls" in forget_size.answer(walks, KNOWN)
-    high = {0: -2.3}  # a level of -0.3, where losses fall to -0.15, -0.35 and -0.55
-    assert "on 5 of these the forget loss also falls" in forget_size.answer(walks, high)
-
-
-def test_changes_agree_with_c4_and_stand_by_method():
-    walks = [*sized(slope=2.0), *sized(slope=-1.0, start=0.5, method="scrub"), *sized(slope=9.0, kind="bezier")]
-    walks = [*(told(w) for w in walks), *controls()]
-    shown = forget_size.changes_table(walks, KNOWN)
-    assert list(shown.index) == ["npo", "scrub", "all"] and list(shown) == list(forget_size.UNITS.values())
-    assert [text.split()[0] for text in shown["units of G"]] == ["0.160", "-0.080", f"{c4(walks).effect:.3f}"]
-    assert [text.split()[0] for text in shown["units of what was forgotten"]] == ["1.600", "-0.800", "0.400"]
-    assert shown["accuracy"].tolist() == ["0.000 [0.000, 0.000]"] * 3
-
-
-def test_the_interval_of_a_change_is_over_pairs_and_examples():
-    walks = sized(noise=0.5)
-    found = forget_size.change_in(walks, "G", KNOWN)
-    sizes = np.array(SIZES)
-    weights = (sizes - sizes.mean()) / ((sizes - sizes.mean()) ** 2).sum() * 0.08
-    groups = grouped(walks, "original", "start", "end").values()
-    again = np.array([weights @ np.array([w.replicates("deficit") for w in group]) for group in groups])
-    expected = mean_interval([0.16] * 3, again, nodes=nodes_of(group[0] for group in groups))
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-
-
-def test_one_size_alone_has_no_change():
-    walks = [told(w) for w in sized() if w.size == 0.02]
-    assert np.isnan(forget_size.change_in(walks, "G", KNOWN).estimate)
-    assert "nan" in forget_size.changes_table(walks, KNOWN).loc["all", "units of G"]
-    tables = forget_size.changes_table, lambda w, known: forget_size.ends_table(w, 1000, known), forget_size.sizes_table
-    assert [len(table(controls(), KNOWN)) for table in tables] == [0, 0, 0]
-
-
-def test_the_unit_is_shown_beside_what_was_forgotten():
-    walks = [*sized(slope=0.0), *sized(slope=0.0, method="scrub", kind="bezier")]
-    half = [with_arrays(w, gap=1.0) if w.size == 0.1 else w for w in walks]
-    table = forget_size.ends_table(half[::-1], 9000, KNOWN)
-    assert list(table.index) == [("npo", f"{k} %") for k in (2, 4, 6, 8, 10)]
-    assert table["images"].tolist() == [180, 360, 540, 720, 900]
-    assert table["G, nats"].tolist() == [2.0, 2.0, 2.0, 2.0, 1.0]
-    assert table["forgotten, nats"].tolist() == pytest.approx([0.2] * 5)
-    assert table["forgotten / G"].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.2])
-    assert table["forget acc. %"].tolist() == [87.5] * 5
-
-
-def test_connections_of_a_size_stand_beside_their_roughness():
-    walks = [told(w) for w in (*sized(slope=0.0, start=0.05), *sized(slope=0.0, start=0.0, kind="bezier"))]
-    table = forget_size.sizes_table(walks, KNOWN, 0.2)
-    row = table.loc[("npo", "10 %")]
-    assert (row["deficit, G"], row["deficit, forgotten"], row["deficit, accuracy"]) == pytest.approx((0.15, 1.5, 0.01))
-    assert (row["linear: connected"], row["bezier: connected"]) == ("2 of 3", "3 of 3")
-    rough = [
-        np.median([w.roughness for w in walks if w.kind == kind and w.size == 0.1]) for kind in ("linear", "bezier")
-    ]
-    assert [float(row[f"{kind}: roughness"]) for kind in ("linear", "bezier")] == pytest.approx(rough, rel=0.05)
-
-
-def test_sizes_show_two_rows_on_a_scale_each_and_no_fit():
-    fig = figure("sizes")
-    assert len(fig.axes) == 6
-    for row in (fig.axes[:3], fig.axes[3:]):
-        assert len({ax.get_ylim() for ax in row}) == 1 and row[0].get_yscale() == "symlog"
-    assert not [v for ax in fig.axes for v in ax.get_lines() if v.get_ls() == "--"]
-    dots = [v for v in fig.axes[0].get_lines() if v.get_markersize() == 3 and len(v.get_xdata()) == 9]
-    assert len(dots) == 3  # lines and curves in G, and lines in units of what was forgotten
-    assert [ax.get_title() for ax in fig.axes[:3]] == ["gradient difference", "NPO", "SCRUB"]
+def test_a_mean_is_over_originals():
+    walks = sized(lambda s: 0.6 - 3 * s, methods=METHODS[:1])
+    rows = []
+    for o in range(4):
+        ours = [w for w in walks if w.original == o]
+        slope = np.polyfit(SIZES, [w.deficit for w in ours], 1)[0]
+        rows.append(0.08 * slope)
+    assert tuple(forget_size.change_in(walks, "G")) == pytest.approx(tuple(student(rows, least=0.005)))

@@ -1,232 +1,207 @@
-"""The room `ledger`: its routes, its claims' tests, its tables and figures on made-up walks."""
+"""The room `ledger`: what is judged, its tables and its forest, on made walks and made findings."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures_of_metrics import figure, texts, verdicts
-from made_metrics import METHODS, forgetting, measured, reference_models, retraining, wild
-from synthetic import RING, SEEDS, T, controls
+from made_worlds import Shape, controlled, world
 
 from mcutils.measures.intervals import Interval
-from mcutils.measures.profiles import Profile
-from mcutils.paper import ledger as ledger_module
-from mcutils.paper.claims import CLAIMS, Verdict, judge, ledger
-from mcutils.paper.judging import controls_hold
-from mcutils.paper.ledger import forest_table, judge_all, ledger_table, shuffled, shuffled_table
-from mcutils.paper.metrics_along import telling_gaps
-from mcutils.paper.registry import ROUTES, TESTS
+from mcutils.paper import ledger as room
+from mcutils.paper.claims import CLAIMS, PROTOCOL, interval_text
+from mcutils.paper.trial_ledger import ROWS, needed, trial_rows
+from mcutils.paper.trials import Finding
+from mcutils.paper.verdicts import READ, Judged
+
+BY_NAME = {row.name: row for row in ROWS}
+FEW = "0 originals are left, and fewer than 4 decide nothing"
 
 
-def experiment(shift=0.5, methods=METHODS, pairs=RING):
-    """A study on which C1, C2, C5, C16 and C21 are supported.
-
-    On lines the forget deficit depends on the method, curves connect all; a curriculum costs so much more; lines to
-    retrained models have a barrier that lines between two retrained models have not.
-    """
-    seeds, curriculum = [], []
-    for k, method in enumerate(methods):
-        for pair in pairs:
-            seeds.append(measured(wild(k), method, pair, 0.0, 0.3 * k + 0.01 * pairs.index(pair), seed=k))
-            seeds.append(measured(wild(k), method, pair, kind="bezier", seed=k))
-            for condition, eps in (("random", 0.4), ("cl-non_cl", 0.4 + shift)):
-                curriculum.append(measured(wild(k), method, pair, 0.0, eps, seed=k, condition=condition))
-    return {
-        "02_seeds": seeds + controls(),
-        "03_curriculum": curriculum + controls(),
-        "09_progress_and_retraining": retraining(0.18, 0.0, methods)
-        + [forgetting(T ** (2 + 0.1 * k), 1 - T, m, s) for m in methods for k, s in enumerate(SEEDS[:3])],
-    }
+def judged(name, low, high, word="supported", strict=None, **more):
+    """A row with an interval by the chord, and one at the corrected level."""
+    found = Finding(Interval((low + high) / 2, low, high), word, 8, 48, least=0.1, flips=0.25)
+    found = replace(found, **more)
+    wide = (
+        found
+        if strict is None
+        else replace(found, effect=Interval((low + high) / 2, low - 1, high + 1), verdict=strict)
+    )
+    return Judged(BY_NAME[name], {"chord": found}, wide, (0.5, 0.0))
 
 
-WALKED = experiment()
-GAPS = {"zrf": 0.5}
+FOUND = [
+    judged("C1", 0.6, 0.9),
+    judged("C2 deficit", 0.3, 0.6, strict="undecided", p=0.004),
+    judged("C5", -0.3, 0.2, "undecided"),
+    judged("C8", 0.1, 0.3, "contradicted"),
+    judged(
+        "C16",
+        np.nan,
+        np.nan,
+        "undecided",
+        n_originals=0,
+        notes=("0 originals are left, and fewer than 4 decide nothing",),
+    ),
+    Judged(BY_NAME["C3"]),
+]
 
 
 @pytest.fixture(scope="module")
-def judged():
-    return {v.claim: v for v in judge_all(WALKED, GAPS)}
-
-
-def test_claims_are_judged_whose_experiments_are_there(judged):
-    assert list(judged) == ["C1", "C2", "C5", "C15", "C16", "C21"]
-    assert {v.verdict for v in judged.values()} == {"supported"}
-    for claim in judged:
-        names, test = TESTS[claim]
-        assert judged[claim] == test([w for n in names for w in WALKED[n]])
-    everything = {name: [] for name in ROUTES} | WALKED
-    assert [v.claim for v in judge_all(everything, GAPS)] == [c for c in CLAIMS if c in TESTS]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_broken_study_loses_the_support_of_claims_about_labels(seed, judged):
-    """Profiles are shuffled among labels, so that pairs mix methods and conditions.
-
-    C2 compares methods, C5 conditions, C16 methods with retrained pairs: no label is left that tells them apart, and
-    their support must go. C1 and C21 are shares of all pairs and C15 a mean over all lines: they read no label that the
-    shuffle touches, cannot be broken by it, and must come out with the effect that they had. The controls stay, so that
-    nothing is lost by a failed control.
-    """
-    broken = shuffled(WALKED, seed)
-    assert controls_hold(broken["02_seeds"]) and controls_hold(broken["03_curriculum"])
-    again = {v.claim: v for v in judge_all(broken, GAPS)}
-    assert {again[c].verdict for c in ("C2", "C5", "C16")} <= {"undecided", "contradicted"}
-    kept = ("C1", "C15", "C21")
-    assert [again[c].effect for c in kept] == pytest.approx([judged[c].effect for c in kept])
-    assert {again[c].verdict for c in kept} == {"supported"}
-
-
-def test_a_shuffle_keeps_labels_and_moves_profiles_within_their_kind():
-    broken = shuffled(WALKED, 1)
-    for name, walks in WALKED.items():
-        labels = [replace(w, profile=None) for w in walks]
-        assert [replace(w, profile=None) for w in broken[name]] == labels
-        for kind in ("linear", "bezier"):
-            for init in ("same init", "other init", ""):
-                groups = [
-                    sorted(id(w.profile) for w in part if w.kind == kind and w.init == init)
-                    for part in (walks, broken[name])
-                ]
-                assert groups[0] == groups[1]
-    pairs = zip(WALKED["02_seeds"], broken["02_seeds"], strict=True)
-    moved = [a.profile is not b.profile for a, b in pairs if not a.control]
-    assert np.mean(moved) > 0.5
-    for k in (-1, -2):
-        assert broken["02_seeds"][k].profile is WALKED["02_seeds"][k].profile  # the controls
-    places = [[id(w.profile) for w in shuffled(WALKED, seed)["02_seeds"]] for seed in (1, 1, 2)]
-    assert places[0] == places[1] == [id(w.profile) for w in broken["02_seeds"]] and places[0] != places[2]
-
-
-def test_shuffled_verdicts_are_shown_for_claims_about_labels(judged):
-    again = judge_all(shuffled(WALKED), GAPS)
-    table = shuffled_table(list(judged.values()), again)
-    assert table.index.to_list() == ["C2", "C5", "C16"]
-    assert table["as walked"].str.startswith("supported, ").all()
-    assert not table["shuffled"].str.startswith("supported").any()
-
-
-def test_a_study_of_collapsed_ends_decides_nothing():
-    gone = {
-        name: [replace(w, profile=Profile({**w.profile.arrays, "collapsed": np.array(["t = 0"])})) for w in walks]
-        for name, walks in ({name: [] for name in ROUTES} | WALKED).items()
-    }
-    found = judge_all(gone, GAPS)
-    assert len(found) == len(TESTS) and {v.verdict for v in found} == {"undecided"}
-    table = forest_table(found, found)
-    assert set(table["effect"]) == {"nothing to measure"} and table["x"].isna().all()
-    assert set(ledger_table(ledger(found))["effect [95 %]"]) == {"-"}
+def walked():
+    return {"02_seeds": world(controlled(lambda labels: Shape()), ("random",), originals=2)}
 
 
 def test_the_walks_of_all_experiments_are_gathered(study, monkeypatch):
     routes = {"02_seeds": lambda s: ["a", "b"], "03_curriculum": lambda s: ["c"]}
-    monkeypatch.setattr(ledger_module, "ROUTES", routes)
-    monkeypatch.setattr(ledger_module, "walk_all", lambda s, given: [f"walk {one}" for one in given])
-    assert ledger_module.gather(study) == {"02_seeds": ["walk a", "walk b"], "03_curriculum": ["walk c"]}
+    monkeypatch.setattr(room, "ROUTES", routes)
+    monkeypatch.setattr(room, "walk_all", lambda s, given: [f"walk {one}" for one in given])
+    assert room.gather(study) == {"02_seeds": ["walk a", "walk b"], "03_curriculum": ["walk c"]}
 
 
-def test_the_ledger_has_a_row_for_each_claim():
-    rows = ledger(judge_all(WALKED, telling_gaps(*reference_models())))
-    assert [row["id"] for row in rows] == list(CLAIMS)
-    assert {row["id"] for row in rows if row["verdict"] == "supported"} == {"C1", "C2", "C5", "C15", "C16", "C21"}
+def test_what_is_priced_apart_is_judged_where_it_was_computed_alone(study, monkeypatch):
+    made = ["one", "two"]
+    monkeypatch.setattr(room.between_models, "needs", lambda s: made)
+    monkeypatch.setattr(room.between_models, "walk_lines", lambda s: (["a walk"], {(200, "npo"): 1}))
+    assert room.between(replace(study, store={"one"})) == ({}, {})
+    assert room.between(replace(study, store={"one", "two"})) == ({"n1": ["a walk"]}, {"distances": {(200, "npo"): 1}})
 
 
-def verdict(claim, low, high, p=None, **options):
-    return judge(claim, Interval((low + high) / 2, low, high), n_pairs=9, n_seeds=5, p=p, **options)
+def test_the_ledger_shows_what_was_run_with_its_null_and_readings():
+    one = judged("C1", 0.6, 0.9, null=Interval(0.0, 0.0, 0.1))
+    other = replace(one.found["chord"], verdict="contradicted")
+    both = replace(one, found={**one.found, "floor": other})
+    table = room.ledger_table([both, *FOUND[1:]])
+    assert table.index.to_list() == ["C1", "C2 deficit", "C5", "C8", "C16"]
+    assert table.loc["C1", ["effect [95 %]", "null", "least"]].to_list() == [
+        "0.750 [0.600, 0.900]", "0.00 [0.00, 0.10]", "0.1",
+    ]  # fmt: skip
+    assert table.loc["C1", list(READ)].to_list() == ["supported", "contradicted", "", ""]
+    assert table.loc["C16", "effect [95 %]"] == "-" and table.loc["C2 deficit", "p"] == "0.004"
+    assert isinstance(room.ledger_table([FOUND[-1]]), pd.DataFrame) and len(room.ledger_table([])) == 0
+    flips = room.flips_table([both, *FOUND[1:]])
+    assert flips.index.to_list() == ["C1"] and flips.loc["C1", "floor"] == "contradicted, 0.75 [0.60, 0.90]"
 
 
-def test_many_claims_are_held_to_a_wider_interval():
-    first = [verdict("C1", 0.6, 0.9), verdict("C2", 0.3, 0.6, 0.004), verdict("C21", 0.1, 0.2), verdict("C8", 0, 0.05)]
-    strict = [verdict("C1", 0.4, 1), verdict("C2", 0.2, 0.7, 0.004), verdict("C21", 0.06, 0.3), verdict("C8", 0, 0.2)]
-    level = ledger_module.strict_level(first)
-    assert level == pytest.approx(1 - 0.05 / 4)
-    kept = [ledger_module.survives(a, b, level) for a, b in zip(first, strict, strict=True)]
-    assert kept == [False, True, True, False]
-    assert not ledger_module.survives(first[1], replace(strict[1], p=0.0126), level)  # below its alpha, above 0.05 / 4
-    table = ledger_module.corrected_table(first, strict)
-    assert table["survives"].to_list() == ["no", "yes", "yes", "no"] and table["p"].to_list() == ["", "0.004", "", ""]
-    undecided = verdict("C1", 0.4, 0.6)
-    assert ledger_module.corrected_table([undecided], [undecided])["survives"].to_list() == ["-"]
-    assert ledger_module.strict_level([]) == pytest.approx(0.95)
+def test_many_rows_are_held_to_a_wider_interval():
+    table = room.corrected_table(FOUND)
+    assert dict(table["survives"]) == {"C1": "yes", "C2 deficit": "no", "C5": "-", "C8": "yes", "C16": "-"}
+    assert table.loc["C2 deficit", "corrected interval"] == "0.450 [-0.700, 1.600]"
+    assert room.strict_level(FOUND) == pytest.approx(1 - 0.05 / 5) and room.strict_level([]) == pytest.approx(0.95)
 
 
-def test_every_claim_that_is_judged_has_a_unit_of_its_own():
-    grouped = [claim for claims in ledger_module.UNITS.values() for claim in claims]
-    assert sorted(grouped) == sorted(TESTS) and set(ledger_module.WHOLE) <= set(ledger_module.UNITS)
+def test_firmness_is_told_in_per_cent():
+    table = room.firmness_table(FOUND)
+    words = table.loc["C1", ["bootstrap flips", "halves differ", "halves opposite"]].to_list()
+    assert words == ["25 %", "50 %", "0 %"]
+    unknown = replace(FOUND[0], halves=(float("nan"),) * 2)
+    assert room.firmness_table([unknown]).loc["C1", "halves differ"] == "-"
 
 
-def test_the_forest_has_a_row_for_each_claim_judged():
-    first = [verdict("C1", 0.6, 0.9), verdict("C5", -0.3, -0.2)]
-    strict = [verdict("C1", 0.4, 1), verdict("C5", -0.4, -0.1)]
-    table = ledger_module.forest_table(first, strict).set_index("claim")
-    numbers = table.loc["C1", ["x", "low", "high", "wide_low", "wide_high", "edge"]].to_list()
-    assert numbers == pytest.approx([0.75, 0.6, 0.9, 0.4, 1, 0.5])
-    assert table["direction"].to_list() == ["above", "outside"]
-    assert all(claim in ledger_module.UNITS[unit] for claim, unit in table["unit"].items())
-    assert table.loc["C1", "effect"] == "0.75 [0.60, 0.90]"
-    assert table["threshold"].to_list() == ["> 0.5", "beyond ± 0.1"] and table["survives"].to_list() == [False, False]
-    assert table.loc["C5", "statement"] == CLAIMS["C5"].statement
+def test_undecided_rows_say_how_many_originals_would_decide_and_what_they_cost():
+    table = room.undecided_table(FOUND, {"C5": 1800.0, "C16": 60.0})
+    count = needed(FOUND[2])
+    assert table.index.to_list() == ["C5", "C16"] and count > 8
+    assert table.loc["C5", "originals that would decide"] == str(count)
+    assert table.loc["C5", "CPU hours for them"] == f"{(count - 8) / 2:.1f}"
+    assert table.loc["C16", ["originals that would decide", "CPU hours for them"]].to_list() == ["4", "0.1"]
+    assert table.loc["C5", "why"] == "its interval holds the threshold" and "0 originals" in table.loc["C16", "why"]
 
 
-def test_controls_are_shown_for_every_experiment():
-    table = ledger_module.controls_table(WALKED)
-    assert table.index.to_list() == list(WALKED) and set(table["held"]) == {"yes"}
-    assert table.loc["02_seeds", "other initialisation: smallest barrier"] == "4.000"
-    assert table.loc["09_progress_and_retraining", "other initialisation: smallest barrier"] == "5.000"
-    assert table.loc["02_seeds", ["walks", "collapsed"]].to_list() == [60, 0]
-    failed = ledger_module.controls_table({"02_seeds": controls(twin=0.3), "05_methods": []})
-    assert failed["held"].to_list() == ["NO", "NO"] and failed["fine-tuned twin: largest eps"].to_list() == [
-        "0.300",
-        "-",
-    ]
+def test_nothing_but_the_number_of_originals_is_cured_by_more_of_them():
+    open_row = FOUND[2]
+    for note in (
+        "control: no barrier between different originals",
+        "copies: a has the numbers of b",
+        "without npo ...",
+    ):
+        carried = replace(open_row.found["chord"], notes=(note,))
+        assert needed(replace(open_row, found={"chord": carried})) is None
+    few = replace(open_row.found["chord"], effect=Interval(0.5, 0.45, 0.55), n_originals=2,
+                  notes=("2 originals are left, and fewer than 4 decide nothing",))  # fmt: skip
+    assert needed(replace(open_row, found={"chord": few})) == 4
+    assert needed(FOUND[0]) is None and needed(FOUND[-1]) is None
+
+
+def test_an_original_costs_what_its_experiments_need(laptop, monkeypatch):
+    monkeypatch.setattr(room, "seconds_of", lambda store: lambda description: 2.0)
+    monkeypatch.setattr(room, "EXPERIMENTS", {"02_seeds": lambda s: [s.original(k) for k in (0, 1, 1, 2)]})
+    found = room.seconds_of_original(laptop, [FOUND[0], FOUND[-1]])
+    assert found["C1"] == 2.0 and np.isnan(found["C3"])
+
+
+def test_controls_are_told_for_every_experiment(walked):
+    text = room.controls_list({**walked, "05_methods": []})
+    assert text.count("- `") == 1 and text.startswith("- `02_seeds`. **Controls held.**")
+
+
+def test_the_first_design_stands_beside_this_one():
+    table = room.before_table(FOUND)
+    assert "C3" not in table.index and "C14" not in table.index  # neither judged them
+    assert (
+        table.loc["C1", "first design"].startswith("supported 0.9 [") and table.loc["C1", "this design"] == "supported"
+    )
+    assert table.loc["C2", "this design"] == "deficit: supported" and table.loc["C4", "this design"] == "not run"
 
 
 def test_a_replication_is_laid_beside_the_ledger():
-    here = ledger([verdict("C1", 0.6, 0.9), verdict("C5", 0.05, 0.2), verdict("C8", 0, 0.2), verdict("C4", -1, -0.5)])
-    there = ledger([verdict("C1", 0.7, 1.0), verdict("C5", 0.11, 0.14), verdict("C8", 0.2, 0.4), Verdict("C10")])
-    table = ledger_module.replication_table(here, there)
+    here = trial_rows([FOUND[0], judged("C5", 0.05, 0.2, "undecided"), judged("C8", 0, 0.2)])
+    there = trial_rows([judged("C1", 0.7, 1.0), judged("C5", 0.11, 0.14), judged("C8", 0.2, 0.4, "undecided")])
+    table = room.replication_table(here, there)
     assert table.index.to_list() == ["C1", "C5", "C8"]
     assert table["inside"].to_list() == ["yes", "yes", "no"] and table["same"].to_list() == ["yes", "NO", "NO"]
-    assert table.loc["C5", ["verdict here", "verdict there"]].to_list() == ["undecided", "supported"]
     assert table.loc["C1", ["effect here", "effect there"]].to_list() == [
         "0.750 [0.600, 0.900]",
         "0.850 [0.700, 1.000]",
     ]
-    nothing = ledger([replace(verdict("C1", 0.6, 0.9), effect=None, low=None, high=None)])
-    assert ledger_module.replication_table(nothing, there).loc["C1", "inside"] == "-"
-    assert len(ledger_module.replication_table(ledger(), there)) == 0
+    assert len(room.replication_table(trial_rows([]), there)) == 0
 
 
 def test_claims_that_were_not_run_say_why():
-    table = ledger_module.not_run_table(ledger([verdict("C1", 0.6, 0.9)]))
-    assert "C1" not in table.index and len(table) == 23
+    table = room.not_run_table(trial_rows(FOUND))
+    assert "C1" not in table.index and {"C3", "C14", "N1"} <= set(table.index)
     assert table.loc["C14", "why"] == "10_privacy does not exist yet"
-    assert table.loc["C2", "why"] == "02_seeds registers no test of it"
+    assert table.loc["C21", "why"] == "its walks are not in the store"
 
 
-def test_the_ledger_is_shown_without_the_claims_that_were_not_run():
-    table = ledger_module.ledger_table(ledger([verdict("C1", 0.6, 0.9), Verdict("C3")]))
-    assert table.index.to_list() == ["C1"] and table.loc["C1", "effect [95 %]"] == "0.750 [0.600, 0.900]"
-    assert (
-        isinstance(ledger_module.ledger_table(ledger()), pd.DataFrame)
-        and len(ledger_module.ledger_table(ledger())) == 0
+def test_every_claim_has_its_rows_and_those_without_one_were_not_run():
+    rows = trial_rows(FOUND)
+    assert list(dict.fromkeys(row["id"] for row in rows)) == list(CLAIMS)
+    words = {row["row"]: row["verdict"] for row in rows}
+    assert (words["C1"], words["C8"], words["C14"]) == ("supported", "contradicted", "not run")
+    assert {row["row"]: row["needed"] for row in rows if row["needed"]} == {"C5": needed(FOUND[2]), "C16": 4}
+
+
+def test_the_forest_has_a_line_for_each_row_judged():
+    table = room.forest_table(FOUND).set_index("row")
+    numbers = table.loc["C2 deficit", ["x", "low", "high", "wide_low", "wide_high"]].to_list()
+    assert numbers == pytest.approx([0.45, 0.3, 0.6, -0.7, 1.6])
+    assert table.loc["C5", "edges"] == (-0.1, 0.1) and table.loc["C5", "direction"] == "outside"
+    assert table.loc["C1", ["effect", "threshold"]].to_list() == ["0.75 [0.60, 0.90]", "0.5"]
+    assert table.loc["C16", "effect"] == "nothing to measure" and table.loc["C2 deficit", "statement"].endswith(
+        "(deficit)"
     )
+    assert table["survives"].to_list() == [True, False, False, True, False]
 
 
-def test_the_forest_shows_verdicts_by_colour_and_shape_and_hollow_where_the_correction_takes_them():
-    fig, made = figure("forest"), ledger_module.forest_table(*verdicts())
-    marks = [line for ax in fig.axes for line in ax.get_lines() if line.get_marker() not in ("None", "")]
-    parts = [made[made["unit"] == unit] for unit in ledger_module.UNITS]
-    known = pd.concat([part[np.isfinite(part["x"])] for part in parts])
-    assert [line.get_xdata()[0] for line in marks] == known["x"].to_list()
-    for line, one in zip(marks, known.itertuples(), strict=True):
-        colour, marker = ledger_module.VERDICT_STYLES[one.verdict]
+def test_units_that_share_a_panel_are_those_of_the_protocol():
+    known = {told["unit"] for told in PROTOCOL.values()}
+    grouped = [unit for units in room.UNITS.values() for unit in units]
+    assert set(grouped) <= known and len(set(grouped)) == len(grouped)
+    assert set(room.WHOLE) <= set(room.UNITS)
+
+
+def test_the_forest_groups_by_unit_and_is_hollow_where_the_correction_takes_a_verdict():
+    table = room.forest_table([*FOUND, judged("M0 originals", 0.02, 0.08), judged("C15", -np.inf, np.inf, "undecided")])
+    fig = room.forest_figure(table, level=0.99)
+    titles = [ax.get_title(loc="left") for ax in fig.axes]
+    assert titles[0] == "Share of methods, originals or paths" and "Ratio of barriers" in titles and len(titles) == 5
+    marks = {float(line.get_xdata()[0]): line for ax in fig.axes for line in ax.get_lines()
+             if line.get_marker() not in ("None", "")}  # fmt: skip
+    for x, word, hollow in ((0.75, "supported", False), (0.45, "supported", True), (0.2, "contradicted", False)):
+        colour, marker = room.VERDICT_STYLES[word]
+        line = marks[min(marks, key=lambda other, x=x: abs(other - x))]
         assert (line.get_marker(), line.get_markeredgecolor()) == (marker, colour)
-        hollow = one.verdict != "undecided" and not one.survives
         assert (line.get_markerfacecolor() == "white") == hollow
-    assert set(known["verdict"]) == {"supported", "contradicted", "undecided"}
-    assert len(set(ledger_module.VERDICT_STYLES.values())) == 3
-    shown = texts(fig)
-    assert any(CLAIMS["C9"].statement.split()[0] in text and text.startswith("C9") for text in shown)
-    assert "nothing to measure\n(> 0.5)" in shown and "thin: corrected (99.0 %)" in shown
-    assert "hollow: lost when corrected" in shown
+    shown = [text.get_text() for ax in fig.axes for text in ax.texts]
+    assert "nothing to measure\n(0.5)" in shown and f"{interval_text((0.05, 0.02, 0.08), 2)}\n(0.1)" in shown

@@ -25,7 +25,7 @@ UNITS = dict.fromkeys(range(8), 0.1)
 
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory):
-    return open_study("eight", store=str(tmp_path_factory.mktemp("none")), fresh=True)
+    return open_study("laptop", store=str(tmp_path_factory.mktemp("none")), fresh=True)
 
 
 # What is computed

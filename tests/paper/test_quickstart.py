@@ -13,8 +13,11 @@ from mcutils.engine.specs import TraceSpec, UnlearnedSpec, key
 from mcutils.engine.upkeep import results
 from mcutils.errors import BadInput
 from mcutils.measures.along import excess
+from mcutils.measures.profiles import Profile
 from mcutils.paper import quickstart as quickstart_module
-from mcutils.paper.quickstart import quickstart
+from mcutils.paper.progress_and_retraining import independent
+from mcutils.paper.quickstart import ORIGINALS, quickstart
+from mcutils.paper.registry import EXPERIMENTS
 from mcutils.traces import Trace
 
 
@@ -50,6 +53,36 @@ def test_the_explorer_s_plane_holds_the_quickstart_s_line_and_curve(laptop):
     assert curve.trace.model.control_points == 1
 
 
+def test_two_originals_are_joined_by_the_paths_that_09_walks_between_all(laptop):
+    ours = quickstart_module.trained_apart(laptop)
+    assert [(r.kind, r.start, r.end, r.condition) for r in ours] == [
+        (kind, 0, 1, ORIGINALS) for kind in ("linear", "bezier")
+    ]
+    theirs = [r for r in independent(laptop) if r.condition == ORIGINALS and (r.start, r.end) == (0, 1)]
+    assert [key(r.profile(laptop)) for r in ours] == [key(r.profile(laptop)) for r in theirs]
+    asked = {key(spec) for spec in EXPERIMENTS["00_quickstart"](laptop)}
+    assert {key(r.profile(laptop)) for r in ours} <= asked
+
+
+@pytest.mark.parametrize(
+    ("line", "curve", "so"),
+    [
+        (2.0, 0.05, "joined by a curve and not by a line: 2 % of the line's barrier is left on the curve. Where a"),
+        (2.0, 0.15, "there may be a way round. It is low, not flat: by the tolerance of 0.1 G"),
+        (2.0, 0.5, "The fitted curve keeps 25 % of the line's barrier: it joins them in part."),
+        (0.05, 0.0, "The line has no barrier above 0.1 G"),
+    ],
+)
+def test_a_curve_joins_what_a_line_does_not(line, curve, so):
+    words = clean(quickstart_module.apart_answer(walk("original", line), walk("original", curve, kind="bezier")))
+    top = 0.2 + 0.1 * 0.5 + 2 * line  # G is 2 nats
+    assert f"On the linear path the retain loss rises {line:.2f} G above its chord, to {top:.2f} nats" in words
+    assert f"; on the Bézier path the retain loss rises {curve:.2f} G" in words
+    lowest = min(85.0, 87.5 - 2 * line)  # % at the end or in the middle
+    assert f"{lowest:.1f} % of the retain set right" in words and so in words
+    assert ("not flat" in words) == (curve == 0.15)
+
+
 def test_an_unknown_method_is_refused(smoke):
     with pytest.raises(BadInput, match="unknown method 'wish'"):
         quickstart_module.quickstart(smoke, "wish")
@@ -83,12 +116,17 @@ def test_path_figure_draws_the_curves_the_chord_and_the_references():
 
 def test_the_answer_names_the_dip_and_what_retrained_models_make_of_it():
     held = {kind: walk("npo", 0.02, dip, kind=kind) for kind, dip in (("linear", 0.3), ("bezier", 0.0))}
-    for level, word in ((-5.0, "no better"), (5.0, "better")):
+    for level, word in ((-5.0, "no better, within 0.1 G,"), (5.0, "better, by more than 0.1 G,")):
         profiles = {kind: beside(one, [0.0], [level]).profile for kind, one in held.items()}
         words = clean(quickstart_module.quickstart_answer(profiles))
         assert "linear: the retain loss is at most 0.020 G above its chord, the forget loss at most 0.300 G" in words
-        assert f"below its own and {'0.300' if level > 0 else '0.000'} G below the retrained level" in words
-        assert "On the linear path models on the way fit" in words and f"the two ends, and {word}, within" in words
+        assert f"below its own, and {'0.300' if level > 0 else '0.000'} G below both this and what" in words
+        assert "On the linear path models on the way fit" in words and f"the two ends, and {word} than" in words
+        assert "Image by image" not in words
+    kept = {f"metric/known_again_{split}": np.array([0, 0.01, 0.0]) for split in ("forget", "test")}
+    kept |= {"known/never_forget": np.float64(0.04), "known/never_test": np.float64(0.1)}
+    told = Profile({**profiles["linear"].arrays, **kept})
+    assert "wrong 25.0 % are right" in quickstart_module.quickstart_answer({"linear": told})
     flat = {"bezier": beside(held["bezier"], [0.0], [1.0]).profile}
     assert "On no path does the forget loss dip by more than 0.1 G" in quickstart_module.quickstart_answer(flat)
 

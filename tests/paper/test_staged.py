@@ -26,7 +26,7 @@ OVER = {"forget": 0.80, "valid": 0.88, "retain": 1.0, "forget_loss": 1.3}
 def bench(tmp_path, monkeypatch):
     """The study `eight`, with made-up endpoints: ``outcome`` of a `Tried` gives its numbers; ``ran`` lists what ran."""
     monkeypatch.setattr(search, "DATA", tmp_path)
-    made = SimpleNamespace(study=study("eight", store=str(tmp_path / "store"), fresh=True), ran=[], outcome=None)
+    made = SimpleNamespace(study=study("laptop", store=str(tmp_path / "store"), fresh=True), ran=[], outcome=None)
 
     def rows_for(_, tries):
         (one,) = tries
@@ -132,7 +132,7 @@ def test_every_list_holds_settings_that_its_method_takes_and_no_other_stage_is_k
 
 
 def test_the_original_of_the_search_and_its_draw_are_no_study_s():
-    bench = study("eight")
+    bench = study("laptop")
     assert bench.original(search.ORIGINAL).data.draw == search.ORIGINAL == bench.original(search.ORIGINAL).seed
     for name in presets():
         assert search.ORIGINAL not in range(max(2, preset(name).originals))

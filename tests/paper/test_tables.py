@@ -4,27 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_conditions import STUDENT, made as made_of_conditions
+from made_conditions import made as made_of_conditions
 from made_tables import LOST, RIGHT, clean, model
-from synthetic import RING, T, controls, walk
+from synthetic import RING, T, walk
 
 from mcutils.measures.along import excess
 from mcutils.measures.connectivity import TOLERANCE
-from mcutils.measures.intervals import Interval
 from mcutils.measures.metrics import METRICS
 from mcutils.measures.profiles import Profile
-from mcutils.paper.claims import judge, spread
+from mcutils.paper.claims import spread
 from mcutils.paper.tables import (
-    controls_text,
-    dips_text,
     excess_table,
     grouped,
     levels_table,
-    mean_of,
-    mean_over,
     models_table,
     paths_table,
-    verdicts_text,
 )
 from mcutils.paper.walks import levels
 
@@ -101,51 +95,9 @@ def test_retrained_levels_stand_beside_the_chord_of_each_walk():
     assert levels_table([plain]).empty
 
 
-def test_verdicts_at_another_tolerance_say_that_they_are_not_the_ledgers():
-    both = [judge(claim, Interval(0.8, 0.7, 0.9), n_pairs=2, n_seeds=3) for claim in ("C1", "C21")]
-    words = clean(verdicts_text(both, 0.2))
-    assert "satisfies MCU(0.2)" in words and "deficit exceeds 0.2 G" in words and "MCU(0.1)" not in words
-    assert words.endswith("The tolerance fixed before the runs is 0.1 G; at 0.2 G this is not the ledger's verdict.")
-    assert "not the ledger's" not in verdicts_text(both)
-    other = [judge("C5", Interval(0.8, 0.7, 0.9), n_pairs=2, n_seeds=3)]
-    assert verdicts_text(other, 0.2) == verdicts_text(other), "C5 knows no tolerance"
-
-
-def test_dips_are_set_against_what_models_that_never_saw_the_images_have():
-    """The ends' forget losses are 1.0; G is 2: a deficit of 0.15 G dips to 0.7."""
-    bend = lambda low: {"loss_forget": np.array([1.0, 1.0, low, 1.0, 1.0])}  # noqa: E731
-    made = [walk("npo", 0.0, 0.15, seed=k, metrics=bend(low)) for k, low in enumerate((0.7, 0.7, 0.4, 0.1))]
-    others = [walk("npo", 0.5, 0.5, metrics=bend(0.0)), walk("npo", 0.0, 0.05, metrics=bend(0.0))]
-    found = dips_text([*made, *others, *controls()], [{"loss_forget": 0.4}, {"loss_forget": 0.6}])
-    assert found == (
-        "On 2 of the 4 paths that only the deficit keeps from MCU(0.1) the forget loss stays above that of the "
-        "retrained models (0.50 nats) at every t; on 1 it falls below that and below both ends by more than 0.1 G."
-    )
-    assert dips_text(made, [{"loss_forget": 0.5}], 0.2) == "No path fails MCU(0.2) by the deficit alone."
-
-
 def test_an_estimate_stands_before_its_interval_and_zero_has_no_sign():
     assert spread((0.12, 0.08, 0.2)) == "0.120 [0.080, 0.200]"
     assert spread((-0.0, -0.04, 0.0), 1) == "0.0 [0.0, 0.0]"
-
-
-def test_a_mean_is_over_walks_and_eps_is_the_larger_measure():
-    walks = made_of_conditions("random", (0.1, 0.2, 0.3), (0.3, 0.1, 0.1))
-    assert mean_of(walks, "barrier").estimate == pytest.approx(0.2)
-    found = mean_of(walks, "eps")
-    assert found.estimate == pytest.approx((0.3 + 0.2 + 0.3) / 3)
-    half = STUDENT * np.std([0.3, 0.2, 0.3], ddof=1)
-    assert (found.low, found.high) == pytest.approx((0.8 / 3 - half, 0.8 / 3 + half))
-
-
-def test_an_interval_is_never_narrower_than_students_and_one_pair_has_none():
-    walks = made_of_conditions("random", noise=0)
-    found = mean_over(walks, [0.1, 0.2, 0.6], least=0.0)
-    half = STUDENT * np.std([0.1, 0.2, 0.6], ddof=1)
-    assert found == pytest.approx((0.3, 0.0, 0.3 + half)) and half > 0.3
-    assert mean_over(walks, [0.2, 0.2, 0.2]) == pytest.approx((0.2, 0.2, 0.2))
-    noisy = np.linspace(0, 1, 101)[None]
-    assert mean_over(walks[:1], [0.5], noisy, least=0.0) == (0.5, 0.0, np.inf)
 
 
 def test_walks_are_grouped_in_order_of_appearance():
@@ -156,20 +108,6 @@ def test_walks_are_grouped_in_order_of_appearance():
         ("npo", 1),
         ("npo", 0),
     ]
-
-
-@pytest.mark.parametrize(
-    ("held", "words"),
-    [
-        (controls(), ["Controls held", "between 4.00 and 4.00 G", "1 of 1 fine-tuned twins"]),
-        (controls(twin=0.3), ["Controls FAILED", "0 of 1 fine-tuned twins"]),
-        ([], ["Controls FAILED", "not walked", "0 of 0 fine-tuned twins"]),
-    ],
-)
-def test_the_controls_and_the_collapsed_are_counted(held, words):
-    walks = [*made_of_conditions("random"), *made_of_conditions("random", collapsed=("t = 1: chance",)), *held]
-    text = controls_text(walks)
-    assert all(word in text for word in [*words, "3 of 6 walks have a collapsed end"])
 
 
 def test_levels_are_those_of_the_original_and_of_each_retrained_model(study, monkeypatch):

@@ -8,9 +8,11 @@ import pytest
 from made_worlds import METHODS, Shape, controlled, world
 
 from mcutils.cli.main import catalogue
+from mcutils.errors import BadInput
 from mcutils.paper import trial_ledger, trials
-from mcutils.paper.claims import CLAIMS
-from mcutils.paper.trial_ledger import COLUMNS, PROTOCOL, READ, ROWS, flips_between, judge_declared, left_out
+from mcutils.paper.claims import CLAIMS, COLUMNS
+from mcutils.paper.trial_ledger import PROTOCOL, ROWS, flips_between, judge_declared, judge_room
+from mcutils.paper.verdicts import READ, left_out
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -46,8 +48,8 @@ def test_every_declared_claim_has_a_row():
 
 def test_every_row_stands_and_what_has_no_walks_is_not_run(judged):
     rows = trial_ledger.trial_rows(judged)
-    assert [row["row"] for row in rows] == [row.name for row in ROWS]
-    assert all(list(row) == COLUMNS for row in rows)
+    assert [row["row"] for row in rows if row["id"] in PROTOCOL] == [row.name for row in ROWS]
+    assert all(list(row) == COLUMNS for row in rows) and {row["id"] for row in rows} == set(CLAIMS)
     run = {row["row"] for row in rows if row["verdict"] != "not run"}
     assert run == {"C1", "C2 deficit", "C2 roughness", "C21"}
 
@@ -67,6 +69,25 @@ def test_corrected_intervals_are_wider_and_halves_are_judged(judged):
     assert 0 <= row["opposite"] <= row["halves"] <= 1
 
 
+def test_a_room_has_the_rows_of_its_claims_that_its_walks_can_judge(judged, walked):
+    found = judge_room(walked, ("C21", "C1", "C2 deficit", "C5", "M1"))
+    assert [one.row.name for one in found] == ["C1", "C2 deficit", "C21"]
+    whole = {one.row.name: one for one in judged}
+    for one in found:
+        assert dict(one.found) == dict(whole[one.row.name].found) and one.corrected is None
+    assert judge_room({"02_seeds": []}, ("C1",)) == []
+    with pytest.raises(BadInput, match="C99"):
+        judge_room(walked, ("C99",))
+
+
+def test_the_tolerance_reaches_the_tests_that_have_one(walked):
+    dips = [judge_room(walked, ("C1", "C21"), eps=eps) for eps in (0.1, 0.2)]
+    words = [[one.verdict for one in both] for both in dips]
+    assert words == [["contradicted", "supported"], ["supported", "undecided"]]
+    with pytest.raises(BadInput, match="tolerance"):
+        judge_room(walked, ("C1",), eps=-0.1)
+
+
 def test_what_the_gate_leaves_out_is_named_and_counted(walked):
     (row,) = [row for row in left_out(walked["02_seeds"]) if row["why"] == "start did not forget"]
     assert row["method"] == "npo" and row["walks"] == row["of"] == 16
@@ -83,10 +104,10 @@ def test_a_small_p_is_asked_for_where_many_are_judged(judged):
 
 def test_files_hold_the_rows(judged, walked, tmp_path):
     trial_ledger.write_trials(judged, walked["02_seeds"], tmp_path)
-    with open(tmp_path / "trials.csv", newline="", encoding="utf-8") as file:
+    with open(tmp_path / "claims.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["row"] for row in rows] == [row.name for row in ROWS] and list(rows[0]) == COLUMNS
-    text = (tmp_path / "trials.md").read_text(encoding="utf-8")
+    assert [row["row"] for row in rows if row["id"] in PROTOCOL] == [row.name for row in ROWS]
+    text = (tmp_path / "claims.md").read_text(encoding="utf-8")
     assert "did not forget" in text and "## Verdicts that differ between readings" in text
 
 
@@ -94,4 +115,5 @@ def test_the_list_of_claims_has_what_is_declared():
     rows = {row["name"]: row["declared"] for row in catalogue("claims")}
     assert list(rows) == list(CLAIMS)
     assert rows["C1"] == PROTOCOL["C1"] and rows["C14"] == {}
-    assert all(set(told) == {"statistic", "rule", "null", "planted", "unit", "threshold"} for told in PROTOCOL.values())
+    words = {"statistic", "rule", "null", "planted", "unit", "threshold", "direction", "edges"}
+    assert all(set(told) == words for told in PROTOCOL.values())

@@ -5,7 +5,8 @@ import pytest
 
 from mcutils.errors import BadInput
 from mcutils.measures.intervals import Interval
-from mcutils.paper.trials import Cells, Rule, exchanged, mean_trial, row_means, some_trial
+from mcutils.measures.originals import student
+from mcutils.paper.trials import Cells, Rule, exchanged, mean_trial, originals_needed, row_means, some_trial
 
 METHODS = ("a", "b", "c", "d")
 
@@ -148,3 +149,19 @@ def test_fragility_is_high_at_the_edge_and_low_far_from_it():
     sure, close = mean_trial(drawn(0.5), Rule("above", 0.1)), mean_trial(drawn(0.16, 0.14, seed=3), Rule("above", 0.1))
     assert sure.flips == 0.0
     assert close.flips > 0.05
+
+
+def test_as_many_originals_are_needed_as_make_the_interval_clear_its_threshold():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=8)
+    values = 0.3 + (values - values.mean()) / values.std(ddof=1)
+    found = student(values)
+    count = originals_needed(found, 8, (0.0,))
+    for n, clear in ((count - 1, False), (count, True)):
+        many = rng.normal(size=n)
+        many = 0.3 + (many - many.mean()) / many.std(ddof=1)
+        assert (student(many).low > 0) == clear
+    assert originals_needed(found, 8, (-9.0, 0.0)) == count  # the nearest edge
+    assert originals_needed(found, 8, (found.estimate,)) is None
+    assert originals_needed(Interval(0.3, -np.inf, np.inf), 1, (0.0,)) is None
+    assert originals_needed(Interval(0.001, -1, 1), 8, (0.0,)) is None  # more than can be asked for

@@ -1,0 +1,69 @@
+"""Stories as pages: each path with its question and paragraph above the explorer, and a page that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from ..engine.study import Study
+from ..explorer.widget import explore
+from ..files import folder_at, write_file
+from ..paper.progress_and_retraining import independent
+from ..paper.seeds import seeds
+from ..paper.stories import Told, tell
+from ..paper.walks import Route, levelled, walk_all
+
+STYLE = """:root{color-scheme:light dark}
+body{font:1rem/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
+li{margin:.8rem 0}a{font-weight:700}"""
+
+
+def write_stories(folder: str | Path, study: Study) -> list[Path]:
+    """Write the six stories of a study and ``index.html``, which lists them, into a folder; returns their paths.
+
+    They are chosen and told from the walks of 02 and 09; what the study lacks of these is computed.
+    """
+    place = folder_at(Path(folder), "folder of the stories")
+    routes = [route for route in (*seeds(study), *independent(study)) if not route.control and not route.aside]
+    told = tell(zip(routes, levelled(study, walk_all(study, routes)), strict=True))
+    paths = []
+    for one in told:
+        paths.append(place / f"{one.name}.html")
+        write_file(paths[-1], page_of(one, study))
+    write_file(place / "index.html", index(told))
+    return [place / "index.html", *paths]
+
+
+def page_of(one: Told, study: Study) -> str:
+    """A story's page: its words, and below them the explorer on its path beside the other one between its ends."""
+    lead = [one.question, one.text]
+    if one.path is None:
+        return _plain(one.title, "".join(f"<p>{escape(text)}</p>" for text in lead))
+    beside = "" if one.beside is None else _shown(one.beside, study)
+    view = explore(study, _shown(one.path, study), compare=beside)
+    try:
+        return view.page(one.title, lead)
+    finally:
+        view.close()
+
+
+def _shown(route: Route, study: Study):
+    return route.profile(study)
+
+
+def index(told: Sequence[Told]) -> str:
+    """The page that lists the stories, each with its question."""
+    lines = "".join(
+        f'<li><a href="{escape(one.name)}.html">{escape(one.title)}</a><br>{escape(one.question)}</li>' for one in told
+    )
+    return _plain("Six paths, six stories", f"<ol>{lines}</ol>")
+
+
+def _plain(title: str, inside: str) -> str:
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main><h1>{escape(title)}</h1>"
+        f"{inside}</main>\n</body>\n</html>\n"
+    )

@@ -1,0 +1,44 @@
+"""Story pages: words are text whatever they hold, a story without a path is a page too, the list leads to all."""
+
+import re
+
+import pytest
+
+from mcutils.cli import stories as pages
+from mcutils.explorer.page import page
+from mcutils.paper.stories import STORIES, Told, tell
+
+NASTY = 'a <script>alert(1)</script> & "b" @data@ @script@'
+
+
+def test_words_above_the_drawing_are_text():
+    made = page({}, {}, "given", NASTY, [NASTY, "second"])
+    head = made.partition('<header class="story">')[2].partition("</header>")[0]
+    assert "<script>alert" not in made.partition('<script type="application/json"')[0]
+    assert head.count("&lt;script&gt;") == 2 and head.count("<p>") == 2 and "@data@" in head
+    assert '<header class="story">' not in page({}, {}, "given", "title")
+
+
+def test_a_story_without_a_path_is_a_page_of_words():
+    made = pages.page_of(Told("return", NASTY, "Is there one?", "None was found."), None)
+    assert "None was found." in made and "Is there one?" in made and "<script" not in made
+
+
+def test_the_list_leads_to_every_story():
+    told = tell([])
+    links = re.findall(r'href="([\w.]+)"', pages.index(told))
+    assert links == [f"{name}.html" for name in STORIES]
+
+
+def test_all_are_written(tmp_path, monkeypatch):
+    for name in ("seeds", "independent", "walk_all"):
+        monkeypatch.setattr(pages, name, lambda *_: [])
+    monkeypatch.setattr(pages, "levelled", lambda *_: [])
+    paths = pages.write_stories(tmp_path / "new", None)
+    assert [path.name for path in paths] == ["index.html", *(f"{name}.html" for name in STORIES)]
+    assert all(path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>") for path in paths)
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_titles_and_questions_are_short(name):
+    assert len(STORIES[name].title) < 40 and STORIES[name].question.endswith("?")
