@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,15 +62,37 @@ def beside(study: Study) -> dict[str, Any]:
     return {"gaps": metrics_along.telling(study), "use": use, "reliance": reliance}
 
 
-def between(study: Study) -> tuple[dict[str, list[Walk]], dict[str, Any]]:
-    """N1's walks as an experiment, and its distances; nothing of both where the store lacks them.
+@dataclass(frozen=True)
+class Apart:
+    """What is priced apart (`python -m mcutils run NAME`): what it needs, and how rows get their walks and numbers.
 
-    N1 is priced apart: no notebook computes it (`python -m mcutils run n1`).
+    ``given`` is the name of the numbers among the arguments of `trial_ledger.judge_declared`.
     """
-    if any(spec not in study.store for spec in between_models.needs(study)):
-        return {}, {}
-    walks, distances = between_models.walk_lines(study)
-    return {BETWEEN: walks}, {"distances": distances}
+
+    given: str
+    needs: Callable[[Study], Sequence[Spec]]
+    gather: Callable[[Study], tuple[list[Walk], Any]]
+
+
+# experiment -> the same; names as in `registry.PRICED_APART`
+APART = {
+    BETWEEN: Apart("distances", between_models.needs, between_models.walk_lines),
+}
+
+
+def apart(study: Study) -> tuple[dict[str, list[Walk]], dict[str, Any]]:
+    """The walks of what is priced apart, by experiment, and the numbers beside them; without what the store lacks.
+
+    Nothing of it is computed. N1 there is only where originals have a forget set each.
+    """
+    walked: dict[str, list[Walk]] = {}
+    given: dict[str, Any] = {}
+    for name, one in APART.items():
+        if name == BETWEEN and not study.preset.originals:
+            continue
+        if all(spec in study.store for spec in one.needs(study)):
+            walked[name], given[one.given] = one.gather(study)
+    return walked, given
 
 
 # Tables

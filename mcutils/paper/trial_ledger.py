@@ -73,28 +73,23 @@ ROWS = (
 def judge_declared(
     walked: Mapping[str, Sequence[Walk]],
     *,
-    gaps: Mapping[int, Mapping[str, float]] | None = None,
-    use: Mapping[tuple[int, str], float] | None = None,
-    reliance: Mapping[int, float] | None = None,
-    distances: Mapping[tuple[int, str], Any] | None = None,
     eps: float = TOLERANCE,
     level: float = LEVEL,
     splits: int = SPLITS,
+    **given: Any,
 ) -> list[Judged]:
     """Every row of the protocol, in its order, judged by every reading it has; without its walks it is not run.
 
     Args:
-        walked: experiment -> its walks, controls included, as `ledger.gather`.
-        gaps: original -> telling metrics with their gaps there, which C10 needs; see `metrics_along.telling`.
-        use, reliance: (original, method) -> cue use, and original -> its own reliance on the cue, which M1 needs; see
-            `method_pairs.cue_measures`.
-        distances: (original, method) -> to retrained models along its line, which N1 needs; see
-            `between_models.walk_lines`, whose walks are those of the experiment ``n1``.
+        walked: experiment -> its walks, controls included, as `ledger.gather` and `ledger.apart` return them.
         eps: tolerance of MCU(eps) in G, for tests that speak of one; controls keep the declared one.
         level: of the intervals; the corrected ones are at 1 - (1 - level) / (number of rows judged).
         splits: pairs of halves of the originals on which each row is judged again.
+        given: what rows need beside walks (`Row.needs`), without which they are not run. ``gaps``: original -> telling
+            metrics with their gaps there (C10, `metrics_along.telling`). ``use``, ``reliance``: (original, method) ->
+            cue use, and original -> its own reliance on the cue (M1, `method_pairs.cue_measures`). ``distances``:
+            (original, method) -> to retrained models along its line (N1, `between_models.walk_lines`).
     """
-    given = {"gaps": gaps, "use": use, "reliance": reliance, "distances": distances}
     tests = _tests(ROWS, experiments_of(walked), given, eps)
     strict = 1 - (1 - level) / max(1, len(tests))
     found = []
@@ -116,7 +111,7 @@ def judge_room(
     eps: float = TOLERANCE,
     level: float = LEVEL,
     readings: Sequence[str] = READ,
-    **given: Mapping[Any, Any] | None,
+    **given: Any,
 ) -> list[Judged]:
     """The rows of some claims that these walks can judge, by every reading, as `judge_declared` judges them.
 
@@ -127,7 +122,7 @@ def judge_room(
         ids: of claims or of rows, such as ``C2`` or ``C2 deficit``.
         eps, level: as there.
         readings: those to judge by; that of the chord where a row has none of them.
-        given: ``gaps``, ``use``, ``reliance`` or ``distances``, as there.
+        given: as there.
     """
     names = [choose("row", one, [*PROTOCOL, *(row.name for row in ROWS)]) for one in ids]
     rows = [row for row in ROWS if row.id in names or row.name in names]

@@ -10,6 +10,7 @@ from made_worlds import Shape, controlled, world
 from mcutils.measures.intervals import Interval
 from mcutils.paper import ledger as room
 from mcutils.paper.claims import CLAIMS, PROTOCOL, interval_text
+from mcutils.paper.registry import PRICED_APART
 from mcutils.paper.trial_ledger import ROWS, needed, trial_rows
 from mcutils.paper.trials import Finding
 from mcutils.paper.verdicts import READ, Judged
@@ -60,11 +61,20 @@ def test_the_walks_of_all_experiments_are_gathered(study, monkeypatch):
 
 
 def test_what_is_priced_apart_is_judged_where_it_was_computed_alone(study, monkeypatch):
-    made = ["one", "two"]
-    monkeypatch.setattr(room.between_models, "needs", lambda s: made)
-    monkeypatch.setattr(room.between_models, "walk_lines", lambda s: (["a walk"], {(200, "npo"): 1}))
-    assert room.between(replace(study, store={"one"})) == ({}, {})
-    assert room.between(replace(study, store={"one", "two"})) == ({"n1": ["a walk"]}, {"distances": {(200, "npo"): 1}})
+    first = room.Apart("distances", lambda s: ["one", "two"], lambda s: (["a walk"], {(200, "npo"): 1}))
+    other = room.Apart("numbers", lambda s: ["three"], lambda s: (["another"], 2))
+    monkeypatch.setattr(room, "APART", {"n1": first, "other": other})
+    drawn = replace(study, preset=replace(study.preset, originals=8))
+    assert room.apart(replace(drawn, store={"one"})) == ({}, {})
+    found = {"n1": ["a walk"]}, {"distances": {(200, "npo"): 1}}
+    assert room.apart(replace(drawn, store={"one", "two"})) == found
+    bare = replace(study, store={"one", "two", "three"}, preset=replace(study.preset, originals=0))
+    assert room.apart(bare) == ({"other": ["another"]}, {"numbers": 2})
+
+
+def test_what_is_priced_apart_bears_the_names_of_the_registry():
+    assert set(room.APART) <= set(PRICED_APART)
+    assert room.APART["n1"].needs is PRICED_APART["n1"]
 
 
 def test_the_ledger_shows_what_was_run_with_its_null_and_readings():
