@@ -92,7 +92,7 @@ def same(one, other):
 
 
 def test_a_random_teacher_of_a_fit_has_batches_weighted_by_size(study):
-    """Bad teaching's random network is the one part of a fit that statistics are estimated for."""
+    """The bad teacher's random network is the one part of a fit that statistics are estimated for."""
     ends = [study.unlearned("bad_teacher", seed) for seed in study.seeds]
     few = replace(ends[0].settings, plan=replace(ends[0].settings.plan, steps=2))
     ends = [replace(end, settings=few) for end in ends]

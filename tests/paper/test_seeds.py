@@ -82,7 +82,7 @@ def test_paths_per_method_and_curve(walks):
 
 
 def bent(labels):
-    """NPO's lines dip to the retrained level, SCRUB's below, bad teaching has a barrier, SalUn did not forget."""
+    """NPO's lines dip to the retrained level, SCRUB's below, the bad teacher has a barrier, SalUn did not forget."""
     if labels["method"] == "salun":
         return Shape(ends=(0.1, 0.1))
     dips = {"npo": 0.2, "scrub": 0.6} if labels["kind"] == "linear" else {}
