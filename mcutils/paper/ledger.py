@@ -21,7 +21,7 @@ from ..measures.drawing import BLACK, GREEN, GREY, VERMILLION, entry, panel_grid
 from ..measures.intervals import LEVEL
 from . import between_models, method_pairs, metrics_along
 from .archives import shard
-from .claims import CLAIMS, PROTOCOL, effect_text, first_design, interval_text
+from .claims import CLAIMS, effect_text, first_design, interval_text
 from .panels import settle_below
 from .registry import EXPERIMENTS, PRICED_APART, ROUTES
 from .tables import Table, frame
@@ -106,8 +106,8 @@ def ledger_table(judged: Sequence[Judged]) -> Table:
             null = "-" if first.null is None else interval_text(first.null, 2)
             words = {reading: found.verdict for reading, found in one.found.items()}
             rows.append(
-                {"row": one.row.name, "claim": CLAIMS[one.row.id].statement, "unit": PROTOCOL[one.row.id]["unit"]}
-                | {"threshold": PROTOCOL[one.row.id]["threshold"], "effect [95 %]": interval_text(first.effect)}
+                {"row": one.row.name, "claim": CLAIMS[one.row.id].statement, "unit": one.row.told["unit"]}
+                | {"threshold": one.row.told["threshold"], "effect [95 %]": interval_text(first.effect)}
                 | {"null": null, "least": _short(first.least), "originals": first.n_originals, "cells": first.n_cells}
                 | {"p": "" if first.p is None else f"{first.p:.2g}"}
                 | {reading: words.get(reading, "") for reading in READ}
@@ -182,7 +182,7 @@ def undecided_table(judged: Sequence[Judged], seconds: Mapping[str, float]) -> T
         hours = "-" if not np.isfinite(more * each) else f"{more * each / 3600:.1f}"
         why = "; ".join(one.first.notes[:3]) or "its interval holds the threshold"
         effect = interval_text(one.first.effect)
-        rows.append((one.row.name, effect, PROTOCOL[one.row.id]["threshold"], why, _count(count), hours))
+        rows.append((one.row.name, effect, one.row.told["threshold"], why, _count(count), hours))
     columns = ["row", "effect [95 %]", "threshold", "why", "originals that would decide", "CPU hours for them"]
     return frame(rows, columns, "row")
 
@@ -285,7 +285,7 @@ def forest_table(judged: Sequence[Judged]) -> Table:
     for one in judged:
         if (first := one.first) is None:
             continue
-        told, wide = PROTOCOL[one.row.id], one.corrected.effect if one.corrected else first.effect
+        told, wide = one.row.told, one.corrected.effect if one.corrected else first.effect
         unit = next((title for title, units in UNITS.items() if told["unit"] in units), told["unit"])
         statement = CLAIMS[one.row.id].statement + (f" ({one.row.measure})" if one.row.measure else "")
         numbers = *first.effect, wide.low, wide.high

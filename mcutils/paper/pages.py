@@ -19,6 +19,7 @@ SOURCES = {
     "review": "reviews of the withdrawn ICLR submission, which describe a version that was not at hand",
     "code": "the authors' public code, which says what it does, not that the paper used it",
     "ours": "a question of this companion, which follows from the paper's definition",
+    "neighbour": "a neighbouring paper or a thread of its users, named in the protocol",
 }
 READINGS = {
     "verdict": "chord, the paper's",

@@ -204,7 +204,7 @@ def trial_rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
 
 
 def _row(one: Judged) -> dict[str, Any]:
-    claim, told = CLAIMS[one.row.id], PROTOCOL.get(one.row.id, {})
+    claim, told = CLAIMS[one.row.id], one.row.told
     found: dict[str, Any] = dict.fromkeys(COLUMNS)
     found |= {"id": claim.id, "row": one.row.name, "claim": claim.statement, "source": claim.source}
     found |= {k: told.get(k) for k in ("statistic", "unit", "null", "threshold")} | {"notebook": claim.notebook}
@@ -234,7 +234,7 @@ def needed(one: Judged, level: float = LEVEL) -> int | None:
         return None
     if any(note.startswith(("control", "copies")) or "originals" not in note for note in first.notes):
         return None
-    found = originals_needed(first.effect, first.n_originals, PROTOCOL[one.row.id]["edges"], level)
+    found = originals_needed(first.effect, first.n_originals, one.row.told["edges"], level)
     return LEAST if first.n_originals < LEAST and found is None else max(found, LEAST) if found else None
 
 
@@ -270,7 +270,7 @@ def write_trials(judged: Sequence[Judged], walks: Sequence[Walk], folder: str | 
 
 
 def protocol_table() -> str:
-    """The table of claims in docs/protocol.md: statistic, rule, null and planted effect of each."""
+    """The lines of the tables of claims in docs/protocol.md: statistic, rule, null and planted effect of each."""
     names = ("statistic", "rule", "null", "planted")
     lines = ["| id | statistic (per original, then over originals) | rule | null | planted effect |", "|" + "---|" * 5]
     for claim, told in PROTOCOL.items():

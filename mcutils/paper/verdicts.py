@@ -45,6 +45,11 @@ class Row:
         return f"{self.id} {self.measure}".strip()
 
     @property
+    def told(self) -> dict[str, Any]:
+        """What the protocol declares of it: of the row where it has an entry of its own, else of its claim."""
+        return PROTOCOL.get(self.name) or PROTOCOL.get(self.id, {})
+
+    @property
     def readings(self) -> tuple[str, ...]:
         """The readings that it has; only that of the chord where its statistic does not speak of connection."""
         free = self.measure not in ("roughness",) and self.takes("reading")
@@ -99,7 +104,7 @@ def verdict_text(one: Judged, eps: float = TOLERANCE) -> str:
 
     The claim, what was measured and found, its null, the rule, readings with another verdict, and why it is undecided.
     """
-    told, first = PROTOCOL.get(one.row.id, {}), one.first
+    told, first = one.row.told, one.first
     head = f"**{one.row.name}, {one.verdict}.** {CLAIMS[one.row.id].statement}"
     if first is None:
         return head

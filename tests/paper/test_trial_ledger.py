@@ -36,11 +36,12 @@ def judged(walked):
 
 
 def test_the_protocol_has_the_table_of_the_registry():
-    assert trial_ledger.protocol_table() in (DOCS / "protocol.md").read_text(encoding="utf-8")
+    written = (DOCS / "protocol.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in trial_ledger.protocol_table().splitlines() if line not in written] == []
 
 
 def test_every_declared_claim_has_a_row():
-    assert {row.id for row in ROWS} == set(PROTOCOL)
+    assert set(PROTOCOL) <= {row.id for row in ROWS} | {row.name for row in ROWS} and all(row.told for row in ROWS)
     assert [row.id for row in ROWS].count("M0") == 4 and [row.id for row in ROWS].count("E4") == 2
     assert [row.id for row in ROWS].count("N1") == 2
     assert len({row.name for row in ROWS}) == len(ROWS)
@@ -114,6 +115,6 @@ def test_files_hold_the_rows(judged, walked, tmp_path):
 def test_the_list_of_claims_has_what_is_declared():
     rows = {row["name"]: row["declared"] for row in catalogue("claims")}
     assert list(rows) == list(CLAIMS)
-    assert rows["C1"] == PROTOCOL["C1"] and rows["C14"] == {}
+    assert rows == {name: PROTOCOL.get(name, {}) for name in CLAIMS} and rows["C1"]
     words = {"statistic", "rule", "null", "planted", "unit", "threshold", "direction", "edges"}
     assert all(set(told) == words for told in PROTOCOL.values())
