@@ -22,6 +22,7 @@ from mcutils.engine.specs import (
     PhiSpec,
     PlaneSpec,
     ProfileSpec,
+    RegainedSpec,
     RelearnSpec,
     RetrainedSpec,
     SharpnessSpec,
@@ -85,6 +86,10 @@ SPECS = {
     "RelearnOf's plan": (
         RelearnSpec(CURVE, 0.1, Attack(), PLAN),
         {"training": (None, {}), "seed": NO_SEED, "place": (1,)},
+    ),
+    "RegainedOf": (
+        RegainedSpec((RELEARNED,), (0,)),
+        {"models": (3, (), [3], (RELEARNED, replace(RELEARNED, attack=Attack(steps=3)))), "together": ((1,), (0, 0))},
     ),
     "SharpnessOf": (SharpnessSpec(CURVE, 0.1), {"model": (*NO_MODEL, TRACE), "directions": (0, True), "rows": (0,)}),
     "Data's scenario": (DATA, {"scenario": ("class", 3)}),

@@ -35,7 +35,7 @@ from ..unlearning.snapshots import check_steps
 VERSIONS = {
     **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "Trajectory", "TraceOf"), 1),
     **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1, "PhiOf": 1, "MembershipOf": 1, "FitOf": 1},
-    **dict.fromkeys(("EnsembleOf", "RelearnOf", "SharpnessOf"), 1),
+    **dict.fromkeys(("EnsembleOf", "RelearnOf", "RegainedOf", "SharpnessOf"), 1),
 }
 
 
@@ -603,6 +603,24 @@ class RelearnSpec(Checked, kind="RelearnOf"):
             raise BadInput("a place is one of a curve: leave place and points for a model.")
         if self.place >= self.points:
             raise BadInput(f"a place is from 0 to {self.points - 1}, got {self.place}.")
+
+
+@dataclass(frozen=True)
+class RegainedSpec(Checked, kind="RegainedOf"):
+    """What one attack brings back of several models, without the logits that each `RelearnSpec` keeps.
+
+    ``together``: places of those whose mean prediction is looked at too; none by default.
+    """
+
+    models: tuple[RelearnSpec, ...]
+    together: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len({(one.attack, one.training, one.forget) for one in self.models}) != 1:
+            raise BadInput("what is regained is compared of one attack, on one model or more.")
+        if any(place >= len(self.models) for place in self.together) or len(set(self.together)) < len(self.together):
+            raise BadInput(f"members of {len(self.models)} attacked models have different places, got {self.together}.")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,30 @@ def area(steps: Numbers, attacked: Numbers, retrained: Numbers | float) -> float
     """
     s, above = _over(steps, floats("attacked", attacked) - floats("retrained", retrained))
     return float(np.diff(s) @ (above[1:] + above[:-1]) / 2 / (s[-1] - s[0]))
+
+
+def together_attacked(members: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Accuracy and mean loss (T,), in nats, of the mean prediction of attacked models, ``mean_m p_m``.
+
+    Args:
+        members: of each ``steps`` (T,), ``logits/forget`` (T, N, K) on forgotten examples that no attacker saw, and
+            ``labels/forget`` (N,); looked at after the same steps, on the same examples.
+    """
+    if not members:
+        raise BadInput("an attacked ensemble needs a member or more, got none.")
+    steps, labels = (np.asarray(members[0][name]) for name in ("steps", "labels/forget"))
+    same = [np.array_equal(one["steps"], steps) and np.array_equal(one["labels/forget"], labels) for one in members]
+    if not all(same):
+        raise BadInput("members of an attacked ensemble are looked at after the same steps, on the same examples.")
+    mean = 0.0
+    for one in members:
+        logits = np.asarray(one["logits/forget"], dtype=np.float64)
+        p = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        mean = mean + p / p.sum(axis=-1, keepdims=True) / len(members)
+    truth = np.take_along_axis(mean, labels[None, :, None], axis=-1)[..., 0]
+    right = (np.argmax(mean, axis=-1) == labels) & np.isfinite(truth)
+    with np.errstate(divide="ignore"):
+        return {"accuracy": right.mean(axis=-1), "loss": -np.log(truth).mean(axis=-1)}
 
 
 def steps_to(steps: Numbers, values: Numbers, level: float, direction: str = "up") -> float:

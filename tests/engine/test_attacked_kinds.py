@@ -17,6 +17,7 @@ from mcutils.engine.specs import (
     DataSpec,
     EnsembleSpec,
     OriginalSpec,
+    RegainedSpec,
     RelearnSpec,
     RetrainedSpec,
     SharpnessSpec,
@@ -98,6 +99,22 @@ def test_points_and_means_of_curves_are_attacked(store):
     for bad in ((ENDS[0], LOST, attack, PLAN, 0, 1, 3), (LINE, LOST, attack, PLAN, 0, 3, 3)):
         with pytest.raises(BadInput):
             RelearnSpec(*bad)
+
+
+def test_what_several_attacked_models_regain_keeps_no_logits(store):
+    attack = Attack(steps=2)
+    alone = [RelearnSpec(LINE, LOST, attack, PLAN, place, place, 3) for place in range(3)]
+    spec = RegainedSpec(tuple(alone), (0, 2))
+    found, *each = run([spec, *alone], store, engine="serial")
+    assert found["steps"].tolist() == [0, 2] and not [name for name in found if name.startswith("logits")]
+    assert np.array_equal(found["loss/valid"], [one["loss/valid"] for one in each])
+    p = [torch.softmax(torch.tensor(each[k]["logits/forget"]).double(), -1) for k in (0, 2)]
+    expected, labels = (p[0] + p[1]) / 2, torch.tensor(each[0]["labels/forget"]).long()
+    assert np.allclose(found["together/accuracy"], (expected.argmax(-1) == labels).double().mean(1))
+    truth = expected.gather(-1, labels[None, :, None].expand(2, -1, 1))[..., 0]
+    assert np.allclose(found["together/loss"], -truth.log().mean(1))
+    assert of(spec).check(spec, found) == "" and 0 < size(plain(spec)) < size(plain(alone[0]))
+    assert of(spec).check(replace(spec, together=()), found) == "" and "no steps" in of(spec).check(spec, {})
 
 
 def test_sharpness_of_a_model_and_of_the_mean_along_a_curve(store):

@@ -28,6 +28,7 @@ from mcutils.engine.specs import (
     PhiSpec,
     PlaneSpec,
     ProfileSpec,
+    RegainedSpec,
     RelearnSpec,
     RetrainedSpec,
     SharpnessSpec,
@@ -69,10 +70,11 @@ MEMBERSHIP = MembershipSpec(TRACE, (TraceSpec(RETRAINED, 0.1),))
 ENSEMBLE = EnsembleSpec((TRACE,), (2, 3), ("uniform",))
 ATTACK = Attack("forgotten", 10)
 RELEARNED = RelearnSpec(PATH, 0.1, ATTACK, PLAN, 1, 1, 3)
+REGAINED = RegainedSpec((RELEARNED,), (0,))
 SHARPNESS = SharpnessSpec(PATH, 0.1, 0, 3, 20)
 RESULTS = (
     *(ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, TRAJECTORY),
-    *(PHI, MEMBERSHIP, FIT, ENSEMBLE, RELEARNED, SHARPNESS),
+    *(PHI, MEMBERSHIP, FIT, ENSEMBLE, RELEARNED, REGAINED, SHARPNESS),
 )
 SAMPLES = (DATA, PLAN, SETTINGS, ATTACK, *RESULTS)
 
@@ -157,6 +159,7 @@ OTHER = {
     "Attack": {"data": "lookalikes", "examples": 50, "rate": 0.1, "steps": 30, "epochs": 10, "mixing": "shuffled"},
     "RelearnOf": {"model": replace(PATH, seed=12), **FORGET, "attack": Attack(), "training": replace(PLAN, lr=0.03)}
     | {**SEED, "place": 2, "points": 5, "weighted": True},
+    "RegainedOf": {"models": (replace(RELEARNED, seed=3), RELEARNED), "together": ()},
     "SharpnessOf": {"model": replace(PATH, seed=13), **FORGET, **SEED, "directions": 5, "rows": 30, "weighted": True},
     "MembershipOf": {"trace": TraceSpec(PATH, 0.1, 9), "retrained": ()},
     "FitOf": {"model": replace(PATH, seed=9)},

@@ -10,7 +10,15 @@ from synthetic import trace as made
 
 from mcutils.data.tasks import load_task
 from mcutils.errors import BadInput
-from mcutils.measures.relearned import area, curve_of, matched_start, regained, steps_of, steps_to
+from mcutils.measures.relearned import (
+    area,
+    curve_of,
+    matched_start,
+    regained,
+    steps_of,
+    steps_to,
+    together_attacked,
+)
 from mcutils.objectives import Batch, Step
 from mcutils.settings import Plan
 from mcutils.traces import trace
@@ -181,3 +189,17 @@ def test_a_matched_start_is_as_forgetful_and_the_best_on_validation_data():
     assert matched_start(path, 0.51, within=0.01) == 3
     with pytest.raises(BadInput, match="level"):
         matched_start(path, 60)
+
+
+def test_attacked_models_predict_together_by_the_mean_of_their_probabilities():
+    sure, other = np.log([[[0.9, 0.1], [0.2, 0.8]]]), np.log([[[0.2, 0.8], [0.4, 0.6]]])
+    one = {"steps": [0], "logits/forget": sure + 7, "labels/forget": [0, 0]}
+    found = together_attacked([one, {**one, "logits/forget": other}])
+    assert found["accuracy"] == pytest.approx([0.5])  # 0.55 and 0.3 of the true class
+    assert found["loss"] == pytest.approx([-np.log([0.55, 0.3]).mean()])
+    assert together_attacked([one])["loss"] == pytest.approx([-np.log([0.9, 0.2]).mean()])
+    lost = together_attacked([one, {**one, "logits/forget": np.full((1, 2, 2), np.nan)}])
+    assert lost["accuracy"] == [0] and np.isnan(lost["loss"]).all()
+    for bad in ([], [one, {**one, "steps": [5]}], [one, {**one, "labels/forget": [0, 1]}]):
+        with pytest.raises(BadInput, match="attacked ensemble"):
+            together_attacked(bad)

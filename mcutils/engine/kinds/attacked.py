@@ -22,17 +22,19 @@ from ...measures.ensembles import (
     together,
 )
 from ...measures.metrics import accuracy, mean_loss
+from ...measures.relearned import together_attacked
 from ...measures.sharpness import SHARE, hessian_top, rises
 from ...traces import Trace, trace
 from ...unlearning.relearning import held_back, relearn
 from ...weights import Weights
 from ..costs import data_of, evaluated, form_of
-from ..specs import EnsembleSpec, RelearnSpec, SharpnessSpec, Spec
+from ..specs import EnsembleSpec, RegainedSpec, RelearnSpec, SharpnessSpec, Spec
 from .along import REPLICATES, SMALL
 from .models import BACKWARD
 from .record import Kind, Results, loaded, shaped, task_of
 
 CURVES = ("accuracy", "loss")  # that an attack has on every split
+SPLITS = ("retain", "forget", "valid", "test")
 
 
 def _ensemble(spec: EnsembleSpec, store: Results) -> dict[str, np.ndarray]:
@@ -98,7 +100,7 @@ def _is_relearned(spec: RelearnSpec, found: Mapping[str, Any]) -> str:
     points = np.shape(found.get("steps", ()))
     if len(points) != 1 or points[0] < 2:
         return "it holds no steps"
-    names = [f"{what}/{split}" for what in CURVES for split in ("retain", "forget", "valid", "test")]
+    names = [f"{what}/{split}" for what in CURVES for split in SPLITS]
     rows = np.shape(found.get("labels/forget", ()))
     classes = np.shape(found.get("logits/forget", ()))[-1:]
     wanted: dict[str, tuple[int, ...]] = {**dict.fromkeys(names, points), "logits/forget": (*points, *rows, *classes)}
@@ -121,6 +123,26 @@ def _relearned_bytes(description: Mapping[str, Any]) -> float:
     data = data_of(description)
     looks = int(description["attack"]["epochs"]) + 1 if description["attack"]["epochs"] else 6
     return 2 * form_of(data)[1] * looks * evaluated(data, description["forget"], ("forget",)) + SMALL
+
+
+def _regained(spec: RegainedSpec, store: Results) -> dict[str, np.ndarray]:
+    """``steps`` (T,), accuracy and loss (M, T) on each split, and of members together accuracy and loss (T,) on D_f."""
+    found = [store.get(one) for one in spec.models]
+    names = [f"{what}/{split}" for what in CURVES for split in SPLITS]
+    arrays = {"steps": found[0]["steps"], **{name: np.stack([one[name] for one in found]) for name in names}}
+    if spec.together:
+        seen = together_attacked([found[place] for place in spec.together])
+        arrays |= {f"together/{what}": values for what, values in seen.items()}
+    return arrays
+
+
+def _is_regained(spec: RegainedSpec, found: Mapping[str, Any]) -> str:
+    points = np.shape(found.get("steps", ()))
+    if len(points) != 1 or points[0] < 2:
+        return "it holds no steps"
+    every = len(spec.models), *points
+    wanted: dict[str, tuple[int, ...]] = {f"{what}/{split}": every for what in CURVES for split in SPLITS}
+    return shaped(found, wanted | ({f"together/{what}": points for what in CURVES} if spec.together else {}), "f")
 
 
 def _sharpness(spec: SharpnessSpec, store: Results) -> dict[str, np.ndarray]:
@@ -149,6 +171,10 @@ def _named(what: str) -> Any:
     return lambda spec, inner: f"{what} of {inner(spec.model)}"
 
 
+def _attacks(spec: Spec, inner: Any) -> str:
+    return f"RegainedOf of {len(spec.models)} attacks from {inner(spec.models[0])} on"
+
+
 def _traces(spec: Spec, inner: Any) -> str:
     return f"EnsembleOf of {len(spec.models)} traces from {inner(spec.models[0])} on"
 
@@ -171,6 +197,15 @@ ATTACKED = (
         _named("RelearnOf"),
         _relearning,
         _relearned_bytes,
+    ),
+    Kind(
+        RegainedSpec,
+        lambda spec: spec.models,
+        _regained,
+        _is_regained,
+        _attacks,
+        lambda d, flops: REPLICATES * len(d["models"]),
+        lambda d: SMALL / 5 + 8 * 6 * len(CURVES) * len(SPLITS) * len(d["models"]),
     ),
     Kind(
         SharpnessSpec,
