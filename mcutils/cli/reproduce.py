@@ -25,7 +25,7 @@ from ..engine.study import store_folder, study
 from ..engine.upkeep import mend
 from ..errors import BadInput, choose, path_of, seed_of
 from ..files import BUILD, DATA, ROOT, counted, write_file
-from ..paper.claims import changes, markdown_table, read_ledger, short_table, update_between
+from ..paper.claims import LEDGERS, changes, markdown_table, read_ledgers, rows_of, short_table, update_between
 from ..settings import preset
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -210,10 +210,9 @@ def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]
 
 
 def ledger_of(figures: Path) -> tuple[list[dict], int]:
-    """The claims.csv beside the figures and when it was written (ns); none where there is none that can be read."""
-    path = figures / "claims.csv"
+    """The ledgers beside the figures and when they were written (ns); none where there is none that can be read."""
     try:
-        return read_ledger(path), path.stat().st_mtime_ns
+        return read_ledgers(figures), (figures / "claims.csv").stat().st_mtime_ns
     except (BadInput, OSError):
         return [], 0
 
@@ -221,15 +220,15 @@ def ledger_of(figures: Path) -> tuple[list[dict], int]:
 def write_pages(figures: Path, root: Path = ROOT) -> None:
     """Put what notebook 15 wrote beside the figures between the marks of the README and of docs/results.md.
 
-    The findings and the short ledger into the one, the ledger in full into the other; a page keeps what it has where
+    The findings and short ledgers into the one, the ledgers in full into the other; a page keeps what it has where
     there is no claims.csv or no findings.md.
     """
-    ledger, findings = figures / "claims.csv", figures / FINDINGS
+    findings = figures / FINDINGS
     readme, results = root / "README.md", root / "docs" / "results.md"
-    if ledger.is_file():
-        rows = read_ledger(ledger)
-        _put(readme, {"claims": short_table(rows)})
-        _put(results, {"claims": markdown_table(rows)})
+    if (figures / "claims.csv").is_file():
+        rows = read_ledgers(figures)
+        for page, table in ((readme, short_table), (results, markdown_table)):
+            _put(page, {name: table(own) for name in LEDGERS if (own := rows_of(rows, name))})
     if findings.is_file():
         _put(readme, {"findings": findings.read_text(encoding="utf-8")})
 

@@ -117,7 +117,7 @@ def render(source: Path, out: Path) -> list[str]:
 
 def stage(source: Path) -> None:
     """Write the pages that the site is built from: those of the repository at their places, and those made here."""
-    from ..paper.claims import CLAIMS, read_ledger
+    from ..paper.claims import CLAIMS, read_ledgers
     from ..paper.pages import claim_page, claims_index, figures_page
     from .reproduce import find
 
@@ -131,8 +131,8 @@ def stage(source: Path) -> None:
     for path in source.glob("notebooks/*.ipynb"):  # Jupyter's links to headings keep their capitals
         text = path.read_text(encoding="utf-8")
         write_file(path, re.sub(r"\]\(#[\w-]+\)", lambda link: link[0].lower(), text))
-    ledger, there = ROOT / "figures" / "claims.csv", (source / "notebooks", source / "figures")
-    rows = read_ledger(ledger) if ledger.is_file() else []
+    there = source / "notebooks", source / "figures"
+    rows = read_ledgers(ROOT / "figures") if (ROOT / "figures" / "claims.csv").is_file() else []
     for claim in CLAIMS:
         page = claim_page(claim, [row for row in rows if row["id"] == claim], *there)
         write_file(source / "claims" / f"{claim}.md", page)

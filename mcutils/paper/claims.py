@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadInput
+from ..errors import BadInput, choose
 from ..files import DATA, ROOT
 from ..settings import tomllib
 
@@ -29,40 +29,68 @@ COUNTS = "n_originals n_cells needed".split()
 NUMBERS = (
     "effect low high null_low null_high least p flips halves opposite corrected_low corrected_high".split() + COUNTS
 )
+# The ledgers, each a file <name>.csv of the same columns: what it holds, in a heading.
+PAPER, NEIGHBOURS = "claims", "neighbours"
+LEDGERS = {PAPER: "The ledger", NEIGHBOURS: "What neighbours claim"}
 
 
 @dataclass(frozen=True)
 class Claim:
     """A claim: what it says, where the paper or its surroundings say so, and the notebooks that walk what it is about.
 
-    How it is judged is in `PROTOCOL`.
+    How it is judged is in `PROTOCOL`. ``waits``: what it needs that is not there yet, empty for what can be run.
     """
 
     id: str
     statement: str
     source: str
-    notebook: str
+    notebook: str = ""
+    waits: str = ""
 
 
 def write_ledger(rows: Sequence[Mapping[str, Any]], folder: str | Path, parts: Mapping[str, str] | None = None) -> None:
-    """Write claims.csv and claims.md, in a folder that is made if need be; the same rows give the same bytes.
+    """Write claims.csv, neighbours.csv and claims.md, in a folder made if need be; equal rows give equal bytes.
 
     Args:
-        rows: with the `COLUMNS`, see `trial_ledger.trial_rows`.
-        folder: of both.
-        parts: of claims.md below the ledger, title -> Markdown.
+        rows: with the `COLUMNS`, see `trial_ledger.trial_rows`; each goes into the file of its claim's ledger, and a
+            ledger without rows into none.
+        folder: of all three.
+        parts: of claims.md below the ledgers, title -> Markdown.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with open(Path(folder) / "claims.csv", "w", newline="", encoding="utf-8") as file:
-        lines = [[text_of(row[name]) for name in COLUMNS] for row in rows]
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
-    found = {"The ledger": markdown_table(rows), **(parts or {})}
+    found = {}
+    for name, title in LEDGERS.items():
+        own = rows_of(rows, name)
+        if not own:
+            continue
+        with open(Path(folder) / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+            lines = [[text_of(row[column]) for column in COLUMNS] for row in own]
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
+        found[title] = markdown_table(own)
+    found |= parts or {}
     text = "\n".join(f"## {title}\n\n{(part or 'None.').strip()}\n" for title, part in found.items())
     (Path(folder) / "claims.md").write_text(text, encoding="utf-8")
 
 
+def rows_of(rows: Iterable[Mapping[str, Any]], ledger: str) -> list[Mapping[str, Any]]:
+    """The rows of one of the `LEDGERS`."""
+    choose("ledger", ledger, LEDGERS)
+    return [row for row in rows if ledger_of(row["id"]) == ledger]
+
+
+def ledger_of(claim: str) -> str:
+    """The ledger that a claim stands in: its neighbours' (N1, N2, ...), or that of the paper's."""
+    return NEIGHBOURS if claim.startswith("N") else PAPER
+
+
+def read_ledgers(folder: str | Path) -> list[dict[str, Any]]:
+    """The rows of the ledgers in a folder: those of claims.csv, and of neighbours.csv where it is there."""
+    first, *more = (Path(folder) / f"{name}.csv" for name in LEDGERS)
+    return [row for path in (first, *(one for one in more if one.is_file())) for row in read_ledger(path)]
+
+
 def read_ledger(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a claims.csv with the `COLUMNS`, to the digits that were written; an empty cell is None."""
+    """The rows of one ledger's file with the `COLUMNS`, to the digits that were written; an empty cell is None."""
     rows = _rows(path)
     try:
         found = [{name: _value(name, text) for name, text in row.items()} for row in rows]
@@ -88,8 +116,14 @@ def _value(name: str, text: str) -> Any:
 
 
 def replications(preset: str, folder: str | Path = REPLICATIONS) -> dict[str, list[dict[str, Any]]]:
-    """Ledgers of a preset that were computed from nothing on other processors: name of the file -> its rows."""
-    return {path.stem: read_ledger(path) for path in sorted(Path(folder, preset).glob("*.csv"))}
+    """Ledgers of a preset that were computed from nothing on other processors: name of the file -> its rows.
+
+    ``<name>.csv`` is its claims.csv, to which ``<name>.neighbours.csv`` adds its neighbours.csv.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(Path(folder, preset).glob("*.csv")):
+        found.setdefault(path.name.split(".")[0], []).extend(read_ledger(path))
+    return found
 
 
 def first_design(name: str = "claims", folder: str | Path = REPLICATIONS) -> dict[str, dict[str, str]]:

@@ -265,13 +265,13 @@ def replication_table(rows: Sequence[Mapping[str, Any]], other: Sequence[Mapping
 
 
 def not_run_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The claims that were not run, and why: their notebook does not exist yet, or their walks are not there."""
+    """The claims that were not run, and why: what they need, no notebook yet, or walks that are not there."""
     shown = []
     for row in rows:
         if row["verdict"] == NOT_RUN:
-            absent = [name for name in row["notebook"].split(", ") if name not in EXPERIMENTS]
+            absent = [name for name in row["notebook"].split(", ") if name and name not in EXPERIMENTS]
             why = f"{', '.join(absent)} does not exist yet" if absent else "its walks are not in the store"
-            shown.append((row["row"], row["claim"], why))
+            shown.append((row["row"], row["claim"], row["notes"] or why))
     return frame(shown, ["row", "claim", "why"], "row")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
-from .claims import CLAIMS, PROTOCOL, effect_text, markdown_of
+from .claims import CLAIMS, LEDGERS, NEIGHBOURS, PAPER, PROTOCOL, effect_text, ledger_of, markdown_of
 
 # What a claim's `source` may name, and how far it is to be trusted: the paper's body was not at hand.
 SOURCES = {
@@ -21,6 +21,7 @@ SOURCES = {
     "ours": "a question of this companion, which follows from the paper's definition",
     "neighbour": "a neighbouring paper or a thread of its users, named in the protocol",
 }
+ARTICLE = re.compile(r"arXiv (\d{4}\.\d{5})")  # a neighbour's article, as a source
 READINGS = {
     "verdict": "chord, the paper's",
     "floor": "floor: only what lies beyond the retrained models counts",
@@ -42,7 +43,7 @@ def claim_page(claim: str, rows: Sequence[Mapping[str, Any]], notebooks: str | P
     parts += [_row_text(row) for row in rows if row.get("verdict") not in (None, "not run")]
     if len(parts) == 3:
         absent = f"`{stated.notebook}` does not exist yet" if not places else "no result of it is there yet"
-        parts.append(f"**Not run**: {absent}.")
+        parts.append(f"**Not run**: {f'it needs {stated.waits}' if stated.waits else absent}.")
     if told := PROTOCOL.get(claim):
         parts.append(_declared_text(told))
     for name in places:
@@ -72,24 +73,35 @@ def _declared_text(told: Mapping[str, str]) -> str:
 
 
 def sources_text(source: str) -> str:
-    """A claim's source with what each of its words means; raises `BadInput` for a word that `SOURCES` lacks."""
+    """A claim's source with what each of its words means.
+
+    Raises `BadInput` for a word that `SOURCES` lacks and that names no article, as ``arXiv 2602.02986`` does.
+    """
     words = [word.strip() for word in source.split(";")]
-    if unknown := [word for word in words if word not in SOURCES]:
+    meant = {
+        word: f"a neighbour's [article](https://arxiv.org/abs/{one[1]})"
+        for word in words
+        if (one := ARTICLE.fullmatch(word))
+    }
+    meant |= {word: SOURCES[word] for word in words if word in SOURCES}
+    if unknown := [word for word in words if word not in meant]:
         raise BadInput(f"the source {unknown[0]!r} is none of {', '.join(SOURCES)}.")
-    return "; ".join(f"*{word}*: {SOURCES[word]}" for word in words) + "."
+    return "; ".join(f"*{word}*: {meant[word]}" for word in words) + "."
 
 
 def claims_index(rows: Sequence[Mapping[str, Any]]) -> str:
     """The page that lists the claims, each with a link to its page and its verdicts, in Markdown."""
-    table = [["claim", "sentence", "verdict"]]
+    head = ["claim", "sentence", "verdict"]
+    tables = {name: [head] for name in LEDGERS}
     for claim, stated in CLAIMS.items():
         words = dict.fromkeys(str(row["verdict"]) for row in rows if row["id"] == claim)
-        table.append([f"[{claim}]({claim}.md)", stated.statement, ", ".join(words) or "not run"])
+        tables[ledger_of(claim)].append([f"[{claim}]({claim}.md)", stated.statement, ", ".join(words) or "not run"])
     what = "\n".join(f"- *{word}*: {text}." for word, text in SOURCES.items())
     return (
         "# The claims\n\nEvery testable claim of the paper, with the verdict found here.\n\n"
-        f"{markdown_of(table)}\n## Where claims come from\n\nThe paper's body and its figures were not at hand. A "
-        f"claim's page names its source by these words:\n\n{what}\n"
+        f"{markdown_of(tables[PAPER])}\n## {LEDGERS[NEIGHBOURS]}\n\nOther articles, of the same models.\n\n"
+        f"{markdown_of(tables[NEIGHBOURS])}\n## Where claims come from\n\nThe paper's body and its figures were not at "
+        f"hand. A claim's page names its source by these words, or an article by its number:\n\n{what}\n"
     )
 
 

@@ -210,7 +210,7 @@ def _row(one: Judged) -> dict[str, Any]:
     found |= {k: told.get(k) for k in ("statistic", "unit", "null", "threshold")} | {"notebook": claim.notebook}
     first = one.first
     if first is None:
-        return found | {"verdict": NOT_RUN}
+        return found | {"verdict": NOT_RUN, "notes": f"needs {claim.waits}" if claim.waits else None}
     found |= dict(zip(("effect", "low", "high"), first.effect, strict=True))
     if first.null is not None:
         found |= {"null_low": first.null.low, "null_high": first.null.high}
@@ -257,7 +257,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
 
 
 def write_trials(judged: Sequence[Judged], walks: Sequence[Walk], folder: str | Path) -> None:
-    """Write claims.csv and claims.md: the ledger, its flips between readings, and what the gate left out."""
+    """Write both ledgers and claims.md: the rows, their flips between readings, and what the gate left out."""
     rows = trial_rows(judged)
     open_rows = [row for row in rows if row["verdict"] == "undecided"]
     parts = {

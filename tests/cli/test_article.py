@@ -7,7 +7,7 @@ import pytest
 from mcutils.cli import article
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
-from mcutils.paper.claims import read_ledger
+from mcutils.paper.claims import read_ledgers
 
 
 def texts(source):
@@ -25,7 +25,7 @@ def test_every_finding_and_every_verdict_of_the_ledger_stands_in_it():
     if not ledger.is_file():
         pytest.skip("the results of the declared tests are not committed yet")
     told = " ".join(texts(article.written()))
-    for row in read_ledger(ledger):
+    for row in read_ledgers(ledger.parent):
         assert row["claim"] in told
         if row["effect"] is not None:
             assert f"{row['effect']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" in told, row["id"]

@@ -33,7 +33,7 @@ from mcutils.cli.reproduce import (
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.measures.intervals import Interval
-from mcutils.paper.claims import markdown_table, short_table, write_ledger
+from mcutils.paper.claims import LEDGERS, markdown_table, rows_of, short_table, write_ledger
 from mcutils.paper.findings import FILE
 from mcutils.paper.trial_ledger import ROWS, trial_rows
 from mcutils.paper.trials import Finding
@@ -387,16 +387,18 @@ def test_what_was_written_beside_the_figures_goes_between_the_marks_of_the_pages
     marks = "<!-- {0} -->\n<!-- /{0} -->"
     readme, results = tmp_path / "README.md", tmp_path / "docs" / "results.md"
     results.parent.mkdir()
-    readme.write_text(f"a\n{marks.format('findings')}\n{marks.format('claims')}\nb\n")
-    results.write_text(f"{marks.format('claims')}\n")
+    both = f"{marks.format('claims')}\n{marks.format('neighbours')}\n"
+    readme.write_text(f"a\n{marks.format('findings')}\n{both}b\n")
+    results.write_text(both)
     before = readme.read_text()
     module.write_pages(tmp_path, tmp_path)
     assert readme.read_text() == before
     rows = trial_rows([judged(0.9)])
     write_ledger(rows, tmp_path)
     module.write_pages(tmp_path, tmp_path)
-    assert f"<!-- claims -->\n{short_table(rows)}<!-- /claims -->\nb\n" in readme.read_text()
-    assert results.read_text() == f"<!-- claims -->\n{markdown_table(rows)}<!-- /claims -->\n"
+    for page, of in ((readme, short_table), (results, markdown_table)):
+        parts = [f"<!-- {name} -->\n{of(rows_of(rows, name))}<!-- /{name} -->\n" for name in LEDGERS]
+        assert "".join(parts) in page.read_text()
     (tmp_path / module.FINDINGS).write_text("- one\n")
     module.write_pages(tmp_path, tmp_path)
     assert "a\n<!-- findings -->\n- one\n<!-- /findings -->\n" in readme.read_text() and module.FINDINGS == FILE

@@ -172,6 +172,7 @@ def test_claims_that_were_not_run_say_why():
     assert "C1" not in table.index and {"C3", "C14", "N1"} <= set(table.index)
     assert table.loc["C14", "why"] == "10_privacy does not exist yet"
     assert table.loc["C21", "why"] == "its walks are not in the store"
+    assert table.loc["N9", "why"] == f"needs {CLAIMS['N9'].waits}"
 
 
 def test_every_claim_has_its_rows_and_those_without_one_were_not_run():

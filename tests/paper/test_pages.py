@@ -74,13 +74,21 @@ def test_a_claim_without_a_row_is_not_run(tmp_path):
 
 def test_every_source_is_explained_and_an_unknown_one_is_refused():
     assert all(sources_text(claim.source) for claim in CLAIMS.values())
-    with pytest.raises(BadInput, match="'hearsay' is none of abstract 2025"):
-        sources_text("digest; hearsay")
+    assert "https://arxiv.org/abs/2602.02986" in sources_text("ours; arXiv 2602.02986")
+    for odd in ("hearsay", "arXiv 26.1"):
+        with pytest.raises(BadInput, match=f"'{odd}' is none of abstract 2025"):
+            sources_text(f"digest; {odd}")
+
+
+def test_a_claim_that_waits_says_for_what(rows):
+    page = claim_page("N9", [row for row in rows if row["id"] == "N9"], *PLACES)
+    assert f"**Not run**: it needs {CLAIMS['N9'].waits}." in page and "``" not in page
 
 
 def test_the_index_names_every_claim_once(rows):
     page = claims_index(rows)
     assert all(page.count(f"]({claim}.md)") == 1 for claim in CLAIMS)
+    assert page.index("](C24.md)") < page.index("## What neighbours claim") < page.index("](N1.md)")
     assert all(f"*{word}*" in page for word in SOURCES)
 
 

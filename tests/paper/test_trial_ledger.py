@@ -10,7 +10,7 @@ from made_worlds import METHODS, Shape, controlled, world
 from mcutils.cli.main import catalogue
 from mcutils.errors import BadInput
 from mcutils.paper import trial_ledger, trials
-from mcutils.paper.claims import CLAIMS, COLUMNS
+from mcutils.paper.claims import CLAIMS, COLUMNS, LEDGERS
 from mcutils.paper.trial_ledger import PROTOCOL, ROWS, flips_between, judge_declared, judge_room
 from mcutils.paper.verdicts import READ, left_out
 
@@ -105,8 +105,11 @@ def test_a_small_p_is_asked_for_where_many_are_judged(judged):
 
 def test_files_hold_the_rows(judged, walked, tmp_path):
     trial_ledger.write_trials(judged, walked["02_seeds"], tmp_path)
-    with open(tmp_path / "claims.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = []
+    for name in LEDGERS:
+        with open(tmp_path / f"{name}.csv", newline="", encoding="utf-8") as file:
+            rows += csv.DictReader(file)
+    assert {row["id"]: row["notes"] for row in rows}["N8"].startswith("needs unlearning by sign descent")
     assert [row["row"] for row in rows if row["id"] in PROTOCOL] == [row.name for row in ROWS]
     text = (tmp_path / "claims.md").read_text(encoding="utf-8")
     assert "did not forget" in text and "## Verdicts that differ between readings" in text
