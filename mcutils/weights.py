@@ -357,7 +357,10 @@ def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, wei
 
 
 def save(path: str | Path | BinaryIO, points: Sequence[Weights], **notes: str) -> None:
-    """Write one or more weights of one architecture as a safetensors file; ``notes`` are texts for its header."""
+    """Write one or more weights of one architecture as a safetensors file; ``notes`` are texts for its header.
+
+    The same weights and notes give the same bytes.
+    """
     from safetensors.torch import save as written
 
     path = path if hasattr(path, "write") else path_of(path)
@@ -374,7 +377,17 @@ def save(path: str | Path | BinaryIO, points: Sequence[Weights], **notes: str) -
     if points[0].frozen:
         meta["frozen"] = json.dumps(sorted(points[0].frozen))
     with writing(path) as file:
-        file.write(written(tensors, {**notes, **meta}))
+        file.write(_in_order(written(tensors, {**notes, **meta})))
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with the texts of its header sorted: the library writes them in an order of its own."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    head = json.loads(data[8:end])
+    head["__metadata__"] = dict(sorted(head["__metadata__"].items()))
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def header(data: bytes) -> dict[str, str]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from safetensors.torch import load_file
 from torch import nn
 
 from mcutils.errors import BadInput
@@ -333,6 +334,17 @@ def test_file_round_trip(tmp_path):
     for a, b in zip(again, points, strict=True):
         assert equal(a.params, b.params) and equal(a.buffers, b.buffers) and a.model == "convnet"
         assert torch.equal(module_of(a)(images().float()), module_of(b)(images().float()))
+
+
+def test_the_same_weights_give_the_same_bytes(tmp_path):
+    weights, notes = convnet(0), {f"note {k}": "ä" * k for k in range(9)}
+    files = [tmp_path / str(k) for k in range(4)]
+    for path in files:
+        save(path, [weights], **notes)
+    assert len({path.read_bytes() for path in files}) == 1
+    assert load_file(files[0]).keys() == {
+        f"0/{group}/{name}" for group in ("params", "buffers") for name in getattr(weights, group)
+    }
 
 
 def test_file_of_a_module_of_the_users_own(tmp_path):
