@@ -19,8 +19,8 @@ from ..measures.drawing import label
 from ..measures.metrics import METRICS
 from ..measures.planes import Plane
 from ..traces import SPLITS
-from .numbers import Forgotten, Numbers
-from .sources import Source
+from .numbers import Forgotten, Numbers, called
+from .sources import BATCHNORM, Source
 
 # A plane through a path's ends with the places of the path's points among its models, or why there is none.
 Found = tuple[Plane, tuple[int, ...]] | str
@@ -128,21 +128,30 @@ def packed(values: np.ndarray) -> str:
 
 
 def _images(found: Forgotten) -> dict[str, Any]:
-    """What is predicted of the forget examples (T, N), one or two bytes each, and how surely, in whole %."""
+    """What is predicted of the forget examples (T, N), one or two bytes each, and how surely, in whole %.
+
+    ``called`` counts it by class, see `numbers.called`; null is no prediction.
+    """
     most = max(int(found.predicted.max(initial=0)), int(found.labels.max(initial=0)))
     kind = np.dtype(np.uint8) if most < NOBODY[np.dtype(np.uint8)] else np.dtype("<u2")
     sure = np.where(np.isfinite(found.confidence), np.rint(100 * found.confidence), 255)
+    by_class = called(found)
+    answers = [None if one < 0 else one for one in by_class.answer.tolist()]
     return {
         "rows": found.rows.tolist(),
         "labels": found.labels.tolist(),
         "bytes": kind.itemsize,
         "predicted": packed(np.where(found.predicted < 0, NOBODY[kind], found.predicted).astype(kind)),
         "sure": packed(sure.astype(np.uint8)),
+        "called": {"truth": by_class.truth.tolist(), "answer": answers, "counts": by_class.counts.tolist()},
     }
 
 
 def _place(source: Source, one: Numbers, found: Found, planes: list[Plane]) -> dict[str, Any]:
-    """Where a path runs on its plane: the plane's number, places of a smooth line and of the points t; or why not."""
+    """Where a path runs on its plane: the plane's number, places of a smooth line and of the points t; or why not.
+
+    ``quadratic`` says whether it is one curve of one control point, which a reader can drag on the plane.
+    """
     if isinstance(found, str):
         return {"why": found}
     plane, places = found
@@ -152,7 +161,8 @@ def _place(source: Source, one: Numbers, found: Found, planes: list[Plane]) -> d
     nodes = plane.models[list(places)]
     kind = kind_on(source, nodes)
     line, spots = (_rounded(points_at(kind, nodes, t)) for t in (np.linspace(0, 1, STEPS), one.t))
-    return {"number": number, "line": line, "spots": spots, "nodes": _rounded(nodes)}
+    quadratic = kind == "bezier" and len(nodes) == 3
+    return {"number": number, "line": line, "spots": spots, "nodes": _rounded(nodes), "quadratic": quadratic}
 
 
 def kind_on(source: Source, nodes: np.ndarray) -> str:
@@ -168,7 +178,16 @@ def _map(plane: Plane) -> dict[str, Any]:
         "y": _rounded(plane.y),
         "models": [{"at": at, "name": name} for at, name in zip(_rounded(plane.models), names, strict=True)],
         "values": {name: _rounded(values) for name, values in plane.values.items() if name.startswith("loss_")},
+        "about": about(plane),
     }
+
+
+def about(plane: Plane) -> str:
+    """On what the losses of a plane were measured, in words: examples, BatchNorm and grid are its own."""
+    rows, policy = plane.meta.get("rows", ""), plane.meta.get("batchnorm", "")
+    examples = f"{rows} examples a split" if rows.isdigit() else "its own examples"
+    refreshed = f"BatchNorm {BATCHNORM[policy]}" if policy in BATCHNORM else "its own BatchNorm statistics"
+    return f"{examples} and {refreshed}, at {len(plane.x)} × {len(plane.y)} places"
 
 
 def _rounded(values: np.ndarray) -> Any:

@@ -23,7 +23,7 @@ function opened(chapter) {
   if (!images) return chapter;
   const places = new Map(images.rows.map((row, place) => [row, place]));
   const predicted = bytes(images.predicted, images.bytes);
-  const unpacked = { counts: [], predicted, sure: bytes(images.sure, 1), places, size: images.rows.length };
+  const unpacked = { predicted, sure: bytes(images.sure, 1), places, size: images.rows.length };
   return { ...chapter, images: { ...images, ...unpacked, none: images.bytes === 2 ? 65535 : 255 } };
 }
 
@@ -83,6 +83,43 @@ export function nearest(t, value) {
     if (Math.abs(one - value) < Math.abs(t[best] - value)) best = k;
   });
   return best;
+}
+
+// Of each class at a point: how many there are and are right, and what most of the others are called.
+export function byClass({ truth, answer, counts }, k) {
+  const found = new Map();
+  truth.forEach((label, p) => {
+    const one = found.get(label) || { right: 0, of: 0, most: null, times: 0 };
+    found.set(label, one);
+    one.of += counts[k][p];
+    if (answer[p] === label) one.right = counts[k][p];
+    else if (answer[p] !== null && counts[k][p] > one.times) [one.most, one.times] = [answer[p], counts[k][p]];
+  });
+  return found;
+}
+
+// A loss of a plane at a place, linear between the four places of its grid around it.
+export function lossAt({ x, y, values }, name, place) {
+  const [[j, u], [i, v]] = [x, y].map((grid, axis) => {
+    const low = Math.max(0, Math.min(grid.length - 2, grid.findLastIndex((one) => one <= place[axis])));
+    return [low, Math.min(1, Math.max(0, (place[axis] - grid[low]) / (grid[low + 1] - grid[low])))];
+  });
+  const [a, b] = [values[name][i], values[name][i + 1]];
+  if (![a[j], a[j + 1], b[j], b[j + 1]].every(finite)) return null;
+  return (1 - v) * ((1 - u) * a[j] + u * a[j + 1]) + v * ((1 - u) * b[j] + u * b[j + 1]);
+}
+
+// A quadratic path with its control point at a place of its plane's grid, by its numbers: where its points lie, and the
+// losses that the plane has there. Nothing is fitted and no model is evaluated.
+export function bent(chapter, plane, [j, i]) {
+  const [start, , end] = chapter.plane.nodes,
+    control = [plane.x[j], plane.y[i]];
+  const on = (t) => control.map((at, k) => (1 - t) ** 2 * start[k] + 2 * t * (1 - t) * at + t ** 2 * end[k]);
+  const spots = chapter.t.map(on),
+    line = chapter.plane.line.map((_, k, all) => on(k / (all.length - 1)));
+  const values = {};
+  for (const name of Object.keys(SIGNS)) values[name] = spots.map((one) => lossAt(plane, name, one));
+  return { t: chapter.t, gap: chapter.gap, control, spots, line, values };
 }
 
 export function ticks(low, high, count = 4) {
@@ -283,7 +320,7 @@ function hatches(uid) {
   );
 }
 
-function rangeOf(chapters, name) {
+function rangeOf(chapters, name, more) {
   const values = chapters
     .flatMap((one) => [
       ...(one.values[name] || []),
@@ -291,15 +328,18 @@ function rangeOf(chapters, name) {
       ...(one.bands[name] || []).flat(),
       ...(name in one.original ? [one.original[name]] : []),
     ])
+    .concat(more)
     .filter(finite);
   const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
   const pad = 0.08 * (high - low) || 0.05 * Math.abs(high) || 0.5;
   return [low - pad, high + pad];
 }
 
-// One metric along the paths of a group; `move` takes a number of a point for each path of the view.
-function panel({ uid, metric, name, chapters, group, eps, width, height }) {
-  const [low, high] = rangeOf(chapters, name);
+// One metric along the paths of a group; `move` takes a number of a point for each path of the view. `dragged` is one of
+// them with another control point.
+function panel({ uid, metric, name, chapters, group, eps, width, height, dragged }) {
+  const other = dragged && group.includes(dragged.which) ? dragged.values[name] : null;
+  const [low, high] = rangeOf(chapters, name, other || []);
   const bottom = height - BOTTOM;
   const x = (t) => LEFT + t * (width - LEFT - RIGHT);
   const y = (value) => TOP + ((high - value) / (high - low)) * (bottom - TOP);
@@ -382,6 +422,12 @@ function panel({ uid, metric, name, chapters, group, eps, width, height }) {
     for (const k of [0, last]) {
       if (finite(values[k]))
         nodes.push(s("circle", { class: `end c${letter}`, cx: round(x(t[k])), cy: round(y(values[k])), r: 4 }));
+    }
+    if (other && dragged.which === which) {
+      for (const run of runs(other))
+        nodes.push(s("path", { class: `bent c${letter}`, d: line(run.map((k) => [x(t[k]), y(other[k])])) }));
+      const found = extreme(dragged, name);
+      telling.push(`With the control point dragged, on the plane: ${found ? found.words : "not finite"}.`);
     }
     const lost = values.filter((one) => !finite(one)).length;
     telling.push(`${chapter.label}: from ${shown(metric, values[0])} to ${shown(metric, values[last])}.`);
@@ -586,6 +632,8 @@ function map({ uid, plane, number, name, metric, chapters, width, height }) {
   const over = [],
     moves = [],
     here = new Map();
+  const bend = s("g", {});
+  let bendAt = () => {};
   chapters.forEach((chapter, which) => {
     const path = chapter.plane;
     if (path.why || path.number !== number) return;
@@ -621,6 +669,7 @@ function map({ uid, plane, number, name, metric, chapters, width, height }) {
     const side = x < LEFT + 0.3 * wide ? "start" : x > LEFT + 0.7 * wide ? "end" : "middle";
     nodes.push(word(x, y > top + high - 26 ? y - 11 : y + 18, words || called, side, "name"));
   }
+  over.unshift(bend);
   const telling = `${metric.title} on a plane of weights, ${(10 ** low).toPrecision(2)} to ${(10 ** most).toPrecision(2)} nats, darker tints are higher; the path runs from start to end.`;
   const svg = s(
     "svg",
@@ -631,7 +680,26 @@ function map({ uid, plane, number, name, metric, chapters, width, height }) {
   const toPlane = (left, down) => [x0 + ((left - LEFT) / wide) * (x1 - x0), y1 - ((down - top) / high) * (y1 - y0)];
   return {
     svg,
-    move: (at) => moves.forEach((one) => one(at)),
+    move(at) {
+      for (const one of moves) one(at);
+      bendAt(at);
+    },
+    px,
+    // Draws the path whose control point is dragged, or takes it away; places of the grid are numbers [column, row].
+    bend(found, at) {
+      bend.replaceChildren();
+      bendAt = () => {};
+      if (!found) return;
+      const d = line(found.line.map(px)),
+        spot = mark(found.which, 4, "spot");
+      bend.append(s("path", { class: "halo", d }), s("path", { class: `bent c${LETTERS[found.which]}`, d }), spot);
+      bendAt = (all) => place(spot, ...px(found.spots[all[found.which]]));
+      bendAt(at);
+    },
+    grid(left, down) {
+      const [x, y] = toPlane(left, down);
+      return [nearest(xs, x), nearest(ys, y)];
+    },
     // The point of the first path that is nearest on the screen, and the loss under the pointer.
     near(left, down) {
       const path = chapters[0].plane;
@@ -803,26 +871,13 @@ function gallery({ book, chapters, chosen, start }) {
   return { cells, move: (at) => moves.forEach((one) => one(at)) };
 }
 
-const NONE = { right: 0, of: 0, wrong: new Map() };
+const NONE = { right: 0, of: 0, most: null, times: 0 };
 
-// How many of each class are predicted right at t, with both ends, and what the others are taken for most.
+// How many of each class are predicted right at t, with both ends, and what the others are called most.
 function tally({ book, chapters }) {
   const drawn = chapters.map((chapter, which) => ({ chapter, which })).filter(({ chapter }) => chapter.images);
   const present = [...new Set(drawn[0].chapter.images.labels)].sort((a, b) => a - b);
-  const counted = ({ images }, k) => {
-    if (images.counts[k]) return images.counts[k];
-    const found = new Map();
-    images.labels.forEach((label, i) => {
-      const one = found.get(label) || { right: 0, of: 0, wrong: new Map() },
-        answer = said(images, k, i);
-      found.set(label, one);
-      one.of += 1;
-      if (answer === label) one.right += 1;
-      else if (answer !== images.none) one.wrong.set(answer, (one.wrong.get(answer) || 0) + 1);
-    });
-    images.counts[k] = found;
-    return found;
-  };
+  const counted = ({ images }, k) => byClass(images.called, k);
   const moves = [];
   const ends = drawn.map(({ chapter }) => [0, chapter.t.length - 1].map((k) => counted(chapter, k)));
   const rows = present.map((label) => {
@@ -841,10 +896,9 @@ function tally({ book, chapters }) {
         const { right, of } = found.get(label) || NONE;
         bars[n].fill.style.width = `${(100 * right) / (of || 1)}%`;
       });
-      const { right, of, wrong } = all[0].get(label) || NONE;
+      const { right, of, most, times } = all[0].get(label) || NONE;
       words.textContent = share(right, of);
-      const [most] = [...wrong].sort((a, b) => b[1] - a[1]);
-      taken.textContent = most ? `→ ${book.classes[most[0]]} ${most[1]}` : "";
+      taken.textContent = times ? `→ ${book.classes[most]} ${times}` : "";
     });
     return h(
       "li",
@@ -864,6 +918,74 @@ function tally({ book, chapters }) {
     moves.forEach((one) => one(all));
   };
   return { rows, move };
+}
+
+const LISTED = 14, // pairs of classes that a list shows
+  WIDEST = 16; // classes that a matrix has a row for; of more there is a list
+const TALLIES = { right: "right by class", called: "what they are called" };
+
+// What the forget images are called at t: a row for each class that they are of, a column for each name they get.
+function confusion({ book, chapter, which, several }) {
+  const { truth, answer, counts } = chapter.images.called,
+    last = chapter.t.length - 1;
+  const named = (label) => (label === null ? "no prediction" : book.classes[label]);
+  const tell = (p, k) => {
+    const of = (at) => counts[at][p];
+    const wrong = answer[p] === null ? named(null) : `called ${named(answer[p])}`;
+    const what = truth[p] === answer[p] ? "called right" : wrong;
+    return [
+      h("p", {}, `${named(truth[p])}, ${what}: ${of(k)} at t = ${brief(chapter.t[k])}`),
+      h("p", {}, `${of(0)} at the start, ${of(last)} at the end`),
+    ];
+  };
+  const rows = [...new Set(truth)].sort((a, b) => a - b);
+  const order = (one) => (one === null ? Infinity : one);
+  const columns = [...new Set([...rows, ...answer])].sort((a, b) => order(a) - order(b));
+  const title = several ? h("caption", {}, `${MARKS[which]} ${chapter.label}`) : null;
+  if (columns.length > WIDEST) {
+    const wrong = truth.map((_, p) => p).filter((p) => truth[p] !== answer[p]);
+    const body = h("tbody", {});
+    const move = (k) => {
+      const most = wrong.filter((p) => counts[k][p]).sort((a, b) => counts[k][b] - counts[k][a] || a - b);
+      body.replaceChildren(
+        ...most.slice(0, LISTED).map((p) => {
+          const cells = [0, k, last].map((at) => h("td", { "data-pair": p }, String(counts[at][p])));
+          return h("tr", {}, h("th", { scope: "row" }, `${named(truth[p])} → ${named(answer[p])}`), cells);
+        }),
+      );
+    };
+    const head = ["most often", "start", "at t", "end"].map((text) => h("th", { scope: "col" }, text));
+    return { node: h("table", { class: "called list" }, title, h("thead", {}, h("tr", {}, head)), body), move, tell };
+  }
+  const pairs = new Map(truth.map((label, p) => [`${label} ${answer[p]}`, p]));
+  const sizes = new Map([...byClass({ truth, answer, counts }, 0)].map(([label, { of }]) => [label, of]));
+  const cells = [];
+  const body = rows.map((label) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row", title: named(label) }, h("span", {}, named(label))),
+      columns.map((column) => {
+        const p = pairs.get(`${label} ${column}`);
+        if (p === undefined) return h("td", { class: label === column ? "own" : null });
+        const cell = h("td", { "data-pair": p, class: label === column ? "own" : null });
+        cells.push({ cell, p, of: sizes.get(label), was: null });
+        return cell;
+      }),
+    ),
+  );
+  const head = columns.map((column) => h("th", { scope: "col", title: named(column) }, h("span", {}, named(column))));
+  const move = (k) => {
+    for (const one of cells) {
+      const count = counts[k][one.p];
+      if (count === one.was) continue;
+      one.was = count;
+      one.cell.textContent = count || "";
+      one.cell.style.setProperty("--n", Math.sqrt(count / one.of).toFixed(3)); // so that few are seen too
+    }
+  };
+  const top = h("thead", {}, h("tr", {}, h("td", {}, "is ↓ called →"), head));
+  return { node: h("table", { class: "called" }, title, top, h("tbody", {}, body)), move, tell };
 }
 
 // --- The table -----------------------------------------------------------------------------------------------------
@@ -974,7 +1096,10 @@ export function draw(root, home = {}) {
     told = [],
     tallied = null,
     pictured = null,
+    dragged = null,
     width = 0;
+  let bentName = null,
+    bendAll = () => {};
   let state = {
     path: "",
     compare: "",
@@ -987,6 +1112,8 @@ export function draw(root, home = {}) {
     plane: "loss_forget",
     order: "rise",
     only: "all",
+    tally: "right",
+    control: null, // of the dragged path, its place on the plane's grid
     speed: 1,
   };
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -1165,6 +1292,12 @@ export function draw(root, home = {}) {
     ],
     (value) => change({ plane: value }, ["plane"]),
     { class: "surface" },
+  );
+  const counted = select(
+    "forget images by class",
+    Object.entries(TALLIES),
+    (value) => change({ tally: value }, ["classes"]),
+    { class: "counted" },
   );
   const before = button("◀", "previous images", () => change({ page: Math.max(0, state.page - 1) }, ["images"]), {
     class: "before",
@@ -1351,6 +1484,8 @@ export function draw(root, home = {}) {
         ` ${shown(spoken, value)} ${spoken.unit}${apart}`,
       );
     });
+    const moved = dragged?.values[name]?.[at[dragged.which]];
+    if (finite(moved)) lines.push(h("p", {}, `control point dragged: ${shown(spoken, moved)} ${spoken.unit}`));
     return [h("p", {}, `${spoken.title} at t = ${brief(first().t[k])}`), lines];
   }
 
@@ -1372,7 +1507,8 @@ export function draw(root, home = {}) {
           of = state.beside ? ` · ${MARKS[group[0]]} ${short(group[0])}` : "";
         figure.append(h("figcaption", {}, `${spoken.title} (${spoken.unit})${of}`));
         const size = { width: room(figure), height: tall(figures.length > 2 ? 158 : 214) };
-        const one = panel({ uid: `${uid}-p${n}`, metric: spoken, name, chapters, group, eps: state.eps, ...size });
+        const given = { uid: `${uid}-p${n}`, metric: spoken, name, chapters, group, eps: state.eps, dragged };
+        const one = panel({ ...given, ...size });
         figure.append(drags(one.svg, alongT(one), (px) => hover(name, alongT(one)(px))));
         return one;
       });
@@ -1427,6 +1563,7 @@ export function draw(root, home = {}) {
       const where = first().plane;
       if (where.why) {
         box.replaceChildren(empty("Plane of weights", where.why));
+        bendAll = () => {};
         return { move() {} };
       }
       const plane = book.planes[where.number],
@@ -1442,7 +1579,10 @@ export function draw(root, home = {}) {
       );
       surface.value = state.plane;
       const plots = h("div", { class: "plots" });
-      box.replaceChildren(heading, plots);
+      const which = loose(),
+        words = h("p", { class: "note bending", "aria-live": "polite" }),
+        handles = [];
+      box.replaceChildren(heading, plots, ...(which < 0 ? [] : [words]));
       const figures = names.map((name) =>
         h("figure", { class: "panel" }, both ? h("figcaption", {}, `${book.metrics[name].title} (nats)`) : null),
       );
@@ -1470,9 +1610,28 @@ export function draw(root, home = {}) {
             h("p", {}, `nearest: t = ${brief(first().t[one.near(x, y)])}`),
           ];
         };
-        figure.append(drags(one.svg, one.near, read));
+        const field = h("div", { class: "field" }, drags(one.svg, one.near, read));
+        figure.append(field);
+        if (which >= 0) {
+          handles.push(handle(one, which, n));
+          field.append(handles[n]);
+        }
         return one;
       });
+      const show = () => {
+        if (which < 0) return;
+        const at = dragged ? dragged.control : chapters[which].plane.nodes[1];
+        drawn.forEach((one, n) => {
+          one.bend(dragged, points());
+          const [x, y] = one.px(at);
+          Object.assign(handles[n].style, { left: `${round(x)}px`, top: `${round(y)}px` });
+        });
+        const here = at.map((value) => value.toFixed(2)).join(", ");
+        handles[0].setAttribute("aria-label", `control point at (${here}); arrow keys move it, Escape puts it back`);
+        words.replaceChildren(...bending(plane, which));
+      };
+      bendAll = show;
+      show();
       return { move: (at) => drawn.forEach((one) => one.move(at)) };
     },
     images(box) {
@@ -1524,14 +1683,119 @@ export function draw(root, home = {}) {
         box.replaceChildren();
         return { move() {} };
       }
-      const one = tally({ book, chapters });
-      box.replaceChildren(
-        h("h3", {}, "Forget accuracy by class", h("span", { class: "soft" }, "│ start  ┊ end  → taken for")),
-        h("ul", { class: "tally", tabindex: 0, "aria-label": "forget accuracy by class at t" }, one.rows),
+      counted.value = state.tally;
+      const key = state.tally === "right" ? h("span", { class: "soft" }, "│ start  ┊ end  → called most") : null;
+      const heading = h("h3", {}, "Forget images ", h("span", { class: "tools left" }, counted), key);
+      if (state.tally === "right") {
+        const one = tally({ book, chapters });
+        const name = "forget accuracy by class at t";
+        box.replaceChildren(heading, h("ul", { class: "tally", tabindex: 0, "aria-label": name }, one.rows));
+        return one;
+      }
+      const drawn = chapters
+        .map((chapter, which) => ({ chapter, which }))
+        .filter(({ chapter }) => chapter.images)
+        .map(({ chapter, which }) => ({ which, ...confusion({ book, chapter, which, several: chapters.length > 1 }) }));
+      const inside = h(
+        "div",
+        { class: "scroll", tabindex: 0, role: "region", "aria-label": "what the forget images are called at t" },
+        drawn.map((one) => one.node),
       );
-      return one;
+      inside.addEventListener("pointermove", (event) => {
+        const cell = event.target.closest("[data-pair]"),
+          one = drawn.find(({ node }) => node.contains(cell));
+        if (one) tips.show(event.clientX, event.clientY, ...one.tell(Number(cell.dataset.pair), points()[one.which]));
+        else tips.hide();
+      });
+      inside.addEventListener("pointerleave", tips.hide);
+      box.replaceChildren(heading, inside);
+      return { move: (at) => drawn.forEach((one) => one.move(at[one.which])) };
     },
   };
+
+  // Which path has a control point that can be dragged on the plane that is shown; -1 if none has.
+  function loose() {
+    const { number, why } = first().plane;
+    return why ? -1 : chapters.findIndex(({ plane }) => plane.quadratic && plane.number === number);
+  }
+
+  // The dragged path by the state, which is forgotten where another path is shown or the plane has no such place.
+  function drag() {
+    const which = loose(),
+      name = which < 0 ? "" : chapters[which].name,
+      plane = book.planes[first().plane.number];
+    const [j, i] = state.control || [];
+    const there = finite(plane?.x[j]) && finite(plane?.y[i]);
+    if (!there || (bentName !== null && bentName !== name)) state.control = null;
+    bentName = name;
+    dragged = which < 0 || !state.control ? null : { which, ...bent(chapters[which], plane, state.control) };
+  }
+
+  function bend(to) {
+    if (String(to) === String(state.control)) return;
+    state.control = to;
+    settle(["panels"]);
+    home.moved?.(outward());
+  }
+
+  // A control point that is dragged from place to place of the plane's grid, back at its own where it was fitted.
+  function handle(one, which, n) {
+    const node = h("button", {
+      type: "button",
+      class: `handle c${LETTERS[which]}`,
+      title: "drag the control point",
+      tabindex: n ? -1 : null,
+      "aria-hidden": n ? "true" : null,
+    });
+    let held = false;
+    const set = (event) => {
+      const box = one.svg.getBoundingClientRect();
+      const at = [event.clientX - box.left, event.clientY - box.top],
+        to = one.grid(...at);
+      const plane = book.planes[first().plane.number];
+      const far = (place) => Math.hypot(...one.px(place).map((value, axis) => value - at[axis]));
+      bend(far(chapters[which].plane.nodes[1]) <= far([plane.x[to[0]], plane.y[to[1]]]) ? null : to);
+    };
+    node.addEventListener("pointerdown", (event) => {
+      held = true;
+      node.setPointerCapture(event.pointerId);
+      run(false);
+    });
+    node.addEventListener("pointermove", (event) => held && set(event));
+    for (const event of ["pointerup", "pointercancel"])
+      node.addEventListener(event, () => {
+        held = false;
+      });
+    node.addEventListener("keydown", (event) => {
+      const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      if (event.key === "Escape") bend(null);
+      if (!way) return;
+      event.preventDefault();
+      const { x, y } = book.planes[first().plane.number],
+        [at, up] = chapters[which].plane.nodes[1];
+      const from = state.control || [nearest(x, at), nearest(y, up)];
+      bend([x, y].map((grid, axis) => Math.min(grid.length - 1, Math.max(0, from[axis] + way[axis]))));
+    });
+    return node;
+  }
+
+  // What the plane says of the dragged path, and what that is not.
+  function bending(plane, which) {
+    const square = h("span", { class: `c${LETTERS[which]} square` });
+    if (!dragged) return ["Drag the control point ", square, " of the curve."];
+    const found = Object.keys(SIGNS).map((name) => [name.slice(5), extreme(dragged, name)]);
+    const here = dragged.control.map((one) => one.toFixed(2)).join(", ");
+    const sizes = found.map(([split, one]) => `${split} ${one ? one.words : "not finite"}`).join(", ");
+    return [
+      s("svg", { class: "swatch", width: 26, height: 8, viewBox: "0 0 26 8", "aria-hidden": "true" }, [
+        s("path", { class: `bent c${LETTERS[which]}`, d: "M0 4H26" }),
+      ]),
+      ` ${tag(chapters, which)}Control point at (${here}): ${sizes}; `,
+      `MCU(${Number(state.eps.toPrecision(3))}) ${verdict(dragged, state.eps)}. `,
+      `Read from the plane, not fitted: ${plane.about}. `,
+      button("put it back", "put it back", () => bend(null), { class: "back-again" }),
+    ];
+  }
 
   function short(which) {
     const curves = chapters.map((one) => one.kind || one.label);
@@ -1698,6 +1962,7 @@ export function draw(root, home = {}) {
     }
     slider.max = found.t.length - 1;
     tips.hide();
+    drag();
     if (which.length === Object.keys(PARTS).length) {
       headings();
       controls();
@@ -1706,6 +1971,7 @@ export function draw(root, home = {}) {
     Object.keys(PARTS).forEach((name, n) => {
       if (which.includes(name)) parts[n] = PARTS[name](stage[name]);
     });
+    bendAll();
     move();
   }
 
@@ -1805,7 +2071,7 @@ export function page(root) {
   const keep = (state) => {
     window.clearTimeout(waiting);
     waiting = window.setTimeout(() => {
-      const { path, t, metric, splits, eps, compare, beside, page: number, order, only } = state,
+      const { path, t, metric, splits, eps, compare, beside, page: number, order, only, tally: classes } = state,
         link = new URLSearchParams();
       link.set("pair", path);
       for (const [name, value] of Object.entries({
@@ -1818,6 +2084,8 @@ export function page(root) {
         page: number || "",
         order,
         only,
+        classes,
+        control: state.control?.join() || "",
       })) {
         if (value !== "" && String(value) !== String(usual[name]))
           link.set(name, typeof value === "number" ? Number(value.toPrecision(6)) : value);
@@ -1826,7 +2094,7 @@ export function page(root) {
       window.history.replaceState(null, "", `#${link}`);
     }, 300);
   };
-  const usual = { metric: "loss", splits: "retain,forget", eps: 0.1, order: "rise", only: "all" };
+  const usual = { metric: "loss", splits: "retain,forget", eps: 0.1, order: "rise", only: "all", classes: "right" };
   const one = draw(root, { moved: keep, theme: () => dark() });
   const follow = () => {
     const link = new URLSearchParams(window.location.hash.slice(1)),
@@ -1848,6 +2116,8 @@ export function page(root) {
     if (link.has("page")) state.page = Math.max(0, Math.floor(Number(link.get("page")) || 0));
     if (Object.hasOwn(ORDERS, link.get("order"))) state.order = link.get("order");
     if (Object.hasOwn(KINDS, link.get("only"))) state.only = link.get("only");
+    if (Object.hasOwn(TALLIES, link.get("classes"))) state.tally = link.get("classes");
+    if (/^\d+,\d+$/.test(link.get("control"))) state.control = link.get("control").split(",").map(Number);
     root.classList.toggle("lesson", link.get("lesson") === "1");
     return state;
   };

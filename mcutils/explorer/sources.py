@@ -37,7 +37,11 @@ ONLY_PROFILE = "only a profile was given, which holds no predictions: give the t
 NO_TRACE = "no trace of this path is stored; study.run([study.trace(path)]) makes it, python -m mcutils run it all"
 ENDS = ("method", "curriculum", "optimiser", "seed")
 NOT_FITTED = "not fitted"
-BATCHNORM = {"none": "not refreshed", "full": "refreshed on all training data"}
+BATCHNORM = {
+    "retain": "refreshed on retain data",
+    "none": "not refreshed",
+    "full": "refreshed on all training data",
+}
 WORDS = {
     **{"adamw": "AdamW", "sgd": "SGD", "sophia_g": "Sophia-G", "soul": "SOUL"},
     **{"superloss": "SuperLoss", "superloss_authors": "SuperLoss (authors' form)", "authors": "authors'"},

@@ -13,6 +13,7 @@ import synthetic
 import mcutils as mc
 from mcutils.explorer import book as books
 from mcutils.explorer.book import PIXELS, book, plain, png, quantities
+from mcutils.explorer.numbers import Forgotten, called
 from mcutils.explorer.sources import sources
 from mcutils.measures.metrics import METRICS, measure, probabilities
 from mcutils.measures.planes import Plane
@@ -68,6 +69,29 @@ def test_predictions_come_back_from_their_bytes(classes):
     assert one["labels"] == trace.labels["forget"][places].tolist()
 
 
+@pytest.mark.parametrize("classes", [2, 4, 300])
+def test_what_the_forget_set_is_called_is_counted_at_every_point(classes):
+    trace = synthetic.trace(T, classes=classes, seed=2)
+    trace.logits["forget"][1, 5] = np.inf
+    images = told(trace)["chapters"][0]["images"]
+    found, guessed = images["called"], probabilities(trace, "forget").argmax(axis=-1)
+    pairs = [*zip(found["truth"], found["answer"], strict=True)]
+    assert len(set(pairs)) == len(pairs)
+    for k in range(T):
+        counts = dict(zip(pairs, found["counts"][k], strict=True))
+        assert sum(counts.values()) == len(images["rows"])
+        for j, truth in enumerate(trace.labels["forget"].tolist()):
+            counts[truth, None if (k, j) == (1, 5) else int(guessed[k, j])] -= 1
+        assert set(counts.values()) == {0}
+    assert all(max(column) > 0 for column in zip(*found["counts"], strict=True)), "no pair that never occurs"
+
+
+def test_an_empty_forget_set_is_called_nothing():
+    none = np.zeros((T, 0), dtype=int)
+    found = called(Forgotten(none, none.astype(float), none[0], none[0]))
+    assert found.counts.shape == (T, 0) and len(found.truth) == len(found.answer) == 0
+
+
 def test_what_is_not_finite_is_null_and_json_takes_it():
     trace = synthetic.trace(T)
     trace.logits["retain"][2] = np.nan
@@ -96,6 +120,8 @@ def test_a_path_on_its_plane_is_the_curve_of_its_points(kind, places, middle):
     assert [one["plane"]["number"] for one in made["chapters"]] == [0, 0], "one plane is told once"
     assert first["spots"][2] == list(middle) == first["line"][20] and len(first["line"]) == 41
     assert first["spots"][0] == [0, 0] and first["spots"][-1] == [2, 0]
+    assert first["quadratic"] == (kind == "bezier")
+    assert drawn["about"] == "its own examples and its own BatchNorm statistics, at 9 × 7 places"
     assert set(drawn["values"]) == {"loss_retain", "loss_forget"}
     assert np.allclose(drawn["values"]["loss_retain"], plane_of().values["loss_retain"], rtol=1e-4)
 
@@ -155,6 +181,8 @@ def test_a_stored_path_tells_its_models_and_its_plane(tmp_path):
     assert size < 900_000, f"{size} bytes: a page of them is to be sent by mail"
     names = [one["name"] for one in made["planes"][0]["models"]]
     assert names == ["NPO 42", "control point", "NPO 87"]
+    words = "500 examples a split and BatchNorm refreshed on retain data, at 21 × 21 places"
+    assert made["planes"][0]["about"] == words
     shown = next(one for one in made["chapters"] if one["kind"] == "linear")
     profile = study.store.get(first)
     assert shown["original"]["loss_forget"] == pytest.approx(profile.metric("loss_forget")[0], abs=1e-6)

@@ -2,16 +2,20 @@
 
 import base64
 import json
+from collections import Counter
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import numpy as np
 import pytest
 import synthetic
 from browsing import MARKS, SHOTS, check_accessible, listened
+from scipy.interpolate import RegularGridInterpolator
+from sklearn.metrics import confusion_matrix
 from test_page import NAMES, own, text_of
 
 import mcutils as mc
+from mcutils.curves import points_at
 from mcutils.explorer.numbers import Numbers
 from mcutils.explorer.page import part
 from mcutils.explorer.scene import View, extreme, nearest, scene, shown, spans
@@ -189,6 +193,18 @@ def test_a_name_in_the_code_is_that_name(blank, name):
     assert asked == expected
 
 
+def test_a_plane_is_read_as_an_interpolator_reads_it(blank):
+    rng = np.random.default_rng(3)
+    x, y = np.sort(rng.normal(size=6)), np.sort(rng.normal(size=5))
+    z, places = rng.normal(size=(5, 6)), [rng.uniform((x[0], y[0]), (x[-1], y[-1])).tolist() for _ in range(20)]
+    places += [[x[0], y[0]], [x[-1], y[-1]], [x[2], y[3]]]
+    given = [{"x": x.tolist(), "y": y.tolist(), "values": {"loss": z.tolist()}}, [list(map(float, p)) for p in places]]
+    found = blank.evaluate("([plane, places]) => places.map((one) => made.lossAt(plane, 'loss', one))", given)
+    assert found == pytest.approx(RegularGridInterpolator((y, x), z)([p[::-1] for p in places]), abs=1e-12)
+    given[0]["values"]["loss"][0][0] = None
+    assert blank.evaluate("([plane, places]) => made.lossAt(plane, 'loss', places[20])", given) is None
+
+
 def test_the_table_and_the_words_are_python_s(page, made):
     numbers = made[LINE].read()
     for k in (2, 3, 0):
@@ -262,6 +278,111 @@ def test_tolerance_metric_splits_and_comparison_need_no_kernel(page, made):
     for split in ("retain", "forget", "test"):
         page.locator(f"label.split.{split} input").click()
     assert "at least one split" in page.locator("[role=status]").inner_text()
+
+
+def cells_of(page, k):
+    """What the matrix says at point k: (truth, answer) -> count, and its blank cells."""
+    page.locator("input.t").fill(str(k))
+    script = """tables => tables.map(table => { const heads = [...table.tHead.rows[0].cells].map(c => c.textContent);
+        return [...table.tBodies[0].rows].flatMap(row => [...row.cells].slice(1).map((cell, j) =>
+            [row.cells[0].textContent, heads[j + 1], Number(cell.textContent)])); })"""
+    return page.locator("table.called").evaluate_all(script)
+
+
+def test_what_forgotten_images_are_called_is_counted_at_every_point(page, made):
+    page.locator("select.counted").select_option("called")
+    trace = made[LINE].read().trace
+    for k in (2, 0, 4):
+        (found,) = cells_of(page, k)
+        expected = confusion_matrix(trace.labels["forget"], predictions(trace, "forget")[k], labels=range(4))
+        assert [count for *_, count in found] == expected.ravel().tolist()
+        assert [(a, b) for a, b, _ in found] == [(a, b) for a in "abcd" for b in "abcd"]
+    cell = page.locator("table.called td[data-pair]").first
+    cell.hover()
+    words = page.locator(".bubble").inner_text()
+    assert f"a, called right: {expected[0, 0]} at t = 1" in words and "at the start" in words
+    page.evaluate("location.hash = '#compare=curve&classes=called'")
+    until(page, "document.querySelectorAll('table.called').length === 2")
+    second = cells_of(page, 0)[1]
+    other = made["curve"].read().trace
+    expected = confusion_matrix(other.labels["forget"], predictions(other, "forget")[0], labels=range(4))
+    assert [count for *_, count in second] == expected.ravel().tolist()
+    check_accessible(page)
+
+
+def test_many_classes_are_a_list_of_what_is_called_wrong_most(browser, tmp_path):
+    one, _ = own(np.zeros((400, 1, 6, 6), np.uint8), tuple(f"class {k}" for k in range(40)))
+    path = tmp_path / "many.html"
+    path.write_text(text_of(one), encoding="utf-8")
+    page = browser.new_page()
+    wrong, _ = listened(page)
+    page.goto(f"{path.as_uri()}#classes=called&t=0.25")
+    found = page.locator("table.called.list tbody tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(c => c.textContent))"
+    )
+    trace = one.numbers[0].trace
+    pairs = Counter(zip(trace.labels["forget"].tolist(), predictions(trace, "forget")[1].tolist(), strict=True))
+    most = sorted((count for (a, b), count in pairs.items() if a != b), reverse=True)[: len(found)]
+    assert [int(at) for _, _, at, _ in found] == most and len(found) == 14 and wrong == []
+    for words, _, at, _ in found:
+        a, b = (int(one.split()[1]) for one in words.split(" → "))
+        assert pairs[a, b] == int(at)
+    page.close()
+
+
+def read_off(made, control):
+    """What the plane says of the curve with its control point at a place, in nats at the curve's points."""
+    plane, _ = made["curve"].plane()
+    t = made["curve"].read().t
+    spots = points_at("bezier", np.array([(0.0, 0.0), control, (2.0, 0.0)]), t)
+    return {n: RegularGridInterpolator((plane.y, plane.x), z)(spots[:, ::-1]) for n, z in plane.values.items()}, t
+
+
+def test_the_control_point_is_dragged_on_the_plane_s_grid(page, made, place):
+    handle, words = page.locator(".plane .handle"), page.locator(".plane .bending")
+    assert handle.count() == 0, "a line has no control point"
+    page.evaluate("location.hash = '#compare=curve'")
+    handle.wait_for()
+    assert "Drag the control point" in words.inner_text() and page.locator("path.bent").count() == 0
+    (x, y), fitted = centre(handle), page.locator(".plane .control").last.bounding_box()
+    assert (x, y) == pytest.approx((fitted["x"] + fitted["width"] / 2, fitted["y"] + fitted["height"] / 2), abs=1)
+    step = page.locator(".plane svg .spot.cb").count()  # the curve itself stays
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 4, y - 3, steps=2)
+    assert page.locator("path.bent").count() == 0, "near its own place it stays there"
+    end = centre(page.locator(".plane svg .triangle"))
+    page.mouse.move(end[0], y - 60, steps=6)
+    page.mouse.up()
+    until(page, "location.hash.includes('control=')")
+    j, i = map(int, parse_qs(page.evaluate("location.hash").lstrip("#"))["control"][0].split(","))
+    plane, _ = made["curve"].plane()
+    assert plane.x[j] == pytest.approx(2, abs=0.3) and plane.y[i] > 1.2
+    assert page.locator(".plane svg .spot.cb").count() == step + 1
+    losses, t = read_off(made, (plane.x[j], plane.y[i]))
+    over = losses["loss_retain"] - chord(losses["loss_retain"], t)
+    assert f"retain barrier {max(0, over.max()) / 0.7:.3f} G" in words.inner_text()
+    under = chord(losses["loss_forget"], t) - losses["loss_forget"]
+    assert f"forget deficit {max(0, under.max()) / 0.7:.3f} G" in words.inner_text()
+    assert "not fitted" in words.inner_text() and "BatchNorm" in words.inner_text()
+    assert page.locator(".panels path.bent.cb").count() == 2 and page.locator(".plane .field path.bent.cb").count() == 1
+    box = page.locator(".panels svg").first.bounding_box()
+    page.mouse.move(box["x"] + 46 + 0.5 * (box["width"] - 60), box["y"] + 20)
+    assert f"dragged: {losses['loss_retain'][1]:.3f} nats" in page.locator(".bubble").inner_text()
+    handle.focus()
+    page.keyboard.press("ArrowLeft")
+    assert f"({plane.x[j - 1]:.2f}, {plane.y[i]:.2f})" in handle.get_attribute("aria-label")
+    page.keyboard.press("Escape")
+    assert page.locator("path.bent").count() == 0
+    page.goto("about:blank")
+    page.goto(f"{place}#pair=curve&control={j},{i}")
+    assert f"({plane.x[j]:.2f}, {plane.y[i]:.2f})" in words.inner_text()
+    check_accessible(page)
+    page.get_by_role("button", name="put it back").click()
+    assert "Drag the control point" in words.inner_text()
+    page.evaluate("location.hash = '#pair=curve&control=99,0'")
+    page.wait_for_timeout(50)
+    assert page.locator("path.bent").count() == 0
 
 
 def centre(locator):
