@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from .judging import pair_of, sound
 from .panels import decades, dot_entry, dots_row, signed_log, tolerance_line
 from .room import Room
 from .tables import Table, frame, stacked
-from .trials import ERROR
+from .trials import ERROR, Finding
 from .verdicts import found_text
 from .walks import (
     COARSE,
@@ -197,7 +198,7 @@ def fits_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     for fit in [name for name in FITS if name in set(table["fit"])]:
         part, both = table[table["fit"] == fit], beside(walks, fit, LINES[fit], read=False)
         failed = sum(a.eps > b.eps + FAILED for a, b in both)
-        row = {"fit": fit, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
+        row: dict[str, Any] = {"fit": fit, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
         row["read"] = f"{int(part['read'].sum())} of {len(part)}"
         row |= {name: round(float(part[name].median()), 3) for name in ("barrier", "deficit", "eps")}
         row |= {"roughness": f"{part['roughness'].median():.2g}"}
@@ -276,7 +277,7 @@ def changes_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     return frame(rows, ["fit", "changes", "another seed changes", "beyond (share)"], "fit")
 
 
-TWO_SEEDS = {"C1": c1, "C13": c13, "C21": c21}  # tests of claims about two seeds
+TWO_SEEDS: dict[str, Callable[..., Finding]] = {"C1": c1, "C13": c13, "C21": c21}  # tests of claims about two seeds
 
 
 def recipes_table(walks: Sequence[Walk]) -> Table:

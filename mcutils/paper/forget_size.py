@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -171,7 +172,7 @@ def sizes_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
     """
     rows = []
     for (method, size), part in _by_size(lines_read(walks)).items():
-        row = {"method": label(method), "size": f"{100 * size:g} %"}
+        row: dict[str, Any] = {"method": label(method), "size": f"{100 * size:g} %"}
         row["barrier, G"] = round(float(np.mean([w.barrier for w in part])), 3)
         for unit, value in UNITS.items():
             row[f"deficit, {unit}"] = round(float(np.mean([value(w) for w in part])), 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, cycle
 from operator import attrgetter
@@ -190,7 +190,7 @@ def pairs_table(
     return frame(rows, ["condition", "method", "other", "read", *numbers, "roughness", "connected", "n"])
 
 
-def _bounds(groups: Sequence[Sequence[Walk]]) -> dict[tuple[str, str], tuple[float, float, float]]:
+def _bounds(groups: Sequence[Sequence[Walk]]) -> dict[Hashable, tuple[float, float, float]]:
     """Mean of eps over originals and its bounds, which hold for all groups of walks (pairs of methods) at once."""
     if not groups:
         return {}
