@@ -74,9 +74,9 @@ def fits(study: Study) -> list[Route]:
     """Ways to fit a Bezier curve between the same pairs: objective, recipe, single choices of the recipe, BatchNorm.
 
     Another seed of the corrected fit says how much of a change is chance. The bad teacher has more pairs, by the
-    authors' recipe only, since three cannot tell a share above one half (C12). Where originals have a forget set each, the
-    authors' curve is also read with refreshed BatchNorm, the walks of 02 stand for line and curve, the second objective
-    is left out, and single choices and the corrected curve's BatchNorm are tried on `SOME` of them.
+    authors' recipe only, since three cannot tell a share above one half (C12). Where originals have a forget set each,
+    the authors' curve is also read with refreshed BatchNorm, the walks of 02 stand for line and curve, the second
+    objective is left out, and single choices and the corrected curve's BatchNorm are tried on `SOME` of them.
     """
     routes, some, each = [], set(study.preset.methods[-4:-1]), bool(study.preset.originals)
     contexts, pairs, points = alone(study.preset.fit), independent_pairs(study), coarse(study)
