@@ -11,6 +11,7 @@ import mcutils as mc
 from mcutils.data.cues import SETS, counterfactual, places, planted
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import (
+    AlignedSpec,
     AlikeSpec,
     CueUseSpec,
     CurveSpec,
@@ -60,6 +61,10 @@ SPECS = {
     "Untrained": (UntrainedSpec(DATA, "convnet", 4, 0), {"width": NO_COUNT, "seed": NO_SEED}),
     "Unlearned": (END, {"origin": (*NO_MODEL, None, CURVE), "forget": NO_SHARE, "method": NO_NAME, "seed": NO_SEED}),
     "Unlearned's names": (END, {"curriculum": NO_NAME, "optimizer": NO_NAME, "settings": (None, PLAN, {})}),
+    "Aligned": (
+        AlignedSpec(RETRAINED, END, 0.1),
+        {"model": (*NO_MODEL, CURVE), "to": (*NO_MODEL, None), "forget": NO_SHARE, "by": NO_NAME},
+    ),
     "Path": (CURVE, {"start": NO_MODEL, "end": (*NO_MODEL, TRACE), "kind": NO_NAME, "control_points": (*NO_COUNT, 0)}),
     "Path's names": (CURVE, {"recipe": NO_NAME, "seed": NO_SEED, "plan": (None, 3), "method": (3, None, "wish")}),
     "TraceOf": (

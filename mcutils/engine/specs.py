@@ -18,6 +18,7 @@ from ..data.scenarios import RELABELLED, Scenario
 from ..data.shadows import SHARE, shadowed
 from ..data.tasks import DATASETS, FINGERPRINTS, Task, load_task
 from ..errors import BadInput, choose, seed_of, share, shown, whole
+from ..measures.alignment import MATCHINGS
 from ..measures.ensembles import PLACEMENTS, SIZES
 from ..measures.metrics import METRICS
 from ..measures.similarity import SIMILARITIES
@@ -35,7 +36,7 @@ from ..unlearning.snapshots import check_steps
 VERSIONS = {
     **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "Trajectory", "TraceOf"), 1),
     **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1, "PhiOf": 1, "MembershipOf": 1, "FitOf": 1},
-    **dict.fromkeys(("EnsembleOf", "RelearnOf", "RegainedOf", "SharpnessOf"), 1),
+    **dict.fromkeys(("EnsembleOf", "RelearnOf", "RegainedOf", "SharpnessOf", "Aligned"), 1),
 }
 
 
@@ -56,6 +57,7 @@ NAMES: dict[str, tuple[str, Iterable[str]]] = {
     "shown": ("counterfactual set", SETS),
     "outside": ("images from outside", OUTSIDE),
     "placements": ("placement", PLACEMENTS),
+    "by": ("matching", MATCHINGS),
 }
 # Fields that were added when results had been kept already: at their default they are left out of keys.
 LATER = {
@@ -304,15 +306,34 @@ class UnlearnedSpec(Checked, kind="Unlearned"):
 
 
 @dataclass(frozen=True)
+class AlignedSpec(Checked, kind="Aligned"):
+    """A model with its channels renumbered to be most like the model ``to``, the same function: see `alignment.align`.
+
+    ``by`` weights, or activations on retain data of ``to``, which lacks this share to ``forget``. What is kept are the
+    orders of the channels alone.
+    """
+
+    model: UnlearnedSpec | OriginalSpec | RetrainedSpec
+    to: UnlearnedSpec | OriginalSpec | RetrainedSpec
+    forget: float
+    by: str = "weights"
+
+    @property
+    def data(self) -> DataSpec:
+        """The data of the model."""
+        return self.model.data
+
+
+@dataclass(frozen=True)
 class CurveSpec(Checked, kind="Path"):
     """A curve between two models; a linear one is not fitted.
 
     Control points are fitted by ``recipe`` and ``plan`` with the objective of the start, an unlearned model, or, where
-    ``method`` is named, with that method's under its ``settings``.
+    ``method`` is named, with that method's under its ``settings``. An aligned model is the end of lines only.
     """
 
     start: UnlearnedSpec | OriginalSpec | RetrainedSpec
-    end: UnlearnedSpec | OriginalSpec | RetrainedSpec
+    end: UnlearnedSpec | OriginalSpec | RetrainedSpec | AlignedSpec
     forget: float
     kind: str = "linear"
     control_points: int = 0
@@ -333,6 +354,8 @@ class CurveSpec(Checked, kind="Path"):
         if bool(self.method) != (self.settings is not None):
             raise BadInput(f"a fit with the objective of {self.method or 'no method'} needs that method's settings.")
         if self.kind != "linear":
+            if isinstance(self.end, AlignedSpec):
+                raise BadInput("a curve is fitted between models as they are: an aligned one is the end of a line.")
             self._check_objective()
         if replace(self.start.data, draw=0) != replace(self.end.data, draw=0):
             raise BadInput(f"the ends of a path were trained on different data: {self.start.data} and {self.end.data}.")
@@ -400,7 +423,7 @@ class TraceSpec(Checked, kind="TraceOf"):
     they are. ``outside``: test images corrupted or replaced by those of another data set, one of `corruptions.OUTSIDE`.
     """
 
-    model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec | TrajectorySpec
+    model: OriginalSpec | RetrainedSpec | UntrainedSpec | UnlearnedSpec | CurveSpec | TrajectorySpec | AlignedSpec
     forget: float
     points: int = 1
     batchnorm: str = "retain"

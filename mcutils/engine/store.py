@@ -26,6 +26,7 @@ from .. import reading
 from ..curves import line, weights_at
 from ..data.own import look_in
 from ..errors import BadInput
+from ..measures.alignment import Alignment
 from .forms import misnamed, read_note
 from .kinds import limit_of, of, read
 from .specs import Spec, is_line, key, kind_of, plain
@@ -139,10 +140,11 @@ class Store:
         return float(self.provenance(spec)["seconds"])
 
     def get(self, spec: Spec) -> Any:
-        """Load a result: `Weights`, `Endpoint`, `Curve`, `Trace`, `Profile`, `Plane`, or arrays by name."""
+        """Load a result: `Weights`, `Endpoint`, `Alignment`, `Curve`, `Trace`, `Profile`, `Plane` or arrays by name."""
         if is_line(spec):
+            ends = (self.get(end) for end in (spec.start, spec.end))
             # Of weights alone: endpoints of two draws of the forget set belong to two tasks.
-            return line(*(weights_at(self.get(end)) for end in (spec.start, spec.end)))
+            return line(*(end.weights if isinstance(end, Alignment) else weights_at(end) for end in ends))
         path = self._found(spec)
         seen, kind = self._sound[key(spec)][1], of(spec)
         try:

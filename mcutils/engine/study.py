@@ -38,6 +38,7 @@ from .conditions import CONDITIONS
 from .kinds.record import device
 from .runs import checked, missing, run
 from .specs import (
+    AlignedSpec,
     CurveSpec,
     DataSpec,
     FitSpec,
@@ -271,8 +272,9 @@ class Study:
         >>> smoke.path(smoke.original(0), smoke.original(1), kind="bezier").method
         'train'
         """
-        for name, model in (("start", start), ("end", end)):
-            _check_spec(name, model, (OriginalSpec, RetrainedSpec, UnlearnedSpec))
+        models = OriginalSpec, RetrainedSpec, UnlearnedSpec
+        _check_spec("start", start, models)
+        _check_spec("end", end, (*models, AlignedSpec))
         choose("curve", kind, CURVES)
         choose("recipe", recipe, RECIPES)
         whole("control_points", control_points, 1)
@@ -303,6 +305,20 @@ class Study:
         plan = plan if isinstance(plan, Plan) else independent_plan(self.settings, settings)
         return objective, replace(settings, plan=plan), plan
 
+    def aligned(self, model: Any, to: Any, by: str = "weights") -> AlignedSpec:
+        """A model with its channels renumbered to be most like the model ``to``: the end of a line from there.
+
+        By ``weights``, or by ``activations`` on retain data of ``to`` (`alignment.align`).
+
+        >>> smoke = study("smoke")
+        >>> first, second = smoke.original(0), smoke.original(1)
+        >>> smoke.path(first, smoke.aligned(second, first)).end.by
+        'weights'
+        """
+        for name, one in (("model", model), ("to", to)):
+            _check_spec(name, one, (OriginalSpec, RetrainedSpec, UnlearnedSpec))
+        return AlignedSpec(model, to, getattr(to, "forget", getattr(model, "forget", self.preset.forget)), by)
+
     def trajectory(self, endpoint: UnlearnedSpec, steps: Sequence[int] | None = None) -> TrajectorySpec:
         """What unlearning an endpoint passes through, after 0, 1, 2, 4, 8, ... steps and the last, or after ``steps``.
 
@@ -322,7 +338,7 @@ class Study:
         Examples are those of the model's draw of the forget set, or of the draw of a curve's start; ``splits`` are the
         ones evaluated, all by default.
         """
-        kinds = OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec, TrajectorySpec
+        kinds = OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec, TrajectorySpec, AlignedSpec
         _check_spec("model", model, kinds)
         if batchnorm is not None:
             choose("BatchNorm policy", batchnorm, POLICIES)

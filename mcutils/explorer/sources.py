@@ -271,6 +271,9 @@ def _stored(
 
 def _end(spec: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Method, curriculum, optimiser and seed of an endpoint, as they are picked."""
+    if spec["spec"] == "Aligned":
+        method, curriculum, optimizer, seed = _end(spec["model"])
+        return method, curriculum, optimizer, f"{seed}, aligned by {spec['by']}"
     kind, seed = spec["spec"], str(spec["seed"])
     if kind == "Original":
         return "original", "none", "none", seed

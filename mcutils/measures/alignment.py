@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,20 @@ ROWS = 2000  # of retain data, whose activations are compared
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A network renumbered to be like another, the ``permutations``, and the share of channels ``moved``."""
+    """The ``permutations`` by which a network is most like another; ``model()`` gives it as it was numbered before."""
 
-    weights: Weights
+    model: Callable[[], Weights]
     permutations: Permutations
-    moved: float
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The network with its channels renumbered."""
+        return permuted(self.model(), self.permutations)
+
+    @property
+    def moved(self) -> float:
+        """Share of channels that are not where they were."""
+        return share_moved(self.permutations)
 
 
 def assign(scores: Tensor | np.ndarray, groups: int = 1) -> Tensor:
@@ -170,8 +180,7 @@ def align(a: Weights, b: Weights, by: str = "weights", *, seed: int = 0, task: T
     Its logits stay those of b up to rounding. Raises `BadInput` for networks that are not known (`channels.units_of`),
     of different architectures, or for activations without a task.
     """
-    orders = MATCHINGS[choose("matching", by, MATCHINGS)](a, b, seed, task)
-    return Alignment(permuted(b, orders), orders, share_moved(orders))
+    return Alignment(lambda: b, MATCHINGS[choose("matching", by, MATCHINGS)](a, b, seed, task))
 
 
 def line_aligned(

@@ -17,6 +17,7 @@ from mcutils.engine.forms import misnamed
 from mcutils.engine.kinds import of, parents
 from mcutils.engine.specs import (
     VERSIONS,
+    AlignedSpec,
     AlikeSpec,
     CueUseSpec,
     CurveSpec,
@@ -61,6 +62,7 @@ PROFILE = ProfileSpec(TRACE, TraceSpec(ORIGINAL, 0.1), (TraceSpec(RETRAINED, 0.1
 METRIC = metric_of(PROFILE, "js_retrained_forget")
 ALIKE = AlikeSpec((UNLEARNED, ORIGINAL, RETRAINED), ORIGINAL, 0.1, rows=20)
 CUE_USE = CueUseSpec(PATH, 0.1, 5)
+ALIGNED = AlignedSpec(RETRAINED, UNLEARNED, 0.1)
 LINE = CurveSpec(UNLEARNED, replace(UNLEARNED, seed=87), 0.1)
 TRAJECTORY = TrajectorySpec(UNLEARNED, (0, 1, 4, 30))
 PLANE = PlaneSpec((UNLEARNED, ORIGINAL, RETRAINED), 0.1, 7, 20)
@@ -74,7 +76,7 @@ REGAINED = RegainedSpec((RELEARNED,), (0,))
 SHARPNESS = SharpnessSpec(PATH, 0.1, 0, 3, 20)
 RESULTS = (
     *(ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, TRAJECTORY),
-    *(PHI, MEMBERSHIP, FIT, ENSEMBLE, RELEARNED, REGAINED, SHARPNESS),
+    *(PHI, MEMBERSHIP, FIT, ENSEMBLE, RELEARNED, REGAINED, SHARPNESS, ALIGNED),
 )
 SAMPLES = (DATA, PLAN, SETTINGS, ATTACK, *RESULTS)
 
@@ -117,6 +119,7 @@ OTHER = {
         **SEED,
         "settings": MethodSettings(PLAN),
     },
+    "Aligned": {"model": ORIGINAL, "to": RETRAINED, **FORGET, "by": "activations"},
     "Path": {
         "start": ORIGINAL,
         "end": RETRAINED,
@@ -406,6 +409,7 @@ def test_parents_are_what_a_result_reads():
     assert parents(FIT) == (PATH,)
     assert parents(TRAJECTORY) == (ORIGINAL,)
     assert parents(ENSEMBLE) == (TRACE,) and parents(RELEARNED) == parents(SHARPNESS) == (PATH,)
+    assert parents(ALIGNED) == (RETRAINED, UNLEARNED)
     assert parents(PHI) == (PATH,) and parents(MEMBERSHIP) == (TRACE, *MEMBERSHIP.retrained)
 
 
@@ -416,7 +420,7 @@ def test_only_a_straight_path_is_a_line():
 
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
     measured = [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, PHI, MEMBERSHIP, FIT]
-    measured += [ENSEMBLE, RELEARNED, SHARPNESS]
+    measured += [ENSEMBLE, RELEARNED, REGAINED, SHARPNESS, ALIGNED]
     assert [s for s in RESULTS if of(s).form.suffix == ".npz"] == measured
     assert of(CurveSpec(UNLEARNED, ORIGINAL, 0.1)).form.suffix == ".safetensors"
 

@@ -21,6 +21,7 @@ from ...reading import flattened, load_arrays
 from ...traces import SPLITS, Trace, trace
 from ..costs import data_of, evaluated, form_of
 from ..specs import (
+    AlignedSpec,
     CurveSpec,
     FitSpec,
     MetricSpec,
@@ -50,7 +51,10 @@ def _trace(spec: TraceSpec, store: Results) -> Trace:
         return found
     start = getattr(spec.model, "start", None)
     origin = weights_at(loaded(store, start.origin)) if isinstance(start, UnlearnedSpec) else None
-    made = {f"geometry/{name}": f"{value:.6g}" for name, value in geometry(model, origin).items()}
+    known = geometry(model, origin)
+    if isinstance(spec.model, CurveSpec) and isinstance(spec.model.end, AlignedSpec):
+        known["renumbered"] = store.get(spec.model.end).moved
+    made = {f"geometry/{name}": f"{value:.6g}" for name, value in known.items()}
     return replace(found, meta={**found.meta, **made})
 
 

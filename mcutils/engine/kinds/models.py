@@ -1,4 +1,4 @@
-"""Kinds of weights: original, retrained, untrained and unlearned models, curves between them, and trajectories."""
+"""Kinds of weights: original, retrained, untrained, unlearned and aligned models, curves between them, trajectories."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 
 from ... import weights as weights_module
 from ...curves import RECIPES, Curve, fit_curve, weights_at
 from ...data.tasks import BN_SIZE, SHAPES
 from ...fits import Fit
+from ...measures.alignment import ROWS, Alignment, align
 from ...networks import network_for
 from ...training import train
 from ...trajectories import Trajectory, trajectory
@@ -20,6 +22,7 @@ from ...unlearning.endpoints import Endpoint, fingerprint, random_twin, unlearn
 from ...weights import Weights
 from ..costs import cost
 from ..specs import (
+    AlignedSpec,
     CurveSpec,
     OriginalSpec,
     RetrainedSpec,
@@ -30,7 +33,7 @@ from ..specs import (
     key,
     kind_of,
 )
-from .record import Form, Kind, Results, loaded, task_of
+from .record import ARRAYS, Form, Kind, Results, loaded, task_of
 
 Fitted = tuple[list[Weights], Fit | None]  # the control points of a curve and the record of their fit
 
@@ -145,6 +148,26 @@ def _is_trajectory(spec: TrajectorySpec, found: Trajectory) -> str:
     return _fits(spec, found.points)
 
 
+def _aligned(spec: AlignedSpec, store: Results) -> Alignment:
+    to, model = (weights_at(loaded(store, one)) for one in (spec.to, spec.model))
+    return align(to, model, spec.by, task=task_of(spec.to.data, spec.forget))
+
+
+def _renumbered(spec: AlignedSpec, orders: Mapping[str, np.ndarray], store: Results) -> Alignment:
+    permutations = {unit: torch.from_numpy(order.astype(np.int64)) for unit, order in orders.items()}
+    return Alignment(lambda: weights_at(store.get(spec.model)), permutations)  # read without the model: who moved
+
+
+def _is_aligned(spec: AlignedSpec, orders: Mapping[str, np.ndarray]) -> str:
+    wrong = [unit for unit, order in orders.items() if not np.array_equal(np.sort(order), np.arange(np.size(order)))]
+    return f"{wrong[0]} is no order of channels" if wrong else "" if orders else "it holds no orders"
+
+
+def _matching(description: Mapping[str, Any], flops: float) -> float:
+    # Two forward passes of the rows compared; products of weights are worth some fifty examples.
+    return flops * (2 * ROWS if description["by"] == "activations" else 50)
+
+
 def _fits(spec: Spec, found: Sequence[Weights]) -> str:
     count, network = getattr(spec, "control_points", len(getattr(spec, "steps", [spec]))), spec
     while not hasattr(network, "model"):
@@ -205,6 +228,18 @@ MODELS = (
         form=FITTED,
         parts=lambda curve: (list(curve.points[1:-1]), curve.fit),
         whole=_between,
+    ),
+    Kind(
+        AlignedSpec,
+        lambda spec: (spec.model, spec.to),
+        _aligned,
+        _is_aligned,
+        lambda spec, inner: f"{inner(spec.model)} aligned by {spec.by} to {inner(spec.to)}",
+        _matching,
+        lambda d: 1_500,
+        ARRAYS,
+        lambda found: {unit: order.cpu().numpy().astype(np.int32) for unit, order in found.permutations.items()},
+        _renumbered,
     ),
     Kind(
         TrajectorySpec,

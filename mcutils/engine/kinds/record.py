@@ -11,6 +11,7 @@ import torch
 
 from ...curves import Curve
 from ...data.tasks import Task
+from ...measures.alignment import Alignment
 from ...reading import flattened, load_arrays
 from ...unlearning.endpoints import Endpoint
 from ...weights import Weights
@@ -77,8 +78,9 @@ def task_of(data: DataSpec, forget: float | None = None) -> Task:
 
 
 def loaded(store: Results, spec: Spec) -> Any:
-    """A parent's result, its weights on the device of the computation."""
+    """A parent's result, its weights on the device of the computation; of an aligned model these weights."""
     found, where = store.get(spec), device()
+    found = found.weights if isinstance(found, Alignment) else found
     if where == "cpu" or not isinstance(found, (Weights, Endpoint, Curve)):
         return found
     if isinstance(found, Curve):
