@@ -231,3 +231,5 @@ def test_the_committed_ledger_stands_in_the_readme_and_in_full_in_the_results():
         text = (ROOT / page).read_text(encoding="utf-8")
         for name in LEDGERS:
             assert update_between(text, table(rows_of(found, name)), name) == text
+    findings = (path.parent / "findings.md").read_text(encoding="utf-8")
+    assert update_between(text := (ROOT / "README.md").read_text(encoding="utf-8"), findings, "findings") == text

@@ -41,7 +41,7 @@ from mcutils.paper.seeds import (
 from mcutils.paper.tables import excess_table
 from mcutils.paper.trial_ledger import judge_room
 from mcutils.paper.verdicts import fragility_text
-from mcutils.paper.walks import SECOND_DRAW, SECOND_PAIR, labels_of, levelled, walk_all
+from mcutils.paper.walks import SECOND_DRAW, SECOND_PAIR, labels_of, walk_all
 
 
 def test_seeds_have_a_line_and_a_curve_for_each_method_on_each_original(laptop):
@@ -363,19 +363,34 @@ def test_few_methods_and_few_pairs(count):
     assert len(mcu_sweep_figure(sweep().query("method in @some")).axes) == count
 
 
-def test_the_readme_counts_the_pairs_of_each_reading_as_the_shipped_results_do(tmp_path):
+def test_the_readme_counts_pairs_and_lines_as_the_shipped_results_do(tmp_path):
+    """Gate, barrier and dips are counted anew from curves, by no function that the sentence is made with."""
+    if not (ROOT / "figures" / "findings.md").is_file():
+        pytest.skip("the results of the declared tests are not committed yet")
     bench = mc.study("laptop", store=str(tmp_path), fresh=False)
-    walks = [w for w in levelled(bench, walk_all(bench, seeds(bench))) if not w.control]
-    lines = [w for w in walks if w.kind == "linear"]
     pairs: dict[tuple, list] = {}
-    for w in walks:
-        pairs.setdefault((w.method, w.pair), []).append(w)
-
-    def joined(reading: str) -> int:
-        return sum(any(w.connected(0.1, reading) for w in group) for group in pairs.values())
-
-    chord, floor = (sum(w.connected(0.1, reading) for w in lines) for reading in ("chord", "floor"))
-    told = f"the same {len(pairs)} pairs the line alone connects {chord} by the paper's chord, and {floor} if only"
+    lines, floor = [], []
+    for w in walk_all(bench, seeds(bench)):
+        t, gap, curves, before = w.profile.t, w.profile.gap, w.profile.connectivity.curves, w.profile.original
+        level = {name: float(np.mean(values)) for name, values in w.profile.levels.items()}
+        ends = [{name: curve[k] for name, curve in curves.items()} for k in (0, -1)]
+        forgot = all(
+            2 * (end["loss_forget"] - before["loss_forget"]) >= level["loss_forget"] - before["loss_forget"]
+            and 2 * (before["accuracy_forget"] - end["accuracy_forget"])
+            >= before["accuracy_forget"] - level["accuracy_forget"]
+            and end["accuracy_retain"] >= 0.97 * before["accuracy_retain"]
+            for end in ends
+        )
+        if w.control or w.profile.collapsed or not forgot:
+            continue
+        retain, forget = curves["loss_retain"], curves["loss_forget"]
+        up, down = ((1 - t) * curve[0] + t * curve[-1] for curve in (retain, forget))
+        joined = (retain - up).max() <= 0.1 * gap and (down - forget).max() <= 0.1 * gap
+        pairs.setdefault((w.original, w.method), []).append(joined)
+        if w.kind == "linear":
+            up, down = np.maximum(up, level["loss_retain"]), np.minimum(down, level["loss_forget"])
+            lines.append(joined)
+            floor.append((retain - up).max() <= 0.1 * gap and (down - forget).max() <= 0.1 * gap)
     prose = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    told = f"connects {sum(map(any, pairs.values()))} of {len(pairs)} pairs, the line alone {sum(lines)}; {sum(floor)}"
     assert told in prose
-    assert f"line or curve connect {joined('two_sided')}, not {joined('chord')}." in prose
