@@ -25,7 +25,7 @@ PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 EXPECTED = set(EXPERIMENTS)
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_CELLS, MAX_LINES, MAX_DEF = 20, 10, 5
-PARAMETERS = set("preset dataset model forget seeds eps store recompute".split())  # of every notebook
+PARAMETERS = set("preset dataset model forget scenario seeds eps store recompute".split())  # of every notebook
 LESSON, MAX_LESSON = "00_quickstart", 33  # a lesson has exercises and a glossary too
 
 
@@ -96,7 +96,7 @@ def test_it_takes_every_parameter_and_uses_each(name, code):
     assert set(values) <= read_later
     (opened,) = (n for n in ast.walk(rest[0]) if isinstance(n, ast.Call) and ast.unparse(n.func) == "mc.study")
     given = {word.arg: ast.unparse(word.value) for word in opened.keywords}
-    names = "store dataset model seeds".split()
+    names = "store dataset model scenario seeds".split()
     assert {n: given[n] for n in names} == {n: n for n in names}
     assert given["forget"] == "forget or None" and given["fresh"] == "recompute or None"
 

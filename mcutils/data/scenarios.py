@@ -53,9 +53,40 @@ class Scenario:
                 reads = ", ".join(READS[self.name])
                 raise BadInput(f"the scenario {self.name} reads {reads}, got {field.name}={getattr(self, field.name)}.")
 
+    @property
+    def text(self) -> str:
+        """The line that names it, see `scenario_of`; of listed rows how many there are."""
+        told = {name: getattr(self, name) for name in READS[self.name] if name != "rows"}
+        said = [f"{name}={value:g}" for name, value in told.items() if value != getattr(type(self), name)]
+        return " ".join([self.name, *said, *([f"{len(self.rows)} rows"] if self.rows else [])])
+
     def of(self, task: Task) -> Task:
         """The task with this scenario; the given one is left as it is. Raises `BadInput` where it does not fit."""
         return SCENARIOS[self.name](checked(task), self)
+
+
+def scenario_of(text: str) -> Scenario:
+    """The scenario that a line names: ``class label=3``, ``users users=20 forgotten=2``, or ``mislabelled`` alone.
+
+    Raises `BadInput` for another text, and for ``listed``, whose rows no line has room for.
+
+    >>> scenario_of("subclass label=3 part=1").part
+    1
+    """
+    if not isinstance(text, str) or not text.split():
+        raise BadInput(f"a scenario is a line such as 'class label=3', got {shown(text)}.")
+    name, *given = text.split()
+    if choose("scenario", name, SCENARIOS) == "listed":
+        raise BadInput("listed rows do not fit a line: give a Scenario with its rows.")
+    settings: dict[str, Any] = {}
+    for one in given:
+        what, _, value = one.partition("=")
+        choose(f"setting of {name}", what, READS[name])
+        try:
+            settings[what] = float(value) if what == "share" else int(value)
+        except ValueError:
+            raise BadInput(f"{what} of a scenario is a number, got {shown(value)}.") from None
+    return Scenario(name, **settings)
 
 
 def checked(task: Any) -> Task:

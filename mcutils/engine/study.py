@@ -14,8 +14,9 @@ from typing import Any
 from ..curricula import CURRICULA
 from ..curves import CURVES, INDEPENDENT, RECIPES
 from ..data.own import keep, remembered
+from ..data.scenarios import RELABELLED, Scenario, scenario_of
 from ..data.tasks import DATASETS, Task, sort_of
-from ..errors import BadInput, choose, flag, seed_of, share, shown, whole
+from ..errors import BadInput, choose, flag, instance, seed_of, share, shown, whole
 from ..files import BUILD, DATA, ROOT, folder_at, place, switched
 from ..models.vision import MODELS
 from ..optimizers import OPTIMIZERS
@@ -133,7 +134,9 @@ class Study:
         plan = plan if optimizer is None else replace(plan, optimizer=choose("optimizer", optimizer, OPTIMIZERS))
         data, own = self._drawn(seed, draw), self._drawn(seed).draw
         made = p.model, p.width, seed, plan, self.weighted, curriculum
-        return OriginalSpec(data, *made, first=None if data.draw == own else own)
+        # Before another forget set of the same images and labels stands the same model, whatever order it learned in.
+        same = data.scenario is not None and data.scenario.name not in RELABELLED
+        return OriginalSpec(data, *made, first=own if same or data.draw != own else None)
 
     def retrained(
         self,
@@ -159,6 +162,24 @@ class Study:
         11
         """
         return self.preset.originals + original
+
+    def under(self, scenario: Scenario) -> Study:
+        """The study of what a scenario forgets, in place of a share of the pool; results are kept in the same store.
+
+        Its originals are the very same models, unless the scenario changes what is learned (`scenarios.RELABELLED`).
+
+        >>> one = study("smoke").under(Scenario("class", label=3))
+        >>> one.original().own == study("smoke").original(), round(one.preset.forget, 2)
+        (True, 0.1)
+        """
+        self.random_draw("another scenario")
+        data = replace(self.data, scenario=instance("the scenario", scenario, Scenario, "a Scenario"))
+        return replace(self, data=data, preset=replace(self.preset, forget=data.pool.forget))
+
+    def random_draw(self, what: str) -> None:
+        """Raise `BadInput` where a scenario says what is forgotten: ``what`` is of a random draw, as in presets."""
+        if (one := self.data.scenario) is not None:
+            raise BadInput(f"{what} is of a random draw of the forget set, got the scenario {one.text!r}.")
 
     def _drawn(self, original: int, draw: int | None = None) -> DataSpec:
         """The data with the forget set of an original model, or of another draw."""
@@ -362,15 +383,15 @@ class Study:
         """The profile of a model or curve, against the original and the retrained models of the preset's seeds.
 
         The references forget as much as the model does, and, where originals have a forget set each, the one of the
-        model's draw (of the start's, for a path between models of two draws), with the model's cue if it has one. The
-        original is of the model's training seed, and trained plainly. They are traced on all splits.
+        model's draw (of the start's, for a path between models of two draws), with the model's cue or scenario if it
+        has one. The original is of the model's training seed, and trained plainly. They are traced on all splits.
         """
         p = self.preset
         seeds = self.seeds if retrained is None else listed("retrained", retrained)
         found = self.trace(model, batchnorm, points, splits)
         data = found.model.data
-        cued = replace(self.data, cue=data.cue, crossed=data.crossed)
-        drawn, bench = data.draw, self if data.cue == self.data.cue else replace(self, data=cued)
+        other = replace(self.data, cue=data.cue, crossed=data.crossed, scenario=data.scenario)
+        drawn, bench = data.draw, self if other == self.data else replace(self, data=other)
         traced = partial(TraceSpec, forget=found.forget, weighted=self.weighted)
         retrain = tuple(traced(bench.retrained(s, found.forget, draw=drawn)) for s in seeds)
         original = bench.original(_trained_by(found.model, drawn) if p.originals else 0, draw=drawn)
@@ -414,8 +435,9 @@ class Study:
         """Where the numbers come from, in a line: preset, results used and a key over them, code, libraries, device."""
         digest = hashlib.sha256(" ".join(sorted(self.used)).encode()).hexdigest()[:12]
         made = ", ".join(f"{name} {version}" for name, version in versions().items() if name in ("python", "torch"))
+        scenario = "" if self.data.scenario is None else f", scenario {self.data.scenario.text}"
         return (
-            f"Preset {self.preset.name}; {len(self.used)} results, together {digest} "
+            f"Preset {self.preset.name}{scenario}; {len(self.used)} results, together {digest} "
             f"(`python -m mcutils show KEY` names each); code {commit()}; {made}; device {device()}."
         )
 
@@ -466,6 +488,7 @@ def study(
     *,
     fresh: bool | None = None,
     task: Task | None = None,
+    scenario: str | Scenario | None = "",
     **changes: Any,
 ) -> Study:
     """Open the study of a preset, its fields changed where given (``dataset``, ``methods``, ``seeds``, ...).
@@ -477,6 +500,8 @@ def study(
             takes the environment's ``MCUTILS_FRESH``.
         task: data of your own, as `mc.task` returns them, instead of the preset's data set; their share to forget
             unless ``forget`` is given. They are written into the store when something is computed from them.
+        scenario: what is forgotten in place of a share of the pool, as a `Scenario` or in a line (``class label=3``,
+            see `scenarios.scenario_of`); empty is the random draw.
         changes: fields of the preset; an empty one leaves the preset's. A ``model`` of your own goes by the name of its
             factory ``(channels, classes) -> module``, which ``@mc.register("model")`` has made known.
 
@@ -493,12 +518,17 @@ def study(
     chosen = _chosen(preset(name), task, {field: value for field, value in changes.items() if not _empty(value)})
     fresh = switched("MCUTILS_FRESH") if fresh is None else flag("fresh", fresh)
     checksum = "" if task is None else task.checksum
-    return Study(
+    found = Study(
         chosen,
         Store(store_folder(store), [] if fresh else [DATA / "store"]),
         DataSpec(chosen.dataset, chosen.train_size, chosen.test_size, checksum),
         own=task,
     )
+    if scenario is None or scenario == "":
+        return found
+    if not _empty(changes.get("forget")):
+        raise BadInput(f"a scenario says what is forgotten: leave out forget, got {shown(changes['forget'])}.")
+    return found.under(scenario if isinstance(scenario, Scenario) else scenario_of(scenario))
 
 
 def _chosen(chosen: Preset, task: Task | None, changes: Mapping[str, Any]) -> Preset:

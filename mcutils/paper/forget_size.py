@@ -47,6 +47,7 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
     ``shares`` of the pool; by default `SIZES` equal steps up to the preset's. Where originals have a forget set each,
     lines alone on the first `LEAST` of them, with one retrained model at the smaller sizes.
     """
+    study.random_draw("06, on sizes of the forget set,")
     routes, each = [], bool(study.preset.originals)
     pairs, kinds = independent_pairs(study)[: LEAST if each else None], ("linear",) if each else ("linear", "bezier")
     for forget in shares or sizes_of(study):

@@ -109,6 +109,7 @@ def planting(study: Study, share: float | None = None) -> Study:
 
     The preset's share of the images with a cue show another class than their label.
     """
+    study.random_draw("05, with its cue in the forget set,")
     cue, crossed = share or study.preset.forget, study.preset.crossed
     return replace(study, data=replace(study.data, cue=cue, crossed=crossed, checksum=""))
 

@@ -54,6 +54,7 @@ TOLD = 0.55  # AUC that the attack must exceed on models from which nothing was 
 
 def shadow_data(study: Study, shadow: int) -> DataSpec:
     """The data of a shadow."""
+    study.random_draw("a shadow pool")
     return replace(study.data, shadow=shadow)
 
 

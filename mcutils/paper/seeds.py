@@ -82,7 +82,7 @@ def again(study: Study) -> list[Route]:
     """Line and curve of some methods once more on each of a few originals, where originals have a forget set each.
 
     Another pair of seeds on the same original and forget set; and the first pair where the same original forgets
-    another draw, beside one retrained model.
+    another draw, beside one retrained model; a scenario has no other draw.
     """
     methods = [name for name in SPLIT if name in study.preset.methods]
     routes, first, points = [], study.seeds[:2], coarse(study)
@@ -90,7 +90,7 @@ def again(study: Study) -> list[Route]:
         drawn = study.original(original, draw=study.redrawn(original))
         placed = ((SECOND_PAIR, OTHER_SEEDS, study.original(original), None), (SECOND_DRAW, first, drawn, first[:1]))
         for method, (form, seeds, origin, retrained) in product(methods, placed):
-            if form == SECOND_DRAW and method not in DRAWN:
+            if form == SECOND_DRAW and (method not in DRAWN or study.data.scenario is not None):
                 continue
             start, end = (study.unlearned(method, seed, origin=origin) for seed in seeds)
             for kind in ("linear", "bezier"):

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from mcutils.data import corruptions
 from mcutils.data.corruptions import BLUR, CORRUPTIONS, NOISE, SEVERITIES, corrupted, outside
 from mcutils.data.cues import planted
-from mcutils.data.scenarios import PATCH, READS, SCENARIOS, Scenario, forgetting, triggered, user_indices
+from mcutils.data.scenarios import PATCH, READS, SCENARIOS, Scenario, forgetting, scenario_of, triggered, user_indices
 from mcutils.errors import BadInput
 from mcutils.unlearning.endpoints import fingerprint
 
@@ -35,6 +35,37 @@ def test_every_scenario_keeps_the_task_and_is_the_same_again(tiny, name):
     assert torch.equal(made.x[unseen], x[unseen]) and torch.equal(made.y[unseen], y[unseen])
     if name not in ("subclass", "class", "listed"):
         assert Scenario(name, seed=1).of(tiny).checksum != made.checksum
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["class", "class label=3", "subclass label=2 part=1", "mislabelled share=0.2 seed=4", "users users=20 forgotten=2"],
+)
+def test_a_line_names_a_scenario_and_is_written_again(text):
+    found = scenario_of(f"  {text} ")
+    assert found.text == text and scenario_of(found.text) == found
+    assert scenario_of("class label=3") == Scenario("class", label=3)
+    assert Scenario("listed", rows=(4, 9)).text == "listed 2 rows"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "a line such as 'class label=3'"),
+        (3, "a line such as"),
+        ("klass", "unknown scenario 'klass': choose one of class, subclass"),
+        ("listed", "give a Scenario with its rows"),
+        ("class share=0.1", "unknown setting of class 'share': choose one of label, seed"),
+        ("class label", "label of a scenario is a number, got ''"),
+        ("class label=three", "is a number, got 'three'"),
+        ("mislabelled share=2", "share"),
+        ("users forgotten=0", "forgotten"),
+    ],
+)
+def test_a_line_that_names_none_is_refused_in_a_sentence(text, said):
+    with pytest.raises(BadInput, match=said) as error:
+        scenario_of(text)
+    assert str(error.value).count("\n") == 0
 
 
 def test_a_class_and_its_parts(tiny):

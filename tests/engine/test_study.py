@@ -13,6 +13,7 @@ from shorter import settings_in
 from torchvision.datasets import FashionMNIST
 
 import mcutils as mc
+from mcutils.data.scenarios import Scenario
 from mcutils.data.tasks import FINGERPRINTS
 from mcutils.engine import study as module
 from mcutils.engine.kinds import describe
@@ -65,6 +66,40 @@ def test_unknown_changes_are_refused(change, message, tmp_path):
         mc.study("smoke", store=str(tmp_path), **change)
     with pytest.raises(BadInput, match="unknown preset 'big': choose one of laptop, smoke, paper"):
         mc.study("big", store=str(tmp_path))
+
+
+def test_a_scenario_says_what_is_forgotten_of_the_same_original_models(smoke, tmp_path):
+    """In a line or as a `Scenario`; what it learns from is that of the preset unless the scenario changes it."""
+    where = {"store": str(tmp_path / "store"), "seeds": [42, 87], "methods": ["npo"], "points": 3, "width": 4}
+    found = mc.study("smoke", scenario="class label=3", forget=None, **where)
+    assert found.data == mc.study("smoke", scenario=Scenario("class", label=3), **where).data
+    assert (found.task.labels("forget") == 3).all() and found.preset.forget == found.task.forget
+    assert "scenario class label=3;" in found.stamp() and mc.study("smoke", scenario="", **where).data == smoke.data
+    assert found.original().own == smoke.original() and key(found.original().own) == key(smoke.original())
+    assert found.retrained(42) != smoke.retrained(42) and found.original() != smoke.original()
+    end = found.unlearned("npo", 42)
+    profile = found.profile(end)
+    assert {one.model.data for one in (profile.trace, profile.original, *profile.retrained)} == {found.data}
+    assert smoke.profile(end) == profile, "the references are of what the model forgot, whichever study asks"
+    wrong = mc.study("smoke", scenario="mislabelled", **where)
+    assert wrong.original().first is None and wrong.original().data == wrong.data, "labels are wrong from the start"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"scenario": "class label=3", "forget": 0.2}, "leave out forget, got 0.2"),
+        ({"scenario": "class label=12"}, "label is at most 9"),
+        ({"scenario": 3}, "a line such as 'class label=3'"),
+    ],
+)
+def test_a_scenario_that_does_not_fit_is_refused(smoke, tmp_path, asked, said):
+    with pytest.raises(BadInput, match=said):
+        mc.study("smoke", store=str(tmp_path), **asked)
+    other = smoke.under(Scenario("users"))
+    for again in (lambda: other.under(Scenario("class")), lambda: other.random_draw("this")):
+        with pytest.raises(BadInput, match="is of a random draw of the forget set, got the scenario 'users'"):
+            again()
 
 
 def test_where_results_and_figures_go(tmp_path, monkeypatch):

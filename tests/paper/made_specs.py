@@ -11,19 +11,22 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 def leaves(specs):
     """The data of everything that these specs are made from."""
-    found, seen = set(), set()
+    return {spec.data for spec in closure(specs) if not parents(spec)}
+
+
+def closure(specs):
+    """These specs and all that they are made from."""
+    seen = set()
 
     def visit(spec):
         if spec not in seen:
             seen.add(spec)
-            if not parents(spec):
-                found.add(spec.data)
             for parent in parents(spec):
                 visit(parent)
 
     for spec in specs:
         visit(spec)
-    return found
+    return seen
 
 
 def models(profiles):

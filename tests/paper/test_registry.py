@@ -5,13 +5,15 @@ from collections import Counter
 from dataclasses import fields
 
 import pytest
-from made_specs import NOTEBOOKS, ROOT, labels, leaves, pairs_of
+from made_specs import NOTEBOOKS, ROOT, closure, labels, leaves, pairs_of
 
+from mcutils.data.scenarios import Scenario
 from mcutils.data.tasks import FASHION_FULL_SHA256
 from mcutils.engine.conditions import CONDITIONS
 from mcutils.engine.kinds import of
 from mcutils.engine.specs import AlikeSpec, CueUseSpec, FitSpec, PlaneSpec, ProfileSpec, TraceSpec, _task, key
 from mcutils.engine.study import study
+from mcutils.errors import BadInput
 from mcutils.paper.method_pairs import CUE
 from mcutils.paper.registry import EXPERIMENTS, ROUTES
 from mcutils.paper.walks import Walk
@@ -38,6 +40,21 @@ def test_the_paper_s_sizes_can_be_planned_without_their_data(name, tmp_path, mon
     bench = study("paper", store=str(tmp_path / "store"), fresh=True)
     assert {data.checksum for data in leaves(EXPERIMENTS[name](bench))} == {FASHION_FULL_SHA256}
     assert list(tmp_path.iterdir()) == []
+
+
+OF_A_DRAW = ("05_methods", "06_forget_size", "15_claims")  # notebooks that a scenario makes no sense in
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_under_a_scenario_all_is_of_it_or_it_is_refused_in_a_sentence(name, smoke, laptop):
+    for bench in (smoke, laptop) if name == "02_seeds" else (smoke,):
+        under = bench.under(Scenario("class", label=1))
+        if name in OF_A_DRAW:
+            with pytest.raises(BadInput, match="of a random draw of the forget set, got the scenario 'class label=1'"):
+                EXPERIMENTS[name](under)
+        else:
+            traces = [one for one in closure(EXPERIMENTS[name](under)) if isinstance(one, TraceSpec)]
+            assert {one.model.data.scenario for one in traces} == {under.data.scenario}
 
 
 @pytest.mark.parametrize("name", ROUTES)
