@@ -7,7 +7,6 @@ does. Whatever goes wrong becomes a sentence in the widget.
 from __future__ import annotations
 
 import base64
-import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from ..engine.store import Store
 from ..engine.study import Study, store_folder
 from ..errors import BadInput, choose, flag, number, path_of, shown
 from ..files import BUILD, ROOT, write_file
-from ..measures.drawing import encoded
+from ..measures.drawing import encoded, small_png
 from ..measures.profiles import Profile
 from ..settings import preset
 from ..traces import SPLITS, Trace
@@ -373,18 +372,8 @@ class Explorer:
             return {"text/plain": self.message or self._gone}
         found = self.widget._repr_mimebundle_() or {}
         data, metadata = found if isinstance(found, tuple) else (found, {})
-        words, picture = self.scene.alt(self.view.k), base64.b64encode(picture_of(self.figure())).decode()
+        words, picture = self.scene.alt(self.view.k), base64.b64encode(small_png(self.figure())).decode()
         return {**data, "text/plain": words, "image/png": picture}, {**metadata, "image/png": {"alt": words}}
-
-
-def picture_of(figure) -> bytes:
-    """A figure as a png of few colours: small enough to be kept in a notebook."""
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(encoded(figure, dpi=90))).convert("RGB").quantize(64, dither=Image.Dither.NONE)
-    made = io.BytesIO()
-    image.save(made, "png", optimize=True)
-    return made.getvalue()
 
 
 def _missing(made: Scene) -> str:

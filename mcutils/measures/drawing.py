@@ -104,6 +104,16 @@ def encoded(fig, kind: str = "png", dpi: int = DPI) -> bytes:
     return buffer.getvalue()
 
 
+def small_png(fig, dpi: int = 90) -> bytes:
+    """A figure as a png of few colours: small enough to be kept in a notebook."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(encoded(fig, dpi=dpi))).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    made = io.BytesIO()
+    image.save(made, "png", optimize=True)
+    return made.getvalue()
+
+
 def label(name: str) -> str:
     """Name of a method or kind of curve as it stands in figures."""
     return NAMES.get(name, str(name).replace("_", " "))

@@ -245,7 +245,9 @@ export function render({ model, el }) {
     model.set("here", state);
     model.save_changes();
   });
-  model.on("change:state", () => made.put(model.get("state")));
+  const put = () => made.put(model.get("state"));
+  model.on("change:state", put);
+  return () => model.off("change:state", put);
 }
 
 if (typeof document !== "undefined" && document.getElementById("toy-data")) {

@@ -1,4 +1,4 @@
-"""A landscape of two weights in which mode connectivity in unlearning can be seen whole: losses, paths, a fit, a panel.
+"""A landscape of two weights in which mode connectivity in unlearning can be seen whole: losses, paths, a fit.
 
 The shape is this companion's, chosen to show what the real models show; every number on it is exact. Losses are in
 nats, places are rows (x, y), and what a path is judged by comes from `connectivity`, in units of the gap G.
@@ -6,10 +6,8 @@ nats, places are rows (x, y), and what a path is judged by comes from `connectiv
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from ..errors import BadInput, number, whole
 from ..measures import drawing
 from ..measures.along import barrier, chord, excess, forget_deficit, mcu
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, GREY, LIGHT, VERMILLION, WIDTH, encoded, entry, style
+from ..measures.drawing import BLACK, GREY, LIGHT, VERMILLION, WIDTH, entry, style
 
 START, END = np.array([-1.0, 0.0]), np.array([1.0, 0.0])  # the two unlearned models
 KEPT, COST = 0.03, 0.1  # retain loss of the original model, and what unlearning added to it
@@ -27,7 +25,6 @@ KNOWN, UNSEEN = 0.03, 0.43  # forget loss of the original model, and of models t
 REACH = 0.9  # how far around the original model the forget loss is low
 BENDS, DEPTHS = (0.0, 0.8), (0.8, 2.0)
 SIGNS = {"retain": 1, "forget": -1}  # of the side of its chord on which a loss breaks MCU(eps)
-ACROSS, UP = (-1.5, 1.5), (-1.5, 2.0)  # where a control point may be put
 
 
 @dataclass(frozen=True)
@@ -264,13 +261,13 @@ def figure(
     drawing.check_some(walks, "walks")
     eps, t = check_eps(eps), None if t is None else number("t", t, 0, 1)
     with style():
-        # A layout of fixed places: the panel redraws this many times, and a solved one would take most of that time.
         sides = {"left": 0.085, "right": 0.915, "bottom": 0.155, "top": 0.95 - 0.035 * bool(title), "wspace": 0.42}
         ratios = {"height_ratios": [1.45, 1], "hspace": 0.26}
         fig, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.2), gridspec_kw={**sides, **ratios})
         plt.close(fig)
-        for column, (split, loss) in enumerate((("retain", retain_loss), ("forget", forget_loss))):
-            _map(fig, axes[0, column], landscape, split, loss, eps)
+        ends = next(iter(walks.values())).places[[0, -1]]
+        for column, split in enumerate(("retain", "forget")):
+            _map(fig, axes[0, column], landscape, split, eps, ends)
             for one in walks.values():
                 _draw_path(axes[0, column], one, t)
             if trail is not None:
@@ -286,14 +283,15 @@ def figure(
     return fig
 
 
-def _map(fig, ax, landscape: Landscape, split: str, loss: Callable, eps: float) -> None:
+def _map(fig, ax, landscape: Landscape, split: str, eps: float, ends: np.ndarray) -> None:
     """One loss as filled contours, with its tolerance, the three models and a scale."""
     from matplotlib.colors import LogNorm
 
     low, high = -landscape.depth - 0.6, 1.6
     x, y = np.meshgrid(np.linspace(-1.6, 1.6, 121), np.linspace(low, high, 121))
-    values = loss(landscape, np.stack([x, y], axis=-1))
-    edge = float(loss(landscape, START)) + SIGNS[split] * eps * gap(landscape)
+    loss = {"retain": retain_loss, "forget": forget_loss}[split]
+    values, at = loss(landscape, np.stack([x, y], axis=-1)), loss(landscape, ends)
+    edge = float(at[0]) + SIGNS[split] * eps * gap(landscape) if abs(at[0] - at[1]) < 0.005 else np.nan  # as `toy.js`
     if split == "retain":
         levels, norm, ticks = np.geomspace(KEPT, 3, 13), LogNorm(KEPT, 3), [0.03, 0.1, 0.3, 1, 3]
     else:
@@ -306,7 +304,7 @@ def _map(fig, ax, landscape: Landscape, split: str, loss: Callable, eps: float) 
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     bar.ax.minorticks_off()
     ax.plot(*landscape.original, "*", color=BLACK, mec="white", ms=13, zorder=6)
-    for end in (START, END):
+    for end in ends:
         ax.plot(*end, "o", color=GREY, mec="white", mew=1.2, ms=8, zorder=6)
     ax.set(xlim=(-1.6, 1.6), ylim=(low, high), xlabel="first weight")
     ax.set_title(f"{split} loss (nats)" + (f"; dashed: tolerance ({eps:g} G)" if levels[0] < edge < levels[-1] else ""))
@@ -320,7 +318,7 @@ def _draw_path(ax, walked: ToyWalk, t: float | None) -> None:
     if walked.control is not None:
         ax.plot(*walked.control, "D", color=colour, mec="white", mew=1.2, ms=7, zorder=6, clip_on=False)
     if t is not None:
-        here = path(walked.control, t)[0]
+        here = path(walked.control, t, walked.places[[0, -1]])[0]
         ax.plot(*here, "o", color="white", mec=colour, mew=2.0, ms=8, zorder=7)
 
 
@@ -340,133 +338,3 @@ def _along(ax, walks: Mapping[str, ToyWalk], split: str, eps: float, t: float | 
     drawing.widen(ax, 0.3 * one.gap)
     ax.set(xlim=(-0.02, 1.02), xlabel="t", ylabel=f"{split} loss (nats)")
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-
-
-SLIDERS = ("x", "y", "t", "bend", "depth", "eps")
-
-
-class Panel:
-    """Controls over a landscape, shown by Jupyter; ``parts`` are its widgets by name.
-
-    Where no kernel runs, a reader sees what it says and its picture, as they are when it is shown.
-    """
-
-    def __init__(self, parts: Mapping[str, Any], later: Callable[[Callable[[], None]], None]):
-        import ipywidgets as widgets
-
-        self.parts, self._later, self._waiting = parts, later, False
-        for name in SLIDERS:
-            parts[name].observe(lambda _: self._moved(), names="value")
-        parts["line"].on_click(lambda _: self._put(0, 0))
-        parts["fit"].on_click(lambda _: self._put(*self._fitted()))
-        columns = [widgets.VBox([parts[name] for name in names]) for names in (SLIDERS[:3], SLIDERS[3:])]
-        sliders = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
-        buttons = widgets.HBox([parts["line"], parts["fit"]])
-        self._box = widgets.VBox([sliders, buttons, parts["text"], parts["picture"]])
-        self._say()
-        self._draw()
-
-    def _state(self) -> tuple[Landscape, ToyWalk, float]:
-        """What the controls stand at: landscape, path and tolerance."""
-        x, y, bend, depth = (self.parts[name].value for name in ("x", "y", "bend", "depth"))
-        here = Landscape(bend, depth)
-        return here, walk(here, (x, y)), check_eps(self.parts["eps"].value)
-
-    def _words(self) -> str:
-        try:
-            _, walked, eps = self._state()
-        except BadInput as error:
-            return f"{str(error)[0].upper()}{str(error)[1:]}"
-        k = np.abs(walked.t - self.parts["t"].value).argmin()
-        return (
-            f"{sentence(walked, eps)} Smallest ε: {walked.eps:.3f}. At t = {walked.t[k]:.2f} the retain loss is "
-            f"{walked.retain[k]:.3f} and the forget loss {walked.forget[k]:.3f} nats."
-        )
-
-    def _say(self) -> None:
-        self.parts["text"].value = f'<span role="status" aria-live="polite">{escape(self._words())}</span>'
-
-    def _draw(self) -> None:
-        self._waiting = False
-        try:
-            here, walked, eps = self._state()
-        except BadInput:
-            return  # the sentence says why, and the last picture stays
-        walks = {"straight line": walk(here), "path": walked}
-        png = encoded(figure(here, walks, eps=eps, t=self.parts["t"].value), dpi=100)
-        self._picture, alt = base64.b64encode(png).decode(), escape(self._words(), quote=True)
-        source = f"data:image/png;base64,{self._picture}"
-        self.parts["picture"].value = f'<img alt="{alt}" style="max-width: 100%" src="{source}">'
-
-    def _moved(self) -> None:
-        self._say()
-        if not self._waiting:  # one picture for all moves until it is drawn
-            self._waiting = True
-            self._later(self._draw)
-
-    def _fitted(self) -> np.ndarray:
-        x, y, bend, depth = (self.parts[name].value for name in ("x", "y", "bend", "depth"))
-        return fit(Landscape(bend, depth), seed=0, start=(x, y))[-1]
-
-    def _put(self, x: float, y: float) -> None:
-        self.parts["x"].value, self.parts["y"].value = (float(np.clip(v, *ends)) for v, ends in ((x, ACROSS), (y, UP)))
-
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        shown = dict(self._box._repr_mimebundle_(**options))
-        return {**shown, "text/plain": self._words(), "image/png": self._picture}
-
-
-def play(
-    landscape: Landscape | None = None,
-    control: Sequence[float] = (0.0, 0.0),
-    *,
-    t: float = 0.5,
-    eps: float = TOLERANCE,
-    later: Callable[[Callable[[], None]], None] | None = None,
-) -> Panel:
-    """Move in the landscape: sliders for the control point, t, bend and depth, a field for the tolerance, a fit.
-
-    The sentence and the numbers follow every move; the picture follows as fast as it can be drawn, leaving out what
-    was moved past in the meantime. A control point at (0, 0) gives the straight line.
-
-    Args:
-        landscape, control, t, eps: where the controls stand at first; eps in units of G.
-        later: takes the function that redraws and calls it soon; by default the kernel's event loop, or at once where
-            none runs.
-    """
-    parts = _controls(landscape or Landscape(), check_places(control).tolist(), t, eps)
-    return Panel(parts, later or _event_loop)
-
-
-def _controls(landscape: Landscape, control: Sequence[float], t: float, eps: float) -> dict[str, Any]:
-    """The widgets of a panel by name, at their first values."""
-    import ipywidgets as widgets
-
-    def slider(name: str, value: float, low: float, high: float, step: float, tip: str):
-        options = {"min": low, "max": high, "step": step, "tooltip": tip, "readout_format": ".2f"}
-        options |= {"style": {"description_width": "9em"}, "layout": {"width": "26em"}}
-        return widgets.FloatSlider(number(name, value, low, high), description=name, **options)
-
-    field = {"style": {"description_width": "9em"}, "layout": {"width": "16em"}}
-    return {
-        "x": slider("control point, x", control[0], *ACROSS, 0.05, "first weight of the control point"),
-        "y": slider("control point, y", control[1], *UP, 0.05, "second weight of the control point"),
-        "t": slider("t", t, 0, 1, 0.02, "where on the path the ring stands"),
-        "bend": slider("bend of valley", landscape.bend, *BENDS, 0.02, "0: the valley is straight"),
-        "depth": slider("depth of original", landscape.depth, *DEPTHS, 0.05, "how far below the line it lies"),
-        "eps": widgets.Text(f"{check_eps(eps):g}", description="tolerance ε", tooltip="in units of G", **field),
-        "line": widgets.Button(description="Straight line", tooltip="put the control point on the midpoint"),
-        "fit": widgets.Button(description="Fit", tooltip="descend retain loss minus forget loss from here"),
-        "text": widgets.HTML(),
-        "picture": widgets.HTML(),
-    }
-
-
-def _event_loop(function: Callable[[], None]) -> None:
-    """Call a function when the kernel has read what the reader moved meanwhile; at once where no loop runs."""
-    import asyncio
-
-    try:
-        asyncio.get_running_loop().call_later(0.05, function)
-    except RuntimeError:
-        function()

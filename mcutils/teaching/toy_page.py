@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import number, path_of
 from ..files import BUILD, write_file
 from ..measures.connectivity import TOLERANCE
+from ..measures.drawing import small_png
 from . import toy
 
 HERE = Path(__file__).parent
@@ -114,12 +115,20 @@ def export_toy(path: str | Path | None = None, *, t: float = 0.5, eps: float = T
     return target
 
 
+def still(state: Mapping[str, Any]) -> tuple[str, bytes]:
+    """A state as a sentence and a picture of the same four panels, a png, for where nothing moves."""
+    land, eps = toy.Landscape(state["bend"], state["depth"]), state["eps"]
+    walked = toy.walk(land, state["control"], ends=(state["start"], state["end"]))
+    words = f"{toy.sentence(walked, eps)} At t = {state['t']:g}; smallest ε: {walked.eps:.3f}."
+    return words, small_png(toy.figure(land, {"path": walked}, eps=eps, t=state["t"]))
+
+
 @cache
 def playground_kind() -> Any:
     """The widget's class, made when it is first needed: its packages are slow to import.
 
     Traits: ``state`` is where everything stands, which the kernel sets; ``here`` where the reader moved it to, which
-    only the browser writes, so that no echo moves anything.
+    only the browser writes, so that no echo moves anything. Where no kernel runs, a reader sees `still`.
     """
     import anywidget
     import traitlets
@@ -131,6 +140,13 @@ def playground_kind() -> Any:
         settings = traitlets.Dict().tag(sync=True)
         state = traitlets.Dict().tag(sync=True)
         here = traitlets.Dict().tag(sync=True)
+
+        def _repr_mimebundle_(self, **options: Any) -> Any:
+            found = super()._repr_mimebundle_(**options) or {}
+            data, metadata = found if isinstance(found, tuple) else (found, {})
+            words, png = still(self.here or self.state)
+            picture = {"text/plain": words, "image/png": base64.b64encode(png).decode()}
+            return {**data, **picture}, {**metadata, "image/png": {"alt": words}}
 
     return Playground
 

@@ -1,7 +1,5 @@
-"""The toy landscape: its losses and gradients, paths judged by the package's functions, the fit, figure and panel."""
+"""The toy landscape: its losses and gradients, paths judged by the package's functions, the fit and the figure."""
 
-import base64
-import html
 import re
 import subprocess
 import sys
@@ -17,7 +15,6 @@ from mcutils.measures.along import barrier, chord, forget_deficit, mcu
 from mcutils.teaching import toy
 from mcutils.teaching.toy import Landscape
 
-PNG = b"\x89PNG\r\n\x1a\n"
 landscapes = st.builds(Landscape, bend=st.floats(*toy.BENDS), depth=st.floats(*toy.DEPTHS))
 places = st.tuples(st.floats(-1.5, 1.5), st.floats(-2.5, 2))
 
@@ -211,11 +208,6 @@ def test_a_fit_on_the_retain_loss_alone_lets_the_forget_set_back_in():
             "t must be a finite number of at least 0 and at most 1, got 2.",
         ),
         (lambda: toy.table({}), "there are no walks to draw."),
-        (lambda: toy.play(t=3), "t must be a finite number of at least 0 and at most 1, got 3."),
-        (
-            lambda: toy.play(control=(9, 0)),
-            "control point, x must be a finite number of at least -1.5 and at most 1.5, got 9.0.",
-        ),
     ],
 )
 def test_bad_input_is_one_clear_sentence(call, words):
@@ -263,79 +255,6 @@ def test_the_figure_saves_to_the_same_bytes_twice(tmp_path):
     files = [plots.save(drawn()[2], "toy", tmp_path / str(k)) for k in range(2)]
     for first, second in zip(*files, strict=True):
         assert first.read_bytes() == second.read_bytes()
-
-
-# The panel
-
-
-def said(panel):
-    return html.unescape(re.sub(r"<[^>]+>", "", panel.parts["text"].value))
-
-
-def test_the_panel_says_what_the_functions_compute():
-    panel = toy.play(Landscape(0.3, 1.2), (0.1, 0.4), t=0.26, later=lambda run: None)
-    for name, value in (("y", 0.75), ("bend", 0.44), ("depth", 0.9), ("eps", "0.2"), ("t", 0.8), ("x", -1.5)):
-        panel.parts[name].value = value
-        values = {name: part.value for name, part in panel.parts.items() if name in ("x", "y", "t", "bend", "depth")}
-        walked = toy.walk(Landscape(values["bend"], values["depth"]), (values["x"], values["y"]))
-        assert toy.sentence(walked, float(panel.parts["eps"].value)) in said(panel)
-        assert f"Smallest ε: {walked.eps:.3f}." in said(panel)
-        k = round(100 * values["t"])
-        assert f"retain loss is {walked.retain[k]:.3f} and the forget loss {walked.forget[k]:.3f} nats" in said(panel)
-
-
-def test_the_panel_redraws_once_for_all_moves_until_then():
-    waiting = []
-    panel = toy.play(later=waiting.append)
-    first = panel.parts["picture"].value
-    for y in (0.2, 0.4, 0.6):
-        panel.parts["y"].value = y
-    assert len(waiting) == 1 and panel.parts["picture"].value == first
-    waiting.pop()()
-    assert panel.parts["picture"].value != first
-    panel.parts["y"].value = 0.8
-    assert len(waiting) == 1
-
-
-def test_the_panel_redraws_at_once_where_no_event_loop_runs():
-    panel = toy.play()
-    first = panel.parts["picture"].value
-    panel.parts["bend"].value = 0.1
-    assert panel.parts["picture"].value != first
-
-
-def test_the_buttons_fit_and_straighten():
-    panel = toy.play(Landscape(0.4), (0.3, -0.2), later=lambda run: None)
-    panel.parts["fit"].click()
-    found = toy.fit(Landscape(0.4), seed=0, start=(0.3, -0.2))[-1]
-    assert (panel.parts["x"].value, panel.parts["y"].value) == pytest.approx(tuple(found))
-    assert "MCU(0.1) holds" in said(panel)
-    panel.parts["line"].click()
-    assert (panel.parts["x"].value, panel.parts["y"].value) == (0, 0)
-
-
-def test_a_wrong_tolerance_is_a_sentence_in_the_panel():
-    panel = toy.play()
-    picture = panel.parts["picture"].value
-    wrong = {"abc": "'abc'", "": "''", "-1": "-1.0", "nan": "nan", "inf": "inf", "<b>": "'<b>'"}
-    for text, got in wrong.items():
-        panel.parts["eps"].value = text
-        assert said(panel) == f"The tolerance ε must be a finite number of at least 0 and at most 10, got {got}."
-        assert panel.parts["picture"].value == picture and "<b>" not in panel.parts["text"].value
-    panel.parts["eps"].value = "0.3"
-    assert said(panel).startswith("MCU(0.3) ")
-
-
-def test_the_panel_is_labelled_and_has_a_picture_where_no_kernel_runs():
-    panel = toy.play()
-    for name in ("x", "y", "t", "bend", "depth", "eps", "line", "fit"):
-        assert panel.parts[name].description and panel.parts[name].tooltip
-    shown = panel._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in shown
-    assert base64.b64decode(shown["image/png"]).startswith(PNG)
-    assert shown["text/plain"].startswith("MCU(0.1) breaks because")
-    alt = re.search(r'alt="([^"]*)"', panel.parts["picture"].value).group(1)
-    assert html.unescape(alt) == said(panel)
 
 
 def test_neither_widgets_nor_matplotlib_load_before_they_are_needed():

@@ -162,6 +162,32 @@ def test_it_fits_and_is_accessible(browser, path, width, theme):
     page.close()
 
 
+def test_where_no_kernel_runs_there_is_a_picture_of_where_it_stands():
+    pytest.importorskip("anywidget", reason="anywidget is not installed: pip install anywidget")
+    made = toy_page.playground(t=0.25, eps=0.2)
+    data, metadata = made._repr_mimebundle_()
+    assert set(data) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
+    first = toy.sentence(toy.walk(toy.Landscape(0.0), (0, 0)), 0.2)
+    assert data["text/plain"].startswith(f"{first} At t = 0.25; smallest ε: ") and first.startswith("MCU(0.2) ")
+    assert metadata["image/png"]["alt"] == data["text/plain"]
+    png = base64.b64decode(data["image/png"])
+    assert png.startswith(b"\x89PNG") and len(png) < 80_000
+    made.here = {**made.state, "bend": 0.5, "control": [0.0, 0.8], "start": [-1.2, 0.3]}
+    moved = made._repr_mimebundle_()[0]
+    walked = toy.walk(toy.Landscape(0.5), (0.0, 0.8), ends=((-1.2, 0.3), toy.END))
+    assert moved["text/plain"].startswith(toy.sentence(walked, 0.2)) and moved["image/png"] != data["image/png"]
+    made.close()
+
+
+def test_a_map_marks_the_ends_that_are_walked_between():
+    land, ends = toy.Landscape(0.3), np.array([(-0.7, 0.4), (1.2, -0.3)])
+    for ax in toy.figure(land, {"path": toy.walk(land, (0.2, 0.9), ends=ends)}, t=0.5).axes[:2]:
+        places = [line.get_xydata()[0].tolist() for line in ax.lines if len(line.get_xydata()) == 1]
+        assert all(end in places for end in ends.tolist())
+        assert toy.path((0.2, 0.9), 0.5, ends)[0].tolist() in places
+        assert "tolerance" not in ax.get_title(), "ends of different losses have no one tolerance"
+
+
 def test_as_a_widget_it_is_moved_from_both_sides(browser):
     pytest.importorskip("anywidget", reason="anywidget is not installed: pip install anywidget")
     made = toy_page.playground(t=0.25)
@@ -172,18 +198,21 @@ def test_as_a_widget_it_is_moved_from_both_sides(browser):
       const model = { get: name => held[name], set: (name, value) => { held[name] = value; },
         on: (name, act) => { told[name] = act; }, save_changes: () => saved.push(structuredClone(held.here)) };
       const drawn = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
-      render({ model, el: document.body });
+      const free = render({ model, el: document.body });
       held.state = { ...state, bend: 0.5, t: 0.75 };
       told["change:state"]();
       await drawn();
       document.querySelector("[data-part=step-2]").click();
       await drawn();
-      return [saved, document.querySelector("[data-part=words]").textContent];
+      const gone = [];
+      model.off = (name, act) => gone.push([name, told[name] === act]);
+      free();
+      return [saved, document.querySelector("[data-part=words]").textContent, gone];
     }"""
     page = browser.new_page()
     code = base64.b64encode(made._esm.encode()).decode()
-    saved, said = page.evaluate(script, [code, made.body, made.settings, made.state])
+    saved, said, gone = page.evaluate(script, [code, made.body, made.settings, made.state])
     assert [(one["bend"], one["t"]) for one in saved] == [(0.0, 0.25), (0.5, 0.75), (0.5, 0.75)]
-    assert said == toy.sentence(toy.walk(toy.Landscape(0.5), (0, 0.8)))
+    assert said == toy.sentence(toy.walk(toy.Landscape(0.5), (0, 0.8))) and gone == [["change:state", True]]
     page.close()
     made.close()
