@@ -9,7 +9,7 @@ from ..engine.kinds import parents
 from ..engine.specs import OriginalSpec, RetrainedSpec, Spec, UntrainedSpec, is_line, key
 from ..engine.study import Study
 from ..errors import BadInput
-from .privacy import TRAINED
+from .privacy_pool import TRAINED
 from .quickstart import shipped
 from .registry import EXPERIMENTS
 

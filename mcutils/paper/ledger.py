@@ -19,13 +19,13 @@ from ..errors import BadInput
 from ..measures import drawing
 from ..measures.drawing import BLACK, GREEN, GREY, VERMILLION, entry, panel_grid, where
 from ..measures.intervals import LEVEL
-from . import between_models, method_pairs, metrics_along
+from . import between_models, method_pairs, metrics_along, privacy
 from .archives import shard
 from .claims import CLAIMS, effect_text, first_design, interval_text
 from .panels import settle_below
 from .registry import EXPERIMENTS, PRICED_APART, ROUTES
 from .tables import Table, frame
-from .trial_ledger import BETWEEN, CUED, PAIRS, needed
+from .trial_ledger import BETWEEN, CUED, PAIRS, PRIVACY, needed
 from .verdicts import DECIDED, NOT_RUN, READ, Judged, controls_text, found_text
 from .walks import Walk, walk_all
 
@@ -77,6 +77,7 @@ class Apart:
 # experiment -> the same; names as in `registry.PRICED_APART`
 APART = {
     BETWEEN: Apart("distances", between_models.needs, between_models.walk_lines),
+    PRIVACY: Apart(PRIVACY, privacy.needs, privacy.gather),
 }
 
 

@@ -19,7 +19,6 @@ SOURCES = {
     "review": "reviews of the withdrawn ICLR submission, which describe a version that was not at hand",
     "code": "the authors' public code, which says what it does, not that the paper used it",
     "ours": "a question of this companion, which follows from the paper's definition",
-    "neighbour": "a neighbouring paper or a thread of its users, named in the protocol",
 }
 ARTICLE = re.compile(r"arXiv (\d{4}\.\d{5})")  # a neighbour's article, as a source
 READINGS = {

@@ -1,144 +1,71 @@
 """10: what an attacker sees of models that were unlearned, along a path and in a shadow pool (C14, N4, N6).
 
-Priced apart, as ``privacy``. Of the pool every model has the confidences phi of all targets; along the lines of 02
-there are membership attacks, and forget accuracy with weights of few bits.
+Along the lines of 02 there are membership attacks, and forget accuracy with weights of few bits; the shadow pool is
+`privacy_pool`. Priced apart, as ``privacy``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from ..data.shadows import KINDS, SHADOWS, SHARE, SPLITS, held
-from ..engine.specs import (
-    CurveSpec,
-    DataSpec,
-    MembershipSpec,
-    MetricSpec,
-    OriginalSpec,
-    PhiSpec,
-    RetrainedSpec,
-    Spec,
-    TraceSpec,
-)
+from ..engine.specs import MembershipSpec, MetricSpec, Spec, TraceSpec
 from ..engine.study import Study
-from ..errors import BadInput, choose
+from ..errors import choose
 from ..measures.connectivity import TOLERANCE
-from ..measures.intervals import LEVEL, Interval
-from ..measures.originals import LEAST
-from ..measures.roc import auc
-from ..measures.shadow_pool import jackknife, left_out, over_models
-from .admission import admitted
-from .trials import Cells, Finding, Rule, mean_trial, table_of
-from .walks import TWINNED, Walk, coarse, controls
+from ..measures.intervals import LEVEL
+from .admission import admitted, controls as failed_controls, copies, forgot, splits_are
+from .privacy_pool import ANEW as ANEW, BEFORE, Pool, forgetting, n4, pool_controls, pool_needs, pool_of
+from .trials import Finding, Rule, mean_trial, table_of
+from .walks import (
+    TWINNED,
+    Route,
+    Walk,
+    alone,
+    coarse,
+    condition_routes,
+    controls,
+    levelled,
+    levels,
+    profiles,
+    references as reference_profiles,
+    walk_all,
+)
 
-TRAINED, RETRAINED = 1000, 2000  # training seeds of shadow j and of its retrained model are these plus j
-FEW = 4  # shadows where originals have no forget set each: every code path, no number to quote
-SEEDS = (42, 87)  # of unlearning; the second for the methods of `ALONG` only
-ALONG = ("npo", "gradient_difference", "scrub")  # whose line between two seeds is audited at t = 0, 1/2 and 1
-PLACES = 3
 BITS = (8, 4)
+FEWEST = BITS[-1]  # that N6 reads
 ATTACK = "population/loss/auc"  # the attack that verdicts read, as `MembershipSpec`'s result names it
-BEFORE, ANEW = "original", "retrained"  # names of the pool's models that nothing was unlearned from
+CALLED_OUT = ("svc/classifier", "svc/threshold")  # shares called non-members: larger the more is forgotten
 LEAST_UNIT = 0.02  # of AUC between original and retrained models, below which an original tells nothing
 ERROR = 0.02  # smallest standard error believed in, in the units of C14 and N6
 DRAWS = 500
-TOLD = 0.55  # AUC that the attack must exceed on models from which nothing was unlearned
+Arrays = Mapping[str, np.ndarray]
 
 
-# What is computed: the pool
+# What is walked and computed
 
 
-def shadow_data(study: Study, shadow: int) -> DataSpec:
-    """The data of a shadow."""
-    study.random_draw("a shadow pool")
-    return replace(study.data, shadow=shadow)
+def routes(study: Study) -> list[Route]:
+    """Lines between two seeds of each method and between every two methods, on every original, and the controls.
 
-
-def trained(study: Study, shadow: int) -> OriginalSpec:
-    """A shadow: trained on the core and its halves."""
-    return replace(study.original(0), data=shadow_data(study, shadow), seed=TRAINED + shadow)
-
-
-def retrained(study: Study, shadow: int) -> RetrainedSpec:
-    """The model retrained on the core and a shadow's half to keep: no forget target, so that it serves every shadow."""
-    return replace(study.retrained(RETRAINED + shadow, SHARE), data=shadow_data(study, shadow))
-
-
-def along(study: Study, method: str, shadow: int) -> CurveSpec:
-    """The line between two models of a shadow that one method unlearned with two seeds."""
-    origin = trained(study, shadow)
-    start, end = (study.unlearned(method, seed, origin=origin, forget=SHARE) for seed in SEEDS)
-    return study.path(start, end)
-
-
-def scores(study: Study, shadow: int) -> dict[str, PhiSpec]:
-    """The phi of all models of one shadow, by name: ``original``, ``retrained`` and each method.
-
-    Those of a method of `ALONG` are at t = 0, 1/2 and 1 of its line, the first of which is the model that the other
-    methods have alone. Settings are those tuned for a tenth, of which a shadow's 2/15 has none of its own.
+    Methods pass the gate; 02 and 05 walk them too.
     """
-    models: dict[str, Any] = {BEFORE: trained(study, shadow), ANEW: retrained(study, shadow)}
-    for method in study.preset.methods:
-        one = study.unlearned(method, SEEDS[0], origin=trained(study, shadow), forget=SHARE)
-        models[method] = along(study, method, shadow) if method in ALONG else one
-    places = {name: PLACES if isinstance(model, CurveSpec) else 1 for name, model in models.items()}
-    return {name: PhiSpec(model, SHARE, places[name], study.weighted) for name, model in models.items()}
-
-
-def shadows_of(study: Study) -> int:
-    """How many shadows a preset has: 32 where originals have a forget set each, else a few."""
-    return SHADOWS if study.preset.originals else FEW
-
-
-def pool_needs(study: Study) -> list[Spec]:
-    """The phi of the whole pool."""
-    return [spec for j in range(shadows_of(study)) for spec in scores(study, j).values()]
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Confidences of a pool: ``phi[name][split]`` (T, M, N) of M shadows, and ``held[kind]`` (M, N) of the targets.
-
-    Splits are ``forget_targets``, ``keep_targets`` and ``valid``; ``accuracy[name][split]`` (T, M) is of ``retain`` and
-    ``test``.
-    """
-
-    phi: Mapping[str, Mapping[str, np.ndarray]]
-    held: Mapping[str, np.ndarray]
-    accuracy: Mapping[str, Mapping[str, np.ndarray]]
-
-
-def pool_of(study: Study) -> Pool:
-    """The pool's confidences, computed where the store lacks them."""
-    count = shadows_of(study)
-    specs = [scores(study, j) for j in range(count)]
-    found = study.run([one[name] for name in specs[0] for one in specs])
-    each = {name: found[k * count : (k + 1) * count] for k, name in enumerate(specs[0])}
-    groups: dict[str, dict[str, dict[str, np.ndarray]]] = {"phi": {}, "accuracy": {}}
-    for name, rows in each.items():
-        for group, table in groups.items():
-            splits = [key.partition("/")[2] for key in rows[0] if key.startswith(f"{group}/")]
-            table[name] = {s: np.stack([np.asarray(r[f"{group}/{s}"], float) for r in rows], axis=1) for s in splits}
-    task = study.data.task(study.preset.forget)
-    return Pool(groups["phi"], {kind: held(task, kind, count) for kind in KINDS}, groups["accuracy"])
-
-
-# What is computed: along paths
+    pairs = [(original, *study.seeds[:2]) for original in study.originals]
+    found = condition_routes(study, "random", alone(study.preset.fit), pairs, ("linear",))
+    every = list(combinations(study.preset.fit, 2))
+    return found + condition_routes(study, "method", every, pairs, ("linear",), points=coarse(study)) + controls(study)
 
 
 def lines(study: Study) -> dict[tuple[int, str], TraceSpec]:
-    """(original, method) -> the trace, on all splits, of the line between its two seeds; methods pass the gate."""
-    first, last = study.seeds[:2]
+    """(original, method) -> the trace, on all splits, of the line between its two seeds."""
     found = {}
-    for original in study.originals:
-        origin = study.original(original)
-        for method in study.preset.fit:
-            start, end = (study.unlearned(method, seed, origin=origin) for seed in (first, last))
-            found[original, method] = study.trace(study.path(start, end), points=coarse(study))
+    for route in routes(study):
+        if route.condition == "random" and not route.control:
+            found[route.original, route.method] = study.trace(route.path, points=coarse(study))
     return found
 
 
@@ -153,17 +80,25 @@ def references(study: Study, original: int) -> tuple[TraceSpec, ...]:
     return tuple(study.trace(study.retrained(seed, original=original)) for seed in study.seeds[:2])
 
 
+def beside(study: Study, original: int) -> tuple[MembershipSpec, ...]:
+    """Attacks on an original, and on each model retrained for it with the others as RMIA's references: its null."""
+    anew = references(study, original)
+    others = [tuple(one for one in anew if one != audited) for audited in anew]
+    first = MembershipSpec(study.trace(study.original(original)), anew)
+    return first, *(MembershipSpec(one, rest) for one, rest in zip(anew, others, strict=True))
+
+
 def along_needs(study: Study) -> list[Spec]:
     """Attacks along the lines and on the models beside them, and forget accuracy at 8 and 4 bits."""
     found: list[Spec] = []
     for (original, _), line in lines(study).items():
         found.append(MembershipSpec(line, references(study, original)))
         found += [rounded(line, bits) for bits in (0, *BITS)]
-    found += [MembershipSpec(line) for _, line in twin_lines(study)]
+    found += [MembershipSpec(line, references(study, original)) for original, line in twin_lines(study)]
     for original in study.originals:
-        beside = study.trace(study.original(original)), *references(study, original)
-        found += [MembershipSpec(one) for one in beside]
-        found += [rounded(one, bits) for one in beside for bits in (0, *BITS)]
+        found += beside(study, original)
+        models = study.trace(study.original(original)), *references(study, original)
+        found += [rounded(one, bits) for one in models for bits in (0, *BITS)]
     return found
 
 
@@ -174,10 +109,10 @@ def rounded(trace: TraceSpec, bits: int) -> MetricSpec:
 
 @dataclass(frozen=True, eq=False)
 class Along:
-    """AUC of an attack: along the lines, on their originals beside retrained models, and along the lines to twins.
+    """A number of an attack: along the lines, on their originals beside retrained models, and along those to twins.
 
-    ``areas``: (original, method) -> (T,); ``units``: original -> its AUC minus the mean of its retrained models';
-    ``twins``: (original, (T,)).
+    ``areas``: (original, method) -> (T,); ``units``: original -> its number minus the mean of its retrained models';
+    ``twins``: (original, (T,)). For attacks whose number is an AUC these are areas.
     """
 
     areas: Mapping[tuple[int, str], np.ndarray]
@@ -186,7 +121,7 @@ class Along:
 
     @property
     def ends(self) -> dict[tuple[int, str], tuple[float, float]]:
-        """(original, method) -> the AUC of its two seeds."""
+        """(original, method) -> the number of its two seeds."""
         return {place: (float(area[0]), float(area[-1])) for place, area in self.areas.items()}
 
     def within(self, places: Iterable[tuple[int, str]]) -> Along:
@@ -195,61 +130,134 @@ class Along:
         return replace(self, areas={place: area for place, area in self.areas.items() if place in kept})
 
 
-def along_of(study: Study, attack: str = ATTACK) -> Along:
-    """An attack's AUC along all lines, computed where the store lacks it.
+@dataclass(frozen=True, eq=False)
+class Attacks:
+    """All attacks (`MembershipSpec`): along lines, on originals and retrained models, along lines to twins."""
 
-    Args:
-        attack: an array of `MembershipSpec`'s result: ``population/<signal>/auc``.
-    """
+    lines: Mapping[tuple[int, str], Arrays]
+    originals: Mapping[int, Arrays]
+    retrained: Mapping[int, Sequence[Arrays]]
+    twins: Sequence[tuple[int, Arrays]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The attacks' numbers, ``population/loss/auc`` and others."""
+        return tuple(next(iter(self.lines.values())))
+
+    def along(self, attack: str = ATTACK) -> Along:
+        """A number of one attack; shares called non-members (`CALLED_OUT`) as shares called members."""
+        choose("attack", attack, self.names)
+
+        def read(one: Arrays) -> np.ndarray:
+            values = np.asarray(one[attack], dtype=np.float64)
+            return 1 - values if attack in CALLED_OUT else values
+
+        units = {
+            o: float(read(one)[0] - np.mean([read(r)[0] for r in self.retrained[o]]))
+            for o, one in self.originals.items()
+        }
+        twins = [(original, read(one)) for original, one in self.twins]
+        return Along({place: read(one) for place, one in self.lines.items()}, units, twins)
+
+
+def attacks_of(study: Study) -> Attacks:
+    """All attacks along all lines and beside them, computed where the store lacks them."""
     walked, twinned = lines(study), twin_lines(study)
-    beside = {o: (study.trace(study.original(o)), *references(study, o)) for o in study.originals}
+    single = {original: beside(study, original) for original in study.originals}
     asked = [MembershipSpec(line, references(study, original)) for (original, _), line in walked.items()]
-    found = [one[attack] for one in study.run([*asked, *(MembershipSpec(line) for _, line in twinned)])]
-    single = {o: [one[attack][0] for one in study.run(map(MembershipSpec, traces))] for o, traces in beside.items()}
-    return Along(
-        dict(zip(walked, found[: len(walked)], strict=True)),
-        {o: float(first - np.mean(anew)) for o, (first, *anew) in single.items()},
-        list(zip([o for o, _ in twinned], found[len(walked) :], strict=True)),
-    )
+    asked += [MembershipSpec(line, references(study, original)) for original, line in twinned]
+    found = iter(study.run([*asked, *(spec for specs in single.values() for spec in specs)]))
+    along = {place: next(found) for place in walked}
+    twins = [(original, next(found)) for original, _ in twinned]
+    models = {original: [next(found) for _ in specs] for original, specs in single.items()}
+    return Attacks(along, {o: one[0] for o, one in models.items()}, {o: one[1:] for o, one in models.items()}, twins)
 
 
 @dataclass(frozen=True, eq=False)
 class Rounded:
-    """Forget accuracy with few bits and as it is: of ends, by (original, method), and of the models beside them."""
+    """Forget accuracy by bits of the weights, 0 as they are: along lines (T,), of originals and of retrained models."""
 
-    ends: Mapping[tuple[int, str], tuple[float, float]]
-    retrained: Mapping[int, Sequence[tuple[float, float]]]
-    originals: Mapping[int, float]
+    lines: Mapping[tuple[int, str], Mapping[int, np.ndarray]]
+    retrained: Mapping[int, Sequence[Mapping[int, float]]]
+    originals: Mapping[int, Mapping[int, float]]
+
+    def ends(self, bits: int = FEWEST) -> dict[tuple[int, str], tuple[float, float]]:
+        """(original, method) -> accuracy with so many bits and as it is, means over the two ends."""
+        return {
+            place: (float(by[bits][[0, -1]].mean()), float(by[0][[0, -1]].mean())) for place, by in self.lines.items()
+        }
+
+    def anew(self, bits: int = FEWEST) -> dict[int, list[tuple[float, float]]]:
+        """Original -> the same pair for each of its retrained models."""
+        return {original: [(by[bits], by[0]) for by in models] for original, models in self.retrained.items()}
+
+    @property
+    def before(self) -> dict[int, float]:
+        """Original -> its accuracy as it is."""
+        return {original: by[0] for original, by in self.originals.items()}
 
 
-def rounded_of(study: Study, bits: int = BITS[-1]) -> Rounded:
-    """Forget accuracy with weights of so many bits, computed where the store lacks it; an end's is the mean of both."""
-
-    def pairs(traces: Sequence[TraceSpec]) -> list[tuple[np.ndarray, np.ndarray]]:
-        few, plain = (study.run([rounded(one, b) for one in traces]) for b in (bits, 0))
-        return [(a["values"], b["values"]) for a, b in zip(few, plain, strict=True)]
-
+def rounded_of(study: Study) -> Rounded:
+    """Forget accuracy with weights of few bits, computed where the store lacks it."""
+    every = (0, *BITS)
     walked = lines(study)
-    ends = {
-        place: (float(few[[0, -1]].mean()), float(plain[[0, -1]].mean()))
-        for place, (few, plain) in zip(walked, pairs(list(walked.values())), strict=True)
-    }
-    anew = {o: [(float(a[0]), float(b[0])) for a, b in pairs(references(study, o))] for o in study.originals}
-    first = {o: float(pairs([study.trace(study.original(o))])[0][1][0]) for o in study.originals}
-    return Rounded(ends, anew, first)
+    models = {o: (study.trace(study.original(o)), *references(study, o)) for o in study.originals}
+    traces = [*walked.values(), *(one for group in models.values() for one in group)]
+    found = study.run([rounded(one, bits) for one in traces for bits in every])
+    by = iter(
+        [dict(zip(every, (one["values"] for one in found[k : k + 3]), strict=True)) for k in range(0, len(found), 3)]
+    )
+    along = {place: next(by) for place in walked}
+    single = {o: [{bits: float(v[0]) for bits, v in next(by).items()} for _ in group] for o, group in models.items()}
+    return Rounded(along, {o: one[1:] for o, one in single.items()}, {o: one[0] for o, one in single.items()})
 
 
-def joined(walks: Sequence[Walk], eps: float = TOLERANCE) -> tuple[set[tuple[int, str]], set[tuple[int, str, str]]]:
-    """Which lines count, of walks that pass the gate and are MCU(eps): between seeds of (original, method), and between
-    (original, method, other)."""
-    kept = [w for w in admitted(walks, kind="linear", form="") if not w.control and not w.size and w.connected(eps)]
-    seeds = {(w.original, w.method) for w in kept if w.condition == "random"}
-    return seeds, {(w.original, w.method, w.other) for w in kept if w.condition == "method"}
+Levels = tuple[Mapping[str, float], Sequence[Mapping[str, float]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Privacy:
+    """The numbers of 10 beside its walks: attacks along lines, few bits, the pool, and the levels of single models.
+
+    ``levels``: original -> every metric of it, and of each of its retrained models.
+    """
+
+    attacks: Attacks
+    rounded: Rounded
+    pool: Pool
+    levels: Mapping[int, Levels]
+
+    def of(self, originals: Iterable[int]) -> Privacy:
+        """The same of some originals, to which the pool's pairs of shadows are dealt in turn."""
+        every, kept = sorted(self.attacks.originals), set(originals)
+        if kept >= set(every):
+            return self
+
+        def some(table: Mapping[Any, Any]) -> dict[Any, Any]:
+            return {p: one for p, one in table.items() if (p[0] if isinstance(p, tuple) else p) in kept}
+
+        shadows = [j for j in range(self.pool.shadows) if every[j // 2 % len(every)] in kept]
+        a, r = self.attacks, self.rounded
+        twins = [one for one in a.twins if one[0] in kept]
+        return Privacy(
+            Attacks(some(a.lines), some(a.originals), some(a.retrained), twins),
+            Rounded(some(r.lines), some(r.retrained), some(r.originals)),
+            self.pool.of(shadows),
+            some(self.levels),
+        )
 
 
 def needs(study: Study) -> list[Spec]:
-    """All that 10 computes beyond the other notebooks."""
-    return [*pool_needs(study), *along_needs(study)]
+    """All that 10 shows: its walks, the models beside them, attacks, few bits, and the phi of the pool."""
+    return [*profiles(study, routes(study)), *reference_profiles(study), *along_needs(study), *pool_needs(study)]
+
+
+def gather(study: Study) -> tuple[list[Walk], Privacy]:
+    """The walks of `routes` and the numbers beside them, computed where the store lacks them."""
+    study.run(needs(study), load=False)
+    walked = levelled(study, walk_all(study, routes(study)))
+    found = {original: levels(study, original) for original in study.originals}
+    return walked, Privacy(attacks_of(study), rounded_of(study), pool_of(study), found)
 
 
 # The tests
@@ -309,104 +317,31 @@ def c14_between(
     """
     kept, notes = told_units(units)
     pairs = [one for one in joined if one[0] in kept and (one[0], one[1]) in ends and (one[0], one[2]) in ends]
-
-    def cells_with(values: Mapping[tuple[int, str], np.ndarray]) -> Cells:
-        found = {}
-        for original, a, b in pairs:
-            x, y = values[original, a], values[original, b]
-            seeds = (abs(x[0] - x[1]) + abs(y[0] - y[1])) / 2
-            found[original, f"{a} - {b}"] = (np.abs(x[:, None] - y).mean() - seeds) / kept[original]
-        return replace(table_of(found), least=ERROR)
-
-    real = {place: np.asarray(pair, dtype=np.float64) for place, pair in ends.items()}
-    rng = np.random.default_rng(0)
-    drawn: list[float] = []
-    for _ in range(DRAWS if pairs else 0):
-        moved = {}
-        for original in kept:
-            places = [place for place in real if place[0] == original]
-            mixed = rng.permutation(np.concatenate([real[place] for place in places]))
-            moved.update(dict(zip(places, mixed.reshape(-1, 2), strict=True)))
-        values = cells_with(moved).values
-        drawn.append(float(np.nanmean(np.nanmean(values, axis=1))))
-    null = np.array(drawn or [np.nan])
-    found = mean_trial(cells_with(real), Rule("above", 0.2), null=null, refused=refused, level=level)
-    return replace(found, notes=(*found.notes, *notes))
+    rng, found, drawn = np.random.default_rng(0), {}, []
+    for original in sorted({one[0] for one in pairs}):
+        names = [method for place, method in ends if place == original]
+        which = np.array([[names.index(m) for m in one[1:]] for one in pairs if one[0] == original])
+        real = np.array([ends[original, name] for name in names], dtype=np.float64)  # (methods, 2)
+        labels = [f"{one[1]} - {one[2]}" for one in pairs if one[0] == original]
+        values = _apart(real, which) / kept[original]
+        found.update({(original, label): float(value) for label, value in zip(labels, values, strict=True)})
+        mixed = rng.permuted(np.tile(real.ravel(), (DRAWS, 1)), axis=1).reshape(DRAWS, *real.shape)
+        drawn.append(_apart(mixed, which).mean(axis=-1) / kept[original])
+    null = np.mean(drawn, axis=0) if drawn else np.array([np.nan])
+    cells = replace(table_of(found), least=ERROR)
+    made = mean_trial(cells, Rule("above", 0.2), null=null, refused=refused, level=level)
+    return replace(made, notes=(*made.notes, *notes))
 
 
-def area_left(phi: np.ndarray, held_by: np.ndarray) -> float:
-    """Mean over models of the AUC that the attack by models left out reaches on targets held against those not."""
-    return over_models(auc, left_out(phi, held_by), held_by)
-
-
-def pool_controls(pool: Pool, seed: int = 0, level: float = LEVEL) -> list[str]:
-    """What is wrong with a pool, in sentences; empty if nothing is.
-
-    Of the forget targets, the retrained models, which saw none, must have an AUC whose interval holds 1/2, and the
-    shadows before unlearning one above `TOLD`; with each target dealt anew to half of the shadows nothing may be told.
-    """
-    split, who = SPLITS["forget"], pool.held["forget"]
-    dealt = np.random.default_rng(seed).permuted(who, axis=0)
-
-    def interval(name: str, held_by: np.ndarray) -> Interval:
-        phi = pool.phi[name][split][0]
-        return jackknife(lambda kept: np.array([area_left(phi[kept], held_by[kept])]), len(phi), level)[0]
-
-    found = []
-    for what, one in (("retrained models", interval(ANEW, who)), ("shadows dealt anew", interval(BEFORE, dealt))):
-        if not one.low <= 0.5 <= one.high:
-            found.append(f"{what} tell who was to be forgotten: AUC {one.low:.3f} to {one.high:.3f}")
-    before = interval(BEFORE, who)
-    if before.low <= TOLD:
-        found.append(f"the attack does not find what was learned: AUC {before.low:.3f} to {before.high:.3f}")
-    return found
-
-
-def n4(
-    pool: Pool,
-    methods: Sequence[str],
-    beside: str = BEFORE,
-    refused: Sequence[str] = (),
-    level: float = LEVEL,
-) -> Finding:
-    """N4: how much better an attack tells which examples were *kept*, after unlearning others, than before.
-
-    Per shadow the AUC of the keep targets that it holds against those that it does not, by the laws of the other
-    shadows' models of the same kind; the mean over methods minus the same of the models ``beside``, with a jackknife
-    interval over shadows. The null is the retrained models in the methods' place.
+def _apart(values: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Mean difference of two methods over their seeds beyond that between two seeds of one: (..., P).
 
     Args:
-        pool: of `pool_of`. methods: names in it. beside: ``original`` or ``retrained`` models. refused: why nothing may
-            be decided, as `pool_controls` says. level: of the interval.
+        values: (..., methods, 2), of two seeds each. pairs: (P, 2) of methods.
     """
-    choose("models beside the unlearned ones", beside, (BEFORE, ANEW))
-    missing = [name for name in (*methods, BEFORE, ANEW) if name not in pool.phi]
-    if missing or not methods:
-        raise BadInput(f"the pool lacks {', '.join(missing) or 'methods: name one or more'}.")
-    who, split = pool.held["keep"], SPLITS["keep"]
-    if len(who) < 2 * LEAST:
-        said = (*refused, f"{len(who)} shadows are too few")
-        return Finding(Interval(np.nan, np.nan, np.nan), "undecided", len(who), 0, notes=said)
-    phi = {name: pool.phi[name][split][0] for name in (*methods, BEFORE, ANEW)}
-
-    def areas(kept: np.ndarray) -> np.ndarray:
-        scores = left_out(np.stack(list(phi.values()))[:, kept], who[kept])
-        found = {name: over_models(auc, one, who[kept]) for name, one in zip(phi, scores, strict=True)}
-        each = [found[name] - found[beside] for name in methods]
-        return np.array([np.mean(each), found[ANEW] - found[BEFORE], *each])
-
-    effect, null, *each = jackknife(areas, len(who), level)
-    rule = Rule("above", 0.01)
-    word, notes = rule.word(effect), list(refused)
-    for k, name in enumerate(methods) if len(methods) > 1 and word != "undecided" else ():
-        rest = float(np.mean([one.estimate for i, one in enumerate(each) if i != k]))
-        if (rest > rule.threshold) != (effect.estimate > rule.threshold):
-            notes.append(f"without {name} the mean lies on the other side")
-    reach = null if beside == BEFORE else None
-    if reach is not None and word == "supported" and not rule.beyond(effect, reach):
-        notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
-    found = len(who), len(who) * len(methods)
-    return Finding(effect, "undecided" if notes else word, *found, reach, notes=tuple(notes))
+    x, y = (values[..., pairs[:, k], :] for k in (0, 1))
+    seeds = (np.abs(x[..., 0] - x[..., 1]) + np.abs(y[..., 0] - y[..., 1])) / 2
+    return np.abs(x[..., :, None] - y[..., None, :]).mean(axis=(-2, -1)) - seeds
 
 
 def regained(rounded_to: float, plain: float, original: float) -> float:
@@ -442,3 +377,71 @@ def n6(
         null.append(np.mean(each) if each else np.nan)
     made = replace(cells, least=ERROR)
     return mean_trial(made, Rule("above", 0.1), null=np.array(null), refused=refused, level=level)
+
+
+# Their rows in the ledger
+
+
+def lines_read(walks: Sequence[Walk]) -> list[Walk]:
+    """The lines that verdicts may read: between two seeds, and between two methods, of ends that pass the gate."""
+    return [w for w in admitted(walks, kind="linear", form="") if not w.size and w.condition in ("random", "method")]
+
+
+def joined(
+    walks: Sequence[Walk], eps: float = TOLERANCE, reading: str = "chord"
+) -> tuple[set[tuple[int, str]], set[tuple[int, str, str]]]:
+    """Which lines count, of walks that pass the gate and are MCU(eps): between seeds of (original, method), and between
+    (original, method, other)."""
+    kept = [w for w in lines_read(walks) if w.connected(eps, reading)]
+    seeds = {(w.original, w.method) for w in kept if w.condition == "random"}
+    return seeds, {(w.original, w.method, w.other) for w in kept if w.condition == "method"}
+
+
+def _originals(walks: Sequence[Walk]) -> set[int]:
+    return {w.original for w in walks if not w.control}
+
+
+def c14_row(
+    walks: Sequence[Walk],
+    privacy: Privacy,
+    reading: str = "chord",
+    eps: float = TOLERANCE,
+    level: float = LEVEL,
+    attack: str = ATTACK,
+) -> Finding:
+    """C14 on the walks of `gather` and the numbers of their originals, by a reading of MCU(eps); of the loss attack.
+
+    Another ``attack`` of `Attacks.names` decides nothing.
+    """
+    part = privacy.of(_originals(walks)).attacks.along(attack).within(joined(walks, eps, reading)[0])
+    return c14(part.areas, part.units, part.twins, failed_controls(walks) + copies(walks), level)
+
+
+def c14_between_row(
+    walks: Sequence[Walk], privacy: Privacy, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL
+) -> Finding:
+    """C14 between methods, likewise; both seeds of both methods pass the gate."""
+    passed = {(w.original, w.method) for w in lines_read(walks) if w.condition == "random"}
+    part = privacy.of(_originals(walks)).attacks.along().within(passed)
+    pairs = sorted(joined(walks, eps, reading)[1])
+    return c14_between(part.ends, pairs, part.units, failed_controls(walks) + copies(walks), level)
+
+
+def n4_row(walks: Sequence[Walk], privacy: Privacy, beside: str = BEFORE, level: float = LEVEL) -> Finding:
+    """N4 in the pool, whose unit is the shadow: to half of the originals belong half of the pairs of shadows."""
+    pool = privacy.of(_originals(walks)).pool
+    passed, left = forgetting(pool)
+    refused = pool_controls(pool, level=LEVEL)
+    if 2 * len(passed) < len(pool.methods):
+        refused.append(f"control: in the pool {len(passed)} of {len(pool.methods)} methods forgot")
+    found = n4(pool, passed or pool.methods, beside, refused, level)
+    return replace(found, notes=(*found.notes, *left))
+
+
+def n6_row(walks: Sequence[Walk], privacy: Privacy, bits: int = FEWEST, level: float = LEVEL) -> Finding:
+    """N6 on the ends of lines between two seeds that pass the gate, with weights of so many bits."""
+    passed = {(w.original, w.method) for w in lines_read(walks) if w.condition == "random"}
+    part = privacy.of(_originals(walks)).rounded
+    ends = {place: pair for place, pair in part.ends(bits).items() if place in passed}
+    refused = forgot(walks) + splits_are(walks) + copies(walks)
+    return n6(ends, part.anew(bits), part.before, refused, level)

@@ -15,7 +15,7 @@ from ..errors import choose, number
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
-from . import between_models, declared
+from . import between_models, declared, privacy
 from .admission import admitted
 from .claims import CLAIMS, COLUMNS, PROTOCOL, markdown_of, text_of, write_ledger
 from .judging import sound
@@ -28,7 +28,7 @@ from .walks import Labels, Walk
 SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
 FITS, PROGRESS = "08_curve_fitting", "09_progress_and_retraining"
 CUED = "05_methods, with a cue"  # the lines of 05 on data with a cue, and the controls: `experiments_of`
-BETWEEN = "n1"  # of `registry.PRICED_APART`
+BETWEEN, PRIVACY = "n1", "privacy"  # of `registry.PRICED_APART`; the second is also what its rows need
 ALONG = (SEEDS, CURRICULUM, ORDER, PAIRS)
 SPLITS = 3  # pairs of halves of the originals on which every row is judged again
 
@@ -49,6 +49,8 @@ ROWS = (
     Row("C12", "refreshed", (FITS,), partial(declared.c12, batchnorm="retain")),
     Row("C12", "start's", (FITS,), partial(declared.c12, batchnorm="none")),
     Row("C13", "", (FITS,), declared.c13),
+    Row("C14", "", (PRIVACY,), privacy.c14_row, (PRIVACY,)),
+    Row("C14", "between methods", (PRIVACY,), privacy.c14_between_row, (PRIVACY,)),
     Row("C15", "", (PROGRESS,), declared.c15),
     Row("C16", "", (PROGRESS,), declared.c16),
     Row("C21", "", (SEEDS,), declared.c21),
@@ -67,6 +69,9 @@ ROWS = (
     Row("M1", "", (CUED,), declared.m1, ("use", "reliance")),
     Row("N1", "", (BETWEEN,), between_models.n1, ("distances",)),
     Row("N1", "chosen t", (BETWEEN,), partial(between_models.n1, at="chosen"), ("distances",)),
+    Row("N4", "", (PRIVACY,), privacy.n4_row, (PRIVACY,)),
+    Row("N4", "beside retrained", (PRIVACY,), partial(privacy.n4_row, beside=privacy.ANEW), (PRIVACY,)),
+    Row("N6", "", (PRIVACY,), privacy.n6_row, (PRIVACY,)),
 )  # fmt: skip
 
 
@@ -88,7 +93,8 @@ def judge_declared(
         given: what rows need beside walks (`Row.needs`), without which they are not run. ``gaps``: original -> telling
             metrics with their gaps there (C10, `metrics_along.telling`). ``use``, ``reliance``: (original, method) ->
             cue use, and original -> its own reliance on the cue (M1, `method_pairs.cue_measures`). ``distances``:
-            (original, method) -> to retrained models along its line (N1, `between_models.walk_lines`).
+            (original, method) -> to retrained models along its line (N1, `between_models.walk_lines`). ``privacy``: the
+            numbers of 10 (`privacy.gather`).
     """
     tests = _tests(ROWS, experiments_of(walked), given, eps)
     strict = 1 - (1 - level) / max(1, len(tests))

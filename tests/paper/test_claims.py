@@ -31,7 +31,7 @@ from mcutils.paper.claims import (
 )
 
 OURS = ["E4", "M0", "M1"]
-SOURCES = {"abstract 2025", "abstract 2026", "digest", "review", "code", "ours", "neighbour"}
+SOURCES = {"abstract 2025", "abstract 2026", "digest", "review", "code", "ours"}
 NOT_YET = ["N8", "N9"]  # what no method here could tell
 
 

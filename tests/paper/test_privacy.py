@@ -1,21 +1,22 @@
-"""10's needs and the declared tests of C14, N4 and N6, on made numbers: the word, the null, and attacks on them."""
+"""10: what it needs and gathers, and the declared tests of C14 and N6 on made numbers: the word and the null."""
 
 from collections import Counter
-from dataclasses import replace
 
+import made_privacy as made
 import numpy as np
 import pytest
 from made_worlds import Shape, World, walk
 
 from mcutils.cli.stores import planned
-from mcutils.data.shadows import SHARE
 from mcutils.engine.kinds import parents
-from mcutils.engine.specs import CurveSpec, MembershipSpec, MetricSpec, OriginalSpec, PhiSpec, UnlearnedSpec, key
+from mcutils.engine.specs import CurveSpec, MembershipSpec, MetricSpec, OriginalSpec, PhiSpec, ProfileSpec
 from mcutils.engine.study import study as open_study
 from mcutils.errors import BadInput
-from mcutils.paper import privacy
-from mcutils.paper.archives import shard
-from mcutils.paper.registry import PRICED_APART
+from mcutils.paper import privacy, trials
+from mcutils.paper.privacy_pool import FEW
+from mcutils.paper.registry import PRICED_APART, ROUTES
+from mcutils.paper.trial_ledger import judge_room
+from mcutils.paper.walks import references
 
 T = np.linspace(0, 1, 11)
 BOW = 4 * T * (1 - T)
@@ -31,50 +32,24 @@ def eight(tmp_path_factory):
 # What is computed
 
 
-def test_the_pool_has_all_models_of_every_shadow_once(eight):
-    specs = privacy.pool_needs(eight)
-    assert len(specs) == 32 * (2 + 8) and len({key(one) for one in specs}) == len(specs)
-    assert all(isinstance(one, PhiSpec) and one.weighted for one in specs)
-    assert Counter(one.points for one in specs) == {1: 32 * 7, 3: 32 * 3}
-    one = privacy.scores(eight, 5)
-    assert one["original"].model.data.shadow == one["npo"].model.data.shadow == one["retrained"].model.data.shadow == 5
-    seeds = {(spec.model.seed, type(spec.model)) for spec in specs if hasattr(spec.model, "plan")}
-    trained = {one.model.seed for one in specs if one.model is privacy.trained(eight, one.model.data.shadow)}
-    assert len(seeds) >= 64 and len(trained) <= 32
-    assert {s.model.forget for s in one.values() if isinstance(s.model, UnlearnedSpec)} == {SHARE}
-
-
-def test_shadows_share_no_model_with_any_other_and_trainings_are_apart(eight):
-    made = [privacy.trained(eight, j) for j in range(32)] + [privacy.retrained(eight, j) for j in range(32)]
-    assert len({one.seed for one in made}) == 64
-    assert not {one.seed for one in made} & set(range(500))  # those of originals, of N1 and of unlearning
-    assert all(one.data.draw == 0 for one in made)
-
-
 def test_along_paths_there_are_attacks_and_few_bits_beside_the_models_of_each_original(eight):
     found = privacy.along_needs(eight)
     lines, fit = privacy.lines(eight), len(eight.preset.fit)
     assert len(lines) == 8 * fit and all(line.held == ("retain", "forget", "valid", "test") for line in lines.values())
     attacked = [one for one in found if isinstance(one, MembershipSpec)]
     assert len(attacked) == 8 * fit + 8 + 8 * 3  # lines, twins, one original and two retrained models each
-    assert all(one.retrained for one in attacked[: 8 * fit])
+    assert all(one.retrained for one in attacked)
+    assert not any(one.trace in one.retrained for one in attacked)  # a retrained model is audited by the others
     bits = Counter(one.trace.bits for one in found if isinstance(one, MetricSpec))
     assert bits == dict.fromkeys((0, 8, 4), 8 * fit + 8 * 3)
     assert all(parent.model.data.draw == one.trace.model.data.draw for one in attacked for parent in parents(one))
-
-
-def test_a_shadow_is_a_shard_with_all_that_hangs_on_it(eight):
-    specs = privacy.pool_needs(eight)
-    found = shard(specs, privacy.TRAINED + 7)
-    assert set(found) == set(privacy.scores(eight, 7).values())
-    assert sum(len(shard(specs, privacy.TRAINED + j)) for j in range(32)) == len(specs)
 
 
 def test_it_is_priced_apart_and_in_small_on_every_preset(tmp_path):
     assert PRICED_APART["privacy"] is privacy.needs
     smoke = open_study("smoke", store=str(tmp_path), fresh=True)
     specs = planned(["privacy"], smoke)
-    assert {one.model.data.shadow for one in specs if isinstance(one, PhiSpec)} == set(range(privacy.FEW))
+    assert {one.model.data.shadow for one in specs if isinstance(one, PhiSpec)} == set(range(FEW))
 
 
 class Answers:
@@ -108,15 +83,22 @@ def test_attacks_are_read_from_the_results_of_their_own_specs(eight):
         what, original, method = of_model(spec)
         points = 11 if what in ("line", "twin") else 1
         base = heights[what] + 0.001 * original + 0.0001 * len(method)
-        return {privacy.ATTACK: base + 0.01 * np.arange(points)}
+        area = base + 0.01 * np.arange(points)
+        return {privacy.ATTACK: area, "svc/classifier": 1 - area}
 
-    found = privacy.along_of(Answers(eight, answer))
+    every = privacy.attacks_of(Answers(eight, answer))
+    assert every.names == (privacy.ATTACK, "svc/classifier")
+    found = every.along()
     assert set(found.areas) == {(o, m) for o in range(8) for m in eight.preset.fit}
     assert found.areas[3, "npo"] == pytest.approx(0.5533 + 0.01 * np.arange(11))
     assert found.ends[3, "npo"] == pytest.approx((0.5533, 0.6533))
     assert found.units == pytest.approx(dict.fromkeys(range(8), 0.11))
     assert [original for original, _ in found.twins] == list(range(8)) and all(len(a) == 11 for _, a in found.twins)
     assert set(found.within([(0, "npo"), (9, "npo")]).areas) == {(0, "npo")}
+    called = every.along("svc/classifier")  # told as the share called members
+    assert called.areas[3, "npo"] == pytest.approx(found.areas[3, "npo"]) and called.units == pytest.approx(found.units)
+    with pytest.raises(BadInput, match="attack"):
+        every.along("none")
 
 
 def test_accuracies_with_few_bits_are_those_of_the_ends(eight):
@@ -126,12 +108,14 @@ def test_accuracies_with_few_bits_are_those_of_the_ends(eight):
         along = 0.1 * np.linspace(0, 1, 11) if what == "line" else np.zeros(1)
         return {"values": base + along - 0.01 * (spec.trace.bits == 4) - 0.001 * (spec.trace.bits == 8)}
 
-    four, eight_bits = (privacy.rounded_of(Answers(eight, answer), bits) for bits in (4, 8))
-    assert four.ends[2, "npo"] == pytest.approx((0.942, 0.952)) and eight_bits.ends[2, "npo"][0] == pytest.approx(0.951)
-    assert four.retrained[5] == [pytest.approx((0.865, 0.875))] * 2
-    assert four.originals == pytest.approx({o: 0.99 + 0.001 * o for o in range(8)})
-    found = privacy.n6(four.ends, four.retrained, four.originals)
-    assert found.verdict == "contradicted" and found.n_originals == 8
+    found = privacy.rounded_of(Answers(eight, answer))
+    assert found.lines[2, "npo"][8] == pytest.approx(0.901 + 0.1 * T)
+    four = found.ends()
+    assert four[2, "npo"] == pytest.approx((0.942, 0.952)) and found.ends(8)[2, "npo"][0] == pytest.approx(0.951)
+    assert found.anew()[5] == [pytest.approx((0.865, 0.875))] * 2
+    assert found.before == pytest.approx({o: 0.99 + 0.001 * o for o in range(8)})
+    judged = privacy.n6(four, found.anew(), found.before)
+    assert judged.verdict == "contradicted" and judged.n_originals == 8
 
 
 def test_only_lines_that_are_joined_by_models_that_forgot_count():
@@ -147,6 +131,52 @@ def test_only_lines_that_are_joined_by_models_that_forgot_count():
     walks += [walk(world, method="npo", **{**seeds, "original": 1, "kind": "bezier"})]
     walks += [walk(world, method="npo", form="tuned", **{**seeds, "original": 2})]
     assert privacy.joined(walks) == ({(0, "npo")}, {(0, "npo", "scrub")})
+
+
+def test_its_walks_are_those_of_02_and_05(eight):
+    routes = privacy.routes(eight)
+    asked = {one for one in privacy.needs(eight) if isinstance(one, ProfileSpec)}
+    there = {r.profile(eight) for name in ("02_seeds", "05_methods") for r in ROUTES[name](eight)}
+    assert {r.profile(eight) for r in routes} <= asked and {r.profile(eight) for r in routes} <= there
+    counted = Counter((r.condition, bool(r.control)) for r in routes)
+    assert counted == {("random", False): 48, ("method", False): 8 * 15, ("random", True): 16}
+    assert set(references(eight)) <= asked
+
+
+# Rows of the ledger
+
+
+@pytest.fixture(scope="module")
+def walked():
+    return made.walks()
+
+
+def judged(walked, truth, ids, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trials, "DRAWS", 5)
+        found = judge_room({"privacy": walked}, ids, privacy=made.privacy(truth), readings=("chord",), **options)
+    return {one.row.name: one.first for one in found}
+
+
+def test_rows_find_what_is_planted_and_nothing_where_nothing_is(walked):
+    ids = ("C14", "N4", "N6")
+    planted = made.Truth(bump=0.5, apart=0.5, returned=0.4, worse=1.0, noise=0.01)
+    found = judged(walked, planted, ids)
+    assert set(found) == {"C14", "C14 between methods", "N4", "N4 beside retrained", "N6"}
+    assert {name: one.verdict for name, one in found.items()} == dict.fromkeys(found, "supported")
+    assert (found["C14"].n_originals, found["C14"].n_cells, found["N4"].n_originals) == (8, 48, 16)
+    empty = judged(walked, made.Truth(noise=0.01), ids)
+    assert {one.verdict for one in empty.values()} <= {"contradicted", "undecided"}
+
+
+def test_rows_read_only_what_passes_the_gate_and_only_their_originals(walked):
+    unlearned = made.walks(shape=lambda labels: Shape(ends=(0.1, 0.1) if labels["method"] == "npo" else (1.2, 1.2)))
+    found = judged(unlearned, made.Truth(bump=0.5, returned=0.4, noise=0.01), ("C14", "N6"))
+    assert found["C14"].n_cells == found["N6"].n_cells == 40
+    half = [w for w in walked if w.original < 4]
+    privacy_of = made.privacy(made.Truth(returned=0.4))
+    assert privacy.n6_row(half, privacy_of).n_originals == 4 and privacy.n4_row(half, privacy_of).n_originals == 8
+    assert privacy_of.of(range(8)) is privacy_of and privacy_of.of(range(4)).pool is privacy_of.of(range(4)).pool
 
 
 # C14
@@ -204,66 +234,6 @@ def test_c14_between_methods_wants_more_than_another_seed_gives():
     noisy = privacy.c14_between(ends(0.0, 0.05), PAIRS, UNITS)  # large differences, as large between seeds
     assert noisy.verdict != "supported" and abs(noisy.effect.estimate) < 0.2
     assert privacy.c14_between(ends(0.05, 0.002), [], UNITS).verdict == "undecided"
-
-
-# N4
-
-
-def made_pool(effect, models=16, targets=400, seed=0):
-    """Keep targets leave a trace of ``before`` in models, and of ``before + effect`` once unlearned."""
-    rng = np.random.default_rng(seed)
-    halves = rng.permuted(np.tile(np.repeat([True, False], targets // 2), (models // 2, 1)), axis=1)
-    who = np.stack([halves, ~halves], axis=1).reshape(models, targets)
-    hard = rng.normal(2, 2, targets)
-
-    def phi(strength):
-        return {"keep_targets": (hard + rng.normal(size=(models, targets)) + strength * who)[None]}
-
-    names = {"original": 0.5, "retrained": 0.5, **{m: 0.5 + effect for m in METHODS}}
-    return privacy.Pool({name: phi(strength) for name, strength in names.items()}, {"keep": who}, {})
-
-
-@pytest.mark.parametrize("beside", ["original", "retrained"])
-def test_n4_finds_what_unlearning_did_to_those_who_stay(beside):
-    found = privacy.n4(made_pool(1.0), METHODS, beside)
-    assert found.verdict == "supported" and 0.05 < found.effect.estimate < 0.3
-    assert (found.null is None) == (beside == "retrained")
-    assert privacy.n4(made_pool(-0.5), METHODS, beside).verdict == "contradicted"
-    assert privacy.n4(made_pool(0.0), METHODS, beside).verdict != "supported"
-
-
-def test_n4_of_shuffled_targets_of_the_same_models_and_of_few_shadows_says_nothing():
-    pool = made_pool(1.0)
-    rng = np.random.default_rng(3)
-    mixed = replace(pool, held={"keep": rng.permuted(pool.held["keep"], axis=0)})
-    assert privacy.n4(mixed, METHODS).verdict != "supported"
-    copies = replace(pool, phi=dict.fromkeys(pool.phi, pool.phi["npo"]))
-    same = privacy.n4(copies, METHODS)
-    assert same.effect.estimate == 0 and same.verdict == "contradicted"
-    few = privacy.n4(made_pool(1.0, models=6), METHODS)
-    assert few.verdict == "undecided" and "6 shadows are too few" in few.notes
-    with pytest.raises(BadInput, match="the pool lacks salun"):
-        privacy.n4(pool, ["salun"])
-
-
-def test_controls_of_the_pool_are_noticed():
-    def with_forget(before, anew, seed=0):
-        pool = made_pool(0.0, seed=seed)
-        rng = np.random.default_rng(seed)
-        hard, who = rng.normal(2, 2, 400), pool.held["keep"]
-        made = {name: (hard + rng.normal(size=who.shape) + s * who)[None] for name, s in before_and(before, anew)}
-        phi = {name: {**pool.phi[name], "forget_targets": made[name]} for name in made}
-        return replace(pool, phi=phi, held={**pool.held, "forget": who})
-
-    def before_and(before, anew):
-        return [("original", before), ("retrained", anew)]
-
-    assert privacy.pool_controls(with_forget(1.0, 0.0)) == []
-    (only,) = privacy.pool_controls(with_forget(1.0, 1.0))
-    assert "retrained models tell who was to be forgotten" in only
-    assert any("does not find" in said for said in privacy.pool_controls(with_forget(0.0, 0.0)))
-    refused = privacy.n4(made_pool(1.0), METHODS, refused=[only])
-    assert refused.verdict == "undecided" and only in refused.notes
 
 
 # N6
