@@ -99,7 +99,8 @@ def sources(
         raise BadInput(f"task is a task as load_task gives it, got {shown(task)}.")
     gap = None if gap is None else float(check_gap(number("gap", gap)))
     if isinstance(given, Study):
-        return from_store([given.store.folder, *given.store.layers], plain(given.data), given.preset)
+        data = [plain(given.original(seed).data) for seed in given.originals]
+        return from_store([given.store.folder, *given.store.layers], data, given.preset)
     if isinstance(given, (Store, str, PathLike)):
         return from_store([given.folder, *given.layers] if isinstance(given, Store) else [_folder(given)])
     more: dict[str, Any] = {"references": dict(reversed(named)), "given_gap": gap}
@@ -175,9 +176,9 @@ class NothingStored(BadInput):
 
 
 def from_store(
-    folders: Sequence[Path], data: Mapping[str, Any] | None = None, usual: Preset | None = None
+    folders: Sequence[Path], data: Sequence[Mapping[str, Any]] | None = None, usual: Preset | None = None
 ) -> list[Source]:
-    """The paths stored in these folders (with these ``data``, as `specs.plain` writes them).
+    """The paths stored in these folders (on one of these ``data``, as `specs.plain` writes them).
 
     Those that are read as ``usual`` reads them come first (None: as the preset reads them that is nearest to each),
     and of these the traced ones. Raises `NothingStored` if there is none.
@@ -194,7 +195,7 @@ def from_store(
         note for text, note in traces.items() if _is_path(note) and text not in profiled and not note["spec"]["shown"]
     ]
     if data is not None:
-        chosen = [note for note in chosen if _data(_trace(note)) == data]
+        chosen = [note for note in chosen if _data(_trace(note)) in data]
     if not chosen:
         where = ", ".join(str(folder) for folder in folders)
         raise NothingStored(f"no path is stored in {where}: python -m mcutils run 00 computes the first two.")

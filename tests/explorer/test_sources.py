@@ -6,13 +6,14 @@ import json
 import numpy as np
 import pytest
 import synthetic
+from made_worlds import Shape, profile as made_profile
 
 import mcutils as mc
 from mcutils.engine.specs import key
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.explorer.numbers import Numbers, forgotten, remembered
-from mcutils.explorer.sources import from_store, sources
+from mcutils.explorer.sources import find, from_store, sources
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
 from mcutils.measures.profiles import Profile
@@ -196,11 +197,27 @@ def test_the_plane_of_line_and_curve_ships(study, stored, line):
 def test_results_of_other_data_do_not_belong_to_a_study(study, line, tmp_path):
     synthetic.copy_shipped(tmp_path, line)
     with pytest.raises(BadInput, match="no path is stored"):
-        from_store([tmp_path], {"spec": "Data", "dataset": "other"})
+        from_store([tmp_path], [{"spec": "Data", "dataset": "other"}])
     names = [[one.name for one in found] for found in (sources(Store(tmp_path)), sources(tmp_path))]
     assert names == [[key(line)]] * 2
     with pytest.raises(BadInput, match="task is a task"):
         sources(tmp_path, task=3)
+
+
+def test_a_study_has_the_paths_on_each_of_its_originals_and_names_them(tmp_path):
+    bench, walked = mc.study("laptop", store=str(tmp_path), fresh=True), {}
+    for original in (0, 1, 100):
+        ends = [bench.unlearned("npo", seed, origin=bench.original(original)) for seed in bench.seeds[:2]]
+        walked[original] = bench.profile(bench.path(*ends))
+        bench.store.put(walked[original], made_profile(original, Shape(), np.random.default_rng(0)), 0.0)
+    found = {one.name: one for one in sources(bench)}
+    assert set(found) == {key(walked[0]), key(walked[1])}
+    seeds = {name: (one.picks["start seed"], one.picks["end seed"]) for name, one in found.items()}
+    assert seeds == {key(walked[0]): ("42", "87"), key(walked[1]): ("42 on original 1", "87 on original 1")}
+    for original in (0, 1):
+        assert find(found, walked[original].trace.model, bench) == key(walked[original])
+    with pytest.raises(BadInput, match="is not stored"):
+        find(found, walked[100].trace.model, bench)
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "cut"])
