@@ -37,12 +37,13 @@ VERSIONS = {
     **dict.fromkeys(("Original", "Retrained", "Untrained", "Unlearned", "Path", "Trajectory", "TraceOf"), 1),
     **{"Profile": 2, "MetricOf": 1, "Alike": 1, "CueUse": 1, "PlaneOf": 1, "PhiOf": 1, "MembershipOf": 1, "FitOf": 1},
     **dict.fromkeys(("EnsembleOf", "RelearnOf", "RegainedOf", "SharpnessOf", "Aligned"), 1),
+    **dict.fromkeys(("LearningOf", "HardnessOf", "ProbeOf", "OutcomeOf"), 1),
 }
 
 
 ATTACKED = ("retain", "forget", "valid", "test")  # the splits that membership attacks read, references all but retain
 # The least that a field of this name may hold; 0 for any other whole number.
-LOWEST = {"width": 1, "points": 1, "bootstrap": 1, "resolution": 2, "rows": 1, "directions": 1}
+LOWEST = {"width": 1, "points": 1, "bootstrap": 1, "resolution": 2, "rows": 1, "directions": 1, "examples": 2}
 # What a field of this name names, and what there is.
 NAMES: dict[str, tuple[str, Iterable[str]]] = {
     "method": ("method", METHODS),
@@ -659,6 +660,75 @@ class SharpnessSpec(Checked, kind="SharpnessOf"):
     directions: int = 20
     rows: int = 500
     weighted: bool = False
+
+
+@dataclass(frozen=True)
+class LearningSpec(Checked, kind="LearningOf"):
+    """What each example of the pool showed, epoch by epoch, while an original model learned; see `difficulty`.
+
+    Training runs once more, bit by bit the same, and the models that it passes through are not kept.
+    """
+
+    model: OriginalSpec
+
+
+@dataclass(frozen=True)
+class HardnessSpec(Checked, kind="HardnessOf"):
+    """How hard a model's own gradients and features call its forget set: `coherence.coherence` and entanglement.
+
+    ``examples`` of each side have a gradient, and ``rows`` of each are read for the penultimate features.
+    """
+
+    model: OriginalSpec
+    forget: float
+    examples: int = 256
+    rows: int = 1000
+
+
+@dataclass(frozen=True)
+class ProbeSpec(Checked, kind="ProbeOf"):
+    """How well a linear probe recognises a class in a model's features (`probes.recall`), or along a path.
+
+    A path is probed at ``points`` equally spaced t; ``rows`` of each split are read at most. ``weighted``: of the
+    BatchNorm refresh at the points of a path.
+    """
+
+    model: OriginalSpec | RetrainedSpec | UnlearnedSpec | CurveSpec
+    forget: float
+    label: int
+    points: int = 1
+    rows: int = 2000
+    weighted: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.model, CurveSpec) != (self.points > 1):
+            raise BadInput(f"a curve is probed at 2 points or more and a model at 1, got {self.points}.")
+
+
+@dataclass(frozen=True)
+class OutcomeSpec(Checked, kind="OutcomeOf"):
+    """How hard a forget set was for a method, by all of `outcomes.OUTCOMES`, beside losses and wiggles along a line.
+
+    ``trace`` is of the line, whose start is judged; ``way`` of what unlearning the start passed through; ``original``
+    of the model before, ``retrained`` of models that never saw D_f. ``attacked`` is an attack on the start,
+    ``controls`` the same on retrained models; all this is checked when it is computed. Unlike a profile it has no unit
+    G, which may be 0: retrained models may fit an easy set as the original does.
+    """
+
+    trace: TraceSpec
+    way: TraceSpec
+    original: TraceSpec
+    retrained: tuple[TraceSpec, ...]
+    attacked: RelearnSpec
+    controls: tuple[RelearnSpec, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.retrained or not self.controls:
+            raise BadInput("outcomes are held against retrained models and attacks on them: give one or more of both.")
+        for one in (self.original, *self.retrained):
+            check_reference(self.trace, one, ("retain", "forget", "test"))
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,9 @@ def terciles(scores: Sequence[float] | np.ndarray) -> np.ndarray:
     return found
 
 
-def learning_path(task: Task, model: Model = "convnet", *, seed: int, plan: Plan, **options: Any) -> Trajectory:
+def learning_path(
+    task: Task, model: Model = "convnet", *, seed: int, plan: Plan, weighted: bool = False, **options: Any
+) -> Trajectory:
     """The models that training passes through, at the start and after each epoch: bit by bit the run of `train`.
 
     Arguments are those of `training.train`; its ``split`` is ``train``. Its end is what `train` returns.
@@ -87,7 +89,8 @@ def learning_path(task: Task, model: Model = "convnet", *, seed: int, plan: Plan
     start = network_for(check_task(task), model, seed_of(seed), **options)
     each = max(1, len(task.index["train"]) // plan.batch_size)
     steps = sorted({*range(0, plan.steps, each), plan.steps})
-    return trajectory(start, task, "train", seed=seed, settings=MethodSettings(plan), steps=steps)
+    made: dict[str, Any] = {"settings": MethodSettings(plan), "weighted": weighted}
+    return trajectory(start, task, "train", seed=seed, steps=steps, **made)
 
 
 def learning_events(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:

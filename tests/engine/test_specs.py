@@ -24,10 +24,14 @@ from mcutils.engine.specs import (
     DataSpec,
     EnsembleSpec,
     FitSpec,
+    HardnessSpec,
+    LearningSpec,
     MembershipSpec,
     OriginalSpec,
+    OutcomeSpec,
     PhiSpec,
     PlaneSpec,
+    ProbeSpec,
     ProfileSpec,
     RegainedSpec,
     RelearnSpec,
@@ -74,9 +78,12 @@ ATTACK = Attack("forgotten", 10)
 RELEARNED = RelearnSpec(PATH, 0.1, ATTACK, PLAN, 1, 1, 3)
 REGAINED = RegainedSpec((RELEARNED,), (0,))
 SHARPNESS = SharpnessSpec(PATH, 0.1, 0, 3, 20)
+LEARNING, HARDNESS, PROBE = LearningSpec(ORIGINAL), HardnessSpec(ORIGINAL, 0.1, 4, 20), ProbeSpec(PATH, 0.1, 3, 5, 50)
+WAY, AGAIN = TraceSpec(TRAJECTORY, 0.1, 4), replace(RELEARNED, seed=9)
+OUTCOME = OutcomeSpec(TRACE, WAY, TraceSpec(ORIGINAL, 0.1), (TraceSpec(RETRAINED, 0.1),), RELEARNED, (AGAIN,))
 RESULTS = (
     *(ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, TRAJECTORY),
-    *(PHI, MEMBERSHIP, FIT, ENSEMBLE, RELEARNED, REGAINED, SHARPNESS, ALIGNED),
+    *(PHI, MEMBERSHIP, FIT, ENSEMBLE, RELEARNED, REGAINED, SHARPNESS, ALIGNED, LEARNING, HARDNESS, PROBE, OUTCOME),
 )
 SAMPLES = (DATA, PLAN, SETTINGS, ATTACK, *RESULTS)
 
@@ -164,6 +171,12 @@ OTHER = {
     | {**SEED, "place": 2, "points": 5, "weighted": True},
     "RegainedOf": {"models": (replace(RELEARNED, seed=3), RELEARNED), "together": ()},
     "SharpnessOf": {"model": replace(PATH, seed=13), **FORGET, **SEED, "directions": 5, "rows": 30, "weighted": True},
+    "LearningOf": {"model": replace(ORIGINAL, seed=8)},
+    "HardnessOf": {"model": replace(ORIGINAL, seed=9), **FORGET, "examples": 5, "rows": 30},
+    "ProbeOf": {"model": replace(PATH, seed=14), **FORGET, "label": 4, "points": 7, "rows": 30, "weighted": True},
+    "OutcomeOf": {"trace": TraceSpec(PATH, 0.1, 11), "way": TraceSpec(replace(TRAJECTORY, steps=(0, 2, 30)), 0.1, 3)}
+    | {"retrained": (TraceSpec(replace(RETRAINED, seed=9), 0.1),), "controls": (replace(RELEARNED, seed=10),)}
+    | {"attacked": replace(RELEARNED, seed=5), "original": TraceSpec(replace(ORIGINAL, seed=11), 0.1)},
     "MembershipOf": {"trace": TraceSpec(PATH, 0.1, 9), "retrained": ()},
     "FitOf": {"model": replace(PATH, seed=9)},
     "Trajectory": {"endpoint": replace(UNLEARNED, seed=9), "steps": (0, 2, 30)},
@@ -225,9 +238,11 @@ def test_a_change_at_any_depth_gives_another_key(sample):
             assert key(changed) not in keys, f"{where} does not change the key, or as another field does"
             keys.append(key(changed))
     # Refused is only what cannot be: ends on different data, a model at several points, a curve at one, references of
-    # another draw or of fewer splits than the trace, a last snapshot before or after the last step.
+    # another draw or of fewer splits than the trace, a last snapshot before or after the last step, and a trajectory
+    # traced at other points than its snapshots.
     at_once = r"\.(original|random|(retrained|references)\[0\])\.(points|model)"
-    allowed = re.compile(rf".*\.(start|end)\..*data.*|{at_once}|.*\.data\.draw|.*\.splits|\.endpoint.*\.plan\.steps")
+    ways = r"\.way\.(points|model|model\.steps)|(\.way\.model)?\.endpoint.*\.plan\.steps"
+    allowed = re.compile(rf".*\.(start|end)\..*data.*|{at_once}|.*\.data\.draw|.*\.splits|{ways}")
     assert [where for where in refused if not allowed.fullmatch(where)] == []
 
 
@@ -351,7 +366,13 @@ def test_keys_are_these():
         "fitof-e7d6871314d40bbb9980",
         "ensembleof-e86400f327653b67c085",
         "relearnof-d539b0495db0a1634759",
+        "regainedof-8795a39828d8e05b0345",
         "sharpnessof-9582f63fbf8ce8ec1f14",
+        "aligned-d8641182564fabe9eddb",
+        "learningof-136c35b810f8a2e3922c",
+        "hardnessof-cae50a2d1bab32a72e88",
+        "probeof-4c6be81af4a4dbb8e517",
+        "outcomeof-c75fe4b78486643c9145",
     ]
 
 

@@ -12,12 +12,14 @@ from ..specs import Spec, kind_of, name_of
 from .along import ALONG
 from .attacked import ATTACKED
 from .compared import COMPARED
+from .graded import GRADED
 from .models import MODELS, WEIGHTS
 from .privacy import PRIVACY
 from .record import Kind
 
+EVERY = (*MODELS, *ALONG, *COMPARED, *PRIVACY, *ATTACKED, *GRADED)
 # By the name that keys and provenance carry; in lower case it begins the names of files.
-KINDS: dict[str, Kind] = {name_of(kind.spec): kind for kind in (*MODELS, *ALONG, *COMPARED, *PRIVACY, *ATTACKED)}
+KINDS: dict[str, Kind] = {name_of(kind.spec): kind for kind in EVERY}
 SUFFIXES = {name.lower(): kind.form.suffix for name, kind in KINDS.items()}
 
 
