@@ -4,6 +4,8 @@ import ast
 import base64
 import builtins
 import importlib
+import importlib.util
+import io
 import json
 import os
 import re
@@ -53,7 +55,8 @@ def cells(name):
 
 @pytest.fixture
 def code(cells):
-    return [cell for cell in cells if cell["cell_type"] == "code"]
+    """The code cells, but for the one that installs the package where it is missing."""
+    return [cell for cell in cells if cell["cell_type"] == "code" and "install" not in tags(cell)]
 
 
 def test_all_notebooks_are_there():
@@ -61,7 +64,7 @@ def test_all_notebooks_are_there():
 
 
 def test_it_is_short(name, cells, code):
-    assert len(cells) <= (MAX_LESSON if name == LESSON else MAX_CELLS)
+    assert len(cells) <= (MAX_LESSON if name == LESSON else MAX_CELLS) + 1  # with that which installs the package
     assert not [text(cell) for cell in code if len(lines(cell)) > MAX_LINES]
     assert all(lines(cell) for cell in cells), "no empty cells"
 
@@ -83,6 +86,58 @@ def test_its_parameters_are_annotated_literals(name, code):
     assert list(values)[0] == "preset" and values["preset"] == "laptop" and values["store"] == ""
     for line in statements:
         assert type(values[line.target.id]).__name__ == ast.unparse(line.annotation)
+
+
+def install(cells):
+    """The text of the cell that installs the package where it is missing: the first code cell."""
+    first = next(cell for cell in cells if cell["cell_type"] == "code")
+    assert tags(first) == ["install"] and len(lines(first)) <= MAX_LINES
+    return text(first)
+
+
+def test_its_first_cell_is_that_of_the_others(cells):
+    assert install(cells) == install(read(PATHS[LESSON])["cells"])
+
+
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """What the first cell asks pip for, where a package is found or not, in an empty folder."""
+
+    def run(found, **places):
+        asked, folder = [], tmp_path / "notebooks"
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        for variable, value in places.items():
+            monkeypatch.setenv(variable, value)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+        shell = types.SimpleNamespace(run_line_magic=lambda *line: asked.append(line))
+        exec(install(read(PATHS[LESSON])["cells"]), {"get_ipython": lambda: shell})
+        return asked
+
+    return run
+
+
+def test_the_first_cell_does_nothing_where_the_package_is(installed, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", lambda address: pytest.fail("nothing is asked"))
+    assert installed(found=object()) == []
+
+
+def test_the_first_cell_installs_the_clone_around_it(installed, tmp_path):
+    (tmp_path / "mcutils").mkdir()
+    assert installed(found=None) == [("pip", "install -q -e ..")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["fileId=https%3A//github.com/some/where/blob/main/a.ipynb", "https%3A%2F%2Fgithub.com%2Fsome%2Fwhere%2Fblob"],
+)
+def test_the_first_cell_installs_what_colab_opened(installed, monkeypatch, path):
+    asked = []
+    answer = json.dumps([{"path": path, "name": "a.ipynb"}]).encode()
+    monkeypatch.setattr("urllib.request.urlopen", lambda address: asked.append(address) or io.BytesIO(answer))
+    expected = [("pip", "install -q git+https://github.com/some/where")]
+    assert installed(found=None, COLAB_JUPYTER_IP="172.28.0.12", KMP_TARGET_PORT="9000") == expected
+    assert asked == ["http://172.28.0.12:9000/api/sessions"]
 
 
 def test_it_takes_every_parameter_and_uses_each(name, code):
@@ -213,7 +268,8 @@ def test_it_computes_a_verdict_that_is_compared(cells):
     assert cells[start + 1]["cell_type"] == "code" and start + 1 in compared and min(compared) < start
 
 
-def test_it_was_executed_in_order_without_errors(code):
+def test_it_was_executed_in_order_without_errors(cells):
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell["outputs"]]
     assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]

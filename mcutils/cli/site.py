@@ -217,16 +217,15 @@ def plain(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[st
 
 def remote() -> dict[str, Any]:
     """Links to the repository, Binder and Colab, from the remote that the clone itself has on GitHub; none without."""
-    asked = ["git", "-C", str(ROOT), "config", "--get", "remote.origin.url"]
-    try:
-        url = subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return {}
+    url = _git("config", "--get", "remote.origin.url")
+    branch = _git("symbolic-ref", "--short", "refs/remotes/origin/HEAD").removeprefix("origin/") or "main"
     found = re.fullmatch(r"(?:https://|git@|ssh://git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
     if found is None:
         return {}
     buttons = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
+    buttons["notebook_interface"] = "jupyterlab"
     options = {"repository_url": f"https://github.com/{found[1]}", "use_repository_button": True}
+    options["repository_branch"] = branch
     return {
         "html_theme_options": {
             **SETTINGS["html_theme_options"],
@@ -235,3 +234,12 @@ def remote() -> dict[str, Any]:
             "path_to_docs": "",
         }
     }
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the clone; nothing where there is no git or no answer."""
+    try:
+        asked = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,5 +1,6 @@
 """The site: built whole and without a network, its links checked, nothing of others' overwritten."""
 
+import json
 import re
 import warnings
 
@@ -94,11 +95,30 @@ def test_it_says_what_is_lacking(tmp_path, monkeypatch):
     ],
 )
 def test_links_to_binder_follow_the_clone_s_own_remote(monkeypatch, remote, found):
-    monkeypatch.setattr(
-        site.subprocess, "run", lambda *a, **k: site.subprocess.CompletedProcess(a, 0, stdout=remote + "\n")
-    )
+    said = {"config": remote, "symbolic-ref": "origin/trunk"}
+    monkeypatch.setattr(site, "_git", lambda *asked: said[asked[0]])
     options = site.remote().get("html_theme_options", {})
     assert options.get("repository_url") == (found and f"https://github.com/{found}")
+
+
+def test_a_notebook_s_page_opens_it_on_binder_and_colab(tmp_path, monkeypatch):
+    monkeypatch.setattr(site, "_git", lambda *a: {"config": "git@github.com:some/where.git"}.get(a[0], "origin/trunk"))
+    (tmp_path / "pages" / "notebooks").mkdir(parents=True)
+    (tmp_path / "pages" / "index.md").write_text("# A\n\n```{toctree}\nnotebooks/a\n```\n")
+    book = {"cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# B"}], "metadata": {}}
+    (tmp_path / "pages" / "notebooks" / "a.ipynb").write_text(json.dumps({**book, "nbformat": 4, "nbformat_minor": 5}))
+    assert site.render(tmp_path / "pages", tmp_path / "out") == []
+    page = (tmp_path / "out" / "notebooks" / "a.html").read_text()
+    links = set(re.findall(r'href="(https://(?:mybinder|colab)[^"]+)"', page))
+    assert links == {
+        "https://mybinder.org/v2/gh/some/where/trunk?urlpath=lab/tree/notebooks/a.ipynb",
+        "https://colab.research.google.com/github/some/where/blob/trunk/notebooks/a.ipynb",
+    }
+
+
+def test_git_that_is_not_there_says_nothing(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert site._git("config", "--get", "remote.origin.url") == "" and site.remote() == {}
 
 
 def test_docstrings_are_taken_as_prose():
