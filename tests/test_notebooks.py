@@ -21,10 +21,10 @@ from shorter import settings_of
 
 from mcutils.cli.reproduce import NOTEBOOKS, clean_notebook, find, machine_traces, read, read_parameters
 from mcutils.files import ROOT
-from mcutils.paper.registry import EXPERIMENTS
+from mcutils.paper.registry import APART, EXPERIMENTS
 
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-EXPECTED = set(EXPERIMENTS)
+EXPECTED = {*EXPERIMENTS, *APART}
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_CELLS, MAX_LINES, MAX_DEF = 20, 10, 5
 PARAMETERS = set("preset dataset model forget scenario seeds eps store recompute".split())  # of every notebook

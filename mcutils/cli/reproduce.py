@@ -174,13 +174,13 @@ def schedule(order: Order, paths: Sequence[Path]) -> tuple[list[Path], int]:
     first. Else one after the other, each with all cores for its results.
     """
     from ..engine.runs import missing
-    from ..paper.registry import EXPERIMENTS
+    from ..paper.registry import EXPERIMENTS, PRICED_APART
 
-    one_by_one = list(paths), 1
-    if len(paths) == 1 or order.parameters or any(path.stem not in EXPERIMENTS for path in paths):
+    one_by_one, made = (list(paths), 1), {**EXPERIMENTS, **PRICED_APART}
+    if len(paths) == 1 or order.parameters or any(path.stem not in made for path in paths):
         return one_by_one
     bench = study(order.preset_name, store=str(order.results), fresh=order.fresh or None)
-    read = {path: EXPERIMENTS[path.stem](bench) for path in paths}
+    read = {path: made[path.stem](bench) for path in paths}
     if missing([spec for specs in read.values() for spec in specs], bench.store):
         return one_by_one
     return sorted(paths, key=lambda path: -len(read[path])), min(worker_count(order.workers), len(paths))

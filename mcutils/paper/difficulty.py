@@ -1,137 +1,263 @@
-"""12: forget sets of graded difficulty (C20, N3), probes of a forgotten class (N5), merging (N7).
+"""12: what is hard to unlearn, whether paths wiggle there (C20, N3); probes of a forgotten class (N5), merging (N7).
 
-Priced apart, as ``difficulty``. Sets are graded by what the shadow pool of 10 and the originals' own training say, and
-are listed in the specs: so what is computed is known once the grades are. A class is forgotten on the same originals.
+Priced apart, as ``difficulty``; what is computed is in `graded_sets`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
-from itertools import product
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..data.scenarios import Scenario
-from ..engine.specs import CurveSpec, DataSpec, MetricSpec, OriginalSpec, RetrainedSpec, Spec, TraceSpec, UnlearnedSpec
 from ..engine.study import Study
 from ..errors import BadInput, choose
-from ..measures.difficulty import memorisation
-from ..measures.graded import graded_rows
+from ..measures.along import excess_variation, roughness
 from ..measures.intervals import LEVEL
-from ..measures.originals import LEAST
-from .admission import admitted, copies, gates, splits_are
+from ..measures.outcomes import OUTCOMES
+from ..measures.persistence import smad, total_persistence
+from ..measures.profiles import Profile
+from . import between_models, graded_sets as sets
+from .admission import NEAR, admitted, copies, gates, reasons, splits_are
 from .between_models import nearer
-from .ensembles_and_relearning import attack_on
+from .graded_sets import CLASS, GRADINGS, Targets, set_of
+from .judging import sound
 from .trials import Finding, Rule, mean_trial, rank_trial, table_of
-from .walks import Walk, coarse
+from .walks import Walk, labels_of
 
-SIZE = 500  # of a graded set
-ORIGINALS = LEAST  # on which graded sets and a class are unlearned
-GRADINGS = ("memorisation", "confidence")
-OUTCOMES = ("js", "missed", "steps", "area")  # see `measures.outcomes`; js is the first column
-SMOOTHNESS = ("variation", "roughness", "persistence", "smad")
 ERROR_JS, ERROR_RECALL = 5e-4, 0.01  # smallest standard errors believed in, in bits and shares
+LOST = 1e-3  # nats that a pair must have forgotten for its wiggles to be counted in them
+NEVER = 1e9  # steps, in place of infinity
+PREDICTORS = ("coherence", "memorisation", "entanglement")  # of N3, and RUM's other one, which decides nothing
+Numbers = Mapping[int, Mapping[Hashable, float]]  # original -> context -> number
 
 
-# What is computed
+# What is measured
 
 
-def data_of(study: Study, original: int, scenario: Scenario) -> DataSpec:
-    """The data of an original with another forget set."""
-    return replace(study.original(original).data, scenario=scenario)
+@dataclass(frozen=True, eq=False)
+class Difficulty:
+    """Numbers beside the walks of 12.
+
+    Attributes:
+        targets: what is known of the pool's forget targets.
+        predictors: (original, form) -> `PREDICTORS` of a graded set.
+        outcomes: (original, form, method) -> `outcomes.OUTCOMES` of the line's start.
+        examples: the same -> rows (N,) of D_f, and how much the loss of each wiggles along the line, in nats.
+        recalls: (original, method) -> of the forgotten class at points of a line. beside: original -> of its retrained
+            models.
+        distances: (original, label) -> (R, T), JS to each retrained model in bits, of lines between methods.
+    """
+
+    targets: Targets
+    predictors: Mapping[tuple[int, str], Mapping[str, float]]
+    outcomes: Mapping[tuple[int, str, str], Mapping[str, float]]
+    examples: Mapping[tuple[int, str, str], tuple[np.ndarray, np.ndarray]]
+    recalls: Mapping[tuple[int, str], np.ndarray]
+    beside: Mapping[int, Sequence[float]]
+    distances: Mapping[tuple[int, str], np.ndarray]
+
+    def within(self, originals: Collection[int]) -> Difficulty:
+        """The same of some originals."""
+        tables = ("predictors", "outcomes", "examples", "recalls", "distances")
+        kept = {name: {at: v for at, v in getattr(self, name).items() if at[0] in originals} for name in tables}
+        return replace(self, beside={o: v for o, v in self.beside.items() if o in originals}, **kept)
 
 
-def before(study: Study, original: int, scenario: Scenario) -> OriginalSpec:
-    """The very same original, put before another forget set."""
-    one = study.original(original)
-    return replace(one, data=data_of(study, original, scenario), first=one.data.draw)
+def gather(study: Study) -> tuple[list[Walk], Difficulty]:
+    """The walks of 12 (on graded sets, on a class, between methods) and what is measured beside them.
+
+    Computed where the store lacks it: first what grades the sets, then what is unlearned of them.
+    """
+    pool, learning = sets.pool_specs(study), sets.learning(study)
+    found = study.run([*pool, *learning])
+    targets = sets.targets_of(study, found[: len(pool)], found[len(pool) :])
+    grades = sets.graded(targets, sets.size_of(study))
+    study.run(sets.needs(study, grades), load=False)
+    walks, outcomes, examples = _on_sets(study, grades)
+    routes = [*sets.class_lines(study), *sets.merging(study)]
+    profiles = study.run([sets.profile_of(study, route) for route in routes])
+    walks += [Walk(**labels_of(route), profile=one) for route, one in zip(routes, profiles, strict=True)]
+    recalls, beside = _recalls(study)
+    told = _predictors(study, grades, targets), outcomes, examples, recalls, beside, _distances(study)
+    return walks, Difficulty(targets, *told)
 
 
-def share_of(study: Study, scenario: Scenario) -> float:
-    """The share of the pool that a scenario forgets."""
-    return replace(study.data, scenario=scenario).pool.forget
-
-
-def retrained(study: Study, original: int, scenario: Scenario) -> list[RetrainedSpec]:
-    """Models that never saw what a scenario forgets."""
-    forget, data = share_of(study, scenario), data_of(study, original, scenario)
-    return [replace(study.retrained(seed, forget, original=original), data=data) for seed in study.seeds[:2]]
-
-
-def ends(study: Study, original: int, scenario: Scenario, method: str) -> list[UnlearnedSpec]:
-    """Two seeds of a method on a scenario."""
-    origin, forget = before(study, original, scenario), share_of(study, scenario)
-    return [study.unlearned(method, seed, origin=origin, forget=forget) for seed in study.seeds[:2]]
-
-
-def path(study: Study, original: int, scenario: Scenario, method: str) -> CurveSpec:
-    """The line between the two."""
-    first, last = ends(study, original, scenario, method)
-    return study.path(first, last)
-
-
-def trace_of(study: Study, model: Any) -> TraceSpec:
-    """A trace of a model, or of a line at few points, on all splits."""
-    return study.trace(model, points=coarse(study)) if isinstance(model, CurveSpec) else study.trace(model)
-
-
-def on_set(study: Study, original: int, scenario: Scenario) -> list[Spec]:
-    """All that one forget set needs: its references, lines of each method, what unlearning passes through, attacks."""
-    models = [before(study, original, scenario), *retrained(study, original, scenario)]
-    references = [trace_of(study, model) for model in models]
-    found: list[Spec] = [*references, *(attack_on(study, model) for model in models[1:])]
-    for method in study.preset.fit:
-        line = trace_of(study, path(study, original, scenario, method))
-        found += [MetricSpec(line, "js_retrained_forget", (one,)) for one in references[1:]]
-        end = ends(study, original, scenario, method)[0]
-        found += [study.trace(study.trajectory(end)), attack_on(study, end)]
-    return found
-
-
-def scenarios(grades: Mapping[str, Mapping[str, Sequence[int]]]) -> dict[tuple[str, str], Scenario]:
-    """(grading, grade) -> the scenario that forgets these rows."""
+def _predictors(study: Study, grades: sets.Grades, targets: Targets) -> dict[tuple[int, str], dict[str, float]]:
+    memorised = dict(zip(targets.rows.tolist(), targets.memorisation.tolist(), strict=True))
+    places = [(o, at, one) for at, one in sets.scenarios(grades).items() for o in sets.originals_of(study)]
+    told = study.run([sets.hardness_of(study, scenario, original) for original, _, scenario in places])
     return {
-        (grading, grade): Scenario("listed", rows=tuple(int(row) for row in rows))
-        for grading, sets in grades.items()
-        for grade, rows in sets.items()
+        (original, sets.form_of(*at)): {
+            "coherence": float(one["forget"]),
+            "memorisation": float(np.nanmean([memorised[row] for row in scenario.rows])),
+            "entanglement": float(one["entanglement"]),
+        }
+        for (original, at, scenario), one in zip(places, told, strict=True)
     }
 
 
-def class_needs(study: Study) -> list[Spec]:
-    """A class forgotten on each of `ORIGINALS` originals, the one of the original's number: models and lines for N5."""
-    found: list[Spec] = []
-    for original in study.originals[:ORIGINALS]:
-        scenario = Scenario("class", label=original)
-        found += [trace_of(study, model) for model in retrained(study, original, scenario)]
-        found += [trace_of(study, path(study, original, scenario, method)) for method in study.preset.fit]
+def _on_sets(study: Study, grades: sets.Grades) -> tuple[list[Walk], dict, dict]:
+    routes = sets.graded_lines(study, grades)
+    told = study.run([sets.outcome_of(study, route) for route in routes])
+    walks, outcomes, examples = [], {}, {}
+    for route, one in zip(routes, told, strict=True):
+        at = route.original, route.form, route.method
+        walks.append(Walk(**labels_of(route), profile=profile_of(one)))
+        outcomes[at] = {name: float(one[name] if name != "js" else one[name][0]) for name in OUTCOMES}
+        examples[at] = one["rows"], one["variation"]
+    return walks, outcomes, examples
+
+
+def profile_of(told: Mapping[str, Any]) -> Profile:
+    """A profile of the line of an `OutcomeSpec`'s result, without bands: its losses, levels, and G, of either sign."""
+    groups = ("curve/", "level/", "original/")
+    arrays = {name: told[name] for name in ("t", "collapsed")}
+    arrays |= {name: values for name, values in told.items() if name.startswith(groups)}
+    gap = np.mean(told["level/loss_forget"]) - told["original/loss_forget"]
+    return Profile({**arrays, "gap": np.float64(gap)})
+
+
+def _recalls(study: Study) -> tuple[dict[tuple[int, str], np.ndarray], dict[int, list[float]]]:
+    routes = sets.class_lines(study)
+    told = study.run([sets.probe_of(study, route) for route in routes])
+    along = {(r.original, r.method): one["recall"] for r, one in zip(routes, told, strict=True)}
+    anew = {o: study.run(sets.probes_beside(study, o)) for o in sets.originals_of(study)}
+    return along, {o: [float(one["recall"][0]) for one in rows] for o, rows in anew.items()}
+
+
+def _distances(study: Study) -> dict[tuple[int, str], np.ndarray]:
+    found = {}
+    for route in sets.merging(study):
+        rows = study.run(between_models.distances_of(sets.profile_of(study, route)))
+        found[route.original, route.label] = np.array([one["values"] for one in rows])
     return found
 
 
-def needs(study: Study, grades: Mapping[str, Mapping[str, Sequence[int]]] | None = None) -> list[Spec]:
-    """All that 12 computes beyond the other notebooks; without ``grades`` what does not depend on them.
+# How much a line wiggles: of the forget loss, in units of what its pair forgot
 
-    ``grades``: grading -> grade -> rows of the pool, as `graded` returns them.
+
+def _variation(loss: np.ndarray, t: np.ndarray, unit: float) -> float:
+    return float(excess_variation(loss)) / unit
+
+
+def _roughness(loss: np.ndarray, t: np.ndarray, unit: float) -> float:
+    return float(roughness(loss, t)) / unit**2
+
+
+# Superlevels of the loss: a line with one dip has two components, its sides, which merge at the bottom of the dip. Of
+# sublevels it has one, whatever its depth.
+def _persistence(loss: np.ndarray, t: np.ndarray, unit: float) -> float:
+    return total_persistence(loss, "super") / unit
+
+
+def _smad(loss: np.ndarray, t: np.ndarray, unit: float) -> float:
+    return smad(loss, "super") / unit
+
+
+SMOOTHNESS: dict[str, Callable[[np.ndarray, np.ndarray, float], float]] = {
+    "variation": _variation,
+    "roughness": _roughness,
+    "persistence": _persistence,
+    "smad": _smad,
+}
+
+
+def wiggles(walk: Walk, measure: str = "variation") -> float:
+    """How much the forget loss wiggles along a line by one of `SMOOTHNESS`, in units of what its pair forgot.
+
+    nan where it forgot less than `LOST`: there is nothing to count in.
     """
-    found = class_needs(study)
-    for original, scenario in product(study.originals[:ORIGINALS], scenarios(grades or {}).values()):
-        found += on_set(study, original, scenario)
+    loss, unit = walk.profile.arrays["curve/loss_forget"], lost(walk)
+    found = SMOOTHNESS[choose("measure of smoothness", measure, SMOOTHNESS)]
+    return found(loss, walk.profile.t, unit) if unit > LOST else float("nan")
+
+
+def lost(walk: Walk) -> float:
+    """What a pair forgot, in nats: `declared.forgotten`, of a walk whose G may be 0."""
+    ends = np.asarray(walk.profile.arrays["curve/loss_forget"], dtype=np.float64)[[0, -1]]
+    return float(ends.mean() - walk.profile.original["loss_forget"])
+
+
+# Which walks are read
+
+
+def graded_walks(walks: Sequence[Walk]) -> list[Walk]:
+    """Those on graded sets that C20 and N3 may read: what should be kept was kept, and the curve is resolved.
+
+    Whether enough was forgotten is not asked, since how far an end is from retraining is the outcome, and a set of low
+    memorisation leaves no gap to close.
+    """
+    ours = [w for w in sound(list(walks)) if set_of(w.form)[0] in GRADINGS]
+    return [w for w in ours if all("did not forget" in why for why in reasons(w))]
+
+
+def seen(walks: Sequence[Walk]) -> tuple[list[Walk], bool]:
+    """The `graded_walks`, and True; where none may be read, all on graded sets, and False."""
+    kept = graded_walks(walks)
+    every = [w for w in sound(list(walks)) if set_of(w.form)[0] in GRADINGS]
+    return (kept, True) if kept else (every, False)
+
+
+def sets_are(walks: Sequence[Walk]) -> list[str]:
+    """Sentences on originals whose graded sets are not what they are called; none if all are.
+
+    As `admission.splits_are` on the sets of high grade. On the others retrained models may fit D_f as the original
+    does: there they must fit D_r as it does, and D_f no better.
+    """
+    ours = [w for w in walks if set_of(w.form)[0] in GRADINGS]
+    found = splits_are([w for w in ours if set_of(w.form)[1] == "high"])
+    for w in ours:
+        original, levels = w.profile.original, w.profile.levels
+        kept = np.abs(np.asarray(levels["accuracy_retain"]) - original["accuracy_retain"]).max() <= NEAR
+        if not (kept and original["accuracy_forget"] >= np.mean(levels["accuracy_forget"])):
+            found.append(f"control: on original {w.original} retain and forget data are not what they are called")
+    return list(dict.fromkeys(found))
+
+
+def wiggling(walks: Sequence[Walk], measure: str = "variation") -> dict[int, dict[Hashable, float]]:
+    """original -> (form, method) -> `wiggles` of the lines that may be read."""
+    found: dict[int, dict[Hashable, float]] = {}
+    for w in graded_walks(walks):
+        found.setdefault(w.original, {})[w.form, w.method] = wiggles(w, measure)
     return found
 
 
-def graded(
-    rows: Sequence[int], right: np.ndarray, held: np.ndarray, confidence: Sequence[float], size: int = SIZE
-) -> dict[str, dict[str, np.ndarray]]:
-    """Graded sets of the pool's forget targets: by memorisation, and by the mean confidence while an original learned.
+def outcomes_of(walks: Sequence[Walk], found: Difficulty, outcome: str = "js") -> dict[int, dict[Hashable, float]]:
+    """original -> (form, method) -> an outcome of the lines that may be read, see `outcome_rows`."""
+    return outcome_rows(graded_walks(walks), found, outcome)
 
-    Args:
-        rows: of the targets (N,). right, held: of the pool's M models (M, N) bool. confidence: (N,), low is hard; its
-            sign is turned, so that ``high`` is hard in both.
-        size: of each set.
+
+def outcome_rows(walks: Sequence[Walk], found: Difficulty, outcome: str = "js") -> dict[int, dict[Hashable, float]]:
+    """original -> (form, method) -> an outcome of these lines.
+
+    Steps that never reach the retrained level are as many as can be, so that a rank is the highest.
     """
-    scores = {"memorisation": memorisation(right, held), "confidence": -np.asarray(confidence, dtype=np.float64)}
-    return {name: graded_rows(rows, scores[name], size) for name in GRADINGS}
+    choose("outcome", outcome, OUTCOMES)
+    rows: dict[int, dict[Hashable, float]] = {}
+    for w in walks:
+        value = found.outcomes[w.original, w.form, w.method][outcome]
+        rows.setdefault(w.original, {})[w.form, w.method] = NEVER if value == np.inf else value
+    return rows
+
+
+def by_set(rows: Numbers) -> dict[int, dict[Hashable, float]]:
+    """original -> form -> the mean over methods of numbers by (form, method)."""
+    found: dict[int, dict[Hashable, float]] = {}
+    for original, row in rows.items():
+        forms = dict.fromkeys(name[0] for name in row)  # type: ignore[index]
+        found[original] = {
+            form: float(np.mean([v for name, v in row.items() if name[0] == form]))  # type: ignore[index]
+            for form in forms
+        }
+    return found
+
+
+def refusals(walks: Sequence[Walk]) -> list[str]:
+    """Why nothing may be decided of graded sets: splits that are not what they are called, or copies."""
+    ours = [w for w in walks if set_of(w.form)[0] in GRADINGS]
+    return [*sets_are(ours), *copies(ours)]
 
 
 # The tests
@@ -219,3 +345,50 @@ def n7(
     cells = replace(table_of(found), least=ERROR_JS)
     said = [*splits_are(walks), *copies(walks), *refused]
     return mean_trial(cells, Rule("below", 0.0), refused=said, level=level)
+
+
+# The rows of the ledger
+
+
+def c20_row(
+    walks: Sequence[Walk],
+    difficulty: Difficulty,
+    smoothness: str = "variation",
+    outcome: str = "js",
+    level: float = LEVEL,
+) -> Finding:
+    """C20 of the walks and numbers of `gather`; other measures of smoothness and outcomes are further rows."""
+    left, right = wiggling(walks, smoothness), outcomes_of(walks, difficulty, outcome)
+    return c20(left, right, refusals(walks), level)
+
+
+def n3_row(
+    walks: Sequence[Walk], difficulty: Difficulty, predictor: str = "coherence", level: float = LEVEL
+) -> Finding:
+    """N3 of the walks and numbers of `gather`, by one of `PREDICTORS`."""
+    choose("predictor", predictor, PREDICTORS)
+    outcome = by_set(outcomes_of(walks, difficulty))
+    left: dict[int, dict[Hashable, float]] = {o: {} for o in outcome}
+    for (original, form), told in difficulty.predictors.items():
+        if original in left:
+            left[original][form] = told[predictor]
+    return n3(left, outcome, refusals(walks), level)
+
+
+def n5_row(walks: Sequence[Walk], difficulty: Difficulty, at: str = "ends", level: float = LEVEL) -> Finding:
+    """N5 of the walks and numbers of `gather`: at both ends of a line, or in its ``middle``, a further row."""
+    choose("place of the probe", at, ("ends", "middle"))
+    ours = [w for w in walks if w.form == CLASS]
+    kept = {(w.original, w.method) for w in admitted(ours)}
+    inside = difficulty.within({original for original, _ in kept})
+    recalls: dict[tuple[int, Hashable], float] = {
+        place: float(np.mean(row[[0, -1]]) if at == "ends" else row[len(row) // 2])
+        for place, row in inside.recalls.items()
+        if place in kept
+    }
+    return n5(recalls, inside.beside, [*splits_are(ours), *copies(ours)], level)
+
+
+def n7_row(walks: Sequence[Walk], difficulty: Difficulty, at: str = "middle", level: float = LEVEL) -> Finding:
+    """N7 of the walks and numbers of `gather`."""
+    return n7([w for w in walks if w.other and not w.form], difficulty.distances, at, level=level)

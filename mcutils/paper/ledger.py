@@ -19,13 +19,13 @@ from ..errors import BadInput
 from ..measures import drawing
 from ..measures.drawing import BLACK, GREEN, GREY, VERMILLION, entry, panel_grid, where
 from ..measures.intervals import LEVEL
-from . import between_models, method_pairs, metrics_along, privacy
+from . import between_models, difficulty, graded_sets, method_pairs, metrics_along, privacy
 from .archives import shard
 from .claims import CLAIMS, effect_text, first_design, interval_text
 from .panels import settle_below
 from .registry import EXPERIMENTS, PRICED_APART, ROUTES
 from .tables import Table, frame
-from .trial_ledger import BETWEEN, CUED, PAIRS, PRIVACY, needed
+from .trial_ledger import BETWEEN, CUED, DIFFICULTY, PAIRS, PRIVACY, needed
 from .verdicts import DECIDED, NOT_RUN, READ, Judged, controls_text, found_text
 from .walks import Walk, walk_all
 
@@ -78,6 +78,7 @@ class Apart:
 APART = {
     BETWEEN: Apart("distances", between_models.needs, between_models.walk_lines),
     PRIVACY: Apart(PRIVACY, privacy.needs, privacy.gather),
+    DIFFICULTY: Apart(DIFFICULTY, graded_sets.needs, difficulty.gather),
 }
 
 
@@ -270,7 +271,8 @@ def not_run_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     shown = []
     for row in rows:
         if row["verdict"] == NOT_RUN:
-            absent = [name for name in row["notebook"].split(", ") if name and name not in EXPERIMENTS]
+            made = {**EXPERIMENTS, **PRICED_APART}
+            absent = [name for name in row["notebook"].split(", ") if name and name not in made]
             why = f"{', '.join(absent)} does not exist yet" if absent else "its walks are not in the store"
             shown.append((row["row"], row["claim"], row["notes"] or why))
     return frame(shown, ["row", "claim", "why"], "row")

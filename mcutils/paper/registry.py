@@ -10,7 +10,7 @@ from importlib import import_module
 
 from ..engine.specs import Spec
 from ..engine.study import Study
-from . import between_models, difficulty, ensembles_and_relearning, privacy
+from . import between_models, ensembles_and_relearning, graded_sets, privacy
 from .room import Room
 from .walks import Route, profiles, references
 
@@ -48,5 +48,8 @@ PRICED_APART: dict[str, Callable[[Study], list[Spec]]] = {
     "n1": between_models.needs,
     "privacy": privacy.needs,
     "ensembles": ensembles_and_relearning.needs,
-    "difficulty": difficulty.needs,
+    "difficulty": graded_sets.needs,
 }
+# Notebooks whose results are priced apart, and as what: no run of all notebooks' results computes them.
+APART = {"12_difficulty": "difficulty"}
+PRICED_APART |= {notebook: PRICED_APART[name] for notebook, name in APART.items()}

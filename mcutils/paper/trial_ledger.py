@@ -15,7 +15,7 @@ from ..errors import choose, number
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
-from . import between_models, declared, privacy
+from . import between_models, declared, difficulty, privacy
 from .admission import admitted
 from .claims import CLAIMS, COLUMNS, PROTOCOL, markdown_of, text_of, write_ledger
 from .judging import sound
@@ -28,7 +28,7 @@ from .walks import Labels, Walk
 SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
 FITS, PROGRESS = "08_curve_fitting", "09_progress_and_retraining"
 CUED = "05_methods, with a cue"  # the lines of 05 on data with a cue, and the controls: `experiments_of`
-BETWEEN, PRIVACY = "n1", "privacy"  # of `registry.PRICED_APART`; the second is also what its rows need
+BETWEEN, PRIVACY, DIFFICULTY = "n1", "privacy", "difficulty"  # of `registry.PRICED_APART`; also what rows need
 ALONG = (SEEDS, CURRICULUM, ORDER, PAIRS)
 SPLITS = 3  # pairs of halves of the originals on which every row is judged again
 
@@ -53,6 +53,7 @@ ROWS = (
     Row("C14", "between methods", (PRIVACY,), privacy.c14_between_row, (PRIVACY,)),
     Row("C15", "", (PROGRESS,), declared.c15),
     Row("C16", "", (PROGRESS,), declared.c16),
+    Row("C20", "", (DIFFICULTY,), difficulty.c20_row, (DIFFICULTY,)),
     Row("C21", "", (SEEDS,), declared.c21),
     Row("C23", "", (FITS,), declared.c23),
     Row("C24", "refreshed", (FITS,), declared.c24),
@@ -69,9 +70,14 @@ ROWS = (
     Row("M1", "", (CUED,), declared.m1, ("use", "reliance")),
     Row("N1", "", (BETWEEN,), between_models.n1, ("distances",)),
     Row("N1", "chosen t", (BETWEEN,), partial(between_models.n1, at="chosen"), ("distances",)),
+    Row("N3", "coherence", (DIFFICULTY,), partial(difficulty.n3_row, predictor="coherence"), (DIFFICULTY,)),
+    Row("N3", "memorisation", (DIFFICULTY,), partial(difficulty.n3_row, predictor="memorisation"), (DIFFICULTY,)),
     Row("N4", "", (PRIVACY,), privacy.n4_row, (PRIVACY,)),
     Row("N4", "beside retrained", (PRIVACY,), partial(privacy.n4_row, beside=privacy.ANEW), (PRIVACY,)),
+    Row("N5", "", (DIFFICULTY,), difficulty.n5_row, (DIFFICULTY,)),
     Row("N6", "", (PRIVACY,), privacy.n6_row, (PRIVACY,)),
+    Row("N7", "", (DIFFICULTY,), difficulty.n7_row, (DIFFICULTY,)),
+    Row("N7", "chosen t", (DIFFICULTY,), partial(difficulty.n7_row, at="chosen"), (DIFFICULTY,)),
 )  # fmt: skip
 
 
@@ -94,7 +100,7 @@ def judge_declared(
             metrics with their gaps there (C10, `metrics_along.telling`). ``use``, ``reliance``: (original, method) ->
             cue use, and original -> its own reliance on the cue (M1, `method_pairs.cue_measures`). ``distances``:
             (original, method) -> to retrained models along its line (N1, `between_models.walk_lines`). ``privacy``: the
-            numbers of 10 (`privacy.gather`).
+            numbers of 10 (`privacy.gather`). ``difficulty``: those of 12 (`difficulty.gather`).
     """
     tests = _tests(ROWS, experiments_of(walked), given, eps)
     strict = 1 - (1 - level) / max(1, len(tests))
@@ -130,7 +136,7 @@ def judge_room(
         readings: those to judge by; that of the chord where a row has none of them.
         given: as there.
     """
-    names = [choose("row", one, [*PROTOCOL, *(row.name for row in ROWS)]) for one in ids]
+    names = [choose("row", one, sorted({name for row in ROWS for name in (row.id, row.name)})) for one in ids]
     rows = [row for row in ROWS if row.id in names or row.name in names]
     tests = _tests(rows, experiments_of(walked), given, eps)
     run = [row for row in rows if row.name in tests]

@@ -4,9 +4,10 @@ from collections import Counter
 from pathlib import Path as FilePath
 
 from mcutils.engine.kinds import parents
+from mcutils.paper.registry import APART
 
 ROOT = FilePath(__file__).resolve().parents[2]
-NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem not in APART)
 
 
 def leaves(specs):

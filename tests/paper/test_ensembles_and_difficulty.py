@@ -8,11 +8,12 @@ from hypothesis import given, settings, strategies as st
 from made_worlds import Shape, World, walk
 from sklearn.datasets import make_blobs
 
-from mcutils.engine.specs import EnsembleSpec, OriginalSpec, RelearnSpec, SharpnessSpec, key
+from mcutils.data.scenarios import Scenario
+from mcutils.engine.specs import EnsembleSpec, OriginalSpec, RelearnSpec, SharpnessSpec
 from mcutils.engine.study import study as open_study
 from mcutils.errors import BadInput
 from mcutils.measures.probes import probe, recall
-from mcutils.paper import difficulty, ensembles_and_relearning as room
+from mcutils.paper import difficulty, ensembles_and_relearning as room, graded_sets
 from mcutils.paper.registry import PRICED_APART
 from mcutils.paper.trials import Rule, rank_trial
 from mcutils.unlearning.methods import DEFENCES
@@ -51,25 +52,15 @@ def test_eleven_needs_every_point_attacked_and_the_same_attack_on_retrained_mode
     assert policies == {"retain", "none", "interpolated"}
 
 
-def test_twelve_needs_no_original_trained_anew(eight):
-    rows = {"memorisation": {"low": range(500), "high": range(3000, 3500)}}
-    pool = eight.data.pool.index["train"].numpy()
-    grades = {name: {grade: pool[list(r)] for grade, r in sets.items()} for name, sets in rows.items()}
-    specs = difficulty.needs(eight, grades)
-    one = difficulty.before(eight, 2, difficulty.scenarios(grades)["memorisation", "high"])
-    assert one.own == eight.original(2) and one != eight.original(2) and one.data.scenario.name == "listed"
-    assert key(one.own) == key(eight.original(2))
-    attacks = [s for s in specs if isinstance(s, RelearnSpec)]
-    assert len(attacks) == 4 * 2 * (2 + len(eight.preset.fit))
-    assert {round(s.forget, 4) for s in attacks} == {round(500 / 9000, 4)}
-    assert len(difficulty.class_needs(eight)) == 4 * (2 + len(eight.preset.fit))
-    relabelled = difficulty.data_of(eight, 0, difficulty.Scenario("mislabelled"))
+def test_a_model_trained_before_its_labels_were_changed_is_another(eight):
+    relabelled = eight.under(Scenario("mislabelled"))
+    assert relabelled.original(0).first is None
     with pytest.raises(BadInput, match="leave first out"):
-        OriginalSpec(relabelled, "convnet", 16, 0, eight.original(0).plan, first=0)
+        OriginalSpec(relabelled.data, "convnet", 16, 0, eight.original(0).plan, first=0)
 
 
 def test_they_are_priced_apart():
-    assert PRICED_APART["ensembles"] is room.needs and PRICED_APART["difficulty"] is difficulty.needs
+    assert PRICED_APART["ensembles"] is room.needs and PRICED_APART["difficulty"] is graded_sets.needs
 
 
 # C17, C22
@@ -269,14 +260,3 @@ def test_n7_takes_lines_from_an_over_to_an_under_forgotten_model(dip, word):
     assert (found.verdict, found.n_cells) == (word, 8)
     for both in ((1.5, 1.4), (0.8, 0.9)):
         assert difficulty.n7(*merged(both, dip)).n_cells == 0
-
-
-def test_graded_sets_have_hard_examples_on_the_high_side():
-    rng = np.random.default_rng(0)
-    held = rng.permuted(np.tile(np.arange(16) < 8, (60, 1)), axis=1).T
-    hard = np.arange(60) >= 30
-    right = held | ~hard[None] | (rng.random((16, 60)) < 0.1)
-    found = difficulty.graded(np.arange(60) + 500, right, held, np.where(hard, 0.2, 0.9), size=10)
-    assert set(found) == set(difficulty.GRADINGS)
-    for sets in found.values():
-        assert (sets["high"] - 500 >= 30).all() and (sets["low"] - 500 < 30).all()

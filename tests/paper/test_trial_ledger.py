@@ -49,7 +49,7 @@ def test_every_declared_claim_has_a_row():
 
 def test_every_row_stands_and_what_has_no_walks_is_not_run(judged):
     rows = trial_ledger.trial_rows(judged)
-    assert [row["row"] for row in rows if row["id"] in PROTOCOL] == [row.name for row in ROWS]
+    assert [row["row"] for row in rows if row["id"] in {one.id for one in ROWS}] == [row.name for row in ROWS]
     assert all(list(row) == COLUMNS for row in rows) and {row["id"] for row in rows} == set(CLAIMS)
     run = {row["row"] for row in rows if row["verdict"] != "not run"}
     assert run == {"C1", "C2 deficit", "C2 roughness", "C21"}
@@ -110,7 +110,7 @@ def test_files_hold_the_rows(judged, walked, tmp_path):
         with open(tmp_path / f"{name}.csv", newline="", encoding="utf-8") as file:
             rows += csv.DictReader(file)
     assert {row["id"]: row["notes"] for row in rows}["N8"].startswith("needs unlearning by sign descent")
-    assert [row["row"] for row in rows if row["id"] in PROTOCOL] == [row.name for row in ROWS]
+    assert [row["row"] for row in rows if row["id"] in {one.id for one in ROWS}] == [row.name for row in ROWS]
     text = (tmp_path / "claims.md").read_text(encoding="utf-8")
     assert "did not forget" in text and "## Verdicts that differ between readings" in text
 
