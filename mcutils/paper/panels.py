@@ -13,6 +13,7 @@ import numpy as np
 
 from ..measures import drawing
 from ..measures.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, RowLook, entry, interval_row
+from .tables import frame, over
 
 # Conditions in words; colours and markers by their place in a figure, the reference (two seeds) grey and first.
 SHOWN = {
@@ -88,6 +89,13 @@ def dots_row(ax, height: float, values, found, colour: str, marker: str, below: 
     """A row of `drawing.interval_row` with larger markers where these are slight."""
     size = 5 if marker in "osD" else 7.5
     interval_row(ax, height, values, found, colour, marker, RowLook(below, faint=0.45, mark=size, edge=0.6))
+
+
+def originals_row(ax, height: float, part, name: str, colour: str, marker: str, below: float = 0.13) -> None:
+    """A row of a figure: originals as dots, their mean and its interval, cut at 0 (`tables.over`)."""
+    mean, low, high = over(part, name)
+    found = frame([(mean, max(low, 0.0), high)], ["estimate", "low", "high"])
+    dots_row(ax, height, part[name].to_numpy(float), found, colour, marker, below)
 
 
 def decades(ax, values: np.ndarray, linear: float, least: float = 1.3, inner: Sequence[float] = ()) -> None:

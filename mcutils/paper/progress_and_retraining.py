@@ -17,7 +17,7 @@ from ..measures import drawing
 from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BAND, BLACK, BLUE, GREY, VERMILLION, entry, finish, label, panel_grid, where
-from ..measures.originals import LEAST, student
+from ..measures.originals import LEAST
 from ..measures.planes import Plane
 from ..measures.profiles import Profile
 from ..measures.snapshots import compromise_of
@@ -25,10 +25,9 @@ from .admission import shown
 from .claims import spread
 from .declared import beyond_quadratic
 from .judging import sound, usable
-from .panels import DASHED, decades, dot_entry, dots_row, method_panels
+from .panels import DASHED, decades, dot_entry, dots_row, method_panels, originals_row
 from .room import Room
-from .tables import Table, answer_text, frame, stacked
-from .trials import ERROR
+from .tables import Table, answer_text, frame, over, stacked
 from .walks import COARSE, RETRAINED, SOME, Labels, Route, Walk, coarse, fit_records, labels_of, references, ring
 
 INITS = SAME, OTHER = "same init", "other init"  # whether a retrained model has the original's initial weights
@@ -170,16 +169,11 @@ def apart_shown(table: Table) -> Table:
     """An `apart_table` to be read: means over originals with their intervals, and how many curves join."""
     rows = []
     for what, part in table.groupby("what", sort=False):
-        cells = {name: spread(_over(part, name), 2) for name in ("line", "curve", "ratio", "curve_deficit")}
+        cells = {name: spread(over(part, name), 2) for name in ("line", "curve", "ratio", "curve_deficit")}
         joined = f"{int((part['ratio'] < 0.1).sum())} of {len(part)}"
         rows.append((what, *cells.values(), f"{100 * part['worst'].min():.1f}", joined))
     columns = ["between", "barrier, line", "barrier, curve", "curve / line", "deficit, curve", "least retain %"]
     return frame(rows, [*columns, "under a tenth"], "between")
-
-
-def _over(part: Table, name: str) -> tuple[float, float, float]:
-    """Mean over originals of a column with Student's interval."""
-    return student(part.groupby("original")[name].mean(), least=ERROR)
 
 
 def rest_text(fitted: Sequence[tuple[Labels, Fit]]) -> str:
@@ -271,7 +265,7 @@ BENDS = ("chord", "quadratic", "steepest")
 def bends_summary(table: Table) -> Table:
     """Mean over originals with Student's interval of `BENDS`, by method."""
     rows = [
-        (method, measure, *_over(part, measure)) for method, part in table.groupby("method", sort=False)
+        (method, measure, *over(part, measure)) for method, part in table.groupby("method", sort=False)
         for measure in BENDS
     ]  # fmt: skip
     return frame(rows, ["method", "measure", "estimate", "low", "high"])
@@ -281,7 +275,7 @@ def bends_shown(table: Table) -> Table:
     """A `bends_table` to be read: per method means over originals with intervals, and how many lines come late."""
     rows = []
     for method, part in table.groupby("method", sort=False):
-        cells = (spread(_over(part, measure), 2) for measure in BENDS)
+        cells = (spread(over(part, measure), 2) for measure in BENDS)
         rows.append((label(method), *cells, f"{int(part['late'].sum())} of {len(part)}"))
     columns = ["method", "from the chord", "from the best quadratic", "steepest at t", "late"]
     return frame(rows, columns, "method")
@@ -373,7 +367,7 @@ def retraining_shown(table: Table, margin: float = MARGIN) -> Table:
     for init in INITS:
         part = table[table["init"] == init]
         for method, one in part.groupby("method", sort=False):
-            cells = (spread(_over(one, name), 2) for name in ("barrier", "deficit"))
+            cells = (spread(over(one, name), 2) for name in ("barrier", "deficit"))
             means = (f"{one.groupby('original')[name].mean().mean():.2f}" for name in ("eps", "floor"))
             beyond = "-" if method == PAIRS else f"{int((one['more'] > margin).sum())} of {len(one)}"
             rows.append((init, label(method), *cells, *means, beyond))
@@ -457,8 +451,8 @@ def apart_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
     for y, what in enumerate(kinds):
         part = where(table, what=what)
         for j, (name, look) in enumerate(looks.items()):
-            _row(left, y + 0.34 * (j - 0.5), part, name, *look)
-        _row(right, y, part, "ratio", BLACK, "D")
+            originals_row(left, y + 0.34 * (j - 0.5), part, name, *look)
+        originals_row(right, y, part, "ratio", BLACK, "D")
     left.axvline(threshold, color=BLACK, lw=1.0, ls="--", label=f"tolerance ({threshold:g} G)")
     decades(left, table[["line", "curve"]].to_numpy(float).ravel(), threshold, least=3, inner=(0.5,))
     left.set_xlabel("retain barrier (G)")
@@ -472,13 +466,6 @@ def apart_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
     keys += [entry("D", BLACK, "curve / line", ls="-"), dot_entry(GREY, "one pair of models")]
     keys += [entry("", BLACK, "a tenth (M0)", ls=":", lw=1.0)]
     return finish(fig, left, title, keys)
-
-
-def _row(ax, height: float, part, name: str, colour: str, marker: str, below: float = 0.13) -> None:
-    """A row of a figure: originals as dots, their mean and its interval, cut at 0."""
-    mean, low, high = _over(part, name)
-    found = frame([(mean, max(low, 0.0), high)], ["estimate", "low", "high"])
-    dots_row(ax, height, part[name].to_numpy(float), found, colour, marker, below)
 
 
 @drawing.style()
@@ -593,7 +580,7 @@ def retraining_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
         for y, method in enumerate(methods):
             one = where(part, method=method)
             if len(one):
-                _row(ax, y, one, measure, *((BLACK, "D") if method == PAIRS else (BLUE, "o")), 0.2)
+                originals_row(ax, y, one, measure, *((BLACK, "D") if method == PAIRS else (BLUE, "o")), 0.2)
         base = where(part, method=PAIRS)[measure]
         if len(base):
             ax.axvspan(base.min(), base.max(), label="two retrained models, range", **BAND)

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from ..engine.specs import Spec
 from ..engine.study import Study
-from . import between_models, ensembles_and_relearning, graded_sets, privacy
+from . import between_models, ensembles_and_relearning, graded_sets, permutations, privacy
 from .room import Room
 from .walks import Route, profiles, references
 
@@ -49,6 +49,7 @@ PRICED_APART: dict[str, Callable[[Study], list[Spec]]] = {
     "privacy": privacy.needs,
     "ensembles": ensembles_and_relearning.needs,
     "difficulty": graded_sets.needs,
+    "alignment": permutations.needs,
 }
 # Notebooks whose results are priced apart, and as what: no run of all notebooks' results computes them.
 APART = {"12_difficulty": "difficulty"}

@@ -16,9 +16,11 @@ import numpy as np
 from ..engine.conditions import CONDITIONS
 from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
+from ..measures.intervals import Interval
+from ..measures.originals import student
 from ..measures.profiles import Profile
 from .judging import sound
-from .trials import over_originals
+from .trials import ERROR, over_originals
 from .walks import Walk
 
 if TYPE_CHECKING:
@@ -43,6 +45,11 @@ def stacked(parts: Sequence[Table]) -> Table:
     import pandas as pd
 
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def over(part: Table, name: str, by: str = "original") -> Interval:
+    """Mean over originals, a row's ``by``, of a column's means within them, with Student's interval."""
+    return student(part.groupby(by)[name].mean(), least=ERROR)
 
 
 def models_table(profiles: Mapping[str, Profile]) -> Table:

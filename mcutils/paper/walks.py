@@ -31,6 +31,7 @@ SOME = 3  # originals of a small row, where originals have a forget set each
 JUDGED = ("retain", "forget")  # splits of such a trace, where originals have a forget set each
 AGAIN = SECOND_PAIR, SECOND_DRAW = "second pair", "second draw"  # forms of walks that split the variance
 TRAINED = "trained with"  # begins the form of a walk whose ends come from an original with a curriculum or optimiser
+ALIGNED = "aligned by"  # begins the form of a line whose end is renumbered to be like its start
 T = TypeVar("T")
 CONTROLS = APART, TWINNED, RETRAINED = "other initialisation", "fine-tuned twin", "retrained pair"
 
@@ -87,9 +88,10 @@ class Labels:
     def aside(self) -> bool:
         """Whether it stands beside the design of the declared tests, which read no such walk, as its form says.
 
-        Another pair of seeds, another draw of the forget set, or originals trained with a curriculum or optimiser.
+        Another pair of seeds, another draw of the forget set, originals trained with a curriculum or optimiser, or a
+        line to an aligned end.
         """
-        return self.form in AGAIN or self.form.startswith(TRAINED)
+        return self.form in AGAIN or self.form.startswith((TRAINED, ALIGNED))
 
     @property
     def nodes(self) -> tuple[str, str]:

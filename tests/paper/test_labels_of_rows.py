@@ -14,7 +14,7 @@ from mcutils.paper.declared import FINE
 from mcutils.paper.progress_and_retraining import CURVES, ORIGINALS, PAIRS as RETRAININGS
 from mcutils.paper.registry import ROUTES
 from mcutils.paper.trial_ledger import ROWS, experiments_of, judge_declared
-from mcutils.paper.walks import AGAIN, labels_of
+from mcutils.paper.walks import AGAIN, ALIGNED, labels_of
 
 METHODS = ("bad_teacher", "salun", "npo", "scrub")
 ALL = 5
@@ -95,10 +95,10 @@ def test_a_row_that_lacks_what_it_needs_is_not_run(walked):
 
 @pytest.mark.parametrize("plan", [Shape(dip=0.9), Shape(ends=(0.02, 0.02)), Shape(rise=3.0, kept=0.5)])
 def test_what_stands_aside_changes_no_row(plan, walked, judged, monkeypatch):
-    """Whatever a second pair, a second draw or an original trained otherwise shows, and however finely it is walked."""
+    """Whatever a second pair, a second draw, an original trained otherwise or an aligned end shows, controls too."""
     monkeypatch.setattr(trials, "DRAWS", 0)
     made = World(lambda labels: plan, points=FINE, seed=5)
-    forms = [*AGAIN, "trained with superloss", "trained with sophia_g"]
+    forms = [*AGAIN, "trained with superloss", "trained with sophia_g", f"{ALIGNED} weights"]
     other = {
         name: [w for w in walks if not w.aside]
         + [
@@ -107,6 +107,7 @@ def test_what_stands_aside_changes_no_row(plan, walked, judged, monkeypatch):
             if w.method == "npo" and not (w.control or w.form)
             for form in forms
         ]
+        + [walk(made, **{**labels_of(w), "form": f"{ALIGNED} weights"}) for w in walks if w.control]
         for name, walks in walked.items()
     }
     assert all(one.aside for walks in other.values() for one in walks if one.form in forms)
