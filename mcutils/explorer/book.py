@@ -16,10 +16,9 @@ import numpy as np
 
 from ..curves import points_at
 from ..measures.drawing import label
-from ..measures.metrics import METRICS
 from ..measures.planes import Plane
 from ..traces import SPLITS
-from .numbers import Forgotten, Numbers, called
+from .numbers import Forgotten, Numbers, called, units
 from .sources import BATCHNORM, Source
 
 # A plane through a path's ends with the places of the path's points among its models, or why there is none.
@@ -34,7 +33,7 @@ NOBODY = {np.dtype(np.uint8): 255, np.dtype("<u2"): 65535}  # no class, where a 
 def quantities() -> dict[str, tuple[str, ...]]:
     """Quantity -> the splits it exists for; none for a metric of its own name."""
     found: dict[str, list[str]] = {}
-    for name in METRICS:
+    for name in units():
         base, _, split = name.rpartition("_")
         if base and split in SPLITS:
             found.setdefault(base, []).append(split)
@@ -45,7 +44,7 @@ def quantities() -> dict[str, tuple[str, ...]]:
 
 def unit_of(name: str) -> tuple[str, float]:
     """Unit in which a metric is shown, and the factor to it: fractions are shown in %."""
-    unit = METRICS[name].unit
+    unit = units()[name]
     return ("%", 100.0) if unit == "fraction" else (unit, 1.0)
 
 
@@ -68,7 +67,7 @@ def book(chapters: Sequence[tuple[Source, Numbers, Found]]) -> dict[str, Any]:
     planes: list[Plane] = []
     told = [chapter(*one, planes) for one in chapters]
     metrics = {}
-    for name in METRICS:
+    for name in units():
         unit, factor = unit_of(name)
         metrics[name] = {"title": title_of(name), "unit": unit, "factor": factor, "digits": 1 if unit == "%" else 3}
     return {
@@ -89,7 +88,7 @@ def chapter(source: Source, one: Numbers, found: Found, planes: list[Plane]) -> 
     ``values`` (T,) by metric, ``bands`` (2, T), ``levels`` (R,) of the retrained models and ``original`` one value;
     ``gap`` is G in nats or null; ``lacking`` says why there are no values of a metric.
     """
-    lacking = {name: one.lacking(name) for name in METRICS}
+    lacking = {name: one.lacking(name) for name in units()}
     there = [name for name, why in lacking.items() if not why]
     bands = {name: one.band(name) for name in there}
     originals = {name: one.original_level(name) for name in there}

@@ -22,7 +22,14 @@ from ..measures.profiles import Profile
 from ..traces import Trace
 
 SIGNS = {"loss_retain": 1, "loss_forget": -1}  # of what is bad: to rise above the chord, to fall below it
+# What attacks on the points of a path have found, with its unit: results of their own, which no trace or profile holds.
+ATTACKED = {"accuracy_after_attack_forget": "fraction"}
 NO_IMAGES = "the pictures are not here: give the trace's task, explore(trace, task=task)"
+
+
+def units() -> dict[str, str]:
+    """All that can be shown along a path, with its unit: metrics, and what attacks on its points have found."""
+    return {**{name: one.unit for name, one in METRICS.items()}, **ATTACKED}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +103,8 @@ class Numbers:
     """All that a view shows of one path, from its profile, its trace or both.
 
     ``references`` are traces for metrics that need them, ``retrained`` the retrained models, ``original`` the model
-    before unlearning, ``task`` loads the images, ``why`` says why there is no trace.
+    before unlearning, ``task`` loads the images, ``why`` says why there is no trace. ``attacks`` are places t and
+    values there of what attacks on points of the path have found, by a name in `ATTACKED`.
     """
 
     t: np.ndarray
@@ -108,11 +116,14 @@ class Numbers:
     task: Callable[[], Task] | None = None
     why: str = ""
     given_gap: float | None = None
+    attacks: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     _values: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def lacking(self, name: str) -> str:
         """Why there are no values of a metric, in a few words; empty if there are."""
-        needs = METRICS[choose("metric", name, METRICS)]
+        if choose("metric", name, units()) in ATTACKED:
+            return "" if name in self.attacks else "no attack on its points is stored"
+        needs = METRICS[name]
         if self.profile is not None:
             return "" if f"metric/{name}" in self.profile.arrays else "not in the profile"
         if self.trace is None:
@@ -122,11 +133,16 @@ class Numbers:
         return f"needs the {' and '.join(lost)}" if lost else ""
 
     def values(self, name: str) -> np.ndarray:
-        """Values (T,) of a metric; raises `BadInput` where it is unknown or cannot be had."""
+        """Values (T,) of a metric; raises `BadInput` where it is unknown or cannot be had.
+
+        Between points that were attacked they lie on straight lines.
+        """
         if lacking := self.lacking(name):
             raise BadInput(f"there are no values of {name} for this path: {lacking}.")
         if name not in self._values:
-            if self.profile is not None:
+            if name in self.attacks:
+                self._values[name] = np.interp(self.t, *self.attacks[name])
+            elif self.profile is not None:
                 self._values[name] = np.asarray(self.profile.metric(name), dtype=np.float64)
             elif self.trace is not None:
                 self._values[name] = measure(self.trace, name, references=self.references)[name]

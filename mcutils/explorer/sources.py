@@ -189,6 +189,7 @@ def from_store(
     )
     traces = {_text(note["spec"]): note for note in traced}
     models = {**traces, **{_text(_trace(note)): note for note in profiles if not _is_path(note)}}
+    attacks = {text: note for note in stored if (text := _attacked(note["spec"]))}
     chosen = [note for note in profiles if _is_path(note)]
     profiled = {_text(_trace(note)) for note in chosen}
     chosen += [
@@ -201,7 +202,7 @@ def from_store(
         raise NothingStored(f"no path is stored in {where}: python -m mcutils run 00 computes the first two.")
     usuals = [usual] if usual else [preset(name) for name in presets()]
     several = len({_data_words(_data(_trace(note))) for note in chosen}) > 1
-    found = [_stored(note, traces, models, planes, usuals, several) for note in chosen]
+    found = [_stored(note, traces, models, planes, attacks, usuals, several) for note in chosen]
     alike = Counter(tuple(one.picks.values()) for one in found)
     for one in found:
         if alike[tuple(one.picks.values())] > 1:
@@ -241,8 +242,23 @@ def _origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return _origin(spec["origin"]) if "origin" in spec else spec
 
 
+def _attacked(spec: Mapping[str, Any]) -> str:
+    """The text of the path all of whose points one attack is on, in their order; empty for any other result."""
+    models = spec["models"] if spec["spec"] == "RegainedOf" else []
+    places = [(one["model"], one["place"], one["points"]) for one in models]
+    path = places[0][0] if len(places) > 1 else {}
+    whole = places == [(path, k, len(places)) for k in range(len(places))]
+    return _text(path) if whole and path.get("spec") == "Path" else ""
+
+
 def _stored(
-    note: Note, traces: Notes, models: Notes, planes: Sequence[Note], usuals: Sequence[Preset], several: bool
+    note: Note,
+    traces: Notes,
+    models: Notes,
+    planes: Sequence[Note],
+    attacks: Notes,
+    usuals: Sequence[Preset],
+    several: bool,
 ) -> Source:
     trace, spec = _trace(note), note["spec"]
     path, text = trace["model"], _text(trace)
@@ -262,7 +278,7 @@ def _stored(
         note["key"],
         f"{kind}, {_words(ends['start'])} to {_words(ends['end'])}",
         picks,
-        partial(_numbers, note, traces, models),
+        partial(_numbers, note, traces, models, attacks.get(_text(path))),
         text in traces,
         partial(_plane, path, planes),
         (_text(spec), text, _text(path), _text([path["start"], path["end"]])),
@@ -404,14 +420,18 @@ def _load(note: Note) -> Any:
         raise BadInput(f"{note['key']} cannot be read ({error}): python -m mcutils store verify.") from None
 
 
-def _numbers(note: Note, traces: Notes, models: Notes) -> Numbers:
-    """Numbers of a stored path: its profile and trace, as far as kept, and its references."""
+def _numbers(note: Note, traces: Notes, models: Notes, attack: Note | None = None) -> Numbers:
+    """Numbers of a stored path: its profile and trace, as far as kept, its references, and the attack on its points."""
     trace, spec = _trace(note), note["spec"]
     data, kept = _data(trace), traces.get(_text(trace))
 
     def task() -> Task:
         return DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])
 
+    attacks: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    if attack is not None:
+        after = np.asarray(_load(attack)["accuracy/forget"], dtype=np.float64)[:, -1]
+        attacks["accuracy_after_attack_forget"] = np.linspace(0, 1, len(after)), after
     found: Trace | None = None
     if kept is not None:
         found = _load(kept)
@@ -419,14 +439,14 @@ def _numbers(note: Note, traces: Notes, models: Notes) -> Numbers:
     if found is not None and spec is trace:
         roles = _references(trace, traces)
         references = {role: many[0] for role, many in roles.items() if many}
-        return Numbers(found.t, found, references=references, retrained=roles["retrained"], task=task)
+        return Numbers(found.t, found, references=references, retrained=roles["retrained"], task=task, attacks=attacks)
     profile = _load(note)
     check_path(note["key"], profile)
     levels = [_load(models[one]) for one in map(_text, spec["retrained"]) if one in models]
     first = models.get(_text(spec["original"]))
     original = None if first is None else _load(first)
     why = "" if found else NO_TRACE
-    return Numbers(profile.t, found, profile, retrained=levels, original=original, task=task, why=why)
+    return Numbers(profile.t, found, profile, retrained=levels, original=original, task=task, why=why, attacks=attacks)
 
 
 def _references(trace: Mapping[str, Any], traces: Notes) -> dict[str, list[Trace]]:

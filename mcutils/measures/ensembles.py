@@ -63,6 +63,8 @@ def chosen(trace: Trace, size: int, split: str = "valid") -> tuple[int, ...]:
     2004, here without replacement.
     """
     size = whole("size", size, 1, len(check_trace(trace).t))
+    if size == len(trace.t):
+        return tuple(range(size))
     found: list[int] = []
     for _ in range(size):
         left = [k for k in range(len(trace.t)) if k not in found]

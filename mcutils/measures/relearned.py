@@ -58,11 +58,12 @@ def together_attacked(members: Sequence[Mapping[str, Any]]) -> dict[str, np.ndar
     same = [np.array_equal(one["steps"], steps) and np.array_equal(one["labels/forget"], labels) for one in members]
     if not all(same):
         raise BadInput("members of an attacked ensemble are looked at after the same steps, on the same examples.")
-    mean = 0.0
+    found = []
     for one in members:
         logits = np.asarray(one["logits/forget"], dtype=np.float64)
         p = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        mean = mean + p / p.sum(axis=-1, keepdims=True) / len(members)
+        found.append(p / p.sum(axis=-1, keepdims=True))
+    mean = np.mean(found, axis=0)
     truth = np.take_along_axis(mean, labels[None, :, None], axis=-1)[..., 0]
     right = (np.argmax(mean, axis=-1) == labels) & np.isfinite(truth)
     with np.errstate(divide="ignore"):

@@ -1,347 +1,203 @@
-"""11: ensembles along a path, and what an attacker brings back (C17, C18, C19, C22, N2).
+"""11: ensembles along a path, and what an attacker brings back (C17, C18, C19, C22, N2): its two parts together.
 
-Priced apart, as ``ensembles``. Along the line between two seeds of a method: ensembles of predictions, every point of
-it attacked, and the sharpness of its mean weights. Beside them ensembles of retrained models, the same attack on
-retrained models, and defences built to be disconnected.
+Priced apart, as ``ensembles``. `ensembles` and `relearning` have the specs, the tests, the tables and the figures; here
+stand what the notebook needs, what it gathers, and the rows of the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
-from itertools import product
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..engine.specs import EnsembleSpec, MetricSpec, RelearnSpec, SharpnessSpec, Spec, TraceSpec
+from ..engine.specs import Spec
 from ..engine.study import Study
-from ..errors import BadInput, choose
-from ..measures.ensembles import PLACEMENTS, SIZES
+from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL
-from ..measures.relearned import MATCHED, area
-from ..settings import train_plan
-from ..unlearning.methods import DEFENCES
-from ..unlearning.relearning import EPOCHS, RATES, Attack
-from .trials import Cells, Finding, Rule, mean_trial, rank_trial, table_of
-from .walks import SOME, TWINNED, coarse, controls
-
-MAIN = Attack("forgotten", 50, 1 / 3)  # the setting of every verdict; the others stand beside it
-DATA = (("retain", 0), ("forgotten", 10), ("forgotten", 50), ("lookalikes", 50))
-LONG = (replace(MAIN, epochs=EPOCHS), Attack("retain", 0, 1 / 3, epochs=EPOCHS))
-GRID = 2  # originals that all settings of the attacker are tried on
-SEED = 11  # of an attack's batches, and of directions; each further attack of an ensemble's member has the next
-SHARP = ("npo", "gradient_difference", "scrub")  # methods whose sharpness is measured
-PREDICTORS = ("distance", "retain", "none", "interpolated")  # N2: how far, and barriers by BatchNorm policy
-OUTSIDE = ("noise", "blur", "rotation", "digits")
-RETRAINED = 5  # of an ensemble of retrained models, on `SOME` originals
-ENDS = 3  # members of an attacked ensemble: both ends and the middle
-ERROR = {"C17": 0.0005, "C18": 0.002, "C19": 0.02, "C22": 0.0005}  # smallest standard errors believed in
-
+from . import ensembles as together, relearning
+from .admission import admitted, controls, copies
+from .ensembles import Place, Together, joined, lines
+from .relearning import Relearned
+from .tables import answer_text
+from .trials import Finding
+from .verdicts import Judged
+from .walks import Route, Walk, controls as control_routes, labels_of, levelled, once_of, profiles, references, walk_all
 
 # What is computed
 
 
-def lines(study: Study) -> dict[tuple[int, str], Any]:
-    """(original, method) -> the line between the method's two seeds."""
+def routes(study: Study) -> list[Route]:
+    """The lines between two seeds of every method, as 02 walks them, and the controls."""
     first, last = study.seeds[:2]
-    found = {}
-    for original, method in product(study.originals, study.preset.fit):
-        start, end = (study.unlearned(method, seed, origin=study.original(original)) for seed in (first, last))
-        found[original, method] = study.path(start, end)
-    return found
+    found = [Route(m, "linear", first, last, path=path, original=o) for (o, m), path in lines(study).items()]
+    return found + control_routes(study)
 
 
-def sizes_for(points: int) -> tuple[int, ...]:
-    """The numbers of members that a grid of so many points can have."""
-    return tuple(size for size in SIZES if size <= points)
-
-
-def ensemble_of(study: Study, path: Any) -> EnsembleSpec:
-    """Ensembles of all sizes and placements along a path, on all splits."""
-    return EnsembleSpec((study.trace(path),), sizes_for(study.preset.points), PLACEMENTS)
-
-
-def outside_of(study: Study, path: Any) -> list[EnsembleSpec]:
-    """Both ends against all five points of a path, on test images from outside."""
-    made = study.trace(path, points=min(5, study.preset.points), splits=("valid", "test"))
-    return [EnsembleSpec((replace(made, outside=name),), (2,), ("uniform",)) for name in OUTSIDE]
-
-
-def retrained_together(study: Study, original: int) -> EnsembleSpec:
-    """The fair oracle: an ensemble of models retrained for an original, as many as there are, or `RETRAINED`."""
-    seeds = [*study.seeds[:2], *range(601, 601 + RETRAINED - 2)] if original < SOME else study.seeds[:2]
-    return EnsembleSpec(tuple(study.trace(study.retrained(s, original=original)) for s in seeds), (), ())
-
-
-def attack_on(study: Study, model: Any, attack: Attack = MAIN, place: int = 0, points: int = 1) -> RelearnSpec:
-    """An attack on a model, or on a point of a curve; members of an ensemble differ in the seed of the batches too."""
-    forget = getattr(model, "forget", study.preset.forget)
-    training = train_plan(study.settings)
-    return RelearnSpec(model, forget, attack, training, SEED + place, place, points, study.weighted)
-
-
-def along(study: Study) -> dict[tuple[int, str], list[RelearnSpec]]:
-    """(original, method) -> the main attack on every point of a coarse line: an ensemble's members, a matched start."""
-    points = coarse(study)
-    return {at: [attack_on(study, path, MAIN, k, points) for k in range(points)] for at, path in lines(study).items()}
-
-
-def copies(study: Study) -> dict[tuple[int, str], list[RelearnSpec]]:
-    """(original, method) -> the attack on the middle of a line with `ENDS` seeds: the null of an attacked ensemble."""
-    middle = coarse(study) // 2
-    made = {at: attack_on(study, path, MAIN, middle, coarse(study)) for at, path in lines(study).items()}
-    return {at: [replace(one, seed=one.seed + 100 * k) for k in range(ENDS)] for at, one in made.items()}
-
-
-def retrained_attacked(study: Study, attack: Attack = MAIN) -> dict[int, list[RelearnSpec]]:
-    """original -> the attack on its retrained models, of their own initial weights and of the original's."""
-    seed = study.seeds[0]
-    found = {}
-    for o in study.originals:
-        models = [study.retrained(seed, original=o), study.retrained(seed, original=o, init=o)]
-        found[o] = [attack_on(study, model, attack) for model in models]
-    return found
-
-
-def settings() -> list[Attack]:
-    """Every setting of an attacker that is tried: data x rates for 25 steps, and the main rate for 10 epochs."""
-    short = [Attack(data, examples, rate) for (data, examples), rate in product(DATA, RATES)]
-    return [*short, *LONG]
-
-
-def grid(study: Study) -> list[RelearnSpec]:
-    """All settings on the first end of every method and on retrained models, for `GRID` originals; long: for one."""
-    found = []
-    for attack in settings():
-        few = 1 if attack in LONG else GRID
-        ends = [path.start for (original, _), path in lines(study).items() if original < few]
-        found += [attack_on(study, end, attack) for end in ends]
-        found += [one for o, rows in retrained_attacked(study, attack).items() if o < few for one in rows]
-    return found
-
-
-def sharpness(study: Study) -> dict[tuple[int, str], list[SharpnessSpec]]:
-    """(original, method) -> sharpness of both ends and of the mean weights of the line, along the same directions."""
-    found = {}
-    for (original, method), path in lines(study).items():
-        if method in SHARP:
-            models = path.start, path.end, path
-            found[original, method] = [SharpnessSpec(m, path.forget, SEED, weighted=study.weighted) for m in models]
-    return found
-
-
-def defended(study: Study) -> dict[tuple[int, str, int], Any]:
-    """(original, method, seed) -> the model, of the methods walked and of the defences."""
-    return {
-        (o, m, s): study.unlearned(m, s, origin=study.original(o))
-        for o, m, s in product(study.originals, (*study.preset.fit, *DEFENCES), study.seeds[:2])
-    }
-
-
-def predictors(study: Study, model: Any) -> dict[str, TraceSpec]:
-    """By BatchNorm policy the trace of the line from the original; its distance is in the trace's geometry."""
-    path = study.path(model.origin, model)
-    return {policy: study.trace(path, policy, coarse(study), ("retain", "forget")) for policy in PREDICTORS[1:]}
+def asked(study: Study) -> dict[str, dict[Any, Spec]]:
+    """By the fields of `Together` and of `Relearned` the spec behind every number."""
+    return {**together.asked(study), **{f"attacked {name}": part for name, part in relearning.asked(study).items()}}
 
 
 def needs(study: Study) -> list[Spec]:
-    """All that 11 computes beyond the other notebooks."""
-    paths = lines(study)
-    found: list[Spec] = [ensemble_of(study, path) for path in paths.values()]
-    found += [one for (o, _), path in paths.items() if o < GRID for one in outside_of(study, path)]
-    found += [
-        EnsembleSpec((study.trace(r.path),), (2, 5), ("uniform",)) for r in controls(study) if r.control == TWINNED
-    ]
-    found += [retrained_together(study, original) for original in study.originals]
-    for table in (along(study), copies(study), retrained_attacked(study), sharpness(study)):
-        found += [one for rows in table.values() for one in rows]
-    found += grid(study)
-    for model in defended(study).values():
-        traces = predictors(study, model)
-        found += [MetricSpec(one, f"loss_{split}") for one in traces.values() for split in ("retain", "forget")]
-        found.append(attack_on(study, model))
-    return found
+    """All that 11 needs: the profiles of lines, controls and models, ensembles, attacks and sharpness."""
+    found = [*profiles(study, routes(study)), *references(study)]
+    return list(dict.fromkeys([*found, *(spec for part in asked(study).values() for spec in part.values())]))
 
 
-# The tests
+@dataclass(frozen=True, eq=False)
+class Eleven:
+    """The numbers of 11 beside its walks: what ensembles score, and what attacks bring back."""
+
+    together: Together
+    relearned: Relearned
 
 
-def _cells(numbers: Mapping[tuple[int, Hashable], float], claim: str) -> Cells:
-    return replace(table_of(numbers), least=ERROR[claim])
+def gather(study: Study) -> tuple[list[Walk], Eleven]:
+    """The walks of `routes` and the numbers beside them, computed where the store lacks them."""
+    groups = asked(study)
+    found = together.answers(study, groups)
+    ours = {name.removeprefix("attacked "): part for name, part in found.items() if name.startswith("attacked ")}
+    rest = {name: part for name, part in found.items() if not name.startswith("attacked ")}
+    ways = relearning.routes(study)
+    walked = [Walk(**labels_of(ways[at]), profile=one) for at, one in ours.pop("forgetting").items()]
+    names = list(relearning.defended(study, study.originals[0]))
+    attacked = Relearned(**ours, names=names, forgetting=levelled(study, walked))
+    return levelled(study, walk_all(study, routes(study))), Eleven(Together(**rest), attacked)
 
 
-def gained(found: Mapping[str, Any], size: int = 5, placement: str = "uniform", beside: str = "uniform/2") -> float:
-    """Test accuracy of an ensemble along a path minus that of another, by default of its two ends.
+# The rows of the ledger: walks and numbers in, a finding out
 
-    Args:
-        found: a result of `EnsembleSpec`. size, placement: of the ensemble. beside: ``uniform/2``, the two ends, or
-            ``end/1``, the better one on validation data.
-    """
-    return float(found[f"{placement}/{size}/accuracy/test"] - found[f"{beside}/accuracy/test"])
+
+def _refused(walks: Sequence[Walk]) -> list[str]:
+    return once_of(walks, controls) + copies(walks)
+
+
+def _inside(walks: Iterable[Walk], places: Iterable[Place]) -> list[Place]:
+    """The places on the originals of these walks."""
+    originals = {w.original for w in walks}
+    return [at for at in places if at[0] in originals]
 
 
 def c17(
-    gains: Mapping[tuple[int, Hashable], float],
-    twins: Sequence[float],
-    refused: Sequence[str] = (),
+    walks: Sequence[Walk],
+    ensembles: Eleven,
+    reading: str = "chord",
+    eps: float = TOLERANCE,
     level: float = LEVEL,
 ) -> Finding:
-    """C17: whether five points of an MCU path predict better together than the path's two ends do.
-
-    Args:
-        gains: (original, method) -> `gained` along a line that is MCU(0.1).
-        twins: the same along lines to fine-tuned twins: the null.
-        refused: why nothing may be decided. level: of the interval.
-    """
-    return mean_trial(
-        _cells(gains, "C17"), Rule("above", 0.002), null=np.array(twins or [np.nan]), refused=refused, level=level
-    )
-
-
-def together_attacked(members: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Accuracy (T,) of the mean prediction of attacked models on forgotten examples that no attacker saw.
-
-    Args:
-        members: results of `RelearnSpec`, looked at after the same steps.
-    """
-    steps = np.asarray(members[0]["steps"])
-    if any(not np.array_equal(one["steps"], steps) for one in members):
-        raise BadInput("members of an attacked ensemble are looked at after the same steps.")
-    mean = 0.0
-    for one in members:
-        logits = np.asarray(one["logits/forget"], dtype=np.float64)
-        p = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        mean = mean + p / p.sum(axis=-1, keepdims=True)
-    return (np.argmax(mean, axis=-1) == np.asarray(members[0]["labels/forget"])).mean(axis=-1)
-
-
-def matched(attacked: Sequence[Mapping[str, Any]], level: float, within: float = MATCHED) -> int | None:
-    """The point of a line whose attack starts as forgetful as an ensemble: ``within`` half a point, best on validation.
-
-    ``attacked`` are results of `RelearnSpec` at every point; None where no point is near enough.
-    """
-    near = [k for k, one in enumerate(attacked) if abs(one["accuracy/forget"][0] - level) <= within + 1e-12]
-    return min(near, key=lambda k: float(attacked[k]["loss/valid"][0])) if near else None
-
-
-def resistance(attacked: Sequence[Mapping[str, Any]]) -> float:
-    """Area, in accuracy, by which an attacked ensemble of both ends and the middle lies above its matched single point.
-
-    Negative where the ensemble resists better; nan where no point starts as forgetful as the ensemble.
-    """
-    members = [attacked[0], attacked[len(attacked) // 2], attacked[-1]]
-    ours = together_attacked(members)
-    start = matched(attacked, float(ours[0]))
-    if start is None:
-        return float("nan")
-    return area(attacked[0]["steps"], ours, attacked[start]["accuracy/forget"])
-
-
-def copies_resist(attacked: Sequence[Mapping[str, Any]]) -> float:
-    """The same for an ensemble of one model attacked with several orders of batches, beside the first of them."""
-    return area(attacked[0]["steps"], together_attacked(attacked), attacked[0]["accuracy/forget"])
+    """C17 on the lines that are MCU(eps) by a reading, see `ensembles.c17`."""
+    found = ensembles.together
+    gains = {at: together.gained(found.lines[at]) for at in joined(walks, reading, eps)}
+    twins = [together.gained(found.twins[at]) for at in _inside(walks, found.twins)]
+    return together.c17(gains, twins, _refused(walks), level)
 
 
 def c18(
-    areas: Mapping[tuple[int, Hashable], float],
-    copied: Sequence[float],
-    refused: Sequence[str] = (),
+    walks: Sequence[Walk],
+    ensembles: Eleven,
+    reading: str = "chord",
+    eps: float = TOLERANCE,
     level: float = LEVEL,
 ) -> Finding:
-    """C18: whether an attacked ensemble of points of an MCU path regains less than a single point of equal start.
-
-    Args:
-        areas: (original, method) -> `resistance`; nan where nothing matches.
-        copied: `copies_resist`, the null: what averaging over orders of batches does by itself.
-        refused, level: as in `c17`.
-    """
-    return mean_trial(
-        _cells(areas, "C18"), Rule("below", -0.01), null=np.array(copied or [np.nan]), refused=refused, level=level
-    )
-
-
-def smoother(rows: Sequence[Mapping[str, Any]], what: str = "both/retain") -> float:
-    """(rise at the mean weights - mean rise at both ends) / mean rise at both ends; nan where that is not above 0.
-
-    Args:
-        rows: results of `SharpnessSpec` at the start, the end and the mean. what: ``both/<split>``, ``one/<split>`` or
-            ``hessian``.
-    """
-    start, end, mean = (float(np.mean(row[what])) for row in rows)
-    ends = (start + end) / 2
-    return (mean - ends) / ends if ends > 0 else float("nan")
+    """C18 on the lines that are MCU(eps) by a reading, see `relearning.c18`."""
+    found, places = ensembles.relearned, joined(walks, reading, eps)
+    areas = {at: relearning.resistance(found.lines[at]) for at in places}
+    copied = [relearning.copies_resist(found.copies[at]) for at in places]
+    return relearning.c18(areas, copied, _refused(walks), level)
 
 
 def c19(
-    changes: Mapping[tuple[int, Hashable], float],
-    swapped: Sequence[float],
-    refused: Sequence[str] = (),
+    walks: Sequence[Walk],
+    ensembles: Eleven,
+    reading: str = "chord",
+    eps: float = TOLERANCE,
     level: float = LEVEL,
 ) -> Finding:
-    """C19: whether the loss rises less around the mean weights of an MCU path than around its ends.
-
-    Args:
-        changes: (original, method) -> `smoother`.
-        swapped: `smoother` with an end in the mean's place and the other end beside itself: the null.
-        refused, level: as in `c17`.
-    """
-    return mean_trial(
-        _cells(changes, "C19"), Rule("below", -0.1), null=np.array(swapped or [np.nan]), refused=refused, level=level
-    )
+    """C19 on the lines that are MCU(eps) by a reading, see `ensembles.c19`."""
+    found = ensembles.together
+    rows = {at: three for at in joined(walks, reading, eps) if (three := found.smoothness(at))}
+    changes = {at: together.smoother(three) for at, three in rows.items()}
+    return together.c19(changes, together.swapped(rows), _refused(walks), level)
 
 
 def c22(
-    found: Mapping[tuple[int, Hashable], Mapping[str, Any]],
+    walks: Sequence[Walk],
+    ensembles: Eleven,
     by: str = "number",
-    refused: Sequence[str] = (),
+    reading: str = "chord",
+    eps: float = TOLERANCE,
     level: float = LEVEL,
 ) -> Finding:
-    """C22: whether an ensemble's gain depends on the number of members, or on where they stand.
-
-    ``number``: test accuracy of the most members less that of two, uniform. ``placement``: of five in the inner half
-    less that of five uniform ones.
-
-    Args:
-        found: (original, method) -> a result of `EnsembleSpec` along a line that is MCU(0.1).
-        by: ``number`` or ``placement``. refused, level: as in `c17`.
-    """
-    choose("what a gain depends on, number or placement,", by, ("number", "placement"))
-    numbers = {}
-    for place, one in found.items():
-        sizes = [int(name.split("/")[2]) for name in one if name.startswith("members/uniform/")]
-        asked = {"size": max(sizes, default=0)} if by == "number" else {"size": 5, "placement": "inner"}
-        beside = "uniform/2" if by == "number" else "uniform/5"
-        numbers[place] = gained(one, beside=beside, **asked)
-    return mean_trial(_cells(numbers, "C22"), Rule("outside", 0.002), refused=refused, level=level)
+    """C22 by number or placement on the lines that are MCU(eps) by a reading, see `ensembles.c22`."""
+    found = {at: ensembles.together.lines[at] for at in joined(walks, reading, eps)}
+    return together.c22(found, by, _refused(walks), level)
 
 
 def n2(
-    regained: Mapping[int, Mapping[Hashable, float]],
-    predictor: Mapping[int, Mapping[Hashable, float]],
-    refused: Sequence[str] = (),
+    walks: Sequence[Walk],
+    ensembles: Eleven,
+    by: str = "distance",
+    reading: str = "chord",
     level: float = LEVEL,
-    draws: int = 500,
 ) -> Finding:
-    """N2: rank correlation, over methods and seeds of an original, of the accuracy regained with a predictor.
+    """N2 with one of `relearning.PREDICTORS`, barriers by a reading, see `relearning.n2`.
 
-    Args:
-        regained: original -> (method, seed) -> accuracy regained on forgotten examples that the attacker did not see.
-        predictor: the same of the distance to the original, or of a barrier on the line to it.
-        refused, level: as in `c17`. draws: of the null, models permuted within each original.
+    Undecided, whatever the correlation, where the positive control fails (`relearning.disconnected`).
     """
-    return rank_trial(regained, predictor, Rule("below", -0.5), refused, level, draws)
+    found, originals = ensembles.relearned, {w.original for w in walks}
+    left, right = relearning.pairs_of(found, by, reading, originals)
+    here = [w for w in found.forgetting if w.original in originals]
+    failed = relearning.disconnected(relearning.instrument(found, originals))
+    return relearning.n2(left, right, [*_refused(walks), *copies(here), *failed], level)
 
 
-def disconnected(barriers: Mapping[str, Sequence[float]], least: int = 3, above: float = 0.1) -> list[str]:
-    """What is wrong with the instrument's positive control: fewer than ``least`` defences have a barrier above 0.1 G.
+# Words
 
-    ``barriers``: defence -> retain barriers in G of its lines from the originals, BatchNorm refreshed.
-    """
-    found = [name for name, values in barriers.items() if len(values) and np.nanmedian(values) > above]
-    if len(found) >= least:
-        return []
-    said = ", ".join(found) or "none"
-    return [
-        f"of the defences built to be disconnected {said} has a median barrier above {above:g} G: the others do not"
-    ]
+
+def lines_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
+    """How many lines rows read, of how many, in a sentence."""
+    ours = [w for w in walks if not w.control]
+    kept = len(admitted(walks, condition="random", kind="linear", form=""))
+    return (
+        f"Of {len(ours)} lines between two seeds of a method {kept} have ends that forgot and kept what they should, "
+        f"and {len(joined(walks, 'chord', eps))} of these are MCU({eps:g}): these are what rows and figures read."
+    )
+
+
+def shown_places(walks: Sequence[Walk], eps: float = TOLERANCE) -> list[Place]:
+    """The lines that figures show: those that rows read; where rows read none, as at small presets, all of them."""
+    found = joined(walks, "chord", eps)
+    return found or [(w.original, w.method) for w in walks if not w.control]
+
+
+def answer(walks: Sequence[Walk], found: Eleven, judged: Sequence[Judged], eps: float = TOLERANCE) -> str:
+    """What was expected of ensembles and attacks, what was found, and what follows."""
+    places = joined(walks, "chord", eps)
+    words = {one.row.name: one.verdict for one in judged}
+    n2s = {words[name] for name in words if name.startswith("N2")}
+    whole = (
+        "all four rows of N2 say the same" if len(n2s) == 1 and n2s != {"undecided"} else "N2 as a whole is undecided"
+    )
+    return answer_text(
+        "Ensembles of any models predict better, so that what counts is what a path adds to its two ends, and what as "
+        "many retrained models would gain. An attacked ensemble should not resist by more than averaging explains.",
+        " ".join(
+            (
+                together.ensembles_text(found.together, places),
+                relearning.relearning_text(found.relearned, places),
+                together.sharp_text(together.sharp_table(found.together, places)),
+                relearning.policies_text(found.relearned),
+            )
+        ),
+        f"{'; '.join(f'{name}: {word}' for name, word in words.items())}. Of the four predictors {whole}: "
+        "the claim holds, or fails, only if it does so whatever BatchNorm statistics the line is read with.",
+    )
+
+
+def strongest(walks: Sequence[Walk], found: Eleven, eps: float = TOLERANCE) -> Place:
+    """The line to walk along: of those shown the one whose five points gain most over its ends."""
+    places = shown_places(walks, eps)
+    gains = [together.gained(found.together.lines[at]) for at in places]
+    return places[int(np.nanargmax(gains))] if np.isfinite(gains).any() else places[0]

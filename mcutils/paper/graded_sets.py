@@ -32,7 +32,7 @@ from ..measures.difficulty import memorisation
 from ..measures.graded import graded_rows
 from ..measures.originals import LEAST
 from . import between_models, privacy_pool
-from .ensembles_and_relearning import attack_on
+from .relearning import attack_on
 from .walks import Route, coarse, condition_routes
 
 PART = 4  # a graded set is a quarter of the pool's forget targets: 500 of 2,000

@@ -19,13 +19,21 @@ from ..errors import BadInput
 from ..measures import drawing
 from ..measures.drawing import BLACK, GREEN, GREY, VERMILLION, entry, panel_grid, where
 from ..measures.intervals import LEVEL
-from . import between_models, difficulty, graded_sets, method_pairs, metrics_along, privacy
+from . import (
+    between_models,
+    difficulty,
+    ensembles_and_relearning,
+    graded_sets,
+    method_pairs,
+    metrics_along,
+    privacy,
+)
 from .archives import shard
 from .claims import CLAIMS, effect_text, first_design, interval_text
 from .panels import settle_below
 from .registry import EXPERIMENTS, PRICED_APART, ROUTES
 from .tables import Table, frame
-from .trial_ledger import BETWEEN, CUED, DIFFICULTY, PAIRS, PRIVACY, needed
+from .trial_ledger import BETWEEN, CUED, DIFFICULTY, ENSEMBLES, PAIRS, PRIVACY, needed
 from .verdicts import DECIDED, NOT_RUN, READ, Judged, controls_text, found_text
 from .walks import Walk, walk_all
 
@@ -78,6 +86,7 @@ class Apart:
 APART = {
     BETWEEN: Apart("distances", between_models.needs, between_models.walk_lines),
     PRIVACY: Apart(PRIVACY, privacy.needs, privacy.gather),
+    ENSEMBLES: Apart(ENSEMBLES, ensembles_and_relearning.needs, ensembles_and_relearning.gather),
     DIFFICULTY: Apart(DIFFICULTY, graded_sets.needs, difficulty.gather),
 }
 

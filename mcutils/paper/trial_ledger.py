@@ -15,7 +15,7 @@ from ..errors import choose, number
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
-from . import between_models, declared, difficulty, privacy
+from . import between_models, declared, difficulty, ensembles_and_relearning as eleven, privacy
 from .admission import admitted
 from .claims import CLAIMS, COLUMNS, PROTOCOL, markdown_of, text_of, write_ledger
 from .judging import sound
@@ -28,7 +28,8 @@ from .walks import Labels, Walk
 SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
 FITS, PROGRESS = "08_curve_fitting", "09_progress_and_retraining"
 CUED = "05_methods, with a cue"  # the lines of 05 on data with a cue, and the controls: `experiments_of`
-BETWEEN, PRIVACY, DIFFICULTY = "n1", "privacy", "difficulty"  # of `registry.PRICED_APART`; also what rows need
+# Of `registry.PRICED_APART`; all but the first are also what their rows need.
+BETWEEN, PRIVACY, ENSEMBLES, DIFFICULTY = "n1", "privacy", "ensembles", "difficulty"
 ALONG = (SEEDS, CURRICULUM, ORDER, PAIRS)
 SPLITS = 3  # pairs of halves of the originals on which every row is judged again
 
@@ -53,8 +54,13 @@ ROWS = (
     Row("C14", "between methods", (PRIVACY,), privacy.c14_between_row, (PRIVACY,)),
     Row("C15", "", (PROGRESS,), declared.c15),
     Row("C16", "", (PROGRESS,), declared.c16),
+    Row("C17", "", (ENSEMBLES,), eleven.c17, (ENSEMBLES,)),
+    Row("C18", "", (ENSEMBLES,), eleven.c18, (ENSEMBLES,)),
+    Row("C19", "", (ENSEMBLES,), eleven.c19, (ENSEMBLES,)),
     Row("C20", "", (DIFFICULTY,), difficulty.c20_row, (DIFFICULTY,)),
     Row("C21", "", (SEEDS,), declared.c21),
+    Row("C22", "number", (ENSEMBLES,), partial(eleven.c22, by="number"), (ENSEMBLES,)),
+    Row("C22", "placement", (ENSEMBLES,), partial(eleven.c22, by="placement"), (ENSEMBLES,)),
     Row("C23", "", (FITS,), declared.c23),
     Row("C24", "refreshed", (FITS,), declared.c24),
     Row("C24", "start's", (FITS,), partial(declared.c24, batchnorm="")),
@@ -70,6 +76,10 @@ ROWS = (
     Row("M1", "", (CUED,), declared.m1, ("use", "reliance")),
     Row("N1", "", (BETWEEN,), between_models.n1, ("distances",)),
     Row("N1", "chosen t", (BETWEEN,), partial(between_models.n1, at="chosen"), ("distances",)),
+    Row("N2", "distance", (ENSEMBLES,), partial(eleven.n2, by="distance", reading="chord"), (ENSEMBLES,)),
+    Row("N2", "refreshed", (ENSEMBLES,), partial(eleven.n2, by="refreshed"), (ENSEMBLES,)),
+    Row("N2", "start's", (ENSEMBLES,), partial(eleven.n2, by="start's"), (ENSEMBLES,)),
+    Row("N2", "interpolated", (ENSEMBLES,), partial(eleven.n2, by="interpolated"), (ENSEMBLES,)),
     Row("N3", "coherence", (DIFFICULTY,), partial(difficulty.n3_row, predictor="coherence"), (DIFFICULTY,)),
     Row("N3", "memorisation", (DIFFICULTY,), partial(difficulty.n3_row, predictor="memorisation"), (DIFFICULTY,)),
     Row("N4", "", (PRIVACY,), privacy.n4_row, (PRIVACY,)),

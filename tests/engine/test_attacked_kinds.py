@@ -83,7 +83,7 @@ def test_a_relearned_model_step_by_step(store, attack):
     way = relearn(store.get(ENDS[0]).weights, task, attack, seed=3, training=PLAN)
     seen = trace(way, held_back(task))
     assert found["steps"].tolist() == [0, 2]
-    for split in ("retain", "forget", "valid", "test"):
+    for split in ("retain", "forget", "valid"):
         np.testing.assert_allclose(found[f"accuracy/{split}"], accuracy(seen, split))
     assert found["logits/forget"].shape == (2, len(task.index["forget"]) - SEEN, 10)
     assert of(spec).check(spec, found) == "" and size(plain(spec)) > 0
@@ -122,7 +122,7 @@ def test_sharpness_of_a_model_and_of_the_mean_along_a_curve(store):
     found = run(specs, store, engine="serial")
     task = DATA.task(LOST)
     for one, weights in zip(found, (store.get(ENDS[0]).weights, mean_weights(store.get(LINE), task)), strict=True):
-        expected = rises(weights, replace(task, splits=("retain", "forget", "test")), directions=2)
+        expected = rises(weights, replace(task, splits=("retain", "forget")), directions=2)
         assert all(np.allclose(one[name], values) for name, values in expected.items())
         assert one["hessian"] == pytest.approx(hessian_top(weights, task, task.rows("retain_eval")[:20]), rel=1e-5)
     assert of(specs[0]).check(specs[0], found[0]) == "" and of(specs[0]).check(specs[0], {"hessian": 1}) != ""

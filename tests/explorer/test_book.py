@@ -13,7 +13,7 @@ import synthetic
 import mcutils as mc
 from mcutils.explorer import book as books
 from mcutils.explorer.book import PIXELS, book, plain, png, quantities
-from mcutils.explorer.numbers import Forgotten, called
+from mcutils.explorer.numbers import Forgotten, called, units
 from mcutils.explorer.sources import sources
 from mcutils.measures.metrics import METRICS, measure, probabilities
 from mcutils.measures.planes import Plane
@@ -38,7 +38,7 @@ def test_every_value_is_the_trace_s_own_in_full():
         assert values == expected[name].tolist()
     assert one["t"] == trace.t.tolist() and one["gap"] is None and one["levels"]["loss_retain"] == []
     assert (
-        set(one["lacking"]) == set(METRICS) - set(one["values"]) and one["lacking"]["zrf"] == "needs the random model"
+        set(one["lacking"]) == set(units()) - set(one["values"]) and one["lacking"]["zrf"] == "needs the random model"
     )
 
 
@@ -192,7 +192,7 @@ def test_a_stored_path_tells_its_models_and_its_plane(tmp_path):
 
 def test_every_metric_belongs_to_one_quantity():
     found = [f"{name}_{s}" if s else name for name, splits in quantities().items() for s in splits or ("",)]
-    assert sorted(found) == sorted(METRICS)
+    assert sorted(found) == sorted(units())
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -9,16 +9,29 @@ import synthetic
 from made_worlds import Shape, profile as made_profile
 
 import mcutils as mc
-from mcutils.engine.specs import key
+from mcutils.engine.runs import run
+from mcutils.engine.specs import (
+    CurveSpec,
+    DataSpec,
+    OriginalSpec,
+    RegainedSpec,
+    RelearnSpec,
+    TraceSpec,
+    UnlearnedSpec,
+    key,
+)
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
+from mcutils.explorer.book import book
 from mcutils.explorer.numbers import Numbers, forgotten, remembered
 from mcutils.explorer.sources import find, from_store, sources
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
 from mcutils.measures.profiles import Profile
 from mcutils.paper.quickstart import explorer
+from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import Trace
+from mcutils.unlearning.relearning import Attack
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +59,32 @@ def test_a_trace_is_one_source_with_the_metrics_that_it_can_have():
             with pytest.raises(BadInput, match=f"no values of {name}.*needs the"):
                 numbers.values(name)
     assert np.array_equal(numbers.values("loss_forget"), measure(one.read().trace, "loss_forget")["loss_forget"])
+
+
+def test_an_attack_on_the_points_of_a_path_is_read_along_it(tmp_path):
+    """Of a stored path and what the same attack brought back at each of its points; other attacks are left alone."""
+    plan, name = Plan(lr=0.01, steps=2, batch_size=64), "accuracy_after_attack_forget"
+    data = DataSpec("digits", 240, 60)
+    original = OriginalSpec(data, "convnet", 2, 0, plan)
+    start, end = (UnlearnedSpec(original, 0.4, "finetune", "none", "adamw", k, MethodSettings(plan)) for k in (1, 2))
+    line, attack = CurveSpec(start, end, 0.4), Attack(steps=1)
+    points = [RelearnSpec(line, 0.4, attack, plan, k, k, 3) for k in range(3)]
+    store = Store(tmp_path)
+    run([TraceSpec(line, 0.4, 5), RegainedSpec((points[1], points[1])), RegainedSpec((points[0], points[2]))], store,
+        engine="serial")  # fmt: skip
+    (one,) = sources(store)
+    assert one.read().lacking(name) == "no attack on its points is stored"
+    (regained,) = run([RegainedSpec(tuple(points))], store, engine="serial")
+    (one,) = sources(store)
+    first, middle, last = regained["accuracy/forget"][:, -1]
+    expected = [first, (first + middle) / 2, middle, (middle + last) / 2, last]
+    numbers = one.read()
+    assert numbers.values(name) == pytest.approx(expected) and numbers.levels(name).size == 0
+    told = book([(one, numbers, one.plane())])
+    assert told["chapters"][0]["values"][name] == pytest.approx(expected)
+    assert {"name": "accuracy_after_attack", "label": "accuracy after attack", "splits": ["forget"]} in told[
+        "quantities"
+    ]
 
 
 def test_references_give_metrics_levels_and_the_gap():

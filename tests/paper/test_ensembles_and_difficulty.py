@@ -1,6 +1,4 @@
-"""The needs and the declared tests of 11 and 12 on made numbers: the word, the null, and attacks on them."""
-
-from collections import Counter
+"""The needs and the declared tests of 12 on made numbers: the word, the null, and attacks on them."""
 
 import numpy as np
 import pytest
@@ -9,14 +7,13 @@ from made_worlds import Shape, World, walk
 from sklearn.datasets import make_blobs
 
 from mcutils.data.scenarios import Scenario
-from mcutils.engine.specs import EnsembleSpec, OriginalSpec, RelearnSpec, SharpnessSpec
+from mcutils.engine.specs import OriginalSpec
 from mcutils.engine.study import study as open_study
 from mcutils.errors import BadInput
 from mcutils.measures.probes import probe, recall
-from mcutils.paper import difficulty, ensembles_and_relearning as room, graded_sets
+from mcutils.paper import difficulty, graded_sets
 from mcutils.paper.registry import PRICED_APART
 from mcutils.paper.trials import Rule, rank_trial
-from mcutils.unlearning.methods import DEFENCES
 
 METHODS = ("npo", "scrub", "l1_sparse")
 PLACES = [(o, m) for o in range(8) for m in METHODS]
@@ -30,28 +27,6 @@ def eight(tmp_path_factory):
 # What is computed
 
 
-def test_eleven_needs_every_point_attacked_and_the_same_attack_on_retrained_models(eight):
-    specs = room.needs(eight)
-    fit = len(eight.preset.fit)
-    kinds = Counter(type(one) for one in specs)
-    assert kinds[SharpnessSpec] == 8 * 3 * 3
-    ensembles = [one for one in specs if isinstance(one, EnsembleSpec)]
-    assert sum(one.placements == room.PLACEMENTS for one in ensembles) == 8 * fit
-    assert sum(len(one.models) == room.RETRAINED for one in ensembles) == room.SOME
-    assert sum(bool(one.models[0].outside) for one in ensembles) == room.GRID * fit * 4
-    attacks = [one for one in specs if isinstance(one, RelearnSpec)]
-    main = [one for one in attacks if one.attack == room.MAIN]
-    assert Counter(one.place for one in main if one.points == 11) == dict.fromkeys(range(11), 8 * fit) | {
-        5: 8 * fit * 4
-    }
-    assert len({one.attack for one in attacks}) == 12 + 2
-    assert {one.training for one in attacks} == {attacks[0].training} and all(one.weighted for one in attacks)
-    defended = room.defended(eight)
-    assert len(defended) == 8 * (fit + len(DEFENCES)) * 2
-    policies = {one.trace.batchnorm for one in specs if type(one).__name__ == "MetricSpec"}
-    assert policies == {"retain", "none", "interpolated"}
-
-
 def test_a_model_trained_before_its_labels_were_changed_is_another(eight):
     relabelled = eight.under(Scenario("mislabelled"))
     assert relabelled.original(0).first is None
@@ -59,11 +34,8 @@ def test_a_model_trained_before_its_labels_were_changed_is_another(eight):
         OriginalSpec(relabelled.data, "convnet", 16, 0, eight.original(0).plan, first=0)
 
 
-def test_they_are_priced_apart():
-    assert PRICED_APART["ensembles"] is room.needs and PRICED_APART["difficulty"] is graded_sets.needs
-
-
-# C17, C22
+def test_it_is_priced_apart():
+    assert PRICED_APART["difficulty"] is graded_sets.needs
 
 
 def noisy(mean, spread, places=PLACES, seed=0):
@@ -71,95 +43,7 @@ def noisy(mean, spread, places=PLACES, seed=0):
     return {place: mean + spread * rng.normal() for place in places}
 
 
-@pytest.mark.parametrize(("gain", "word"), [(0.006, "supported"), (0.0, "contradicted"), (-0.01, "contradicted")])
-def test_c17_wants_two_tenths_of_a_point_beyond_the_two_ends(gain, word):
-    twins = list(noisy(0, 0.0005, range(8)).values())
-    assert room.c17(noisy(gain, 0.002), twins).verdict == word
-
-
-def test_c17_of_what_twins_have_too_says_nothing():
-    found = room.c17(noisy(0.006, 0.001), [0.006, 0.007, 0.008])
-    assert found.verdict == "undecided" and "its null reaches" in " ".join(found.notes)
-    assert room.c17({}, []).verdict == "undecided"
-    refused = room.c17(noisy(0.006, 0.001), [0.0], ["a control failed"])
-    assert refused.verdict == "undecided" and "a control failed" in refused.notes
-
-
-def ensembles_with(gain, placed=0.0):
-    scores = {"uniform/2": 0.88, "uniform/5": 0.88 + gain, "uniform/9": 0.88 + gain, "inner/5": 0.88 + gain + placed}
-    found = {f"{name}/accuracy/test": value for name, value in scores.items()}
-    return {**found, "end/1/accuracy/test": 0.87, "members/uniform/2": 0, "members/uniform/9": 0}
-
-
-def test_c22_by_number_and_by_place():
-    made = {place: ensembles_with(value) for place, value in noisy(0.01, 0.001).items()}
-    assert room.c22(made).verdict == "supported" and room.c22(made, "placement").verdict == "contradicted"
-    moved = {place: ensembles_with(0.0, value) for place, value in noisy(-0.01, 0.001).items()}
-    assert room.c22(moved).verdict == "contradicted" and room.c22(moved, "placement").verdict == "supported"
-    assert room.gained(ensembles_with(0.01), beside="end/1") == pytest.approx(0.02)
-    with pytest.raises(BadInput, match="number or placement"):
-        room.c22(made, "size")
-
-
-# C18
-
-
-def attacked(start, end, loss=1.0, n=200, seed=0, steps=(0, 5, 10)):
-    """A model right on a share of forgotten examples that grows over the steps."""
-    rng = np.random.default_rng(seed)
-    labels = np.random.default_rng(5).integers(0, 4, n)
-    logits = rng.normal(0, 0.01, (len(steps), n, 4))
-    for k, share in enumerate(np.linspace(start, end, len(steps))):
-        shown = np.where(np.arange(n) < round(share * n), labels, (labels + 1) % 4)
-        logits[k, np.arange(n), shown] += 5
-    right = (logits.argmax(-1) == labels).mean(-1)
-    return {
-        "steps": np.array(steps), "logits/forget": logits.astype(np.float16), "labels/forget": labels,
-        "accuracy/forget": right, "loss/valid": np.full(len(steps), loss),
-    }  # fmt: skip
-
-
-def test_an_ensemble_is_held_against_the_point_that_starts_like_it():
-    line = [
-        attacked(0.5, 0.9),
-        attacked(0.5, 0.7, loss=0.5),
-        attacked(0.5, 0.9),
-        attacked(0.6, 0.9),
-        attacked(0.5, 0.9),
-    ]
-    assert room.matched(line, 0.5) == 1 and room.matched(line, 0.6) == 3 and room.matched(line, 0.7) is None
-    assert room.together_attacked([line[0], line[2], line[4]]) == pytest.approx(line[0]["accuracy/forget"])
-    by_hand = np.mean([0.0, 0.1, 0.1, 0.2])  # trapezoids of (0, .1, .2) above the matched point
-    assert room.resistance(line) == pytest.approx(by_hand)
-    assert room.copies_resist([line[0]] * 3) == pytest.approx(0)
-    with pytest.raises(BadInput, match="same steps"):
-        room.together_attacked([line[0], attacked(0.5, 0.9, steps=(0, 5, 20))])
-
-
-@pytest.mark.parametrize(("area", "word"), [(-0.05, "supported"), (0.0, "contradicted"), (0.05, "contradicted")])
-def test_c18_wants_an_ensemble_that_regains_a_point_less(area, word):
-    assert room.c18(noisy(area, 0.005), list(noisy(0, 0.002, range(8)).values())).verdict == word
-
-
-def test_c18_of_what_copies_gain_and_of_few_matches_says_nothing():
-    assert room.c18(noisy(-0.05, 0.003), [-0.06, -0.05, -0.04]).verdict == "undecided"
-    rare = {place: value if place[1] == "npo" else np.nan for place, value in noisy(-0.05, 0.003).items()}
-    assert "missing" in " ".join(room.c18(rare, [0.0]).notes)
-
-
-# C19
-
-
-def test_c19_compares_the_mean_with_its_ends():
-    rows = [{"both/retain": np.array([v, v]), "hessian": h} for v, h in ((0.2, 4.0), (0.4, 8.0), (0.15, 3.0))]
-    assert room.smoother(rows) == pytest.approx(-0.5) and room.smoother(rows, "hessian") == pytest.approx(-0.5)
-    assert np.isnan(room.smoother([{"both/retain": np.zeros(2)}] * 3))
-    assert room.c19(noisy(-0.3, 0.05), [0.02, -0.03, 0.01]).verdict == "supported"
-    assert room.c19(noisy(0.0, 0.03), [0.02, -0.03]).verdict == "contradicted"
-    assert room.c19(noisy(-0.3, 0.05), [-0.4, 0.4]).verdict == "undecided"
-
-
-# N2, C20, N3
+# C20, N3
 
 
 def pairs_of(rho, seed=0, n=22):
@@ -171,11 +55,6 @@ def pairs_of(rho, seed=0, n=22):
         y = rho * x + np.sqrt(1 - rho**2) * rng.normal(size=n)
         left[original], right[original] = dict(enumerate(x)), dict(enumerate(y))
     return left, right
-
-
-@pytest.mark.parametrize(("rho", "word"), [(-0.95, "supported"), (0.0, "contradicted"), (0.9, "contradicted")])
-def test_n2_wants_a_strong_negative_correlation(rho, word):
-    assert room.n2(*pairs_of(rho), draws=60).verdict == word
 
 
 @pytest.mark.parametrize(
@@ -204,13 +83,6 @@ def test_correlations_do_not_depend_on_monotone_scales_or_order(seed):
     assert rank_trial(bent, right, Rule("above", 0.3), draws=2).effect.estimate == pytest.approx(one)
     turned = {o: {name: -v for name, v in row.items()} for o, row in left.items()}
     assert rank_trial(turned, right, Rule("above", 0.3), draws=2).effect.estimate == pytest.approx(-one)
-
-
-def test_the_instrument_must_find_what_was_built_to_be_disconnected():
-    apart = dict.fromkeys(DEFENCES[:3], [0.5, 0.2]) | dict.fromkeys(DEFENCES[3:], [0.0, 0.05])
-    assert room.disconnected(apart) == []
-    (said,) = room.disconnected({**apart, DEFENCES[0]: [0.0]})
-    assert DEFENCES[1] in said and "others do not" in said
 
 
 # N5, N7

@@ -34,7 +34,8 @@ from .models import BACKWARD
 from .record import Kind, Results, loaded, shaped, task_of
 
 CURVES = ("accuracy", "loss")  # that an attack has on every split
-SPLITS = ("retain", "forget", "valid", "test")
+SPLITS = ("retain", "forget", "valid")  # on which attacked models are looked at, and
+AROUND = ("retain", "forget")  # those around whose loss is sharp: test images would cost as much as these
 
 
 def _ensemble(spec: EnsembleSpec, store: Results) -> dict[str, np.ndarray]:
@@ -89,7 +90,7 @@ def _relearned(spec: RelearnSpec, store: Results) -> dict[str, np.ndarray]:
     way = relearn(
         _place(spec, store), task, spec.attack, seed=spec.seed, training=spec.training, weighted=spec.weighted
     )
-    seen = trace(way, held_back(task), weighted=spec.weighted)
+    seen = trace(way, replace(held_back(task), splits=SPLITS), weighted=spec.weighted)
     arrays: dict[str, Any] = {"steps": np.array(way.steps), "logits/forget": seen.logits["forget"]}
     for split in seen.logits:
         arrays |= {f"accuracy/{split}": accuracy(seen, split), f"loss/{split}": mean_loss(seen, split)}
@@ -115,7 +116,7 @@ def _relearning(description: Mapping[str, Any], flops: float) -> float:
     steps = int(attack["epochs"]) * each if attack["epochs"] else int(attack["steps"])
     looks = int(attack["epochs"]) + 1 if attack["epochs"] else 6
     batches = 2 if attack["examples"] else 1
-    looked = looks * (evaluated(data, description["forget"]) + BN_SIZE)
+    looked = looks * (evaluated(data, description["forget"], SPLITS) + BN_SIZE)
     return flops * (steps * plan["batch_size"] * batches * (1 + BACKWARD) + looked)
 
 
@@ -148,7 +149,7 @@ def _is_regained(spec: RegainedSpec, found: Mapping[str, Any]) -> str:
 def _sharpness(spec: SharpnessSpec, store: Results) -> dict[str, np.ndarray]:
     """``one/<split>`` and ``both/<split>`` (D,) of `sharpness.rises`, and ``hessian`` (), of D_r's first ``rows``."""
     task, weights = task_of(spec.model.data, spec.forget), _place(spec, store)
-    few = replace(task, splits=("retain", "forget", "test"))
+    few = replace(task, splits=AROUND)
     asked: dict[str, Any] = {"seed": spec.seed, "directions": spec.directions, "share": SHARE}
     found = rises(weights, few, **asked, weighted=spec.weighted)
     rows = task.rows("retain_eval")[: spec.rows]
@@ -156,14 +157,13 @@ def _sharpness(spec: SharpnessSpec, store: Results) -> dict[str, np.ndarray]:
 
 
 def _is_sharpness(spec: SharpnessSpec, found: Mapping[str, Any]) -> str:
-    names = [f"{side}/{split}" for side in ("one", "both") for split in ("retain", "forget", "test")]
+    names = [f"{side}/{split}" for side in ("one", "both") for split in AROUND]
     wanted: dict[str, tuple[int, ...]] = {**dict.fromkeys(names, (spec.directions,)), "hessian": ()}
     return shaped(found, wanted, "f")
 
 
 def _sharpness_work(description: Mapping[str, Any], flops: float) -> float:
-    data, splits = data_of(description), ("retain", "forget", "test")
-    each = evaluated(data, description["forget"], splits) + BN_SIZE
+    each = evaluated(data_of(description), description["forget"], AROUND) + BN_SIZE
     return flops * (2 * description["directions"] * each + 4 * 22 * (1 + BACKWARD) * description["rows"])
 
 
