@@ -11,22 +11,39 @@ from ..engine.study import Study
 from ..errors import BadInput
 from .privacy_pool import TRAINED
 from .quickstart import shipped
-from .registry import EXPERIMENTS
+from .registry import APART, EXPERIMENTS, PRICED_APART
 
 
 def archives(study: Study) -> dict[str, list[str]]:
     """Keys of all results that ship, by archive: one for each notebook and original model, in the notebooks' order.
 
-    What several notebooks need lies with the first of them.
+    What several notebooks need lies with the first of them; what is priced apart follows where all of it is stored,
+    that of all shadows together (``-pool``).
     """
     found: dict[str, list[str]] = {}
     seen: set[str] = set()
-    for name, ask in EXPERIMENTS.items():
-        specs = [*ask(study), *(shipped(study) if name == "00_quickstart" else ())]
+    needed = {name: ask(study) for name, ask in EXPERIMENTS.items()}
+    needed["00_quickstart"] = [*needed["00_quickstart"], *shipped(study)]
+    for name, specs in {**needed, **computed_apart(study)}.items():
         for spec in specs:
             if key(spec) not in seen and not is_line(spec):
                 seen.add(key(spec))
-                found.setdefault(f"{name}-original{original_of(spec)}", []).append(key(spec))
+                owner = original_of(spec)
+                part = "pool" if owner >= TRAINED else f"original{owner}"
+                found.setdefault(f"{name}-{part}", []).append(key(spec))
+    return found
+
+
+def computed_apart(study: Study) -> dict[str, list[Spec]]:
+    """All results of what is priced apart, by its name in the registry; without what the store does not hold whole."""
+    found = {}
+    for name in [name for name in PRICED_APART if name not in APART]:
+        try:
+            specs = list(PRICED_APART[name](study))
+        except BadInput:  # it needs originals with a forget set each
+            continue
+        if all(spec in study.store for spec in specs):
+            found[name] = specs
     return found
 
 

@@ -1,5 +1,6 @@
 """Archives and shards: who a result belongs to, and that shards together are all that a run computes."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 
@@ -12,7 +13,8 @@ from mcutils.engine.kinds import parents
 from mcutils.engine.specs import is_line, key
 from mcutils.engine.upkeep import notes
 from mcutils.errors import BadInput
-from mcutils.paper.archives import archives, original_of, originals_of, shard
+from mcutils.paper import between_models, privacy_pool
+from mcutils.paper.archives import archives, computed_apart, original_of, originals_of, shard
 from mcutils.paper.progress_and_retraining import independent
 from mcutils.paper.registry import EXPERIMENTS
 from mcutils.paper.walks import controls
@@ -100,6 +102,17 @@ def test_an_archive_holds_a_shard_of_a_notebook(three):
         seed = int(name.rpartition("original")[2])
         assert {original_of(specs[k]) for k in held if k in specs} <= {seed}
     assert {k for k, spec in specs.items() if not is_line(spec)} <= set(keys)
+
+
+def test_what_is_priced_apart_ships_once_all_of_it_is_stored(three):
+    lines, pool = between_models.needs(three), privacy_pool.pool_needs(three)
+    whole = replace(three, store=frozenset([*lines, *pool]))
+    assert computed_apart(three) == {} == computed_apart(replace(three, store=frozenset([*lines[1:], *pool[1:]])))
+    assert set(computed_apart(replace(three, store=frozenset(lines)))) == {"n1"}
+    more = {name: keys for name, keys in archives(whole).items() if name.startswith("n1-")}
+    assert set(more) == {f"n1-original{k}" for k in between_models.ORIGINALS}
+    assert sorted(chain(*more.values())) == sorted({key(one) for one in lines})
+    assert computed_apart(mc.study("smoke", store=str(three.store.folder))) == {}
 
 
 def test_where_originals_share_their_forget_set_archives_are_as_they_ship(tmp_path):
