@@ -169,7 +169,10 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
     "lesson": (
         "write the lesson for students, without solutions, for teachers, with notes, and a sheet to write on",
         "cli.main.lesson_main",
-        {"out": _named("FOLDER", "folder to write into")},
+        {
+            "out": _named("FOLDER", "folder to write into"),
+            "--slides": _switch("also slides, one page that needs no network (default: without)"),
+        },
     ),
     "search": ("search for each method's settings on the validation split", "paper.search_command.main", {}),
     "bench": (
@@ -348,10 +351,12 @@ def lesson_main(arguments: argparse.Namespace) -> int:
     """Write the editions of the lesson."""
     from ..files import CLONE
     from ..teaching.editions import write_editions
+    from ..teaching.slides import write_slides
 
     if not CLONE:
         raise BadInput("the lesson is a notebook of the repository: clone it.")
-    for path in write_editions(folder_at(path_of(arguments.out, "FOLDER"), "folder")):
+    folder = folder_at(path_of(arguments.out, "FOLDER"), "folder")
+    for path in [*write_editions(folder), *([write_slides(folder / "slides.html")] if arguments.slides else [])]:
         print(path)
     return 0
 

@@ -76,7 +76,8 @@ def build(out: Path, live: bool = True) -> list[str]:
     """Build the site into a folder; returns Sphinx's warnings, a broken link inside the site among them.
 
     The pages that it is built from are written beside the folder, into one named like it with ``-source`` behind.
-    With ``live`` there is the page ``live.html``, in which the network itself runs, of the preset ``laptop``.
+    With ``live`` there are ``live.html``, in which the network itself runs, of the preset ``laptop``, and the lesson's
+    ``slides.html``.
 
     Raises:
         BadInput: the package does not lie in a clone, the extra ``site`` is not installed, or one of the folders holds
@@ -96,8 +97,10 @@ def build(out: Path, live: bool = True) -> list[str]:
     found = render(source, out)
     if live:
         from ..explorer.live import export_live
+        from ..teaching.slides import write_slides
 
         export_live(out / "live.html")
+        write_slides(out / "slides.html")
     return found
 
 
@@ -149,7 +152,8 @@ def index(readme: str, source: Path) -> str:
     """The first page: the README, and behind it the table of contents for the margin."""
     own = {"Notebooks": sorted(f"notebooks/{path.stem}" for path in (source / "notebooks").glob("*.ipynb"))}
     walk = (
-        '<a href="live.html"><b>Walk between two models here</b></a>: the network itself runs in your browser.\n\n## '
+        '<a href="live.html"><b>Walk between two models here</b></a>: the network itself runs in your browser. '
+        '<a href="slides.html">The lesson as slides</a>, with a landscape to be dragged.\n\n## '
     )
     parts = [re.sub(r"<!-- /?\w+ -->\n", "", readme).replace("## ", walk, 1)]
     for title, pages in {**own, **CONTENTS}.items():
