@@ -1,5 +1,8 @@
 """Speed of the core as ratios to plain torch: one thread, variants interleaved, medians over repetitions.
 
+And the explorer in a browser (`bench_explorer`), its moves as ratios to the time they may take, its memory as ratios to
+what it was before.
+
 Times are CPU-seconds of this process, which a busy machine blurs little; only processes against threads is a
 matter of wall time, and wants an idle machine.
 """
@@ -37,6 +40,7 @@ from ..weights import Weights, module_of
 
 # Upper bounds, but for processes, which is a speed-up.
 GOALS = {"evaluation": 1.10, "fit": 1.10, "bf16": 0.70, "processes": 1.3}
+GOALS |= {"page": 1.0, "page heap": 1.05, "lab": 1.0, "lab heap": 1.05, "kernel": 1.05}
 BUSY = 0.15  # load of others per core from which wall times mean nothing
 Row = dict[str, Any]
 
@@ -79,6 +83,9 @@ def main(out: Path, quick: bool = False) -> int:
             for measured in measure(case, 1 if quick else 5):
                 rows.append(measured)
                 print(line_of(measured), flush=True)
+    for measured in explorer_rows(quick):
+        rows.append(measured)
+        print(line_of(measured), flush=True)
     write_file(out, json.dumps(rows, indent=1) + "\n")
     return 0
 
@@ -126,6 +133,33 @@ def measure(case: Case, repetitions: int) -> Iterator[Row]:
     about = f"{case.steps} steps of {case.batch}, {1000 * step:.0f} ms each; set-up, left out: {setup:.1f} steps"
     yield row("fit", case.model, seconds[:, 0] / seconds[:, 1], about)
     yield processes(case, repetitions)
+
+
+def explorer_rows(quick: bool = False) -> Iterator[Row]:
+    """Moves and memory of the explorer, in a page and in JupyterLab; rows that say why where there is no browser."""
+    from . import bench_explorer as seen
+
+    names = {"page": ("page", "page heap"), "lab": ("lab", "lab heap", "kernel")}
+    if why_not := seen.lacking():
+        for name in (name for group in names.values() for name in group):
+            yield row(name, "explorer", [], "", why_not=f"not measured, since {why_not}")
+        return
+    for one in seen.measured(20, 40, 5) if quick else seen.measured():
+        place = one["place"]
+        took = [ms / seen.GOAL_MS[place] for ms in one["took"]]
+        yield row(place, "explorer", took, f"{seen.words(one)}; goal {seen.GOAL_MS[place]:g} ms", why_not=busy(one))
+        after = f"{one['moves']} moves" if place == "page" else f"{one['cycles']} explorers made and closed"
+        for name in names[place][1:]:
+            pair = one["kernel" if name == "kernel" else "heap"]
+            alive = f"; widgets alive {one['widgets'][0]} and {one['widgets'][1]}" if name == "kernel" else ""
+            about = f"{pair[0]:.1f} MB, after {after} {pair[1]:.1f} MB{alive}"
+            yield row(name, "explorer", [seen.growth(pair)], about)
+
+
+def busy(one: Row) -> str:
+    """Why times of a browser cannot be judged on this machine now; empty where they can."""
+    other = None if one["load"] is None else one["load"] - 1
+    return f"{cores()} cores were busy with other processes" if other is not None and other > BUSY * cores() else ""
 
 
 def row(name: str, model: str, ratios: Sequence[float], detail: str, *, why_not: str = "") -> Row:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mcutils.cli import bench
+from mcutils.cli import bench, bench_explorer
 from mcutils.traces import SPLITS, Trace
 
 
@@ -15,6 +15,7 @@ def no_workers(monkeypatch):
     """Leave the worker processes out."""
     skipped = lambda case, n: bench.row("processes", case.model, [], "", why_not="not measured")  # noqa: E731
     monkeypatch.setattr(bench, "processes", skipped)
+    monkeypatch.setattr(bench, "explorer_rows", lambda quick: [])
 
 
 def test_report(tmp_path, capsys, no_workers):
@@ -41,6 +42,7 @@ def test_cases_are_measured_at_least_five_times(tmp_path, monkeypatch, capsys):
     seen = []
     row = bench.row("fit", "convnet", [1.0], "")
     monkeypatch.setattr(bench, "measure", lambda case, n: seen.append((case.model, n)) or [row])
+    monkeypatch.setattr(bench, "explorer_rows", lambda quick: [])
     bench.main(tmp_path / "bench.json")
     assert [model for model, _ in seen] == ["convnet", "resnet18"] and min(n for _, n in seen) >= 5
     assert len(json.loads((tmp_path / "bench.json").read_text())) == 2
@@ -111,3 +113,32 @@ def test_processes_are_measured_on_an_idle_machine(monkeypatch):
     monkeypatch.setattr(bench.os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
     row = bench.processes(bench.QUICK[0], 1)
     assert row["ratio"] > 0 and row["holds"] in (True, False) and row["repetitions"] == 1
+
+
+def test_without_a_browser_the_explorer_s_rows_say_why(monkeypatch):
+    monkeypatch.setattr(bench_explorer, "chromium", lambda: None)
+    monkeypatch.setattr(bench_explorer, "find_spec", lambda name: True)
+    rows = list(bench.explorer_rows())
+    assert [one["name"] for one in rows] == ["page", "page heap", "lab", "lab heap", "kernel"]
+    assert all(one["detail"] == "not measured, since chromium is not installed" for one in rows)
+    assert all(one["ratio"] is None and one["holds"] is None for one in rows)
+    monkeypatch.setattr(bench_explorer, "find_spec", lambda name: None)
+    assert "playwright is not installed" in next(iter(bench.explorer_rows()))["detail"]
+
+
+@pytest.mark.parametrize(("load", "holds"), [(0.5, True), (9.0, None), (None, True)])
+def test_the_explorer_s_rows_are_times_and_memory_against_their_bounds(monkeypatch, load, holds):
+    page = {"place": "page", "took": [*range(1, 101)], "heap": [10.0, 10.2], "moves": 7, "load": load}
+    lab = {"place": "lab", "took": [10.0, 20.0], "heap": [10.0, 12.0], "kernel": [200.0, 201.0], "load": load}
+    lab |= {"widgets": [3, 3], "cycles": 9}
+    monkeypatch.setattr(bench_explorer, "lacking", lambda: "")
+    monkeypatch.setattr(bench_explorer, "measured", lambda *sizes: [page, lab])
+    monkeypatch.setattr(bench.os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    rows = {one["name"]: one for one in bench.explorer_rows()}
+    assert rows["page"]["ratio"] == pytest.approx(50.5 / 15, abs=1e-4) and rows["page"]["repetitions"] == 100
+    assert rows["page"]["detail"].startswith("median 50.5 ms, 95th percentile 95.0 ms, 100 moves; load ")
+    assert rows["page"]["holds"] is (None if holds is None else False)
+    assert rows["lab"]["ratio"] == 0.6 and rows["lab"]["holds"] is holds
+    assert rows["page heap"]["holds"] is True and "10.0 MB, after 7 moves 10.2 MB" in rows["page heap"]["detail"]
+    assert rows["lab heap"]["holds"] is False and rows["kernel"]["holds"] is True
+    assert "after 9 explorers made and closed 201.0 MB; widgets alive 3 and 3" in rows["kernel"]["detail"]
