@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ..engine.kinds import parents
-from ..engine.specs import OriginalSpec, RetrainedSpec, Spec, UntrainedSpec, is_line, key
+from ..engine.specs import LearningSpec, OriginalSpec, RetrainedSpec, Spec, UntrainedSpec, is_line, key
 from ..engine.study import Study
 from ..errors import BadInput
 from .privacy_pool import TRAINED
@@ -74,6 +74,8 @@ def originals_of(spec: Spec) -> frozenset[int]:
     """Training seeds of all original models that a result is made from; none where only their common data enter."""
     if isinstance(spec, OriginalSpec):
         return frozenset((spec.seed,))
+    if isinstance(spec, LearningSpec):  # trains its model anew, and so has no parents
+        return frozenset((spec.model.seed,))
     if isinstance(spec, RetrainedSpec) and spec.data.shadow is not None:
         return frozenset((TRAINED + spec.data.shadow,))  # to the shadow whose rest it was trained on
     if isinstance(spec, (RetrainedSpec, UntrainedSpec)):

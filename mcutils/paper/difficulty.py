@@ -21,6 +21,7 @@ from ..measures.profiles import Profile
 from . import between_models, graded_sets as sets
 from .admission import NEAR, admitted, copies, gates, reasons, splits_are
 from .between_models import nearer
+from .claims import spread
 from .graded_sets import CLASS, GRADINGS, Targets, set_of
 from .judging import sound
 from .trials import Finding, Rule, mean_trial, rank_trial, table_of
@@ -164,14 +165,14 @@ SMOOTHNESS: dict[str, Callable[[np.ndarray, np.ndarray, float], float]] = {
 }
 
 
-def wiggles(walk: Walk, measure: str = "variation") -> float:
+def wiggles(walk: Walk, measure: str = "variation", nats: bool = False) -> float:
     """How much the forget loss wiggles along a line by one of `SMOOTHNESS`, in units of what its pair forgot.
 
-    nan where it forgot less than `LOST`: there is nothing to count in.
+    nan where it forgot less than `LOST`: there is nothing to count in. ``nats``: in nats all the same.
     """
     loss, unit = walk.profile.arrays["curve/loss_forget"], lost(walk)
     found = SMOOTHNESS[choose("measure of smoothness", measure, SMOOTHNESS)]
-    return found(loss, walk.profile.t, unit) if unit > LOST else float("nan")
+    return found(loss, walk.profile.t, 1.0 if nats else unit) if unit > LOST else float("nan")
 
 
 def lost(walk: Walk) -> float:
@@ -216,11 +217,11 @@ def sets_are(walks: Sequence[Walk]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def wiggling(walks: Sequence[Walk], measure: str = "variation") -> dict[int, dict[Hashable, float]]:
+def wiggling(walks: Sequence[Walk], measure: str = "variation", nats: bool = False) -> dict[int, dict[Hashable, float]]:
     """original -> (form, method) -> `wiggles` of the lines that may be read."""
     found: dict[int, dict[Hashable, float]] = {}
     for w in graded_walks(walks):
-        found.setdefault(w.original, {})[w.form, w.method] = wiggles(w, measure)
+        found.setdefault(w.original, {})[w.form, w.method] = wiggles(w, measure, nats)
     return found
 
 
@@ -357,9 +358,17 @@ def c20_row(
     outcome: str = "js",
     level: float = LEVEL,
 ) -> Finding:
-    """C20 of the walks and numbers of `gather`; other measures of smoothness and outcomes are further rows."""
-    left, right = wiggling(walks, smoothness), outcomes_of(walks, difficulty, outcome)
-    return c20(left, right, refusals(walks), level)
+    """C20 of the walks and numbers of `gather`; other measures of smoothness and outcomes are further rows.
+
+    Supported only where wiggles in nats say the same, their whole interval on the same side of 0: a pair that forgot
+    more is farther from retraining, and the unit alone, in which noise is counted, would make a correlation of it.
+    """
+    right, refused = outcomes_of(walks, difficulty, outcome), refusals(walks)
+    found, plain = (c20(wiggling(walks, smoothness, nats), right, refused, level) for nats in (False, True))
+    same = plain.effect.low > 0 if found.effect.estimate > 0 else plain.effect.high < 0
+    if found.verdict != "supported" or same:
+        return found
+    return replace(found, verdict="undecided", notes=(*found.notes, f"in nats it is {spread(plain.effect, 2)}"))
 
 
 def n3_row(

@@ -164,11 +164,16 @@ def graded_lines(study: Study, grades: Grades) -> list[Route]:
     return [r for at, one in made for r in lines(under(study, one), form_of(*at), originals_of(study))]
 
 
+def class_of(study: Study, original: int) -> Scenario:
+    """The class that is forgotten on an original: the one of its number."""
+    return Scenario("class", label=original % study.task.n_classes)
+
+
 def class_lines(study: Study) -> list[Route]:
-    """Lines on a forgotten class, on each original the one of its number."""
+    """Lines on a forgotten class, on each original another."""
     found = []
     for original in originals_of(study):
-        found += lines(under(study, Scenario("class", label=original)), CLASS, [original])
+        found += lines(under(study, class_of(study, original)), CLASS, [original])
     return found
 
 
@@ -208,13 +213,15 @@ def hardness_of(study: Study, scenario: Scenario, original: int) -> HardnessSpec
 
 def probe_of(study: Study, route: Route) -> ProbeSpec:
     """The probe along a line on a forgotten class."""
-    return ProbeSpec(route.path, route.path.forget, route.original, PROBED, weighted=study.weighted)
+    label = route.path.start.data.scenario.label
+    return ProbeSpec(route.path, route.path.forget, label, PROBED, weighted=study.weighted)
 
 
 def probes_beside(study: Study, original: int) -> list[ProbeSpec]:
     """The same of the models retrained without the class."""
-    one = under(study, Scenario("class", label=original))
-    return [ProbeSpec(model, one.preset.forget, original) for model in retrained(one, original)]
+    scenario = class_of(study, original)
+    one = under(study, scenario)
+    return [ProbeSpec(model, one.preset.forget, scenario.label) for model in retrained(one, original)]
 
 
 def class_needs(study: Study) -> list[Spec]:

@@ -71,6 +71,21 @@ def test_a_single_method_or_few_originals_decide_nothing():
     assert lone.n_cells <= 4
 
 
+def test_a_unit_that_follows_the_outcome_supports_nothing():
+    """Dips of one depth in nats, counted in what was forgotten, which grows with the distance to retraining."""
+    walks, found = made(0.0, methods=METHODS[:4])
+    rng, turned = np.random.default_rng(0), []
+    for w in walks:
+        js = found.outcomes[w.original, w.form, w.method]["js"]
+        arrays, t = w.profile.arrays, w.profile.t
+        loss = arrays["original/loss_forget"] + 4 * js - (0.05 + 0.002 * rng.normal()) * 4 * t * (1 - t)
+        turned.append(replace(w, profile=replace(w.profile, arrays=arrays | {"curve/loss_forget": loss})))
+    by_unit = room.c20(room.wiggling(turned), room.outcomes_of(turned, found))
+    assert by_unit.verdict == "supported" and by_unit.effect.high < -0.3, "as declared first"
+    one = room.c20_row(turned, found)
+    assert one.verdict == "undecided" and "in nats it is" in one.notes[-1]
+
+
 def test_splits_exchanged_decide_nothing():
     """Retrained models that know D_f, as if it were what they learned, and not D_r."""
     walks, found = made(0.95)

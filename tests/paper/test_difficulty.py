@@ -11,6 +11,7 @@ from mcutils.engine.specs import HardnessSpec, LearningSpec, OutcomeSpec, PhiSpe
 from mcutils.engine.study import study as open_study
 from mcutils.errors import BadInput
 from mcutils.paper import difficulty as room, graded_sets as sets, privacy_pool
+from mcutils.paper.archives import original_of
 from mcutils.paper.trial_ledger import judge_room
 from mcutils.paper.verdicts import verdict_text
 from mcutils.paper.walks import Walk
@@ -70,6 +71,11 @@ def test_what_is_known_only_once_the_pool_is_stored_is_asked_for_then(eight, gra
     probes = [one for one in first if isinstance(one, ProbeSpec)]
     assert len(probes) == 4 * (fit + 2) and {one.points for one in probes} == {1, 3}
     assert {one.label for one in probes if one.model.data.draw == 2} == {2}
+
+
+def test_what_belongs_to_an_original_is_its_shard(eight):
+    assert [original_of(one) for one in sets.learning(eight)] == [0, 1, 2, 3]
+    assert {original_of(one) for one in sets.class_needs(eight)} == {0, 1, 2, 3}
 
 
 def test_outcomes_hold_one_line_against_models_that_never_saw_the_set(eight, graded):
