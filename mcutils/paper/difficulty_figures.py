@@ -240,11 +240,12 @@ def signs_figure(table: Table, title: str = ""):
     ax = axes[0, 0]
     drawn = ax.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for one in table.itertuples():
-        words = interval_text((one.estimate, one.low, one.high), 2)
+        known = np.isfinite((one.low, one.high)).all()  # one original has no interval
+        words = interval_text((one.estimate, one.low, one.high), 2) if known else f"{one.estimate:.2f}"
         place = columns.index(one.outcome), rows.index(one.smoothness)
         dark = np.isfinite(one.estimate) and abs(one.estimate) > 0.6
         ax.text(*place, words.replace(" ", "\n", 1), ha="center", va="center", color="white" if dark else BLACK)
-    ax.set_xticks(range(len(columns)), [SAID.get(name, name) for name in columns])
+    ax.set_xticks(range(len(columns)), [SAID.get(name, name).replace(" to the ", " to the\n") for name in columns])
     ax.set_yticks(range(len(rows)), [SMOOTH.get(name, name) for name in rows])
     ax.grid(visible=False)
     fig.colorbar(drawn, ax=ax, label="rank correlation")
