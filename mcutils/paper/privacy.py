@@ -6,7 +6,7 @@ Along the lines of 02 there are membership attacks, and forget accuracy with wei
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -54,7 +54,8 @@ def routes(study: Study) -> list[Route]:
 
     Methods pass the gate; 02 and 05 walk them too.
     """
-    pairs = [(original, *study.seeds[:2]) for original in study.originals]
+    first, second = study.seeds[:2]
+    pairs = [(original, first, second) for original in study.originals]
     found = condition_routes(study, "random", alone(study.preset.fit), pairs, ("linear",))
     every = list(combinations(study.preset.fit, 2))
     return found + condition_routes(study, "method", every, pairs, ("linear",), points=coarse(study)) + controls(study)
@@ -276,9 +277,9 @@ def told_units(units: Mapping[int, float]) -> tuple[dict[int, float], list[str]]
 
 
 def c14(
-    areas: Mapping[tuple[int, Hashable], Sequence[float]],
+    areas: Mapping[Any, Any],
     units: Mapping[int, float],
-    twins: Iterable[tuple[int, Sequence[float]]],
+    twins: Iterable[tuple[int, Any]],
     refused: Sequence[str] = (),
     level: float = LEVEL,
 ) -> Finding:

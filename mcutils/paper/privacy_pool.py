@@ -153,7 +153,7 @@ def pool_of(study: Study) -> Pool:
 # What is told
 
 
-def areas(pool: Pool, kind: str, kept: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+def areas(pool: Pool, kind: str, kept: Iterable[int] | None = None) -> dict[str, np.ndarray]:
     """Name -> AUC (T,) of the attack by models left out, of targets held against those not; mean over the models kept.
 
     U-LiRA where ``kind`` is ``forget``; of ``keep`` targets the ordinary attack, on models that unlearned others.

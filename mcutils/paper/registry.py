@@ -52,5 +52,5 @@ PRICED_APART: dict[str, Callable[[Study], list[Spec]]] = {
     "alignment": permutations.needs,
 }
 # Notebooks whose results are priced apart, and as what: no run of all notebooks' results computes them.
-APART = {"11_ensembles_and_relearning": "ensembles", "12_difficulty": "difficulty"}
+APART = {"10_privacy": "privacy", "11_ensembles_and_relearning": "ensembles", "12_difficulty": "difficulty"}
 PRICED_APART |= {notebook: PRICED_APART[name] for notebook, name in APART.items()}

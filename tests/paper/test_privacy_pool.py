@@ -3,13 +3,18 @@
 from collections import Counter
 from dataclasses import replace
 
+import made_privacy as made
 import numpy as np
 import pytest
 
 from mcutils.data.shadows import SHADOWS, SHARE
 from mcutils.engine.specs import PhiSpec, UnlearnedSpec, key
+from mcutils.engine.store import Store
 from mcutils.engine.study import study as open_study
+from mcutils.engine.upkeep import pack
 from mcutils.errors import BadInput
+from mcutils.measures.roc import auc
+from mcutils.measures.shadow_pool import left_out, over_models
 from mcutils.paper import privacy_pool as room
 from mcutils.paper.archives import shard
 
@@ -49,6 +54,64 @@ def test_a_shadow_is_a_shard_with_all_that_hangs_on_it(eight):
     found = shard(specs, room.TRAINED + 7)
     assert set(found) == set(room.scores(eight, 7).values())
     assert sum(len(shard(specs, room.TRAINED + j)) for j in range(SHADOWS)) == len(specs)
+
+
+def test_the_pool_ships_as_half_precision_in_four_megabytes(eight, tmp_path):
+    """Made confidences of one shadow at the sizes of `laptop`; where each lies is as noisy as in trained models."""
+    rng, store = np.random.default_rng(0), Store(tmp_path / "store")
+    sizes = {"forget_targets": 2000, "keep_targets": 1000, "valid": 1000}
+    specs = room.scores(eight, 5)
+    for spec in specs.values():
+        phi = {split: rng.normal(4, 4, (spec.points, n)).astype(np.float16) for split, n in sizes.items()}
+        arrays = {f"phi/{split}": values for split, values in phi.items()}
+        arrays |= {f"right/{split}": values > 0 for split, values in phi.items()}
+        store.put(spec, arrays | {f"accuracy/{s}": np.ones(spec.points) for s in ("retain", "test")}, 1.0)
+    size = pack({"shadow": [key(spec) for spec in specs.values()]}, [store.folder], tmp_path / "shipped")
+    assert SHADOWS * size < 4.5e6
+    shipped = Store(tmp_path / "none", [tmp_path / "shipped"])
+    for spec in specs.values():
+        kept, own = shipped.get(spec), store.get(spec)
+        assert all(kept[name].dtype == own[name].dtype and (kept[name] == own[name]).all() for name in own)
+        assert kept["phi/valid"].dtype == np.float16 and kept["right/valid"].dtype == bool
+
+
+# What is told
+
+
+def test_areas_are_those_of_models_left_out_and_worked_out_once():
+    pool = made.pool(made.Truth(shadows=8))
+    found = room.areas(pool, "forget")
+    phi, who = pool.phi["npo"]["forget_targets"], pool.held["forget"]
+    expected = [over_models(auc, left_out(one, who), who) for one in phi]
+    np.testing.assert_allclose(found["npo"], expected)
+    assert room.areas(pool, "forget") is found and room.areas(pool, "forget", range(8)) is found
+    part = pool.of([0, 1, 2, 3, 4, 5])
+    assert part is pool.of([0, 1, 2, 3, 4, 5]) and pool.of(range(8)) is pool and part.shadows == 6
+    np.testing.assert_allclose(room.areas(pool, "keep", range(6))["scrub"], room.areas(part, "keep")["scrub"])
+    one = room.intervals(pool, "forget")["original"][0]
+    assert one.low < one.estimate < one.high and one.estimate == pytest.approx(float(found["original"][0]))
+
+
+def test_a_method_that_never_unlearned_fails_the_gate_of_the_pool():
+    pool = made.pool(made.Truth(told=3.0, left=0.2))
+    lost = {**pool.phi["npo"], "forget_targets": pool.phi["original"]["forget_targets"]}
+    pool = replace(pool, phi={**pool.phi, "npo": lost}, right={
+        **pool.right, "npo": {s: v > 0 for s, v in lost.items()}})  # fmt: skip
+    passed, left = room.forgetting(pool)
+    assert "npo" not in passed and "scrub" in passed and left[0].startswith("npo is left out: did not forget")
+    gates = room.pool_gates(pool)
+    assert gates["npo"].loss == pytest.approx(0) and gates["scrub"].kept == pytest.approx(1)
+
+
+def test_models_like_retrained_ones_are_told_so():
+    pool = made.pool(made.Truth(told=3.0, left=0.0, seed=4))
+    found = room.likeness(pool)
+    for name in ("npo", "retrained"):
+        assert found[name].quality.median_epsilon < found["original"].quality.median_epsilon
+        assert found[name].complete > found["original"].complete + 0.1
+        assert found[name].klom["forget"][0] < found["original"].klom["forget"][0] / 2
+    assert found["npo"].klom["forget"][0] == pytest.approx(found["retrained"].klom["forget"][0], abs=0.3)
+    assert found["npo"].quality.largest == pytest.approx(np.log(7), abs=0.01)
 
 
 # N4
