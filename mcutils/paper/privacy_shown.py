@@ -17,7 +17,7 @@ from ..measures.membership import priv_leak
 from ..measures.originals import student
 from ..measures.roc import FALSE_ALARMS
 from . import privacy as room
-from .claims import interval_text, spread
+from .claims import PROTOCOL, interval_text, power, power_text, spread
 from .panels import FAILING, SERIES, dot_entry, dots_row, failing_entries, method_panels
 from .privacy import ATTACK, BITS, CALLED_OUT, Privacy, beyond_ends, joined, lines_read, told_units
 from .tables import Table, answer_text, frame
@@ -291,6 +291,12 @@ def privacy_answer(walks: Sequence[Walk], privacy: Privacy, judged: Sequence[Any
     return answer_text(expected, f"{directions_text(walks, privacy)} {answer_found(judged)}.", so)
 
 
+def powers_text(claims: Sequence[str] = ("C14", "N4", "N6")) -> str:
+    """Of each of these claims, in how many made worlds its planted effects were found, as a Markdown list."""
+    table = power()
+    return "\n".join(f"- {claim}, power: {power_text(claim, table) or 'not known'}." for claim in claims)
+
+
 def widest(study: Study, walks: Sequence[Walk], privacy: Privacy, eps: float = TOLERANCE) -> Route:
     """The line whose AUC ranges farthest beyond its ends, of those that verdicts read, or of all."""
     along = privacy.attacks.along()
@@ -334,13 +340,13 @@ def along_figure(
 
 
 @drawing.style()
-def ranges_figure(table, summary, pairs, *, threshold: float, title: str = ""):
+def ranges_figure(table, summary, pairs, *, title: str = ""):
     """C14: the range inside a line beyond its ends per method, beside twins; and how far seeds and methods differ.
 
     ``table`` and ``summary`` are a `ranges_table` and its `ranges_summary`, ``pairs`` `seeds_and_methods`.
     """
     drawing.check_columns(table, ("method", "original", "read", "area"))
-    methods = list(summary["method"])
+    methods, (threshold,) = list(summary["method"]), PROTOCOL["C14"]["edges"]
     fig, axes = panel_grid(1, 2, 1.5 + 0.34 * len(methods), gridspec_kw={"width_ratios": [3, 2]})
     left, right = axes[0]
     for y, method in enumerate(methods):

@@ -132,7 +132,7 @@ def test_figures_draw_what_tables_hold(walked, privacy):
     assert [ax.get_title() for ax in along.axes][:2] == ["random labels", "SalUn †"]
     table = shown.ranges_table(walked, privacy)
     pairs = shown.seeds_and_methods(walked, privacy)
-    ranges = shown.ranges_figure(table, shown.ranges_summary(table), pairs, threshold=0.2)
+    ranges = shown.ranges_figure(table, shown.ranges_summary(table), pairs)
     assert len(ranges.axes) == 2
     bits = shown.bits_figure(shown.bits_table(privacy), failing=left)
     assert len([line for line in bits.axes[0].get_lines() if len(line.get_xdata()) == 11]) == 3
