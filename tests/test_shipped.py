@@ -1,7 +1,5 @@
 """Shipped results are sound, complete, small, and what the code beside them computes."""
 
-import hashlib
-import json
 import re
 
 import numpy as np
@@ -9,11 +7,10 @@ import pytest
 
 import mcutils as mc
 from mcutils.cli.reproduce import SHIPPED
-from mcutils.engine.forms import outdated
 from mcutils.engine.runs import compute
-from mcutils.engine.specs import CurveSpec, key_of, kind_of
+from mcutils.engine.specs import CurveSpec, kind_of
 from mcutils.engine.store import Store, versions
-from mcutils.engine.upkeep import notes, verify
+from mcutils.engine.upkeep import verify
 from mcutils.files import ROOT
 from mcutils.measures.metrics import accuracy, mean_loss
 from mcutils.measures.readings import READINGS
@@ -104,14 +101,3 @@ def test_a_shipped_endpoint_comes_out_again(study, layer):
     for name, value in was.items():
         allowed = RETRAINED["accuracy" if name.startswith("accuracy") else "loss"]
         assert np.abs(now[name] - value).max() <= allowed, name
-
-
-def test_shards_hold_sound_results_under_their_own_keys():
-    """Of the preset eight, computed so far; nothing reads them until all are there."""
-    folder = ROOT / "data" / "shards"
-    found = notes([folder])
-    assert verify(folder) == {} and len(found) > 100
-    assert [name for name, note in found.items() if key_of(note["spec"]) != name or outdated(note["spec"])] == []
-    listed = json.loads((folder / "endpoints" / "index.json").read_text())
-    for one in listed:
-        assert hashlib.sha256((folder / "endpoints" / one["file"]).read_bytes()).hexdigest() == one["sha256"]

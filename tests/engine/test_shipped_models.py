@@ -18,7 +18,7 @@ from mcutils.files import DATA
 from mcutils.networks import network_for
 from mcutils.unlearning.endpoints import fingerprint
 
-INDEXED = {(one["name"], one["seed"]): one for one in json.loads((DATA / FOLDER / INDEX).read_text())}
+INDEXED = {(one["name"], one["seed"], one["original"]): one for one in json.loads((DATA / FOLDER / INDEX).read_text())}
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,12 @@ def copy(tmp_path):
 
 
 def test_what_ships_are_the_models_of_the_laptop_study(laptop):
-    expected = {("original", 0), ("retrained", 42), ("npo", 42), ("npo", 87)}
-    assert set(INDEXED) >= expected
-    assert INDEXED["npo", 42]["exact"] == key(laptop.unlearned("npo", 42))
-    assert INDEXED["original", 0]["exact"] == key(laptop.original(0))
-    assert INDEXED["retrained", 42]["exact"] == key(laptop.retrained(42))
+    exact = {key(one) for one in models_to_ship(laptop)}
+    assert len(exact) == 40 and {one["exact"] for one in INDEXED.values()} == exact
+    there = {path.name for path in (DATA / FOLDER).iterdir()}
+    assert there == {one["file"] for one in INDEXED.values()} | {INDEX}
+    assert INDEXED["npo", 42, 1]["exact"] == key(laptop.unlearned("npo", 42, origin=laptop.original(1)))
+    assert INDEXED["retrained", 42, 2]["exact"] == key(laptop.retrained(42, original=2))
 
 
 @pytest.mark.parametrize("seed", [42, 87])
@@ -58,7 +59,7 @@ def test_its_accuracies_are_those_of_the_index_and_its_task_is_the_shipped_one()
     module = weights_module.module_of(found.weights)
     with torch.no_grad():
         right = module(task.inputs("forget")).argmax(1) == task.labels("forget")
-    assert float(right.float().mean()) == pytest.approx(INDEXED["npo", 42]["forget"], abs=2e-3)
+    assert float(right.float().mean()) == pytest.approx(INDEXED["npo", 42, 0]["forget"], abs=2e-3)
     assert found.task == fingerprint(task)
 
 
