@@ -363,7 +363,7 @@ def n4(
     count = pool.shadows
     if too_few := few(pool):
         said = tuple(dict.fromkeys([*refused, *too_few]))
-        return Finding(Interval(np.nan, np.nan, np.nan), "undecided", count, 0, notes=said)
+        return Finding(Interval(np.nan, np.nan, np.nan), "undecided", count, 0, notes=said, unit="shadows")
 
     def differences(kept: np.ndarray) -> np.ndarray:
         found = {name: one[0] for name, one in areas(pool, "keep", kept).items()}
@@ -381,4 +381,4 @@ def n4(
     if reach is not None and word == "supported" and not rule.beyond(effect, reach):
         notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
     counts = count, count * len(methods)
-    return Finding(effect, "undecided" if notes else word, *counts, reach, notes=tuple(notes))
+    return Finding(effect, "undecided" if notes else word, *counts, reach, notes=tuple(notes), unit="shadows")

@@ -331,7 +331,8 @@ def along_figure(
         ends = np.array([0.0, 1.0])
         low, mean_of, high = (np.full(2, f(anew)) for f in (np.min, np.mean, np.max))
         drawing.retrained_band(ax, ends, low, mean_of, high)
-        ax.axhspan(own.min(), own.max(), color=GREEN, alpha=0.25, lw=0, label="original models, range")
+        ax.axhspan(own.min(), own.max(), color=GREEN, alpha=0.25, lw=0)
+        ax.axhline(own.mean(), color=GREEN, lw=1.2, zorder=1, label="original models, range")
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         if method in failing:
             ax.set_title(f"{drawing.label(method)} {FAILING}")
@@ -363,7 +364,7 @@ def ranges_figure(table, summary, pairs, *, title: str = ""):
         values = where(pairs, pair=name)["apart"].to_numpy(float)
         found = frame([tuple(student(values))], ["estimate", "low", "high"])
         dots_row(right, y, values, found, PURPLE if y else GREY, "s" if y else "o", 0.1)
-    drawing.name_rows(right, names)
+    drawing.name_rows(right, names or [""])
     right.set_xlabel("difference of the AUC\nbetween ends (A)")
     for ax in (left, right):
         ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))

@@ -57,7 +57,8 @@ class Finding:
 
     ``null``: the statistic under the null that the protocol names, None where it has none. ``least``: the smallest
     effect that so many originals find with a power of 0.8. ``flips``: share of bootstrap draws of the originals with
-    another word. ``notes``: why it is undecided, contexts that carry it, paths left out.
+    another word. ``notes``: why it is undecided, contexts that carry it, paths left out. ``unit``: what is
+    counted, where it is not originals.
     """
 
     effect: Interval
@@ -69,6 +70,7 @@ class Finding:
     flips: float = float("nan")
     p: float | None = None
     notes: tuple[str, ...] = ()
+    unit: str = "originals"
 
 
 @dataclass(frozen=True)

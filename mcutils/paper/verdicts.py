@@ -113,7 +113,7 @@ def verdict_text(one: Judged, eps: float = TOLERANCE) -> str:
     known = np.isfinite(first.effect.estimate)
     p = "" if first.p is None else f", p = {first.p:.2g}"
     number = f"{spread(first.effect)} ({told['unit']}){p}" if known else "nothing to measure"
-    parts.append(f"*Found:* {number}; {first.n_originals} originals, {first.n_cells} cells.")
+    parts.append(f"*Found:* {number}; {first.n_originals} {first.unit}, {first.n_cells} cells.")
     if first.null is not None and np.isfinite(first.null.estimate):
         parts.append(f"*Where nothing is:* {spread(first.null)}.")
     parts.append(f"*Rule:* {told['rule']}.")

@@ -165,6 +165,7 @@ def test_rows_find_what_is_planted_and_nothing_where_nothing_is(walked):
     assert set(found) == {"C14", "C14 between methods", "N4", "N4 beside retrained", "N6"}
     assert {name: one.verdict for name, one in found.items()} == dict.fromkeys(found, "supported")
     assert (found["C14"].n_originals, found["C14"].n_cells, found["N4"].n_originals) == (8, 48, 16)
+    assert (found["C14"].unit, found["N4"].unit) == ("originals", "shadows")
     empty = judged(walked, made.Truth(noise=0.01), ids)
     assert {one.verdict for one in empty.values()} <= {"contradicted", "undecided"}
 
