@@ -9,6 +9,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+import mcutils
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -95,3 +97,14 @@ def test_oldest_python_is_the_same_everywhere(project, conda):
     ((major, minor),) = re.findall(r">=(\d+)\.(\d+)", str(floor))
     assert f"python>={major}.{minor}," in " ".join(str(line) for line in conda["dependencies"])
     assert f"sys.version_info < ({major}, {minor})" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_version_is_one_and_the_changelog_names_its_tag(project):
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
+    assert project["version"] == str(cited) == mcutils.__version__
+    log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## \[([^]]+)\](?: - (\d{4}-\d\d-\d\d))?$", log, re.MULTILINE)
+    assert sections[0][0] == "Unreleased" and all(date for _, date in sections[1:])
+    numbers = [tuple(map(int, version.split("."))) for version, _ in sections[1:]]
+    assert numbers == sorted(numbers, reverse=True) and sections[1][0] == mcutils.__version__
+    assert all(f"`v{version}`" in log for version, _ in sections[1:])
