@@ -350,6 +350,11 @@ def _named(found: Together, places: Sequence[Place]) -> dict[str, dict[Any, dict
     return ours
 
 
+def _text(value: float, digits: int) -> str:
+    """A number with so many digits; a dash for none."""
+    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
+
+
 def scores_table(found: Together, places: Sequence[Place]) -> Table:
     """What ensembles are worth, a row each: means over originals (of their methods) of accuracy, NLL and calibration.
 
@@ -364,11 +369,10 @@ def scores_table(found: Together, places: Sequence[Place]) -> Table:
         }
         mean = {measure: float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for measure, v in values.items()}
         of_test = student(100 * values["accuracy/test"])
-        test = spread(of_test, 2) if np.isfinite(of_test).all() else f"{100 * mean['accuracy/test']:.2f}"
-        rest = mean["loss/test"], 100 * mean["calibration/test"], 100 * mean["accuracy/forget"]
-        shown = [f"{v:.{d}f}" if np.isfinite(v) else "-" for v, d in zip(rest, (4, 2, 2), strict=True)]
-        kept = f"{100 * mean['accuracy/retain']:.2f}" if np.isfinite(mean["accuracy/retain"]) else "-"
-        rows.append((words, test, *shown, kept, int(np.isfinite(values["accuracy/test"]).sum())))
+        test = spread(of_test, 2) if np.isfinite(of_test).all() else _text(100 * mean["accuracy/test"], 2)
+        nats, points = _text(mean["loss/test"], 4), _text(100 * mean["calibration/test"], 2)
+        known, kept = (_text(100 * mean[f"accuracy/{split}"], 2) for split in ("forget", "retain"))
+        rows.append((words, test, nats, points, known, kept, int(np.isfinite(values["accuracy/test"]).sum())))
     columns = ["ensemble", "test %", "test NLL", "calibration error %", "D_f %", "D_r %", "n"]
     return frame(rows, columns, "ensemble")
 
