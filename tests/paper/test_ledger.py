@@ -170,7 +170,7 @@ def test_a_replication_is_laid_beside_the_ledger():
 def test_claims_that_were_not_run_say_why():
     table = room.not_run_table(trial_rows(FOUND))
     assert "C1" not in table.index and {"C3", "C14", "N1"} <= set(table.index)
-    assert table.loc["C14", "why"] == "10_privacy does not exist yet"
+    assert table.loc["C3", "why"] == f"{CLAIMS['C3'].notebook} does not exist yet"
     assert table.loc["C21", "why"] == "its walks are not in the store"
     assert table.loc["N9", "why"] == f"needs {CLAIMS['N9'].waits}"
 
