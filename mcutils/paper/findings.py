@@ -75,14 +75,15 @@ def shifts_finding(judged: Sequence[Judged]) -> str:
 
 
 def fits_finding(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """How many pairs the authors' fit, the corrected one and the line connect, read as each is read."""
-    rows = fits_beside(walks, line={"kind": "linear"}, own={}, authors={"recipe": "authors"})
+    """How many pairs the authors' fit, the corrected one and the line connect, all read with refreshed BatchNorm."""
+    authors = {"recipe": "authors", "batchnorm": "retain"}
+    rows = fits_beside(walks, line={"kind": "linear"}, own={}, authors=authors)
     if not rows:
         return ""
-    line, own, authors = (sum(row[n].connected(eps) for row in rows.values()) for n in ("line", "own", "authors"))
+    line, own, theirs = (sum(row[n].connected(eps) for row in rows.values()) for n in ("line", "own", "authors"))
     return (
-        f"**The fit decides.** Of {len(rows)} pairs the authors' recipe connects {authors} by a curve, a corrected one "
-        f"{own}, the straight line {line}."
+        f"**The fit decides.** Of {len(rows)} pairs, all read with refreshed BatchNorm statistics, the authors' recipe "
+        f"connects {theirs} by a curve, a corrected one {own}, the straight line {line}."
     )
 
 
