@@ -38,6 +38,8 @@ from .walks import Route, coarse, condition_routes
 PART = 4  # a graded set is a quarter of the pool's forget targets: 500 of 2,000
 ORIGINALS = LEAST  # on which graded sets and a class are unlearned, and models merged
 GRADINGS = ("memorisation", "confidence")
+# Of the methods that pass the gate, those that graded sets are unlearned by: four are as many as the time allows.
+METHODS = ("bad_teacher", "gradient_difference", "npo", "scrub")
 CLASS = "class"  # form of the lines on a forgotten class
 READ = ("retain", "forget", "test")  # splits of the lines' traces
 PROBED = 3  # points of a line that are probed: both ends and the middle
@@ -131,10 +133,15 @@ def ends(under: Study, original: int, method: str) -> list[UnlearnedSpec]:
     return [under.unlearned(method, seed, origin=under.original(original)) for seed in under.seeds[:2]]
 
 
-def lines(under: Study, form: str, originals: Iterable[int]) -> list[Route]:
-    """Lines between two seeds of every method on what a study under a scenario forgets."""
+def methods_of(study: Study) -> tuple[str, ...]:
+    """The methods that graded sets are unlearned by: `METHODS`, or as many of a preset that has none of them."""
+    return tuple(name for name in METHODS if name in study.preset.fit) or study.preset.fit[: len(METHODS)]
+
+
+def lines(under: Study, form: str, originals: Iterable[int], methods: Sequence[str]) -> list[Route]:
+    """Lines between two seeds of each method on what a study under a scenario forgets."""
     found = []
-    for original, method in product(originals, under.preset.fit):
+    for original, method in product(originals, methods):
         path = under.path(*ends(under, original, method))
         labels: dict[str, Any] = {"original": original, "form": form, "points": coarse(under)}
         found.append(Route(method, "linear", *under.seeds[:2], path=path, **labels))
@@ -160,8 +167,9 @@ def under(study: Study, scenario: Scenario) -> Study:
 
 def graded_lines(study: Study, grades: Grades) -> list[Route]:
     """The lines on all graded sets."""
+    which = originals_of(study), methods_of(study)
     made = scenarios(grades).items()
-    return [r for at, one in made for r in lines(under(study, one), form_of(*at), originals_of(study))]
+    return [r for at, one in made for r in lines(under(study, one), form_of(*at), *which)]
 
 
 def class_of(study: Study, original: int) -> Scenario:
@@ -173,7 +181,7 @@ def class_lines(study: Study) -> list[Route]:
     """Lines on a forgotten class, on each original another."""
     found = []
     for original in originals_of(study):
-        found += lines(under(study, class_of(study, original)), CLASS, [original])
+        found += lines(under(study, class_of(study, original)), CLASS, [original], study.preset.fit)
     return found
 
 

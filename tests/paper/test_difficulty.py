@@ -67,7 +67,8 @@ def test_what_is_known_only_once_the_pool_is_stored_is_asked_for_then(eight, gra
     assert [one.model for one in first if isinstance(one, LearningSpec)] == [eight.original(o) for o in range(4)]
     fit = len(eight.preset.fit)
     outcomes = [one for one in whole if isinstance(one, OutcomeSpec)]
-    assert len(outcomes) == 6 * 4 * fit and sum(isinstance(one, HardnessSpec) for one in whole) == 6 * 4
+    assert {one.trace.model.start.method for one in outcomes} == set(sets.METHODS) <= set(eight.preset.fit)
+    assert len(outcomes) == 6 * 4 * len(sets.METHODS) and sum(isinstance(one, HardnessSpec) for one in whole) == 6 * 4
     probes = [one for one in first if isinstance(one, ProbeSpec)]
     assert len(probes) == 4 * (fit + 2) and {one.points for one in probes} == {1, 3}
     assert {one.label for one in probes if one.model.data.draw == 2} == {2}
