@@ -22,6 +22,13 @@ from .upkeep import notes
 
 Takes = Callable[[Mapping[str, Any]], float]  # the description of a spec -> CPU seconds
 TIMINGS = DATA / "timings.csv"
+# Of what no run was recorded yet: the kind whose work is of the same sort, at whose rate it is priced.
+LIKE = {
+    **dict.fromkeys(("Trajectory", "RelearnOf"), "Unlearned"),
+    **dict.fromkeys(("PhiOf", "ProbeOf", "SharpnessOf"), "TraceOf"),
+    **dict.fromkeys(("OutcomeOf", "HardnessOf", "EnsembleOf", "RegainedOf", "MembershipOf"), "MetricOf"),
+    "LearningOf": "Original",
+}
 COLUMNS = ("kind", "method", "optimizer", "model", "results", "seconds", "work")
 
 
@@ -128,10 +135,16 @@ def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) ->
     """What computing a spec takes, by its description (`specs.plain`), in CPU seconds.
 
     They come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of each
-    result; NaN where no run of the kind was ever recorded.
+    result; NaN where no run of the kind, nor of one that works alike (`LIKE`), was ever recorded.
     """
     known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
-    rate_of = cache(lambda name: next((found for one in known if (found := rate(name, one)) is not None), math.nan))
+
+    @cache
+    def rate_of(name: tuple[str, ...]) -> float:
+        names = [name, *([(LIKE[name[0]], *name[1:])] if name[0] in LIKE else [])]
+        rates = (rate(one, part) for one in names for part in known)
+        return next((found for found in rates if found is not None), math.nan)
+
     return lambda description: rate_of(group(description)) * work(description)
 
 

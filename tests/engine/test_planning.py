@@ -36,6 +36,7 @@ from mcutils.engine.specs import (
     ProfileSpec,
     RetrainedSpec,
     TraceSpec,
+    TrajectorySpec,
     UnlearnedSpec,
     UntrainedSpec,
     key,
@@ -300,6 +301,16 @@ def test_a_rate_is_taken_from_the_rows_most_alike():
     assert rate(("Unlearned", "npo", "adamw", "convnet_gn"), rows) == 51 / 7  # nor that network
     assert rate(("Original", "", "", "convnet"), rows) is None
     assert rate(("Original", "", "", "convnet"), [row("Original", work=0)]) is None
+
+
+def test_what_no_run_was_recorded_of_has_the_rate_of_what_works_alike(tmp_path):
+    assert {*planning.LIKE, *planning.LIKE.values()} <= set(planning.KINDS)
+    way = plain(TrajectorySpec(START, (0, START.settings.plan.steps)))
+    rows = [row("Unlearned", "npo", "adamw", seconds=6, work=2), row("Unlearned", "scrub", "adamw", seconds=99)]
+    assert seconds_of(Store(tmp_path), rows)(way) == pytest.approx(3 * work(way))
+    own = [*rows, row("Trajectory", "npo", "adamw", seconds=5, work=1)]
+    assert seconds_of(Store(tmp_path), own)(way) == pytest.approx(5 * work(way))
+    assert math.isnan(seconds_of(Store(tmp_path), [row("TraceOf")])(way))
 
 
 def test_what_is_gathered_adds_up(full):

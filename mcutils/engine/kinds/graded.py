@@ -156,7 +156,8 @@ GRADED = (
         _hardness,
         lambda spec, found: shaped(found, dict.fromkeys(HARDNESS, ())),
         _named("HardnessOf"),
-        lambda d, flops: flops * 2 * (d["examples"] * (1 + BACKWARD) + d["rows"]),
+        # A gradient of one example costs what calling the network costs, whatever its size.
+        lambda d, flops: 2 * (d["examples"] * (REPLICATES + flops * (1 + BACKWARD)) + flops * d["rows"]),
         lambda d: SMALL / 10,
     ),
     Kind(
