@@ -26,8 +26,8 @@ POWER = Path(__file__).parents[2] / "docs" / "power.csv"
 PLANS = {
     "C14": ("a bump of 0.5 A in the middle", {"bump": 0.5}, "no bump", room.c14_row),
     "C14 between methods": ("methods 0.5 A apart", {"apart": 0.5}, "methods alike", room.c14_between_row),
-    "N4": ("0.05 of AUC", {"worse": 0.35}, "nothing", "original"),
-    "N4 beside retrained": ("0.05 of AUC", {"worse": 0.35}, "nothing", ANEW),
+    "N4": ("0.05 of AUC", {"worse": 0.2}, "nothing", "original"),
+    "N4 beside retrained": ("0.05 of AUC", {"worse": 0.2}, "nothing", ANEW),
     "N6": ("0.2 regained", {"returned": 0.2}, "none regained", room.n6_row),
 }
 
