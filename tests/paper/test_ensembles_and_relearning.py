@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from made_eleven import Planted, eleven
 
-from mcutils.engine.specs import EnsembleSpec, ProfileSpec, RegainedSpec, RelearnSpec, SharpnessSpec, TraceSpec
+from mcutils.engine.kinds import parents
+from mcutils.engine.planning import read_timings
+from mcutils.engine.specs import (
+    EnsembleSpec,
+    ProfileSpec,
+    RegainedSpec,
+    RelearnSpec,
+    SharpnessSpec,
+    TraceSpec,
+    kind_of,
+)
 from mcutils.engine.study import study as open_study
 from mcutils.measures.profiles import Profile
 from mcutils.paper import ensembles_and_relearning as room, ledger, trial_ledger, trials
@@ -37,6 +47,11 @@ def test_it_keeps_small_results_only_and_is_priced_apart(eight):
     assert not kinds & {RelearnSpec, TraceSpec}, "neither logits of attacked models nor traces ship"
     assert PRICED_APART["ensembles"] is room.needs and ledger.APART["ensembles"].gather is room.gather
     assert PRICED_AS["11_ensembles_and_relearning"] == "ensembles"
+
+
+def test_every_kind_that_it_needs_has_a_run_time(eight):
+    kinds = {kind_of(parent) for spec in room.needs(eight) for parent in (spec, *parents(spec))} - {"Path"}
+    assert kinds <= {row["kind"] for row in read_timings()}
 
 
 def test_its_lines_are_those_of_02(eight):
