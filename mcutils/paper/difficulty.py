@@ -62,7 +62,9 @@ class Difficulty:
     def within(self, originals: Collection[int]) -> Difficulty:
         """The same of some originals."""
         tables = ("predictors", "outcomes", "examples", "recalls", "distances")
-        kept = {name: {at: v for at, v in getattr(self, name).items() if at[0] in originals} for name in tables}
+        kept: dict[str, Any] = {
+            name: {at: v for at, v in getattr(self, name).items() if at[0] in originals} for name in tables
+        }
         return replace(self, beside={o: v for o, v in self.beside.items() if o in originals}, **kept)
 
 

@@ -142,7 +142,8 @@ def lines(under: Study, form: str, originals: Iterable[int], methods: Sequence[s
     """Lines between two seeds of each method on what a study under a scenario forgets."""
     found = []
     for original, method in product(originals, methods):
-        path = under.path(*ends(under, original, method))
+        start, end = ends(under, original, method)
+        path = under.path(start, end)
         labels: dict[str, Any] = {"original": original, "form": form, "points": coarse(under)}
         found.append(Route(method, "linear", *under.seeds[:2], path=path, **labels))
     return found
@@ -187,7 +188,8 @@ def class_lines(study: Study) -> list[Route]:
 
 def merging(study: Study) -> list[Route]:
     """Lines between different methods, beside five retrained models."""
-    pairs = [(original, *study.seeds[:2]) for original in originals_of(study)]
+    first, second = study.seeds[:2]
+    pairs = [(original, first, second) for original in originals_of(study)]
     names = [(a, b) for k, a in enumerate(study.preset.fit) for b in study.preset.fit[k + 1 :]]
     found = condition_routes(study, "method", names, pairs, ("linear",), points=coarse(study))
     return [replace(one, retrained=(*study.seeds[:2], *MORE)) for one in found]
@@ -204,7 +206,8 @@ def profile_of(study: Study, route: Route) -> ProfileSpec:
 
 def outcome_of(study: Study, route: Route) -> OutcomeSpec:
     """The outcomes of unlearning a graded set, of the start of a line."""
-    one, start = under(study, route.path.start.data.scenario), route.path.start
+    start: Any = route.path.start
+    one = under(study, start.data.scenario)
     models = retrained(one, route.original)
     attacks = [attack_on(one, model) for model in (start, *models)]
     way = one.trace(one.trajectory(start))
@@ -221,7 +224,7 @@ def hardness_of(study: Study, scenario: Scenario, original: int) -> HardnessSpec
 
 def probe_of(study: Study, route: Route) -> ProbeSpec:
     """The probe along a line on a forgotten class."""
-    label = route.path.start.data.scenario.label
+    label = class_of(study, route.original).label
     return ProbeSpec(route.path, route.path.forget, label, PROBED, weighted=study.weighted)
 
 
