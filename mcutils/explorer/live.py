@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..curves import Curve
 from ..data.tasks import Task
-from ..engine.specs import CurveSpec, PlaneSpec, kind_of
+from ..engine.specs import AlignedSpec, CurveSpec, PlaneSpec, kind_of
 from ..engine.study import Study, study as preset_study
 from ..errors import BadInput, instance, path_of, whole
 from ..files import BUILD, write_file
@@ -290,6 +290,8 @@ def _deviation(live: Live, task: Task, traces: Mapping[str, Trace], groups: Mapp
 
 def _map(study: Study, curve: CurveSpec) -> dict[str, Any] | None:
     """Losses over the plane, for the picture behind the curve, where they are stored."""
+    if isinstance(curve.end, AlignedSpec):  # of a straight line: there is no plane
+        return None
     spec = PlaneSpec((curve.start, curve, curve.end), curve.forget, MAPPED, weighted=study.weighted)
     if spec not in study.store:
         return None

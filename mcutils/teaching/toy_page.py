@@ -142,7 +142,7 @@ def playground_kind() -> Any:
         here = traitlets.Dict().tag(sync=True)
 
         def _repr_mimebundle_(self, **options: Any) -> Any:
-            found = super()._repr_mimebundle_(**options) or {}
+            found: Any = super()._repr_mimebundle_(**options) or {}
             data, metadata = found if isinstance(found, tuple) else (found, {})
             words, png = still(self.here or self.state)
             picture = {"text/plain": words, "image/png": base64.b64encode(png).decode()}
