@@ -68,7 +68,7 @@ def imported(folder):
     return {name.split(".")[0] for name in names} - STANDARD - own
 
 
-@pytest.mark.parametrize("folder,extras", [("mcutils", ["cluster", "site"]), ("tests", ["dev"])])
+@pytest.mark.parametrize("folder,extras", [("mcutils", ["cluster", "site", "browser"]), ("tests", ["dev"])])
 def test_whatever_is_imported_is_declared(project, folder, extras):
     """A package that only comes along with another one may stop coming."""
     lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
