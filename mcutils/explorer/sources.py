@@ -192,8 +192,11 @@ def from_store(
     attacks = {text: note for note in stored if (text := _attacked(note["spec"]))}
     chosen = [note for note in profiles if _is_path(note)]
     profiled = {_text(_trace(note)) for note in chosen}
+    pictured = {_text(_pictured(_trace(note))) for note in chosen}
     chosen += [
-        note for text, note in traces.items() if _is_path(note) and text not in profiled and not note["spec"]["shown"]
+        note
+        for text, note in traces.items()
+        if _is_path(note) and text not in profiled and text not in pictured and not note["spec"]["shown"]
     ]
     if data is not None:
         chosen = [note for note in chosen if _data(_trace(note)) in data]
@@ -223,6 +226,16 @@ def _text(spec: Any) -> str:
 def _trace(note: Note) -> Mapping[str, Any]:
     """The description of the trace behind a stored profile, or of a stored trace."""
     return note["spec"].get("trace", note["spec"])
+
+
+def _pictured(trace: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The description of the trace that has the forget examples alone, for the pictures along a path."""
+    return {**trace, "splits": ["forget"]}
+
+
+def _kept(trace: Mapping[str, Any], traces: Notes) -> Note | None:
+    """The stored trace that pictures along a path come from: its own, or that of its forget examples alone."""
+    return traces.get(_text(trace)) or traces.get(_text(_pictured(trace)))
 
 
 def _is_path(note: Note) -> bool:
@@ -279,10 +292,10 @@ def _stored(
         f"{kind}, {_words(ends['start'])} to {_words(ends['end'])}",
         picks,
         partial(_numbers, note, traces, models, attacks.get(_text(path))),
-        text in traces,
+        _kept(trace, traces) is not None,
         partial(_plane, path, planes),
         (_text(spec), text, _text(path), _text([path["start"], path["end"]])),
-        (len(other), len(coarse), text not in traces),
+        (len(other), len(coarse), _kept(trace, traces) is None),
     )
 
 
@@ -423,7 +436,7 @@ def _load(note: Note) -> Any:
 def _numbers(note: Note, traces: Notes, models: Notes, attack: Note | None = None) -> Numbers:
     """Numbers of a stored path: its profile and trace, as far as kept, its references, and the attack on its points."""
     trace, spec = _trace(note), note["spec"]
-    data, kept = _data(trace), traces.get(_text(trace))
+    data, kept = _data(trace), _kept(trace, traces)
 
     def task() -> Task:
         return DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])

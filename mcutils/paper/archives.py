@@ -9,6 +9,7 @@ from ..engine.kinds import parents
 from ..engine.specs import LearningSpec, OriginalSpec, RetrainedSpec, Spec, UntrainedSpec, is_line, key
 from ..engine.study import Study
 from ..errors import BadInput
+from .pictures import kept
 from .privacy_pool import TRAINED
 from .quickstart import shipped
 from .registry import APART, EXPERIMENTS, PRICED_APART
@@ -18,13 +19,14 @@ def archives(study: Study) -> dict[str, list[str]]:
     """Keys of all results that ship, by archive: one for each notebook and original model, in the notebooks' order.
 
     What several notebooks need lies with the first of them; what is priced apart follows where all of it is stored,
-    that of all shadows together (``-pool``).
+    that of all shadows together (``-pool``), and pictures as far as they are stored.
     """
     found: dict[str, list[str]] = {}
     seen: set[str] = set()
     needed = {name: ask(study) for name, ask in EXPERIMENTS.items()}
     needed["00_quickstart"] = [*needed["00_quickstart"], *shipped(study)]
-    for name, specs in {**needed, **computed_apart(study)}.items():
+    pictures = kept(study, [spec for specs in needed.values() for spec in specs])
+    for name, specs in {**needed, **computed_apart(study), "pictures": pictures}.items():
         for spec in specs:
             if key(spec) not in seen and not is_line(spec):
                 seen.add(key(spec))
@@ -37,7 +39,7 @@ def archives(study: Study) -> dict[str, list[str]]:
 def computed_apart(study: Study) -> dict[str, list[Spec]]:
     """All results of what is priced apart, by its name in the registry; without what the store does not hold whole."""
     found = {}
-    for name in [name for name in PRICED_APART if name not in APART]:
+    for name in [name for name in PRICED_APART if name not in APART and name != "pictures"]:
         try:
             specs = list(PRICED_APART[name](study))
         except BadInput:  # it needs originals with a forget set each

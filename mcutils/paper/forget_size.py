@@ -118,6 +118,12 @@ def lines_read(walks: Sequence[Walk]) -> list[Walk]:
     return shown([w for w in sized(walks) if w.kind == "linear"])[0]
 
 
+def deepest(routes: Sequence[Route], walks: Sequence[Walk]) -> Route:
+    """The route whose walk has the largest forget deficit, of the lines that verdicts read (`lines_read`)."""
+    found = {id(w): route for route, w in zip(routes, walks, strict=True)}
+    return found[id(max(lines_read(walks), key=lambda w: w.deficit))]
+
+
 def sizes_text(walks: Sequence[Walk]) -> str:
     """How much was walked, in words: sizes, methods, originals and points."""
     ours = sized(walks)

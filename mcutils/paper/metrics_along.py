@@ -180,6 +180,12 @@ def shown_walk(walks: Sequence[Walk], eps: float = TOLERANCE) -> tuple[Walk, str
     return min(ours, key=lambda w: w.eps), f"no path satisfies MCU({eps:g}); this one comes nearest"
 
 
+def shown_route(routes: Sequence[Route], walks: Sequence[Walk], eps: float = TOLERANCE) -> Route:
+    """The route of `shown_walk`."""
+    chosen, _ = shown_walk(walks, eps)
+    return next(route for route, w in zip(routes, walks, strict=True) if w is chosen)
+
+
 def metric_curves(walk: Walk, names: Sequence[str] = DRAWN) -> Table:
     """One row per metric and t of one walk: value and excess over the chord; by default of what is drawn."""
     parts, t = [], walk.profile.t

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from ..engine.specs import Spec
 from ..engine.study import Study
-from . import between_models, ensembles_and_relearning, graded_sets, permutations, privacy
+from . import between_models, ensembles_and_relearning, graded_sets, permutations, pictures, privacy
 from .room import Room
 from .walks import Route, profiles, references
 
@@ -50,6 +50,7 @@ PRICED_APART: dict[str, Callable[[Study], list[Spec]]] = {
     "ensembles": ensembles_and_relearning.needs,
     "difficulty": graded_sets.needs,
     "alignment": permutations.needs,
+    "pictures": pictures.needs,
 }
 # Notebooks whose results are priced apart, and as what: no run of all notebooks' results computes them.
 APART = {"10_privacy": "privacy", "11_ensembles_and_relearning": "ensembles", "12_difficulty": "difficulty"}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -204,6 +205,21 @@ def test_a_path_without_a_trace_says_which_command_makes_it(stored):
     numbers = next(s for s in stored.values() if not s.traced).read()
     assert "no trace of this path is stored" in numbers.why and "study.trace" in numbers.why
     assert numbers.forgotten is None and np.isfinite(numbers.values("loss_retain")).all()
+
+
+def test_pictures_of_the_forget_examples_alone_are_shown_with_the_profile_s_numbers(study, stored, line, tmp_path):
+    """The trace that has nothing else is no path of its own, and no metric is read from it."""
+    synthetic.copy_shipped(tmp_path, line, line.original, *line.retrained)
+    whole, store = study.store.get(line.trace), Store(tmp_path)
+    part = Trace(whole.t, *({"forget": one["forget"]} for one in (whole.logits, whole.labels, whole.index)), whole.meta)
+    store.put(replace(line.trace, splits=("forget",)), part, 1.0)
+    (one,) = sources(tmp_path)
+    expected, found = stored[key(line)].read(), one.read()
+    assert one.name == key(line) and one.traced and not found.why
+    assert np.array_equal(found.forgotten.predicted, expected.forgotten.predicted)
+    assert np.array_equal(found.pictures([0, 1]), expected.pictures([0, 1]))
+    for name in ("loss_retain", "loss_forget"):
+        assert np.array_equal(found.values(name), expected.values(name))
 
 
 def test_retrained_models_without_a_profile_are_read_from_their_traces(study, stored, line, tmp_path):
