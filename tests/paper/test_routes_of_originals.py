@@ -151,10 +151,12 @@ def test_all_else_is_coarse_and_of_two_splits(profiles):
     assert {s.trace.points for r, s in rest if r.condition != "forgetting"} == {COARSE}
 
 
-def test_07_takes_the_fine_walks_of_all_rooms_and_no_others(five, profiles):
+def test_07_takes_the_fine_walks_of_all_rooms_the_controls_beside_them_and_no_others(five, profiles):
     (room,) = ROOMS_OF_METRICS
     held = {key(one) for one in room.more(five) if isinstance(one.trace.model, CurveSpec)}
-    assert held == {key(s) for _, s in profiles.values() if s.trace.points == FINE and not s.trace.splits}
+    fine = {key(s) for _, s in profiles.values() if s.trace.points == FINE and not s.trace.splits}
+    controls = {key(s) for r, s in profiles.values() if r.control == APART}
+    assert held == fine | controls and controls
 
 
 def test_paths_between_models_trained_apart_are_fitted_as_such(five):
@@ -262,11 +264,3 @@ def test_what_is_measured_on_data_with_a_cue_has_references_there(five):
         assert {p.model.data.draw for p in parts} == {route.original}
     ends = {use.model.end for o in range(4) for use in method_pairs.cued(five, original=o).values()}
     assert {r.path.start for r in method_pairs.cued_lines(five)} <= ends  # whose use is known
-
-
-def test_where_originals_share_a_forget_set_none_of_this_is_walked(laptop):
-    every = [r for made in ROUTES.values() for r in made(laptop)]
-    assert not {"originals", "retrained pairs", "retraining curve"} & {r.condition for r in every}
-    assert not [r for r in every if r.form == "cue" or r.batchnorm == "retain" or r.aside]
-    assert {s.data.crossed for s in (r.path.start for r in every)} == {0.0}
-    assert method_pairs.planting(laptop).data == replace(laptop.data, cue=0.1)
