@@ -513,7 +513,7 @@ def study(
     >>> (found,) = laptop.run([laptop.profile(laptop.path(start, end))])
     1 reused, 0 computed
     >>> round(found.connectivity.measures["deficit_forget"], 3)
-    0.069
+    0.045
     """
     chosen = _chosen(preset(name), task, {field: value for field, value in changes.items() if not _empty(value)})
     fresh = switched("MCUTILS_FRESH") if fresh is None else flag("fresh", fresh)

@@ -200,7 +200,7 @@ def changes_table(walks: Sequence[Walk], conditions: Sequence[str], reading: str
             words = [effect_of(v) for v in found]
             rows.append((condition, *context, *found, words[0], len(set(words)) == 1, len(numbers)))
     columns = ["condition", "method", "curve", "change", "low", "high", "effect", "clear", "n"]
-    return frame(rows, columns).astype({"clear": bool})
+    return frame(rows, columns).astype({"change": float, "low": float, "high": float, "clear": bool})
 
 
 def changes_shown(walks: Sequence[Walk], condition: str) -> Table:

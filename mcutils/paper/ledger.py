@@ -28,7 +28,7 @@ from . import (
     metrics_along,
     privacy,
 )
-from .archives import shard
+from .archives import original_of
 from .claims import CLAIMS, effect_text, first_design, interval_text
 from .panels import settle_below
 from .registry import EXPERIMENTS, PRICED_APART, ROUTES
@@ -205,14 +205,16 @@ def _count(number: int | None) -> str:
 def seconds_of_original(study: Study, judged: Sequence[Judged], original: int = 1) -> dict[str, float]:
     """CPU seconds that one more original model costs the experiments of each row, by recorded run times.
 
-    All that hangs on ``original`` there is counted, as if nothing were stored; nan where no run time is known.
+    All that hangs on ``original`` there is counted, as if nothing were stored; nan where no run time is known, or where
+    nothing hangs on it.
     """
     empty, takes = Store(study.store.folder / "none", []), seconds_of(study.store)
     made, costs = {**EXPERIMENTS, **PRICED_APART}, dict[str, dict[Spec, float]]()
 
     def cost(name: str) -> dict[Spec, float]:
         if name not in costs:
-            own = shard(made[name](study), between_models.ORIGINALS[0] if name == BETWEEN else original)
+            wanted = between_models.ORIGINALS[0] if name == BETWEEN else original
+            own = [spec for spec in made[name](study) if original_of(spec) == wanted]
             costs[name] = {spec: takes(plain(spec)) for spec in missing(own, empty)}
         return costs[name]
 
@@ -220,7 +222,7 @@ def seconds_of_original(study: Study, judged: Sequence[Judged], original: int = 
     for one in judged:
         names = [SHARED.get(name, name) for name in one.row.on]
         together = {spec: seconds for name in names for spec, seconds in cost(name).items()}
-        found[one.row.name] = sum(together.values()) if names else math.nan
+        found[one.row.name] = sum(together.values()) if together else math.nan
     return found
 
 

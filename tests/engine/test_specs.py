@@ -195,6 +195,7 @@ def forgotten():
 def kinds(spec):
     """Kinds of a spec and of all that it is made from, or runs as."""
     runs_as = [spec.endpoint] if isinstance(spec, TrajectorySpec) else []
+    runs_as += [spec.model] if isinstance(spec, LearningSpec) else []  # which it trains anew
     return {kind_of(spec)}.union(*map(kinds, [*parents(spec), *runs_as]))
 
 
@@ -316,7 +317,7 @@ def test_splits_have_one_name_and_all_of_them_are_the_default():
 
 
 def test_what_is_at_its_default_is_in_no_description():
-    text = json.dumps([plain(spec) for spec in RESULTS])
+    text = json.dumps([plain(spec) for spec in RESULTS if spec is not PROBE])  # which is younger and tells all
     assert not any(
         f'"{name}"' in text for name in ("draw", "weighted", "splits", "shadow", "bits", "scenario", "outside")
     )
@@ -441,7 +442,7 @@ def test_only_a_straight_path_is_a_line():
 
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
     measured = [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, PHI, MEMBERSHIP, FIT]
-    measured += [ENSEMBLE, RELEARNED, REGAINED, SHARPNESS, ALIGNED]
+    measured += [ENSEMBLE, RELEARNED, REGAINED, SHARPNESS, ALIGNED, LEARNING, HARDNESS, PROBE, OUTCOME]
     assert [s for s in RESULTS if of(s).form.suffix == ".npz"] == measured
     assert of(CurveSpec(UNLEARNED, ORIGINAL, 0.1)).form.suffix == ".safetensors"
 

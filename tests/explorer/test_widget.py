@@ -196,7 +196,7 @@ def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs, list
     assert json.dumps(plain(specs[1].trace), sort_keys=True) in shown.specs and shown.picks["reading"].startswith(
         "normal"
     )
-    assert one.message.startswith("The nearest stored path also has recipe corrected, reading normal")
+    assert one.message == "The nearest stored path also has recipe corrected."
     found, trace = one.scene.numbers[0].forgotten, study.store.get(specs[1].trace)
     rows_ = {int(row): j for j, row in enumerate(trace.index["forget"])}
     place = rows_[int(found.rows[0])]
@@ -228,7 +228,7 @@ def ledger(study, found):
     walked = dict(zip((key(route.profile(study)) for route in routes), walk_all(study, routes), strict=True))
     ends = {}
     for name, walk in walked.items():
-        if not walk.control:
+        if not (walk.control or walk.aside):  # another draw of the forget set is no path of this study
             ends |= dict(zip(ends_of(named[name]), walk.profile.metric("accuracy_retain")[[0, -1]], strict=True))
     return walked, ends
 
@@ -291,7 +291,7 @@ def test_a_path_is_named_by_its_specs_too(study, specs, listed):
     one = mc.explore(study, path=line.trace.model, compare=curve.trace)
     normal = [key(study.profile(spec.trace.model)) for spec in (line, curve)]
     assert one.message == "" and [one.view.path, one.view.compare] == normal
-    assert mc.explore(study, line).view.path == key(line) and normal[0] != key(line)
+    assert mc.explore(study, line).view.path == key(line)
     pair = line.trace.model.start, line.trace.model.end
     for wanted in (pair, list(pair), "linear, NPO 42 to NPO 87"):
         assert mc.explore(study, wanted).sources[one.view.path].picks["reading"].startswith("normal")

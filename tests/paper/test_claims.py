@@ -222,7 +222,7 @@ def test_the_committed_ledger_stands_in_the_readme_and_in_full_in_the_results():
     found = read_ledgers(path.parent)
     assert sorted({one["id"] for one in found}) == sorted(CLAIMS)
     for one in found:
-        claim, told = CLAIMS[one["id"]], PROTOCOL.get(one["id"], {})
+        claim, told = CLAIMS[one["id"]], PROTOCOL.get(one["row"], PROTOCOL.get(one["id"], {}))
         assert (one["claim"], one["source"]) == (claim.statement, claim.source)
         assert all((one[name] or "") == told.get(name, "") for name in ("statistic", "unit", "null", "threshold"))
     there = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}

@@ -9,12 +9,14 @@ from matplotlib.text import Text
 from synthetic import beside, walk
 
 from mcutils.engine.kinds import parents
-from mcutils.engine.specs import TraceSpec, UnlearnedSpec, key
+from mcutils.engine.specs import TraceSpec, UnlearnedSpec, is_line, key
 from mcutils.engine.upkeep import results
 from mcutils.errors import BadInput
 from mcutils.measures.along import excess
 from mcutils.measures.profiles import Profile
 from mcutils.paper import quickstart as quickstart_module
+from mcutils.paper.archives import computed_apart
+from mcutils.paper.pictures import kept
 from mcutils.paper.progress_and_retraining import independent
 from mcutils.paper.quickstart import ORIGINALS, quickstart
 from mcutils.paper.registry import EXPERIMENTS
@@ -31,10 +33,13 @@ def test_the_quickstart_follows_its_parameters(smoke):
 
 
 def test_the_shipped_results_are_exactly_those_of_the_experiments_and_the_quickstart_s_models(asked, laptop):
+    """And of what is priced apart, where all of it is there; pictures as far as there are any."""
     shipped = {path.stem for path in results(ROOT / "data" / "store")}
     models = set(map(key, quickstart_module.shipped(laptop)))
     assert not models & set().union(*asked.values())
-    assert shipped - models == set().union(*asked.values())
+    apart = [one for specs in computed_apart(laptop).values() for one in specs if not is_line(one)]
+    apart += kept(laptop, [one for ask in EXPERIMENTS.values() for one in ask(laptop)])
+    assert shipped - models == set().union(*asked.values()) | set(map(key, apart))
     assert models <= shipped
 
 

@@ -381,7 +381,7 @@ def test_the_readme_counts_pairs_and_lines_as_the_shipped_results_do(tmp_path):
             and end["accuracy_retain"] >= 0.97 * before["accuracy_retain"]
             for end in ends
         )
-        if w.control or w.profile.collapsed or not forgot:
+        if w.control or w.aside or w.profile.collapsed or not forgot:
             continue
         retain, forget = curves["loss_retain"], curves["loss_forget"]
         up, down = ((1 - t) * curve[0] + t * curve[-1] for curve in (retain, forget))
