@@ -37,6 +37,7 @@ ONLY_PROFILE = "only a profile was given, which holds no predictions: give the t
 NO_TRACE = "no trace of this path is stored; study.run([study.trace(path)]) makes it, python -m mcutils run it all"
 ENDS = ("method", "curriculum", "optimiser", "seed")
 NOT_FITTED = "not fitted"
+FIRST_ORDER = ("adamw", "sgd")
 BATCHNORM = {
     "retain": "refreshed on retain data",
     "none": "not refreshed",
@@ -306,16 +307,23 @@ def _end(spec: Mapping[str, Any]) -> tuple[str, str, str, str]:
         return method, curriculum, optimizer, f"{seed}, aligned by {spec['by']}"
     kind, seed = spec["spec"], str(spec["seed"])
     if kind == "Original":
-        return "original", "none", "none", seed
+        return "original", "none", "none", seed + _trained(spec)
     if kind == "Retrained":
         same = "" if spec["init"] is None else f", init of original {spec['init']}"
         return "retrained", "none", "none", seed + same
     origin = spec["origin"]
     if origin["spec"] != "Original":
         seed += f" after {label(origin.get('method', 'retrained'))} {origin['seed']}"
-    elif origin["seed"]:
-        seed += f" on original {origin['seed']}"
+    elif origin["seed"] or _trained(origin):
+        seed += f" on original {origin['seed']}{_trained(origin)}"
     return spec["method"], spec["curriculum"], spec["optimizer"], seed
+
+
+def _trained(original: Mapping[str, Any]) -> str:
+    """How an original was trained, where it was with a curriculum or by a second-order optimiser."""
+    names = original.get("curriculum", "none"), original["plan"]["optimizer"]
+    ways = [said(name) for name in names if name not in ("none", *FIRST_ORDER)]
+    return f" trained with {' and '.join(ways)}" if ways else ""
 
 
 def _words(end: tuple[str, str, str, str]) -> str:

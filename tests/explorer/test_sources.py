@@ -174,6 +174,11 @@ def test_a_store_lists_its_paths_by_what_their_ends_are(stored, line):
     assert next(iter(stored.values())).traced, "what has a trace is first"
 
 
+def test_an_end_of_an_original_that_was_trained_otherwise_says_so(stored):
+    told = {s.picks[f"{end} seed"].partition(" on ")[2] for s in stored.values() for end in ("start", "end")}
+    assert {"original 0 trained with SuperLoss", "original 1 trained with Sophia-G", "original 1", ""} <= told
+
+
 def test_stored_numbers_are_those_of_profile_and_trace(study, stored, line):
     numbers, trace = stored[key(line)].read(), study.store.get(line.trace)
     profile = study.store.get(line)

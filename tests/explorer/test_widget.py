@@ -279,6 +279,8 @@ def test_every_listed_path_keeps_its_ends_unless_it_says_otherwise(ledger, found
     for name, one in ((one.name, one) for one in found):
         if any(end not in ends for end in ends_of(one)) or "% forgotten" in one.picks["reading"].split("data, ")[0]:
             continue
+        if len({one.picks[f"{end} seed"].partition(" on ")[2] for end in ("start", "end")}) > 1:
+            continue  # the end is read on the retain set of the start's original
         got = Profile.load(io.BytesIO(synthetic.shipped(f"{name}.npz"))).metric("accuracy_retain")[[0, -1]]
         off[name] = float(np.abs(got - [ends[end] for end in ends_of(one)]).max())
         told += one.rank[0] > 0

@@ -8,6 +8,7 @@ from made_tables import clean
 from matplotlib.text import Text
 from synthetic import beside, walk
 
+import mcutils as mc
 from mcutils.engine.kinds import parents
 from mcutils.engine.specs import TraceSpec, UnlearnedSpec, is_line, key
 from mcutils.engine.upkeep import results
@@ -32,13 +33,14 @@ def test_the_quickstart_follows_its_parameters(smoke):
     assert [(e.method, e.seed) for e in default if isinstance(e, UnlearnedSpec)] == [("npo", 42), ("npo", 87)]
 
 
-def test_the_shipped_results_are_exactly_those_of_the_experiments_and_the_quickstart_s_models(asked, laptop):
+def test_the_shipped_results_are_exactly_those_of_the_experiments_and_the_quickstart_s_models(asked, laptop, tmp_path):
     """And of what is priced apart, where all of it is there; pictures as far as there are any."""
     shipped = {path.stem for path in results(ROOT / "data" / "store")}
     models = set(map(key, quickstart_module.shipped(laptop)))
     assert not models & set().union(*asked.values())
-    apart = [one for specs in computed_apart(laptop).values() for one in specs if not is_line(one)]
-    apart += kept(laptop, [one for ask in EXPERIMENTS.values() for one in ask(laptop)])
+    there = mc.study("laptop", store=str(tmp_path))
+    apart = [one for specs in computed_apart(there).values() for one in specs if not is_line(one)]
+    apart += kept(there, [one for ask in EXPERIMENTS.values() for one in ask(laptop)])
     assert shipped - models == set().union(*asked.values()) | set(map(key, apart))
     assert models <= shipped
 

@@ -126,14 +126,14 @@ def test_notebooks_that_show_more_than_profiles(name, count, kinds, laptop):
     assert Counter(map(type, others)) == kinds and len(others) == count
 
 
-def test_the_figures_were_drawn_from_exactly_the_results_of_their_experiments(asked, laptop):
+def test_the_figures_were_drawn_from_exactly_the_results_of_their_experiments(asked, laptop, tmp_path):
     listing = ROOT / "figures" / "results.json"
     if not listing.is_file() or not (listing.parent / "claims.csv").is_file():
         pytest.skip("no list of results of this design lies beside the figures")
     drawn = {name: set(entry["results"]) for name, entry in json.loads(listing.read_text()).items()}
     own = {name: keys for name, keys in drawn.items() if name not in APART}
     levels = {key(one) for one in references(laptop)}  # which every walk keeps: to read them anew is for few
-    apart = {key(one) for specs in computed_apart(laptop).values() for one in specs}
+    apart = {key(one) for specs in computed_apart(study("laptop", store=str(tmp_path))).values() for one in specs}
     whole = apart.union(*asked.values())
     assert set(own) == set(asked)
     for name, keys in own.items():
