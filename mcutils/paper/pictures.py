@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from typing import Any
 
 from ..engine.specs import CurveSpec, PlaneSpec, ProfileSpec, Spec, TraceSpec, is_line
 from ..engine.study import Study
@@ -47,7 +48,7 @@ def first(study: Study) -> list[Route]:
 def planes(study: Study) -> list[PlaneSpec]:
     """The plane through both ends and the control point of each curve of `first`, as 14 has it of the quickstart's."""
     (usual,) = (spec for spec in explorer(study) if isinstance(spec, PlaneSpec))
-    curves = [route.path for route in first(study) if not is_line(route.path)]
+    curves: list[Any] = [route.path for route in first(study) if not is_line(route.path)]
     return [replace(usual, models=(path.start, path, path.end)) for path in curves]
 
 
