@@ -206,6 +206,8 @@ def test_choices_of_a_store_jump_to_the_nearest_path_and_tell(study, specs, list
     picks = one.sources[one.view.path].picks
     assert (picks["start method"], picks["end method"], picks["curve"]) == ("scrub", "scrub", "bezier")
     assert one.message == one.widget.message == "The nearest stored path also has end method SCRUB."
+    assert told(one)["why"] == "" and len(told(one)["images"]["rows"]) > 0, "every method's first pair has images"
+    ask(one, "pick", axis="end method", value="l1_sparse")
     assert "no trace of this path is stored" in told(one)["why"] and told(one)["images"] is None
     assert alive(one)
 
@@ -308,8 +310,9 @@ def test_choices_without_a_path_or_a_trace_say_so(study, specs, listed):
     methods = options(one, "start method")
     assert methods["npo"] == "NPO" and methods["scrub"] == "SCRUB: changes others too"
     ask(one, "pick", axis="start method", value="scrub")
-    picked = next(pick for pick in one.widget.there["offers"]["picks"] if pick["axis"] == "end seed")
-    assert "no trace, curves only" in dict(picked["options"])[picked["value"]]
+    assert "no trace" not in options(one, "end method")["scrub"]
+    ask(one, "pick", axis="end method", value="l1_sparse")
+    assert "no trace, curves only" in options(one, "end method")["l1_sparse"]
     offered = [pick["axis"] for pick in one.widget.there["offers"]["picks"]]
     assert all(len(options(one, axis)) > 1 for axis in offered), "what leaves no choice is no control"
 
