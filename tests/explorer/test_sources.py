@@ -250,8 +250,11 @@ def test_the_plane_of_line_and_curve_ships(study, stored, line):
     for spec, places in ((line, (0, 2)), (curve, (0, 1, 2))):
         found, at = stored[key(spec)].plane()
         assert at == places and np.array_equal(found.x, expected.x)
-    scrub = next(s for s in stored.values() if s.picks["start method"] == "scrub" and s.picks["curve"] == "bezier")
-    assert scrub.plane().startswith("no plane through its ends and its control point is stored")
+    curves = [s for s in stored.values() if s.picks["curve"] == "bezier"]
+    first = [s for s in curves if s.traced and (s.picks["start seed"], s.picks["end seed"]) == ("42", "87")]
+    assert {s.picks["start method"] for s in first} >= set(study.preset.methods), "every method's first pair"
+    other = next(s for s in curves if s.picks["start seed"] == "42 on original 5")
+    assert other.plane().startswith("no plane through its ends and its control point is stored")
 
 
 def test_results_of_other_data_do_not_belong_to_a_study(study, line, tmp_path):
