@@ -43,6 +43,17 @@ def listened(page):
     return wrong, asked
 
 
+def opened(browser, path, ready, width=1280, theme="light", wait=WAIT, **options):
+    """A page once each selector of ``ready`` has its state, with what it complains of and what it asks for."""
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme, **options)
+    page.set_default_timeout(wait)
+    wrong, asked = listened(page)
+    page.goto(path.as_uri())
+    for selector, state in ready.items():
+        page.wait_for_selector(selector, state=state)
+    return page, wrong, asked
+
+
 def check_accessible(page, within="body"):
     """Axe finds nothing to object to in a part of a page."""
     axe = pytest.importorskip("axe_core_python", reason="axe is not installed: pip install -e '.[dev]'")

@@ -108,7 +108,7 @@ def run(text: str) -> str:
 
 def _blocks(tokens: Sequence[Any]) -> Iterator[str]:
     opening = {
-        "bullet_list_open": "\n#list(", "ordered_list_open": "\n#enum(", "list_item_open": "[", "em_open": "#emph[",
+        "bullet_list_open": "\n#list(", "ordered_list_open": "\n#enum(", "list_item_open": "[",
         "blockquote_open": "\n#quote(block: true)[", "th_open": "[*", "td_open": "[",
     }  # fmt: skip
     closing = {

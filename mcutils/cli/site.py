@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import shutil
@@ -104,34 +105,14 @@ def render(source: Path, out: Path) -> list[str]:
     """Turn a folder of pages into HTML; returns Sphinx's warnings, a line each."""
     from sphinx.application import Sphinx
 
-    said = _Lines()
+    said = io.StringIO()
     (source / "_static").mkdir(exist_ok=True)
     with TemporaryDirectory() as trees:
         places = str(source), None, str(out), trees
-        app = Sphinx(*places, "html", {**SETTINGS, **remote()}, status=None, warning=said, freshenv=True)  # type: ignore[arg-type]
+        app = Sphinx(*places, "html", {**SETTINGS, **remote()}, status=None, warning=said, freshenv=True)
         app.build(force_all=True)
-    return said.lines()
-
-
-class _Lines:
-    """A stream that keeps the warnings written to it."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing to do: all is kept as it comes."""
-
-    def isatty(self) -> bool:
-        return False
-
-    def lines(self) -> list[str]:
-        """The warnings, a line each, without colours."""
-        return [line for line in re.sub(r"\x1b\[[\d;]*m", "", self.text).splitlines() if line.strip()]
+    plain_text = re.sub(r"\x1b\[[\d;]*m", "", said.getvalue())
+    return [line for line in plain_text.splitlines() if line.strip()]
 
 
 def stage(source: Path) -> None:

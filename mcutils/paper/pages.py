@@ -16,7 +16,6 @@ from .trial_ledger import PROTOCOL
 SOURCES = {
     "abstract 2025": "the abstract of version 1 (arXiv 2504.06407), read itself",
     "abstract 2026": "the abstract of the 2026 version (arXiv 2607.23970), read itself",
-    "ARR abstract": "the abstract of a submission on OpenReview (E3xyadLLhi), read itself",
     "digest": "digests of version 1's full text that others had a machine write: less sure than an abstract",
     "review": "reviews of the withdrawn ICLR submission, which describe a version that was not at hand",
     "code": "the authors' public code, which says what it does, not that the paper used it",

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from browsing import MARKS, SHOTS, WAIT, check_accessible, listened
+from browsing import MARKS, SHOTS, check_accessible, opened
 from scipy.interpolate import RegularGridInterpolator
 
 import mcutils as mc
@@ -226,26 +226,18 @@ def test_the_command_writes_it(tmp_path, monkeypatch, capsys):
 # The page in a browser
 
 
+READY = {"#speed[data-ms]": "attached", "#own-path path": "visible"}  # the page at rest
+
+
 def in_browser(test):
     for mark in MARKS:
         test = mark(test)
     return test
 
 
-def opened(browser, path, width=1280, theme="light", **options):
-    """The page at rest, with what it complains of and what it asks for."""
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme, **options)
-    page.set_default_timeout(WAIT)
-    wrong, asked = listened(page)
-    page.goto(path.as_uri())
-    page.wait_for_selector("#speed[data-ms]", state="attached")
-    page.wait_for_selector("#own-path path")
-    return page, wrong, asked
-
-
 @pytest.fixture(scope="module")
 def page(browser, path):
-    found, wrong, asked = opened(browser, path)
+    found, wrong, asked = opened(browser, path, READY)
     yield found
     found.close()
     assert wrong == [] and [one for one in asked if not one.startswith(LOCAL)] == []
@@ -372,7 +364,7 @@ def test_an_image_can_be_drawn_uploaded_and_taken(page, tmp_path):
 @in_browser
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (800, "dark"), (390, "light"), (390, "dark")])
 def test_it_fits_is_accessible_and_asks_for_nothing(browser, path, width, theme):
-    page, wrong, asked = opened(browser, path, width, theme, reduced_motion="reduce")
+    page, wrong, asked = opened(browser, path, READY, width, theme, reduced_motion="reduce")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     cut = (
         "[...document.querySelectorAll('button, p:not(.away), li, dd')].filter(e => e.scrollWidth > e.clientWidth + 1)"

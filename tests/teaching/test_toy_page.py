@@ -6,13 +6,14 @@ import re
 
 import numpy as np
 import pytest
-from browsing import CHROMIUM, SHOTS, check_accessible, listened, started
+from browsing import CHROMIUM, SHOTS, check_accessible, opened, started
 
 from mcutils.cli.main import main
 from mcutils.errors import BadInput
 from mcutils.teaching import toy, toy_page
 
 WAIT = 60_000  # milliseconds for one step of a page
+READY = {"[data-part=words]:not(:empty)": "visible"}
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +29,9 @@ def browser():
         yield found
 
 
-def opened(browser, path, width=1280, theme="light", **options):
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme, **options)
-    page.set_default_timeout(WAIT)
-    wrong, asked = listened(page)
-    page.goto(path.as_uri())
-    page.wait_for_selector("[data-part=words]:not(:empty)")
-    return page, wrong, asked
-
-
 @pytest.fixture(scope="module")
 def page(browser, path):
-    found, wrong, asked = opened(browser, path)
+    found, wrong, asked = opened(browser, path, READY, wait=WAIT)
     yield found
     found.close()
     assert wrong == [] and asked == [path.as_uri()]
@@ -158,7 +150,7 @@ def test_it_begins_with_a_dip_and_follows_steps_keys_and_mouse(page):
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (800, "light"), (390, "light")])
 def test_it_fits_and_is_accessible(browser, path, width, theme):
-    page, wrong, asked = opened(browser, path, width, theme, reduced_motion="reduce")
+    page, wrong, asked = opened(browser, path, READY, width, theme, WAIT, reduced_motion="reduce")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if width == 1280:
         lowest = "Math.max(...[...document.querySelectorAll('canvas, svg')].map(e => e.getBoundingClientRect().bottom))"
