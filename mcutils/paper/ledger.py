@@ -214,7 +214,10 @@ def seconds_of_original(study: Study, judged: Sequence[Judged], original: int = 
     def cost(name: str) -> dict[Spec, float]:
         if name not in costs:
             wanted = between_models.ORIGINALS[0] if name == BETWEEN else original
-            own = [spec for spec in made[name](study) if original_of(spec) == wanted]
+            try:
+                own = [spec for spec in made[name](study) if original_of(spec) == wanted]
+            except BadInput:  # it needs originals with a forget set each
+                own = []
             costs[name] = {spec: takes(plain(spec)) for spec in missing(own, empty)}
         return costs[name]
 
