@@ -192,12 +192,9 @@ def from_store(
     models = {**traces, **{_text(_trace(note)): note for note in profiles if not _is_path(note)}}
     attacks = {text: note for note in stored if (text := _attacked(note["spec"]))}
     chosen = [note for note in profiles if _is_path(note)]
-    profiled = {_text(_trace(note)) for note in chosen}
-    pictured = {_text(_pictured(_trace(note))) for note in chosen}
+    profiled = {_text(one) for note in chosen for one in (_trace(note), _pictured(_trace(note)))}
     chosen += [
-        note
-        for text, note in traces.items()
-        if _is_path(note) and text not in profiled and text not in pictured and not note["spec"]["shown"]
+        note for text, note in traces.items() if _is_path(note) and text not in profiled and not note["spec"]["shown"]
     ]
     if data is not None:
         chosen = [note for note in chosen if _data(_trace(note)) in data]
@@ -275,7 +272,7 @@ def _stored(
     several: bool,
 ) -> Source:
     trace, spec = _trace(note), note["spec"]
-    path, text = trace["model"], _text(trace)
+    path, text, traced = trace["model"], _text(trace), _kept(trace, traces) is not None
     ends = {end: _end(path[end]) for end in ("start", "end")}
     other, coarse, usual = min(
         ((*departures(trace, spec, one), one) for one in usuals), key=lambda found: (len(found[0]), len(found[1]))
@@ -293,10 +290,10 @@ def _stored(
         f"{kind}, {_words(ends['start'])} to {_words(ends['end'])}",
         picks,
         partial(_numbers, note, traces, models, attacks.get(_text(path))),
-        _kept(trace, traces) is not None,
+        traced,
         partial(_plane, path, planes),
         (_text(spec), text, _text(path), _text([path["start"], path["end"]])),
-        (len(other), len(coarse), _kept(trace, traces) is None),
+        (len(other), len(coarse), not traced),
     )
 
 

@@ -21,7 +21,7 @@ from .method_pairs import deepest as deepest_methods, methods
 from .metrics_along import routes_along, shown_route
 from .quickstart import explorer, first_pair, shipped
 from .seeds import deepest as deepest_seeds, seeds
-from .walks import Route, Walk, labels_of, profiles
+from .walks import Route, Walk, profiles, walk_all
 
 HELD = ("forget",)  # the splits of a trace that pictures need
 # Which of a notebook's routes it ends with, by what was walked.
@@ -59,10 +59,8 @@ def last(study: Study) -> list[Route]:
         found += [route for route in fits(study) if fit_name(route) == name][:1]
     for made, choose in LAST:
         routes = made(study)
-        wanted = profiles(study, routes)
-        if wanted and all(spec in study.store for spec in wanted):
-            walked = zip(routes, study.run(wanted), strict=True)
-            found.append(choose(routes, [Walk(**labels_of(route), profile=one) for route, one in walked]))
+        if routes and all(spec in study.store for spec in profiles(study, routes)):
+            found.append(choose(routes, walk_all(study, routes)))
     return found
 
 
