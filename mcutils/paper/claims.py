@@ -26,6 +26,7 @@ COLUMNS = (
 ).split()
 READINGS = ("floor", "worse_end", "two_sided")  # columns of the words by other readings than the chord
 COUNTS = "n_originals n_cells needed".split()
+MOST = 4  # digits behind the point in words
 NUMBERS = (
     "effect low high null_low null_high least p flips halves opposite corrected_low corrected_high".split() + COUNTS
 )
@@ -178,9 +179,19 @@ def short_table(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def spread(found: Sequence[float], digits: int = 3) -> str:
-    """An estimate and the ends of its interval in words: ``0.120 [0.080, 0.200]``."""
+    """An estimate and the ends of its interval in words: ``0.120 [0.080, 0.200]``.
+
+    Of numbers that would all be 0 it takes more digits, up to `MOST`; an interval without ends, as that of a single
+    original, is said to be none.
+    """
+    found = [float(v) for v in found]
+    largest = max((abs(v) for v in found if math.isfinite(v)), default=0.0)
+    while 0 < largest < 10.0**-digits and digits < MOST:
+        digits += 1
     estimate, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in found)
-    return f"{estimate} [{low}, {high}]"
+    return (
+        f"{estimate} (no interval)" if math.isinf(found[1]) and math.isinf(found[2]) else f"{estimate} [{low}, {high}]"
+    )
 
 
 def effect_text(row: Mapping[str, Any], digits: int = 3, none: str = "-") -> str:

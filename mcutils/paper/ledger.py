@@ -29,12 +29,12 @@ from . import (
     privacy,
 )
 from .archives import original_of
-from .claims import CLAIMS, effect_text, first_design, interval_text
+from .claims import CLAIMS, effect_text, first_design, interval_text, spread
 from .panels import settle_below
 from .registry import EXPERIMENTS, PRICED_APART, ROUTES
 from .tables import Table, frame
 from .trial_ledger import BETWEEN, CUED, DIFFICULTY, ENSEMBLES, PAIRS, PRIVACY, needed
-from .verdicts import DECIDED, NOT_RUN, READ, Judged, controls_text, found_text
+from .verdicts import DECIDED, NOT_RUN, READ, Judged, controls_text, found_text, reason_text
 from .walks import Walk, walk_all
 
 SHARED = {CUED: PAIRS}  # experiments of rows whose walks are another notebook's
@@ -118,12 +118,18 @@ def ledger_table(judged: Sequence[Judged]) -> Table:
             words = {reading: found.verdict for reading, found in one.found.items()}
             rows.append(
                 {"row": one.row.name, "claim": CLAIMS[one.row.id].statement, "unit": one.row.told["unit"]}
-                | {"threshold": one.row.told["threshold"], "effect [95 %]": interval_text(first.effect)}
+                | {"threshold": threshold_text(one), "effect [95 %]": interval_text(first.effect)}
                 | {"null": null, "least": _short(first.least), "originals": first.n_originals, "cells": first.n_cells}
                 | {"p": "" if first.p is None else f"{first.p:.2g}"}
                 | {reading: words.get(reading, "") for reading in READ}
             )
     return frame(rows, index="row" if rows else None)
+
+
+def threshold_text(one: Judged) -> str:
+    """The threshold of a row as it is declared; where the effect is told minus that, 0 stands first."""
+    told = one.row.told["threshold"].replace("+-", "±")
+    return f"0, that is eps of {told}" if told == "0.1" and tuple(one.row.told["edges"]) == (0.0,) else told
 
 
 def _short(value: float) -> str:
@@ -191,9 +197,9 @@ def undecided_table(judged: Sequence[Judged], seconds: Mapping[str, float]) -> T
         count, each = needed(one), seconds.get(one.row.name, math.nan)
         more = math.nan if count is None else count - one.first.n_originals
         hours = "-" if not np.isfinite(more * each) else f"{more * each / 3600:.1f}"
-        why = "; ".join(one.first.notes[:3]) or "its interval holds the threshold"
+        why = "; ".join(map(reason_text, one.first.notes[:3])) or "its interval holds the threshold"
         effect = interval_text(one.first.effect)
-        rows.append((one.row.name, effect, one.row.told["threshold"], why, _count(count), hours))
+        rows.append((one.row.name, effect, threshold_text(one), why, _count(count), hours))
     columns = ["row", "effect [95 %]", "threshold", "why", "originals that would decide", "CPU hours for them"]
     return frame(rows, columns, "row")
 
@@ -230,8 +236,12 @@ def seconds_of_original(study: Study, judged: Sequence[Judged], original: int = 
 
 
 def controls_list(walked: Mapping[str, Sequence[Walk]]) -> str:
-    """The controls of every experiment, in Markdown."""
-    return "\n".join(f"- `{name}`. {controls_text(walks)}" for name, walks in walked.items() if walks)
+    """The controls of every experiment, in Markdown; experiments of which the same is told stand together."""
+    told: dict[str, list[str]] = {}
+    for name, walks in walked.items():
+        if walks:
+            told.setdefault(controls_text(walks), []).append(f"`{name}`")
+    return "\n".join(f"- {', '.join(names)}. {text}" for text, names in told.items())
 
 
 def before_table(judged: Sequence[Judged]) -> Table:
@@ -259,7 +269,9 @@ def before_table(judged: Sequence[Judged]) -> Table:
 
 
 def _old_effect(row: Mapping[str, str]) -> str:
-    return f"{row['effect']} [{row['low']}, {row['high']}]" if row.get("effect") else ""
+    if not row.get("effect"):
+        return ""
+    return spread([float(row[name]) for name in ("effect", "low", "high")], 2)
 
 
 def replication_table(rows: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> Table:
@@ -306,7 +318,7 @@ def forest_table(judged: Sequence[Judged]) -> Table:
         unit = next((title for title, units in UNITS.items() if told["unit"] in units), told["unit"])
         statement = CLAIMS[one.row.id].statement + (f" ({one.row.measure})" if one.row.measure else "")
         numbers = *first.effect, wide.low, wide.high
-        words = interval_text(first.effect, 2, "nothing to measure"), told["threshold"]
+        words = interval_text(first.effect, 2, "nothing to measure"), threshold_text(one)
         edges = tuple(map(float, told["edges"]))
         rows.append(
             (one.row.name, statement, one.verdict, stands(one), unit, *numbers, edges, told["direction"], *words)

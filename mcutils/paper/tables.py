@@ -52,6 +52,11 @@ def over(part: Table, name: str, by: str = "original") -> Interval:
     return student(part.groupby(by)[name].mean(), least=ERROR)
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """A number and its noun: ``1 original``, ``8 originals``; ``more`` is the plural where an s does not make it."""
+    return f"{number} {one if number == 1 else more or one + 's'}"
+
+
 def models_table(profiles: Mapping[str, Profile]) -> Table:
     """Accuracy in % on the four splits and forget loss in nats, one row per named model."""
     rows = []
@@ -165,7 +170,11 @@ def joined_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
 
 def roughness_text(walks: Sequence[Walk]) -> str:
     """Median roughness of the forget loss (`walks.Walk.roughness`), in G^2, with two digits."""
-    value = float(np.median([w.roughness for w in walks])) if walks else np.nan
+    return rounded(float(np.median([w.roughness for w in walks])) if walks else np.nan)
+
+
+def rounded(value: float) -> str:
+    """A positive number in two digits, in all of those before its point, or ``-`` where there is none."""
     return "-" if np.isnan(value) else f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ import numpy as np
 
 from ..engine.conditions import CONDITIONS
 from ..measures.connectivity import TOLERANCE
+from ..measures.drawing import label
 from .admission import Gate, admitted, controls, gates, reasons, retraining_controls, unlearned_ends
 from .claims import CLAIMS, PROTOCOL, spread
 from .judging import sound
-from .tables import Table, frame, joined_text, range_text
+from .tables import Table, counted, frame, joined_text, range_text
 from .trials import Finding
 from .walks import APART, RETRAINED, TWINNED, Walk
 
@@ -24,6 +26,15 @@ CHORD = "chord"  # the paper's reading, whose verdict is the ledger's
 READ = (CHORD, "floor", "worse_end", "two_sided")  # the readings that have a verdict each
 NOT_RUN = "not run"
 DECIDED = ("supported", "contradicted")
+SHORT = 12  # lines of a list that stands open in a notebook; a longer one is folded
+# Reasons as readers have them, from how tests and gate note them.
+WORDS = {
+    r"^1 originals are": "1 original is",
+    r"^without linear ": "without the lines ",
+    r"^without bezier ": "without the curves ",
+    r"^its null reaches ": "its null reaches from ",
+    r"\bloss_(retain|forget)\b": r"\1 loss",
+}
 
 
 @dataclass(frozen=True)
@@ -113,9 +124,10 @@ def verdict_text(one: Judged, eps: float = TOLERANCE) -> str:
     known = np.isfinite(first.effect.estimate)
     p = "" if first.p is None else f", p = {first.p:.2g}"
     number = f"{spread(first.effect)} ({told['unit']}){p}" if known else "nothing to measure"
-    parts.append(f"*Found:* {number}; {first.n_originals} {first.unit}, {first.n_cells} cells.")
+    among = counted(first.n_originals, first.unit.removesuffix("s"), first.unit)
+    parts.append(f"*Found:* {number}; {among}, {counted(first.n_cells, 'cell')}.")
     if first.null is not None and np.isfinite(first.null.estimate):
-        parts.append(f"*Where nothing is:* {spread(first.null)}.")
+        parts.append(f"*Null:* {spread(first.null)}.")
     parts.append(f"*Rule:* {told['rule']}.")
     if one.flipped:
         others = "; ".join(f"`{reading}` {found_text(found)}" for reading, found in one.flipped.items())
@@ -130,7 +142,14 @@ def verdict_text(one: Judged, eps: float = TOLERANCE) -> str:
 def notes_text(one: Finding, most: int = 4) -> str:
     """Why it is undecided, the first reasons and how many more there are."""
     more = len(one.notes) - most
-    return "; ".join([*one.notes[:most], *([f"{more} more"] if more > 0 else [])])
+    return "; ".join([*map(reason_text, one.notes[:most]), *([f"{more} more"] if more > 0 else [])])
+
+
+def reason_text(why: str) -> str:
+    """A reason of a test or of the gate in a reader's words: names as in figures, one original in the singular."""
+    for pattern, words in WORDS.items():
+        why = re.sub(pattern, words, why)
+    return re.sub(r"^without (?!the )(\w+) ", lambda found: f"without {label(found[1])} ", why)
 
 
 def verdicts_text(judged: Sequence[Judged], eps: float = TOLERANCE) -> str:
@@ -154,7 +173,7 @@ def fragility_text(judged: Sequence[Judged]) -> str:
     told = [f"{name} {100 * flips:.0f} %" for name, flips in known if np.isfinite(flips)]
     if not told:
         return "There are too few originals to tell how often others would say otherwise."
-    return f"**Fragility.** Of bootstrap draws of the originals another word would be found for {', '.join(told)}."
+    return f"**Fragility.** Share of bootstrap draws of the originals that have another verdict: {', '.join(told)}."
 
 
 # The gate
@@ -209,15 +228,34 @@ def gate_table(walks: Sequence[Walk]) -> Table:
 
 
 def gate_text(walks: Sequence[Walk]) -> str:
-    """How many walks verdicts read, and by name what the gate leaves out of them, in Markdown."""
-    ours = sound(list(walks))
-    names = []
-    for row in left_out(walks):
-        names.append(f"`{row['method']}` ({row['condition']}): {row['why']}, {row['walks']} of {row['of']} walks")
+    """How many walks verdicts read, and by name what the gate leaves out of them, in Markdown.
+
+    More than `SHORT` lines are folded, and told by their reasons.
+    """
+    ours, rows = sound(list(walks)), left_out(walks)
     head = f"**Verdicts read {len(admitted(ours))} of {len(ours)} walks.**"
-    return (
-        "\n".join([f"{head} Left out:", "", *(f"- {one}" for one in names)]) if names else f"{head} None is left out."
+    if not rows:
+        return f"{head} None is left out."
+    names = [
+        f"- {_named(row['method'])} (`{row['condition']}`): {reason_text(row['why'])}, {row['walks']} of {row['of']} "
+        "walks"
+        for row in rows
+    ]
+    if len(names) <= SHORT:
+        return "\n".join([f"{head} Left out:", "", *names])
+    by: Counter[str] = Counter()
+    for row in rows:
+        by[reason_text(row["why"])] += row["walks"]
+    told = ", ".join(f"{why} ({number})" for why, number in by.most_common())
+    fold = f"<details><summary>Left out, by method and condition: {len(names)} lines</summary>"
+    return "\n".join(
+        [f"{head} Left out, a walk perhaps for several reasons: {told}.", "", fold, "", *names, "", "</details>"]
     )
+
+
+def _named(method: str) -> str:
+    """A method, or both of a pair, as figures name them."""
+    return " – ".join(map(label, method.split(" - ")))
 
 
 # The controls

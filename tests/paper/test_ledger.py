@@ -143,13 +143,20 @@ def test_an_original_costs_what_its_experiments_need(laptop, monkeypatch):
 def test_controls_are_told_for_every_experiment(walked):
     text = room.controls_list({**walked, "05_methods": []})
     assert text.count("- `") == 1 and text.startswith("- `02_seeds`. **Controls held.**")
+    both = room.controls_list({**walked, "08_curve_fitting": walked["02_seeds"]})
+    assert both.startswith("- `02_seeds`, `08_curve_fitting`. **Controls held.**") and both.count("\n- `") == 0
+
+
+def test_a_threshold_is_told_as_the_effect_is():
+    told = {name: room.threshold_text(judged(name, 0.0, 1.0)) for name in ("C1", "C5", "C8")}
+    assert told == {"C1": "0.5", "C5": "±0.1", "C8": "0, that is eps of 0.1"}
 
 
 def test_the_first_design_stands_beside_this_one():
     table = room.before_table(FOUND)
     assert "C3" not in table.index and "C14" not in table.index  # neither judged them
     assert (
-        table.loc["C1", "first design"].startswith("supported 0.9 [") and table.loc["C1", "this design"] == "supported"
+        table.loc["C1", "first design"].startswith("supported 0.90 [") and table.loc["C1", "this design"] == "supported"
     )
     assert table.loc["C2", "this design"] == "deficit: supported" and table.loc["C4", "this design"] == "not run"
 

@@ -97,7 +97,10 @@ def test_retrained_levels_stand_beside_the_chord_of_each_walk():
 
 def test_an_estimate_stands_before_its_interval_and_zero_has_no_sign():
     assert spread((0.12, 0.08, 0.2)) == "0.120 [0.080, 0.200]"
-    assert spread((-0.0, -0.04, 0.0), 1) == "0.0 [0.0, 0.0]"
+    assert spread((-0.0, -0.04, 0.2), 1) == "0.0 [0.0, 0.2]" and spread((0.0, 0.0, 0.0), 2) == "0.00 [0.00, 0.00]"
+    assert spread((-0.001, -0.004, 0.003), 2) == "-0.001 [-0.004, 0.003]"  # of 0.00 [0.00, 0.00] nothing can be read
+    assert spread((1e-9, 0.0, 1e-9), 2) == "0.0000 [0.0000, 0.0000]"
+    assert spread((0.21, -np.inf, np.inf), 2) == "0.21 (no interval)"
 
 
 def test_walks_are_grouped_in_order_of_appearance():

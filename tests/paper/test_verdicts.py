@@ -68,9 +68,37 @@ def test_a_list_leaves_out_what_was_not_run_and_says_where_the_tolerance_is_anot
 def test_the_gate_is_told_by_name(walked):
     text = gate_text(walked)
     assert f"**Verdicts read {16 * (len(METHODS) - 1)} of {16 * len(METHODS)} walks.**" in text
-    assert "- `npo` (random): start did not forget, 16 of 16 walks" in text
+    assert "- NPO (`random`): start did not forget, 16 of 16 walks" in text and "<details>" not in text
     passing = [w for w in walked if w.method == "scrub" and not w.control]
     assert gate_text(passing) == "**Verdicts read 16 of 16 walks.** None is left out."
+
+
+def test_what_the_gate_leaves_out_is_folded_where_it_is_long(walked, monkeypatch):
+    monkeypatch.setattr(verdicts, "SHORT", 1)
+    text = gate_text(walked)
+    assert "did not forget (16)" in text.split("<details>")[0] and text.endswith("</details>")
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        (
+            "1 originals are left, and fewer than 4 decide nothing",
+            "1 original is left, and fewer than 4 decide nothing",
+        ),
+        (
+            "3 originals are left, and fewer than 4 decide nothing",
+            "3 originals are left, and fewer than 4 decide nothing",
+        ),
+        ("without linear the verdict would be another", "without the lines the verdict would be another"),
+        ("without npo the verdict would be another", "without NPO the verdict would be another"),
+        ("without random_labels the verdict would be another", "without random labels the verdict would be another"),
+        ("its null reaches -0.5 to 0.375", "its null reaches from -0.5 to 0.375"),
+        ("loss_retain is not resolved", "retain loss is not resolved"),
+    ],
+)
+def test_reasons_are_told_in_a_reader_s_words(why, words):
+    assert verdicts.reason_text(why) == words
 
 
 def test_the_table_of_the_gate_counts_each_end_once_and_begins_with_the_worst(walked):
