@@ -36,7 +36,7 @@ from .declared import STRONG, held_out
 from .judging import CHANGE, pair_of, sound, units_of
 from .panels import HEADINGS, SERIES, kind_entries, method_panels, shade_rows, signed_log, spread_row, tolerance_line
 from .room import Room
-from .tables import MEASURES, Table, frame, grouped, roughness_text, stacked
+from .tables import MEASURES, Table, counted, frame, grouped, roughness_text, stacked
 from .trials import ERROR, cells_of, over_originals
 from .walks import COARSE, SOME, Route, Walk, coarse, condition_routes, controls, independent_pairs, references
 
@@ -44,8 +44,8 @@ CUED = {"forgetting": 0, "retraining": 1}  # the lines of a cue's use, and where
 # Panels of the conditions: both ends alike below the diagonal, one end alone above it.
 MIXED = {
     "plain": ("method", "method"),
-    "curriculum:\nboth below, one above": ("method_in_cl", "method_cl-non_cl"),
-    "second order:\nboth below, one above": ("method_in_so", "method_fo-so"),
+    "curriculum: both ends below\nthe diagonal, one end above": ("method_in_cl", "method_cl-non_cl"),
+    "second order: both ends below\nthe diagonal, one end above": ("method_in_so", "method_fo-so"),
 }
 ALIKE = {"js": "JS divergence (bits)", "cka": "CKA", "cka_unbiased": "CKA, unbiased"}
 NUMBERS = 9  # methods up to which a cell has room for its number
@@ -271,32 +271,42 @@ def _twin(one: Walk, other: Walk) -> bool:
 
 
 def curves_text(table: Table, eps: float = TOLERANCE) -> str:
-    """How many lines and curves of a `curves_table` connect, and how rough both are, in a sentence."""
+    """How many lines and curves of a `curves_table` connect, and how rough both are, in a sentence.
+
+    Of the pairs whose line and curve verdicts read, where there are any.
+    """
     if not len(table):
         return "No pair of methods has both a line and a curve between sound ends."
-    joined = {kind: (part["eps"] <= eps).to_numpy() for kind, part in table.groupby("curve", sort=False)}
-    rough = table.groupby("curve", sort=False)["roughness"].median()
+    places = ["method", "other", "original"]
+    read = table.groupby(places)["read"].transform("all")
+    kept = table[read] if read.any() else table
+    joined = {kind: (part["eps"] <= eps).to_numpy() for kind, part in kept.groupby("curve", sort=False)}
+    rough = kept.groupby("curve", sort=False)["roughness"].median()
     line, (kind, curve) = joined["linear"], next(one for one in joined.items() if one[0] != "linear")
+    left = (len(table) - len(kept)) // 2
     return (
         f"Of {len(line)} lines of this sample {int(line.sum())} satisfy MCU({eps:g}), of the {label(kind)} curves "
-        f"between the same ends {int(curve.sum())}: the line alone joins {int((line & ~curve).sum())} pairs, the curve "
-        f"alone {int((curve & ~line).sum())}. The median roughness of the forget loss is "
+        f"between the same ends {int(curve.sum())}: {int((line & ~curve).sum())} are joined by the line alone, "
+        f"{int((curve & ~line).sum())} by the curve alone. The median roughness of the forget loss is "
         f"{rough['linear']:.2g} G² on the lines and {rough[kind]:.3g} G² on the curves."
+        + f" {counted(left, 'more line has', 'more lines have')} a line or a curve that no verdict reads."
+        * bool(left)
     )
 
 
 def full_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     """How far the lines that were walked twice differ, at the matrix's points and at the full number, in words."""
-    coarse = {pair_of(w): w for w in sound(walks, condition="method", kind="linear", full=False)}
-    fine = sound(walks, condition="method", kind="linear", full=True)
+    coarse = {pair_of(w): w for w in sound(walks, condition="method", kind="linear", full=False, form="")}
+    fine = sound(walks, condition="method", kind="linear", full=True, form="")
     both = [(coarse[pair_of(w)], w) for w in fine if pair_of(w) in coarse]
     if not both:
         return "No pair was walked at both numbers of points."
     most = {m: max(abs(getattr(a, m) - getattr(b, m)) for a, b in both) for m in ("barrier", "deficit")}
     parts = " and ".join(f"{value:.4f} G in the {m}" for m, value in most.items())
     return (
-        f"**Full-size check**: over {len(both)} pairs the coarse matrix differs from the full walk by {parts} at "
-        f"most, and {sum(a.connected(eps) != b.connected(eps) for a, b in both)} verdicts at {eps:g} G differ."
+        f"**Full-size check**: {len(both)} lines were walked at more points too; there the matrix differs by {parts} "
+        f"at most, and {sum(a.connected(eps) != b.connected(eps) for a, b in both)} of {len(both)} are connected at "
+        f"{eps:g} G by one walk and not by the other."
     )
 
 
@@ -339,7 +349,7 @@ def agreement_text(table: Table, level: float = 0.05) -> str:
 
 def levels_table(alike: Mapping[str, np.ndarray], methods: Sequence[str]) -> Table:
     """Each similarity between methods (mean, least and most alike), between two seeds of the first method, and of
-    methods to the retrained and the original model: what counts as much and as little.
+    methods to the retrained and the original model: what counts as much and as little; nan where nothing is to compare.
 
     The last three rows of the matrices are a second seed, a retrained and the original model.
     """
@@ -351,7 +361,7 @@ def levels_table(alike: Mapping[str, np.ndarray], methods: Sequence[str]) -> Tab
         apart = values[:n, n + 1].mean(), values[:n, n + 2].mean(), values[n + 1, n + 2]
         rows.append((name, between.mean(), *ends, values[0, n], *apart))
     columns = ["similarity", "methods, mean", "methods, least alike", "methods, most alike"]
-    columns += [f"two seeds of {methods[0]}", "method and retrained, mean", "method and original, mean"]
+    columns += [f"two seeds of {label(methods[0])}", "method and retrained, mean", "method and original, mean"]
     return frame(rows, [*columns, "retrained and original"], "similarity").round(3)
 
 
@@ -436,7 +446,9 @@ def bounds_text(table: Table, eps: float = TOLERANCE) -> str:
     return (
         f"By bounds on eps that hold for all pairs at once, **{len(near)} of {len(read)} pairs of methods** are "
         f"connected{' (' + ', '.join(names) + ')' if names else ''}, {len(far)} are not, and "
-        f"{len(read) - len(near) - len(far)} are open. {len(table) - len(read)} pairs are read by no verdict."
+        f"{len(read) - len(near) - len(far)} are open."
+        + f" {counted(len(table) - len(read), 'pair is', 'pairs are')} read by no verdict."
+        * (len(read) < len(table))
     )
 
 
@@ -513,7 +525,8 @@ def answer_text(walks: Sequence[Walk], pairs: Table, agreement: Table, cue: str,
         f"adjustment{': ' + names if names else ''}. {cue}"
     )
     if not lines or min(joined, len(lines) - joined) < 0.1 * len(lines):
-        so = "Nearly all lines between methods are alike in this, so there is little contrast to read mechanisms from."
+        few = "Hardly any line" if 2 * joined < len(lines) else "Nearly every line"
+        so = f"{few} between methods connects, so there is little contrast to read mechanisms from."
     else:
         so = "Lines join some methods and not others, so there is a contrast to read."
     so += (
@@ -689,7 +702,7 @@ def _dendrogram(ax, tree, rows: int, threshold: float) -> None:
     ax.set_yticks([])
     ax.grid(False)
     ax.spines["left"].set_visible(False)
-    ax.set_title("tree by smallest eps")
+    ax.set_title("tree of methods")
     if tree is None:
         ax.set_axis_off()
         return
@@ -700,7 +713,7 @@ def _dendrogram(ax, tree, rows: int, threshold: float) -> None:
         ax.plot(heights, (np.array(places) - 5) / 10, color=BLACK, lw=1.1, solid_capstyle="butt")
     signed_log(ax, tree[:, 2], threshold, share=0.6)
     ax.axvline(threshold, color=BLACK, lw=1.0, ls="--")
-    ax.set_xlabel("distance (G)")
+    ax.set_xlabel("smallest eps (G)")
 
 
 def _colour_bar(fig, image, axes, top: float, threshold: float) -> None:
@@ -744,7 +757,7 @@ def curves_figure(table, *, threshold: float = TOLERANCE, title: str = ""):
             ax.plot(lost, np.full(len(lost), height + 0.09), "o", mfc="white", mec=colour_of(kind), ms=3, mew=0.7)
     shade_rows(ax, len(pairs))
     tolerance_line(ax, threshold)
-    ax.set_xlabel("smallest eps (G): one dot an original, mean, 95 % interval")
+    ax.set_xlabel("smallest eps (G): originals as dots, their mean and its 95 % interval")
     signed_log(ax, table["eps"].to_numpy(float), threshold)
     drawing.name_rows(ax, [f"{label(a)} – {label(b)}" for a, b in pairs])
     hollow = entry("o", "white", "no verdict reads it", ms=3.5)
@@ -779,7 +792,7 @@ def mechanisms_figure(table, use: Mapping[tuple[int, str], float], reliance: Map
     left.set_title("Who still uses the cue?")
     found = mechanisms_found(table, use) if len(table) else None
     rhos = "" if found is None else ", ".join(f"{v:.2f}" for v in found["rho"]).replace("-", "−")
-    heading = f"Do methods that differ in it dip more?\nSpearman's ρ by original: {rhos or 'no line'}"
+    heading = f"Do methods that differ in reliance dip more?\nSpearman's ρ by original: {rhos or 'no line'}"
     right.set_title(heading, fontsize=9)
     right.set(xlabel="difference in reliance of the two ends", ylabel="forget deficit (G)")
     return drawing.finish(fig, left, title)
@@ -803,15 +816,15 @@ def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, titl
             look = {"color": colour, "ms": 4, "alpha": 0.7, "mew": 0}
             ax.plot(here["value"], here[target], marker, label=HEADINGS[target], **look)
         tolerance_line(ax, threshold, level=True)
-        ax.axvline(levels.loc[name, seeds], color=GREY, lw=1.2, ls="-", label="two seeds")
+        ax.axvline(levels.loc[name, seeds], color=GREY, lw=1.2, ls="-", label="two seeds of one method")
         far = levels.loc[name, "method and retrained, mean"]
-        ax.axvline(far, color=GREY, lw=1.2, ls=":", label="to retrained")
+        ax.axvline(far, color=GREY, lw=1.2, ls=":", label="a method and retraining")
         found = [_tested(row) for row in where(tests, similarity=name).itertuples()]
         ax.set_title("\n".join([ALIKE.get(name, label(name)), *found]), fontsize=8)
         high = SIMILARITIES[name].alike == "high"
         ax.set_xlabel("more alike →" if high else "← more alike", fontsize=8)
     for ax in axes[:, 0]:
-        ax.set_ylabel("G")
+        ax.set_ylabel("barrier or deficit (G)")
     signed_log(axes[0, 0], table[["barrier", "deficit"]].to_numpy(float), threshold, "y")
     for ax in list(axes.flat)[len(names) :]:
         ax.set_axis_off()
@@ -820,7 +833,8 @@ def agreement_figure(table, tests, levels, *, threshold: float = TOLERANCE, titl
 
 def _tested(row) -> str:
     known = np.isfinite(row.rho)
-    return f"{row.target}: rho {row.rho:.2f}, p {row.p:.2g}" if known else f"{row.target}: not tested"
+    words = f"ρ {row.rho:.2f}, p {row.p:.2g}, adjusted {row.p_holm:.2g}".replace("-", "−")
+    return f"{row.target}: {words}" if known else f"{row.target}: not tested"
 
 
 @drawing.style()

@@ -218,7 +218,11 @@ def test_a_curve_stands_beside_the_line_of_its_ends_on_one_grid():
         assert (one.eps, one.roughness) == (w.at(11).eps, w.at(11).roughness)
     text = method_pairs.curves_text(table)
     assert text.startswith("Of 4 lines of this sample 0 satisfy MCU(0.1), of the Bézier curves between the same ends 4")
-    assert "the line alone joins 0 pairs, the curve alone 4" in text
+    assert "0 are joined by the line alone, 4 by the curve alone" in text and "no verdict reads" not in text
+    some = table.assign(read=table["original"] > 0)
+    assert method_pairs.curves_text(some).startswith("Of 3 lines") and " 1 more line has" in method_pairs.curves_text(
+        some
+    )
     assert "No pair" in method_pairs.curves_text(method_pairs.curves_table(lines_of_world(lambda a, b: 0.1)))
 
 
@@ -257,8 +261,9 @@ def test_the_full_walks_are_held_against_the_coarse_ones():
     coarse = crossed(pairs=PAIRS[:1])
     full = [*made("method", 0.03, 0.05, "npo", PAIRS[:1], other="scrub", full=True)]
     full += made("method", 0.01, 0.09, "npo", PAIRS[:1], other="salun", full=True)
-    text = method_pairs.full_text([*coarse, *full])
-    assert "0.0200 G in the barrier and 0.1100 G in the deficit at most, and 1 verdicts" in text
+    cued = made("method", 0.9, 0.9, "npo", PAIRS[:1], other="scrub", form=method_pairs.CUE)  # other data: not compared
+    text = method_pairs.full_text([*coarse, *full, *cued])
+    assert "0.0200 G in the barrier and 0.1100 G in the deficit at most, and 1 of 2 are connected" in text
     assert "No pair" in method_pairs.full_text(coarse)
 
 
@@ -328,7 +333,7 @@ def test_levels_name_floor_and_ceiling():
     assert row["methods, mean"] == pytest.approx(between.mean(), abs=5e-4)
     assert row["methods, least alike"] == pytest.approx(between.min(), abs=5e-4)
     assert table.loc["js", "methods, least alike"] == pytest.approx((1 - between).max(), abs=5e-4)
-    assert row[["two seeds of npo", "method and retrained, mean"]].tolist() == [0.9, 0.2]
+    assert row[["two seeds of NPO", "method and retrained, mean"]].tolist() == [0.9, 0.2]
     assert row[["method and original, mean", "retrained and original"]].tolist() == [0.4, 0.6]
 
 
