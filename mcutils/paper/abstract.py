@@ -8,7 +8,8 @@ import numpy as np
 
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, GREY, VERMILLION, colour_of, label, panel_grid
+from ..measures.drawing import BLACK, GREEN, GREY, VERMILLION, colour_of, label, panel_grid
+from ..measures.intervals import Interval
 from ..measures.profiles import Profile
 
 RULES = {
@@ -16,23 +17,52 @@ RULES = {
     "forget": ("forgotten data: loss may not dip", r"$L_f(\phi(t)) \geq$ chord $-\ \varepsilon\,G$"),
 }
 SIDES = {"retain": "barrier_retain", "forget": "deficit_forget"}
-HOLDS, BREAKS = "✓", "✗"
+HOLDS, BREAKS, OPEN = "✓", "✗", "?"
+MARKS = {True: (HOLDS, GREEN), False: (BREAKS, VERMILLION), None: (OPEN, GREY)}
+PATHS = {"linear": "line", "bezier": "Bézier curve"}  # kinds of curve in a sentence
 BEND = 0.62  # height of the drawn curve's control point above the line between the two ends
 
 
-def verdicts(found: Mapping[str, Profile], eps: float = TOLERANCE) -> dict[str, dict[str, bool]]:
-    """Kind of path -> split -> whether its loss stays within eps G of its chord on the side where it must."""
-    return {
-        kind: {split: bool(one.connectivity[name] <= eps * one.gap) for split, name in SIDES.items()}
-        for kind, one in found.items()
-    }
+def told(found: Interval, edge: float) -> bool | None:
+    """Whether a measure is at most ``edge``, by its whole interval; None where that crosses the edge.
+
+    Without an interval the estimate decides, and what is not finite is never within.
+    """
+    estimate, low, high = found
+    low, high = (estimate if np.isnan(end) else end for end in (low, high))
+    return True if max(estimate, high) <= edge else None if min(estimate, low) <= edge else False
+
+
+def verdicts(found: Mapping[str, Profile], eps: float = TOLERANCE) -> dict[str, dict[str, bool | None]]:
+    """Kind of path -> split -> whether its loss stays within eps G of its chord on the side where it must; see `told`.
+
+    ``both``: whether MCU(eps) holds.
+    """
+    kept: dict[str, dict[str, bool | None]] = {}
+    for kind, one in found.items():
+        kept[kind] = {split: told(one.connectivity.interval(name), eps * one.gap) for split, name in SIDES.items()}
+        kept[kind]["both"] = told(one.connectivity.interval("mcu_eps"), eps)
+    return kept
+
+
+def mcu_text(kind: str, found: Profile, eps: float = TOLERANCE) -> str:
+    """Whether MCU(eps) holds on a path, by the interval of its smallest eps over examples, in a Markdown sentence."""
+    one = found.connectivity
+    estimate, low, high = one.interval("mcu_eps")
+    word = {True: f"MCU({eps:g}) holds", False: f"MCU({eps:g}) breaks", None: f"MCU({eps:g}) cannot be told"}
+    side = "retain barrier" if one["barrier_retain"] > one["deficit_forget"] else "forget deficit"
+    return (
+        f"**On the {PATHS.get(kind, label(kind))} {word[told((estimate, low, high), eps)]}.** The smallest tolerance "
+        "at "
+        f"which it holds is {estimate:.3f} [{low:.3f}, {high:.3f}] G, set by the {side}."
+    )
 
 
 @drawing.style()
 def abstract_figure(
     found: Mapping[str, Profile], *, eps: float = TOLERANCE, method: str = "", ends: Sequence[str] = ()
 ):
-    """What is asked, drawn, and what was found of one pair of models, in ticks and crosses.
+    """What is asked, drawn, and what was found of one pair of models, in ticks, crosses and question marks.
 
     Args:
         found: kind of path -> profile between the same two ends.
@@ -70,7 +100,7 @@ def _space(ax, kinds: Sequence[str], ends: Sequence[str]) -> None:
     ax.set_title("Is there a path between them?")
 
 
-def _table(ax, kept: Mapping[str, Mapping[str, bool]], eps: float, method: str) -> None:
+def _table(ax, kept: Mapping[str, Mapping[str, bool | None]], eps: float, method: str) -> None:
     """A row for each condition, a column for each path, a tick where it holds."""
     ax.set_axis_off()
     ax.set_xlim(0, 1)
@@ -87,10 +117,13 @@ def _table(ax, kept: Mapping[str, Mapping[str, bool]], eps: float, method: str) 
     ax.axhline(-0.12, color=GREY, lw=0.8)
     ax.text(0, -0.55, f"MCU({eps:g}): both, for every t", va="center", fontweight="bold")
     for kind, x in places.items():
-        _mark(ax, x, -0.55, all(kept[kind].values()))
+        _mark(ax, x, -0.55, kept[kind]["both"])
+    if any(None in one.values() for one in kept.values()):
+        words = f"{OPEN}: cannot be told, its 95 % interval crosses the tolerance"
+        ax.text(0, -0.92, words, va="center", fontsize=7.5, color=GREY)
 
 
-def _mark(ax, x: float, y: float, holds: bool) -> None:
-    """A tick or a cross: told apart by shape, not by colour alone."""
-    colour = drawing.GREEN if holds else VERMILLION
-    ax.text(x, y, HOLDS if holds else BREAKS, ha="center", va="center", fontsize=17, color=colour)
+def _mark(ax, x: float, y: float, holds: bool | None) -> None:
+    """A tick, a cross or a question mark: told apart by shape, not by colour alone."""
+    word, colour = MARKS[holds]
+    ax.text(x, y, word, ha="center", va="center", fontsize=17, color=colour)

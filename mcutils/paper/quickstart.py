@@ -18,6 +18,7 @@ from ..measures.drawing import BLACK, GREY, colour_of, finish, label, marks_of, 
 from ..measures.known_again import known_again
 from ..measures.profiles import Profile
 from ..traces import Trace
+from .abstract import PATHS
 from .panels import DASHED, signed_log
 from .room import Room
 from .tables import Table, again_shares, answer_text, frame
@@ -111,7 +112,7 @@ def apart_answer(line: Walk, curve: Walk, eps: float = TOLERANCE) -> str:
     for one, rise in zip((line, curve), rises, strict=True):
         seen = one.profile.connectivity.curves
         found.append(
-            f"on the {label(one.kind)} path the retain loss rises {rise:.2f} G above its chord, to "
+            f"on the {PATHS.get(one.kind, label(one.kind))} the retain loss rises {rise:.2f} G above its chord, to "
             f"{seen['loss_retain'].max():.2f} nats, and the worst model on it has "
             f"{100 * seen['accuracy_retain'].min():.1f} % of the retain set right"
         )
@@ -148,21 +149,22 @@ def quickstart_answer(profiles: Mapping[str, Profile], eps: float = TOLERANCE) -
         for reading in ("chord", "floor")
     )
     said = [
-        f"{label(kind)}: the retain loss is at most {one.barrier() / profiles[kind].gap:.3f} G above its chord, the "
-        f"forget loss at most {dips[kind]:.3f} G below its own, and {low[kind]:.3f} G below both this and what "
-        "retrained models have"
+        f"on the {PATHS.get(kind, label(kind))} the retain loss is at most "
+        f"{one.barrier() / profiles[kind].gap:.3f} G above its chord, the forget loss at most {dips[kind]:.3f} G below "
+        f"its own, and {low[kind]:.3f} G below both this and what retrained models have"
         for kind, one in found.items()
     ]
     words = {True: "better, by more than {0:g} G,", False: "no better, within {0:g} G,"}
     so = [
-        f"On the {label(kind)} path models on the way fit the forgotten images better than the two ends, and "
+        f"On the {PATHS.get(kind, label(kind))} models on the way fit the forgotten images better than the two ends, "
+        "and "
         f"{words[low[kind] > eps].format(eps)} than models that never saw them.{_again_words(profiles[kind])}"
         for kind in found
         if dips[kind] > eps
     ]
     return answer_text(
         "Both models come from one original, so the retain loss should stay low on the way; the forget loss may dip.",
-        "; ".join(said) + ".",
+        "; ".join(said)[0].upper() + "; ".join(said)[1:] + ".",
         " ".join(so) or f"On no path does the forget loss dip by more than {eps:g} G below its chord.",
     )
 
@@ -173,9 +175,9 @@ def _again_words(profile: Profile) -> str:
     if len(found) < 2:
         return ""
     return (
-        " Image by image: of the forget images that both ends and all retrained models get wrong "
-        f"{found['forget']:.1f} % are right at the t where most are, of test images, which no model was trained on, "
-        f"{found['test']:.1f} %."
+        " Image by image: of the forget images that both ends and all retrained models get wrong, "
+        f"{found['forget']:.1f} % are right at the t where most of them are; of such test images, which no model was "
+        f"trained on, {found['test']:.1f} %."
     )
 
 
@@ -192,7 +194,7 @@ def explorer_answer(table: Table) -> str:
     return answer_text(
         "A dip means knowledge regained if images are right inside the path that neither end nor any retrained model "
         "gets right, and more often so than images nobody was trained on.",
-        "Of the images that both ends and all retrained models get wrong, right at the t where most are: "
+        "Of the images that both ends and all retrained models get wrong, those right at the t where most of them are: "
         + "; ".join(said)
         + ".",
         f"Known again more often than chance makes of test images: {', '.join(more) or 'on neither path'}. Counts this "
@@ -258,7 +260,7 @@ def _name_the_dip(ax, over: Mapping[str, np.ndarray], t: np.ndarray, level: np.n
         return
     apart = lowest[k] - level[k]
     side = "still above" if apart > 0 else "and below"
-    words = f"dips {-lowest[k]:.2f} G below its chord,\n{side} retrained models by {abs(apart):.2f} G"
+    words = f"dips {-lowest[k]:.2f} G below its chord,\n{side} retrained models' mean by {abs(apart):.2f} G"
     arrow = {"arrowstyle": "->", "color": BLACK, "lw": 0.9}
     box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": GREY, "lw": 0.6}
     place = {"xytext": (0.5, 0.68), "textcoords": "axes fraction", "ha": "center", "va": "center", "zorder": 5}

@@ -83,8 +83,8 @@ def test_two_originals_are_joined_by_the_paths_that_09_walks_between_all(laptop)
 def test_a_curve_joins_what_a_line_does_not(line, curve, so):
     words = clean(quickstart_module.apart_answer(walk("original", line), walk("original", curve, kind="bezier")))
     top = 0.2 + 0.1 * 0.5 + 2 * line  # G is 2 nats
-    assert f"On the linear path the retain loss rises {line:.2f} G above its chord, to {top:.2f} nats" in words
-    assert f"; on the Bézier path the retain loss rises {curve:.2f} G" in words
+    assert f"On the line the retain loss rises {line:.2f} G above its chord, to {top:.2f} nats" in words
+    assert f"; on the Bézier curve the retain loss rises {curve:.2f} G" in words
     lowest = min(85.0, 87.5 - 2 * line)  # % at the end or in the middle
     assert f"{lowest:.1f} % of the retain set right" in words and so in words
     assert ("not flat" in words) == (curve == 0.15)
@@ -126,14 +126,14 @@ def test_the_answer_names_the_dip_and_what_retrained_models_make_of_it():
     for level, word in ((-5.0, "no better, within 0.1 G,"), (5.0, "better, by more than 0.1 G,")):
         profiles = {kind: beside(one, [0.0], [level]).profile for kind, one in held.items()}
         words = clean(quickstart_module.quickstart_answer(profiles))
-        assert "linear: the retain loss is at most 0.020 G above its chord, the forget loss at most 0.300 G" in words
+        assert "On the line the retain loss is at most 0.020 G above its chord, the forget loss at most 0.300" in words
         assert f"below its own, and {'0.300' if level > 0 else '0.000'} G below both this and what" in words
-        assert "On the linear path models on the way fit" in words and f"the two ends, and {word} than" in words
+        assert "On the line models on the way fit" in words and f"the two ends, and {word} than" in words
         assert "Image by image" not in words
     kept = {f"metric/known_again_{split}": np.array([0, 0.01, 0.0]) for split in ("forget", "test")}
     kept |= {"known/never_forget": np.float64(0.04), "known/never_test": np.float64(0.1)}
     told = Profile({**profiles["linear"].arrays, **kept})
-    assert "wrong 25.0 % are right" in quickstart_module.quickstart_answer({"linear": told})
+    assert "wrong, 25.0 % are right" in quickstart_module.quickstart_answer({"linear": told})
     flat = {"bezier": beside(held["bezier"], [0.0], [1.0]).profile}
     assert "On no path does the forget loss dip by more than 0.1 G" in quickstart_module.quickstart_answer(flat)
 
