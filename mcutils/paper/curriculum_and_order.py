@@ -484,7 +484,7 @@ def conditions_figure(
     keys = [entry(m, c, SHOWN.get(n, n), ls="-") for n, (c, m) in zip(conditions, PLACES, strict=False)]
     keys += [entry("o", GREY, "one pair", ms=3)]
     crossed = "read" in table and not table["read"].all()
-    keys += [entry("x", GREY, "fails the gate", ms=3)] if crossed else []
+    keys += [entry("x", GREY, "an end fails the gate", ms=3)] if crossed else []
     return drawing.finish(fig, axes[0, 0], title, [*keys, *failing_entries(failing)])
 
 

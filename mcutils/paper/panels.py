@@ -36,7 +36,7 @@ LEAST = 0.01  # G: an axis that is linear to the tolerance shows no more than th
 SERIES = tuple(zip((BLUE, VERMILLION, GREEN, PURPLE, BLACK, ORANGE, SKY, GREY), "os^DvPX*", strict=True))
 COLUMNS = 4  # panels side by side
 DASHED = (0, (4, 3))
-FAILING = "†"  # beside a method whose ends fail the endpoint gate
+FAILING = "†"  # beside a method of which no model, or no pair of models, passes the endpoint gate
 
 
 def shade_rows(ax, rows: int) -> None:
@@ -54,7 +54,7 @@ def mark_failing(ax, methods: Sequence[str], failing: Collection[str]) -> None:
 
 def failing_entries(failing: Collection[str]) -> list:
     """The legend entry that says what the mark of failing methods means; none where none fails."""
-    return [entry("", GREY, f"{FAILING} ends fail the gate")] if failing else []
+    return [entry("", GREY, f"{FAILING} none passes the gate")] if failing else []
 
 
 def signed_log(

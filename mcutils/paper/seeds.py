@@ -21,6 +21,7 @@ from ..measures.variance import Design, variance_components
 from .admission import admitted, reasons
 from .judging import pair_of, sound
 from .panels import (
+    FAILING,
     excess_panels,
     failing_entries,
     kind_entries,
@@ -197,8 +198,8 @@ def seeds_answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         rough = max(joined, key=lambda w: w.roughness)
         smooth = (
             f" Connected is not smooth: of {len(joined)} connected paths the median has a roughness of "
-            f"{np.median([w.roughness for w in joined]):.3g} G², the roughest, {label(rough.kind)} of "
-            f"{label(rough.method)}, {rough.roughness:.3g} G²."
+            f"{np.median([w.roughness for w in joined]):.3g} G², the roughest ({label(rough.kind)}, "
+            f"{label(rough.method)}) {rough.roughness:.3g} G²."
         )
     so = (
         "A dip says that models on the way fit the forget set better than their two ends. On "
@@ -208,11 +209,12 @@ def seeds_answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     return answer_text(
         expected,
         f"Verdicts read {len(ours)} of {len(every)} paths. {len(flat)} of these {len(ours)} have no retain barrier "
-        f"above {eps:g} G. On {len(dips)} the forget loss dips by more than {eps:g} G below its chord, and on "
-        f"{len(low)} of these {len(dips)} as far below the level of the retrained models too. The better of line and "
+        f"above {eps:g} G. On {len(dips)} the forget loss dips by more than {eps:g} G below its chord, on "
+        f"{len(low)} of these {len(dips)} that far below the level of the retrained models too. The better of line and "
         f"curve joins {_of(counts['chord'])} pairs by the chord, {_of(counts['floor'])} if a loss may also go where "
-        f"retrained models are, {_of(counts['worse_end'])} beyond the worse end, and {_of(counts['two_sided'])} if the "
-        f"forget loss may leave its chord to neither side.{smooth}",
+        f"retrained models are (`floor`), {_of(counts['worse_end'])} if only what lies beyond the worse end counts, "
+        "and "
+        f"{_of(counts['two_sided'])} if the forget loss may leave its chord to neither side.{smooth}",
         so if dips else f"On no path does the forget loss dip by more than {eps:g} G below its chord.",
     )
 
@@ -253,7 +255,7 @@ def counted_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
             f"- C1: the better of line and curve joins **{_of(_joined(ours, eps, 'chord'))} pairs** of two seeds.",
             f"- C2: between methods the lines go, in the {' and in the '.join(spans)}.",
             f"- C21: **{len(dips)} of {len(flat)} paths** without a retain barrier have a forget deficit above "
-            f"{eps:g} G, {low} of them below the retrained level too.",
+            f"{eps:g} G, {low} of them as far below the retrained level too.",
         )
     )
 
@@ -277,8 +279,9 @@ def again_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         return f"No path that is read both dips by more than {eps:g} G and keeps its images."
     return (
         f"Image by image, on the paths that dip: of the forget images that both ends and all retrained models get "
-        f"wrong {found['forget']:.1f} % are right at the t where most are; of test images, which no model was trained "
-        f"on, {found['test']:.1f} %. Known again is at most what the first exceeds the second by."
+        f"wrong, {found['forget']:.1f} % are right at the t where most of them are; of such test images, which no "
+        "model "
+        f"was trained on, {found['test']:.1f} %. *Known again* are at most as many as the first exceeds the second by."
     )
 
 
@@ -440,14 +443,15 @@ def barrier_figure(table, summary, *, threshold: float | None = None, failing: C
 
 
 @drawing.style()
-def mcu_sweep_figure(table, *, threshold: float | None = None, title: str = ""):
+def mcu_sweep_figure(table, *, threshold: float | None = None, failing: Collection[str] = (), title: str = ""):
     """Share of connected pairs against the tolerance, with its interval, a panel per method.
 
-    ``table`` is a `sweep_table`; ``threshold`` is a tolerance to mark.
+    ``table`` is a `sweep_table`; ``threshold`` is a tolerance to mark. Methods that are ``failing`` the endpoint gate
+    are marked.
     """
     drawing.check_columns(table, ("method", "curve", "eps", "fraction", "low", "high"))
     methods = list(dict.fromkeys(table["method"]))
-    fig, axes, panels = method_panels(methods, 1.0, 1.5, x="tolerance eps (G)", y="connected pairs (%)")
+    fig, axes, panels = method_panels(methods, 1.0, 1.5, x="tolerance ε (G)", y="connected pairs (%)")
     for ax, method in panels:
         for kind in kinds_of(where(table, method=method)):
             one, colour = where(table, method=method, curve=kind).sort_values("eps"), colour_of(kind)
@@ -458,7 +462,9 @@ def mcu_sweep_figure(table, *, threshold: float | None = None, title: str = ""):
             tolerance_line(ax, threshold)
         ax.set_ylim(-0.04, 1.04)
         ax.set_yticks([0, 0.5, 1], ["0", "50", "100"])
-    return finish(fig, axes[0, 0], title)
+        if method in failing:
+            ax.set_title(f"{label(method)} {FAILING}")
+    return finish(fig, axes[0, 0], title, failing_entries(failing))
 
 
 def _beside(study: Study) -> list[Spec]:

@@ -423,7 +423,7 @@ def test_paths_that_fail_the_gate_are_crosses_and_their_method_is_marked():
     fig = conditions_figure(table, summary, shown, failing=failing_across(walks, "cl-non_cl"))
     crosses = [line for line in fig.axes[0].get_lines() if line.get_marker() == "x" and len(line.get_xdata())]
     np.testing.assert_allclose(crosses[0].get_xdata(), [0.3] * 3)
-    marked = {"fails the gate", f"NPO {FAILING}", f"{FAILING} ends fail the gate"}
+    marked = {"an end fails the gate", f"NPO {FAILING}", f"{FAILING} none passes the gate"}
     assert len(crosses) == 1 and marked <= set(texts(fig))
     fig = crossing_figure(along_table(walks, shown), "cl-non_cl", failing=["npo"])
     assert f"NPO {FAILING}" in texts(fig)

@@ -302,6 +302,8 @@ def test_barriers(rng):
 def test_sweeps(rng):
     eps = [0.0, 0.1, 0.3]
     table = intervals(rng, "fraction", method=METHODS, curve=KINDS, eps=eps)
+    marked = mcu_sweep_figure(table, failing=METHODS[:1])
+    assert ["†" in ax.get_title() for ax in marked.axes[:2]] == [True, False]
     fig = mcu_sweep_figure(table, threshold=EPS)
     for ax, method in zip(fig.axes, METHODS, strict=True):
         assert ax.get_title() == plots.label(method)
