@@ -23,7 +23,7 @@ from .declared import c1, c13, c21
 from .judging import pair_of, sound
 from .panels import decades, dot_entry, dots_row, signed_log, tolerance_line
 from .room import Room
-from .tables import Table, frame, stacked
+from .tables import Table, counted, frame, rounded, stacked
 from .trials import ERROR, Finding
 from .verdicts import found_text
 from .walks import (
@@ -201,7 +201,7 @@ def fits_summary(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
         row: dict[str, Any] = {"fit": fit, "connected": f"{int(part['connected'].sum())} of {len(part)}"}
         row["read"] = f"{int(part['read'].sum())} of {len(part)}"
         row |= {name: round(float(part[name].median()), 3) for name in ("barrier", "deficit", "eps")}
-        row |= {"roughness": f"{part['roughness'].median():.2g}"}
+        row |= {"roughness": rounded(float(part["roughness"].median()))}
         rows.append(row | {"fails": "-" if fit == LINES[fit] else f"{failed} of {len(both)}"})
     return frame(rows, ["fit", "connected", "read", "barrier", "deficit", "eps", "roughness", "fails"], "fit")
 
@@ -350,8 +350,8 @@ def convergence_text(fitted: Sequence[tuple[Labels, Fit]], walks: Sequence[Walk]
         return "On no pair is the corrected curve worse than the line by more than a tenth of G."
     why = " There the objective itself leads away from MCU: more steps would hardly help." if rested else ""
     return (
-        f"On {len(worse)} pairs the corrected curve is worse than the line it starts from; {rested} of these fits had "
-        f"come to rest.{why}"
+        f"On {counted(len(worse), 'pair')} the corrected curve is worse than the line it starts from, by over "
+        f"{FAILED:g} G; {rested} of these fits had come to rest.{why}"
     )
 
 
@@ -406,8 +406,9 @@ def answer_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     found = (
         f"By MCU({eps:g}) and refreshed BatchNorm the line connects {joined('line')} pairs, the corrected curve "
         f"{joined('corrected')}, the fit without a forget term {joined('retain only')}, the authors' recipe "
-        f"{joined('authors' + REFRESHED)}. With the start's statistics kept they are {joined('line' + KEPT)} (line), "
-        f"{joined('corrected' + KEPT)} (corrected) and {joined('authors')} (authors). {gains_text(gains_table(walks))} "
+        f"{joined('authors' + REFRESHED)}. With the start's statistics kept the line connects {joined('line' + KEPT)}, "
+        f"the corrected curve {joined('corrected' + KEPT)} and the authors' {joined('authors')}. "
+        f"{gains_text(gains_table(walks))} "
         f"Verdicts that change: {'; '.join(told) or 'none could be compared'}. Beside the retrained models (reading "
         f"`floor`) the line connects {joined('line', 'floor')} and the corrected curve {joined('corrected', 'floor')}."
     )
@@ -550,7 +551,7 @@ def surplus_figure(table, summary, *, unit: float | None = None, title: str = ""
         ax.axvline(0.1 * unit, color=BLACK, lw=1.0, ls="--", label="0.1 G")
     linear = 10.0 ** np.floor(np.log10(0.1 * (unit or 1)))
     decades(ax, np.r_[table["nats"], summary["high"]], linear)
-    ax.set_xlabel("smallest tolerance at which MCU holds (nats): mean, 95 % interval, originals")
+    ax.set_xlabel("smallest tolerance at which MCU holds (nats): originals as dots, mean and 95 % interval")
     ax.grid(axis="y", visible=False)
     drawing.name_rows(ax, methods)
     for y in range(1, len(methods)):

@@ -206,8 +206,8 @@ def gate_text(rows: Table) -> str:
             ("All models pass the gate", always),
             ("Some do", some),
             ("No model does, so that no verdict reads a path that ends in one", never),
-            ("Over-forgotten, most models have a higher forget loss than retrained ones", most),
-            (f"Beyond {FAR:g} G", beyond),
+            ("Over-forgotten: most models have a higher forget loss than retrained ones", most),
+            (f"Models beyond {FAR:g} G", beyond),
         )
     )
 
@@ -224,17 +224,18 @@ def endpoints_answer(rows: Table) -> str:
     far, left = [label(m) for m in ours.index[ours["gap"] > before["gap"]]], [label(m) for m in failing(rows)]
     best, saved = ours.index[0], base["seconds"] / ours["seconds"]
     worse = f": {', '.join(far)}" if far else ""
-    never = f"no model of {', '.join(left)} passes the gate" if left else "every method has models that pass the gate"
+    never = f"no model of {' or '.join(left)} passes the gate" if left else "every method has models that pass the gate"
     return answer_text(
         "An unlearned model is nearer to the retrained models than the original is, and far cheaper than they are.",
         f"{len(ours) - len(far)} of {len(ours)} methods have a smaller mean gap to retraining than the untouched "
-        f"original ({100 * before['gap']:.1f} points); {len(far)} a larger one{worse}; {never}. The nearest, "
+        f"original ({100 * before['gap']:.1f} points), {len(far)} a larger one{worse}; {never}. The nearest, "
         f"{label(best)}, is {100 * ours['gap'].iloc[0]:.1f} points away. **What is saved:** a retraining takes "
         f"{base['seconds']:.0f} CPU seconds, {label(best)} {ours['seconds'].iloc[0]:.1f}, which is "
         f"{saved.iloc[0]:.1f} times fewer; all methods save between {saved.min():.1f} ({label(saved.idxmin())}) and "
         f"{saved.max():.1f} times ({label(saved.idxmax())}), the search of their settings not counted.",
         "Unlearning saves most of a retraining, but none of these methods replaces it: a retrained model is only "
-        f"{100 * base['gap']:.1f} points from the mean of all. A path says something of unlearning only if its ends "
+        f"{100 * base['gap']:.1f} points from the mean of all retrained models of its original. A path says something "
+        "of unlearning only if its ends "
         "have unlearned, so later notebooks hold every end against the gate.",
     )
 

@@ -25,6 +25,7 @@ from .trials import ERROR, row_means, table_of
 from .walks import Route, Walk, alone, coarse, condition_routes, controls, independent_pairs, references
 
 SIZES = 5  # sizes of the forget set, equally far apart, the largest being the preset's
+UNLIKE = 1.5  # times as far at one size as at another: ends that the tuning did not make alike
 EDGE = 0.1  # change of the deficit, in units of what was forgotten, that C4 asks for
 
 
@@ -220,11 +221,15 @@ def answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     same = relative.low > -EDGE and relative.high < EDGE
     moved = relative.low > EDGE or relative.high < -EDGE
     if same:
-        so = "As a share of what was forgotten, the dip does not depend on the size, to within a tenth."
+        so = (
+            "As a share of what was forgotten, the dip changes by less than a tenth from the smallest size to the "
+            "largest, on these originals and methods."
+        )
     elif moved:
         so = "The size changes the dip even as a share of what was forgotten: it is not the unit alone."
     else:
         so = "These originals do not tell whether the dip depends on the size, as a share of what was forgotten."
+    so += _tuned_text(walks)
     if same and (plain.low > EDGE or plain.high < -EDGE):
         so += " The change in G is the unit's: a deeper loss at both ends makes a deeper dip between them."
     return tables.answer_text(
@@ -235,6 +240,20 @@ def answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         f"that far below the level of the retrained models. Median roughness of the forget loss, in G²: {rough}.",
         so,
     )
+
+
+def _tuned_text(walks: Sequence[Walk]) -> str:
+    """Whether ends went as far at all sizes as the tuning meant, in a sentence; nothing where there is one size."""
+    groups = _by_size([w for w in sized(walks) if w.kind == "linear"])
+    spans: dict[str, list[float]] = {}
+    for (method, _), part in groups.items():
+        spans.setdefault(method, []).append(float(np.mean([forgotten(w) / w.profile.gap for w in part])))
+    told = [f"{label(m)} {min(v):.2f} to {max(v):.2f}" for m, v in spans.items() if len(v) > 1]
+    unlike = any(max(v) > UNLIKE * min(v) for v in spans.values())
+    if not told:
+        return ""
+    done = "did not drive the ends as far at all sizes" if unlike else "drove the ends about as far at all sizes"
+    return f" The tuning {done}: of G they forgot {', '.join(told)}."
 
 
 # Figures
@@ -260,18 +279,21 @@ def sizes_figure(points, *, title: str = ""):
         bottom.set_xlabel("forgotten (% of the pool)")
     top = np.nanmax(np.r_[points[["G", "relative"]].to_numpy(float).ravel(), 0.3])
     axes[0, 0].set_ylim(-0.04 * top, 1.08 * top)
-    axes[0, 0].set_ylabel("forget deficit")
+    axes[0, 0].set_ylabel("forget deficit\n(in two units)")
     rough = points["roughness"].to_numpy(float)
     rough = rough[np.isfinite(rough) & (rough > 0)]
     if len(rough):
         axes[1, 0].set_yscale("log")
         axes[1, 0].set_ylim(rough.min() / 2, 2 * rough.max())
-    axes[1, 0].set_ylabel("roughness of\nthe forget loss")
+    axes[1, 0].set_ylabel("roughness of the forget loss\n(what was forgotten, squared)")
     axes[0, 0].set_xticks(sorted({100 * v for v in points["size"]}))
     hollow = entry("o", "white", "deficit in G", ls="-")
     hollow.set(color=GREY, markerfacecolor="white", markeredgecolor=GREY, markeredgewidth=1.1)
     keys = [entry("D", GREEN, "deficit in what was forgotten: mean, 95 % interval", ls="-"), hollow]
-    keys += [entry("o", BLUE, "roughness, in its square", ls="-"), entry("o", GREY, "one original", ms=3)]
+    keys += [
+        entry("o", BLUE, "roughness", ls="-"),
+        entry("o", GREY, "one original", ms=3),
+    ]
     return finish(fig, axes[0, 0], title, keys)
 
 

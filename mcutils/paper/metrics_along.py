@@ -263,11 +263,12 @@ def calibration_text(walks: Sequence[Walk]) -> str:
         return "Fewer than two connected paths: there is no other path to take a metric from."
     found, apart, off = halves(walks), unrelated(walks), ~np.eye(len(DISTINCT), dtype=bool)
     itself, other, chance = (float(np.nanmean(one)) for one in (np.diag(found), found[off], apart[off]))
-    near = "hardly more than" if abs(other - chance) < 0.1 else "more than" if other > chance else "less than"
+    near = "about as much as" if abs(other - chance) < 0.1 else "more than" if other > chance else "less than"
     return (
         f"On one path a metric agrees with itself on other examples by a mean |ρ| of **{itself:.2f}**, with another "
-        f"metric by **{other:.2f}** ({len(walks)} paths). Two metrics of two unrelated paths have {chance:.2f}: smooth "
-        f"curves of few bends rise and fall together whatever they measure. Metrics of one path agree {near} that."
+        f"metric by **{other:.2f}** (means over {len(walks)} paths). Two metrics of two unrelated paths have "
+        f"{chance:.2f}: smooth curves of few bends rise and fall together whatever they measure. Different metrics of "
+        f"one path agree {near} those."
     )
 
 
@@ -586,7 +587,7 @@ def best_figure(table, summary, *, title: str = ""):
         dots_row(right, y, 100 * ours["gain"].to_numpy(float), found, *look)
     right.axvline(0, color=BLACK, lw=1.0)
     right.set_title("Gain over the better end,\nbounds for all rows at once", fontsize=9)
-    right.set_xlabel("points of %")
+    right.set_xlabel("percentage points")
     right.grid(axis="y", visible=False)
     drawing.name_rows(right, [label_of(name) for name in names])
     return finish(fig, left, title, [dot_entry(GREY, "one path")])

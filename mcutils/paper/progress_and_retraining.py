@@ -31,6 +31,7 @@ from .tables import Table, answer_text, frame, over, stacked
 from .walks import COARSE, RETRAINED, SOME, Labels, Route, Walk, coarse, fit_records, labels_of, references, ring
 
 INITS = SAME, OTHER = "same init", "other init"  # whether a retrained model has the original's initial weights
+FROM = dict(zip(INITS, ("the original's initial weights", "others"), strict=True))  # in words
 PAIRS = f"{RETRAINED}s"
 ORIGINALS, CURVES = "originals", "retraining curve"  # other conditions of models that were trained apart
 MODELS = (("original", "o"), ("unlearned", "s"), ("retrained", "D"))
@@ -331,11 +332,11 @@ def way_text(table: Table, walks: Sequence[Walk]) -> str:
             straight = np.interp(part["t"], line.profile.t, line.profile.connectivity.curves[f"loss_{split}"])
             away = (part[f"loss_{split}"].to_numpy(float) - straight) / line.profile.gap
             k = int(np.abs(away).argmax())
-            parts.append(f"the {split} loss {abs(away[k]):.2f} G {'above' if away[k] > 0 else 'below'} it at most")
+            parts.append(f"the {split} loss goes up to {abs(away[k]):.2f} G {'above' if away[k] > 0 else 'below'}")
         best, last = (int(part["step"][row].iloc[0]) for row in (part["best"], part["step"] == part["step"].max()))
         told.append(
-            f"- **{label(method)}** has {' and '.join(parts)}; the best of its snapshots by validation is after step "
-            f"{best:,} of {last:,}."
+            f"- **{label(method)}**: beside the line {' and '.join(parts)} that at the same share of the way; the best "
+            f"snapshot by validation is that after step {best:,} of {last:,}."
         )
     return "\n".join(told) or "No run has its line beside it."
 
@@ -370,9 +371,9 @@ def retraining_shown(table: Table, margin: float = MARGIN) -> Table:
             cells = (spread(over(one, name), 2) for name in ("barrier", "deficit"))
             means = (f"{one.groupby('original')[name].mean().mean():.2f}" for name in ("eps", "floor"))
             beyond = "-" if method == PAIRS else f"{int((one['more'] > margin).sum())} of {len(one)}"
-            rows.append((init, label(method), *cells, *means, beyond))
-    columns = ["init", "method", "barrier", "deficit", "eps", "eps, floor", f"eps above pairs' by {margin:g}"]
-    return frame(rows, columns, ["init", "method"])
+            rows.append((FROM[init], label(method), *cells, *means, beyond))
+    columns = ["retrained from", "method", "barrier", "deficit", "eps", "eps, floor", f"eps above pairs' by {margin:g}"]
+    return frame(rows, columns, columns[:2])
 
 
 def retraining_answer(walks: Sequence[Walk], ways: Table, eps: float = TOLERANCE) -> str:
@@ -397,19 +398,23 @@ def retraining_answer(walks: Sequence[Walk], ways: Table, eps: float = TOLERANCE
     if len(bends):
         found += (
             f"On {int(bends['late'].sum())} of {len(bends)} lines from the original the forget loss is farthest from "
-            f"its chord below it: forgetting comes late. From the best quadratic it is {bends['quadratic'].mean():.2f} "
-            f"of its change away (from the chord {bends['chord'].mean():.2f}). "
+            f"its chord below it: forgetting comes late. From the best quadratic it is at most "
+            f"{bends['quadratic'].mean():.2f} of its change away, and {bends['chord'].mean():.2f} from the chord "
+            "(means "
+            "over lines). "
         )
     found += (
         f"Of {len(on)} lines on to a model retrained from the original's initial weights {flat} have no retain barrier "
         f"above {eps:g} G, {joined} satisfy MCU({eps:g}) by the chord and {kept} beside the retrained models (reading "
-        f"`floor`); between two such retrained models eps is {pairs['eps'].mean():.2f} G, and {more} of the {len(on)} "
-        f"exceed it by {MARGIN:g} G. The last snapshot is the best by validation in {sum(early)} of {len(early)} runs."
+        f"`floor`); between two such retrained models the smallest eps is {pairs['eps'].mean():.2f} G in the mean, and "
+        f"{more} of the {len(on)} lines exceed that of their original by {MARGIN:g} G. The last snapshot is the best "
+        f"by validation in {sum(early)} of {len(early)} runs."
     )
     so = (
-        "*Other initial weights* stand in the way of straight lines, and of curves only as far as the figure of "
-        "section 1 says. Whether an unlearned model is connected to retraining is no matter of the retain loss alone: "
-        "the forget side has to be looked at too, and both have to be held against what two retrained models do."
+        "*Other initial weights* stand in the way of straight lines far more than in that of curves"
+        + (f", which yet keep barriers above {eps:g} G" if len(trained) and trained["curve"].median() > eps else "")
+        + ". Whether an unlearned model is connected to retraining is no matter of the retain loss alone: the forget "
+        "side has to be looked at too, and both have to be held against what two retrained models do."
     )
     return answer_text(
         "Models trained apart are joined by a curve and not by a line; forgetting along a line is more than the "

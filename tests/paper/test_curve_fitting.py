@@ -229,7 +229,10 @@ def test_the_answer_counts_pairs():
     eps = {"line": flip, "corrected": 0.0, REFIT: 0.0, "retain only": flip, "authors": 0.5, "authors" + REFRESHED: 0.5}
     text = answer_text(curves(eps))
     assert "refreshed BatchNorm the line connects 4 of 8 pairs, the corrected curve 8 of 8" in text
-    assert "a forget term 4 of 8, the authors' recipe 0 of 8. With the start's statistics kept they are 0 of 0" in text
+    assert (
+        "a forget term 4 of 8, the authors' recipe 0 of 8. With the start's statistics kept the line connects 0 of 0"
+        in text
+    )
     assert "retain only: 4 of 8 (another seed: 0 of 8); authors, BatchNorm refreshed: 8 of 8" in text
     assert "(reading `floor`) the line connects 4 of 8 and the corrected curve 8 of 8" in text
     assert text.count("**Expected.**") == text.count("**Found.**") == text.count("**So.**") == 1

@@ -154,7 +154,7 @@ def test_the_gate_names_who_passes_and_who_forgot_too_much():
     assert "**All models pass the gate**: fine-tuning." in words and "**Some do**: NPO (1 of 2)." in words
     assert "reads a path that ends in one**: gradient ascent." in words
     assert "than retrained ones**: gradient ascent (1 of 1)." in words
-    assert "**Beyond 2 G**: gradient ascent (1 of 1)." in words
+    assert "**Models beyond 2 G**: gradient ascent (1 of 1)." in words
     assert failing(GAPS) == ["gradient_ascent"]
 
 

@@ -67,7 +67,7 @@ def test_a_size_alone_does_not_change_the_share_of_what_was_forgotten():
     found = forget_size.change_in(walks, "what was forgotten")
     assert -0.02 < found.low and found.high < 0.02
     text = forget_size.answer(walks)
-    assert "does not depend on the size, to within a tenth" in text and "The change in G is the unit's" in text
+    assert "changes by less than a tenth from the smallest" in text and "The change in G is the unit's" in text
 
 
 def test_pairs_that_lack_an_end_are_left_out():

@@ -166,7 +166,7 @@ def test_the_way_is_held_against_its_line_at_equal_shares():
     straight = np.interp(one.t, line.profile.t, line.profile.connectivity.curves["loss_forget"])
     away = (one.metric("loss_forget") - straight) / line.profile.gap
     k = np.abs(away).argmax()
-    assert f"the forget loss {abs(away[k]):.2f} G {'above' if away[k] > 0 else 'below'} it at most" in text
+    assert f"the forget loss goes up to {abs(away[k]):.2f} G {'above' if away[k] > 0 else 'below'} that at" in text
     assert "is after step 4 of 20." in text
     assert room.way_text(room.way_table(found, steps), []).startswith("No run")
 
@@ -183,8 +183,8 @@ def test_lines_to_retrained_models_stand_beside_those_of_retrained_pairs():
     assert declared.c16(progressed()).effect.estimate == pytest.approx(hits)
     shown = room.retraining_shown(table)
     name = label(METHODS[5])
-    assert shown.loc[(room.SAME, name), "eps above pairs' by 0.1"] == "4 of 4"
-    assert shown.loc[(room.SAME, label(room.PAIRS)), "eps above pairs' by 0.1"] == "-"
+    assert shown.loc[(room.FROM[room.SAME], name), "eps above pairs' by 0.1"] == "4 of 4"
+    assert shown.loc[(room.FROM[room.SAME], label(room.PAIRS)), "eps above pairs' by 0.1"] == "-"
 
 
 def test_the_answer_says_what_the_numbers_say():
