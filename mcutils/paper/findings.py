@@ -12,6 +12,7 @@ from .admission import admitted, reasons
 from .claims import interval_text
 from .declared import fits_beside
 from .progress_and_retraining import ORIGINALS
+from .tables import counted
 from .trial_ledger import CURRICULUM, FITS, ORDER, PAIRS, PROGRESS, SEEDS, experiments_of
 from .verdicts import DECIDED, Judged
 from .walks import Walk
@@ -39,10 +40,11 @@ def seeds_finding(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         w.profile.connectivity.curves["loss_forget"].min() >= np.mean(w.profile.levels["loss_forget"]) for w in dipping
     )
     return (
-        f"**One method, two seeds.** A line or a fitted curve connects {either} of {len(pairs)} pairs, the line alone "
-        f"{line}; {floor} lines if only a forget loss below the retrained models' level counts too (`floor`). Of the "
-        f"{len(dipping)} lines that the forget deficit alone keeps from connecting, {above} stay above the loss of "
-        "retrained models at every t: a dip is not knowledge regained."
+        f"**One method, two seeds.** A line or a fitted curve connects {either} of {len(pairs)} pairs, the line by "
+        f"itself {line}, or {floor} where a loss counts only beyond the retrained models' too (the reading `floor`). "
+        "Of "
+        f"the {len(dipping)} lines that the forget deficit alone keeps from connecting, {above} stay above the mean "
+        "loss of retrained models at every t: a dip is not knowledge regained."
     )
 
 
@@ -57,8 +59,8 @@ def methods_finding(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         sum(w.connected(eps, "floor") for w in lines),
     )
     return (
-        f"**Two methods.** Of {len(lines)} lines {flat} have no retain barrier above {eps:g} G, yet {joined} connect, "
-        f"for the forget loss dips on the others; by the reading `floor` {floor} do."
+        f"**Two methods.** Of {len(lines)} lines {flat} have no retain barrier above {eps:g} G, yet only {joined} "
+        f"connect, for the forget loss dips on the others; by the reading `floor` {floor} do."
     )
 
 
@@ -67,11 +69,16 @@ def shifts_finding(judged: Sequence[Judged]) -> str:
     found = {one.row.name: one.first for one in judged if one.first is not None}
     names = {"C5": "a curriculum", "C6": "a second-order optimiser"}
     parts = [
-        f"{words} at one end changes eps by {interval_text(found[name].effect, 2)} G ({found[name].verdict})"
+        f"{words} at one end changes it by {interval_text(found[name].effect, 2)} G ({found[name].verdict})"
         for name, words in names.items()
         if name in found and np.isfinite(found[name].effect.estimate)
     ]
-    return f"**Curriculum and optimiser.** Against another seed, {' and '.join(parts)}." if parts else ""
+    return (
+        f"**Curriculum and optimiser.** Beside another seed, by the smallest tolerance that connects: "
+        f"{', and '.join(parts)}."
+        if parts
+        else ""
+    )
 
 
 def fits_finding(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
@@ -107,7 +114,8 @@ def ledger_sentence(judged: Sequence[Judged]) -> str:
     counts = ", ".join(f"{sum(one.verdict == word for one in run)} {word}" for word in (*DECIDED, "undecided"))
     hanging = [one.row.name for one in run if one.flipped]
     return (
-        f"Of {len(run)} rows judged: {counts}. {len(hanging)} of them have another verdict by another reading of "
+        f"Of {counted(len(run), 'row')} judged: {counts}. {len(hanging)} of them have another verdict by another "
+        "reading of "
         f"*connected*{': ' + ', '.join(hanging) if hanging else ''}."
     )
 

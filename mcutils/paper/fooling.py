@@ -246,13 +246,15 @@ def answer_text(judged: Sequence[Judged], kept: Sequence[str], found: Mapping[st
     hanging = [one.row.name for one in run if one.flipped]
     so = "A verdict says that a statistic lies beyond a threshold on these originals, no more."
     if hit:
-        so += f" Read {', '.join(hit)} with that in mind."
+        which = "it" if len(hit) == 1 else "them"
+        so += f" Read {', '.join(hit)} with in mind that walks which say nothing decide {which}."
     if hanging:
         so += f" Whoever quotes {', '.join(hanging)} must say by which reading."
     return answered(
         "With eight originals effects of a fifth of G should be told from none, and nothing be decided by noise, "
         "copies or models that never unlearned.",
-        f"Of {len(run)} rows judged: {counts}. Of the {decided} decided {len(kept)} survive the correction "
+        f"Of {len(run)} rows judged: {counts}. Of the {decided} decided {len(kept)} survive the correction for many "
+        "rows "
         f"({', '.join(kept) or 'none'}). {len(hanging)} have another verdict by another reading. Noise, copies, no "
         f"unlearning, exchanged splits or shuffled numbers fool {len(hit)}.",
         so,

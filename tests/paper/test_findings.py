@@ -32,7 +32,7 @@ def judged(name, found, word="supported"):
 def test_pairs_of_seeds_are_counted_by_two_readings(seeds):
     text = findings.seeds_finding(seeds)
     pairs, straight = len(METHODS) * ORIGINALS, (len(METHODS) - 2) * ORIGINALS
-    assert f"connects {pairs} of {pairs} pairs, the line alone {straight}; {pairs} lines if only" in text
+    assert f"connects {pairs} of {pairs} pairs, the line by itself {straight}, or {pairs} where a loss counts" in text
     assert f"Of the {2 * ORIGINALS} lines that the forget deficit alone" in text
     assert f"{2 * ORIGINALS} stay above" in text
     assert findings.seeds_finding([]) == ""
@@ -45,7 +45,7 @@ def test_lines_between_methods_are_counted():
     dipping = sum(w.method == "npo" for w in lines)
     text = findings.methods_finding(made)
     assert f"Of {len(lines)} lines {len(lines)} have no retain barrier above 0.1 G" in text
-    assert f"yet {len(lines) - dipping} connect" in text and f"`floor` {len(lines)} do" in text
+    assert f"yet only {len(lines) - dipping} connect" in text and f"`floor` {len(lines)} do" in text
 
 
 def test_fits_are_counted_where_all_are_there():
@@ -68,7 +68,7 @@ def test_models_trained_apart_are_told_by_their_medians(seeds):
 
 def test_shifts_are_those_of_the_ledger():
     text = findings.shifts_finding([judged("C5", (0.13, 0.05, 0.21)), judged("C6", (0.0, -0.1, 0.1), "undecided")])
-    assert "a curriculum at one end changes eps by 0.13 [0.05, 0.21] G (supported) and a second-order" in text
+    assert "a curriculum at one end changes it by 0.13 [0.05, 0.21] G (supported), and a second-order" in text
     assert findings.shifts_finding([judged("C1", (0.9, 0.8, 1.0))]) == ""
 
 
@@ -77,6 +77,6 @@ def test_the_text_links_a_figure_each_and_counts_the_ledger(seeds, tmp_path):
     other = Judged(one.row, {**one.found, "floor": replace(one.found["chord"], verdict="undecided")})
     text = findings.findings_text({"02_seeds": seeds}, [other, Judged(BY_NAME["C3"])])
     assert text.count("\n- ") == 0 and "([figure](figures/02_seeds.png))" in text
-    assert "Of 1 rows judged: 1 supported, 0 contradicted, 0 undecided. 1 of them" in text and ": C1." in text
+    assert "Of 1 row judged: 1 supported, 0 contradicted, 0 undecided. 1 of them" in text and ": C1." in text
     findings.write_findings(text, tmp_path / "new")
     assert (tmp_path / "new" / findings.FILE).read_text() == text

@@ -174,5 +174,5 @@ def test_attacks_are_judged_by_the_declared_tests_and_fool_none_of_them(walked, 
     ]  # fmt: skip
     assert fooling.fooled_by(found) == []
     text = fooling.answer_text(list(honest.values()), ["C1"], found)
-    assert "Of 4 rows judged:" in text and "survive the correction (C1)" in text
+    assert "Of 4 rows judged:" in text and "survive the correction for many rows (C1)" in text
     assert text.count("**Expected.**") == text.count("**Found.**") == text.count("**So.**") == 1
