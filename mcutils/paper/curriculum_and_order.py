@@ -42,6 +42,7 @@ from .tables import (
     excess_table,
     frame,
     grouped,
+    joined_text,
     paths_table,
     roughness_text,
     summary_by_original,
@@ -229,7 +230,8 @@ def changes_text(table: Table) -> str:
         counts = []
         for word in ("helps", "harms", "neither"):
             kind = part[part["effect"] == word]
-            counts.append(f"{word} in {len(kind)} ({int(kind['clear'].sum())} of them by the whole interval)")
+            clear = f" ({int(kind['clear'].sum())} of them by the whole interval)" if len(kind) else ""
+            counts.append(f"{word} in {len(kind)}{clear}")
         lines.append(f"- `{condition}`, {len(part)} contexts of one method and curve: {', '.join(counts)}.")
     return "\n".join(lines) or "No pair was walked in both conditions."
 
@@ -242,7 +244,8 @@ def counted_text(walks: Sequence[Walk], conditions: Sequence[str]) -> str:
         words = [effect_of(number) for number in numbers]
         lines.append(
             f"- {SHOWN[condition]} (`{condition}`): beside the same two seeds the smallest eps rises by {MARGIN:g} G "
-            f"or more on **{words.count('harms')} of {len(numbers)} paths** and falls so on {words.count('helps')}."
+            f"or more on **{words.count('harms')} of {len(numbers)} paths** and falls by as much on "
+            f"{words.count('helps')}."
         )
     return "\n".join(lines)
 
@@ -368,20 +371,18 @@ def answer_text(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps
     rises, others = (sum(w.barrier > eps for w in part) for part in (ours, base))
     dips, dipped = ([w for w in part if w.deficit > eps] for part in (ours, base))
     below = sum(w.deficit_by("floor") > eps for w in dips)
-    counts = (
-        f"{sum(w.connected(eps, one) for w in ours)} and {sum(w.connected(eps, one) for w in base)} {READ_AS[one]}"
-        for one in READ
-    )
+    counts = (f"{joined_text(ours, eps, one)} and {joined_text(base, eps, one)} {READ_AS[one]}" for one in READ)
     table = changes_table(walks, (across,))
     helps, harms = (int((table["effect"] == word).sum()) for word in ("helps", "harms"))
     return tables.answer_text(
         f"If {WHAT[across]} leads into another basin, lines across it have a retain barrier that lines "
         "between two seeds lack.",
         f"A retain barrier of {wide} stands on {rises} of {len(ours)} lines across and on {others} of {len(base)} "
-        f"between two seeds; a forget deficit of {wide} on {len(dips)} and {len(dipped)}. Of the {len(dips)} across "
-        f"{below} fall that far below the level of the retrained models too. Connected are, across and between two "
-        f"seeds, {', '.join(counts)}. In {harms} of {len(table)} contexts (method, curve) the smallest eps rises on "
-        f"average by {MARGIN:g} G or more, in {helps} it falls so. The median line has a roughness of "
+        f"between two seeds; a forget deficit of {wide} on {len(dips)} and {len(dipped)}, {below} of the {len(dips)} "
+        "across with a loss that far below the level of the retrained models too. Connected are, across and between "
+        "two "
+        f"seeds: {', '.join(counts)}. In {harms} of {len(table)} contexts (method, curve) the smallest eps rises on "
+        f"average by {MARGIN:g} G or more, in {helps} it falls by as much. The median line has a roughness of "
         f"{roughness_text(ours)} G² across and {roughness_text(base)} G² between two seeds.",
         _so(routes, walks, ours, across, eps),
     )
@@ -400,7 +401,8 @@ def _so(
         parts = [f"Retain barriers across: {', '.join(high)}."]
     else:
         parts = [
-            f"No line across has a retain barrier: nothing here says that {WHAT[across]} leads into another basin."
+            f"No line across has a retain barrier above {eps:g} G: nothing here says that {WHAT[across]} leads into "
+            "another basin."
         ]
     plans = {r.method: _plans(r) for r in routes if r.condition == across and not (r.form or r.full)}
     rates = {label(m): [plan.lr for plan in pair] for m, pair in plans.items() if len(pair) == 2}

@@ -289,7 +289,7 @@ def curves_text(table: Table, eps: float = TOLERANCE) -> str:
         f"between the same ends {int(curve.sum())}: {int((line & ~curve).sum())} are joined by the line alone, "
         f"{int((curve & ~line).sum())} by the curve alone. The median roughness of the forget loss is "
         f"{rough['linear']:.2g} G² on the lines and {rough[kind]:.3g} G² on the curves."
-        + f" {counted(left, 'more line has', 'more lines have')} a line or a curve that no verdict reads."
+        + f" {counted(left, 'more pair', 'more pairs')} of a line and a curve: no verdict reads both."
         * bool(left)
     )
 

@@ -245,7 +245,7 @@ def counted_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         for name, of in (("deficit", lambda w: w.deficit), ("roughness", lambda w: w.roughness))
     }
     spans = [
-        f"mean {name} from {min(found.values()):.2g} ({min(found, key=found.__getitem__)}) to "
+        f"mean {name} goes from {min(found.values()):.2g} ({min(found, key=found.__getitem__)}) to "
         f"{max(found.values()):.2g} {unit} ({max(found, key=found.__getitem__)})"
         for (name, found), unit in zip(means.items(), ("G", "G²"), strict=True)
         if found
@@ -253,7 +253,7 @@ def counted_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     return "\n".join(
         (
             f"- C1: the better of line and curve joins **{_of(_joined(ours, eps, 'chord'))} pairs** of two seeds.",
-            f"- C2: between methods the lines go, in the {' and in the '.join(spans)}.",
+            f"- C2: between methods the lines' {' and their '.join(spans)}.",
             f"- C21: **{len(dips)} of {len(flat)} paths** without a retain barrier have a forget deficit above "
             f"{eps:g} G, {low} of them as far below the retrained level too.",
         )

@@ -163,9 +163,9 @@ def grouped(walks: Iterable[Walk], *names: str) -> dict[tuple, list[Walk]]:
     return groups
 
 
-def joined_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """How many of these walks satisfy MCU(eps), in words."""
-    return f"{sum(w.connected(eps) for w in walks)} of {len(walks)}"
+def joined_text(walks: Sequence[Walk], eps: float = TOLERANCE, reading: str = "chord") -> str:
+    """How many of these walks satisfy MCU(eps) by a reading, in words."""
+    return f"{sum(w.connected(eps, reading) for w in walks)} of {len(walks)}"
 
 
 def roughness_text(walks: Sequence[Walk]) -> str:

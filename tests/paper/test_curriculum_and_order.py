@@ -135,10 +135,10 @@ def test_changes_are_paired_and_clear_only_if_the_interval_agrees():
     assert found.loc["scrub", "change"] == pytest.approx(0.2 / 3)
     assert (found.loc["scrub", "effect"], bool(found.loc["scrub", "clear"])) == ("harms", False)
     assert changes_text(found.reset_index()) == (
-        "- `cl-non_cl`, 2 contexts of one method and curve: helps in 0 (0 of them by the whole interval), harms in 2 "
-        "(1 of them by the whole interval), neither in 0 (0 of them by the whole interval)."
+        "- `cl-non_cl`, 2 contexts of one method and curve: helps in 0, harms in 2 (1 of them by the whole interval), "
+        "neither in 0."
     )
-    told = "rises by 0.05 G or more on **4 of 6 paths** and falls so on 1."
+    told = "rises by 0.05 G or more on **4 of 6 paths** and falls by as much on 1."
     assert counted_text(walks, ["cl-non_cl"]).startswith("- curriculum – none (`cl-non_cl`)")
     assert counted_text(walks, ["cl-non_cl"]).endswith(told)
 
@@ -228,15 +228,15 @@ def test_the_answer_counts_the_lines_that_are_read_by_every_reading(laptop):
     expected, found, so = answer_text(routes, crossing_walks(), "cl-non_cl").split("\n\n")
     assert expected.startswith("**Expected.** If the curriculum leads into another basin")
     assert "A retain barrier of more than 0.1 G stands on 1 of 6 lines across and on 0 of 6" in found
-    assert "deficit of more than 0.1 G on 2 and 1. Of the 2 across 1 fall that far" in found
-    assert "3 and 5 by the chord, 4 and 6 by the floor, 3 and 5 beyond the worse end, 3 and 5 two-sided" in found
+    assert "deficit of more than 0.1 G on 2 and 1, 1 of the 2 across with a loss that far below" in found
+    assert "3 of 6 and 5 of 6 by the chord, 4 of 6 and 6 of 6 by the floor, 3 of 6 and 5 of 6 beyond the" in found
     assert "In 1 of 2 contexts" in found and "G² between two seeds." in found
     assert so.startswith("**So.** Retain barriers across: NPO (1 of 3).") and "learning rates" not in so
     assert so.endswith("Lines across that no verdict reads, and that nothing here counts: SalUn (3).")
     wider = answer_text(routes, crossing_walks(), "cl-non_cl", 0.5)
     assert (
         "on 0 of 6 lines across" in wider
-        and "No line across has a retain barrier: nothing here says that the curriculum" in wider
+        and "No line across has a retain barrier above 0.5 G: nothing here says that the curriculum" in wider
     )
 
 

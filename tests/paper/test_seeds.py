@@ -126,7 +126,7 @@ def test_the_answer_counts_what_is_read_by_every_reading(bowed):
     words = clean(seeds_answer(bowed))
     assert [part.split(".**")[0] for part in words.split("\n\n")] == ["**Expected", "**Found", "**So"]
     assert "Verdicts read 40 of 48 paths. 32 of these 40 have no retain barrier above 0.1 G. On 8 the forget" in words
-    assert "below its chord, and on 4 of these 8 as far below the level" in words
+    assert "below its chord, on 4 of these 8 that far below the level" in words
     assert "curve joins 16 of 20 pairs by the chord, 16 of 20 if a loss may also go" in words
     assert "Connected is not smooth: of 24 connected paths the median has" in words and "On 4 of 8 paths" in words
     assert "**So.** On no path" in seeds_answer([w for w in bowed if w.method == "random_labels"])
@@ -136,8 +136,10 @@ def test_the_answer_counts_what_is_read_by_every_reading(bowed):
 def test_shares_are_told_in_counts(bowed):
     words = clean(counted_text([*bowed, *(replace(w, form=SECOND_PAIR) for w in bowed)]))
     assert "- C1: the better of line and curve joins **16 of 20 pairs**" in words
-    assert "- C21: **8 of 32 paths** without a retain barrier" in words and "above 0.1 G, 4 of them below" in words
-    assert "G (SCRUB) and in the mean roughness from" in words and "G² (SCRUB)." in words
+    assert (
+        "- C21: **8 of 32 paths** without a retain barrier" in words and "above 0.1 G, 4 of them as far below" in words
+    )
+    assert "G (SCRUB) and their mean roughness goes from" in words and "G² (SCRUB)." in words
     assert counted_text([w for w in bowed if w.method == "salun"]) == "No path is read."
 
 
@@ -148,7 +150,7 @@ def test_images_that_come_back_are_counted_on_the_paths_that_dip(bowed):
     }
     kept |= {"known/never_forget": np.float64(0.08), "known/never_test": np.float64(0.1)}
     told = [replace(w, profile=type(w.profile)({**w.profile.arrays, **kept})) for w in bowed]
-    assert "wrong 25.0 % are right at the t where most are; of test images" in again_text(told)
+    assert "wrong, 25.0 % are right at the t where most of them are; of such test" in again_text(told)
     assert "on, 10.0 %." in again_text(told)
 
 
