@@ -76,8 +76,8 @@ def build(out: Path, live: bool = True) -> list[str]:
     """Build the site into a folder; returns Sphinx's warnings, a broken link inside the site among them.
 
     The pages that it is built from are written beside the folder, into one named like it with ``-source`` behind.
-    With ``live`` there are ``live.html``, in which the network itself runs, of the preset ``laptop``, and the lesson's
-    ``slides.html``.
+    With ``live`` there are ``live.html``, in which the network itself runs, the ``stories`` and the lesson's
+    ``slides.html``, of the preset ``laptop``.
 
     Raises:
         BadInput: the package does not lie in a clone, the extra ``site`` is not installed, or one of the folders holds
@@ -96,10 +96,13 @@ def build(out: Path, live: bool = True) -> list[str]:
     stage(source)
     found = render(source, out)
     if live:
+        from ..engine.study import study
         from ..explorer.live import export_live
         from ..teaching.slides import write_slides
+        from .stories import write_stories
 
         export_live(out / "live.html")
+        write_stories(out / "stories", study())
         write_slides(out / "slides.html")
     return found
 
@@ -153,6 +156,7 @@ def index(readme: str, source: Path) -> str:
     own = {"Notebooks": sorted(f"notebooks/{path.stem}" for path in (source / "notebooks").glob("*.ipynb"))}
     walk = (
         '<a href="live.html"><b>Walk between two models here</b></a>: the network itself runs in your browser. '
+        '<a href="stories/index.html">Six paths, six stories</a>, each with its question. '
         '<a href="slides.html">The lesson as slides</a>, with a landscape to be dragged.\n\n## '
     )
     parts = [re.sub(r"<!-- /?\w+ -->\n", "", readme).replace("## ", walk, 1)]

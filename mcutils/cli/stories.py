@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from ..engine.study import Study
+from ..explorer.page import linked
 from ..explorer.widget import explore
 from ..files import folder_at, write_file
 from ..paper.progress_and_retraining import independent
@@ -14,9 +15,10 @@ from ..paper.seeds import seeds
 from ..paper.stories import Told, tell
 from ..paper.walks import Route, levelled, walk_all
 
-STYLE = """:root{color-scheme:light dark}
+STYLE = """:root{color-scheme:light dark;background:light-dark(#fff,#161616);color:light-dark(#1c1c1c,#ececec)}
+a{color:light-dark(#0060a0,#7cc4f2)}
 body{font:1rem/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
-li{margin:.8rem 0}a{font-weight:700}"""
+li{margin:.8rem 0}li a{font-weight:700}"""
 
 
 def write_stories(folder: str | Path, study: Study) -> list[Path]:
@@ -28,22 +30,35 @@ def write_stories(folder: str | Path, study: Study) -> list[Path]:
     routes = [route for route in (*seeds(study), *independent(study)) if not route.control and not route.aside]
     told = tell(zip(routes, levelled(study, walk_all(study, routes)), strict=True))
     paths = []
-    for one in told:
+    for k, one in enumerate(told):
         paths.append(place / f"{one.name}.html")
-        write_file(paths[-1], page_of(one, study))
+        write_file(paths[-1], page_of(one, study, links(told, k)))
     write_file(place / "index.html", index(told))
     return [place / "index.html", *paths]
 
 
-def page_of(one: Told, study: Study) -> str:
-    """A story's page: its words, and below them the explorer on its path beside the other one between its ends."""
+def links(told: Sequence[Told], k: int) -> list[tuple[str, str]]:
+    """Addresses and words of the pages that the k-th story leads to: the list, the story before and the one after."""
+    around = [
+        (f"{told[j].name}.html", f"{way}{told[j].title}")
+        for j, way in ((k - 1, "◀ "), (k + 1, "▶ "))
+        if 0 <= j < len(told)
+    ]
+    return [("index.html", "All stories"), *around]
+
+
+def page_of(one: Told, study: Study, around: Sequence[tuple[str, str]] = ()) -> str:
+    """A story's page: its words, and below them the explorer on its path beside the other one between its ends.
+
+    ``around`` are addresses of other pages, with words for them.
+    """
     lead = [one.question, one.text]
     if one.path is None:
-        return _plain(one.title, "".join(f"<p>{escape(text)}</p>" for text in lead))
+        return _plain(one.title, "".join(f"<p>{escape(text)}</p>" for text in lead) + linked(around))
     beside = "" if one.beside is None else _shown(one.beside, study)
     view = explore(study, _shown(one.path, study), compare=beside)
     try:
-        return view.page(one.title, lead)
+        return view.page(one.title, lead, around)
     finally:
         view.close()
 

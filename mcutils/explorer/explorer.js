@@ -7,9 +7,11 @@
 
 const SIGNS = { loss_retain: 1, loss_forget: -1 }; // of what is bad: to rise above the chord, to fall below it
 const ALWAYS = ["loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget"];
+const NO_FORGET = "the trace holds no forget split";
 const PAGE = 24; // images that are shown at once
 const MARKS = ["●", "■"],
   LETTERS = ["a", "b"];
+const MOST_EPS = 100; // G, the widest tolerance that a link may ask for
 const BEAT = 250; // milliseconds between two points at speed 1
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 
@@ -281,7 +283,8 @@ function bubble(root, id) {
 const LEFT = 46,
   RIGHT = 14,
   TOP = 10,
-  BOTTOM = 24;
+  BOTTOM = 24,
+  LETTER = 7; // pixels, about the widest that a letter of a label is
 
 function axes(width, height, left = LEFT) {
   const x = (t) => left + t * (width - left - RIGHT);
@@ -457,20 +460,15 @@ function panel({ uid, metric, name, chapters, group, eps, width, height, dragged
   }
   labels.forEach((one, k) => {
     let spot = Math.min(Math.max(one.y, TOP + 10), bottom - 5);
-    const other = labels[k - 1];
-    if (other && Math.abs(other.u - one.u) < 130 && Math.abs(other.spot - spot) < 14)
+    const other = labels[k - 1],
+      words = `${tag(chapters, one.which)}${one.words}`,
+      side = one.t < 0.25 ? "start" : one.t > 0.75 ? "end" : "middle";
+    one.left = one.u - { start: 0, middle: 0.5, end: 1 }[side] * LETTER * words.length;
+    one.right = one.left + LETTER * words.length;
+    if (other && one.left < other.right && other.left < one.right && Math.abs(other.spot - spot) < 14)
       spot = other.spot + (other.spot > bottom - 30 ? -14 : 14);
     one.spot = spot;
-    const side = one.t < 0.25 ? "start" : one.t > 0.75 ? "end" : "middle";
-    over.unshift(
-      word(
-        one.u,
-        spot,
-        `${chapters.length > 1 ? `${MARKS[one.which]} ` : ""}${one.words}`,
-        side,
-        `marked c${LETTERS[one.which]}`,
-      ),
-    );
+    over.unshift(word(one.u, spot, words, side, `marked c${LETTERS[one.which]}`));
   });
   const heading = `${metric.title} (${metric.unit})`;
   const svg = s(
@@ -1637,7 +1635,7 @@ export function draw(root, home = {}) {
     images(box) {
       pictured = null;
       if (!first().images) {
-        box.replaceChildren(empty("Forget images", first().why || "the trace holds no forget split"));
+        box.replaceChildren(empty("Forget images", first().why || NO_FORGET));
         return { move() {} };
       }
       pictured = h("b", {});
@@ -1669,13 +1667,14 @@ export function draw(root, home = {}) {
         pictured,
         h("span", { class: "tools" }, only, order, before, h("span", { class: "soft" }, range), after),
       );
-      const note = first().nopictures
-        ? h("p", { class: "note" }, `Numbers for pictures: ${first().nopictures}.`)
-        : null;
+      const notes = first().nopictures ? [`Numbers for pictures: ${first().nopictures}.`] : [];
+      chapters.forEach((chapter, which) => {
+        if (!chapter.images) notes.push(`${tag(chapters, which)}without images: ${chapter.why || NO_FORGET}.`);
+      });
       const grid = h("ul", { class: "cells", "aria-label": `forget set, images ${range}` }, one.cells);
       if (book.pictures) grid.style.setProperty("--sheet", `url(${book.pictures.source})`);
       grid.classList.toggle("bare", !book.pictures);
-      box.replaceChildren(...[heading, note, grid].filter(Boolean));
+      box.replaceChildren(heading, ...notes.map((words) => h("p", { class: "note" }, words)), grid);
       return one;
     },
     classes(box) {
@@ -2066,7 +2065,9 @@ export function page(root) {
   const data = JSON.parse(document.getElementById("data").textContent),
     { chapters } = data.book;
   const dark = (on) => document.documentElement.classList.toggle("mcx-dark", on);
-  dark(window.matchMedia("(prefers-color-scheme: dark)").matches);
+  const asked = window.matchMedia("(prefers-color-scheme: dark)");
+  dark(asked.matches);
+  asked.addEventListener("change", () => dark(asked.matches));
   let waiting = null;
   const keep = (state) => {
     window.clearTimeout(waiting);
@@ -2103,17 +2104,17 @@ export function page(root) {
     const path = named(link.get("pair")) || data.state.path,
       { t } = chapters.find((chapter) => chapter.name === path);
     state.path = path;
-    const wanted = link.has("t") ? Number(link.get("t")) : NaN;
-    if (wanted >= 0 && wanted <= 1) state.k = nearest(t, wanted);
+    const numbered = (name) => Number(link.get(name)?.trim() || NaN);
+    if (numbered("t") >= 0 && numbered("t") <= 1) state.k = nearest(t, numbered("t"));
     if (data.book.quantities.some(({ name }) => name === link.get("metric"))) state.metric = link.get("metric");
     const splits = (link.get("splits") || "")
       .split(",")
       .filter((split) => ["retain", "forget", "valid", "test"].includes(split));
     if (splits.length) state.splits = splits;
-    if (link.has("eps") && Number(link.get("eps")) >= 0) state.eps = Number(link.get("eps"));
+    if (numbered("eps") >= 0 && numbered("eps") <= MOST_EPS) state.eps = numbered("eps");
     if (link.has("compare")) state.compare = named(link.get("compare")) || "";
     if (link.has("beside")) state.beside = link.get("beside") === "1";
-    if (link.has("page")) state.page = Math.max(0, Math.floor(Number(link.get("page")) || 0));
+    if (link.has("page")) state.page = Math.max(0, Math.floor(numbered("page") || 0));
     if (Object.hasOwn(ORDERS, link.get("order"))) state.order = link.get("order");
     if (Object.hasOwn(KINDS, link.get("only"))) state.only = link.get("only");
     if (Object.hasOwn(TALLIES, link.get("classes"))) state.tally = link.get("classes");

@@ -34,7 +34,7 @@ from ..traces import SPLITS, Trace, check_same_examples
 from .numbers import Numbers, mismatch, remembered as remembered
 
 ONLY_PROFILE = "only a profile was given, which holds no predictions: give the trace"
-NO_TRACE = "no trace of this path is stored; study.run([study.trace(path)]) makes it, python -m mcutils run it all"
+NO_TRACE = "no trace of this path is stored; study.run([study.trace(path)]) makes it"
 ENDS = ("method", "curriculum", "optimiser", "seed")
 NOT_FITTED = "not fitted"
 FIRST_ORDER = ("adamw", "sgd")

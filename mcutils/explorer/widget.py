@@ -315,19 +315,19 @@ class Explorer:
         inside = ", ".join([self._given, repr(view.path), *parts])
         return f"import mcutils as mc\n\nmc.explore({inside})"
 
-    def page(self, title: str = "", lead: Sequence[str] = ()) -> str:
+    def page(self, title: str = "", lead: Sequence[str] = (), links: Sequence[tuple[str, str]] = ()) -> str:
         """The view as a self-contained HTML page, with all points, metrics and images inside.
 
         A path alone takes with it the other curves between its ends that have images, to be compared with it.
 
         Args:
             title: of the page, by default the path's name.
-            lead: paragraphs above the drawing.
+            lead, links: paragraphs above the drawing, and addresses of other pages with words for them.
         """
         more = [] if len(self.scene.sources) > 1 else self._beside()
         told = self.scene.book(more)
         title = title or f"mcutils explorer: {self.scene.sources[0].label}"
-        return page(told, self.scene.state, self._given, title, lead)
+        return page(told, self.scene.state, self._given, title, lead, links)
 
     def _beside(self) -> list[tuple[Source, Numbers, Found]]:
         """The nearest traced path of another curve between the same ends, where it can be read."""

@@ -24,6 +24,18 @@ def test_a_story_without_a_path_is_a_page_of_words():
     assert "None was found." in made and "Is there one?" in made and "<script" not in made
 
 
+def test_a_story_leads_to_the_list_and_to_its_neighbours():
+    told = tell([])
+    assert [address for address, _ in pages.links(told, 1)] == ["index.html", "healthy.html", "return.html"]
+    assert [address for address, _ in pages.links(told, 5)] == ["index.html", "apart.html"]
+    made = pages.page_of(told[0], None, [("a.html", NASTY)])
+    assert '<a href="a.html">a &lt;script&gt;' in made
+    made = page({}, {}, "given", "title", ["words"], [("a.html", NASTY)]).partition('<script type="application/json"')[
+        0
+    ]
+    assert '<a href="a.html">a &lt;script&gt;' in made and "<script>alert" not in made
+
+
 def test_the_list_leads_to_every_story():
     told = tell([])
     links = re.findall(r'href="([\w.]+)"', pages.index(told))

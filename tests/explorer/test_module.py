@@ -470,6 +470,59 @@ def test_the_link_holds_the_state(page, place):
     assert page.locator(".head h2").inner_text().startswith(LINE)
 
 
+@pytest.mark.parametrize("said", ["", "%20", "nan", "Infinity", "1e999", "-1", "<script>", "%F0%9F", "2e9"])
+def test_a_link_that_says_no_number_changes_nothing(page, place, said):
+    page.goto("about:blank")
+    page.goto(f"{place}#t={said}&eps={said}&page={said}&control={said}")
+    page.wait_for_selector(".mcx .panels svg")
+    assert k_of(page) == 2 and page.locator(".tolerance output").inner_text() == "0.10 G"
+
+
+def test_a_second_path_without_images_says_so(browser, tmp_path):
+    one, _ = own(np.zeros((40, 1, 6, 6), np.uint8))
+    told = one.book()
+    bare = {**told["chapters"][0], "name": "bare", "label": "bare", "images": None, "why": "only a profile was given"}
+    told["chapters"].append(bare)
+    path = tmp_path / "bare.html"
+    path.write_text(mc.explorer.page.page(told, one.state, "paths", "two"), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(f"{path.as_uri()}#compare=bare")
+    page.wait_for_selector(".mcx .dot.cb")
+    assert page.locator(".images .note").all_inner_texts() == ["■ without images: only a profile was given."]
+    page.goto(f"{path.as_uri()}#compare=")
+    page.wait_for_selector(".mcx:not(.compared)")
+    assert page.locator(".images .note").count() == 0
+    page.close()
+
+
+def test_labels_of_two_paths_do_not_lie_on_each_other(browser, tmp_path):
+    t = np.linspace(0, 1, 31)
+    dips = [np.exp(-(((t - at) / 0.05) ** 2)) for at in (0.43, 0.87)]
+    given = {
+        name: synthetic.walk("npo", t=t, metrics={"loss_retain": np.ones(31), "loss_forget": 2 - dip}).profile
+        for name, dip in zip("ab", dips, strict=True)
+    }
+    found = {one.name: one for one in sources(given)}
+    path = tmp_path / "two.html"
+    path.write_text(text_of(scene(View("a", compare="b"), found)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 800, "height": 800})
+    page.goto(path.as_uri())
+    boxes = [one.bounding_box() for one in page.locator(".panels figure").last.locator(".marked").all()]
+    a, b = boxes
+    apart = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+    assert apart or abs(a["y"] - b["y"]) >= 13, boxes
+    page.close()
+
+
+def test_a_page_follows_the_system_s_theme_and_a_share_stays_on_one_line(page):
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_selector(".mcx-dark .mcx")
+    page.emulate_media(color_scheme="light")
+    page.wait_for_selector("html:not(.mcx-dark) .mcx")
+    page.evaluate("for (const one of document.querySelectorAll('.share')) one.textContent = '100 %'")
+    assert max(one["height"] for one in map(lambda x: x.bounding_box(), page.locator(".share").all())) < 20
+
+
 def test_play_steps_on_and_speed_counts(page):
     page.locator("select.speed").select_option("4")
     page.get_by_role("button", name="Play").click()
