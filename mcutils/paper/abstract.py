@@ -9,7 +9,6 @@ import numpy as np
 from ..measures import drawing
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import BLACK, GREEN, GREY, VERMILLION, colour_of, label, panel_grid
-from ..measures.intervals import Interval
 from ..measures.profiles import Profile
 
 RULES = {
@@ -23,7 +22,7 @@ PATHS = {"linear": "line", "bezier": "Bézier curve"}  # kinds of curve in a sen
 BEND = 0.62  # height of the drawn curve's control point above the line between the two ends
 
 
-def told(found: Interval, edge: float) -> bool | None:
+def told(found: Sequence[float], edge: float) -> bool | None:
     """Whether a measure is at most ``edge``, by its whole interval; None where that crosses the edge.
 
     Without an interval the estimate decides, and what is not finite is never within.
@@ -53,8 +52,7 @@ def mcu_text(kind: str, found: Profile, eps: float = TOLERANCE) -> str:
     side = "retain barrier" if one["barrier_retain"] > one["deficit_forget"] else "forget deficit"
     return (
         f"**On the {PATHS.get(kind, label(kind))} {word[told((estimate, low, high), eps)]}.** The smallest tolerance "
-        "at "
-        f"which it holds is {estimate:.3f} [{low:.3f}, {high:.3f}] G, set by the {side}."
+        f"at which it holds is {estimate:.3f} [{low:.3f}, {high:.3f}] G, set by the {side}."
     )
 
 

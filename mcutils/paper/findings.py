@@ -42,8 +42,7 @@ def seeds_finding(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     return (
         f"**One method, two seeds.** A line or a fitted curve connects {either} of {len(pairs)} pairs, the line by "
         f"itself {line}, or {floor} where a loss counts only beyond the retrained models' too (the reading `floor`). "
-        "Of "
-        f"the {len(dipping)} lines that the forget deficit alone keeps from connecting, {above} stay above the mean "
+        f"Of the {len(dipping)} lines that the forget deficit alone keeps from connecting, {above} stay above the mean "
         "loss of retrained models at every t: a dip is not knowledge regained."
     )
 
@@ -115,8 +114,7 @@ def ledger_sentence(judged: Sequence[Judged]) -> str:
     hanging = [one.row.name for one in run if one.flipped]
     return (
         f"Of {counted(len(run), 'row')} judged: {counts}. {len(hanging)} of them have another verdict by another "
-        "reading of "
-        f"*connected*{': ' + ', '.join(hanging) if hanging else ''}."
+        f"reading of *connected*{': ' + ', '.join(hanging) if hanging else ''}."
     )
 
 

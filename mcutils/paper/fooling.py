@@ -254,8 +254,8 @@ def answer_text(judged: Sequence[Judged], kept: Sequence[str], found: Mapping[st
         "With eight originals effects of a fifth of G should be told from none, and nothing be decided by noise, "
         "copies or models that never unlearned.",
         f"Of {len(run)} rows judged: {counts}. Of the {decided} decided {len(kept)} survive the correction for many "
-        "rows "
-        f"({', '.join(kept) or 'none'}). {len(hanging)} have another verdict by another reading. Noise, copies, no "
+        f"rows ({', '.join(kept) or 'none'}). {len(hanging)} have another verdict by another reading. Noise, copies, "
+        "no "
         f"unlearning, exchanged splits or shuffled numbers fool {len(hit)}.",
         so,
     )

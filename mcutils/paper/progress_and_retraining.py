@@ -400,8 +400,7 @@ def retraining_answer(walks: Sequence[Walk], ways: Table, eps: float = TOLERANCE
             f"On {int(bends['late'].sum())} of {len(bends)} lines from the original the forget loss is farthest from "
             f"its chord below it: forgetting comes late. From the best quadratic it is at most "
             f"{bends['quadratic'].mean():.2f} of its change away, and {bends['chord'].mean():.2f} from the chord "
-            "(means "
-            "over lines). "
+            "(means over lines). "
         )
     found += (
         f"Of {len(on)} lines on to a model retrained from the original's initial weights {flat} have no retain barrier "

@@ -157,8 +157,7 @@ def quickstart_answer(profiles: Mapping[str, Profile], eps: float = TOLERANCE) -
     words = {True: "better, by more than {0:g} G,", False: "no better, within {0:g} G,"}
     so = [
         f"On the {PATHS.get(kind, label(kind))} models on the way fit the forgotten images better than the two ends, "
-        "and "
-        f"{words[low[kind] > eps].format(eps)} than models that never saw them.{_again_words(profiles[kind])}"
+        f"and {words[low[kind] > eps].format(eps)} than models that never saw them.{_again_words(profiles[kind])}"
         for kind in found
         if dips[kind] > eps
     ]

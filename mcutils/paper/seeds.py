@@ -213,8 +213,7 @@ def seeds_answer(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
         f"{len(low)} of these {len(dips)} that far below the level of the retrained models too. The better of line and "
         f"curve joins {_of(counts['chord'])} pairs by the chord, {_of(counts['floor'])} if a loss may also go where "
         f"retrained models are (`floor`), {_of(counts['worse_end'])} if only what lies beyond the worse end counts, "
-        "and "
-        f"{_of(counts['two_sided'])} if the forget loss may leave its chord to neither side.{smooth}",
+        f"and {_of(counts['two_sided'])} if the forget loss may leave its chord to neither side.{smooth}",
         so if dips else f"On no path does the forget loss dip by more than {eps:g} G below its chord.",
     )
 
@@ -280,8 +279,8 @@ def again_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     return (
         f"Image by image, on the paths that dip: of the forget images that both ends and all retrained models get "
         f"wrong, {found['forget']:.1f} % are right at the t where most of them are; of such test images, which no "
-        "model "
-        f"was trained on, {found['test']:.1f} %. *Known again* are at most as many as the first exceeds the second by."
+        f"model was trained on, {found['test']:.1f} %. *Known again* are at most as many as the first exceeds the "
+        "second by."
     )
 
 

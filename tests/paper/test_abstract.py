@@ -9,10 +9,11 @@ from mcutils.paper.abstract import BREAKS, HOLDS, OPEN, abstract_figure, mcu_tex
 class Measures(dict):
     """Measures with an interval ``wide`` to either side, none where it is nan."""
 
-    wide = np.nan
+    wide, gap = np.nan, 1.0
 
     def interval(self, name):
-        return self[name], self[name] - self.wide, self[name] + self.wide
+        wide = self.wide / self.gap if name == "mcu_eps" else self.wide
+        return self[name], self[name] - wide, self[name] + wide
 
 
 class Pair:
@@ -21,7 +22,7 @@ class Pair:
     def __init__(self, barrier, deficit, gap=0.4, wide=np.nan):
         eps = np.max([barrier, deficit]) / gap
         self.connectivity = Measures(barrier_retain=barrier, deficit_forget=deficit, mcu_eps=eps)
-        self.connectivity.wide, self.gap = wide, gap
+        self.connectivity.wide, self.connectivity.gap, self.gap = wide, gap, gap
 
 
 def marks(fig):
@@ -46,7 +47,7 @@ def test_a_question_mark_stands_where_the_interval_crosses_the_tolerance():
     assert told((0.1, 0.05, 0.1), 0.1) is True and told((0.2, 0.1, 0.3), 0.1) is None
     assert "On the line MCU(0.1) cannot be told.** " in mcu_text("linear", Pair(0.0, 0.045, wide=0.01))
     assert "On the Bézier curve MCU(0.1) breaks.** " in mcu_text("bezier", Pair(0.06, 0.0, wide=0.01))
-    assert mcu_text("chain", Pair(0.0, 0.0, wide=0.01)).endswith("0.000 [-0.010, 0.010] G, set by the forget deficit.")
+    assert mcu_text("chain", Pair(0.0, 0.0, wide=0.01)).endswith("0.000 [-0.025, 0.025] G, set by the forget deficit.")
 
 
 def test_columns_are_the_paths_in_their_order_and_the_tolerance_is_named():

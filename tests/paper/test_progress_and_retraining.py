@@ -167,7 +167,7 @@ def test_the_way_is_held_against_its_line_at_equal_shares():
     away = (one.metric("loss_forget") - straight) / line.profile.gap
     k = np.abs(away).argmax()
     assert f"the forget loss goes up to {abs(away[k]):.2f} G {'above' if away[k] > 0 else 'below'} that at" in text
-    assert "is after step 4 of 20." in text
+    assert "is that after step 4 of 20." in text
     assert room.way_text(room.way_table(found, steps), []).startswith("No run")
 
 
@@ -195,7 +195,8 @@ def test_the_answer_says_what_the_numbers_say():
     own = own[(own["init"] == room.SAME) & (own["method"] != room.PAIRS)]
     assert f"on {(trained['ratio'] < 0.1).sum()} of {len(trained)} pairs" in text
     assert f"{(own['eps'] <= 0.1).sum()} satisfy MCU(0.1) by the chord" in text
-    assert f"{(own['more'] > 0.1).sum()} of the {len(own)} exceed it" in text and "best by validation in 0 of 3" in text
+    assert f"{(own['more'] > 0.1).sum()} of the {len(own)} lines exceed that of" in text
+    assert "best by validation in 0 of 3" in text
 
 
 def test_a_plane_s_models_in_nats_and_percent():
