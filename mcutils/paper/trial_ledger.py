@@ -22,7 +22,7 @@ from .judging import sound
 from .method_pairs import CUE
 from .progress_and_retraining import CURVES, ORIGINALS, OTHER, PAIRS as RETRAININGS
 from .trials import Finding, originals_needed
-from .verdicts import CHORD, NOT_RUN, READ, Judged, Row, left_out
+from .verdicts import CHORD, NOT_RUN, READ, Judged, Row, left_out, reason_text
 from .walks import Labels, Walk
 
 SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
@@ -242,7 +242,7 @@ def _row(one: Judged) -> dict[str, Any]:
     if one.corrected is not None:
         found |= {"corrected_low": one.corrected.effect.low, "corrected_high": one.corrected.effect.high}
         found["corrected"] = one.corrected.verdict
-    return found | {"needed": needed(one), "notes": "; ".join(first.notes)}
+    return found | {"needed": needed(one), "notes": "; ".join(map(reason_text, first.notes))}
 
 
 def needed(one: Judged, level: float = LEVEL) -> int | None:
