@@ -254,7 +254,10 @@ export class Network {
 
 // Work in the background
 
-/** Workers that share jobs {place, images}; a kind's newest jobs wait for those under way, but replace `spare` ones. */
+/**
+ * Workers that share jobs {place, images}; a kind's newest jobs wait for those under way, but replace `spare` ones.
+ * What was asked and is no longer wanted is answered by null.
+ */
 export class Crew {
   constructor(start, source, size, kinds) {
     this.slots = new Map(kinds.map((kind) => [kind, { now: null, then: null }]));
@@ -266,8 +269,9 @@ export class Crew {
   ask(kind, jobs, spare = false) {
     return new Promise((resolve) => {
       const slot = this.slots.get(kind), task = { jobs, spare, resolve, found: [], sent: 0, done: 0 };
-      if (slot.now && !slot.now.spare) slot.then = task;
-      else slot.now = task;
+      const place = slot.now && !slot.now.spare ? "then" : "now";
+      slot[place]?.resolve(null);
+      slot[place] = task;
       this.work();
     });
   }
@@ -361,7 +365,7 @@ export function mount(data, source) {
     ["here", "path", "own"]);
   const middle = [0, 1].map((k) => (models[0][k] + models[2][k]) / 2);
   const presets = { line: middle, curve: models[1] };
-  const state = { control: presets.line, t: 0.5, own: new Uint8Array(size), curve: null, cost: 10, timer: 0 };
+  const state = { control: presets.line, t: 0.5, own: new Uint8Array(size), curve: null, cost: 10, timer: 0, turn: 0 };
   const at = (t) => placeAt(models, state.control, t);
   const named = () => Object.keys(presets).find((name) => presets[name].every((v, k) => Math.abs(v - state.control[k]) < 1e-9));
 
@@ -374,6 +378,7 @@ export function mount(data, source) {
     const images = imagesOf(sample.flat()), key = sample.flat().length, t = [0, ...inner(count), 1], control = state.control;
     const known = ends.has(key), want = known ? inner(count) : t, began = performance.now();
     const found = await crew.ask("path", want.map((one) => ({ place: placeAt(models, control, one), images })), spare);
+    if (!found) return null;
     const means = found.map((logits) => {
       let n = 0;
       return sample.map((some) => some.reduce((sum, row) => sum + lossOf(logits, classes.length * n++, classes.length, data.labels[row]), 0) / some.length);
@@ -387,6 +392,7 @@ export function mount(data, source) {
   async function walk(moving) {
     const count = moving ? Math.max(3, Math.min(FULL, Math.floor(BUDGET / state.cost))) : FULL;
     const found = await along(moving ? few : all, count, !moving);
+    if (!found) return;
     state.cost = (found.took / count) * (few.flat().length / found.of); // of a point, for the images of a move
     state.curve = found;
     drawPanels();
@@ -399,9 +405,9 @@ export function mount(data, source) {
   function judge(aloud) {
     const { t, retain, forget, of } = state.curve, up = extremes(retain, t), down = extremes(forget, t);
     const barrier = up.rise / gap, deficit = down.dip / gap, broken = [];
-    if (barrier > eps) broken.push(`the retain loss rises ${short(barrier)} G above its chord (at t = ${short(t[up.riseAt])})`);
-    if (deficit > eps) broken.push(`the forget loss dips ${short(deficit)} G below its chord (at t = ${short(t[down.dipAt])})`);
-    const kept = `the retain loss rises at most ${short(barrier)} G above its chord and the forget loss dips at most ${short(deficit)} G below`;
+    if (barrier > eps) broken.push(`the retain loss rises ${short(barrier, 3)} G above its chord (at t = ${short(t[up.riseAt])})`);
+    if (deficit > eps) broken.push(`the forget loss dips ${short(deficit, 3)} G below its chord (at t = ${short(t[down.dipAt])})`);
+    const kept = `the retain loss rises at most ${short(barrier, 3)} G above its chord and the forget loss dips at most ${short(deficit, 3)} G below`;
     const words = `MCU(${eps}) ${broken.length ? "breaks" : "holds"} on these ${of} images: ${broken.join(" and ") || kept}.`;
     element("verdict").textContent = words;
     element("verdict").className = broken.length ? "broken" : "held";
@@ -544,7 +550,8 @@ export function mount(data, source) {
     const t = state.t, place = at(t), images = new Float32Array(shown.length + size);
     images.set(shown);
     images.set(ready(state.own), shown.length);
-    const [logits] = await crew.ask("here", [{ place, images }]);
+    const [logits] = (await crew.ask("here", [{ place, images }])) ?? [];
+    if (!logits) return null;
     tiles.forEach((row, n) => {
       const shares = probabilities(logits, n * classes.length, classes.length), most = shares.indexOf(Math.max(...shares));
       const button = element(`tile-${n}`), right = most === data.labels[row], truth = classes[data.labels[row]];
@@ -563,6 +570,7 @@ export function mount(data, source) {
   async function trace() {
     const t = [0, ...inner(FULL), 1], images = ready(state.own);
     const found = await crew.ask("own", t.map((one) => ({ place: at(one), images })), true);
+    if (!found) return;
     const shares = found.map((logits) => probabilities(logits, 0, classes.length));
     const best = classes.map((_, k) => [Math.max(...shares.map((one) => one[k])), k]).sort((a, b) => b[0] - a[0]).slice(0, 3);
     const x = (one) => 36 + one * 190, y = (one) => 92 - 80 * one, drawn = [];
@@ -598,8 +606,11 @@ export function mount(data, source) {
   // The pad
 
   const pad = element("pad");
+  let asked = 0; // pictures, of which only the last is wanted
 
-  function take(some) {
+  function take(some, words = "") {
+    asked++;
+    element("pad-said").textContent = words;
     state.own = Uint8Array.from(some);
     paint(pad, state.own, net.side);
     look();
@@ -617,9 +628,14 @@ export function mount(data, source) {
   }
 
   let last = null;
-  pad.addEventListener("pointerdown", (event) => { pad.setPointerCapture(event.pointerId); last = null; draw(event); });
-  pad.addEventListener("pointermove", (event) => { if (event.buttons) draw(event); });
-  pad.addEventListener("pointerup", () => { last = null; trace(); });
+  pad.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    pad.setPointerCapture(event.pointerId);
+    last = null;
+    draw(event);
+  });
+  pad.addEventListener("pointermove", (event) => { if (pad.hasPointerCapture(event.pointerId)) draw(event); });
+  for (const kind of ["pointerup", "pointercancel"]) pad.addEventListener(kind, () => { if (last) trace(); last = null; });
 
   function draw(event) {
     const frame = pad.getBoundingClientRect();
@@ -633,9 +649,11 @@ export function mount(data, source) {
   /** A picture of any size as the network's: its middle square, grey, light on dark. */
   async function upload(file) {
     if (!file) return;
-    const said = element("pad-said");
+    const mine = ++asked, said = element("pad-said");
     try {
-      const picture = await createImageBitmap(file), edge = Math.min(picture.width, picture.height);
+      const picture = await createImageBitmap(file);
+      if (mine !== asked) return;
+      const edge = Math.min(picture.width, picture.height);
       const canvas = make("canvas", { width: net.side, height: net.side }), context = canvas.getContext("2d");
       context.fillStyle = "white";
       context.fillRect(0, 0, net.side, net.side);
@@ -645,10 +663,11 @@ export function mount(data, source) {
       const grey = Array.from({ length: size }, (_, k) => 0.299 * seen[4 * k] + 0.587 * seen[4 * k + 1] + 0.114 * seen[4 * k + 2]);
       const rim = grey.filter((_, k) => k < net.side || k >= size - net.side || k % net.side === 0 || (k + 1) % net.side === 0);
       const light = rim.reduce((a, b) => a + b) / rim.length > 127;
-      take(grey.map((value) => (light ? 255 - value : value)));
-      said.textContent = `${file.name} is on the pad${light ? ", light and dark exchanged as in the training images" : ""}.`;
+      const cut = picture.width === picture.height ? "" : ", its middle square";
+      const turned = light ? ", light and dark exchanged as in the training images" : "";
+      take(grey.map((value) => (light ? 255 - value : value)), `${file.name} is on the pad${cut}${turned}.`);
     } catch {
-      said.textContent = `${file.name} is no picture that this browser reads.`;
+      if (mine === asked) said.textContent = `${file.name} is no picture that this browser reads.`;
     }
   }
 
@@ -657,7 +676,10 @@ export function mount(data, source) {
   element("t").addEventListener("input", () => { stop(); go(Number(element("t").value)); });
   for (const name of Object.keys(presets)) element(`to-${name}`).addEventListener("click", () => put(presets[name], false));
   element("clear").addEventListener("click", () => take(new Uint8Array(size)));
-  element("upload").addEventListener("change", (event) => upload(event.target.files[0]));
+  element("upload").addEventListener("change", ({ target }) => {
+    upload(target.files[0]);
+    target.value = ""; // so that the same file can be chosen again
+  });
   element("theme").addEventListener("click", () => {
     const root = document.documentElement, dark = getComputedStyle(root).colorScheme.includes("dark");
     root.dataset.theme = dark ? "light" : "dark";
@@ -671,6 +693,7 @@ export function mount(data, source) {
     return [box.left + across * (box.right - box.left), box.high - down * (box.high - box.low)];
   };
   field.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     event.preventDefault();
     handle.focus({ preventScroll: true });
     field.setPointerCapture(event.pointerId);
@@ -696,14 +719,15 @@ export function mount(data, source) {
     element("play").setAttribute("aria-pressed", "false");
   }
   async function onward() {
-    const step = calm.matches ? 0.1 : 0.02;
+    const step = calm.matches ? 0.1 : 0.02, mine = state.turn;
     await go(state.t >= 1 ? 0 : Number((state.t + step).toFixed(4)));
-    if (state.timer) state.timer = setTimeout(onward, calm.matches ? 900 : 60);
+    if (state.timer && mine === state.turn) state.timer = setTimeout(onward, calm.matches ? 900 : 60);
   }
   element("play").addEventListener("click", () => {
     if (state.timer) return stop();
     element("play").textContent = "Pause";
     element("play").setAttribute("aria-pressed", "true");
+    state.turn++;
     state.timer = setTimeout(onward);
   });
 

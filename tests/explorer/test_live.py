@@ -334,6 +334,27 @@ def test_keys_and_mouse_move_t_and_the_control_point(page, data):
 
 
 @in_browser
+def test_it_plays_on_while_the_control_point_is_dragged(page):
+    """What is asked of the network and no longer wanted is answered too, so that nobody waits for it for ever."""
+    late = """async () => {
+      const { crew, data } = mcutilsLive, images = new Float32Array(data.net.side ** 2);
+      const job = [{ place: data.models[0], images }];
+      const asked = [1, 2, 3].map(() => crew.ask("own", job));
+      return (await Promise.all(asked)).map((one) => one === null);
+    }"""
+    assert page.evaluate(late) == [False, True, False]
+    page.get_by_role("button", name="Play").click()
+    page.evaluate("for (let k = 0; k < 30; k++) mcutilsLive.put([k / 30, 1], true)")
+    here = page.locator("#now").inner_text()
+    page.wait_for_selector(f"#now:not(:text-is('{here}'))")
+    page.evaluate("for (let k = 0; k < 8; k++) document.getElementById('play').click()")
+    page.evaluate("document.getElementById('play').click()")
+    assert page.get_by_role("button", name="Play").get_attribute("aria-pressed") == "false"
+    page.get_by_role("button", name="Straight line").click()
+    page.wait_for_selector("#verdict:has-text('these 64 images')")
+
+
+@in_browser
 def test_an_image_can_be_drawn_uploaded_and_taken(page, tmp_path):
     from PIL import Image
 
@@ -354,6 +375,14 @@ def test_an_image_can_be_drawn_uploaded_and_taken(page, tmp_path):
     page.wait_for_selector("#pad-said:has-text('x.png is on the pad')")
     seen = np.array(page.evaluate(own)).reshape(28, 28)
     assert np.abs(seen[:, :12].mean() - seen[:, 16:].mean()) > 200
+    assert ", its middle square, light and dark" in page.locator("#pad-said").inner_text()
+    page.get_by_role("button", name="Clear").click()
+    assert page.locator("#pad-said").inner_text() == "", "what is gone is not said to be there"
+    page.locator("#upload").set_input_files(tmp_path / "x.png")
+    page.wait_for_selector("#pad-said:has-text('x.png is on the pad')")
+    assert np.array_equal(np.array(page.evaluate(own)).reshape(28, 28), seen), "the same file again"
+    page.mouse.click(box["x"] + 20, box["y"] + 70, button="right")
+    assert np.array_equal(np.array(page.evaluate(own)).reshape(28, 28), seen), "the other button draws nothing"
     (tmp_path / "y.png").write_text("no picture")
     page.locator("#upload").set_input_files(tmp_path / "y.png")
     page.wait_for_selector("#pad-said:has-text('y.png is no picture')")
