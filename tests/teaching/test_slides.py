@@ -154,6 +154,11 @@ def test_keys_and_buttons_go_through_them_and_axe_agrees(browser, path, width, t
     page.locator("#notes").click()
     assert page.locator(".notes").first.is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width < 600:  # where nothing stands beside it, a picture is as high as it must be
+        share = "one => (one.offsetHeight * one.naturalWidth) / (one.offsetWidth * one.naturalHeight)"
+        assert page.evaluate(f"[...document.querySelectorAll('.shown img')].map({share})") == pytest.approx(
+            [1.0] * page.locator(".shown img").count(), abs=0.1
+        )
     check_accessible(page)
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=str(SHOTS / f"slides_{width}_{theme}.png"), full_page=True)
