@@ -463,8 +463,7 @@ function panel({ uid, metric, name, chapters, group, eps, width, height, dragged
     const other = labels[k - 1],
       words = `${tag(chapters, one.which)}${one.words}`,
       side = one.t < 0.25 ? "start" : one.t > 0.75 ? "end" : "middle";
-    one.left = one.u - { start: 0, middle: 0.5, end: 1 }[side] * LETTER * words.length;
-    one.right = one.left + LETTER * words.length;
+    [one.left, one.right] = extent(one.u, side, words);
     if (other && one.left < other.right && other.left < one.right && Math.abs(other.spot - spot) < 14)
       spot = other.spot + (other.spot > bottom - 30 ? -14 : 14);
     one.spot = spot;
@@ -488,6 +487,13 @@ function panel({ uid, metric, name, chapters, group, eps, width, height, dragged
     move: (at) => dots.forEach((one) => one(at)),
     toT: (px) => Math.min(1, Math.max(0, (px - LEFT) / (width - LEFT - RIGHT))),
   };
+}
+
+// About where a label begins and ends that is anchored at x.
+function extent(x, anchor, words) {
+  const long = LETTER * words.length,
+    from = x - { start: 0, middle: 0.5, end: 1 }[anchor] * long;
+  return [from, from + long];
 }
 
 function runs(values) {
@@ -646,6 +652,7 @@ function map({ uid, plane, number, name, metric, chapters, width, height }) {
       here.set(String(node), k === 0 ? "start" : k === path.nodes.length - 1 ? "end" : "control point"),
     );
   });
+  const names = [];
   for (const { at, name: called } of plane.models) {
     const [x, y] = px(at),
       role = here.get(String(at));
@@ -664,8 +671,13 @@ function map({ uid, plane, number, name, metric, chapters, width, height }) {
       end: () => s("circle", { class: "end", cx: x, cy: y, r: 4.5 }),
     };
     nodes.push(shapes[kind]());
-    const side = x < LEFT + 0.3 * wide ? "start" : x > LEFT + 0.7 * wide ? "end" : "middle";
-    nodes.push(word(x, y > top + high - 26 ? y - 11 : y + 18, words || called, side, "name"));
+    const side = x < LEFT + 0.3 * wide ? "start" : x > LEFT + 0.7 * wide ? "end" : "middle",
+      [from, to] = extent(x, side, words || called);
+    let down = y > top + high - 26 ? y - 11 : y + 18;
+    if (names.some((one) => from < one.to && one.from < to && Math.abs(one.down - down) < 14))
+      down = down > y ? y - 11 : y + 18;
+    names.push({ from, to, down });
+    nodes.push(word(x, down, words || called, side, "name"));
   }
   over.unshift(bend);
   const telling = `${metric.title} on a plane of weights, ${(10 ** low).toPrecision(2)} to ${(10 ** most).toPrecision(2)} nats, darker tints are higher; the path runs from start to end.`;

@@ -55,7 +55,8 @@ class Source:
 
     ``plane`` reads the stored plane through its ends with the place of each of its models in it, or says why there is
     none. ``specs`` are the texts of those behind it: profile, trace, path, both ends. ``rank`` orders paths: in how
-    many ways it is read otherwise than normally, in how many more coarsely, and whether it has no trace.
+    many ways it is read otherwise than normally, in how many more coarsely, and whether it has no trace. ``draw`` is
+    the number of its forget set, and so of its original model.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Source:
     plane: Callable[[], tuple[Plane, tuple[int, ...]] | str] = lambda: "no plane is stored for a path given by itself"
     specs: tuple[str, ...] = ()
     rank: tuple[int, int, bool] = (0, 0, False)
+    draw: int = 0
 
 
 def sources(
@@ -204,16 +206,22 @@ def from_store(
     usuals = [usual] if usual else [preset(name) for name in presets()]
     several = len({_data_words(_data(_trace(note))) for note in chosen}) > 1
     found = [_stored(note, traces, models, planes, attacks, usuals, several) for note in chosen]
-    alike = Counter(tuple(one.picks.values()) for one in found)
-    for one in found:
-        if alike[tuple(one.picks.values())] > 1:
-            one.picks["reading"] += f", {one.name.split('-')[-1][:6]}"
+    for tell in (_only, lambda one: f", {one.name.split('-')[-1][:6]}"):
+        alike = Counter(tuple(one.picks.values()) for one in found)
+        for one in [one for one in found if alike[tuple(one.picks.values())] > 1]:
+            one.picks["reading"] += tell(one)
     return sorted(found, key=lambda one: (*one.rank, tuple(one.picks.values()), one.name))
 
 
 # The provenance of a stored result; and that of several, by the `_text` of the trace that it is, or that is behind it.
 Note = Mapping[str, Any]
 Notes = Mapping[str, Note]
+
+
+def _only(source: Source) -> str:
+    """The splits that a stored path is read on, where not on all, in words."""
+    splits = json.loads(source.specs[1]).get("splits")
+    return f", {' and '.join(splits)} alone" if splits else ""
 
 
 def _text(spec: Any) -> str:
@@ -284,7 +292,7 @@ def _stored(
     picks["reading"] = ", ".join(words) or (
         f"normal: {usual.points} points, BatchNorm refreshed on retain data, {100 * usual.forget:g} % forgotten"
     )
-    kind = label(path["kind"]) + (f" ({path['recipe']})" if path["recipe"] not in ("", "corrected") else "")
+    kind = label(path["kind"]) + (f" ({said(path['recipe'])})" if path["recipe"] not in ("", "corrected") else "")
     return Source(
         note["key"],
         f"{kind}, {_words(ends['start'])} to {_words(ends['end'])}",
@@ -294,6 +302,7 @@ def _stored(
         partial(_plane, path, planes),
         (_text(spec), text, _text(path), _text([path["start"], path["end"]])),
         (len(other), len(coarse), not traced),
+        _data(trace).get("draw") or 0,
     )
 
 
@@ -307,13 +316,21 @@ def _end(spec: Mapping[str, Any]) -> tuple[str, str, str, str]:
         return "original", "none", "none", seed + _trained(spec)
     if kind == "Retrained":
         same = "" if spec["init"] is None else f", init of original {spec['init']}"
-        return "retrained", "none", "none", seed + same
+        return "retrained", "none", "none", seed + same + _forgot(spec)
     origin = spec["origin"]
     if origin["spec"] != "Original":
         seed += f" after {label(origin.get('method', 'retrained'))} {origin['seed']}"
     elif origin["seed"] or _trained(origin):
         seed += f" on original {origin['seed']}{_trained(origin)}"
+    if origin.get("first") is not None:
+        seed += _forgot(origin)
     return spec["method"], spec["curriculum"], spec["optimizer"], seed
+
+
+def _forgot(spec: Mapping[str, Any]) -> str:
+    """Which forget set a model was retrained without, or has before it, where that is not the first."""
+    draw = spec["data"].get("draw")
+    return f", forget set {draw}" if draw else ""
 
 
 def _trained(original: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ does. Whatever goes wrong becomes a sentence in the widget.
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -232,7 +233,7 @@ class Explorer:
         """The path shown, then the others: those read normally and sharing most with it first; then the finest."""
         here = self.sources[self.view.path]
         rest = [one for one in self.sources.values() if one is not here]
-        rest.sort(key=lambda one: (one.rank[0], -_shared(here.picks, one.picks), one.rank, one.name))
+        rest.sort(key=lambda one: (one.rank[0], -_shared(here, one), one.rank, one.name))
         return [here, *rest]
 
     def _told(self, source: Source) -> str:
@@ -248,7 +249,7 @@ class Explorer:
             others = any(there.picks[a] != here.get(a) for a in there.picks if a not in (axis, "recipe", "reading"))
             word = ": changes others too" if others else "" if there.traced else ": no trace, curves only"
             found.append((value, f"{said(value)}{word}"))
-        return found
+        return _in_order(axis, found)
 
     # What the reader does
 
@@ -393,9 +394,18 @@ def _apart(here: Mapping[str, str], one: Source) -> tuple[bool, bool]:
     return ends, one.picks.get("curve") == here.get("curve")
 
 
-def _shared(a: Mapping[str, str], b: Mapping[str, str]) -> float:
-    """How many picks two paths share; the ends' methods count most, then what else names the ends."""
+def _shared(one: Source, other: Source) -> float:
+    """How many picks two paths share; the ends' methods count most, then what else names the ends, and the original."""
+    a, b = one.picks, other.picks
     # Two ends of one method stay so, and two methods two, where a choice leaves it open.
-    alike = [one.get("start method") == one.get("end method") for one in (a, b)]
+    alike = [picks.get("start method") == picks.get("end method") for picks in (a, b)]
     same = sum(WEIGHTS.get(axis, 2) for axis in a if axis != "reading" and a[axis] == b.get(axis))
-    return same + 6 * (alike[0] == alike[1])
+    return same + 6 * (alike[0] == alike[1]) + 2 * (one.draw == other.draw)
+
+
+def _in_order(axis: str, options: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Seeds by their numbers, those on the first original first; others as they are."""
+    if not axis.endswith(" seed"):
+        return list(options)
+    parts = {value: re.split(r"(\d+)", value) for value, _ in options}
+    return sorted(options, key=lambda one: (len(parts[one[0]]), [int(p) if p.isdigit() else p for p in parts[one[0]]]))

@@ -4,6 +4,7 @@ import base64
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 from urllib.parse import parse_qs, quote
 
 import numpy as np
@@ -512,6 +513,17 @@ def test_labels_of_two_paths_do_not_lie_on_each_other(browser, tmp_path):
     apart = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
     assert apart or abs(a["y"] - b["y"]) >= 13, boxes
     page.close()
+
+
+def test_names_on_a_narrow_plane_do_not_lie_on_each_other(page, place):
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.goto("about:blank")
+    page.goto(f"{place}#compare=curve")
+    page.locator(".plane .handle").wait_for()
+    boxes = [one.bounding_box() for one in page.locator(".plane svg .name").all()]
+    for a, b in combinations(boxes, 2):
+        apart = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+        assert apart or abs(a["y"] - b["y"]) >= 13, boxes
 
 
 def test_a_page_follows_the_system_s_theme_and_a_share_stays_on_one_line(page):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -177,6 +178,16 @@ def test_a_store_lists_its_paths_by_what_their_ends_are(stored, line):
 def test_an_end_of_an_original_that_was_trained_otherwise_says_so(stored):
     told = {s.picks[f"{end} seed"].partition(" on ")[2] for s in stored.values() for end in ("start", "end")}
     assert {"original 0 trained with SuperLoss", "original 1 trained with Sophia-G", "original 1", ""} <= told
+
+
+def test_paths_are_told_apart_in_words(stored):
+    """Models retrained without the forget sets of several originals have the same seeds."""
+    retrained = {s.picks["start seed"] for s in stored.values() if s.picks["start method"] == "retrained"}
+    assert {"42", "42, forget set 3", "42, forget set 7"} <= retrained
+    assert not [s.label for s in stored.values() if re.search(", [0-9a-f]{6}$", s.picks["reading"])]
+    assert not [s.label for s in stored.values() if "_" in s.label]
+    assert any(s.label.startswith("Bézier (copied gradient), ") for s in stored.values())
+    assert {s.draw for s in stored.values()} == set(range(8))
 
 
 def test_stored_numbers_are_those_of_profile_and_trace(study, stored, line):

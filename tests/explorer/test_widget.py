@@ -317,6 +317,17 @@ def test_choices_without_a_path_or_a_trace_say_so(study, specs, listed):
     assert all(len(options(one, axis)) > 1 for axis in offered), "what leaves no choice is no control"
 
 
+def test_seeds_are_offered_in_order_and_a_choice_stays_with_its_original(study, specs, listed):
+    one = mc.explore(study, path=key(specs[0]))
+    seeds = list(options(one, "end seed"))
+    assert seeds[:8] == sorted(seeds[:8], key=int) and seeds.index("87 on original 2") < seeds.index("87 on original 7")
+    ask(one, "pick", axis="start method", value="original")
+    assert one.sources[one.view.path].draw == 0
+    ask(one, "pick", axis="start seed", value="3")
+    ask(one, "pick", axis="start method", value="retrained")
+    assert one.sources[one.view.path].draw == 3
+
+
 def test_the_code_shows_the_same_view(study, specs, listed):
     one = mc.explore(study, path=key(specs[0]), t=0.3, eps=0.2, metric="accuracy", compare=key(specs[1]))
     move(one, page=1)
