@@ -37,8 +37,11 @@ LANDMARK = """document.addEventListener("DOMContentLoaded", () => {
   margin?.setAttribute("role", "navigation");
   margin?.setAttribute("aria-label", "Contents of the site");
 });"""
+# Opened from disk a page may read no other, so the search lists pages without their first lines.
+FROM_DISK = "if (location.protocol === 'file:') DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
 SETTINGS: dict[str, Any] = {
     "project": "mcutils",
+    "author": "the mcutils authors",
     "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mcutils.cli.site"],
     "html_theme": "sphinx_book_theme",
     "html_title": "Mode connectivity in machine unlearning",
@@ -159,7 +162,16 @@ def index(readme: str, source: Path) -> str:
         '<a href="stories/index.html">Six paths, six stories</a>, each with its question. '
         '<a href="slides.html">The lesson as slides</a>, with a landscape to be dragged.\n\n## '
     )
-    parts = [re.sub(r"<!-- /?\w+ -->\n", "", readme).replace("## ", walk, 1)]
+    text = re.sub(r"<!-- /?\w+ -->\n", "", readme).replace("## ", walk, 1)
+    listed = set(re.findall(r"^## (\S+)$", (source / "figures.md").read_text(encoding="utf-8"), re.MULTILINE))
+    # A picture's own file would be a download.
+    parts = [
+        re.sub(
+            r"(?<!!)(\[[^\[\]]*\])\(figures/(\w+)\.png\)",
+            lambda link: f"{link[1]}(figures.md#{link[2]})" if link[2] in listed else link[0],
+            text,
+        )
+    ]
     for title, pages in {**own, **CONTENTS}.items():
         parts.append(toctree(pages, title))
     return "\n".join(parts)
@@ -194,9 +206,10 @@ def reference() -> dict[str, str]:
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """What the site adds to Sphinx: docstrings as prose, formulas without a script."""
+    """What the site adds to Sphinx: docstrings as prose, formulas without a script, a search that works from disk."""
     app.connect("autodoc-process-docstring", plain)
-    app.add_js_file(None, body=LANDMARK)
+    for body in (LANDMARK, FROM_DISK):
+        app.add_js_file(None, body=body)
     app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

@@ -5,6 +5,7 @@ import re
 import warnings
 
 import pytest
+from browsing import CHROMIUM, WAIT, listened, started
 
 from mcutils.cli import site
 from mcutils.errors import BadInput
@@ -35,16 +36,25 @@ def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(built):
 
 def test_links_to_cells_arrive(built):
     out, _ = built
-    pages = [*out.glob("claims/C*.html"), out / "figures.html"]
+    pages = [*out.glob("claims/C*.html"), out / "figures.html", out / "index.html"]
     links = {
         (page, link)
         for page in pages
-        for link in re.findall(r'href="([^"#]*notebooks/\w+\.html#[^"]+)"', page.read_text())
+        for link in re.findall(r'href="([^"#]*(?:notebooks/\w+|figures)\.html#[^"]+)"', page.read_text())
     }
     assert len(links) > 20
     for page, link in links:
         name, _, place = link.partition("#")
         assert f'id="{place}"' in (page.parent / name).resolve().read_text(), link
+
+
+def test_the_first_page_leads_to_figures_among_the_others_and_to_the_stories(built):
+    out, _ = built
+    text = (out / "index.html").read_text()
+    links = re.findall(r'href="(figures\.html#[^"]+)"', text)
+    assert len(set(links)) >= 4, links
+    assert not re.search(r'<a[^>]*href="[^"]*\.png"', text) and 'href="stories/index.html"' in text
+    assert "Author name not set" not in text and "the mcutils authors" in text
 
 
 def test_pages_ask_nothing_of_the_network(built):
@@ -64,6 +74,22 @@ def test_a_broken_link_is_told(tmp_path):
     (tmp_path / "pages" / "lost.txt").write_text("x")
     found = site.render(tmp_path / "pages", tmp_path / "out")
     assert len(found) == 2 and "b.md" in found[0] and "nowhere" in found[1]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
+def test_the_search_finds_pages_of_a_site_that_was_opened_from_disk(tmp_path):
+    (tmp_path / "pages" / "_static").mkdir(parents=True)
+    (tmp_path / "pages" / "_static" / "site.css").write_text(site.CSS)
+    (tmp_path / "pages" / "index.md").write_text("# A valley\n\nThere is a barrier in it.\n")
+    assert site.render(tmp_path / "pages", tmp_path / "out") == []
+    with started() as browser:
+        page = browser.new_page()
+        wrong, _ = listened(page)
+        page.goto(f"{(tmp_path / 'out' / 'search.html').as_uri()}?q=barrier")
+        page.wait_for_selector("#search-results li a:has-text('A valley')", timeout=WAIT)
+        page.wait_for_selector("#search-results p:has-text('Search finished')", timeout=WAIT)
+        page.wait_for_timeout(300)  # what it would read is asked for after the results are listed
+        assert wrong == []
 
 
 @pytest.mark.parametrize("place", ["site", "site-source"])
