@@ -424,8 +424,15 @@ def sharp_summary(table: Table) -> Table:
     return frame(rows, ["measure", "method", "ends", "mean weights", "estimate", "low", "high"])
 
 
+def several(table: Table) -> list[str]:
+    """Methods of a `sharp_summary`, and ``all`` last where there are several."""
+    methods = list(dict.fromkeys(table["method"]))
+    return methods if len(methods) > 2 else methods[:1]
+
+
 def sharp_shown(table: Table) -> Table:
     """A `sharp_summary` to be read."""
+    table = table[table["method"].isin(several(table))]
     rows = [
         (RISES[one.measure], label(one.method), f"{one.ends:.3g}", f"{one.mean_weights:.3g}", spread(one[5:8], 2))
         for one in table.rename(columns={"mean weights": "mean_weights"}).itertuples()
@@ -486,7 +493,7 @@ def sharp_figure(table, summary, *, title: str = ""):
     ``table`` is a `sharp_table`, whose originals are dots, ``summary`` its `sharp_summary`. 0: as around the ends.
     """
     check_columns(table, ("original", "method", "measure", "change"))
-    methods = list(dict.fromkeys(summary["method"]))
+    methods = several(summary)
     fig, axes = panel_grid(1, len(RISES), 1.2 + 0.42 * len(methods), sharey=True)
     for ax, (what, heading) in zip(axes[0], RISES.items(), strict=True):
         for y, method in enumerate(methods):
@@ -518,11 +525,11 @@ def ensembles_text(found: Together, places: Sequence[Place]) -> str:
     rest = {one.placement: f"{100 * one.estimate:+.2f}" for one in part.itertuples()}
     forget = where(table, measure="accuracy/forget", placement="uniform", members=FIVE)["estimate"]
     return (
-        f"Five uniform points of {len(places)} lines predict test images {np.nanmean(ends):+.2f} points better together"
-        f" than the two ends together, and {np.nanmean(better):+.2f} than the better end alone. Beyond two of their "
-        f"own kind, five independent unlearning seeds gain {rest.get(SEEDS, '-')} points and five retrained models "
-        f"{rest.get(RETRAINED, '-')}. On D_f the five points are right {100 * float(forget.mean()):+.2f} points more "
-        "often than the two ends are."
+        f"The test accuracy of five uniform points of a line together differs from that of its two ends together by "
+        f"{np.nanmean(ends):+.2f} points (mean of {len(places)} lines), and from that of the better end alone by "
+        f"{np.nanmean(better):+.2f}. Beyond two of their own kind, five independent unlearning seeds gain "
+        f"{rest.get(SEEDS, '-')} points and five retrained models {rest.get(RETRAINED, '-')}. On D_f the five points "
+        f"differ from the two ends by {100 * float(forget.mean()):+.2f} points."
     )
 
 

@@ -183,8 +183,9 @@ def answer(walks: Sequence[Walk], found: Eleven, judged: Sequence[Judged], eps: 
     return answer_text(
         "Ensembles of any models predict better, so that what counts is what a path adds to its two ends, and what as "
         "many retrained models would gain. An attacked ensemble should not resist by more than averaging explains.",
-        " ".join(
-            (
+        "".join(
+            f"\n- {part}"
+            for part in (
                 together.ensembles_text(found.together, places),
                 relearning.relearning_text(found.relearned, places),
                 together.sharp_text(together.sharp_table(found.together, places)),

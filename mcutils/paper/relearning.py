@@ -28,7 +28,7 @@ from ..settings import train_plan
 from ..unlearning.methods import DEFENCES
 from ..unlearning.relearning import EPOCHS, RATES, Attack
 from .admission import reasons
-from .claims import interval_text
+from .claims import interval_text, spread
 from .ensembles import SEED, Place, lines
 from .panels import SERIES, decades, dots_row, method_panels, shade_rows
 from .tables import Table, frame
@@ -262,9 +262,9 @@ def disconnected(barriers: Mapping[str, Sequence[float]], least: int = 3, above:
     found = [name for name, values in known.items() if values and np.median(values) > above]
     if len(found) >= least:
         return []
-    said = ", ".join(found) or "none"
+    named = f" ({', '.join(found)})" if found else ""
     return [
-        f"of the defences built to be disconnected {said} has a median barrier above {above:g} G: the others do not"
+        f"{len(found)} of {len(known)} defences built to be disconnected have a median barrier above {above:g} G{named}"
     ]
 
 
@@ -440,6 +440,24 @@ def matched_summary(table: Table) -> Table:
     return frame(rows, ["members", "estimate", "low", "high", "matched", "lines"])
 
 
+def together(members: str) -> str:
+    """What predicts together in a row of a `matched_table`, in words."""
+    return "orders of batches alone" if members == "copies" else f"{members} members"
+
+
+def matched_shown(table: Table) -> Table:
+    """A `matched_summary` to be read, in points of accuracy."""
+    rows = [
+        (
+            together(one.members),
+            spread([100 * v for v in (one.estimate, one.low, one.high)], 2),
+            f"{one.matched} of {one.lines}",
+        )
+        for one in table.itertuples()
+    ]
+    return frame(rows, ["together", "above the matched point (points)", "lines with one"], ["together"])
+
+
 def along_table(found: Relearned, places: Iterable[Place]) -> Table:
     """Accuracy on forgotten examples not seen at every t, before the attack and after it: original, method, t.
 
@@ -586,7 +604,7 @@ def matched_figure(table, summary, *, title: str = ""):
             **{k: lambda d, k=k: 100 * d[k] for k in ("estimate", "low", "high")}
         )
         dots_row(ax, y, 100 * where(table, members=members)["area"], rows, colour, marker)
-    drawing.name_rows(ax, [f"{one} members" if one != "copies" else "orders of batches alone" for one in names])
+    drawing.name_rows(ax, [together(one) for one in names])
     ax.axvline(0, color=BLACK, lw=0.8, ls="--")
     ax.axvline(-1, color=BLACK, lw=0.8, ls=":", label="C18 asks for less than this")
     shade_rows(ax, len(names))

@@ -171,6 +171,8 @@ def test_sharpness_is_told_per_method_and_of_all(made):
     assert whole.estimate.item() == pytest.approx(-0.3, abs=0.05) and whole.high.item() < -0.2
     assert "-0.3" in room.sharp_text(table) and "no line" in room.sharp_text(room.sharp_table(found, []))
     assert room.sharp_shown(room.sharp_summary(table)).shape[1] == 3
+    alone = table[table["method"] == table["method"].iloc[0]]
+    assert room.several(room.sharp_summary(table))[-1] == "all" and len(room.several(room.sharp_summary(alone))) == 1
     assert "+0.60" in room.ensembles_text(found, places) and "no line" in room.ensembles_text(found, [])
 
 

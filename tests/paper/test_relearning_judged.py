@@ -137,7 +137,7 @@ def test_the_instrument_must_find_what_was_built_to_be_disconnected():
     apart = dict.fromkeys(DEFENCES[:3], [0.5, 0.2]) | dict.fromkeys(DEFENCES[3:], [0.0, 0.05])
     assert room.disconnected(apart) == []
     (said,) = room.disconnected({**apart, DEFENCES[0]: [0.0]})
-    assert DEFENCES[1] in said and "others do not" in said
+    assert DEFENCES[1] in said and said.startswith("2 of 5 defences")
     assert room.disconnected({}) and room.disconnected({**apart, DEFENCES[0]: [np.nan]})
 
 
@@ -205,6 +205,11 @@ def test_tables_hold_both_sides(made):
     assert list(summary.index) == ["2", "3", "5", "copies"] and (summary["lines"] == len(places)).all()
     assert summary.loc["3", "estimate"] == pytest.approx(-0.05, abs=0.004)
     assert abs(summary.loc["copies", "estimate"]) < 0.002
+    shown = room.matched_shown(room.matched_summary(table))
+    assert list(shown.index) == ["2 members", "3 members", "5 members", "orders of batches alone"]
+    assert (
+        shown.loc["3 members"].tolist()[0].startswith("-5.") and shown.iloc[0, 1] == f"{len(places)} of {len(places)}"
+    )
     along = room.along_table(found, places)
     assert len(along) == 11 * len(places) and (along.after > along.before).all()
     assert room.inside_table(found, places)["n"].unique().tolist() == [8]
@@ -226,7 +231,8 @@ def test_words_say_what_was_found_or_that_nothing_was(made):
     assert "no line" in room.relearning_text(found, [])
     assert "control holds" in room.instrument_text(found)
     weak = room.Relearned(**{**found.__dict__, **room_models(Planted(barrier=0.02))})
-    assert "fails its positive control" in room.instrument_text(weak)
+    failed = room.instrument_text(weak)
+    assert "fails its positive control" in failed and "0 of 5 defences" in failed
     assert f"Of {len(found.forgetting)} lines" in room.policies_text(found)
     far = replace(found, members={at: {**one, "together/accuracy": np.ones(6)} for at, one in found.members.items()})
     assert f"on 0 of {len(places)} lines" in room.relearning_text(far, places)
