@@ -135,7 +135,7 @@ def test_n2_needs_its_positive_control():
     found = words(*eleven(Planted(rho=-0.95, barrier=0.05)))
     assert {found[name] for name in ROWS if name.startswith("N2")} == {"undecided"}
     (note,) = [n for n in room.n2(*eleven(Planted(rho=-0.95, barrier=0.05))).notes if "built to be" in n]
-    assert "none has" in note
+    assert note.startswith("0 of 5 defences")
 
 
 def test_the_whole_ledger_takes_it():
