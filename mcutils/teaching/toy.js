@@ -66,6 +66,7 @@ export function descended(set, state, rate = 0.5) {
 const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
 const BANDS = 12, BOX = { left: -1.6, right: 1.6, low: -2.2, high: 1.7 };
 const [ACROSS, DOWN] = [320, 390]; // of a map
+const OWN = "A landscape and a path of your own: what the losses do is said below."; // where no step is shown
 const TIP = { start: "start, an unlearned model", control: "control point", end: "end, an unlearned model" };
 
 function make(name, attributes = {}, ...children) {
@@ -125,11 +126,9 @@ export function mount(root, set, given, changed = () => {}) {
       part(name).setAttribute("aria-valuetext", short(state[name]));
       part(`${name}-now`).textContent = state[name].toFixed(2);
     }
-    set.steps.forEach((step, k) => {
-      const here = Object.entries(step.state).every(([name, value]) => String(state[name]) === String(value));
-      part(`step-${k}`).setAttribute("aria-pressed", String(here));
-      if (here) part("about").textContent = step.about;
-    });
+    const here = set.steps.map((step) => Object.entries(step.state).every(([name, value]) => String(state[name]) === String(value)));
+    here.forEach((is, k) => part(`step-${k}`).setAttribute("aria-pressed", String(is)));
+    part("about").textContent = set.steps[here.indexOf(true)]?.about ?? OWN;
     changed(structuredClone(state), walked);
   }
 

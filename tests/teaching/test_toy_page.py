@@ -127,6 +127,7 @@ def test_it_begins_with_a_dip_and_follows_steps_keys_and_mouse(page):
         page.keyboard.press("Shift+ArrowUp")
     settled(page)
     assert words(page) == toy.sentence(toy.walk(toy.Landscape(0.5), (0, 0.75)))
+    assert page.locator("[data-part=about]").inner_text().startswith("A landscape and a path of your own")
     box = page.locator("[data-part=forget-field]").bounding_box()
     x, y = page.evaluate("mcutilsToy.state.end")
     mouse = [box["x"] + (x + 1.6) / 3.2 * box["width"], box["y"] + (1.7 - y) / 3.9 * box["height"]]
@@ -143,6 +144,7 @@ def test_it_begins_with_a_dip_and_follows_steps_keys_and_mouse(page):
     page.get_by_role("button", name="A dip").click()
     settled(page)
     assert page.get_by_role("button", name="A dip").get_attribute("aria-pressed") == "true"
+    assert page.locator("[data-part=about]").inner_text() == toy_page.STEPS[0][3]
     page.get_by_role("button", name="A barrier").click()
     page.get_by_role("button", name="Fit the control point").click()
     page.wait_for_selector("[data-part=words].held")
