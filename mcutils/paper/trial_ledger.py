@@ -249,12 +249,13 @@ def needed(one: Judged, level: float = LEVEL) -> int | None:
     """How many originals would decide an undecided row if their mean and spread stayed, see `trials.originals_needed`.
 
     At least `LEAST`. None for what is decided or not run, and where no number would do: something else keeps it
-    undecided (a failed control, copies, one method that carries it, its null), or its mean lies on the threshold.
+    undecided (a failed control, copies, its null), one method or kind of curve carries the side on which its mean lies,
+    or its mean lies on the threshold.
     """
     first = one.first
     if first is None or first.verdict != "undecided":
         return None
-    if any(note.startswith(("control", "copies")) or "originals" not in note for note in first.notes):
+    if first.carried or any(note.startswith(("control", "copies")) or "originals" not in note for note in first.notes):
         return None
     found = originals_needed(first.effect, first.n_originals, one.row.told["edges"], level)
     return LEAST if first.n_originals < LEAST and found is None else max(found, LEAST) if found else None

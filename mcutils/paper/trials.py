@@ -71,6 +71,7 @@ class Finding:
     p: float | None = None
     notes: tuple[str, ...] = ()
     unit: str = "originals"
+    carried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ def mean_trial(
             name for name in cells.parts() if rule.word(interval(row_means(cells.without(name).values, middle))) != word
         ]
         notes += [f"without {name} the verdict would be another" for name in carried]
+    carried_by = _carried(cells, rule, middle)
     reach = None if null is None else reach_of(null, level)
     if reach is not None and word == "supported" and not rule.beyond(found, reach):
         notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
@@ -190,8 +192,19 @@ def mean_trial(
     flipped = float(np.mean([one != rule.word(found) for one in again])) if again else float("nan")
     return Finding(
         found, word, count, int(np.isfinite(cells.values).sum()), reach, smallest_effect(rows, level), flipped, None,
-        tuple(notes),
+        tuple(notes), carried=carried_by,
     )  # fmt: skip
+
+
+def _carried(cells: Cells, rule: Rule, middle: Callable[..., Any]) -> tuple[str, ...]:
+    """Parts of the contexts without which the mean itself, with no interval about it, has another word."""
+
+    def word(one: Cells) -> str:
+        rows = row_means(one.values, middle)
+        mean = float(rows[np.isfinite(rows)].mean()) if np.isfinite(rows).any() else np.nan
+        return rule.word(Interval(mean, mean, mean))
+
+    return tuple(str(name) for name in cells.parts() if word(cells.without(name)) != word(cells))
 
 
 RANKED = 0.02  # the smallest standard error of a rank correlation believed in

@@ -52,6 +52,15 @@ def test_the_middle_of_an_original_leaves_out_what_it_lacks():
     assert np.isnan(row_means(np.full((1, 2), np.nan))[0])
 
 
+def test_what_keeps_a_row_undecided_however_many_originals_there_are_is_named():
+    values = np.array([[0.0, 0.0, 0.3 + 0.3 * sign] for sign in (-1, 1, -1, 1, -1, 1)])  # means 0, 0 and 0.3: 0.1
+    found = mean_trial(Cells(values + [0.01, 0.01, 0.01], tuple(range(6)), ("a", "b", "c")), Rule("above", 0.1))
+    assert found.verdict == "undecided" and not found.notes
+    assert found.carried == ("c",)  # without it the mean is 0.01, with it 0.11
+    even = mean_trial(Cells(values[:, [2, 2, 2]], tuple(range(6)), ("a", "b", "c")), Rule("above", 0.1))
+    assert even.verdict == "undecided" and even.carried == ()
+
+
 def test_what_is_there_is_found_and_what_is_not_is_contradicted():
     assert mean_trial(drawn(0.3), Rule("above", 0.1)).verdict == "supported"
     assert mean_trial(drawn(0.0), Rule("above", 0.1)).verdict == "contradicted"
