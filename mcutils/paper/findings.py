@@ -39,11 +39,13 @@ def seeds_finding(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     above = sum(
         w.profile.connectivity.curves["loss_forget"].min() >= np.mean(w.profile.levels["loss_forget"]) for w in dipping
     )
+    methods = len({w.method for w in ours})
     return (
-        f"**One method, two seeds.** A line or a fitted curve connects {either} of {len(pairs)} pairs, the line by "
-        f"itself {line}, or {floor} where a loss counts only beyond the retrained models' too (the reading `floor`). "
-        f"Of the {len(dipping)} lines that the forget deficit alone keeps from connecting, {above} stay above the mean "
-        "loss of retrained models at every t: a dip is not knowledge regained."
+        f"**One method, two seeds.** Ends of {len(pairs)} pairs, of {methods} methods, forgot and kept what they "
+        f"should. A line or a fitted curve connects {either} of these pairs, the line by itself {line}, or {floor} "
+        "where a loss counts only beyond the retrained models' too (the reading `floor`). Of the "
+        f"{len(dipping)} lines that the forget deficit alone keeps from connecting, {above} stay above the mean loss of "
+        "retrained models at every t: a dip is not knowledge regained."
     )
 
 
@@ -59,7 +61,7 @@ def methods_finding(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     )
     return (
         f"**Two methods.** Of {len(lines)} lines {flat} have no retain barrier above {eps:g} G, yet only {joined} "
-        f"connect, for the forget loss dips on the others; by the reading `floor` {floor} do."
+        f"connect, for the forget loss dips on the other {flat - joined}; by the reading `floor` {floor} of all do."
     )
 
 

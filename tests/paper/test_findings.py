@@ -32,7 +32,8 @@ def judged(name, found, word="supported"):
 def test_pairs_of_seeds_are_counted_by_two_readings(seeds):
     text = findings.seeds_finding(seeds)
     pairs, straight = len(METHODS) * ORIGINALS, (len(METHODS) - 2) * ORIGINALS
-    assert f"connects {pairs} of {pairs} pairs, the line by itself {straight}, or {pairs} where a loss counts" in text
+    assert f"Ends of {pairs} pairs, of {len(METHODS)} methods, forgot and kept what they should." in text
+    assert f"connects {pairs} of these pairs, the line by itself {straight}, or {pairs} where a loss counts" in text
     assert f"Of the {2 * ORIGINALS} lines that the forget deficit alone" in text
     assert f"{2 * ORIGINALS} stay above" in text
     assert findings.seeds_finding([]) == ""
@@ -45,7 +46,8 @@ def test_lines_between_methods_are_counted():
     dipping = sum(w.method == "npo" for w in lines)
     text = findings.methods_finding(made)
     assert f"Of {len(lines)} lines {len(lines)} have no retain barrier above 0.1 G" in text
-    assert f"yet only {len(lines) - dipping} connect" in text and f"`floor` {len(lines)} do" in text
+    assert f"yet only {len(lines) - dipping} connect" in text and f"`floor` {len(lines)} of all do" in text
+    assert f"on the other {dipping};" in text
 
 
 def test_fits_are_counted_where_all_are_there():
