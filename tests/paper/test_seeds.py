@@ -394,5 +394,6 @@ def test_the_readme_counts_pairs_and_lines_as_the_shipped_results_do(tmp_path):
             lines.append(joined)
             floor.append((retain - up).max() <= 0.1 * gap and (down - forget).max() <= 0.1 * gap)
     prose = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    told = f"connects {sum(map(any, pairs.values()))} of {len(pairs)} pairs, the line alone {sum(lines)}; {sum(floor)}"
-    assert told in prose
+    either, methods = sum(map(any, pairs.values())), len({method for _, method in pairs})
+    assert f"Ends of {len(pairs)} pairs, of {methods} methods, forgot and kept" in prose
+    assert f"connects {either} of these pairs, the line by itself {sum(lines)}, or {sum(floor)} where" in prose
