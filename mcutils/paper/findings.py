@@ -43,9 +43,9 @@ def seeds_finding(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
     return (
         f"**One method, two seeds.** Ends of {len(pairs)} pairs, of {methods} methods, forgot and kept what they "
         f"should. A line or a fitted curve connects {either} of these pairs, the line by itself {line}, or {floor} "
-        "where a loss counts only beyond the retrained models' too (the reading `floor`). Of the "
-        f"{len(dipping)} lines that the forget deficit alone keeps from connecting, {above} stay above the mean loss of "
-        "retrained models at every t: a dip is not knowledge regained."
+        f"where a loss counts only beyond the retrained models' too (the reading `floor`). Of the {len(dipping)} lines "
+        f"that the forget deficit alone keeps from connecting, {above} stay above the mean loss of retrained models at "
+        "every t: a dip is not knowledge regained."
     )
 
 
