@@ -119,14 +119,13 @@ def apart_answer(line: Walk, curve: Walk, eps: float = TOLERANCE) -> str:
     if rises[0] <= eps:
         so = f"The line has no barrier above {eps:g} G, so nothing is left for a curve to join."
     elif rises[1] < rises[0] / 10:
-        so = (
-            f"The two are joined by a curve and not by a line: {100 * rises[1] / rises[0]:.0f} % of the line's barrier "
-            "is left on the curve. Where a line has a barrier, there may be a way round."
-        )
-        if rises[1] > eps:
-            so += (
-                f" It is low, not flat: by the tolerance of {eps:g} G, which is that of unlearned models of one "
-                "original, the curve still has a barrier."
+        left = f"{100 * rises[1] / rises[0]:.0f} % of the line's barrier is left on the curve"
+        if rises[1] <= eps:
+            so = f"The two are joined by a curve and not by a line: {left}. A barrier on the line may have a way round."
+        else:
+            so = (
+                f"The curve goes round most of what stands in the line's way: {left}. It is low, not "
+                f"flat: by the tolerance of {eps:g} G, that of unlearned models of one original, the curve has a barrier too."
             )
     else:
         so = f"The fitted curve keeps {100 * rises[1] / rises[0]:.0f} % of the line's barrier: it joins them in part."
