@@ -197,8 +197,11 @@ def undecided_table(judged: Sequence[Judged], seconds: Mapping[str, float]) -> T
         count, each = needed(one), seconds.get(one.row.name, math.nan)
         more = math.nan if count is None else count - one.first.n_originals
         hours = "-" if not np.isfinite(more * each) else f"{more * each / 3600:.1f}"
-        carried = f", and without {one.first.carried[0]} its mean lies elsewhere" if one.first.carried else ""
-        why = "; ".join(map(reason_text, one.first.notes[:3])) or f"its interval holds the threshold{carried}"
+        carried = [f"without {name} its mean lies elsewhere" for name in one.first.carried[:1]]
+        why = (
+            "; ".join([reason_text(note) for note in one.first.notes[:3]] or carried)
+            or "its interval holds the threshold"
+        )
         effect = interval_text(one.first.effect)
         rows.append((one.row.name, effect, threshold_text(one), why, _count(count), hours))
     columns = ["row", "effect [95 %]", "threshold", "why", "originals that would decide", "CPU hours for them"]

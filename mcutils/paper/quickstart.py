@@ -125,7 +125,7 @@ def apart_answer(line: Walk, curve: Walk, eps: float = TOLERANCE) -> str:
         else:
             so = (
                 f"The curve goes round most of what stands in the line's way: {left}. It is low, not "
-                f"flat: by the tolerance of {eps:g} G, that of unlearned models of one original, the curve has a barrier too."
+                f"flat: by the tolerance of unlearned models of one original, {eps:g} G, the curve has a barrier too."
             )
     else:
         so = f"The fitted curve keeps {100 * rises[1] / rises[0]:.0f} % of the line's barrier: it joins them in part."
