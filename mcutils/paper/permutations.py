@@ -242,17 +242,18 @@ def text(found: Found, eps: float = TOLERANCE) -> str:
             level = int((part["weights"] <= eps).sum())
             parts.append(
                 f"{100 * part['left'].mean():.0f} % of the line's barrier between {what} "
-                f"({part['weights'].mean():.2f} of {part[LINE].mean():.2f} G, {level} of {len(part)} level)"
+                f"({part['weights'].mean():.2f} of {part[LINE].mean():.2f} G; {level} of {len(part)} at most {eps:g} G)"
             )
     told = f"With weights matched are left: {'; '.join(parts) or 'nothing, for no line has a barrier'}."
     control = where(table, what="unlearned from two originals")
     above = {how: int((control[how] > eps).sum()) for how in (LINE, *MATCHINGS)}
+    holds = "holds up to permutation too" if min(above.values()) == len(control) else "is another one up to permutation"
     told += (
         f" The negative control is above {eps:g} G on {above[LINE]} of {len(control)} lines as they are, on "
-        f"{above['weights']} by weights and {above['activations']} by activations: up to permutation it is another "
-        "control. "
+        f"{above['weights']} by weights and {above['activations']} by activations: it {holds}. "
     )
-    return f"{told}{_c16(found.walks)} {_inside(found.moved)}"
+    wide = f"Originals of all widths were trained for 1/{SHORTER} of the steps: they compare with each other alone."
+    return f"{told}{_c16(found.walks)} {_inside(found.moved)} {wide}"
 
 
 def _c16(walks: Iterable[Walk]) -> str:

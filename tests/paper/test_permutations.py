@@ -144,8 +144,9 @@ def test_an_end_that_fails_the_gate_is_left_out_with_its_aligned_lines(found):
 
 def test_the_sentence_counts_the_control_c16_and_who_moves(found):
     told = room.text(found)
-    assert "% of the line's barrier between two originals (1.5" in told and "0 of 8 level" in told
+    assert "% of the line's barrier between two originals (1.5" in told and "0 of 8 at most 0.1 G" in told
     assert "The negative control is above 0.1 G on 8 of 8 lines as they are, on 8 by weights and 8 by" in told
+    assert "it holds up to permutation too" in told and "for 1/4 of the steps" in told
     count = SOME * len({w.method for w in found.walks if w.condition == "retraining"})
     assert f"0 of {count} exceed what two such models have by 0.1 G as they are, and 0 of {count} once aligned" in told
     assert "matching moves 0.5 % of the channels by weights (at most 1.0 %, SCRUB)" in told
