@@ -31,7 +31,7 @@ from .room import Room
 from .seeds import seeds
 from .tables import Table, floor_text, frame, grouped, stacked
 from .trials import cells_of, row_means
-from .walks import TWINNED, Route, Walk, levels, profiles, references
+from .walks import TWINNED, Route, Walk, all_levels, profiles, references
 
 COPIES = ("UA", "RA", "TA")  # other names of accuracies: they would count one pattern twice
 # One metric of each quantity, for C9: others are functions or variants of these, and near-copies raise any mean of rho
@@ -106,7 +106,7 @@ def telling_gaps(original: Mapping[str, float], retrained: Sequence[Mapping[str,
 
 def telling(study: Study) -> dict[int, dict[str, float]]:
     """`telling_gaps` above `LEAST_GAP` of each original model, which the declared test of C10 reads, by original."""
-    found = {original: telling_gaps(*levels(study, original)) for original in study.originals}
+    found = {original: telling_gaps(*known) for original, known in all_levels(study).items()}
     return {o: {name: gap for name, gap in gaps.items() if gap > LEAST_GAP} for o, gaps in found.items()}
 
 

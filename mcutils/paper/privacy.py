@@ -25,12 +25,12 @@ from .walks import (
     TWINNED,
     Route,
     Walk,
+    all_levels,
     alone,
     coarse,
     condition_routes,
     controls,
     levelled,
-    levels,
     profiles,
     references as reference_profiles,
     walk_all,
@@ -257,7 +257,7 @@ def gather(study: Study) -> tuple[list[Walk], Privacy]:
     """The walks of `routes` and the numbers beside them, computed where the store lacks them."""
     study.run(needs(study), load=False)
     walked = levelled(study, walk_all(study, routes(study)))
-    found = {original: levels(study, original) for original in study.originals}
+    found = all_levels(study)
     return walked, Privacy(attacks_of(study), rounded_of(study), pool_of(study), found)
 
 

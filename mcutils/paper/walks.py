@@ -33,7 +33,7 @@ AGAIN = SECOND_PAIR, SECOND_DRAW = "second pair", "second draw"  # forms of walk
 TRAINED = "trained with"  # begins the form of a walk whose ends come from an original with a curriculum or optimiser
 ALIGNED = "aligned by"  # begins the form of a line whose end is renumbered to be like its start
 T = TypeVar("T")
-CONTROLS = APART, TWINNED, RETRAINED = "other initialisation", "fine-tuned twin", "retrained pair"
+CONTROLS = APART, TWINNED, RETRAINED = "other initial weights", "fine-tuned twin", "retrained pair"
 
 
 @dataclass(frozen=True)
@@ -397,9 +397,23 @@ def references_of(study: Study, original: int = 0) -> list[Spec]:
 
 def levels(study: Study, original: int = 0) -> tuple[dict[str, float], list[dict[str, float]]]:
     """Every metric of an original model, and of each model retrained without its forget set."""
-    found = study.run(references_of(study, original))
+    return _every_metric(study.run(references_of(study, original)))
+
+
+def all_levels(study: Study) -> dict[int, tuple[dict[str, float], list[dict[str, float]]]]:
+    """The `levels` of every original, in one run."""
+    return {original: _every_metric(found) for original, found in _referred(study).items()}
+
+
+def _every_metric(found: Iterable[Profile]) -> tuple[dict[str, float], list[dict[str, float]]]:
     first, *rest = [{name: float(one.metric(name)[0]) for name in METRICS} for one in found]
     return first, rest
+
+
+def _referred(study: Study) -> dict[int, list[Profile]]:
+    asked = {original: references_of(study, original) for original in study.originals}
+    found = iter(study.run([spec for specs in asked.values() for spec in specs]))
+    return {original: [next(found) for _ in specs] for original, specs in asked.items()}
 
 
 def levelled(study: Study, walks: Sequence[Walk]) -> list[Walk]:
@@ -409,7 +423,7 @@ def levelled(study: Study, walks: Sequence[Walk]) -> list[Walk]:
     """
     if all(w.profile.levels for w in walks):
         return list(walks)
-    kept = {o: levels_kept(study.run(references_of(study, o))[1:]) for o in study.originals}
+    kept = {original: levels_kept(found[1:]) for original, found in _referred(study).items()}
     return [
         w if w.profile.levels else replace(w, profile=w.profile.with_levels(kept.get(w.original, kept[0])))
         for w in walks

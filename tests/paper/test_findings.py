@@ -61,7 +61,9 @@ def test_fits_are_counted_where_all_are_there():
 
 
 def test_models_trained_apart_are_told_by_their_medians(seeds):
-    lines = [replace(w, condition="originals", method="original") for w in seeds if w.control == "other initialisation"]
+    lines = [
+        replace(w, condition="originals", method="original") for w in seeds if w.control == "other initial weights"
+    ]
     curves = [replace(w, kind="bezier", condition="originals") for w in seeds if w.control == "fine-tuned twin"]
     text = findings.apart_finding([*lines, *curves])
     assert f"barrier of {lines[0].barrier:.1f} G in the median" in text and "one of 0.00 G." in text

@@ -34,7 +34,7 @@ def test_it_walks_what_other_rooms_trace_at_all_points_and_their_controls(laptop
     assert list(found) == ["02_seeds", "03_curriculum", "04_second_order", "05_methods"]
     every = [r for some in found.values() for r in some]
     assert {r.points for r in every if not r.control} == {0}
-    assert {r.control for r in every} == {"", "other initialisation", TWINNED}
+    assert {r.control for r in every} == {"", "other initial weights", TWINNED}
     assert {r.profile(laptop) for r in every} <= set(EXPERIMENTS["07_metrics_along_the_path"](laptop))
     assert {r.condition for r in found["05_methods"] if not r.control} == {"method"}
 

@@ -24,7 +24,7 @@ def test_every_walk_of_seeds_has_a_control_of_each_kind_on_every_original(laptop
             continue
         held = [r for r in ROUTES[name](laptop) if r.control]
         assert labels(held, "control", "kind") == {
-            ("other initialisation", "linear"): 8,
+            ("other initial weights", "linear"): 8,
             ("fine-tuned twin", "linear"): 8,
         }
         assert {r.original for r in held} == set(range(8))

@@ -68,7 +68,7 @@ def test_paths_per_method_and_curve(walks):
     table = paths_summary(walks)
     assert table.index.tolist() == [
         ("npo", "linear"), ("npo", "bezier"), ("scrub", "linear"),
-        ("other initialisation", "linear"), ("fine-tuned twin", "linear"),
+        ("other initial weights", "linear"), ("fine-tuned twin", "linear"),
     ]  # fmt: skip
     one = table.loc[("npo", "linear")]
     assert (one["connected"], one["barrier mean"], one["barrier max"]) == ("3 of 5", 0.04, 0.08)
@@ -114,7 +114,7 @@ def test_connected_walks_are_counted_by_each_reading_among_those_that_are_read(b
 def test_the_summary_says_who_passes_the_gate_and_how_rough_a_path_is(bowed):
     table = paths_summary(bowed)
     assert table.loc[("salun", "linear"), "pass"] == "0 of 4" and table.loc[("npo", "linear"), "pass"] == "4 of 4"
-    assert table.loc[("other initialisation", "linear"), "pass"] == ""
+    assert table.loc[("other initial weights", "linear"), "pass"] == ""
     assert table.loc[("npo", "linear"), "connected"] == "0 of 4"
     part = [w for w in bowed if (w.method, w.kind, w.control) == ("npo", "linear", "")]
     assert table.loc[("npo", "linear"), "roughness"] == pytest.approx(np.mean([w.roughness for w in part]), abs=5e-4)
@@ -175,7 +175,7 @@ def test_the_share_of_connected_pairs_never_falls_with_the_tolerance(walks):
     assert table["fraction"].between(0, 1).all() and table["low"].min() >= 0 and table["high"].max() <= 1
     last = table[table["eps"] == 0.5].set_index(["method", "curve"])["fraction"]
     assert last[("npo", "linear")] == last[("scrub", "linear")] == 1
-    assert last[("other initialisation", "linear")] == 0
+    assert last[("other initial weights", "linear")] == 0
     clean(table)
 
 

@@ -47,7 +47,7 @@ def test_the_healthiest_pair_and_the_highest_barrier_are_taken():
     "shape,labels",
     [
         (Shape(rise=0.5, kept=0.9), {}),  # ends that lost what they should keep
-        (Shape(rise=0.5), {"control": "other initialisation"}),
+        (Shape(rise=0.5), {"control": "other initial weights"}),
         (Shape(rise=0.5), {"form": "second pair"}),
         (Shape(rise=0.5), {"condition": "method", "other": "scrub"}),
         (Shape(rise=0.5), {"recipe": "authors"}),
