@@ -15,7 +15,7 @@ from mcutils.files import ROOT
 from mcutils.measures.metrics import accuracy, mean_loss
 from mcutils.measures.readings import READINGS
 from mcutils.paper.quickstart import quickstart, shipped
-from mcutils.paper.registry import EXPERIMENTS
+from mcutils.paper.registry import EXPERIMENTS, PRICED_APART
 from mcutils.traces import Trace
 from mcutils.weights import flatten
 
@@ -56,7 +56,7 @@ def test_every_shipped_result_is_sound():
 
 def test_all_that_the_notebooks_need_is_there(study, layer):
     for name in sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")):
-        missing = [spec for spec in EXPERIMENTS[name](study) if spec not in layer]
+        missing = [spec for spec in (EXPERIMENTS | PRICED_APART)[name](study) if spec not in layer]
         assert not missing, f"{name} lacks {len(missing)} results, of kinds {sorted(set(map(kind_of, missing)))}"
     assert all(spec in layer for spec in shipped(study))
 
