@@ -404,8 +404,13 @@ def _shared(one: Source, other: Source) -> float:
 
 
 def _in_order(axis: str, options: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Seeds by their numbers, those on the first original first; others as they are."""
+    """Seeds by their numbers: of the first original first, then those renumbered (aligned); others as they are."""
     if not axis.endswith(" seed"):
         return list(options)
     parts = {value: re.split(r"(\d+)", value) for value, _ in options}
-    return sorted(options, key=lambda one: (len(parts[one[0]]), [int(p) if p.isdigit() else p for p in parts[one[0]]]))
+
+    def place(option: tuple[str, str]) -> tuple:
+        found = parts[option[0]]
+        return len(found), found[-1], [int(part) if part.isdigit() else part for part in found]
+
+    return sorted(options, key=place)

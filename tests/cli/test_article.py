@@ -7,7 +7,7 @@ import pytest
 from mcutils.cli import article
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
-from mcutils.paper.claims import read_ledgers
+from mcutils.paper.claims import effect_text, read_ledgers
 
 
 def texts(source):
@@ -28,8 +28,7 @@ def test_every_finding_and_every_verdict_of_the_ledger_stands_in_it():
     for row in read_ledgers(ledger.parent):
         assert row["claim"] in told
         if row["effect"] is not None:
-            numbers = f"{row['effect']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-            assert numbers.replace("-0.00", "0.00") in told, row["id"]
+            assert effect_text(row, 2) in told, row["id"]
     found = article.section_of((ROOT / "README.md").read_text(), "What was found")
     numbers = re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\))", re.sub(r"\]\([^)]*\)", "]", found))
     assert len(numbers) > 20 and all(number in told for number in numbers)

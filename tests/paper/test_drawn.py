@@ -206,7 +206,9 @@ def test_the_hero(rng):
     depth = (0.6 + 0.1 * T[3] - 0.1) / 0.5
     assert note.xy == pytest.approx((T[3], -depth)) and f"dips {depth:.2f} G below its chord" in note.get_text()
     apart = (0.1 - levels["loss_forget"].mean()) / 0.5
-    assert f"{'still above' if apart > 0 else 'and below'} retrained models by {abs(apart):.2f} G" in note.get_text()
+    assert (
+        f"{'still above' if apart > 0 else 'and below'} retrained models' mean by {abs(apart):.2f} G" in note.get_text()
+    )
     assert ticks(fig.axes[0], "x")[0].endswith("a") and ticks(fig.axes[0], "x")[-1].endswith("b")
     rising = {"linear": Profile({**held["linear"].arrays, "curve/loss_forget": np.array([0.6, 1, 1, 1, 0.7])})}
     assert not hero_figure(rising).axes[1].texts  # without a dip nothing is named
@@ -453,7 +455,7 @@ def test_the_use_of_a_cue_and_deficits(rng):
 def test_similarities(rng):
     names = list(SIMILARITIES)[:3]
     table = frame(rng, ["value", "barrier", "deficit"], 4, similarity=names)
-    tests = frame(rng, ["rho", "p"], similarity=names, target=["barrier", "deficit"])
+    tests = frame(rng, ["rho", "p", "p_holm"], similarity=names, target=["barrier", "deficit"])
     columns = ["two seeds of npo", "method and original, mean", "method and retrained, mean"]
     levels = pd.DataFrame(rng.uniform(0, 1, (3, 3)), columns=columns, index=names)
     fig = agreement_figure(table, tests, levels, threshold=EPS)
@@ -462,9 +464,9 @@ def test_similarities(rng):
         for measure, text in (("barrier", "retain barrier"), ("deficit", "forget deficit")):
             np.testing.assert_array_equal(labelled(ax, text)[0].get_xydata(), part[["value", measure]])
             one = plots.where(tests, similarity=name, target=measure).iloc[0]
-            assert f"{measure}: rho {one['rho']:.2f}, p {one['p']:.2g}" in ax.get_title()
-        assert labelled(ax, "two seeds")[0].get_xdata()[0] == levels.loc[name, columns[0]]
-        assert labelled(ax, "to retrained")[0].get_xdata()[0] == levels.loc[name, columns[2]]
+            assert f"{measure}: ρ {one['rho']:.2f}, p {one['p']:.2g}, adjusted {one['p_holm']:.2g}" in ax.get_title()
+        assert labelled(ax, "two seeds of one method")[0].get_xdata()[0] == levels.loc[name, columns[0]]
+        assert labelled(ax, "a method and retraining")[0].get_xdata()[0] == levels.loc[name, columns[2]]
         alike = SIMILARITIES[name].alike == "high"
         assert ax.get_xlabel() == ("more alike →" if alike else "← more alike")
 

@@ -49,8 +49,8 @@ def test_each_similarity_has_a_panel_with_its_tests_and_levels():
     assert len(fig.axes) == len(SIMILARITIES)
     lines = named(fig.axes[0])
     assert len(lines["retain barrier"].get_xdata()) == len(lines["forget deficit"].get_xdata()) == 28
-    assert {"two seeds", "to retrained", "tolerance (0.1 G)"} <= set(lines)
-    assert fig.axes[0].get_title().splitlines()[0] == "agreement" and "barrier: rho" in fig.axes[0].get_title()
+    assert {"two seeds of one method", "a method and retraining", "tolerance (0.1 G)"} <= set(lines)
+    assert fig.axes[0].get_title().splitlines()[0] == "agreement" and "barrier: ρ" in fig.axes[0].get_title()
     assert [ax.get_xlabel() for ax in fig.axes].count("← more alike") == 1  # the divergence
 
 
