@@ -381,8 +381,7 @@ def answer_text(routes: Sequence[Route], walks: Sequence[Walk], across: str, eps
         f"between two seeds; a forget deficit of {wide} on {len(dips)} and {len(dipped)}, {below} of the {len(dips)} "
         "across with a loss that far below the level of the retrained models too. Connected are, across and between "
         f"two seeds: {', '.join(counts)}. In {harms} of {len(table)} contexts (method, curve) the smallest eps rises "
-        "on "
-        f"average by {MARGIN:g} G or more, in {helps} it falls by as much. The median line has a roughness of "
+        f"on average by {MARGIN:g} G or more, in {helps} it falls by as much. The median line has a roughness of "
         f"{roughness_text(ours)} G² across and {roughness_text(base)} G² between two seeds.",
         _so(routes, walks, ours, across, eps),
     )

@@ -255,7 +255,6 @@ def answer_text(judged: Sequence[Judged], kept: Sequence[str], found: Mapping[st
         "copies or models that never unlearned.",
         f"Of {len(run)} rows judged: {counts}. Of the {decided} decided {len(kept)} survive the correction for many "
         f"rows ({', '.join(kept) or 'none'}). {len(hanging)} have another verdict by another reading. Noise, copies, "
-        "no "
-        f"unlearning, exchanged splits or shuffled numbers fool {len(hit)}.",
+        f"no unlearning, exchanged splits or shuffled numbers fool {len(hit)}.",
         so,
     )

@@ -290,10 +290,7 @@ def sizes_figure(points, *, title: str = ""):
     hollow = entry("o", "white", "deficit in G", ls="-")
     hollow.set(color=GREY, markerfacecolor="white", markeredgecolor=GREY, markeredgewidth=1.1)
     keys = [entry("D", GREEN, "deficit in what was forgotten: mean, 95 % interval", ls="-"), hollow]
-    keys += [
-        entry("o", BLUE, "roughness", ls="-"),
-        entry("o", GREY, "one original", ms=3),
-    ]
+    keys += [entry("o", BLUE, "roughness", ls="-"), entry("o", GREY, "one original", ms=3)]
     return finish(fig, axes[0, 0], title, keys)
 
 
