@@ -40,7 +40,7 @@ def test_metrics_that_tell_are_those_of_each_original_above_the_least_gap(two, m
     }
     retrained = [{**plain, "accuracy_forget": v, "accuracy_test": v - 0.8, "zrf": (v - 0.8) / 100} for v in again]
     wide = [{**one, "accuracy_test": 30 * one["accuracy_test"]} for one in retrained]
-    monkeypatch.setattr(metrics_along, "levels", lambda study, original: (own[original], wide))
+    monkeypatch.setattr(metrics_along, "all_levels", lambda study: {one: (found, wide) for one, found in own.items()})
     gaps = metrics_along.telling(two)
     assert set(gaps) == {0, 1}
     assert gaps[0] == pytest.approx({"accuracy_forget": 0.1}) and gaps[1] == pytest.approx({"zrf": 0.051})
