@@ -74,12 +74,17 @@ def written(root: Path = ROOT) -> str:
     for page, section, heading in SECTIONS:
         text = section_of((root / page).read_text(encoding="utf-8"), section, page)
         parts += [f"= {run(heading)}"] if heading else []
-        if heading in FIGURES and (root / "figures" / f"{FIGURES[heading][0]}.svg").is_file():
-            name, caption = FIGURES[heading]
-            parts.append(f'#figure(image("/figures/{name}.svg", width: 92%), caption: [{run(caption)}])')
+        if heading in FIGURES and (drawn := picture(root / "figures", FIGURES[heading][0])):
+            caption = FIGURES[heading][1]
+            parts.append(f'#figure(image("/figures/{drawn}", width: 92%), caption: [{run(caption)}])')
         parts.append(typeset(text))
     ledger = section_of((root / "docs" / "results.md").read_text(encoding="utf-8"), "The ledger of claims", "results")
     return "\n\n".join([*parts, f"= {run('The ledger of claims')}", "#set text(size: 8pt)", typeset(ledger)]) + "\n"
+
+
+def picture(folder: Path, name: str) -> str:
+    """A figure's file: the svg that a redraw leaves beside the committed png, where there is one; empty for neither."""
+    return next((f"{name}{kind}" for kind in (".svg", ".png") if (folder / f"{name}{kind}").is_file()), "")
 
 
 def section_of(page: str, heading: str | None, name: str = "the page") -> str:

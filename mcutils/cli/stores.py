@@ -97,7 +97,7 @@ def _archive(bench: Study, specs: Iterable[Spec], target: Path) -> None:
     from ..paper.archives import archives
 
     asked = {key_of(spec) for spec in specs}
-    groups = {name: [one for one in keys if one in asked] for name, keys in archives(bench).items()}
+    groups = {name: [one for one in keys if one in asked] for name, keys in archives(bench, shards=True).items()}
     groups = {name: keys for name, keys in groups.items() if keys}
     size = pack(groups, [bench.store.folder, *bench.store.layers], target, exact=False)
     print(f"{sum(map(len, groups.values()))} results are in {shown(target)}, which now holds {size / 1e6:.1f} MB")

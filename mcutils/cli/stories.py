@@ -10,10 +10,8 @@ from ..engine.study import Study
 from ..explorer.page import linked
 from ..explorer.widget import explore
 from ..files import folder_at, write_file
-from ..paper.progress_and_retraining import independent
-from ..paper.seeds import seeds
-from ..paper.stories import Told, tell
-from ..paper.walks import Route, levelled, walk_all
+from ..paper.stories import Told, told
+from ..paper.walks import Route
 
 STYLE = """:root{color-scheme:light dark;background:light-dark(#fff,#161616);color:light-dark(#1c1c1c,#ececec)}
 a{color:light-dark(#0060a0,#7cc4f2)}
@@ -27,22 +25,20 @@ def write_stories(folder: str | Path, study: Study) -> list[Path]:
     They are chosen and told from the walks of 02 and 09; what the study lacks of these is computed.
     """
     place = folder_at(Path(folder), "folder of the stories")
-    routes = [route for route in (*seeds(study), *independent(study)) if not route.control and not route.aside]
-    told = tell(zip(routes, levelled(study, walk_all(study, routes)), strict=True))
-    paths = []
-    for k, one in enumerate(told):
+    stories, paths = told(study), []
+    for k, one in enumerate(stories):
         paths.append(place / f"{one.name}.html")
-        write_file(paths[-1], page_of(one, study, links(told, k)))
-    write_file(place / "index.html", index(told))
+        write_file(paths[-1], page_of(one, study, links(stories, k)))
+    write_file(place / "index.html", index(stories))
     return [place / "index.html", *paths]
 
 
-def links(told: Sequence[Told], k: int) -> list[tuple[str, str]]:
+def links(stories: Sequence[Told], k: int) -> list[tuple[str, str]]:
     """Addresses and words of the pages that the k-th story leads to: the list, the story before and the one after."""
     around = [
-        (f"{told[j].name}.html", f"{way}{told[j].title}")
+        (f"{stories[j].name}.html", f"{way}{stories[j].title}")
         for j, way in ((k - 1, "◀ "), (k + 1, "▶ "))
-        if 0 <= j < len(told)
+        if 0 <= j < len(stories)
     ]
     return [("index.html", "All stories"), *around]
 
@@ -67,10 +63,11 @@ def _shown(route: Route, study: Study):
     return route.profile(study)
 
 
-def index(told: Sequence[Told]) -> str:
+def index(stories: Sequence[Told]) -> str:
     """The page that lists the stories, each with its question."""
     lines = "".join(
-        f'<li><a href="{escape(one.name)}.html">{escape(one.title)}</a><br>{escape(one.question)}</li>' for one in told
+        f'<li><a href="{escape(one.name)}.html">{escape(one.title)}</a><br>{escape(one.question)}</li>'
+        for one in stories
     )
     return _plain("Six paths, six stories", f"<ol>{lines}</ol>")
 

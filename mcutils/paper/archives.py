@@ -15,11 +15,12 @@ from .quickstart import shipped
 from .registry import APART, EXPERIMENTS, PRICED_APART
 
 
-def archives(study: Study) -> dict[str, list[str]]:
-    """Keys of all results that ship, by archive: one for each notebook and original model, in the notebooks' order.
+def archives(study: Study, shards: bool = False) -> dict[str, list[str]]:
+    """Keys of all results that ship, by archive: one a notebook, in the notebooks' order.
 
+    ``shards``: one for each notebook and original model instead, so that what several computers made lies together.
     What several notebooks need lies with the first of them; what is priced apart follows where all of it is stored,
-    that of all shadows together (``-pool``), and pictures as far as they are stored.
+    that of all shadows together (``-pool`` of the shards), and pictures as far as they are stored.
     """
     found: dict[str, list[str]] = {}
     seen: set[str] = set()
@@ -32,7 +33,7 @@ def archives(study: Study) -> dict[str, list[str]]:
                 seen.add(key(spec))
                 owner = original_of(spec)
                 part = "pool" if owner >= TRAINED else f"original{owner}"
-                found.setdefault(f"{name}-{part}", []).append(key(spec))
+                found.setdefault(f"{name}-{part}" if shards else name, []).append(key(spec))
     return found
 
 

@@ -1,7 +1,7 @@
 """Pictures: the traces and planes without which the explorer shows no images; priced apart, as ``pictures``.
 
-Of the forget examples alone, for the first pair of every method on original 0 and for the path that each notebook ends
-with. No verdict reads them.
+Of the forget examples alone, for the first pair of every method on original 0, for the path that each notebook ends
+with, and for those of the stories. No verdict reads them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from .method_pairs import deepest as deepest_methods, methods
 from .metrics_along import routes_along, shown_route
 from .quickstart import explorer, first_pair, shipped
 from .seeds import deepest as deepest_seeds, seeds
-from .walks import Route, Walk, profiles, walk_all
+from .stories import told, told_by
+from .walks import Route, Walk, profiles, references, walk_all
 
 HELD = ("forget",)  # the splits of a trace that pictures need
 # Which of a notebook's routes it ends with, by what was walked.
@@ -64,10 +65,18 @@ def last(study: Study) -> list[Route]:
     return found
 
 
+def of_stories(study: Study) -> list[Route]:
+    """The paths of the stories and those beside them; none unless all that stories are told from is stored."""
+    if not all(spec in study.store for spec in [*profiles(study, told_by(study)), *references(study)]):
+        return []
+    return [route for one in told(study) for route in (one.path, one.beside) if route is not None]
+
+
 def needs(study: Study) -> list[Spec]:
-    """Traces of the forget examples along `first` and `last`, and `planes`; without what ships for the quickstart."""
+    """Traces of the forget examples along these paths, and `planes`; without what ships for the quickstart."""
     whole = set(shipped(study))
-    traces = dict.fromkeys(route.profile(study).trace for route in (*first(study), *last(study)))
+    routes = (*first(study), *last(study), *of_stories(study))
+    traces = dict.fromkeys(route.profile(study).trace for route in routes)
     return [*(picture(one) for one in traces if one not in whole), *planes(study)]
 
 

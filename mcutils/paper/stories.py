@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..engine.study import Study
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import label
 from .admission import reasons
-from .progress_and_retraining import CURVES, ORIGINALS, OTHER
-from .walks import Labels, Route, Walk
+from .progress_and_retraining import CURVES, ORIGINALS, OTHER, independent
+from .seeds import seeds
+from .walks import Labels, Route, Walk, levelled, walk_all
 
 Walked = tuple[Route, Walk]
 
@@ -53,6 +55,17 @@ class Story:
     spare: bool = False
 
 
+def told_by(study: Study) -> list[Route]:
+    """The routes that stories are told from: those of 02, and of 09 between models trained apart; no controls."""
+    return [route for route in (*seeds(study), *independent(study)) if not route.control and not route.aside]
+
+
+def told(study: Study, eps: float = TOLERANCE) -> list[Told]:
+    """Every story of a study, see `tell`; what it lacks of the walks is computed."""
+    routes = told_by(study)
+    return tell(zip(routes, levelled(study, walk_all(study, routes)), strict=True), eps)
+
+
 def tell(walked: Iterable[Walked], eps: float = TOLERANCE) -> list[Told]:
     """Every story of `STORIES` told from these walks, in their order; ``eps`` is the tolerance in G.
 
@@ -62,14 +75,14 @@ def tell(walked: Iterable[Walked], eps: float = TOLERANCE) -> list[Told]:
     chosen = [(route, w) for route, w in walked if not w.control and not w.aside]
     ours = [(route, w) for route, w in chosen if not reasons(w)]
     weak = [(route, w) for route, w in chosen if reasons(w) and all("did not forget" in why for why in reasons(w))]
-    told = []
+    found = []
     for name, story in STORIES.items():
         group = [one for one in ours if story.among(one[1])]
         fit = [one for one in group if story.fits(one[1], eps)]
         spare = [one for one in weak if story.spare and story.among(one[1]) and story.fits(one[1], eps)]
         best = max(fit or spare, key=lambda one: _worth(story, one[1]), default=None)
         if best is None:
-            told.append(Told(name, story.title, story.question, story.nothing))
+            found.append(Told(name, story.title, story.question, story.nothing))
             continue
         route, walk = best
         near = (one for one in (ours if fit else weak) if _same_ends(one[1], walk) and one[1].kind != walk.kind)
@@ -80,8 +93,8 @@ def tell(walked: Iterable[Walked], eps: float = TOLERANCE) -> list[Told]:
             parts[:0] = [story.nothing, f"Shown is one that is not judged, because its {why}."]
         elif len(group) > 1:
             parts.append(story.counted.format(fit=len(fit), all=len(group)))
-        told.append(Told(name, story.title, story.question, " ".join(parts), route, beside))
-    return told
+        found.append(Told(name, story.title, story.question, " ".join(parts), route, beside))
+    return found
 
 
 def _worth(story: Story, walk: Walk) -> float:

@@ -6,6 +6,7 @@ import pytest
 
 from mcutils.cli import stories as pages
 from mcutils.explorer.page import page
+from mcutils.paper import stories
 from mcutils.paper.stories import STORIES, Told, tell
 
 NASTY = 'a <script>alert(1)</script> & "b" @data@ @script@'
@@ -43,9 +44,8 @@ def test_the_list_leads_to_every_story():
 
 
 def test_all_are_written(tmp_path, monkeypatch):
-    for name in ("seeds", "independent", "walk_all"):
-        monkeypatch.setattr(pages, name, lambda *_: [])
-    monkeypatch.setattr(pages, "levelled", lambda *_: [])
+    for name in ("seeds", "independent", "walk_all", "levelled"):
+        monkeypatch.setattr(stories, name, lambda *_: [])
     paths = pages.write_stories(tmp_path / "new", None)
     assert [path.name for path in paths] == ["index.html", *(f"{name}.html" for name in STORIES)]
     assert all(path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>") for path in paths)

@@ -93,7 +93,7 @@ def test_what_hangs_on_one_original_needs_no_other(three, crossing):
 
 
 def test_an_archive_holds_a_shard_of_a_notebook(three):
-    found = archives(three)
+    found = archives(three, shards=True)
     assert {f"02_seeds-original{k}" for k in range(3)} <= set(found)
     keys = list(chain(*found.values()))
     assert len(set(keys)) == len(keys)
@@ -104,13 +104,23 @@ def test_an_archive_holds_a_shard_of_a_notebook(three):
     assert {k for k, spec in specs.items() if not is_line(spec)} <= set(keys)
 
 
+def test_what_ships_is_an_archive_a_notebook(three):
+    shards, found = archives(three, shards=True), archives(three)
+    assert list(found) == list(dict.fromkeys(name.rpartition("-original")[0] for name in shards))
+    for name, keys in found.items():
+        parts = [held for part, held in shards.items() if part.rpartition("-original")[0] == name]
+        assert len(parts) > 1 or name in ("00_quickstart", "14_explorer"), name
+        assert sorted(keys) == sorted(chain(*parts))
+
+
 def test_what_is_priced_apart_ships_once_all_of_it_is_stored(three):
     lines, pool = between_models.needs(three), privacy_pool.pool_needs(three)
     whole = replace(three, store=frozenset([*lines, *pool]))
     assert computed_apart(three) == {} == computed_apart(replace(three, store=frozenset([*lines[1:], *pool[1:]])))
     assert set(computed_apart(replace(three, store=frozenset(lines)))) == {"n1"}
-    more = {name: keys for name, keys in archives(whole).items() if name.startswith("n1-")}
+    more = {name: keys for name, keys in archives(whole, shards=True).items() if name.startswith("n1-")}
     assert set(more) == {f"n1-original{k}" for k in between_models.ORIGINALS}
+    assert sorted(archives(whole)["n1"]) == sorted(chain(*more.values()))
     assert sorted(chain(*more.values())) == sorted({key(one) for one in lines})
     assert computed_apart(mc.study("smoke", store=str(three.store.folder))) == {}
 

@@ -12,6 +12,8 @@ from mcutils.paper import pictures
 from mcutils.paper.archives import archives
 from mcutils.paper.quickstart import explorer, shipped
 from mcutils.paper.registry import EXPERIMENTS
+from mcutils.paper.stories import Told, told_by
+from mcutils.paper.walks import profiles, references
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,19 @@ def test_a_notebook_s_last_path_is_found_where_all_its_walks_are_stored(three):
     assert pictures.picture(lines[-1].profile(three).trace) in with_it
 
 
+def test_a_story_s_path_and_the_one_beside_it_have_pictures_where_all_that_tells_it_is_stored(three, monkeypatch):
+    routes = told_by(three)
+    needed = [*profiles(three, routes), *references(three)]
+    one, other, third = routes[-1], routes[3], routes[5]
+    stories = [Told("a", "", "", "", one, other), Told("b", "", "", ""), Told("c", "", "", "", third)]
+    monkeypatch.setattr(pictures, "told", lambda study: stories)
+    assert pictures.of_stories(replace(three, store=Made(needed[:-1]))) == [], "nothing is computed for it"
+    whole = replace(three, store=Made(needed))
+    assert pictures.of_stories(whole) == [one, other, third]
+    wanted = pictures.needs(whole)
+    assert all(pictures.picture(route.profile(three).trace) in wanted for route in (one, other, third))
+
+
 def test_what_is_stored_of_them_ships(three):
     wanted = pictures.needs(three)
     more = pictures.picture(next(s for s in EXPERIMENTS["03_curriculum"](three) if isinstance(s, ProfileSpec)).trace)
@@ -70,4 +85,4 @@ def test_what_is_stored_of_them_ships(three):
     held = archives(replace(three, store=frozenset([*wanted, more])))
     keys = [k for name, part in held.items() if name.startswith("pictures") for k in part]
     assert set(keys) == {key(one) for one in [*wanted, more]} - {key(explorer(three)[-1])}
-    assert key(explorer(three)[-1]) in held["14_explorer-original0"] + held["00_quickstart-original0"]
+    assert key(explorer(three)[-1]) in held["14_explorer"] + held["00_quickstart"]
