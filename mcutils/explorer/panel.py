@@ -8,6 +8,7 @@ from typing import Any
 
 from .page import part
 
+NOTHING = "export default {};"  # a module that draws nothing
 STILL = "anywidget is not installed, so this is a picture: pip install anywidget"
 
 
@@ -35,6 +36,16 @@ def panel_kind() -> Any:
 
         def __repr__(self) -> str:
             return "the explorer's panel"  # not all of its numbers
+
+        def empty(self) -> None:
+            """Let go of all that is large, here and where the panel is shown; only then is it closed.
+
+            JupyterLab keeps the model of a closed widget for as long as its kernel runs (its handler of a comm never
+            leaves the kernel's signal), and a model keeps what it was before its last change: hence one more.
+            """
+            with self.hold_sync():
+                self.book, self.pictures, self.there, self._esm = {}, None, {}, NOTHING
+            self.message = "closed"
 
     return Panel
 

@@ -360,9 +360,10 @@ class Explorer:
         self._gone = words
         self.widget.unobserve_all()
         self.widget.on_msg(self._asked, remove=True)
+        self.widget.empty()
         self.widget.layout.close()
         self.widget.close()
-        self.widget.book, self.widget.pictures, self.widget.there, self.widget.here = {}, None, {}, {}
+        self.widget.here = {}
         self._scene, self.sources = None, {}
         self._kept.clear()
         return self

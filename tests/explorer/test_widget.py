@@ -682,6 +682,18 @@ def test_closed_is_free_and_quiet():
     assert gone() is None
 
 
+def test_where_it_was_shown_nothing_large_is_left(monkeypatch):
+    """What a frontend keeps of a closed widget's model: its state, and what that was before its last change."""
+    one, states = mc.explore(PAIR, path="line"), []
+    widget = one.widget
+    monkeypatch.setattr(type(widget), "send_state", lambda self, key=None: states.append(self.get_state(key)))
+    one.close()
+    large, last = states[-2:]
+    assert set(large) >= {"book", "there", "_esm"} and len(str(large)) < 200 and widget.pictures is None
+    assert set(last) == {"message"}, "one more change, so that the one before is forgotten too"
+    assert "_css" not in large, "all explorers share the style of a page"
+
+
 def test_many_explorers_leave_nothing_behind():
     before = len(ALIVE)
     for _ in range(20):
