@@ -2026,7 +2026,7 @@ export function draw(root, home = {}) {
 
 // In a notebook. What the reader does is written to `here`, which nothing here reads: a kernel's echo moves no slider.
 // What the kernel wants shown comes by `there`, after the book it is about.
-export function render({ model, el }) {
+function render({ model, el }) {
   let last = null,
     waiting = null;
   const send = () => {

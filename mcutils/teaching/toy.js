@@ -237,7 +237,7 @@ export function mount(root, set, given, changed = () => {}) {
 }
 
 /** As a widget of a notebook: the kernel says where all stands, the browser writes back where the reader moved it. */
-export function render({ model, el }) {
+function render({ model, el }) {
   el.classList.add("toy");
   el.innerHTML = model.get("body");
   const made = mount(el, model.get("settings"), model.get("state"), (state) => {
