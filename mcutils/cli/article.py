@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ SECTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("docs/results.md", "The first design", "The first design"),
     ("README.md", "Sources and citation", "Sources"),
 )
+NARROW = 18  # letters of a table's column that is not broken into lines
 FIGURES = {
     "What was found": ("00_quickstart", "Two paths between two unlearned models, loss minus chord (notebook 00)."),
     "Readings of connected": ("02_seeds", "Barrier and deficit between two seeds, by method (notebook 02)."),
@@ -36,6 +38,11 @@ STYLE = """\
 #set text(size: 10pt, lang: "en")
 #set par(justify: true)
 #set table(stroke: 0.4pt, inset: 4pt)
+#show table: set par(justify: false)
+#let picture(file) = layout(page => {
+  let wide = image(file, width: 92% * page.width)
+  if measure(wide).height > 190mm { image(file, height: 190mm) } else { wide }
+})
 #show link: set text(fill: rgb("#0072B2"))
 #show heading: set block(above: 1.4em, below: 0.7em)
 """
@@ -76,10 +83,11 @@ def written(root: Path = ROOT) -> str:
         parts += [f"= {run(heading)}"] if heading else []
         if heading in FIGURES and (drawn := picture(root / "figures", FIGURES[heading][0])):
             caption = FIGURES[heading][1]
-            parts.append(f'#figure(image("/figures/{drawn}", width: 92%), caption: [{run(caption)}])')
+            parts.append(f'#figure(picture("/figures/{drawn}"), caption: [{run(caption)}])')
         parts.append(typeset(text))
     ledger = section_of((root / "docs" / "results.md").read_text(encoding="utf-8"), "The ledger of claims", "results")
-    return "\n\n".join([*parts, f"= {run('The ledger of claims')}", "#set text(size: 8pt)", typeset(ledger)]) + "\n"
+    parts += ["#set page(flipped: true, margin: 18mm)", f"= {run('The ledger of claims')}", "#set text(size: 8pt)"]
+    return "\n\n".join([*parts, typeset(ledger)]) + "\n"
 
 
 def picture(folder: Path, name: str) -> str:
@@ -118,12 +126,11 @@ def _blocks(tokens: Sequence[Any]) -> Iterator[str]:
     closing = {
         "bullet_list_close": ")\n\n", "ordered_list_close": ")\n\n", "list_item_close": "],", "blockquote_close": "]\n",
         "th_close": "*],", "td_close": "],", "table_close": ")\n\n", "paragraph_close": "\n\n",
+        "thead_open": "table.header(", "thead_close": "),",
     }  # fmt: skip
     for k, token in enumerate(tokens):
         if token.type == "table_open":
-            head = [one.type for one in tokens[k:]]
-            columns = head[: head.index("tr_close")].count("th_open")
-            yield f"\n#table(columns: ({', '.join(['auto'] * columns)}), align: left,"
+            yield f"\n#table(columns: ({', '.join(_widths(tokens[k:]))}), align: left,"
         elif token.type == "heading_open":
             yield f"\n{'=' * max(2, int(token.tag[1]) - 1)} "
         elif token.type == "heading_close":
@@ -136,12 +143,28 @@ def _blocks(tokens: Sequence[Any]) -> Iterator[str]:
             yield opening.get(token.type) or closing.get(token.type, "")
 
 
+def _widths(tokens: Sequence[Any]) -> list[str]:
+    """Widths of columns of the table that begins here: short ones as they are, others by the root of their length."""
+    columns: list[list[int]] = []
+    row = 0
+    for token, inner in pairwise(tokens):
+        if token.type == "table_close":
+            break
+        if token.type == "tr_open":
+            row = 0
+        elif token.type in ("th_open", "td_open"):
+            columns += [[]] if row == len(columns) else []
+            columns[row].append(len(inner.content))
+            row += 1
+    return ["auto" if max(one) <= NARROW else f"{round(10 * (sum(one) / len(one)) ** 0.5)}fr" for one in columns]
+
+
 def _inline(tokens: Sequence[Any]) -> Iterator[str]:
     plain = {"strong_open": "#strong[", "strong_close": "]", "em_open": "#emph[", "em_close": "]", "softbreak": " "}
     outside: list[bool] = []
     for token in tokens:
         if token.type == "text":
-            yield run(token.content)
+            yield run(re.sub(rf"\w{{{NARROW},}}", lambda word: word[0].replace("_", "_\u200b"), token.content))
         elif token.type == "code_inline":
             yield f"#raw({json.dumps(token.content, ensure_ascii=False)});"
         elif token.type == "link_open":

@@ -74,3 +74,11 @@ def test_it_says_what_is_lacking(monkeypatch):
     monkeypatch.setattr(article, "NEEDS", ("no_such_package",))
     with pytest.raises(BadInput, match=r"pip install -e '\.\[site\]'"):
         article.written()
+
+
+def test_a_column_of_sentences_is_wide_and_names_are_broken_where_they_may_be():
+    name = "a_notebook_with_a_long_name"
+    source = article.typeset(f"| id | claim | notebook |\n|---|---|---|\n| C1 | {'many words ' * 9} | {name} |\n")
+    assert "#table(columns: (auto, 72fr, 42fr)" in source and source.count("table.header(") == 1
+    assert name not in source and name in source.replace("\\u200b", "").replace("\u200b", "")
+    assert article.compiled(source).startswith(b"%PDF")
