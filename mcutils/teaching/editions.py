@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import mimetypes
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ REWORDED = {
     "; the solutions are computed from the same results.": ".",
 }
 LINES = 3  # to write an answer on
+BESIDE = r"((?!https?:|attachment:|#|mailto:)[^)\s]+)"  # an address of a file in the repository
 
 Notebook = dict[str, Any]
 
@@ -120,10 +123,37 @@ def worksheet(lesson: Notebook) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def carried(book: Notebook, folder: Path) -> Notebook:
+    """The notebook so that it opens anywhere: pictures are attached to their cells, links to files are their words.
+
+    ``folder`` is where it lay. Raises `BadInput` for a picture that cannot be read.
+    """
+    made = copy.deepcopy(book)
+    for cell in made["cells"]:
+        if cell["cell_type"] != "markdown":
+            continue
+        held: dict[str, dict[str, str]] = {}
+
+        def attach(found: re.Match[str], held: dict[str, dict[str, str]] = held) -> str:
+            path = folder / found[2]
+            try:
+                data = base64.b64encode(path.read_bytes()).decode()
+            except OSError as error:
+                raise BadInput(f"the lesson needs the picture {path} ({error.strerror}).") from None
+            held[path.name] = {mimetypes.guess_type(path.name)[0] or "image/png": data}
+            return f"![{found[1]}](attachment:{path.name})"
+
+        text = re.sub(rf"!\[([^\]]*)\]\({BESIDE}\)", attach, "".join(cell["source"]))
+        cell["source"] = re.sub(rf"(?<!!)\[([^\]]*)\]\({BESIDE}\)", r"\1", text)
+        if held:
+            cell["attachments"] = {**cell.get("attachments", {}), **held}
+    return made
+
+
 def write_editions(folder: str | Path, lesson: str | Path = LESSON, notes: str | Path = NOTES) -> list[Path]:
     """Write ``student.ipynb``, ``teacher.ipynb`` and ``worksheet.md`` into a folder; returns their paths.
 
-    Raises `BadInput` where the lesson or its notes cannot be read.
+    Raises `BadInput` where the lesson, its notes or a picture of it cannot be read.
     """
     import nbformat
 
@@ -132,7 +162,10 @@ def write_editions(folder: str | Path, lesson: str | Path = LESSON, notes: str |
         told = Path(notes).read_text(encoding="utf-8")
     except Exception as error:  # nbformat has many for what is no notebook
         raise BadInput(f"the lesson in {lesson} with its notes in {notes} cannot be read ({error}).") from None
-    made = {"student.ipynb": student(source), "teacher.ipynb": teacher(source, told), "worksheet.md": worksheet(source)}
+    books = {"student.ipynb": student(source), "teacher.ipynb": teacher(source, told)}
+    made = {name: carried(book, Path(lesson).parent) for name, book in books.items()} | {
+        "worksheet.md": worksheet(source)
+    }
     paths = []
     for name, one in made.items():
         path = Path(folder) / name

@@ -1,5 +1,6 @@
 """Editions of the lesson: students get no solution, teachers all of them, the sheet has every exercise."""
 
+import base64
 import json
 import re
 
@@ -11,6 +12,7 @@ from mcutils.teaching.editions import (
     LESSON,
     NOTES,
     REWORDED,
+    carried,
     exercises,
     is_solution,
     parts_of,
@@ -93,3 +95,31 @@ def test_what_is_no_lesson_is_refused(tmp_path):
         write_editions(tmp_path, lesson=tmp_path / "a.ipynb")
     with pytest.raises(BadInput, match="no section 'The lesson'"):
         rows_of("# other", "The lesson")
+
+
+def test_a_handout_opens_where_no_repository_is(tmp_path):
+    write_editions(tmp_path)
+    for name in ("student.ipynb", "teacher.ipynb"):
+        book = nbformat.read(tmp_path / name, 4)
+        nbformat.validate(book)
+        pictures = [found for cell in book["cells"] for found in re.findall(r"!\[[^\]]*\]\(([^)]*)\)", cell["source"])]
+        assert len(pictures) >= 2 and all(one.startswith("attachment:") for one in pictures)
+        held = {name: data for cell in book["cells"] for name, data in cell.get("attachments", {}).items()}
+        assert {f"attachment:{one}" for one in held} == set(pictures)
+        raw = base64.b64decode(held["why.svg"]["image/svg+xml"])
+        assert raw == (LESSON.parents[1] / "docs" / "why.svg").read_bytes()
+        told = [cell["source"] for cell in book["cells"] if cell["cell_type"] == "markdown"]
+        assert not re.search(r"\]\((?!https?:|attachment:|#)", "\n".join(told))
+
+
+def test_words_of_links_stay_and_code_is_no_link(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    cells = [
+        {"cell_type": "markdown", "source": "[plan](../b.md), [web](https://x.org), ![p](a.png), [here](#there)"},
+        {"cell_type": "code", "source": "found[k](a.png)"},
+    ]
+    one, two = carried({"cells": cells}, tmp_path)["cells"]
+    assert one["source"] == "plan, [web](https://x.org), ![p](attachment:a.png), [here](#there)"
+    assert one["attachments"] == {"a.png": {"image/png": "eA=="}} and two == cells[1]
+    with pytest.raises(BadInput, match=r"the lesson needs the picture .*lost\.png"):
+        carried({"cells": [{"cell_type": "markdown", "source": "![x](lost.png)"}]}, tmp_path)
