@@ -44,7 +44,8 @@ def panel_kind() -> Any:
             leaves the kernel's signal), and a model keeps what it was before its last change: hence one more.
             """
             with self.hold_sync():
-                self.book, self.pictures, self.there, self._esm = {}, None, {}, NOTHING
+                self.book, self.there, self._esm = {}, {}, NOTHING
+                self.set_trait("pictures", None)
             self.message = "closed"
 
     return Panel
