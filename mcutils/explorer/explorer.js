@@ -2051,14 +2051,14 @@ function render({ model, el }) {
   });
   let shownBook = null;
   const show = () => {
-    const { state, offers, message } = model.get("there"),
+    const { state, offers } = model.get("there"),
       book = model.get("book");
     if (!book.chapters) return;
     window.clearTimeout(waiting);
     waiting = null;
     one.show({ state, offers, book: book === shownBook ? null : { ...book, pictures: model.get("pictures") } });
     shownBook = book;
-    one.say(message || "");
+    one.say(model.get("message") || ""); // one change has both, and their order is nobody's
   };
   const tell = () => one.say(model.get("message"));
   model.on("change:there", show);

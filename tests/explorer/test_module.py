@@ -94,6 +94,28 @@ def page(browser, place):
     found.close()
 
 
+def test_a_message_stays_in_whatever_order_a_change_is_told(blank, made):
+    """Of one change a model tells its parts in an order of its own: the view's is as good first as last."""
+    view = scene(View(LINE, k=2), made)
+    script = """async ([book, state, order]) => {
+      const held = { book, pictures: null, there: { state, offers: {} }, message: "" }, told = {};
+      const model = { get: name => held[name], on: (name, act) => { told[name] = act; }, off: () => {}, set: () => {},
+        save_changes: () => {}, send: () => {} };
+      const el = document.createElement("div");
+      document.body.append(el);
+      const free = window.made.default.render({ model, el });
+      held.there = { ...held.there, turn: 1 };
+      held.message = "Saved it.";
+      for (const name of order) told[`change:${name}`]();
+      const said = el.querySelector("[role=status]").textContent;
+      free();
+      el.remove();
+      return said;
+    }"""
+    for order in (["message", "there"], ["there", "message"]):
+        assert blank.evaluate(script, [view.book(), view.state, order]) == "Saved it.", order
+
+
 def k_of(page):
     return int(page.locator("input.t").input_value())
 
