@@ -8,18 +8,8 @@ import pytest
 from mcutils.files import ROOT
 
 TOP = {
-    *(
-        ".ci",
-        ".github",
-        ".gitignore",
-        "CHANGELOG.md",
-        "CITATION.cff",
-        "CONTRIBUTING.md",
-        "LICENSE",
-        "Makefile",
-        "README.md",
-    ),
-    *("data", "docs", "environment.yml", "figures", "mcutils", "notebooks", "pyproject.toml", "tests"),
+    *".ci .github .gitignore CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile README.md".split(),
+    *"data docs environment.yml figures mcutils notebooks pyproject.toml tests".split(),
 }
 BUILT = (".whl", ".pyc", ".so", ".egg", ".gz", ".pdf", ".log")
 

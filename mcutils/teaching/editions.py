@@ -135,19 +135,24 @@ def carried(book: Notebook, folder: Path) -> Notebook:
         held: dict[str, dict[str, str]] = {}
 
         def attach(found: re.Match[str], held: dict[str, dict[str, str]] = held) -> str:
-            path = folder / found[2]
-            try:
-                data = base64.b64encode(path.read_bytes()).decode()
-            except OSError as error:
-                raise BadInput(f"the lesson needs the picture {path} ({error.strerror}).") from None
-            held[path.name] = {mimetypes.guess_type(path.name)[0] or "image/png": data}
-            return f"![{found[1]}](attachment:{path.name})"
+            name = Path(found[2]).name
+            held[name] = dict([picture(folder / found[2], "the lesson needs")])
+            return f"![{found[1]}](attachment:{name})"
 
         text = re.sub(rf"!\[([^\]]*)\]\({BESIDE}\)", attach, "".join(cell["source"]))
         cell["source"] = re.sub(rf"(?<!!)\[([^\]]*)\]\({BESIDE}\)", r"\1", text)
         if held:
             cell["attachments"] = {**cell.get("attachments", {}), **held}
     return made
+
+
+def picture(path: Path, needed: str) -> tuple[str, str]:
+    """A picture's type and its bytes in base64; ``needed`` begins what `BadInput` says where it cannot be read."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{needed} the picture {path} ({error.strerror}).") from None
+    return mimetypes.guess_type(path.name)[0] or "image/png", base64.b64encode(raw).decode()
 
 
 def write_editions(folder: str | Path, lesson: str | Path = LESSON, notes: str | Path = NOTES) -> list[Path]:

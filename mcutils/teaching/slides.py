@@ -22,13 +22,12 @@ from typing import Any
 from ..errors import BadInput
 from ..files import ROOT, write_file
 from . import toy_page
-from .editions import LESSON, Notebook, student
+from .editions import LESSON, Notebook, picture, student
 
 HERE = Path(__file__).parent
 NEEDS = ("markdown_it", "latex2mathml")
 LEFT_OUT = ("Glossary", "Go on", "Walk along it yourself")  # for readers, not for a wall
 FIGURE = re.compile(r"drawing\.save\(\s*[^,]+,\s*\"([\w-]+)\"")
-KINDS = {"svg": "svg+xml", "png": "png"}
 FORMULA = '<span class="formula" tabindex="0" role="group" aria-label="formula">'
 WIDE = '<div class="wide" tabindex="0" role="group" aria-label="table">'  # who has no mouse moves it by keys
 ROWS, WORDS = 12, 300  # of a table that still fits a slide; letters that leave room for a picture
@@ -164,11 +163,7 @@ def _html(text: str, folder: Path) -> str:
 
 def _data(path: Path) -> str:
     """A picture as an address that holds it."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"the slides need the picture {path} ({error.strerror}).") from None
-    return f"data:image/{KINDS[path.suffix[1:]]};base64,{base64.b64encode(raw).decode()}"
+    return "data:{};base64,{}".format(*picture(path, "the slides need"))
 
 
 def _outputs(cell: Mapping[str, Any], text: str, folder: Path) -> list[str]:
@@ -179,8 +174,8 @@ def _outputs(cell: Mapping[str, Any], text: str, folder: Path) -> list[str]:
     for output in cell.get("outputs", ()):
         data = {kind: "".join(value) for kind, value in output.get("data", {}).items()}
         if "image/png" in data:
-            picture = data["image/png"].replace("\n", "")
-            made.append(f'<img alt="{_alt(data)}" src="data:image/png;base64,{picture}">')
+            shown = data["image/png"].replace("\n", "")
+            made.append(f'<img alt="{_alt(data)}" src="data:image/png;base64,{shown}">')
         elif "text/html" in data:
             table = re.search(r"<table.*</table>", data["text/html"], re.DOTALL)
             if table and table[0].count("<tr") <= ROWS + 1:
