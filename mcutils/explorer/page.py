@@ -15,7 +15,7 @@ from typing import Any
 
 @cache
 def part(name: str) -> str:
-    """The text of a file that comes with the explorer: ``explorer.js``, ``.css`` or ``.html``."""
+    """The text of a file that comes with the explorer: ``explorer.js``, ``.css``, ``.html`` or ``loader.js``."""
     return (files("mcutils") / "explorer" / name).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The panel: one widget that carries a book to `explorer.js` in a notebook, and what its reader does back."""
+"""The panel: one widget that carries a book and `explorer.js` to a notebook, and what its reader does back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from .page import part
 
-NOTHING = "export default {};"  # a module that draws nothing
 STILL = "anywidget is not installed, so this is a picture: pip install anywidget"
 
 
@@ -18,6 +17,7 @@ def panel_kind() -> Any:
 
     Traits: ``book`` and ``pictures`` hold numbers and images, ``there`` what is to be shown of them, ``message`` words
     for the reader; ``here`` is the state that the browser writes and never reads, so that no echo moves anything.
+    ``module`` draws them: all panels of a page share one, which `loader.js` reads, since a browser frees none.
     ``why`` says why nothing is drawn: an environment from before anywidget shows the view as a picture.
     """
     import traitlets
@@ -25,9 +25,10 @@ def panel_kind() -> Any:
     base, words = _base()
 
     class Panel(base):  # type: ignore[misc, valid-type]
-        _esm = part("explorer.js")
+        _esm = part("loader.js")
         _css = part("explorer.css")
         why = words
+        module = traitlets.Unicode(part("explorer.js")).tag(sync=True)
         book = traitlets.Dict().tag(sync=True)
         pictures = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
         there = traitlets.Dict().tag(sync=True)
@@ -44,7 +45,7 @@ def panel_kind() -> Any:
             leaves the kernel's signal), and a model keeps what it was before its last change: hence one more.
             """
             with self.hold_sync():
-                self.book, self.there, self._esm = {}, {}, NOTHING
+                self.book, self.there, self.module = {}, {}, ""
                 self.set_trait("pictures", None)
             self.message = "closed"
 

@@ -70,7 +70,7 @@ def test_a_policy_lets_the_page_run_its_own_script_only():
     assert text.count("<script") == text.count("</script>") == 2
 
 
-@pytest.mark.parametrize("name", ["explorer.css", "explorer.html", "explorer.js"])
+@pytest.mark.parametrize("name", ["explorer.css", "explorer.html", "explorer.js", "loader.js"])
 def test_nothing_is_asked_of_a_server(name):
     text = part(name).replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r"https?:|['\"]//[a-z]|@import|src=|fetch|XMLHttp|WebSocket|sendBeacon|EventSource", text)
