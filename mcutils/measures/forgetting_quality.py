@@ -14,6 +14,7 @@ from ..errors import BadInput, number, seed_of, whole
 
 DELTA, CAP = 1e-5, 50.0  # of the challenge
 NARROW = 0.01  # a law whose range is a smaller share of the other's is told apart at once
+ROOM = 2**18  # pairs of thresholds, over examples, that are tried at once
 
 
 def laws(unlearned, retrained) -> tuple[np.ndarray, np.ndarray]:
@@ -60,41 +61,38 @@ def epsilons(unlearned, retrained, *, delta: float = DELTA, cap: float = CAP) ->
     """
     ours, theirs = laws(unlearned, retrained)
     found = np.empty(ours.shape[1])
-    for k in range(len(found)):
-        found[k] = _epsilon(ours[:, k], theirs[:, k], delta, cap)
+    step = max(1, ROOM // (len(ours) + len(theirs) + 1) ** 2)
+    for k in range(0, len(found), step):
+        found[k : k + step] = _epsilons(ours[:, k : k + step], theirs[:, k : k + step], delta, cap)
     return found
 
 
-def _epsilon(unlearned: np.ndarray, retrained: np.ndarray, delta: float, cap: float) -> float:
-    widths = np.ptp(unlearned), np.ptp(retrained)
-    if max(widths) == 0:
-        return 0.0 if unlearned[0] == retrained[0] else cap
-    if min(widths) / max(widths) < NARROW:
-        return cap
-    upper = np.median(retrained) > np.median(unlearned)
-    positive, negative = (retrained, unlearned) if upper else (unlearned, retrained)
-    above = _below(positive, negative)
-    inner = _below(*((negative, positive) if np.ptp(positive) >= np.ptp(negative) else (positive, negative)))
-    rates = [(above[0], 1 - above[1])]
-    left, right = np.triu_indices(len(inner[0]), 1)
-    rates.append((1 - (inner[0][right] - inner[0][left]), inner[1][right] - inner[1][left]))
-    best = 0.0
-    for fnr, fpr in rates:
-        fnr, fpr = fnr.round(12), fpr.round(12)
-        if ((fnr == 0) & (fpr == 0)).any():
-            return cap
-        kept = (fnr > 0) & (fpr > 0)
-        for miss, alarm in ((fnr[kept], fpr[kept]), (fpr[kept], fnr[kept])):
-            top = np.maximum(1 - delta - alarm, 0.0)
-            best = max(best, float(np.log(np.maximum(top, miss) / miss).max(initial=0.0)))
-    return min(best, cap)
+def _epsilons(unlearned: np.ndarray, retrained: np.ndarray, delta: float, cap: float) -> np.ndarray:
+    values = np.sort(np.concatenate([unlearned, retrained, np.full_like(unlearned[:1], np.inf)]), axis=0)
+    upper = np.median(retrained, axis=0) > np.median(unlearned, axis=0)
+    widths = np.stack([np.ptp(one, axis=0) for one in (unlearned, retrained)])
+    below = np.stack([(one[:, None] < values).mean(axis=0) for one in (unlearned, retrained)])  # of each law, (2, K, N)
+    negative, positive = np.where(upper, below, below[::-1])
+    turned = np.where(upper, widths, widths[::-1])
+    inner, outer = np.where(turned[1] >= turned[0], (negative, positive), (positive, negative))
+    left, right = np.triu_indices(len(values), 1)
+    one = _best(positive, 1 - negative, delta)
+    two = _best(1 - (inner[right] - inner[left]), outer[right] - outer[left], delta)
+    narrow = widths.min(axis=0) < NARROW * widths.max(axis=0)
+    found = np.where(narrow, cap, np.minimum(np.maximum(one, two), cap))
+    flat = widths.max(axis=0) == 0
+    return np.where(flat, np.where(unlearned[0] == retrained[0], 0.0, cap), found)
 
 
-def _below(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of two samples below each of their distinct values, and below a threshold above all of them."""
-    values = np.r_[np.unique(np.concatenate([one, other])), np.inf]
-    first, second = (np.searchsorted(np.sort(part), values) / float(len(part)) for part in (one, other))
-    return np.asarray(first), np.asarray(second)
+def _best(fnr: np.ndarray, fpr: np.ndarray, delta: float) -> np.ndarray:
+    """The largest epsilon (N,) among attacks with these error rates (attacks, N); inf where one makes no error."""
+    fnr, fpr = fnr.round(12), fpr.round(12)
+    told = (fnr > 0) & (fpr > 0)
+    best = np.ones(fnr.shape[1])
+    for miss, alarm in ((fnr, fpr), (fpr, fnr)):
+        ratios = np.divide(1 - delta - alarm, miss, out=np.zeros_like(miss), where=told)
+        best = np.maximum(best, ratios.max(axis=0))
+    return np.where(((fnr == 0) & (fpr == 0)).any(axis=0), np.inf, np.log(best))
 
 
 class Quality(NamedTuple):

@@ -49,6 +49,18 @@ def test_epsilon_is_the_largest_of_all_attacks(unlearned, retrained):
     assert fq.epsilons(unlearned, retrained)[0] == pytest.approx(expected, abs=1e-9)
 
 
+@LAW
+@given(arrays(np.float64, (9, 5), elements=st.integers(-4, 4)), st.integers(2, 7), st.integers(1, 400))
+def test_epsilons_of_many_examples_are_those_of_each(draws, size, room):
+    """Laws of different sizes, however many examples are tried at once."""
+    unlearned, retrained = draws[:size], draws[size:]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fq, "ROOM", room)
+        found = fq.epsilons(unlearned, retrained)
+    expected = [one_by_one(a, b) for a, b in zip(unlearned.T, retrained.T, strict=True)]
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
 def published_single(pos, neg):
     """One threshold on the published grid of 1/100."""
     both = np.r_[pos, neg]
