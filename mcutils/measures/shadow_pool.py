@@ -19,6 +19,7 @@ from .roc import auc, tpr_at
 VARIANCES = ("shared", "each")
 LEAST = 1e-3  # smallest standard deviation believed, in units of phi
 FEW = 2  # models of each law, at least
+EXAMPLES = 128  # summed at once
 
 
 def pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +45,10 @@ def one_pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Law(NamedTuple):
-    """A normal law of phi for each example: means (..., N), standard deviations (..., N), how many models (N,)."""
+    """A normal law of phi for each example: means (..., N), standard deviations, how many models (N,).
+
+    ``sd``: (..., N), or (..., 1) where one is shared by all examples.
+    """
 
     mean: np.ndarray
     sd: np.ndarray
@@ -68,19 +72,34 @@ def fit_law(phi: np.ndarray, taken: np.ndarray, variance: str = "shared") -> Law
     Raises:
         BadInput: an example of which fewer than two models are taken.
     """
+    mean, sd, models = _laws(phi, taken[None], variance)
+    return Law(mean[..., 0, :], sd[..., 0, :], models[0])
+
+
+def _laws(phi: np.ndarray, taken: np.ndarray, variance: str) -> Law:
+    """As `fit_law`, for several choices of models, ``taken`` (J, M, N): a law (..., J, N) of each."""
     choose("variance", variance, VARIANCES)
-    models = taken.sum(axis=0)
+    models = taken.sum(axis=1)
     if (models < FEW).any():
         raise BadInput(f"a law of phi needs {FEW} models of each example, got {models.min()}.")
-    weights, centre = taken.astype(np.float64), phi[..., :1, :]
+    centre = phi[..., :1, :]
     off = phi - centre  # sums of squares lose nothing beside one of the values, and equal models differ by exactly 0
-    mean = np.einsum("...mn,mn->...n", off, weights) / models
-    squares = np.maximum(np.einsum("...mn,...mn,mn->...n", off, off, weights) - models * mean**2, 0.0)
-    if variance == "each":
-        spread = squares / (models - 1)
-    else:
-        spread = np.broadcast_to(squares.sum(axis=-1, keepdims=True) / (models - 1).sum(), squares.shape)
-    return Law(mean + centre[..., 0, :], np.maximum(np.sqrt(spread), LEAST), models)
+    mean = _sums(off, taken) / models
+    squares, free = np.maximum(_sums(off**2, taken) - models * mean**2, 0.0), models - 1
+    if variance == "shared":
+        squares, free = squares.sum(axis=-1, keepdims=True), free.sum(axis=-1, keepdims=True)
+    return Law(mean + centre, np.maximum(np.sqrt(squares / free), LEAST), models)
+
+
+def _sums(values: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Of each example, over each choice of models: (..., M, N), (J, M, N) -> (..., J, N), as products of matrices."""
+    rows = values.reshape(-1, *values.shape[-2:])
+    found = np.empty((len(rows), len(taken), rows.shape[-1]))
+    for k in range(0, rows.shape[-1], EXAMPLES):
+        here = slice(k, k + EXAMPLES)
+        weights = np.ascontiguousarray(taken[..., here].transpose(2, 1, 0)).astype(np.float64)
+        found[..., here] = (rows[..., here].transpose(2, 0, 1) @ weights).transpose(1, 2, 0)
+    return found.reshape(*values.shape[:-2], *found.shape[1:])
 
 
 def lira_offline(phi, phi_out, *, variance: str = "shared") -> np.ndarray:
@@ -146,17 +165,23 @@ def left_out(phi, held, *, variance: str = "shared", even: bool = True) -> np.nd
     over models that never had it. A benchmark's code fits 0/1 correctness and scores what it has fitted: not so here.
     """
     phi, held = pool(phi, held)
-    found = np.empty(phi.shape)
-    for j in range(len(held)):
-        order = np.r_[j + 1 : len(held), 0:j]
-        others, with_it = phi[..., order, :], held[order]
-        masks = [with_it, ~with_it]
+    laws = _laws(phi, _others(held, even), variance)
+    mean, sd = (one.reshape(*phi.shape[:-2], 2, len(held), -1) for one in laws[:2])
+    density = Law(mean, sd, laws.models).log_density(phi[..., None, :, :])
+    return density[..., 0, :, :] - density[..., 1, :, :]
+
+
+def _others(held: np.ndarray, even: bool) -> np.ndarray:
+    """Whom each model's laws of held and of not held examples are made of, one after the other: (2 M, M, N) bool."""
+    models = len(held)
+    found = np.zeros((2, models, *held.shape), dtype=bool)
+    for j in range(models):
+        order = np.r_[j + 1 : models, 0:j]
+        sides = np.stack([held[order], ~held[order]])
         if even:
-            most = np.minimum(*(mask.sum(axis=0) for mask in masks))
-            masks = [mask & (mask.cumsum(axis=0) <= most) for mask in masks]
-        own, never = (fit_law(others, mask, variance) for mask in masks)
-        found[..., j, :] = own.log_density(phi[..., j, :]) - never.log_density(phi[..., j, :])
-    return found
+            sides &= sides.cumsum(axis=1) <= sides.sum(axis=1).min(axis=0)
+        found[:, j, order] = sides
+    return found.reshape(2 * models, *held.shape)
 
 
 def over_models(statistic: Callable, scores: np.ndarray, held: np.ndarray) -> float:
