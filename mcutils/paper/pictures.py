@@ -17,6 +17,7 @@ from ..engine.study import Study
 from .curriculum_and_order import curriculum, roughest, second_order
 from .curve_fitting import fit_name, fits
 from .forget_size import deepest as deepest_size, sizes
+from .graded_sets import merging
 from .method_pairs import deepest as deepest_methods, methods
 from .metrics_along import routes_along, shown_route
 from .quickstart import explorer, first_pair, shipped
@@ -58,6 +59,7 @@ def last(study: Study) -> list[Route]:
     found = []
     for name in ("corrected", "authors"):
         found += [route for route in fits(study) if fit_name(route) == name][:1]
+    found += merging(study)[:1]
     for made, choose in LAST:
         routes = made(study)
         if routes and all(spec in study.store for spec in profiles(study, routes)):
