@@ -32,6 +32,7 @@ from .between_models import nearer
 from .claims import interval_text
 from .difficulty import Difficulty
 from .graded_sets import CLASS, GRADINGS, set_of
+from .judging import sound
 from .tables import Table, answer_text, frame
 from .trials import RANKED
 from .walks import Walk
@@ -367,23 +368,60 @@ def signs_text(table: Table) -> str:
     known = table[np.isfinite(table["estimate"])]
     if not len(known):
         return "No line on a graded set may be read, so C20 has no sign."
-    first = known.iloc[0]
-    same = int((np.sign(known["estimate"]) == np.sign(first["estimate"])).sum())
-    clear = int(((known["low"] > 0) | (known["high"] < 0)).sum())
+    first, clear = known.iloc[0], (known["low"] > 0) | (known["high"] < 0)
+    same = np.sign(known["estimate"]) == np.sign(first["estimate"])
     sign = "more" if first["estimate"] > 0 else "less"
+    told = interval_text(tuple(first[["estimate", "low", "high"]]), 2, f"{first['estimate']:.2f}, no interval")
+    count, own, other = (int(one.sum()) for one in (same, same & clear, ~same & clear))
     return (
-        f"Where unlearning is harder lines wiggle **{sign}**: rank correlation {first['estimate']:.2f} by excess "
-        f"variation and JS. Of {len(known)} ways to put it {same} have this sign, and {clear} an interval without 0."
+        f"By excess variation and JS, which decide, lines wiggle **{sign}** where unlearning is harder: rank "
+        f"correlation {told}. Of {len(known)} ways to put it {count} have this sign, {own} of these and {other} of the "
+        "others with an interval without 0."
     )
+
+
+def within_methods(walks: Sequence[Walk], found: Difficulty) -> Interval:
+    """C20's rank correlation over the sets of one method alone, three or more, mean over methods and originals.
+
+    Decides nothing: it says how much of C20 is a difference between methods.
+    """
+    from scipy.stats import spearmanr
+
+    table = lines_table(walks, found)[["original", "method", "wiggles", "js"]].dropna()
+    rows: dict[int, list[float]] = {}
+    for (original, _), part in table.groupby(["original", "method"], sort=False):
+        if len(part) >= 3 and min(part["wiggles"].nunique(), part["js"].nunique()) > 1:
+            rows.setdefault(int(original), []).append(float(spearmanr(part["wiggles"], part["js"]).statistic))
+    return over_originals(rows)
+
+
+def of_all_lines(walks: Sequence[Walk], found: Difficulty, predictor: str) -> Interval:
+    """N3's rank correlation over sets with every method's line in the mean, whether a verdict may read it or not.
+
+    Decides nothing: which methods' ends kept what they should differs between sets, and methods differ in JS.
+    """
+    from scipy.stats import spearmanr
+
+    ours = [w for w in sound(list(walks)) if set_of(w.form)[0] in GRADINGS]
+    rows = {}
+    for original, row in room.by_set(room.outcome_rows(ours, found)).items():
+        told = [found.predictors[original, str(form)][predictor] for form in row]
+        if len(row) >= 3 and min(np.ptp(told), np.ptp([*row.values()])) > 0:
+            rows[original] = [float(spearmanr(told, [*row.values()]).statistic)]
+    return over_originals(rows)
 
 
 def answer(walks: Sequence[Walk], found: Difficulty, signs: Table) -> str:
     """Expected, found, and so, in Markdown."""
-    n3 = {name: room.n3_row(walks, found, name).effect for name in room.PREDICTORS}
-    told = "; ".join(f"{name} {interval_text(v, 2)}" for name, v in n3.items())
+    n3 = {name: (room.n3_row(walks, found, name).effect, of_all_lines(walks, found, name)) for name in room.PREDICTORS}
+    told = "; ".join(
+        f"{name} {interval_text(one, 2)} ({interval_text(every, 2)} with the lines that no verdict reads)"
+        for name, (one, every) in n3.items()
+    )
     five, seven = room.n5_row(walks, found), room.n7_row(walks, found)
     parts = [
         signs_text(signs),
+        f"Over the sets of one method alone it is {interval_text(within_methods(walks, found), 2, 'not known')}.",
         f"Rank correlation of the distance to retraining with each predictor of a set: {told}.",
         f"A probe recognises the forgotten class {interval_text([100 * v for v in five.effect], 1)} points better than "
         "in retrained models.",

@@ -37,6 +37,13 @@ def with_validation(walk):
     return replace(walk, profile=replace(walk.profile, arrays=arrays))
 
 
+def spoilt(walk):
+    """The walk with ends that lost a tenth of what they should keep."""
+    arrays = walk.profile.arrays
+    told = {"curve/accuracy_retain": arrays["curve/accuracy_retain"] - 0.1}
+    return replace(walk, profile=replace(walk.profile, arrays=arrays | told))
+
+
 def drawn(figure):
     from mcutils.measures.drawing import encoded
 
@@ -78,6 +85,30 @@ def test_every_way_to_put_c20_has_a_cell(found):
     none = figures.signs_table([], found[1])
     assert "has no sign" in figures.signs_text(none)
     drawn(figures.signs_figure(none))
+
+
+def test_the_sets_of_one_method_alone_are_correlated(found):
+    table = figures.lines_table(*found)
+    each = [
+        np.mean([spearmanr(one["wiggles"], one["js"]).statistic for _, one in part.groupby("method")])
+        for _, part in table.groupby("original")
+    ]
+    assert figures.within_methods(*found).estimate == pytest.approx(np.mean(each))
+    assert np.isnan(figures.within_methods([], found[1]).estimate)
+
+
+def test_lines_that_no_verdict_reads_count_where_all_do(found):
+    """With lines of one method left out by the gate N3 reads others, and the mean over all lines stays."""
+    walks, one = found
+    every = figures.of_all_lines(walks, one, "memorisation").estimate
+    assert every == pytest.approx(room.n3_row(walks, one, "memorisation").effect.estimate)
+    bad = [spoilt(w) if w.method == METHODS[0] and w.original == 0 else w for w in walks]
+    assert len(room.graded_walks(bad)) == len(room.graded_walks(walks)) - len(FORMS)
+    assert figures.of_all_lines(bad, one, "memorisation").estimate == every
+    row = {form: np.mean([v["js"] for (o, f, _), v in one.outcomes.items() if (o, f) == (0, form)]) for form in FORMS}
+    told = [one.predictors[0, form]["memorisation"] for form in FORMS]
+    mine, expected = [w for w in walks if w.original == 0], spearmanr(told, list(row.values())).statistic
+    assert figures.of_all_lines(mine, one, "memorisation").estimate == pytest.approx(expected)
 
 
 def test_examples_are_pooled_over_the_three_sets_and_cut_in_thirds(found):
