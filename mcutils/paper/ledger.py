@@ -51,6 +51,7 @@ _SHARES, _BEYOND, *_, _VARIANCE, _RHO = UNITS
 # All that such an effect can be.
 WHOLE = {_SHARES: (0.0, 1.0), _BEYOND: (-1.0, 1.0), _VARIANCE: (-0.2, 1.0), _RHO: (-1.0, 1.0)}
 SUPPORTING = "#DCEFE7"
+WIDTH, LINES = 48, 3  # of a sentence beside the forest
 VERDICT_STYLES = {"supported": (GREEN, "o"), "contradicted": (VERMILLION, "s"), "undecided": (GREY, "D")}
 
 
@@ -409,7 +410,13 @@ def _forest_row(ax, y: int, one, reach: tuple[float, float]) -> None:
 
 
 def _statement(one) -> str:
-    return "\n".join(textwrap.wrap(f"{one.row.split()[0]}  {one.statement}", 48, max_lines=3, placeholder=" …"))
+    """A row's number and sentence in few lines, in which its measure is never cut off."""
+    number, _, measure = one.row.partition(" ")
+    told = f" ({measure})" if measure else ""
+    bare = f"{number}  {one.statement.removesuffix(told)}"
+    if len(textwrap.wrap(bare, WIDTH)) <= LINES:
+        return textwrap.fill(bare + told, WIDTH)
+    return textwrap.fill(bare, WIDTH, max_lines=LINES, placeholder=f" …{told}")
 
 
 def _hollow():

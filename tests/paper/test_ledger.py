@@ -214,6 +214,18 @@ def test_units_that_share_a_panel_are_those_of_the_protocol():
     assert set(room.WHOLE) <= set(room.UNITS)
 
 
+def test_rows_of_one_claim_are_told_apart_beside_the_forest_however_long_its_sentence():
+    names = [row.name for row in ROWS]
+    table = room.forest_table([judged(name, 0.02, 0.08) for name in names])
+    said = [room._statement(one) for one in table.itertuples()]
+    assert len(set(said)) == len(names)
+    for name, text in zip(table["row"], said, strict=True):
+        number, _, measure = name.partition(" ")
+        words = " ".join(text.split())
+        assert words.startswith(number) and max(map(len, text.splitlines())) <= room.WIDTH
+        assert words.endswith(f"({measure})" if measure else (".", "…"))
+
+
 def test_the_forest_groups_by_unit_and_is_hollow_where_the_correction_takes_a_verdict():
     table = room.forest_table([*FOUND, judged("M0 originals", 0.02, 0.08), judged("C15", -np.inf, np.inf, "undecided")])
     fig = room.forest_figure(table, level=0.99)
