@@ -413,10 +413,10 @@ def _statement(one) -> str:
     """A row's number and sentence in few lines, in which its measure is never cut off."""
     number, _, measure = one.row.partition(" ")
     told = f" ({measure})" if measure else ""
-    bare = f"{number}  {one.statement.removesuffix(told)}"
-    if len(textwrap.wrap(bare, WIDTH)) <= LINES:
-        return textwrap.fill(bare + told, WIDTH)
-    return textwrap.fill(bare, WIDTH, max_lines=LINES, placeholder=f" …{told}")
+    words, end = one.statement.removesuffix(told).split(), told
+    while len(lines := textwrap.wrap(f"{number}  {' '.join(words)}{end}", WIDTH)) > LINES:
+        words, end = words[:-1], f" …{told}"
+    return "\n".join(lines)
 
 
 def _hollow():

@@ -223,6 +223,7 @@ def test_rows_of_one_claim_are_told_apart_beside_the_forest_however_long_its_sen
         number, _, measure = name.partition(" ")
         words = " ".join(text.split())
         assert words.startswith(number) and max(map(len, text.splitlines())) <= room.WIDTH
+        assert len(text.splitlines()) <= room.LINES
         assert words.endswith(f"({measure})" if measure else (".", "…"))
 
 
