@@ -186,21 +186,24 @@ def lost(walk: Walk) -> float:
 # Which walks are read
 
 
+def on_sets(walks: Sequence[Walk]) -> list[Walk]:
+    """The sound walks on graded sets."""
+    return [w for w in sound(list(walks)) if set_of(w.form)[0] in GRADINGS]
+
+
 def graded_walks(walks: Sequence[Walk]) -> list[Walk]:
     """Those on graded sets that C20 and N3 may read: what should be kept was kept, and the curve is resolved.
 
     Whether enough was forgotten is not asked, since how far an end is from retraining is the outcome, and a set of low
     memorisation leaves no gap to close.
     """
-    ours = [w for w in sound(list(walks)) if set_of(w.form)[0] in GRADINGS]
-    return [w for w in ours if all("did not forget" in why for why in reasons(w))]
+    return [w for w in on_sets(walks) if all("did not forget" in why for why in reasons(w))]
 
 
 def seen(walks: Sequence[Walk]) -> tuple[list[Walk], bool]:
     """The `graded_walks`, and True; where none may be read, all on graded sets, and False."""
     kept = graded_walks(walks)
-    every = [w for w in sound(list(walks)) if set_of(w.form)[0] in GRADINGS]
-    return (kept, True) if kept else (every, False)
+    return (kept, True) if kept else (on_sets(walks), False)
 
 
 def sets_are(walks: Sequence[Walk]) -> list[str]:

@@ -32,7 +32,6 @@ from .between_models import nearer
 from .claims import interval_text
 from .difficulty import Difficulty
 from .graded_sets import CLASS, GRADINGS, set_of
-from .judging import sound
 from .tables import Table, answer_text, frame
 from .trials import RANKED
 from .walks import Walk
@@ -402,9 +401,8 @@ def of_all_lines(walks: Sequence[Walk], found: Difficulty, predictor: str) -> In
     """
     from scipy.stats import spearmanr
 
-    ours = [w for w in sound(list(walks)) if set_of(w.form)[0] in GRADINGS]
     rows = {}
-    for original, row in room.by_set(room.outcome_rows(ours, found)).items():
+    for original, row in room.by_set(room.outcome_rows(room.on_sets(walks), found)).items():
         told = [found.predictors[original, str(form)][predictor] for form in row]
         if len(row) >= 3 and min(np.ptp(told), np.ptp([*row.values()])) > 0:
             rows[original] = [float(spearmanr(told, [*row.values()]).statistic)]
