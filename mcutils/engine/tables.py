@@ -59,7 +59,7 @@ def _curve(profile: Profile, name: str) -> np.ndarray:
 def _models(profile: Profile, losses: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Losses and accuracies of the path's ends, of the original and of the retrained models."""
     original, levels = profile.original, profile.levels
-    found = {}
+    found: dict[str, float] = {}
     for name in LEVELS:
         found |= {f"start_{name}": float(losses[name][0]), f"end_{name}": float(losses[name][-1])}
         found |= {f"original_{name}": original[name], f"retrained_{name}": float(np.mean(levels[name]))}
@@ -77,7 +77,7 @@ def _readings(profile: Profile, suffix: str) -> dict[str, float]:
         measures = from_curves(curves, profile.t, profile.levels, profile.gap)
     else:
         measures = dict(profile.connectivity.measures)
-    found = {}
+    found: dict[str, float] = {}
     for reading in READINGS:
         for accuracy in (False, True) if not suffix else (False,):
             unit = 1.0 if accuracy else profile.gap
@@ -94,9 +94,13 @@ def coarse(profile: Profile, points: int = COARSE) -> Profile:
     if count < points or count % (points - 1):
         return profile
     kept = slice(None, None, count // (points - 1))
-    arrays = {name: values[kept] for name, values in profile.arrays.items() if name.startswith("curve/") or name == "t"}
-    same = {n: v for n, v in profile.arrays.items() if n in ("gap", "collapsed") or n.startswith(("level/", "original/"))}
-    return Profile(arrays | same)
+    found = {}
+    for name, values in profile.arrays.items():
+        if name == "t" or name.startswith("curve/"):
+            found[name] = values[kept]
+        elif name in ("gap", "collapsed") or name.startswith(("level/", "original/")):
+            found[name] = values
+    return Profile(found)
 
 
 def _noise(profile: Profile) -> dict[str, float]:
@@ -146,7 +150,7 @@ def best_inner(profile: Profile) -> tuple[float, float]:
 
 
 def along_rows(profile: Profile) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """What a profile has along its path, by metric: (name, values (T,), standard errors (T,), nan where none is kept)."""
+    """What a profile has along its path: (metric, values (T,), standard errors (T,)), these nan where none is kept."""
     found = []
     for name in profile.arrays:
         group, _, metric = name.partition("/")
