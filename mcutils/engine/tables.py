@@ -6,7 +6,8 @@ retrained models minus that of the original.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..measures.originals import neumann_ratio
 from ..measures.profiles import HALVED, Profile
 from ..measures.readings import LEVELS, READINGS, from_curves, named, pair_of
 
+JUDGED = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")  # what tests read of a path
 COARSE = 11  # points of a grid at which paths of several grids are compared
 BAND = 2 * 1.959964  # standard errors between the ends of a 95 % band
 WAVERS, WHITE = 0.05, 1.0  # G of range from which a curve must be resolved; von Neumann's ratio from which it is not
@@ -32,6 +34,8 @@ def path_row(profile: Profile) -> dict[str, Any]:
         "step": float(np.diff(t).max()),
         "seconds": profile.seconds,
         "collapsed": "; ".join(profile.collapsed),
+        "not_finite": " ".join(n for n in ("loss_retain", "loss_forget") if not np.isfinite(losses[n]).all()),
+        "fingerprint": fingerprint(losses[name] for name in JUDGED),
         "unresolved": " ".join(
             name
             for name in ("loss_retain", "loss_forget")
@@ -50,6 +54,12 @@ def path_row(profile: Profile) -> dict[str, Any]:
     row |= dict(zip(("pattern_own", "pattern_apart"), pattern(profile), strict=True))
     row |= dict(zip(("best_t", "best_gain"), best_inner(profile), strict=True))
     return row | {f"known_{n[6:]}": float(v) for n, v in profile.arrays.items() if n.startswith("known/")}
+
+
+def fingerprint(curves: Iterable[np.ndarray]) -> str:
+    """SHA-256, its first 16 digits, of curves (T,) rounded to six digits, the same in both directions of t."""
+    rows = np.array([np.round(one, 6) + 0.0 for one in curves])
+    return min(hashlib.sha256(rows[:, ::step].tobytes()).hexdigest() for step in (1, -1))[:16]
 
 
 def _curve(profile: Profile, name: str) -> np.ndarray:
@@ -107,9 +117,7 @@ def _noise(profile: Profile) -> dict[str, float]:
     """Standard errors over examples, in G, of barrier, deficit and the smallest tolerance by the chord."""
     kept = profile.connectivity.replicates
     names = {"barrier": "barrier_retain", "deficit": "deficit_forget", "two_sided": "deficit_forget_two_sided"}
-    found = {
-        f"{short}_error": float(np.std(kept[name] / profile.gap)) for short, name in names.items() if name in kept
-    }
+    found = {f"{short}_error": float(np.std(kept[name] / profile.gap)) for short, name in names.items() if name in kept}
     if named("mcu_eps", "chord") in kept:
         found["eps_error"] = float(np.std(kept["mcu_eps"]))
     return found

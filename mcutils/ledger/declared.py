@@ -1,0 +1,378 @@
+"""The declared tests, in the order of docs/protocol.md: each a short function of tables, original by original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..measures.connectivity import TOLERANCE
+from ..measures.intervals import LEVEL
+from ..measures.originals import student
+from .inclusion import (
+    APART,
+    RETRAINED,
+    TWINNED,
+    Table,
+    Tables,
+    controls,
+    copied,
+    read,
+    retraining_controls,
+    splits_are,
+)
+from .statistics import (
+    NULL,
+    Cells,
+    Result,
+    Rule,
+    cells,
+    cells_of,
+    change_over,
+    exchanged,
+    explained_test,
+    far_from_quadratic,
+    held_out,
+    mean_of_draws,
+    mean_test,
+    others_in_place,
+    permuted_sizes,
+    quadratics_with_noise,
+    rank_correlations,
+    row_means,
+    some_test,
+)
+
+MARGIN = 0.05  # of eps, in G, that counts as help or harm (C7)
+SMALL = 0.002  # gain, as a share, below which a better inner point is none (C11)
+RELIABLE = 0.5  # agreement of a metric with itself on other examples that shows a pattern (C9)
+STRONG = 0.3  # reliance of an original on a cue from which on its use is judged (M1)
+FINE = 31  # points of a path along which metrics are compared
+ERROR_JS = 5e-4  # the smallest standard error believed in, in bits
+DIGITS = 9  # to which t is rounded where tables are joined by it
+KIND = ["label", "kind"]  # a context of one method and kind of curve
+PAIR = ["original", "label", "kind", "start", "end"]
+PLAIN = {"form": "", "recipe": "", "objective": "", "refit": False, "batchnorm": "", "full": False, "size": 0.0}
+
+
+def refused(tables: Tables) -> list[str]:
+    """Why nothing may be decided on these paths: a control failed, or copies were found."""
+    return controls(tables["paths"]) + copied(tables)
+
+
+def control(tables: Tables, name: str) -> Table:
+    """The paths that are this control."""
+    return tables["paths"][tables["paths"].control == name]
+
+
+def plain(tables: Tables, **labels: Any) -> Table:
+    """The included paths of an experiment's main form: the corrected fit, its own objective, BatchNorm refreshed."""
+    return read(tables["paths"], **{**PLAIN, **labels})
+
+
+def c1(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C1: share of methods whose better path between two seeds is MCU(eps)."""
+    paths = plain(tables, condition="random")
+    connected = (paths[f"eps_{reading}"] <= eps).astype(float)
+    better = connected.groupby([paths[name] for name in ("original", "label", "start", "end")], sort=False).max()
+    found = cells(better.rename("share").reset_index(), "share", "label")
+    apart = control(tables, APART)[f"eps_{reading}"] <= eps
+    return mean_test(found, Rule("above", 0.5), null=drawn(apart), shares=True, refused=refused(tables), level=level)
+
+
+def drawn(null: Any) -> np.ndarray:
+    """Draws of a null as an array; one nan where there are none."""
+    return np.asarray(null, dtype=np.float64) if len(null) else np.array([np.nan])
+
+
+def c2(tables: Tables, reading: str = "chord", measure: str = "deficit", level: float = LEVEL) -> Result:
+    """C2: share of the variance within originals, of the lines' deficit or roughness, that the method explains."""
+    lines = plain(tables, condition="random", kind="linear")
+    column = f"deficit_{reading}" if measure == "deficit" else "roughness_forget"
+    return explained_test(cells(lines, column, "label"), 0.025, 0.1, refused(tables), level)
+
+
+def c4(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
+    """C4: change of the lines' deficit, in units of what was forgotten, from the smallest size to the largest."""
+    lines = read(tables["paths"], condition="random", kind="linear").query("size > 0")
+    lost = (lines.start_loss_forget + lines.end_loss_forget) / 2 - lines.original_loss_forget
+    lines = lines.assign(share=lines[f"deficit_{reading}"] * lines.gap / lost)
+    sizes = set(lines["size"].agg(["min", "max"])) if lines["size"].nunique() > 1 else {None}
+    series = {
+        place: one.drop_duplicates("size", keep="last").set_index("size").share
+        for place, one in lines.groupby(["original", "label"], sort=False)
+    }
+    series = {place: row for place, row in series.items() if sizes <= set(row.index)}
+    found = cells_of({place: change_over(row.index, row.to_numpy()) for place, row in series.items()})
+    return mean_test(found, Rule("outside", 0.1), null=permuted_sizes(series), refused=refused(tables), level=level)
+
+
+def differences(tables: Tables, condition: str, reading: str, form: str = "") -> Table:
+    """eps of a condition minus that of ``random`` with the same seeds, means over pairs of seeds, as a table."""
+    column = f"eps_{reading}_11"
+    ours = plain(tables, condition=condition, form=form).set_index(PAIR)[column]
+    base = plain(tables, condition="random").set_index(PAIR)[column]
+    change = (ours - base.reindex(ours.index))[ours.index.isin(base.index)]
+    return change.rename("change").reset_index().assign(condition=condition)
+
+
+def shift(tables: Tables, condition: str, reading: str = "chord", form: str = "", level: float = LEVEL) -> Result:
+    """C5, C6 and E4: eps of a condition minus that of ``random``, mean over methods and kinds of curve."""
+    found = cells(differences(tables, condition, reading, form), "change", KIND)
+    null = exchanged(found) if found.originals else None
+    return mean_test(found, Rule("outside", 0.1), null=null, refused=refused(tables), level=level)
+
+
+c5 = partial(shift, condition="cl-non_cl")
+c6 = partial(shift, condition="fo-so")
+
+
+def c7(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
+    """C7: whether eps falls by more than `MARGIN` in some contexts and rises by more in others."""
+    import pandas as pd
+
+    found = pd.concat([differences(tables, condition, reading) for condition in ("cl-non_cl", "fo-so")])
+    return some_test(
+        cells(found, "change", ["condition", *KIND]), -MARGIN, MARGIN, refused=refused(tables), level=level
+    )
+
+
+def c8(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C8: whether some pairs of methods are MCU(eps) by the line and some are not."""
+    lines = plain(tables, condition="method", kind="linear")
+    return some_test(
+        cells(lines, lines[f"eps_{reading}"] - eps, "label"), 0.0, 0.0, refused=refused(tables), level=level
+    )
+
+
+def fine(tables: Tables, reading: str, eps: float) -> Table:
+    """The included paths between unlearned models that are MCU(eps), traced finely enough and on all splits."""
+    paths = read(tables["paths"])
+    between = ~paths.condition.isin(["forgetting", "retraining", "retraining curve"])
+    return paths[between & (paths.points >= FINE) & paths.best_gain.notna() & (paths[f"eps_{reading}"] <= eps)]
+
+
+def c9(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C9: how much better a metric's pattern agrees with itself, on other examples, than with other metrics'."""
+    paths = fine(tables, reading, eps)
+    own, apart = cells(paths, "pattern_own", KIND), cells(paths, paths.pattern_own - paths.pattern_apart, KIND)
+    one = mean_test(apart, Rule("above", 0.1), refused=refused(tables), level=level)
+    reliable = student(row_means(own.values), level)
+    if one.verdict == "contradicted" and not reliable.low > RELIABLE:
+        note = f"a metric agrees with itself on other examples by {reliable.estimate:.2f} only"
+        return replace(one, verdict="undecided", notes=(*one.notes, note))
+    return one
+
+
+def c10(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C10: how far metrics range along MCU(eps) paths, in units of their gaps, beside the same on fine-tuned twins."""
+    wide = tables["ranges"].merge(tables["gaps"], on=["original", "metric"])
+    middle = (wide.range / wide.gap).groupby(wide.path).median()
+    paths = fine(tables, reading, eps)
+    paths = paths[paths.original.isin(tables["gaps"].original)]
+    twins = control(tables, TWINNED)
+    twins = twins.path.map(middle).repeat(twins.experiments.str.split().map(len)).dropna()  # once an experiment
+    return mean_test(
+        cells(paths, paths.path.map(middle), KIND), Rule("above", 0.2), null=drawn(twins), middle=np.median,
+        refused=refused(tables), level=level,
+    )  # fmt: skip
+
+
+def c11(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C11: whether, for some method, the best inner point, chosen on other examples, beats the better end."""
+    found = cells(fine(tables, reading, eps), "best_gain", "label", least=SMALL / 10)
+    return some_test(found, None, 0.0, none=SMALL, refused=refused(tables), level=level)
+
+
+def fits(tables: Tables, column: str, **labels: Mapping[str, Any]) -> Table:
+    """A column of several fits side by side, a row an (original, label) that has them all; fits by their labels."""
+    import pandas as pd
+
+    own = {"condition": "random", "kind": "bezier", "recipe": "", "objective": "", "refit": False, "batchnorm": ""}
+    found = {}
+    for name, changed in labels.items():
+        paths = read(tables["paths"], **{**own, "form": "", "full": False, **changed})
+        found[name] = paths.drop_duplicates(["original", "label"], keep="last").set_index(["original", "label"])[column]
+    return pd.concat(found, axis=1, join="inner").rename_axis(["original", "label"]).reset_index()
+
+
+def c12(
+    tables: Tables,
+    reading: str = "chord",
+    batchnorm: str = "retain",
+    method: str = "bad_teacher",
+    level: float = LEVEL,
+) -> Result:
+    """C12: share of originals on which the authors' fit is worse than the line by more than 0.1, read alike."""
+    of_line, of_fit = {"retain": ("", "retain"), "none": ("none", "")}[batchnorm]
+    column, line = f"eps_{reading}_11", {"kind": "linear", "batchnorm": of_line}
+    rows = fits(tables, column, line=line, fit={"recipe": "authors", "batchnorm": of_fit}).query("label == @method")
+    again = fits(tables, column, one={}, other={"refit": True})
+    null = np.array([(again.other > again.one + 0.1).mean()]) if len(again) else None
+    found = cells(rows, rows.fit > rows.line + 0.1, "label")
+    return mean_test(found, Rule("above", 0.5), null=null, shares=True, refused=refused(tables), level=level)
+
+
+def c13(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
+    """C13: whether the curve is better than the line by more than 0.1 for some methods, and worse for others."""
+    rows = fits(tables, f"eps_{reading}_11", line={"kind": "linear"}, curve={})
+    return some_test(cells(rows, rows.line - rows.curve, "label"), -0.1, 0.1, refused=refused(tables), level=level)
+
+
+def c15(tables: Tables, level: float = LEVEL) -> Result:
+    """C15: how far forgetting, from the original to the unlearned model, is from any quadratic in t.
+
+    Beside it the same of each line's best quadratic with the noise on it that the examples put on the line.
+    """
+    lines, rng = read(tables["paths"], condition="forgetting"), np.random.default_rng(0)
+    there = tables["along"][tables["along"].path.isin(lines.path) & (tables["along"].metric == "loss_forget")]
+    along = {path: one for path, one in there.groupby("path")}
+    loss = [(row, along[row.path]) for row in lines.itertuples()]
+    null = mean_of_draws([(row.original, quadratics_with_noise(row, one, rng)) for row, one in loss])
+    found = cells(lines, [far_from_quadratic(one.value.to_numpy(), one.t.to_numpy()) for _, one in loss], "label")
+    no = retraining_controls(tables["paths"]) + copied(tables)
+    return mean_test(found, Rule("above", 0.1), null=null, refused=no, level=level)
+
+
+def c16(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
+    """C16: share of methods whose eps to a retrained model exceeds that between two retrained models by 0.1.
+
+    All begin with the initial weights of the original. The null: another original's pair in the method's place.
+    """
+    paths, column = tables["paths"], f"eps_{reading}"
+    base = cells(control(tables, RETRAINED).query("init == 'same init'"), column, "label")
+    between = dict(zip(base.originals, row_means(base.values), strict=True))
+    ours = read(paths, condition="retraining", init="same init")
+    ours = ours[ours.original.isin(list(between))]
+    found = cells(ours, ours[column] > ours.original.map(between) + 0.1, "label")
+    null = others_in_place([v for v in between.values() if np.isfinite(v)], 0.1, NULL)
+    no = retraining_controls(paths) + copied(tables)
+    return mean_test(found, Rule("above", 0.5), null=null, shares=True, refused=no, level=level)
+
+
+def c21(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(eps)."""
+    flat = plain(tables, condition="random")
+    flat, column = flat[flat[f"barrier_{reading}"] <= eps], f"deficit_{reading}"
+    twins = control(tables, TWINNED)[column] > eps
+    return mean_test(
+        cells(flat, flat[column] > eps, KIND), Rule("above", 0.05), null=drawn(twins), shares=True,
+        refused=refused(tables), level=level,
+    )  # fmt: skip
+
+
+def changed(tables: Tables, other: Mapping[str, Any], reading: str, eps: float, level: float) -> Result:
+    """How much more often another fit changes whether a curve is MCU(eps) than another seed of the same fit does."""
+    rows = fits(tables, f"eps_{reading}_11", own={}, other=other, refit={"refit": True})
+    own, one, again = (rows[name] <= eps for name in ("own", "other", "refit"))
+    found = cells(rows, (own != one).astype(float) - (own != again).astype(float), "label")
+    null = exchanged(found) if found.originals else None
+    return mean_test(found, Rule("above", 0.1), null=null, refused=refused(tables), level=level)
+
+
+def c23(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C23: verdicts that change without a forget term in the fit, beyond those that a refit changes."""
+    return changed(tables, {"objective": "retain only"}, reading, eps, level)
+
+
+def c24(
+    tables: Tables, reading: str = "chord", eps: float = TOLERANCE, batchnorm: str = "retain", level: float = LEVEL
+) -> Result:
+    """C24: verdicts that change with the authors' recipe beyond a refit's, with refreshed BatchNorm or its own ("")."""
+    return changed(tables, {"recipe": "authors", "batchnorm": batchnorm}, reading, eps, level)
+
+
+def m0(
+    tables: Tables, condition: str = "originals", init: str = "", objective: str = "", level: float = LEVEL
+) -> Result:
+    """M0: retain barrier of a fitted curve over that of the line between independently trained models.
+
+    1 where the line has no barrier above `TOLERANCE`, because then nothing is left for a curve to join.
+    """
+    paths = tables["paths"].query("collapsed == '' and why == '' and recipe == '' and not refit and batchnorm == ''")
+    there = paths[(paths.condition == condition) & (paths.init == init)]
+    pair = ["original", "label", "start", "end"]
+    lines = there.query("kind == 'linear' and objective == ''").set_index(pair).barrier_chord
+    curves = there.query("kind == 'bezier' and objective == @objective").set_index(pair).barrier_chord
+    ratio = (curves / lines).where(lines > TOLERANCE, 1.0).dropna()
+    ratio = ratio[ratio.index.isin(curves.index)].reindex([p for p in lines.index if p in curves.index])
+    no = splits_are(there) + copied(tables)
+    return mean_test(
+        cells(ratio.rename("ratio").reset_index(), "ratio", "label"), Rule("below", 0.1), refused=no, level=level
+    )
+
+
+def m1(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
+    """M1: whether methods that differ more in their use of a cue have larger deficits between them, by Mantel's test.
+
+    Originals that do not rely on the cue by `STRONG` are not judged. *Supported* also needs deficits of methods held
+    out to be predicted better than by the mean (`held_out`, the mean over originals).
+    """
+    cue = tables["cue"]
+    use = {(o, m): v for o, m, v in cue[cue.role == "unlearned"][["original", "method", "use"]].itertuples(index=False)}
+    reliance = cue[cue.role == "original"].groupby("original").use.first()
+    lines = plain(tables, condition="method", kind="linear", form="cue")
+    rows = {
+        o: {(r.method, r.other): getattr(r, f"deficit_{reading}") for r in one.itertuples()
+            if {(o, r.method), (o, r.other)} <= set(use)}
+        for o, one in lines.groupby("original", sort=False)
+    }  # fmt: skip
+    weak = [o for o in rows if rows[o] and not reliance.get(o, np.nan) >= STRONG]
+    known = {o: row for o, row in rows.items() if len(row) >= 6 and o not in weak}
+    observed, null = mantel(known, use)
+    mean = row_means(observed[None])[0] if known else np.nan
+    p = float((1 + np.sum(null >= mean - 1e-12)) / (1 + len(null))) if np.isfinite(mean) else 1.0
+    found = Cells(observed[:, None], tuple(known), ("all",)) if known else Cells(np.empty((0, 0)), (), ())
+    one = mean_test(found, Rule("above", 0.0), null=null, refused=refused(tables), level=level)
+    gained = [held_out(row, {m: v for (other, m), v in use.items() if other == o}) for o, row in known.items()]
+    notes = [f"original {o} does not rely on the cue by {STRONG:g}" for o in weak]
+    short = [f"Mantel's p is {p:.2g}"] * (not p < 0.025)
+    mean_gain = float(np.mean(gained)) if gained else float("nan")
+    short += [f"of methods held out it predicts {mean_gain:.2g} of the variance"] * (not mean_gain > 0)
+    if one.verdict == "supported" and short:
+        return replace(one, verdict="undecided", p=p, notes=(*one.notes, *notes, *short))
+    return replace(one, p=p, notes=(*one.notes, *notes))
+
+
+def mantel(known: Mapping[int, Mapping[tuple[str, str], float]], use: Mapping[tuple[int, str], float]):
+    """Rank correlations (O,) of each original's deficits with differences in use, and means (R,) with methods permuted.
+
+    ``known``: original -> pair of methods -> deficit; ``use``: (original, method) -> use of the cue.
+    """
+    observed = np.array([float(rank_correlations(row, use, o)[0]) for o, row in known.items()])
+    rng = np.random.default_rng(0)
+    orders: dict[int, list[np.ndarray]] = {o: [] for o in known}
+    for _ in range(NULL):
+        for o, row in known.items():
+            orders[o].append(rng.permutation(len({method for pair in row for method in pair})))
+    each = [rank_correlations(row, use, o, np.array(orders[o])) for o, row in known.items()]
+    return observed, row_means(np.transpose(each)) if known else np.array([np.nan])
+
+
+def nearer(tables: Tables, lines: Table, at: str, least: float = ERROR_JS) -> Cells:
+    """Cells of the mean distance of a point of a line to retrained models minus that of the nearer end, in bits.
+
+    The point is t = 1/2 (``middle``), or the ``chosen`` one: it has the smallest |forget loss - validation loss|, since
+    D_f ought to look like data that the model never saw, and no retrained model is asked.
+    """
+    far = tables["distances"].assign(t=tables["distances"].t.round(DIGITS))
+    far = far.groupby(["path", "t"]).value.mean().unstack("t")
+    if at == "chosen":
+        loss = tables["along"][tables["along"].path.isin(lines.path)].pivot(index=["path", "t"], columns="metric")
+        gap = (loss.value.loss_forget - loss.value.loss_valid).abs()
+        place = gap.groupby("path").idxmin().map(lambda one: round(one[1], DIGITS))
+    else:
+        place = dict.fromkeys(lines.path, 0.5)
+    value = [far.loc[p, place[p]] - min(far.loc[p].iloc[0], far.loc[p].iloc[-1]) for p in lines.path]
+    return cells(lines, value, "label", least)
+
+
+def n1(tables: Tables, at: str = "middle", level: float = LEVEL) -> Result:
+    """N1: whether the mean of two over-forgotten models of a method is nearer to retrained ones than the nearer is."""
+    lines = read(tables["paths"], condition="random", kind="linear")
+    lines = lines[(lines.start_closed_loss > 1) & (lines.end_closed_loss > 1)]
+    no = splits_are(tables["paths"]) + copied(tables)
+    return mean_test(nearer(tables, lines, at), Rule("below", 0.0), refused=no, level=level)

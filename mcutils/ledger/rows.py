@@ -1,0 +1,232 @@
+"""The rows of the ledger: every declared test by every reading, and what its word survives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from inspect import signature
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ..errors import choose, number
+from ..measures.connectivity import TOLERANCE
+from ..measures.intervals import LEVEL
+from ..measures.originals import LEAST
+from . import declared
+from .claims import PROTOCOL
+from .inclusion import Table, Tables, within
+from .statistics import Result, originals_needed
+
+CHORD = "chord"  # the paper's reading, whose word is the ledger's
+READ = (CHORD, "floor", "worse_end", "two_sided")  # the readings that have a word each
+SPLITS = 3  # pairs of halves of the originals on which every row is judged again
+SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
+FITS, PROGRESS = "08_curve_fitting", "09_progress_and_retraining"
+CUED = "05_methods, with a cue"  # the lines of 05 on data with a cue, and the controls: other data
+ALONG = (SEEDS, CURRICULUM, ORDER, PAIRS)
+BETWEEN = "n1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the protocol: its claim and which of its measures, the experiments that it reads, and its test.
+
+    ``needs``: tables beside `paths` without which it is not judged.
+    """
+
+    id: str
+    measure: str
+    on: tuple[str, ...]
+    test: Callable[..., Result] | None
+    needs: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The claim and the measure."""
+        return f"{self.id} {self.measure}".strip()
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the protocol declares of it: of the row where it has an entry of its own, else of its claim."""
+        return PROTOCOL.get(self.name) or PROTOCOL.get(self.id, {})
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """The readings that it has; only that of the chord where its statistic does not speak of connection."""
+        return READ if self.measure != "roughness" and self.takes("reading") else (CHORD,)
+
+    def takes(self, option: str) -> bool:
+        """Whether its test has an option that is not fixed already."""
+        if self.test is None:
+            return False
+        fixed = self.test.keywords if isinstance(self.test, partial) else {}
+        return option in set(signature(self.test).parameters) - set(fixed)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found of a row: by each reading, at the corrected level, and on halves of the originals.
+
+    ``halves``: shares of the halves with another word, and with the opposite one; empty where not run.
+    """
+
+    row: Row
+    found: Mapping[str, Result] = field(default_factory=dict)
+    corrected: Result | None = None
+    halves: tuple[float, float] = (float("nan"), float("nan"))
+
+    @property
+    def first(self) -> Result | None:
+        """What was found by the chord; None where it was not run."""
+        return self.found.get(CHORD)
+
+    @property
+    def verdict(self) -> str:
+        """The word by the chord."""
+        return self.first.verdict if self.first else "not run"
+
+
+ROWS = (
+    Row("C1", "", (SEEDS,), declared.c1),
+    Row("C2", "deficit", (SEEDS,), partial(declared.c2, measure="deficit")),
+    Row("C2", "roughness", (SEEDS,), partial(declared.c2, measure="roughness")),
+    Row("C3", "", (), None),
+    Row("C4", "", (SIZES,), declared.c4),
+    Row("C5", "", (CURRICULUM,), declared.c5),
+    Row("C6", "", (ORDER,), declared.c6),
+    Row("C7", "", (CURRICULUM, ORDER), declared.c7),
+    Row("C8", "", (PAIRS,), declared.c8),
+    Row("C9", "", ALONG, declared.c9),
+    Row("C10", "", ALONG, declared.c10, ("gaps", "ranges")),
+    Row("C11", "", ALONG, declared.c11),
+    Row("C12", "refreshed", (FITS,), partial(declared.c12, batchnorm="retain")),
+    Row("C12", "start's", (FITS,), partial(declared.c12, batchnorm="none")),
+    Row("C13", "", (FITS,), declared.c13),
+    Row("C15", "", (PROGRESS,), declared.c15),
+    Row("C16", "", (PROGRESS,), declared.c16),
+    Row("C21", "", (SEEDS,), declared.c21),
+    Row("C23", "", (FITS,), declared.c23),
+    Row("C24", "refreshed", (FITS,), declared.c24),
+    Row("C24", "start's", (FITS,), partial(declared.c24, batchnorm="")),
+    Row("E4", "curriculum", (CURRICULUM,), partial(declared.shift, condition="random_in_cl")),
+    Row("E4", "second order", (ORDER,), partial(declared.shift, condition="random_in_so")),
+    Row("M0", "originals", (PROGRESS,), declared.m0),
+    Row("M0", "retrained", (PROGRESS,), partial(declared.m0, condition="retrained pairs", init="other init")),
+    Row("M0", "unlearned to retrained", (PROGRESS,),
+        partial(declared.m0, condition="retraining curve", init="other init")),
+    Row("M0", "unlearned to retrained, retain only", (PROGRESS,),
+        partial(declared.m0, condition="retraining curve", init="other init", objective="retain only")),
+    Row("M1", "", (CUED,), declared.m1, ("cue",)),
+    Row("N1", "", (BETWEEN,), declared.n1, ("distances",)),
+    Row("N1", "chosen t", (BETWEEN,), partial(declared.n1, at="chosen"), ("distances",)),
+)  # fmt: skip
+
+
+def judge(
+    tables: Tables,
+    names: Iterable[str] | None = None,
+    *,
+    eps: float = TOLERANCE,
+    level: float = LEVEL,
+    readings: Sequence[str] = READ,
+    splits: int = 0,
+) -> list[Judged]:
+    """Rows judged by every reading they have; one whose experiments or tables are not there is not run.
+
+    Args:
+        tables: as `tables.tables` returns them.
+        names: of claims or rows, such as ``C2`` or ``C2 deficit``; None takes all, each also at the level corrected for
+            the number of rows judged, and on ``splits`` pairs of halves of the originals.
+        eps: tolerance of MCU(eps) in G, for tests that speak of one; controls keep the declared one.
+        level: of the intervals.
+        readings: those to judge by.
+    """
+    eps = number("the tolerance epsilon", eps, 0)
+    known = {name for row in ROWS for name in (row.id, row.name)}
+    asked = None if names is None else {choose("row", one, sorted(known)) for one in names}
+    rows = [row for row in ROWS if asked is None or {row.id, row.name} & asked]
+    views = {row.on: view(tables, row.on) for row in rows}
+    run = {row.name for row in rows if row.test is not None and views[row.on] and all(n in tables for n in row.needs)}
+    strict = 1 - (1 - level) / max(1, len(run))
+    found = []
+    for row in rows:
+        if row.name not in run:
+            found.append(Judged(row))
+            continue
+        test, here = partial(row.test, **({"eps": eps} if row.takes("eps") else {})), views[row.on]
+        by = _by_readings(row, test, here, level, readings)
+        whole = (_corrected(test(here, level=strict), strict), _on_halves(test, here, by[CHORD].verdict, splits))
+        found.append(Judged(row, by, *(whole if asked is None else ())))
+    return found if asked is None else [one for one in found if one.found]
+
+
+def view(tables: Tables, experiments: Sequence[str]) -> dict[str, Table]:
+    """The tables with the paths of these experiments alone; none where one of them has no paths.
+
+    Data with a cue are other data, a set of their own; paths that stand aside are in none.
+    """
+    paths = tables["paths"]
+    holds = {
+        name: paths.experiments.str.split().map(lambda held, name=name: name in held) for name in _names(experiments)
+    }
+    if not holds or not all(one.any() for one in holds.values()):
+        return {}
+    kept = np.logical_or.reduce(list(holds.values())) & ~paths.aside
+    cued = paths.form == "cue"
+    kept = kept & ((cued | (paths.control != "")) if CUED in experiments else ~cued)
+    return {**tables, "paths": paths[kept]} if (kept & (paths.control == "")).any() else {}
+
+
+def _names(experiments: Sequence[str]) -> list[str]:
+    return [name.partition(",")[0] for name in experiments]
+
+
+def _by_readings(
+    row: Row, test: Callable[..., Result], tables: Tables, level: float, readings: Sequence[str]
+) -> dict[str, Result]:
+    """What a row's test finds by each of these readings that it has, or by the chord."""
+    if len(row.readings) == 1:
+        return {CHORD: test(tables, level=level)}
+    return {r: test(tables, level=level, reading=r) for r in [r for r in row.readings if r in readings] or [CHORD]}
+
+
+def _corrected(found: Result, level: float) -> Result:
+    """The result at a corrected level, where a p that supports must be as small as the level asks."""
+    if found.verdict == "supported" and found.p is not None and not found.p < (1 - level) / 2:
+        return replace(found, verdict="undecided", notes=(*found.notes, f"p = {found.p:.2g} is not small enough"))
+    return found
+
+
+def _on_halves(test: Callable[..., Result], tables: Tables, word: str, splits: int) -> tuple[float, float]:
+    """Shares of the halves of the originals whose word is another, and is the opposite one."""
+    paths = tables["paths"]
+    originals = sorted(set(paths.original[paths.control == ""]))
+    half = len(originals) // 2
+    if half < LEAST or not splits:
+        return float("nan"), float("nan")
+    chosen = [one for one in combinations(originals, half) if originals[0] in one]
+    words = []
+    for k in np.linspace(0, len(chosen) - 1, min(splits, len(chosen))).round().astype(int):
+        for part in (set(chosen[k]), set(originals) - set(chosen[k])):
+            words.append(test(within(tables, part)).verdict)
+    opposite = {"supported": "contradicted", "contradicted": "supported"}.get(word)
+    return float(np.mean([one != word for one in words])), float(np.mean([one == opposite for one in words]))
+
+
+def needed(one: Judged, level: float = LEVEL) -> int | None:
+    """How many originals would decide an undecided row if their mean and spread stayed, see `originals_needed`.
+
+    At least `LEAST`. None for what is decided or not run, and where no number would do: something else keeps it
+    undecided (a failed control, copies, its null), one method or kind of curve carries the side on which its mean lies,
+    or its mean lies on the threshold.
+    """
+    first = one.first
+    if first is None or first.verdict != "undecided":
+        return None
+    if first.carried or any(note.startswith(("control", "copies")) or "originals" not in note for note in first.notes):
+        return None
+    found = originals_needed(first.effect, first.n_originals, one.row.told["edges"], level)
+    return LEAST if first.n_originals < LEAST and found is None else max(found, LEAST) if found else None
