@@ -6,17 +6,24 @@ retrained models minus that of the original.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import BadInput, choose
+from ..files import DATA, write_file
 from ..measures.along import excess, excess_variation, roughness, surplus
 from ..measures.originals import neumann_ratio
 from ..measures.profiles import HALVED, Profile
 from ..measures.readings import LEVELS, READINGS, from_curves, named, pair_of
 
+TABLES = DATA / "tables"
 JUDGED = ("loss_retain", "loss_forget", "accuracy_retain", "accuracy_forget")  # what tests read of a path
 COARSE = 11  # points of a grid at which paths of several grids are compared
 BAND = 2 * 1.959964  # standard errors between the ends of a 95 % band
@@ -32,7 +39,7 @@ def path_row(profile: Profile) -> dict[str, Any]:
         "gap": gap,
         "points": len(t),
         "step": float(np.diff(t).max()),
-        "seconds": profile.seconds,
+        "seconds": float(profile.arrays.get("seconds", np.nan)),
         "collapsed": "; ".join(profile.collapsed),
         "not_finite": " ".join(n for n in ("loss_retain", "loss_forget") if not np.isfinite(losses[n]).all()),
         "fingerprint": fingerprint(losses[name] for name in JUDGED),
@@ -150,7 +157,7 @@ def pattern(profile: Profile) -> tuple[float, float]:
 def best_inner(profile: Profile) -> tuple[float, float]:
     """The inner t closest to retraining on the examples to choose by, and how much closer than the better end it is on
     the examples to test on; nan where no scores are kept."""
-    if "score/test" not in profile.arrays or len(profile.t) < 3:
+    if not {"score/choose", "score/test"} <= set(profile.arrays) or len(profile.t) < 3:
         return float("nan"), float("nan")
     choose, test = (profile.arrays[f"score/{part}"] for part in ("choose", "test"))
     k = 1 + int(np.argmax(choose[1:-1]))
@@ -167,3 +174,50 @@ def along_rows(profile: Profile) -> list[tuple[str, np.ndarray, np.ndarray]]:
             error = np.full(len(profile.t), np.nan) if band is None else (band[1] - band[0]) / BAND
             found.append((metric, np.asarray(profile.arrays[name]), error))
     return found
+
+
+# Columns that hold text: read as such, empty where there is none.
+TEXT = (
+    "path experiments task method other condition control form init recipe objective batchnorm collapsed unresolved"
+    " not_finite fingerprint metric split role curriculum optimizer model key attack what placement place predictor"
+    " reading experiment label kind kept copies measure by how fit table column meaning unit first_method second_method"
+).split()
+
+
+def results(name: str) -> Any:
+    """A shipped table as a pandas DataFrame: no study, no torch, no computation.
+
+    ``paths`` (a row a path), ``along`` (a row a point of a path and metric), ``models`` and more: docs/tables.md says
+    what each column is.
+
+    Raises:
+        BadInput: an unknown name, or a file that is not what was shipped.
+
+    >>> results("paths").groupby("method").eps_chord.median().round(2)["npo"]
+    np.float64(0.11)
+    """
+    there = sorted(path.name.removesuffix(".csv.gz") for path in TABLES.glob("*.csv.gz"))
+    path = TABLES / f"{choose('table', name, there)}.csv.gz"
+    data = path.read_bytes()
+    known = json.loads((TABLES / "checksums.json").read_text(encoding="utf-8"))
+    if hashlib.sha256(data).hexdigest() != known.get(path.name):
+        raise BadInput(f"{path.name} is not the table that was shipped: its checksum differs; fetch data/tables anew.")
+    return read_table(gzip.decompress(data))
+
+
+def read_table(data: bytes) -> Any:
+    """A table from the bytes of a csv file: text is never nan, numbers have all their digits."""
+    import pandas as pd
+
+    names = data.partition(b"\n")[0].decode("utf-8").split(",")
+    text = [name for name in names if name in TEXT]
+    found = pd.read_csv(io.BytesIO(data), dtype=dict.fromkeys(text, str), float_precision="round_trip")
+    found[text] = found[text].fillna("")
+    return found
+
+
+def write_table(table: Any, path: Path) -> str:
+    """Write a table as a gzipped csv file, the same bytes for the same table; returns its SHA-256."""
+    data = gzip.compress(table.to_csv(index=False, lineterminator="\n").encode("utf-8"), 9, mtime=0)
+    write_file(path, data)
+    return hashlib.sha256(data).hexdigest()

@@ -12,18 +12,23 @@ import numpy as np
 from ..measures.connectivity import TOLERANCE
 from ..measures.intervals import LEVEL
 from ..measures.originals import student
+from .claims import spread
 from .inclusion import (
     APART,
+    NEAR,
     RETRAINED,
     TWINNED,
     Table,
     Tables,
     controls,
     copied,
+    forgot,
+    in_experiment,
     read,
     retraining_controls,
     splits_are,
 )
+from .privacy import pool_controls, pool_forgot, pool_part, pool_test
 from .statistics import (
     NULL,
     Cells,
@@ -32,17 +37,24 @@ from .statistics import (
     cells,
     cells_of,
     change_over,
+    copies_resist,
     exchanged,
     explained_test,
     far_from_quadratic,
     held_out,
     mean_of_draws,
     mean_test,
+    methods_apart,
+    one_against_others,
+    one_of_two,
     others_in_place,
     permuted_sizes,
     quadratics_with_noise,
     rank_correlations,
+    rank_test,
+    resistance,
     row_means,
+    smoother,
     some_test,
 )
 
@@ -51,7 +63,13 @@ SMALL = 0.002  # gain, as a share, below which a better inner point is none (C11
 RELIABLE = 0.5  # agreement of a metric with itself on other examples that shows a pattern (C9)
 STRONG = 0.3  # reliance of an original on a cue from which on its use is judged (M1)
 FINE = 31  # points of a path along which metrics are compared
-ERROR_JS = 5e-4  # the smallest standard error believed in, in bits
+ATTACK = "population/loss/auc"  # the attack that C14 reads
+LEAST_UNIT = 0.02  # of AUC between original and retrained models, below which an original tells nothing
+# The smallest standard errors believed in: in bits, in units of C14, C19 and N6, test accuracy, areas, recall.
+ERROR_JS, ERROR, ERROR_SCORE, ERROR_AREA, ERROR_RECALL = 5e-4, 0.02, 0.0005, 0.002, 0.01
+LOST = 1e-3  # nats that a pair must have forgotten for its wiggles to be counted in them
+NEVER = 1e9  # steps, in place of infinity
+GRADINGS = ("memorisation", "confidence")
 DIGITS = 9  # to which t is rounded where tables are joined by it
 KIND = ["label", "kind"]  # a context of one method and kind of curve
 PAIR = ["original", "label", "kind", "start", "end"]
@@ -311,9 +329,9 @@ def m1(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
     Originals that do not rely on the cue by `STRONG` are not judged. *Supported* also needs deficits of methods held
     out to be predicted better than by the mean (`held_out`, the mean over originals).
     """
-    cue = tables["cue"]
-    use = {(o, m): v for o, m, v in cue[cue.role == "unlearned"][["original", "method", "use"]].itertuples(index=False)}
-    reliance = cue[cue.role == "original"].groupby("original").use.first()
+    cue = tables["cue"].query("part == 'forgetting' and split == 'forget' and what == 'reliance'")
+    use = {(r.original, r.method): r.value for r in cue[cue.t == 1].itertuples()}
+    reliance = cue[cue.t == 0].groupby("original").value.first()
     lines = plain(tables, condition="method", kind="linear", form="cue")
     rows = {
         o: {(r.method, r.other): getattr(r, f"deficit_{reading}") for r in one.itertuples()
@@ -376,3 +394,317 @@ def n1(tables: Tables, at: str = "middle", level: float = LEVEL) -> Result:
     lines = lines[(lines.start_closed_loss > 1) & (lines.end_closed_loss > 1)]
     no = splits_are(tables["paths"]) + copied(tables)
     return mean_test(nearer(tables, lines, at), Rule("below", 0.0), refused=no, level=level)
+
+
+# 10: privacy
+
+
+def joined(tables: Tables, reading: str, eps: float, condition: str = "random") -> Table:
+    """The included lines between two seeds, or two methods, that are MCU(eps)."""
+    lines = read(tables["paths"], condition=condition, kind="linear", form="", size=0.0)
+    return lines[lines[f"eps_{reading}"] <= eps]
+
+
+def told(attacks: Table) -> tuple[Any, list[str]]:
+    """What there was to unlearn, A: an original's AUC minus its retrained models', where this is `LEAST_UNIT` or more.
+
+    ``attacks``: rows of one attack. Also a sentence on each original that is left out.
+    """
+    first, anew = (attacks[attacks.role == role].groupby("original").value.mean() for role in ("original", "retrained"))
+    units = first - anew
+    return units[units >= LEAST_UNIT], [
+        f"original {o} is left out: nothing is told there" for o in units[~(units >= LEAST_UNIT)].index
+    ]
+
+
+def attack_along(tables: Tables, attack: str, role: str = "line") -> Table:
+    """An attack's number at the ends of lines and its range beyond their difference, a row an (original, method)."""
+    rows = tables["attacks"].query("attack == @attack and role == @role")
+    found = rows.groupby(["original", "method"], sort=False).value.agg(["first", "last", "min", "max"]).reset_index()
+    return found.assign(range=found["max"] - found["min"] - (found["last"] - found["first"]).abs())
+
+
+def c14(
+    tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL, attack: str = ATTACK
+) -> Result:
+    """C14: how far the attack's AUC ranges inside an MCU(eps) line beyond its ends, in units of what was to unlearn."""
+    units, notes = told(tables["attacks"].query("attack == @attack"))
+    lines = joined(tables, reading, eps)[["original", "method"]].drop_duplicates()
+    ours = attack_along(tables, attack).merge(lines)
+    ours, twins = (one[one.original.isin(units.index)] for one in (ours, attack_along(tables, attack, "twin")))
+    found = cells(ours, ours.range / ours.original.map(units), "method", ERROR)
+    null = drawn(twins.range / twins.original.map(units))
+    one = mean_test(found, Rule("above", 0.2), null=null, refused=refused(tables), level=level)
+    return replace(one, notes=(*one.notes, *notes))
+
+
+def c14_between(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C14 between methods: how far the AUC of two methods in one basin differ, beyond another seed of each.
+
+    Per pair: mean |AUC_a - AUC_b| over both seeds of each, minus the mean |AUC(seed) - AUC(other seed)| of the two.
+    """
+    units, notes = told(tables["attacks"].query("attack == @ATTACK"))
+    passed = read(tables["paths"], condition="random", kind="linear", form="", size=0.0)
+    ends = attack_along(tables, ATTACK).merge(passed[["original", "method"]].drop_duplicates())
+    pairs = joined(tables, reading, eps, "method")[["original", "method", "other"]].drop_duplicates()
+    found, null = apart_by_attack(ends, pairs.sort_values(["original", "method", "other"]), units)
+    one = mean_test(cells_of(found, ERROR), Rule("above", 0.2), null=null, refused=refused(tables), level=level)
+    return replace(one, notes=(*one.notes, *notes))
+
+
+def apart_by_attack(ends: Table, pairs: Table, units: Any) -> tuple[dict[tuple[int, str], float], np.ndarray]:
+    """C14's number of each pair of methods, and draws of the mean with ends dealt to the methods at random."""
+    rng, found, null = np.random.default_rng(0), {}, []
+    for original, some in pairs[pairs.original.isin(units.index)].groupby("original"):
+        own = ends[ends.original == original]
+        names = list(own.method)
+        some = some[some.method.isin(names) & some.other.isin(names)]
+        if not len(some):
+            continue
+        which = np.array([[names.index(m) for m in pair] for pair in zip(some.method, some.other, strict=True)])
+        real = own[["first", "last"]].to_numpy()
+        values = methods_apart(real, which) / units[original]
+        found |= {(original, f"{a} - {b}"): v for a, b, v in zip(some.method, some.other, values, strict=True)}
+        mixed = rng.permuted(np.tile(real.ravel(), (NULL, 1)), axis=1).reshape(NULL, *real.shape)
+        null.append(methods_apart(mixed, which).mean(axis=-1) / units[original])
+    return found, np.mean(null, axis=0) if null else np.array([np.nan])
+
+
+def c17(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C17: whether five points of an MCU(eps) line predict better together than its two ends do."""
+    gained = ensemble_gain(tables, "uniform/5", "uniform/2")
+    places = joined(tables, reading, eps)
+    ours = [gained.get(("lines", o, m), np.nan) for o, m in zip(places.original, places.method, strict=True)]
+    originals = set(tables["paths"].original)
+    twins = [v for (role, o, _), v in gained.items() if role == "twins" and o in originals]
+    found = cells(places, ours, "method", ERROR_SCORE)
+    return mean_test(found, Rule("above", 0.002), null=drawn(twins), refused=refused(tables), level=level)
+
+
+def ensemble_gain(tables: Tables, ours: str, beside: str, metric: str = "accuracy_test") -> dict[Any, float]:
+    """(role, original, method) -> a metric of one ensemble along a path minus that of another (``placement/size``)."""
+    rows = tables["ensembles"].query("metric == @metric and what == ''")
+    name = rows.placement + "/" + rows.members.astype(str)
+    wide = rows.assign(name=name).pivot_table(index=["role", "original", "method"], columns="name", values="value")
+    return (wide[ours] - wide[beside]).dropna().to_dict() if {ours, beside} <= set(wide) else {}
+
+
+def c18(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C18: whether an attacked ensemble of points of an MCU(eps) line regains less than one point of equal start."""
+    places, attacked = joined(tables, reading, eps), tables["attacked"]
+    lines, copied_middle = ({p: t for p, t in attacked[attacked.role == role].groupby(["original", "method"])}
+                            for role in ("lines", "copies"))  # fmt: skip
+    at = list(zip(places.original, places.method, strict=True))
+    found = cells(places, [resistance(lines[place]) for place in at], "method", ERROR_AREA)
+    null = drawn([copies_resist(copied_middle[place]) for place in at])
+    return mean_test(found, Rule("below", -0.01), null=null, refused=refused(tables), level=level)
+
+
+def c19(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C19: whether the loss rises less around the mean weights of an MCU(eps) line than around its ends.
+
+    (rise at the mean - mean rise at the ends) / mean rise at the ends. The null: an end, drawn, in the mean's place.
+    """
+    wide = tables["sharpness"].query("what == 'both/retain'").pivot(
+        index=["original", "method"], columns="place", values="value"
+    )  # fmt: skip
+    places = joined(tables, reading, eps)[["original", "method"]]
+    rows = places.merge(wide.reset_index())
+    found = cells(rows, smoother(rows.start, rows.end, rows["mean"]), "method", ERROR)
+    swapped = [
+        cells(rows, smoother(b, b, a), "method").values for a, b in ((rows.start, rows.end), (rows.end, rows.start))
+    ]
+    null = one_of_two(*swapped) if len(rows) else np.array([np.nan])
+    return mean_test(found, Rule("below", -0.1), null=null, refused=refused(tables), level=level)
+
+
+def c22(
+    tables: Tables, by: str = "number", reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL
+) -> Result:
+    """C22: whether an ensemble's gain depends on the number of members, or on where they stand.
+
+    ``number``: test accuracy of the most members less that of two, uniform. ``placement``: of five in the inner half
+    less that of five uniform ones.
+    """
+    sizes = tables["ensembles"].query("role == 'lines' and placement == 'uniform'").members
+    most = f"uniform/{sizes.max() if len(sizes) else 0}"
+    names = {"number": (most, "uniform/2"), "placement": ("inner/5", "uniform/5")}[by]
+    gained, places = ensemble_gain(tables, *names), joined(tables, reading, eps)
+    ours = [gained.get(("lines", o, m), np.nan) for o, m in zip(places.original, places.method, strict=True)]
+    found = cells(places, ours, "method", ERROR_SCORE)
+    return mean_test(found, Rule("outside", 0.002), refused=refused(tables), level=level)
+
+
+# 12: difficulty
+
+
+def graded_lines(tables: Tables) -> Table:
+    """The lines on graded sets that C20 and N3 read: what should be kept was kept, and the curve is resolved.
+
+    Whether enough was forgotten is not asked, since how far an end is from retraining is the outcome, and a set of low
+    memorisation leaves no gap to close.
+    """
+    lines = on_sets(tables)
+    why = lines.why.str.replace(r"(start|end) did not forget: [^;]*(; )?", "", regex=True)
+    found = lines[why == ""].merge(tables["outcomes"], on=["original", "form", "method"], suffixes=("_path", ""))
+    return found.assign(steps=found.steps.replace(np.inf, NEVER))
+
+
+def on_sets(tables: Tables) -> Table:
+    """The paths on graded sets that did not collapse."""
+    paths = tables["paths"]
+    graded = paths.form.str.partition(", ")[0].isin(GRADINGS)
+    return paths[graded & (paths.control == "") & (paths.collapsed == "")]
+
+
+def sets_are(tables: Tables) -> list[str]:
+    """Sentences on originals whose graded sets are not what they are called, and on copies; none if all are.
+
+    As `splits_are` on the sets of high grade. On the others retrained models may fit D_f as the original does: there
+    they must fit D_r as it does, and D_f no better.
+    """
+    lines = on_sets(tables)
+    fits = lines.original_accuracy_forget >= lines.retrained_accuracy_forget
+    wrong = lines[~(fits & (lines.retrained_accuracy_retain_far <= NEAR))]
+    found = splits_are(lines[lines.form.str.endswith(", high")]) + splits_are(wrong.iloc[:0])
+    found += [f"control: on original {o} retain and forget data are not what they are called" for o in wrong.original]
+    return [*dict.fromkeys(found), *copied({**tables, "paths": lines})]
+
+
+def nested(table: Table, column: str, context: Any) -> dict[int, dict[Any, float]]:
+    """original -> context -> a column's number, as `rank_test` takes it."""
+    found: dict[int, dict[Any, float]] = {}
+    for original, place, value in zip(table.original, context, table[column], strict=True):
+        found.setdefault(original, {})[place] = float(value)
+    return found
+
+
+def c20(tables: Tables, smoothness: str = "variation", outcome: str = "js", level: float = LEVEL) -> Result:
+    """C20: whether lines wiggle more, or less, where unlearning is hard: a rank correlation over sets and methods.
+
+    In units of what a pair forgot. Supported only where wiggles in nats say the same: a pair that forgot more is
+    farther from retraining, and the unit alone, in which noise is counted, would make a correlation of it.
+    """
+    lines = graded_lines(tables)
+    context = list(zip(lines.form, lines.method, strict=True))
+    unit, no, rule = lines.lost ** (2 if smoothness == "roughness" else 1), sets_are(tables), Rule("outside", 0.3)
+    right, both = nested(lines, outcome, context), []
+    for value in (lines[smoothness] / unit, lines[smoothness]):
+        left = nested(lines.assign(value=value.where(lines.lost > LOST)), "value", context)
+        both.append(rank_test(left, right, rule, no, level))
+    found, nats = both
+    same = nats.effect.low > 0 if found.effect.estimate > 0 else nats.effect.high < 0
+    if found.verdict != "supported" or same:
+        return found
+    return replace(found, verdict="undecided", notes=(*found.notes, f"in nats it is {spread(nats.effect, 2)}"))
+
+
+def n2(tables: Tables, by: str = "distance", reading: str = "chord", level: float = LEVEL) -> Result:
+    """N2: rank correlation, over methods and seeds of an original, of the accuracy regained with a predictor.
+
+    Undecided, whatever the correlation, where the positive control fails (`disconnected`).
+    """
+    models = tables["attacked"].query("role == 'models'")
+    ends = models.groupby(["original", "model"], sort=False).accuracy_forget.agg(["first", "last"]).reset_index()
+    regained = {(r.original, r.model): r.last - r.first for r in ends.itertuples()}
+    known = tables["predictors"].query("predictor == @by and reading == @reading")
+    value = {(r.original, f"{r.method} {r.seed}"): r.value for r in known.itertuples()}
+    lines = tables["paths"][in_experiment(tables["paths"], "relearning")]
+    lines = lines[lines.why == ""]
+    place = list(zip(lines.original, lines.method + " " + lines.start.astype(str), strict=True))
+    left, right = ({o: {} for o in dict.fromkeys(lines.original)} for _ in range(2))
+    for original, name in place:
+        left[original][name], right[original][name] = regained[original, name], value[original, name]
+    others = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "ensembles")]}
+    here = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "relearning")]}
+    no = [*refused(others), *copied(here), *disconnected(here["paths"])]
+    return rank_test(left, right, Rule("below", -0.5), no, level)
+
+
+def disconnected(lines: Table, least: int = 3, above: float = 0.1) -> list[str]:
+    """What is wrong with N2's positive control: fewer than ``least`` defences have a median barrier above 0.1 G."""
+    from ..unlearning.methods import DEFENCES
+
+    middle = lines[lines.method.isin(DEFENCES)].groupby("method").barrier_chord.median().reindex(DEFENCES)
+    found = list(middle[middle > above].index)
+    if len(found) >= least:
+        return []
+    named = f" ({', '.join(found)})" if found else ""
+    told = f"have a median barrier above {above:g} G{named}"
+    return [f"{len(found)} of {len(DEFENCES)} defences built to be disconnected {told}"]
+
+
+def n3(tables: Tables, predictor: str = "coherence", level: float = LEVEL) -> Result:
+    """N3: whether sets whose gradients are more coherent, or which are more memorised, end up further from retraining."""
+    lines = graded_lines(tables)
+    far = lines.groupby(["original", "form"], sort=False).js.mean().reset_index()
+    graded = tables["graded"][tables["graded"].original.isin(far.original)]
+    left = {o: {} for o in dict.fromkeys(far.original)} | nested(graded, predictor, graded.form)
+    return rank_test(left, nested(far, "js", far.form), Rule("above", 0.3), sets_are(tables), level)
+
+
+def n4(tables: Tables, beside: str = "original", level: float = LEVEL) -> Result:
+    """N4: how much better an attack tells which examples were *kept*, after unlearning others, than before.
+
+    Per shadow the AUC of the keep targets that it holds against those that it does not, by the laws of the other
+    shadows' models of the same kind; the mean over methods minus that of the models ``beside``, with a jackknife
+    interval over shadows. The null is the retrained models in the methods' place.
+    """
+    pool, models = pool_part(tables)
+    passed, left = pool_forgot(models)
+    names = [name for name in models.model if name not in ("original", "retrained")]
+    no = pool_controls(pool, models)
+    if 2 * len(passed) < len(names):
+        no.append(f"control: in the pool {len(passed)} of {len(names)} methods forgot")
+    one = pool_test(pool, passed or names, beside, no, level)
+    return replace(one, notes=(*one.notes, *left))
+
+
+def n5(tables: Tables, at: str = "ends", level: float = LEVEL) -> Result:
+    """N5: how much better a probe recognises a forgotten class in an unlearned model than in a retrained one.
+
+    At both ends of a line, or in its ``middle``, a further row. The null: one retrained model against the others.
+    """
+    lines = tables["paths"][tables["paths"].form == "class"]
+    kept, probes = read(lines), tables["probes"]
+    anew = probes[probes.method.str.startswith("retrained") & probes.original.isin(kept.original)]
+    ours = probes.merge(kept[["original", "method"]])
+    ours = ours[ours.t.isin([0, 1]) if at == "ends" else ours.t == 0.5]
+    found = ours.groupby(["original", "method"], sort=False).recall.mean().reset_index()
+    found = cells(
+        found, found.recall - found.original.map(anew.groupby("original").recall.mean()), "method", ERROR_RECALL
+    )
+    rows = [one.recall.to_numpy() for _, one in anew.groupby("original", sort=False)]
+    null = drawn([a - np.mean(np.delete(row, k)) for row in rows for k, a in enumerate(row)])
+    no = [*splits_are(lines), *copied({**tables, "paths": lines})]
+    return mean_test(found, Rule("above", 0.1), null=null, refused=no, level=level)
+
+
+def n6(tables: Tables, bits: int = 4, level: float = LEVEL) -> Result:
+    """N6: the share of forgotten accuracy that rounding brings back, beyond what it does to retrained models."""
+    rows = tables["rounded"]
+    wide = (
+        rows[rows.t.isin([0.0, 1.0])].groupby(["role", "original", "method", "bits"], sort=False).accuracy_forget.mean()
+    )
+    wide = wide.unstack("bits").reset_index()
+    first = wide[wide.role == "original"].set_index("original")[0]
+    lost = wide.original.map(first) - wide[0]
+    wide["share"] = ((wide[bits] - wide[0]) / lost).where(lost > 0)
+    anew = wide[wide.role == "retrained"].groupby("original").share
+    passed = read(tables["paths"], condition="random", kind="linear", form="", size=0.0)
+    ours = wide[wide.role == "line"].merge(passed[["original", "method"]].drop_duplicates())
+    found = cells(ours, ours.share - ours.original.map(anew.mean()), "method", ERROR)
+    no = forgot(tables["paths"]) + splits_are(tables["paths"]) + copied(tables)
+    return mean_test(
+        found, Rule("above", 0.1), null=one_against_others(list(anew.apply(list))), refused=no, level=level
+    )
+
+
+def n7(tables: Tables, at: str = "middle", level: float = LEVEL) -> Result:
+    """N7: whether the mean of an over- and an under-forgotten model is nearer to retrained ones than the nearer is."""
+    lines = tables["paths"][(tables["paths"].other != "") & (tables["paths"].form == "")]
+    kept = read(lines, kind="linear")
+    least, most = (kept[["start_closed_loss", "end_closed_loss"]].agg(how, axis=1) for how in ("min", "max"))
+    no = [*splits_are(lines), *copied({**tables, "paths": lines})]
+    found = nearer(tables, kept[(least < 1) & (most > 1)], at)
+    return mean_test(found, Rule("below", 0.0), refused=no, level=level)

@@ -5,7 +5,7 @@ An end that did not forget, or lost what it should keep; a curve that is noise; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -87,6 +87,16 @@ def read(paths: Table, **labels: Any) -> Table:
     for name, value in labels.items():
         kept = kept & (paths[name] == value)
     return paths[kept]
+
+
+def text_of(originals: Iterable[int]) -> str:
+    """Originals in a cell of a table, in order: ``0 1 2``."""
+    return " ".join(map(str, sorted(originals)))
+
+
+def in_experiment(paths: Table, name: str) -> Any:
+    """Which of the paths an experiment holds, as a boolean column."""
+    return (" " + paths.experiments + " ").str.contains(f" {name} ", regex=False)
 
 
 def within(tables: Tables, originals: Any) -> dict[str, Table]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,16 @@ from ..measures.originals import LEAST
 from . import declared
 from .claims import PROTOCOL
 from .inclusion import Table, Tables, within
-from .statistics import Result, originals_needed
+from .statistics import Result, halves, originals_needed
 
 CHORD = "chord"  # the paper's reading, whose word is the ledger's
 READ = (CHORD, "floor", "worse_end", "two_sided")  # the readings that have a word each
-SPLITS = 3  # pairs of halves of the originals on which every row is judged again
 SEEDS, CURRICULUM, ORDER, PAIRS, SIZES = "02_seeds", "03_curriculum", "04_second_order", "05_methods", "06_forget_size"
 FITS, PROGRESS = "08_curve_fitting", "09_progress_and_retraining"
 CUED = "05_methods, with a cue"  # the lines of 05 on data with a cue, and the controls: other data
 ALONG = (SEEDS, CURRICULUM, ORDER, PAIRS)
-BETWEEN = "n1"
+BETWEEN, PRIVACY, ENSEMBLES, DIFFICULTY = "n1", "privacy", "ensembles", "difficulty"
+ATTACKED = (ENSEMBLES, "relearning")
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,17 @@ ROWS = (
     Row("C12", "refreshed", (FITS,), partial(declared.c12, batchnorm="retain")),
     Row("C12", "start's", (FITS,), partial(declared.c12, batchnorm="none")),
     Row("C13", "", (FITS,), declared.c13),
+    Row("C14", "", (PRIVACY,), declared.c14, ("attacks",)),
+    Row("C14", "between methods", (PRIVACY,), declared.c14_between, ("attacks",)),
     Row("C15", "", (PROGRESS,), declared.c15),
     Row("C16", "", (PROGRESS,), declared.c16),
+    Row("C17", "", (ENSEMBLES,), declared.c17, ("ensembles",)),
+    Row("C18", "", (ENSEMBLES,), declared.c18, ("attacked",)),
+    Row("C19", "", (ENSEMBLES,), declared.c19, ("sharpness",)),
+    Row("C20", "", (DIFFICULTY,), declared.c20, ("outcomes",)),
     Row("C21", "", (SEEDS,), declared.c21),
+    Row("C22", "number", (ENSEMBLES,), partial(declared.c22, by="number"), ("ensembles",)),
+    Row("C22", "placement", (ENSEMBLES,), partial(declared.c22, by="placement"), ("ensembles",)),
     Row("C23", "", (FITS,), declared.c23),
     Row("C24", "refreshed", (FITS,), declared.c24),
     Row("C24", "start's", (FITS,), partial(declared.c24, batchnorm="")),
@@ -122,6 +129,18 @@ ROWS = (
     Row("M1", "", (CUED,), declared.m1, ("cue",)),
     Row("N1", "", (BETWEEN,), declared.n1, ("distances",)),
     Row("N1", "chosen t", (BETWEEN,), partial(declared.n1, at="chosen"), ("distances",)),
+    Row("N2", "distance", ATTACKED, partial(declared.n2, by="distance", reading="chord"), ("attacked", "predictors")),
+    Row("N2", "refreshed", ATTACKED, partial(declared.n2, by="refreshed"), ("attacked", "predictors")),
+    Row("N2", "start's", ATTACKED, partial(declared.n2, by="start's"), ("attacked", "predictors")),
+    Row("N2", "interpolated", ATTACKED, partial(declared.n2, by="interpolated"), ("attacked", "predictors")),
+    Row("N3", "coherence", (DIFFICULTY,), partial(declared.n3, predictor="coherence"), ("graded", "outcomes")),
+    Row("N3", "memorisation", (DIFFICULTY,), partial(declared.n3, predictor="memorisation"), ("graded", "outcomes")),
+    Row("N4", "", (PRIVACY,), declared.n4, ("pool",)),
+    Row("N4", "beside retrained", (PRIVACY,), partial(declared.n4, beside="retrained"), ("pool",)),
+    Row("N5", "", (DIFFICULTY,), declared.n5, ("probes",)),
+    Row("N6", "", (PRIVACY,), declared.n6, ("rounded",)),
+    Row("N7", "", (DIFFICULTY,), declared.n7, ("distances",)),
+    Row("N7", "chosen t", (DIFFICULTY,), partial(declared.n7, at="chosen"), ("distances",)),
 )  # fmt: skip
 
 
@@ -203,15 +222,10 @@ def _corrected(found: Result, level: float) -> Result:
 def _on_halves(test: Callable[..., Result], tables: Tables, word: str, splits: int) -> tuple[float, float]:
     """Shares of the halves of the originals whose word is another, and is the opposite one."""
     paths = tables["paths"]
-    originals = sorted(set(paths.original[paths.control == ""]))
-    half = len(originals) // 2
-    if half < LEAST or not splits:
+    parts = halves(sorted(set(paths.original[paths.control == ""])), splits)
+    if not parts:
         return float("nan"), float("nan")
-    chosen = [one for one in combinations(originals, half) if originals[0] in one]
-    words = []
-    for k in np.linspace(0, len(chosen) - 1, min(splits, len(chosen))).round().astype(int):
-        for part in (set(chosen[k]), set(originals) - set(chosen[k])):
-            words.append(test(within(tables, part)).verdict)
+    words = [test(within(tables, part)).verdict for part in parts]
     opposite = {"supported": "contradicted", "contradicted": "supported"}.get(word)
     return float(np.mean([one != word for one in words])), float(np.mean([one == opposite for one in words]))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from ..errors import BadInput
 from ..measures.along import excess
 from ..measures.intervals import LEVEL, Interval
 from ..measures.originals import LEAST, Bounds, redrawn, share, simultaneous, smallest_effect, student
+from ..measures.relearned import MATCHED, area
 
 Table = Any  # a pandas.DataFrame
 ERROR = 0.005  # the smallest standard error believed in, in G: what rounding and the grid of t do
 MISSING = 0.5  # share of the cells (original, context) that may be absent
 DRAWS = 200  # bootstrap draws of originals behind `Result.flips`
 NULL = 500  # draws of a null
+SPLITS = 3  # pairs of halves of the originals on which every row is judged again
 RANKED = 0.02  # the smallest standard error of a rank correlation believed in
 LENGTHS = np.geomspace(1e-3, 1e3, 241)  # of correlation in t, that are tried
 
@@ -546,3 +549,84 @@ def held_out(row: Mapping[tuple[str, str], float], use: Mapping[str, float]) -> 
         errors += [(d - slope * x - offset) ** 2 for x, d in outside]
         plain += [(d - mean) ** 2 for _, d in outside]
     return float(1 - np.sum(errors) / np.sum(plain)) if np.sum(plain) > 0 else float("nan")
+
+
+def halves(originals: Sequence[int], splits: int = SPLITS) -> list[tuple[int, ...]]:
+    """Pairs of halves of the originals on which tests are run again; none with fewer than `LEAST` in a half."""
+    originals = sorted(originals)
+    half = len(originals) // 2
+    if half < LEAST or not splits:
+        return []
+    chosen = [one for one in combinations(originals, half) if originals[0] in one]
+    places = np.linspace(0, len(chosen) - 1, min(splits, len(chosen))).round().astype(int)
+    return [part for k in places for part in (chosen[k], tuple(sorted(set(originals) - set(chosen[k]))))]
+
+
+def jackknife_of(estimate: np.ndarray, without: np.ndarray, level: float = LEVEL) -> list[Interval]:
+    """`shadow_pool.jackknife` from numbers (S,) of all models and (M, S) without each of them in turn."""
+    from scipy.special import stdtrit
+
+    count = len(without)
+    half = stdtrit(count - 1, (1 + level) / 2) * np.sqrt((count - 1) * without.var(axis=0))
+    return [Interval(float(x), float(x - h), float(x + h)) for x, h in zip(estimate, half, strict=True)]
+
+
+def methods_apart(values: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Mean difference of two methods over their seeds beyond that between two seeds of one: (..., P).
+
+    Args:
+        values: (..., methods, 2), of two seeds each. pairs: (P, 2) of methods.
+    """
+    x, y = (values[..., pairs[:, k], :] for k in (0, 1))
+    seeds = (np.abs(x[..., 0] - x[..., 1]) + np.abs(y[..., 0] - y[..., 1])) / 2
+    return np.abs(x[..., :, None] - y[..., None, :]).mean(axis=(-2, -1)) - seeds
+
+
+def one_against_others(shares: Sequence[Sequence[float]], draws: int = NULL) -> np.ndarray:
+    """Means (R,) over originals of the number of one retrained model, drawn, minus the mean of the others."""
+    rng, null = np.random.default_rng(0), []
+    for _ in range(draws):
+        each = []
+        for row in shares:
+            k = rng.integers(len(row))
+            each.append(row[k] - np.mean(np.delete(row, k)) if len(row) > 1 else np.nan)
+        null.append(np.mean(each) if each else np.nan)
+    return np.array(null)
+
+
+def smoother(start: Any, end: Any, mean: Any) -> Any:
+    """(rise at the mean weights - mean rise at both ends) / mean rise at both ends; nan where that is not above 0."""
+    ends = (start + end) / 2
+    return ((mean - ends) / ends).where(ends > 0)
+
+
+def one_of_two(one: np.ndarray, other: np.ndarray, draws: int = NULL) -> np.ndarray:
+    """Means (R,) over originals of cells (n, m), each drawn from one of two tables."""
+    picked = np.random.default_rng(0).integers(0, 2, (draws, *one.shape)).astype(bool)
+    return np.array([float(np.nanmean(row_means(np.where(pick, one, other)))) for pick in picked])
+
+
+def resistance(attacked: Table, together: Table | None = None) -> float:
+    """Area, in accuracy, by which an attacked ensemble lies above the single point of its line that starts like it.
+
+    Negative where the ensemble resists better; nan where no point starts within `MATCHED` of the ensemble's accuracy.
+    Of several the point with the lowest validation loss.
+
+    Args:
+        attacked: rows of `attacked` of a line: each of its points, and ends and middle together (member -1).
+        together: of another ensemble; by default these three.
+    """
+    ours = (attacked if together is None else together).query("member == -1")
+    points = attacked.query("member >= 0")
+    first = points[points.step == points.step.min()].set_index("member")
+    near = first[(first.accuracy_forget - ours.accuracy_forget.iloc[0]).abs() <= MATCHED + 1e-12]
+    if not len(near):
+        return float("nan")
+    chosen = near.loss_valid.replace(np.nan, np.inf).idxmin()
+    return area(ours.step, ours.accuracy_forget, points[points.member == chosen].accuracy_forget)
+
+
+def copies_resist(attacked: Table) -> float:
+    """The same for an ensemble of one model attacked with several orders of batches, beside the first of them."""
+    ours, first = (attacked[attacked.member == k] for k in (-1, 0))
+    return area(ours.step, ours.accuracy_forget, first.accuracy_forget)
