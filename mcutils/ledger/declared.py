@@ -77,8 +77,8 @@ PLAIN = {"form": "", "recipe": "", "objective": "", "refit": False, "batchnorm":
 
 
 def refused(tables: Tables) -> list[str]:
-    """Why nothing may be decided on these paths: a control failed, or copies were found."""
-    return controls(tables["paths"]) + copied(tables)
+    """Why nothing may be decided on these paths: a control failed, or copies were found; as told where it was asked."""
+    return tables["refused"] if "refused" in tables else controls(tables["paths"]) + copied(tables)
 
 
 def control(tables: Tables, name: str) -> Table:
@@ -617,7 +617,7 @@ def n2(tables: Tables, by: str = "distance", reading: str = "chord", level: floa
         left[original][name], right[original][name] = regained[original, name], value[original, name]
     others = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "ensembles")]}
     here = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "relearning")]}
-    no = [*refused(others), *copied(here), *disconnected(here["paths"])]
+    no = [*controls(others["paths"]), *copied(others), *copied(here), *disconnected(here["paths"])]
     return rank_test(left, right, Rule("below", -0.5), no, level)
 
 
@@ -635,7 +635,7 @@ def disconnected(lines: Table, least: int = 3, above: float = 0.1) -> list[str]:
 
 
 def n3(tables: Tables, predictor: str = "coherence", level: float = LEVEL) -> Result:
-    """N3: whether sets whose gradients are more coherent, or which are more memorised, end up further from retraining."""
+    """N3: whether sets whose gradients are more coherent, or which are more memorised, end further from retraining."""
     lines = graded_lines(tables)
     far = lines.groupby(["original", "form"], sort=False).js.mean().reset_index()
     graded = tables["graded"][tables["graded"].original.isin(far.original)]

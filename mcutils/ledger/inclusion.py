@@ -36,6 +36,7 @@ LABELS = (
 ).split()
 SAME_ENDS = "original method other start end condition form init".split()  # of two labels of one pair of ends
 SAME_FIT = "kind recipe objective refit".split()
+GATED = [f"{end}_{name}" for end in ("start", "end") for name in ("closed_loss", "closed_accuracy", "kept")]
 LEVELS = [f"{who}_{name}" for who in ("original", "retrained") for name in JUDGED]
 
 
@@ -226,7 +227,8 @@ def retraining_controls(paths: Table, eps: float = TOLERANCE) -> list[str]:
 def forgot(paths: Table) -> list[str]:
     """A sentence for each original on which less than half of the methods have an end that passes the gate."""
     passed: dict[int, dict[str, bool]] = {}
-    for row in paths[paths.control == ""].to_dict("records"):
+    names = ["condition", "method", "other", "original", *GATED]
+    for row in paths.loc[paths.control == "", names].to_dict("records"):
         for end in ENDS.get(row["condition"], ("start", "end")):
             method = row["other"] if end == "end" and row["other"] else row["method"]
             there = passed.setdefault(row["original"], {})

@@ -16,7 +16,7 @@ from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
 from . import declared
 from .claims import PROTOCOL
-from .inclusion import Table, Tables, within
+from .inclusion import Tables, in_experiment, within
 from .statistics import Result, halves, originals_needed
 
 CHORD = "chord"  # the paper's reading, whose word is the ledger's
@@ -167,7 +167,7 @@ def judge(
     known = {name for row in ROWS for name in (row.id, row.name)}
     asked = None if names is None else {choose("row", one, sorted(known)) for one in names}
     rows = [row for row in ROWS if asked is None or {row.id, row.name} & asked]
-    views = {row.on: view(tables, row.on) for row in rows}
+    views = {on: view(tables, on, splits if asked is None else 0) for on in dict.fromkeys(row.on for row in rows)}
     run = {row.name for row in rows if row.test is not None and views[row.on] and all(n in tables for n in row.needs)}
     strict = 1 - (1 - level) / max(1, len(run))
     found = []
@@ -175,32 +175,32 @@ def judge(
         if row.name not in run:
             found.append(Judged(row))
             continue
-        test, here = partial(row.test, **({"eps": eps} if row.takes("eps") else {})), views[row.on]
+        test, (here, *parts) = partial(row.test, **({"eps": eps} if row.takes("eps") else {})), views[row.on]
         by = _by_readings(row, test, here, level, readings)
-        whole = (_corrected(test(here, level=strict), strict), _on_halves(test, here, by[CHORD].verdict, splits))
+        if asked is None:
+            whole = _corrected(test(here, level=strict), strict), _on_halves(test, parts, by[CHORD].verdict)
         found.append(Judged(row, by, *(whole if asked is None else ())))
     return found if asked is None else [one for one in found if one.found]
 
 
-def view(tables: Tables, experiments: Sequence[str]) -> dict[str, Table]:
-    """The tables with the paths of these experiments alone; none where one of them has no paths.
+def view(tables: Tables, experiments: Sequence[str], splits: int = 0) -> list[dict[str, Any]]:
+    """The tables with the paths of these experiments alone, and on halves of their originals; none where one has none.
 
-    Data with a cue are other data, a set of their own; paths that stand aside are in none.
+    Data with a cue are other data, a set of their own; paths that stand aside are in none. What every test of these
+    experiments asks, `declared.refused`, is answered once.
     """
     paths = tables["paths"]
-    holds = {
-        name: paths.experiments.str.split().map(lambda held, name=name: name in held) for name in _names(experiments)
-    }
-    if not holds or not all(one.any() for one in holds.values()):
-        return {}
-    kept = np.logical_or.reduce(list(holds.values())) & ~paths.aside
+    holds = [in_experiment(paths, name.partition(",")[0]) for name in experiments]
+    kept = np.logical_or.reduce(holds) & ~paths.aside if holds else np.zeros(len(paths), dtype=bool)
     cued = paths.form == "cue"
     kept = kept & ((cued | (paths.control != "")) if CUED in experiments else ~cued)
-    return {**tables, "paths": paths[kept]} if (kept & (paths.control == "")).any() else {}
-
-
-def _names(experiments: Sequence[str]) -> list[str]:
-    return [name.partition(",")[0] for name in experiments]
+    if not (kept & (paths.control == "")).any() or not all(one.any() for one in holds):
+        return []
+    ours = paths[kept]
+    whole = {**tables, "paths": ours}
+    whole |= {n: tables[n][tables[n].path.isin(ours.path)] for n in ("along", "ranges", "distances") if n in tables}
+    parts = halves(sorted(set(ours.original[ours.control == ""])), splits)
+    return [{**one, "refused": declared.refused(one)} for one in (whole, *(within(whole, part) for part in parts))]
 
 
 def _by_readings(
@@ -219,13 +219,11 @@ def _corrected(found: Result, level: float) -> Result:
     return found
 
 
-def _on_halves(test: Callable[..., Result], tables: Tables, word: str, splits: int) -> tuple[float, float]:
+def _on_halves(test: Callable[..., Result], parts: Sequence[Tables], word: str) -> tuple[float, float]:
     """Shares of the halves of the originals whose word is another, and is the opposite one."""
-    paths = tables["paths"]
-    parts = halves(sorted(set(paths.original[paths.control == ""])), splits)
     if not parts:
         return float("nan"), float("nan")
-    words = [test(within(tables, part)).verdict for part in parts]
+    words = [test(part).verdict for part in parts]
     opposite = {"supported": "contradicted", "contradicted": "supported"}.get(word)
     return float(np.mean([one != word for one in words])), float(np.mean([one == opposite for one in words]))
 
