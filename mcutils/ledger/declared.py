@@ -454,7 +454,8 @@ def c14_between(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, 
 
 def apart_by_attack(ends: Table, pairs: Table, units: Any) -> tuple[dict[tuple[int, str], float], np.ndarray]:
     """C14's number of each pair of methods, and draws of the mean with ends dealt to the methods at random."""
-    rng, found, null = np.random.default_rng(0), {}, []
+    found: dict[tuple[int, str], float] = {}
+    rng, null = np.random.default_rng(0), []
     for original, some in pairs[pairs.original.isin(units.index)].groupby("original"):
         own = ends[ends.original == original]
         names = list(own.method)
@@ -511,10 +512,10 @@ def c19(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: f
     places = joined(tables, reading, eps)[["original", "method"]]
     rows = places.merge(wide.reset_index())
     found = cells(rows, smoother(rows.start, rows.end, rows["mean"]), "method", ERROR)
-    swapped = [
+    one, other = (
         cells(rows, smoother(b, b, a), "method").values for a, b in ((rows.start, rows.end), (rows.end, rows.start))
-    ]
-    null = one_of_two(*swapped) if len(rows) else np.array([np.nan])
+    )
+    null = one_of_two(one, other) if len(rows) else np.array([np.nan])
     return mean_test(found, Rule("below", -0.1), null=null, refused=refused(tables), level=level)
 
 
@@ -612,9 +613,8 @@ def n2(tables: Tables, by: str = "distance", reading: str = "chord", level: floa
     lines = tables["paths"][in_experiment(tables["paths"], "relearning")]
     lines = lines[lines.why == ""]
     place = list(zip(lines.original, lines.method + " " + lines.start.astype(str), strict=True))
-    left, right = ({o: {} for o in dict.fromkeys(lines.original)} for _ in range(2))
-    for original, name in place:
-        left[original][name], right[original][name] = regained[original, name], value[original, name]
+    told = lines.assign(regained=[regained[at] for at in place], predictor=[value[at] for at in place])
+    left, right = (nested(told, name, [model for _, model in place]) for name in ("regained", "predictor"))
     others = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "ensembles")]}
     here = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "relearning")]}
     no = [*controls(others["paths"]), *copied(others), *copied(here), *disconnected(here["paths"])]
@@ -639,8 +639,9 @@ def n3(tables: Tables, predictor: str = "coherence", level: float = LEVEL) -> Re
     lines = graded_lines(tables)
     far = lines.groupby(["original", "form"], sort=False).js.mean().reset_index()
     graded = tables["graded"][tables["graded"].original.isin(far.original)]
-    left = {o: {} for o in dict.fromkeys(far.original)} | nested(graded, predictor, graded.form)
-    return rank_test(left, nested(far, "js", far.form), Rule("above", 0.3), sets_are(tables), level)
+    return rank_test(
+        nested(graded, predictor, graded.form), nested(far, "js", far.form), Rule("above", 0.3), sets_are(tables), level
+    )
 
 
 def n4(tables: Tables, beside: str = "original", level: float = LEVEL) -> Result:

@@ -319,13 +319,13 @@ def predictors(study: Study) -> Table:
 
     groups = attacks_asked(study)
     found = _answers(study, {name: groups[name] for name in ("forgetting", "policies")})
-    rows = []
+    rows, policies = [], found["policies"]
     for at, profile in found["forgetting"].items():
         rows.append((*at, "distance", "chord", profile.geometry["distance"]))
         level = float(np.mean(profile.levels["loss_retain"]))
         losses = {"refreshed": np.asarray(profile.arrays["curve/loss_retain"], dtype=np.float64)}
         for policy, name in zip(POLICIES, ("start's", "interpolated"), strict=True):
-            losses[name] = np.asarray(found["policies"][(*at, policy)]["values"], dtype=np.float64)
+            losses[name] = np.asarray(policies[at + (policy,)]["values"], dtype=np.float64)
         for (name, loss), reading in product(losses.items(), READINGS):
             rows.append((*at, name, reading, float(barrier_by(reading, loss, profile.t, level)) / profile.gap))
     return pd.DataFrame(rows, columns=["original", "method", "seed", "predictor", "reading", "value"])

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import choose, number
 from ..measures.connectivity import TOLERANCE
+from ..measures.drawing import label
 from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
 from . import declared
-from .claims import PROTOCOL
-from .inclusion import Tables, in_experiment, within
+from .claims import CLAIMS, COLUMNS, PROTOCOL, markdown, write_ledger
+from .inclusion import Table, Tables, in_experiment, within
 from .statistics import Result, halves, originals_needed
 
 CHORD = "chord"  # the paper's reading, whose word is the ledger's
@@ -175,7 +178,8 @@ def judge(
         if row.name not in run:
             found.append(Judged(row))
             continue
-        test, (here, *parts) = partial(row.test, **({"eps": eps} if row.takes("eps") else {})), views[row.on]
+        given = {"eps": eps} if row.takes("eps") else {}
+        test, (here, *parts) = partial(row.test, **given), views[row.on]  # type: ignore[arg-type, misc]
         by = _by_readings(row, test, here, level, readings)
         if asked is None:
             whole = _corrected(test(here, level=strict), strict), _on_halves(test, parts, by[CHORD].verdict)
@@ -242,3 +246,87 @@ def needed(one: Judged, level: float = LEVEL) -> int | None:
         return None
     found = originals_needed(first.effect, first.n_originals, one.row.told["edges"], level)
     return LEAST if first.n_originals < LEAST and found is None else max(found, LEAST) if found else None
+
+
+# Words: reasons as readers have them, from how tests and inclusion note them.
+WORDS = {
+    r"^1 originals are": "1 original is",
+    r"^without linear ": "without the lines ",
+    r"^without bezier ": "without the curves ",
+    r"^its null reaches ": "its null reaches from ",
+    r"\bloss_(retain|forget)\b": r"\1 loss",
+}
+
+
+def reason_text(why: str) -> str:
+    """A reason in a reader's words: names as in figures, one original in the singular."""
+    for pattern, words in WORDS.items():
+        why = re.sub(pattern, words, why)
+    return re.sub(r"^without (?!the )(\w+) ", lambda found: f"without {label(found[1])} ", why)
+
+
+def records(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """A record of each row with `claims.COLUMNS`, and of each claim that has none: numbers by the chord.
+
+    ``least``: the smallest effect found with a power of 0.8; ``flips``: the share of bootstrap draws of the originals
+    with another word; ``halves`` and ``opposite``: the shares of halves with another and with the opposite one;
+    ``needed``: the originals that would decide, see `needed`.
+    """
+    found: dict[str, list[Judged]] = {claim: [] for claim in CLAIMS}
+    for one in judged:
+        found[one.row.id].append(one)
+    return [_record(one) for claim, ones in found.items() for one in ones or [Judged(Row(claim, "", (), None))]]
+
+
+def _record(one: Judged) -> dict[str, Any]:
+    claim, told, first = CLAIMS[one.row.id], one.row.told, one.first
+    found: dict[str, Any] = dict.fromkeys(COLUMNS)
+    found |= {"id": claim.id, "row": one.row.name, "claim": claim.statement, "source": claim.source}
+    found |= {k: told.get(k) for k in ("statistic", "unit", "null", "threshold")} | {"notebook": claim.notebook}
+    if first is None:
+        return found | {"verdict": "not run", "notes": f"needs {claim.waits}" if claim.waits else None}
+    found |= dict(zip(("effect", "low", "high"), first.effect, strict=True))
+    if first.null is not None:
+        found |= {"null_low": first.null.low, "null_high": first.null.high}
+    found |= {name: getattr(first, name) for name in ("least", "p", "n_originals", "n_cells", "verdict", "flips")}
+    found |= {reading: result.verdict for reading, result in one.found.items() if reading != CHORD}
+    found |= dict(zip(("halves", "opposite"), one.halves, strict=True))
+    if one.corrected is not None:
+        found |= {"corrected_low": one.corrected.effect.low, "corrected_high": one.corrected.effect.high}
+        found["corrected"] = one.corrected.verdict
+    return found | {"needed": needed(one), "notes": "; ".join(map(reason_text, first.notes))}
+
+
+def frame(judged: Sequence[Judged]) -> Table:
+    """The `records` as a DataFrame, by row."""
+    import pandas as pd
+
+    return pd.DataFrame(records(judged), columns=list(COLUMNS)).set_index("row")
+
+
+def left_out(paths: Table) -> Table:
+    """What inclusion leaves out, by name: method, condition, why (without its numbers), paths left out, of how many."""
+    ours = paths[(paths.control == "") & (paths.collapsed == "") & ~paths.aside]
+    why = ours.assign(why=ours.why.str.split("; ")).explode("why")
+    why = why.assign(why=why.why.str.partition(":")[0]).query("why != ''").reset_index(names="row")
+    counts = why.drop_duplicates(["row", "why"]).groupby(["label", "condition", "why"]).size().rename("paths")
+    every = ours.groupby(["label", "condition"]).size().rename("of")
+    found = counts.reset_index().join(every, on=["label", "condition"])
+    return found.rename(columns={"label": "method"})
+
+
+def write(judged: Sequence[Judged], paths: Table, folder: str | Path) -> None:
+    """Write both ledgers and claims.md: the rows, their flips between readings, and what inclusion leaves out."""
+    rows = records(judged)
+    flips = [{"row": one.row.name, **{r: f.verdict for r, f in one.found.items()}} for one in judged]
+    parts = {
+        "Statistics": markdown(rows, "row statistic threshold null null_low null_high least p flips corrected".split()),
+        "Verdicts that differ between readings": markdown(
+            [one for one in flips if len(set(list(one.values())[1:])) > 1], ["row", *READ]
+        ),
+        "Why rows are undecided": markdown(
+            [row for row in rows if row["verdict"] == "undecided"], ["row", "effect", "low", "high", "needed", "notes"]
+        ),
+        "Left out of verdicts": markdown(left_out(paths).to_dict("records")),
+    }
+    write_ledger(rows, folder, parts)

@@ -588,7 +588,7 @@ def one_against_others(shares: Sequence[Sequence[float]], draws: int = NULL) -> 
     for _ in range(draws):
         each = []
         for row in shares:
-            k = rng.integers(len(row))
+            k = int(rng.integers(len(row)))
             each.append(row[k] - np.mean(np.delete(row, k)) if len(row) > 1 else np.nan)
         null.append(np.mean(each) if each else np.nan)
     return np.array(null)

@@ -182,7 +182,8 @@ def tables(study: Study, *names: str, all_metrics: bool = True) -> dict[str, Tab
     import pandas as pd
 
     names = names or tuple(dict.fromkeys([*PATHS, *MEASURED]))
-    shipped, rows, found = _shipped("paths"), {}, {}
+    shipped, rows = _shipped("paths"), dict[tuple, dict[str, Any]]()
+    found: dict[str, Table] = {}
     asked = {name: PATHS[name](study) for name in names if name in PATHS}
     lacking = dict.fromkeys(s for part in asked.values() for _, s in part if key(s) not in shipped)
     made = dict(zip(map(key, lacking), study.run(lacking), strict=True)) if lacking else {}
@@ -241,10 +242,10 @@ def models(study: Study) -> Table:
     specs = {at: study.profile(model) for at, model in asked.items()}
     lacking = [spec for spec in specs.values() if key(spec) not in shipped]
     made = dict(zip(map(key, lacking), study.run(lacking), strict=True)) if lacking else {}
-    for (role, original, method, curriculum, optimizer, seed), spec in specs.items():
+    names = "role original method curriculum optimizer seed".split()
+    for at, spec in specs.items():
         k = key(spec)
-        row = {"key": k, "task": task_of(study), "role": role, "original": original, "method": method}
-        row |= {"curriculum": curriculum, "optimizer": optimizer, "seed": seed}
+        row: dict[str, Any] = {"key": k, "task": task_of(study), **dict(zip(names, at, strict=True))}
         found.append(row | (_model_row(made[k]) if k in made else shipped[k]))
     study.used.update(dict.fromkeys(row["key"] for row in found))
     return pd.DataFrame(found)
