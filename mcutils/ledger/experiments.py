@@ -30,7 +30,7 @@ from ..errors import BadInput
 from ..fits import Fit
 from ..measures.originals import LEAST
 from ..settings import Plan
-from .inclusion import APART, RETRAINED, TWINNED
+from .inclusion import APART, RETRAINED, TWINNED, Table
 
 TWIN = Plan(lr=3e-5, steps=50)  # the light fine-tuning of the positive control
 COARSE = 11  # points where a matrix of many pairs is walked
@@ -376,14 +376,18 @@ def endpoint_models(study: Study) -> dict[tuple[str, int, int], Spec]:
     return found
 
 
-def models(study: Study) -> dict[tuple[str, int, str, str, str, int], Spec]:
-    """Every single model that tables know, by (role, original, method, curriculum, optimizer, seed)."""
+def models(study: Study, every: bool = True) -> dict[tuple[str, int, str, str, str, int], Spec]:
+    """Single models by (role, original, method, curriculum, optimizer, seed): originals, retrained, unlearned ones.
+
+    ``every`` False: originals and retrained models alone.
+    """
     found: dict[tuple[str, int, str, str, str, int], Spec] = {}
     for (method, seed, o), model in endpoint_models(study).items():
         role = {"original": "original", "retrain": "retrained"}.get(method, "unlearned")
-        found[role, o, method, "none", "adamw", seed] = model
+        if every or role != "unlearned":
+            found[role, o, method, "none", "adamw", seed] = model
     name, seed = study.preset.quickstart_method, study.seeds[0]
-    for one in study.grid((name,), (seed,), CURRICULA_SHOWN, OPTIMIZERS_SHOWN):
+    for one in study.grid((name,), (seed,), CURRICULA_SHOWN, OPTIMIZERS_SHOWN) if every else ():
         found["unlearned", 0, name, one.curriculum, one.optimizer, seed] = one
     return found
 
@@ -794,3 +798,12 @@ def between_needs(study: Study) -> list[Spec]:
     """All that N1 needs."""
     profiles = [between_profile(study, route) for route in between(study)]
     return [*profiles, *(one for profile in profiles for one in distances_of(profile))]
+
+
+def route_of(routes: Sequence[Route], rows: Table) -> Route:
+    """The route behind the first of these rows of `paths`; the first route where there is no row."""
+    if not len(rows):
+        return routes[0]
+    names = [f.name for f in fields(Labels)]
+    told = rows.iloc[0][names].to_dict()
+    return next((one for one in routes if labels_of(one) == told), routes[0])

@@ -298,10 +298,10 @@ def _record(one: Judged) -> dict[str, Any]:
 
 
 def frame(judged: Sequence[Judged]) -> Table:
-    """The `records` as a DataFrame, by row."""
+    """The `records` of these rows as a DataFrame, by row."""
     import pandas as pd
 
-    return pd.DataFrame(records(judged), columns=list(COLUMNS)).set_index("row")
+    return pd.DataFrame([_record(one) for one in judged], columns=list(COLUMNS)).set_index("row")
 
 
 def left_out(paths: Table) -> Table:

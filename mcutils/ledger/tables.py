@@ -181,7 +181,7 @@ def tables(study: Study, *names: str, all_metrics: bool = True) -> dict[str, Tab
     """
     import pandas as pd
 
-    names = names or tuple(dict.fromkeys([*PATHS, *MEASURED]))
+    names = names or tuple(dict.fromkeys(["01_endpoints", *PATHS, *MEASURED]))
     shipped, rows = _shipped("paths"), dict[tuple, dict[str, Any]]()
     found: dict[str, Table] = {}
     asked = {name: PATHS[name](study) for name in names if name in PATHS}
@@ -199,7 +199,7 @@ def tables(study: Study, *names: str, all_metrics: bool = True) -> dict[str, Tab
         paths = pd.DataFrame(list(rows.values()))
         paths["experiments"] = paths.experiments.map(" ".join)
         found = {"paths": paths, "along": _along_of(paths, made, all_metrics)}
-    found["models"] = models(study)
+    found["models"] = models(study, every="01_endpoints" in names)
     for name in names:
         if name in MEASURED:
             found = _joined(found, _measured(study, name))
@@ -233,12 +233,12 @@ def _along_of(paths: Table, made: Mapping[str, Any], all_metrics: bool) -> Table
     return found.assign(original=found.path.map(first))
 
 
-def models(study: Study) -> Table:
-    """`models`: every metric of original, retrained and unlearned models, a row a model."""
+def models(study: Study, every: bool = True) -> Table:
+    """`models`: every metric of original, retrained and (``every``) unlearned models, a row a model."""
     import pandas as pd
 
     shipped, found = _shipped("models"), []
-    asked = experiments.models(study)
+    asked = experiments.models(study, every)
     specs = {at: study.profile(model) for at, model in asked.items()}
     lacking = [spec for spec in specs.values() if key(spec) not in shipped]
     made = dict(zip(map(key, lacking), study.run(lacking), strict=True)) if lacking else {}
@@ -271,6 +271,17 @@ def gaps(models: Table) -> Table:
         telling = (far > SPREADS * anew.std()) & (anew.std() > 0) & (far > LEAST_GAP)
         rows += [(original, name, float(far[name])) for name in names if telling[name]]
     return pd.DataFrame(rows, columns=["original", "metric", "gap"])
+
+
+def excess(tables: Tables, paths: Table, metric: str) -> Table:
+    """A metric along these paths minus its chord, in G where it is a loss: columns of `paths`, t, value and excess."""
+    along = tables["along"]
+    some = along[(along.metric == metric) & along.path.isin(paths.path)].sort_values(["path", "t"], kind="stable")
+    ends = some.groupby("path").value.agg(["first", "last"])
+    chord = (1 - some.t) * some.path.map(ends["first"]) + some.t * some.path.map(ends["last"])
+    found = some.drop(columns="original").assign(chord=chord).merge(paths, on="path")
+    unit = found.gap if metric.startswith("loss_") else 1.0
+    return found.assign(excess=(found.value - found.chord) / unit)
 
 
 # Shipped tables
@@ -331,7 +342,7 @@ def ship(study: Study) -> dict[str, str]:
 
     for known in (_table, _shipped, _index):
         known.cache_clear()
-    found = tables(study, *PATHS)
+    found = tables(study, "01_endpoints", *PATHS)
     paths = found["paths"]
     last = list(paths.columns).index("start_closed_loss")
     whole = {"paths": paths.iloc[:, :last].drop(columns="label", errors="ignore")}

@@ -34,6 +34,16 @@ NAMES = {
     "scrub": "SCRUB",
     "salun": "SalUn",
     "l1_sparse": "L1-sparse",
+    "random": "two seeds",
+    "random_in_cl": "both with curriculum",
+    "random_in_so": "both of second order",
+    "cl-non_cl": "curriculum – none",
+    "fo-so": "first – second order",
+    "method": "two methods",
+    "method_in_cl": "two methods, curriculum",
+    "method_in_so": "two methods, second order",
+    "method_cl-non_cl": "two methods, one with curriculum",
+    "method_fo-so": "two methods, first – second order",
 }
 RETRAINED = (0, (5, 1.5, 1, 1.5))  # dashes of the retrained models' level along a path
 DPI = 150
