@@ -180,7 +180,7 @@ def along_rows(profile: Profile) -> list[tuple[str, np.ndarray, np.ndarray]]:
 TEXT = (
     "path experiments task method other condition control form init recipe objective batchnorm collapsed unresolved"
     " not_finite fingerprint metric split role curriculum optimizer model key attack what placement place predictor"
-    " reading experiment label kind kept copies measure by how fit table column meaning unit first_method second_method"
+    " reading experiment label term rest kind kept copies measure by how fit table column meaning unit first_method second_method"
 ).split()
 
 

@@ -63,6 +63,8 @@ PATHS: dict[str, Callable[[Study], Asked]] = {
     "relearning": _plainly(lambda study: list(ensembles.forgetting(study).values())),
     "difficulty": _difficulty,
 }
+# Experiments that are priced apart: no run of all notebooks computes them.
+APART = ("alignment", "n1", "privacy", "ensembles", "relearning", "difficulty")
 # measurement -> its tables, and the specs that they are made of
 MEASURED: dict[str, tuple[Callable[[Study], Tables], Callable[[Study], Iterable[Spec]]]] = {}
 
@@ -147,7 +149,8 @@ def _fits(study: Study) -> Tables:
     for route, fit in experiments.fitted(study, experiments.fits(study)):
         told = labels_of(route)
         change, noise = fit.change()
-        record = {"steps": fit.steps, "change": change, "change_error": noise, "converged": fit.converged}
+        rest = {True: "at rest", False: "not", None: "noise hides it"}[fit.converged]
+        record = {"steps": fit.steps, "change": change, "change_error": noise, "rest": rest}
         blocks = {"step": fit.step, "objective": fit.loss, "averaged": fit.averaged}
         at = {n: told[n] for n in ("original", "method", "start", "end", "recipe", "objective", "refit")}
         at["term"] = at.pop("objective")
@@ -181,7 +184,8 @@ def tables(study: Study, *names: str, all_metrics: bool = True) -> dict[str, Tab
     """
     import pandas as pd
 
-    names = names or tuple(dict.fromkeys(["01_endpoints", *PATHS, *MEASURED]))
+    every = dict.fromkeys(["01_endpoints", *PATHS, *MEASURED])
+    names = names or tuple(name for name in every if name not in APART or stored(study, name))
     shipped, rows = _shipped("paths"), dict[tuple, dict[str, Any]]()
     found: dict[str, Table] = {}
     asked = {name: PATHS[name](study) for name in names if name in PATHS}
@@ -204,6 +208,18 @@ def tables(study: Study, *names: str, all_metrics: bool = True) -> dict[str, Tab
         if name in MEASURED:
             found = _joined(found, _measured(study, name))
     return prepare({**found, "gaps": gaps(found["models"])}) if rows else found
+
+
+def stored(study: Study, name: str) -> bool:
+    """Whether all that an experiment needs is in the shipped tables or in the study's store: nothing is computed."""
+    if name == "n1" and not study.preset.originals or study.data.scenario is not None and name in APART:
+        return False
+    shipped = _shipped("paths")
+    paths = all(key(s) in shipped or s in study.store for _, s in PATHS[name](study)) if name in PATHS else True
+    if not paths or name not in MEASURED:
+        return paths
+    specs = list(MEASURED[name][1](study))
+    return _index().get(name, {}).get("of") == digest(specs) or all(spec in study.store for spec in specs)
 
 
 def task_of(study: Study) -> str:

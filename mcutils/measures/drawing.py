@@ -34,6 +34,7 @@ NAMES = {
     "scrub": "SCRUB",
     "salun": "SalUn",
     "l1_sparse": "L1-sparse",
+    "zrf": "ZRF",
     "random": "two seeds",
     "random_in_cl": "both with curriculum",
     "random_in_so": "both of second order",
@@ -126,7 +127,7 @@ def small_png(fig, dpi: int = 90) -> bytes:
 
 def label(name: str) -> str:
     """Name of a method or kind of curve as it stands in figures."""
-    return NAMES.get(name, str(name).replace("_", " "))
+    return " – ".join(NAMES.get(part, part.replace("_", " ")) for part in str(name).split(" - "))
 
 
 def retrained_band(ax, t, low, mean, high, text: str = "retrained models, range") -> None:

@@ -187,7 +187,8 @@ def along(
         step = max(1, (len(mean) - 1) // 4)
         style = {"marker": marker, "ms": 3.6, "markevery": step}
         ax.plot(mean.index, mean, color=colour, lw=2.2, zorder=3, label=names(name), **style)
-    ax.axhline(0, color=GREY, ls=(0, (4, 3)), lw=0.9, zorder=1)
+    if value == "excess":
+        ax.axhline(0, color=GREY, ls=(0, (4, 3)), lw=0.9, zorder=1, label="chord")
     ax.set_xlabel("t")
     ax.set_ylabel(ylabel)
     scaled(ax, "y", linear)
@@ -296,7 +297,8 @@ def scatter(
         rho = [spearmanr(one[x], one[y])[0] for _, one in parts if one[x].nunique() > 3 and one[y].nunique() > 1]
         mean, low, high = student(rho) if rho else (np.nan,) * 3
         told = f"rank correlation {mean:.2f}" + (f" [{low:.2f}, {high:.2f}]" if len(rho) > 1 else "")
-        ax.set_title(told if rho else "", fontsize=8, loc="left")
+        ax.text(0.98, 0.97, told if rho else "", fontsize=7.5, ha="right", va="top", transform=ax.transAxes)
+        ax.margins(y=0.16)
     return ax
 
 
@@ -307,10 +309,11 @@ def share(
     """The share of rows whose number is at most eps, against eps: one curve a group."""
     ax = _axes(ax, 2.6)
     grid = np.linspace(0, top, 201)
-    for one, (colour, _) in look(table[group] if group else [""]).items():
+    dashes = ["-"] * len(LOOKS) + ["--"] * len(LOOKS)
+    for (one, (colour, _)), dash in zip(look(table[group] if group else [""]).items(), dashes, strict=False):
         values = np.sort((table[table[group] == one] if group else table)[value].dropna())
         shares = np.searchsorted(values, grid, side="right") / max(len(values), 1)
-        ax.step(grid, shares, where="post", color=colour, label=f"{names(one)} ({len(values)})")
+        ax.step(grid, shares, where="post", color=colour, ls=dash, label=f"{names(one)} ({len(values)})")
     if edge is not None:
         ax.axvline(edge, color=BLACK, ls="--", lw=1.0)
     ax.set_ylim(-0.02, 1.02)
