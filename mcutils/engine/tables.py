@@ -60,6 +60,9 @@ def path_row(profile: Profile) -> dict[str, Any]:
     row |= profile.geometry | _noise(profile)
     row |= dict(zip(("pattern_own", "pattern_apart"), pattern(profile), strict=True))
     row |= dict(zip(("best_t", "best_gain"), best_inner(profile), strict=True))
+    for part in ("choose", "test"):
+        score = profile.arrays.get(f"score/{part}", np.full(2, np.nan))
+        row |= {f"closeness_{part}_start": float(score[0]), f"closeness_{part}_end": float(score[-1])}
     return row | {f"known_{n[6:]}": float(v) for n, v in profile.arrays.items() if n.startswith("known/")}
 
 

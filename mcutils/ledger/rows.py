@@ -19,7 +19,7 @@ from ..measures.intervals import LEVEL
 from ..measures.originals import LEAST
 from . import declared
 from .claims import CLAIMS, COLUMNS, PROTOCOL, markdown, write_ledger
-from .inclusion import Table, Tables, in_experiment, within
+from .inclusion import LABELS, Table, Tables, in_experiment, within
 from .statistics import Result, halves, originals_needed
 
 CHORD = "chord"  # the paper's reading, whose word is the ledger's
@@ -200,7 +200,7 @@ def view(tables: Tables, experiments: Sequence[str], splits: int = 0) -> list[di
     kept = kept & ((cued | (paths.control != "")) if CUED in experiments else ~cued)
     if not (kept & (paths.control == "")).any() or not all(one.any() for one in holds):
         return []
-    ours = paths[kept]
+    ours = paths[kept].drop_duplicates([*LABELS, "points"])  # a path of several experiments, held once for each
     whole = {**tables, "paths": ours}
     whole |= {n: tables[n][tables[n].path.isin(ours.path)] for n in ("along", "ranges", "distances") if n in tables}
     parts = halves(sorted(set(ours.original[ours.control == ""])), splits)

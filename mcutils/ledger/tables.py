@@ -171,7 +171,7 @@ def distances(study: Study, asked: Asked) -> Table:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def tables(study: Study, *names: str, all_metrics: bool = True) -> dict[str, Table]:
+def tables(study: Study, *names: str, all_metrics: bool = True, shipped: bool = True) -> dict[str, Table]:
     """The tables of experiments, by name: `paths`, `along`, `models`, and those of what else they measure.
 
     Rows come from the shipped tables where these hold the result, by its key, and nothing is opened then; else results
@@ -180,16 +180,17 @@ def tables(study: Study, *names: str, all_metrics: bool = True) -> dict[str, Tab
     Args:
         study: whose experiments.
         names: of `PATHS` and `MEASURED`; none is all of them, without what is priced apart and not stored whole.
+        shipped: whether to take rows from the shipped tables; else all of them are made from results.
         all_metrics: `along` with every metric, or with the losses and accuracies that tests read alone.
     """
     import pandas as pd
 
     every = dict.fromkeys(["01_endpoints", *PATHS, *MEASURED])
     names = names or tuple(name for name in every if name not in APART or stored(study, name))
-    shipped, rows = _shipped("paths"), dict[tuple, dict[str, Any]]()
+    there, rows = _shipped("paths") if shipped else {}, dict[tuple, dict[str, Any]]()
     found: dict[str, Table] = {}
     asked = {name: PATHS[name](study) for name in names if name in PATHS}
-    lacking = dict.fromkeys(s for part in asked.values() for _, s in part if key(s) not in shipped)
+    lacking = dict.fromkeys(s for part in asked.values() for _, s in part if key(s) not in there)
     made = dict(zip(map(key, lacking), study.run(lacking), strict=True)) if lacking else {}
     numbers = {k: path_row(_profile(one)) for k, one in made.items()}
     for name, part in asked.items():
@@ -197,13 +198,13 @@ def tables(study: Study, *names: str, all_metrics: bool = True) -> dict[str, Tab
             told, k = labels_of(route), key(spec)
             row = rows.setdefault((k, *told.values()), {"path": k, "experiments": [], "task": task_of(study), **told})
             row["experiments"] += [name] * (name not in row["experiments"])
-            row |= {"aside": route.aside, **(numbers[k] if k in numbers else shipped[k])}
+            row |= {"aside": route.aside, **(numbers[k] if k in numbers else there[k])}
     study.used.update(dict.fromkeys(row["path"] for row in rows.values()))
     if rows:
         paths = pd.DataFrame(list(rows.values()))
         paths["experiments"] = paths.experiments.map(" ".join)
         found = {"paths": paths, "along": _along_of(paths, made, all_metrics)}
-    found["models"] = models(study, every="01_endpoints" in names)
+    found["models"] = models(study, "01_endpoints" in names, shipped)
     for name in names:
         if name in MEASURED:
             found = _joined(found, _measured(study, name))
@@ -249,20 +250,20 @@ def _along_of(paths: Table, made: Mapping[str, Any], all_metrics: bool) -> Table
     return found.assign(original=found.path.map(first))
 
 
-def models(study: Study, every: bool = True) -> Table:
+def models(study: Study, every: bool = True, shipped: bool = True) -> Table:
     """`models`: every metric of original, retrained and (``every``) unlearned models, a row a model."""
     import pandas as pd
 
-    shipped, found = _shipped("models"), []
+    there, found = _shipped("models") if shipped else {}, []
     asked = experiments.models(study, every)
     specs = {at: study.profile(model) for at, model in asked.items()}
-    lacking = [spec for spec in specs.values() if key(spec) not in shipped]
+    lacking = [spec for spec in specs.values() if key(spec) not in there]
     made = dict(zip(map(key, lacking), study.run(lacking), strict=True)) if lacking else {}
     names = "role original method curriculum optimizer seed".split()
     for at, spec in specs.items():
         k = key(spec)
         row: dict[str, Any] = {"key": k, "task": task_of(study), **dict(zip(names, at, strict=True))}
-        found.append(row | (_model_row(made[k]) if k in made else shipped[k]))
+        found.append(row | (_model_row(made[k]) if k in made else there[k]))
     study.used.update(dict.fromkeys(row["key"] for row in found))
     return pd.DataFrame(found)
 
@@ -358,7 +359,7 @@ def ship(study: Study) -> dict[str, str]:
 
     for known in (_table, _shipped, _index):
         known.cache_clear()
-    found = tables(study, "01_endpoints", *PATHS)
+    found = tables(study, "01_endpoints", *PATHS, shipped=False)
     paths = found["paths"]
     last = list(paths.columns).index("start_closed_loss")
     whole = {"paths": paths.iloc[:, :last].drop(columns="label", errors="ignore")}
