@@ -350,13 +350,15 @@ def list_main(arguments: argparse.Namespace) -> int:
 def lesson_main(arguments: argparse.Namespace) -> int:
     """Write the editions of the lesson."""
     from ..files import CLONE
-    from ..teaching.editions import write_editions
-    from ..teaching.slides import write_slides
+    from ..teaching.editions import editions
+    from ..teaching.slides import slides_page
+    from . import owned
 
     if not CLONE:
         raise BadInput("the lesson is a notebook of the repository: clone it.")
     folder = folder_at(path_of(arguments.out, "FOLDER"), "folder")
-    for path in [*write_editions(folder), *([write_slides(folder / "slides.html")] if arguments.slides else [])]:
+    made = editions() | ({"slides.html": slides_page()} if arguments.slides else {})
+    for path in owned.write(folder, made):
         print(path)
     return 0
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .. import reading
 from ..engine.cluster import MOST, cores
 from ..engine.planning import parts, parts_text, plan, plan_text, seconds_of
 from ..engine.runs import RunFailed, missing
@@ -22,7 +23,9 @@ from ..engine.study import Study, store_folder, study
 from ..engine.upkeep import adopt, collect, export, matching, notes, pack, parents_in, results, status, verify
 from ..errors import LARGEST_SEED, BadInput, choose, path_of, whole
 from ..files import BUILD, counted, file_at, folder_at, switched, write_file
+from ..measures.connectivity import TOLERANCE
 from ..measures.metrics import METRICS
+from . import owned
 from .reproduce import KERNEL, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
 
 
@@ -98,9 +101,24 @@ def _archive(bench: Study, specs: Iterable[Spec], target: Path) -> None:
 
     asked = {key_of(spec) for spec in specs}
     groups = {name: [one for one in keys if one in asked] for name, keys in archives(bench, shards=True).items()}
-    groups = {name: keys for name, keys in groups.items() if keys}
+    groups = {name: [*_held(target, name), *keys] for name, keys in groups.items() if keys}
     size = pack(groups, [bench.store.folder, *bench.store.layers], target, exact=False)
     print(f"{sum(map(len, groups.values()))} results are in {shown(target)}, which now holds {size / 1e6:.1f} MB")
+
+
+def _held(target: Path, name: str) -> list[str]:
+    """Keys of what the archive of a group holds so far; raises `BadInput` for a file in its place that is none."""
+    found: list[str] = []
+    for archive in filter(Path.exists, (target / f"{name}{kind}" for kind in reading.ARCHIVES)):
+        own = [path for path in reading.archived(target).values() if path.parent == archive]
+        try:
+            sound = own and reading.holds(archive, [(path.name, reading.read(path, owned.LARGEST)) for path in own])
+        except OSError:
+            sound = False
+        if not sound:
+            raise BadInput(f"{shown(archive)} is no archive as mcutils writes it: move it away, or name another folder.")
+        found += {path.stem: path for path in own}
+    return found
 
 
 def plan_main(arguments: argparse.Namespace) -> int:
@@ -304,14 +322,18 @@ def explore_main(arguments: argparse.Namespace) -> int:
             print(path)
         return 0
     if arguments.export_toy is not None:
-        from ..teaching.toy_page import export_toy
+        from ..teaching.toy_page import first_state, page
 
-        print(export_toy(path_of(arguments.export_toy, "--export-toy")))
+        file = file_at(path_of(arguments.export_toy, "--export-toy"), "--export-toy")
+        print(*owned.write(file.parent, {file.name: page(first_state(0.5, TOLERANCE))}))
         return 0
     if arguments.export_live is not None:
         from ..explorer.live import export_live
 
-        print(export_live(path_of(arguments.export_live, "--export-live"), study(store=arguments.store or "")))
+        file = file_at(path_of(arguments.export_live, "--export-live"), "--export-live")
+        owned.check(file.parent, [file.name])
+        print(export_live(file, study(store=arguments.store or "")))
+        owned.note(file.parent, [file.name])
         return 0
     port = whole("--port", counted("--port", arguments.port, 1, 65535), 1, 65535)
     command = explore_command(arguments.app, port, not arguments.no_browser)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
-from ..files import ROOT, write_file
+from ..files import ROOT
 
 LESSON = ROOT / "notebooks" / "00_quickstart.ipynb"
 NOTES = ROOT / "docs" / "teaching.md"
@@ -155,8 +155,8 @@ def picture(path: Path, needed: str) -> tuple[str, str]:
     return mimetypes.guess_type(path.name)[0] or "image/png", base64.b64encode(raw).decode()
 
 
-def write_editions(folder: str | Path, lesson: str | Path = LESSON, notes: str | Path = NOTES) -> list[Path]:
-    """Write ``student.ipynb``, ``teacher.ipynb`` and ``worksheet.md`` into a folder; returns their paths.
+def editions(lesson: str | Path = LESSON, notes: str | Path = NOTES) -> dict[str, str]:
+    """The texts of ``student.ipynb``, ``teacher.ipynb`` and ``worksheet.md``, by these names.
 
     Raises `BadInput` where the lesson, its notes or a picture of it cannot be read.
     """
@@ -168,12 +168,5 @@ def write_editions(folder: str | Path, lesson: str | Path = LESSON, notes: str |
     except Exception as error:  # nbformat has many for what is no notebook
         raise BadInput(f"the lesson in {lesson} with its notes in {notes} cannot be read ({error}).") from None
     books = {"student.ipynb": student(source), "teacher.ipynb": teacher(source, told)}
-    made = {name: carried(book, Path(lesson).parent) for name, book in books.items()} | {
-        "worksheet.md": worksheet(source)
-    }
-    paths = []
-    for name, one in made.items():
-        path = Path(folder) / name
-        write_file(path, one if isinstance(one, str) else nbformat.writes(nbformat.from_dict(one)) + "\n")
-        paths.append(path)
-    return paths
+    made = {name: nbformat.from_dict(carried(book, Path(lesson).parent)) for name, book in books.items()}
+    return {name: nbformat.writes(book) + "\n" for name, book in made.items()} | {"worksheet.md": worksheet(source)}

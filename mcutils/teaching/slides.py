@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
-from ..files import ROOT, write_file
+from ..files import ROOT
 from . import toy_page
 from .editions import LESSON, Notebook, picture, student
 
@@ -70,14 +70,13 @@ def slides(lesson: Notebook, folder: Path = ROOT / "notebooks") -> str:
     return _page([one for one in made if one.heading not in LEFT_OUT])
 
 
-def write_slides(path: str | Path, lesson: Path = LESSON) -> Path:
-    """Write the slides of a notebook into a file and return where; raises `BadInput` as `slides` does."""
+def slides_page(lesson: Path = LESSON) -> str:
+    """The slides of a notebook in a file; raises `BadInput` as `slides` does."""
     try:
         read = json.loads(lesson.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(f"the lesson in {lesson} cannot be read ({error}).") from None
-    write_file(Path(path), slides(read, lesson.parent))
-    return Path(path)
+    return slides(read, lesson.parent)
 
 
 def parts(text: str) -> list[tuple[str, int, str]]:

@@ -400,6 +400,25 @@ def test_what_ran_is_archived_beside_what_is_there(ask, small, folder, tmp_path)
     assert ask("store", "import", target, "--store", "new")[1].startswith(f"{len(WANTED)} results imported")
 
 
+def test_an_archive_keeps_what_it_held_when_less_is_asked_for(ask, small, folder, monkeypatch, tmp_path):
+    run = ("run", "00", "--preset", "smoke", "--store", "store", "--archive", "shards")
+    assert ask(*run)[0] == 0
+    before = (tmp_path / "shards" / "00_quickstart-original0.zip.xz").read_bytes()
+    monkeypatch.setattr(commands, "planned", lambda *_: WANTED[:1])
+    assert ask(*run)[0] == 0
+    assert names(tmp_path / "shards") == {key(spec) for spec in WANTED}
+    assert (tmp_path / "shards" / "00_quickstart-original0.zip.xz").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [".zip", ".zip.xz"])
+def test_an_archive_of_somebody_s_own_is_left_alone(ask, small, folder, tmp_path, kind):
+    copy(folder, tmp_path / "shards")
+    mine = tmp_path / "shards" / f"00_quickstart-original0{kind}"
+    mine.write_bytes(b"mine")
+    code, _, err = ask("run", "00", "--preset", "smoke", "--store", "store", "--archive", "shards")
+    assert code == 2 and "is no archive as mcutils writes it" in err and mine.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

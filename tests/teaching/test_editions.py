@@ -13,6 +13,7 @@ from mcutils.teaching.editions import (
     NOTES,
     REWORDED,
     carried,
+    editions,
     exercises,
     is_solution,
     parts_of,
@@ -20,7 +21,6 @@ from mcutils.teaching.editions import (
     student,
     teacher,
     worksheet,
-    write_editions,
 )
 
 
@@ -82,25 +82,25 @@ def test_only_lists_below_exercises_are_exercises():
     assert list(exercises("### Exercises 1 to 2\n\n1. One\n   more.\n2. Two.")) == [("1", "One more."), ("2", "Two.")]
 
 
-def test_files_are_notebooks_that_open(tmp_path):
-    paths = write_editions(tmp_path / "new")
-    assert [path.name for path in paths] == ["student.ipynb", "teacher.ipynb", "worksheet.md"]
-    for path in paths[:2]:
-        nbformat.validate(nbformat.read(path, as_version=4))
+def test_files_are_notebooks_that_open():
+    texts = editions()
+    assert list(texts) == ["student.ipynb", "teacher.ipynb", "worksheet.md"]
+    for name in ("student.ipynb", "teacher.ipynb"):
+        nbformat.validate(nbformat.reads(texts[name], as_version=4))
 
 
 def test_what_is_no_lesson_is_refused(tmp_path):
     (tmp_path / "a.ipynb").write_text("no")
     with pytest.raises(BadInput, match="cannot be read"):
-        write_editions(tmp_path, lesson=tmp_path / "a.ipynb")
+        editions(lesson=tmp_path / "a.ipynb")
     with pytest.raises(BadInput, match="no section 'The lesson'"):
         rows_of("# other", "The lesson")
 
 
-def test_a_handout_opens_where_no_repository_is(tmp_path):
-    write_editions(tmp_path)
+def test_a_handout_opens_where_no_repository_is():
+    texts = editions()
     for name in ("student.ipynb", "teacher.ipynb"):
-        book = nbformat.read(tmp_path / name, 4)
+        book = nbformat.reads(texts[name], 4)
         nbformat.validate(book)
         pictures = [found for cell in book["cells"] for found in re.findall(r"!\[[^\]]*\]\(([^)]*)\)", cell["source"])]
         assert len(pictures) >= 2 and all(one.startswith("attachment:") for one in pictures)

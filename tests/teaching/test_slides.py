@@ -11,7 +11,7 @@ from mcutils.cli.main import main
 from mcutils.errors import BadInput
 from mcutils.teaching import slides as module
 from mcutils.teaching.editions import LESSON
-from mcutils.teaching.slides import leading, parts, slides, write_slides
+from mcutils.teaching.slides import leading, parts, slides, slides_page
 
 READY = {"[data-part=words]:not(:empty)": "attached"}
 PIXEL = base64.b64decode(
@@ -21,7 +21,9 @@ PIXEL = base64.b64decode(
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    return write_slides(tmp_path_factory.mktemp("slides") / "slides.html")
+    file = tmp_path_factory.mktemp("slides") / "slides.html"
+    file.write_text(slides_page(), encoding="utf-8")
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_what_is_lacking_is_named(monkeypatch, tmp_path):
     monkeypatch.undo()
     (tmp_path / "a.ipynb").write_text("no")
     with pytest.raises(BadInput, match="cannot be read"):
-        write_slides(tmp_path / "a.html", tmp_path / "a.ipynb")
+        slides_page(tmp_path / "a.ipynb")
 
 
 def test_the_lesson_s_slides_hold_no_solution_and_ask_for_nothing(path):
