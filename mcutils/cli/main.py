@@ -20,6 +20,7 @@ from typing import Any
 from ..engine.cluster import answer_seconds, check_engine, cluster_settings, worker_count
 from ..errors import BadInput, choose, path_of, shown
 from ..files import BUILD, file_at, folder_at, place, switched
+from . import owned, printed
 
 # kind -> module and name of its table
 TABLES = {
@@ -199,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with as_interrupts(ended):
             return arguments.run(arguments)
     except BadInput as error:
-        print(f"mcutils: {error}", file=sys.stderr)
+        print(f"mcutils: {printed.printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read what is printed has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -329,8 +330,6 @@ def reproduce_main(arguments: argparse.Namespace) -> int:
 
 def list_main(arguments: argparse.Namespace) -> int:
     """Print the `catalogue` of a kind."""
-    from .reproduce import table
-
     rows = catalogue(arguments.kind)
     if arguments.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -343,7 +342,7 @@ def list_main(arguments: argparse.Namespace) -> int:
             else:
                 print(f"{'':6}not declared yet: it waits for {row['notebook']}")
     else:
-        print(table([(row["name"], row["about"]) for row in rows]))
+        print(printed.table([(row["name"], row["about"]) for row in rows]))
     return 0
 
 
@@ -352,14 +351,13 @@ def lesson_main(arguments: argparse.Namespace) -> int:
     from ..files import CLONE
     from ..teaching.editions import editions
     from ..teaching.slides import slides_page
-    from . import owned
 
     if not CLONE:
         raise BadInput("the lesson is a notebook of the repository: clone it.")
     folder = folder_at(path_of(arguments.out, "FOLDER"), "folder")
     made = editions() | ({"slides.html": slides_page()} if arguments.slides else {})
     for path in owned.write(folder, made):
-        print(path)
+        print(printed.shown(path))
     return 0
 
 

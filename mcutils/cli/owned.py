@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .. import reading
-from ..errors import BadInput, shown
+from ..errors import BadInput
 from ..files import folder_at, write_file
 
 NOTE = ".mcutils.sha256"  # in each such folder, as sha256sum writes and checks it
@@ -29,7 +29,7 @@ def check(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         path = folder / name
         if (path.exists() or path.is_symlink()) and (name not in known or _digest(path) != known[name]):
-            raise BadInput(f"{shown(str(path), 400)} is not as mcutils wrote it: move it away, or write elsewhere.")
+            raise BadInput(f"{path} is not as mcutils wrote it: move it away, or write elsewhere.")
 
 
 def write(folder: Path, files: Mapping[str, str | bytes], exact: bool = False) -> list[Path]:

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import BadInput, path_of
 from ..files import BUILD, CLONE, PACKAGE, ROOT, folder_at, write_file
 from . import owned
+from .printed import shown
 
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "environment.yml", "data/README.md")
 NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml")
@@ -70,7 +71,7 @@ def site_main(arguments: argparse.Namespace) -> int:
     """Run `site`."""
     out = folder_at(BUILD / "site" if arguments.out is None else path_of(arguments.out, "--out"), "site")
     found = build(out)
-    print(f"{len(list(out.rglob('*.html')))} pages in {out}: open {out / 'index.html'}")
+    print(f"{len(list(out.rglob('*.html')))} pages in {shown(out)}: open {shown(out / 'index.html')}")
     for line in found:
         print(f"mcutils: {line}")
     return 1 if found else 0

@@ -37,7 +37,7 @@ def test_nothing_is_written_where_one_file_is_somebody_s_own(tmp_path, there):
         (tmp_path / "elsewhere").write_text("mine") if there == "link" else None
     else:
         mine.write_text("mine")
-    with pytest.raises(BadInput, match=r"b\.txt' is not as mcutils wrote it: move it away"):
+    with pytest.raises(BadInput, match=r"b\.txt is not as mcutils wrote it: move it away"):
         owned.write(place, {"a.txt": "3", "b.txt": "4"})
     assert (place / "a.txt").read_text() == "1" and os.path.lexists(mine)
     assert there in ("folder", "lost link") or mine.read_text() == "mine"
@@ -50,7 +50,7 @@ def test_a_worksheet_that_was_filled_in_stays(tmp_path, capsys):
     capsys.readouterr()
     assert main(["lesson", str(tmp_path / "handout")]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and "worksheet.md' is not as mcutils wrote it" in err and err.count("\n") == 1
+    assert out == "" and "worksheet.md is not as mcutils wrote it" in err and err.count("\n") == 1
     assert sheet.read_text().endswith("my answer")
 
 

@@ -117,7 +117,7 @@ def test_a_site_is_built_anew_over_itself_and_nothing_else(tmp_path, monkeypatch
     assert {path.name for path in out.iterdir()} == {"index.html", "CNAME", owned.NOTE}
     assert [path.read_text() for path in (tmp_path / "docs-source").iterdir()] == ["mine"]
     (out / "index.html").write_text("changed")
-    with pytest.raises(BadInput, match=r"index\.html' is not as mcutils wrote it"):
+    with pytest.raises(BadInput, match=r"index\.html is not as mcutils wrote it"):
         site.build(out, live=False)
     assert (out / "index.html").read_text() == "changed"
 

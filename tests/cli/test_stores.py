@@ -341,6 +341,38 @@ def test_show_does_without_what_damage_took_from_a_note(ask, folder, tmp_path):
         assert code == 0 and key(BEND) in out and err == ""
 
 
+def test_codes_that_steer_a_terminal_are_written_out(ask, tmp_path):
+    odd = "a\x1b[31mb\x9b1m"
+    for words in (
+        ["show", f"{odd}.png"],
+        ["store", "verify", "--store", odd],
+        ["reproduce", "00", "--out", f"/proc/{odd}"],
+    ):
+        code, out, err = ask(*words)
+        assert code == 2 and out == "" and "a\\x1b[31mb\\x9b1m" in err and err.rstrip("\n").isprintable()
+    code, out, _ = ask("lesson", tmp_path / odd)
+    assert code == 0 and len(out.splitlines()) == 3 and out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("text", ["[1]", "no", '{"00": 1}', '{"00": {"preset": "a", "results": 5}}', "[" * 100_000])
+def test_what_is_no_list_of_used_results_is_said_so_and_left_alone(ask, tmp_path, text):
+    listing = tmp_path / "figures" / "results.json"
+    listing.parent.mkdir()
+    listing.write_text(text)
+    for words in (["show", "figures/00.png", "--store", "."], ["reproduce", "00", "--preset", "smoke", "--out", "."]):
+        code, _, err = ask(*words)
+        assert code == 2 and "is not a list of used results" in err and err.count("\n") == 1
+    assert listing.read_text() == text
+
+
+def test_a_loop_of_links_is_no_folder(ask, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for words in (["--out", "loop"], ["--out", "loop/in"], ["--store", "loop"]):
+        code, _, err = ask("reproduce", "00", "--preset", "smoke", *words)
+        assert code == 2 and "'loop' is not a folder" in err and err.count("\n") == 1
+    assert ask("run", "00", "--preset", "smoke", "--archive", "loop")[0] == 2
+
+
 def test_show_lists_what_an_ambiguous_prefix_means(ask, folder):
     code, out, _ = ask("show", "unlearned-", "--store", "store")
     assert code == 0
