@@ -19,7 +19,7 @@ from typing import Any
 
 from ..engine.cluster import answer_seconds, check_engine, cluster_settings, worker_count
 from ..errors import BadInput, choose, path_of, shown
-from ..files import BUILD, file_at, folder_at, place, switched
+from ..files import file_at, folder_at, place, switched
 from . import owned, printed
 
 # kind -> module and name of its table
@@ -162,11 +162,6 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
         "cli.site.site_main",
         {"--out": _named("PATH", "folder to write (default: build/site)")},
     ),
-    "article": (
-        "write question, method, findings and ledger as a PDF",
-        "cli.article.article_main",
-        {"--out": _named("PATH", "file to write (default: build/article.pdf)")},
-    ),
     "lesson": (
         "write the lesson for students, without solutions, for teachers, with notes, and a sheet to write on",
         "cli.main.lesson_main",
@@ -176,14 +171,6 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
         },
     ),
     "search": ("search for each method's settings on the validation split", "paper.search_command.main", {}),
-    "bench": (
-        "measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds",
-        "cli.main.bench_main",
-        {
-            "--out": _named("PATH", "file to write (default: build/bench.json)"),
-            "--quick": _switch("one short repetition each (default: five or more)"),
-        },
-    ),
 }
 
 
@@ -349,24 +336,11 @@ def list_main(arguments: argparse.Namespace) -> int:
 def lesson_main(arguments: argparse.Namespace) -> int:
     """Write the editions of the lesson."""
     from ..files import CLONE
-    from ..teaching.editions import editions
-    from ..teaching.slides import slides_page
+    from ..teaching.lesson import editions
 
     if not CLONE:
         raise BadInput("the lesson is a notebook of the repository: clone it.")
     folder = folder_at(path_of(arguments.out, "FOLDER"), "folder")
-    made = editions() | ({"slides.html": slides_page()} if arguments.slides else {})
-    for path in owned.write(folder, made):
+    for path in owned.write(folder, editions(slides=arguments.slides)):
         print(printed.shown(path))
     return 0
-
-
-def bench_main(arguments: argparse.Namespace) -> int:
-    """Measure speed."""
-    from .reproduce import check_folder
-
-    out = file_at(BUILD / "bench.json" if arguments.out is None else path_of(arguments.out, "--out"), "--out")
-    check_folder(out.parent, "output folder", "--out")
-    from .bench import main as bench
-
-    return bench(out, quick=arguments.quick)

@@ -102,12 +102,12 @@ def build(out: Path, live: bool = True) -> list[str]:
         if live:
             from ..engine.study import study
             from ..explorer.live import export_live
-            from ..teaching.slides import slides_page
+            from ..teaching.lesson import editions
             from .stories import write_stories
 
             export_live(made / "live.html")
             write_stories(made / "stories", study())
-            write_file(made / "slides.html", slides_page())
+            write_file(made / "slides.html", editions(slides=True)["slides.html"])
         files = {path.relative_to(made).as_posix(): path.read_bytes() for path in made.rglob("*") if path.is_file()}
     owned.write(out, files, exact=True)
     return found
