@@ -229,7 +229,7 @@ def show_main(arguments: argparse.Namespace) -> int:
     folders = layers(store_folder(arguments.store))
     if not folders:
         raise BadInput(f"there is no store in {store_folder(arguments.store)}: name one with --store.")
-    if arguments.key.endswith((".png", ".svg")):
+    if arguments.key.endswith(".png"):
         return _show_figure(Path(arguments.key), folders)
     found = matching(_begun(arguments.key), folders)
     if arguments.json:

@@ -19,7 +19,7 @@ def test_a_figure_of_two_methods_saves_to_the_same_bytes_twice(name, tmp_path):
     drawn = [FIGURES[name](few) for _ in range(2)]
     assert all(isinstance(fig, Figure) for fig in drawn)
     files = [save(fig, name, tmp_path / str(k)) for k, fig in enumerate(drawn)]
-    assert [a.read_bytes() for a in files[0]] == [b.read_bytes() for b in files[1]]
+    assert len({one.path.read_bytes() for one in files}) == 1
 
 
 @pytest.mark.parametrize("name", FIGURES)
