@@ -233,12 +233,10 @@ def finish(fig, ax, title: str, first: Sequence = ()):
 def settle(fig) -> None:
     """Lay out a figure once and for all, so that every later drawing is the same.
 
-    The layout depends on the resolution: text is not quite as wide in a file as on screen. The file's is taken. It is
-    solved twice, since square panels move once more.
+    The layout depends on the resolution: text is not quite as wide in a file as on screen. The file's is taken.
     """
     shown, fig.dpi = fig.dpi, DPI
-    for _ in range(2):
-        fig.get_layout_engine().execute(fig)
+    fig.get_layout_engine().execute(fig)
     fig.set_layout_engine("none")
     fig.dpi = shown
 
