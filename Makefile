@@ -74,7 +74,7 @@ test: setup
 	exit $$status
 
 bench: setup
-	@$(RUN) mcutils bench
+	@$(VENV)/bin/python tests/bench.py
 
 site: setup
 	@$(RUN) mcutils site

@@ -47,7 +47,7 @@ def counted(name: str, given: Any, low: int, high: int) -> int | None:
 def folder_at(path: Path, name: str) -> Path:
     """Return the path of a folder that is there or may be made; `BadInput` for what is or lies below something else."""
     try:
-        if path.exists() and not path.is_dir():
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
             raise BadInput(f"the {name} {shown(str(path))} is not a folder.")
         return path if path.is_dir() else folder_at(path.parent, name) and path
     except OSError as error:

@@ -34,7 +34,6 @@ LINES = [
     *(["store", "import", path, "--store", "new"] for path in PATHS),
     *(["store", "export", path] for path in PATHS),
     *(["store", "export", "t", "--used-by", path] for path in PATHS),
-    *(["bench", "--quick", "--out", path] for path in (*sorted({*PATHS} - {"file"}), "folder")),
     *([command, "--preset", name] for command in ("plan", "run", "reproduce") for name in PRESETS),
     *([*line, f"--workers={n}"] for line in (RUN, REPRODUCE) for n in WORKERS),
     *([*line, "--engine", name] for line in (RUN, REPRODUCE) for name in ENGINES),

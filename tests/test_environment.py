@@ -21,14 +21,12 @@ CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
     "playwright": "playwright-python",
-    "typst": "typst-py",
 }
 MODULES = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "dask_jobqueue": "dask-jobqueue",
     "yaml": "pyyaml",
-    "markdown_it": "markdown-it-py",
 }
 STANDARD = sys.stdlib_module_names | {"tomllib"}  # which Python 3.10 lacks
 ONLY_CONDA = {"python", "pip"}
@@ -68,7 +66,7 @@ def imported(folder):
     return {name.split(".")[0] for name in names} - STANDARD - own
 
 
-@pytest.mark.parametrize("folder,extras", [("mcutils", ["cluster", "site", "browser"]), ("tests", ["dev"])])
+@pytest.mark.parametrize("folder,extras", [("mcutils", ["cluster", "site"]), ("tests", ["dev"])])
 def test_whatever_is_imported_is_declared(project, folder, extras):
     """A package that only comes along with another one may stop coming."""
     lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]

@@ -19,7 +19,8 @@ from typing import Any
 
 from ..engine.cluster import answer_seconds, check_engine, cluster_settings, worker_count
 from ..errors import BadInput, choose, path_of, shown
-from ..files import BUILD, file_at, folder_at, place, switched
+from ..files import file_at, folder_at, place, switched
+from . import owned, printed
 
 # kind -> module and name of its table
 TABLES = {
@@ -161,11 +162,6 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
         "cli.site.site_main",
         {"--out": _named("PATH", "folder to write (default: build/site)")},
     ),
-    "article": (
-        "write question, method, findings and ledger as a PDF",
-        "cli.article.article_main",
-        {"--out": _named("PATH", "file to write (default: build/article.pdf)")},
-    ),
     "lesson": (
         "write the lesson for students, without solutions, for teachers, with notes, and a sheet to write on",
         "cli.main.lesson_main",
@@ -175,14 +171,6 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
         },
     ),
     "search": ("search for each method's settings on the validation split", "paper.search_command.main", {}),
-    "bench": (
-        "measure speed ratios at one thread into a JSON list of rows name, ratio, goal, holds",
-        "cli.main.bench_main",
-        {
-            "--out": _named("PATH", "file to write (default: build/bench.json)"),
-            "--quick": _switch("one short repetition each (default: five or more)"),
-        },
-    ),
 }
 
 
@@ -199,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with as_interrupts(ended):
             return arguments.run(arguments)
     except BadInput as error:
-        print(f"mcutils: {error}", file=sys.stderr)
+        print(f"mcutils: {printed.printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read what is printed has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -329,8 +317,6 @@ def reproduce_main(arguments: argparse.Namespace) -> int:
 
 def list_main(arguments: argparse.Namespace) -> int:
     """Print the `catalogue` of a kind."""
-    from .reproduce import table
-
     rows = catalogue(arguments.kind)
     if arguments.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -343,30 +329,18 @@ def list_main(arguments: argparse.Namespace) -> int:
             else:
                 print(f"{'':6}not declared yet: it waits for {row['notebook']}")
     else:
-        print(table([(row["name"], row["about"]) for row in rows]))
+        print(printed.table([(row["name"], row["about"]) for row in rows]))
     return 0
 
 
 def lesson_main(arguments: argparse.Namespace) -> int:
     """Write the editions of the lesson."""
     from ..files import CLONE
-    from ..teaching.editions import write_editions
-    from ..teaching.slides import write_slides
+    from ..teaching.lesson import editions
 
     if not CLONE:
         raise BadInput("the lesson is a notebook of the repository: clone it.")
     folder = folder_at(path_of(arguments.out, "FOLDER"), "folder")
-    for path in [*write_editions(folder), *([write_slides(folder / "slides.html")] if arguments.slides else [])]:
-        print(path)
+    for path in owned.write(folder, editions(slides=arguments.slides)):
+        print(printed.shown(path))
     return 0
-
-
-def bench_main(arguments: argparse.Namespace) -> int:
-    """Measure speed."""
-    from .reproduce import check_folder
-
-    out = file_at(BUILD / "bench.json" if arguments.out is None else path_of(arguments.out, "--out"), "--out")
-    check_folder(out.parent, "output folder", "--out")
-    from .bench import main as bench
-
-    return bench(out, quick=arguments.quick)

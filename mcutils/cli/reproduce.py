@@ -24,9 +24,10 @@ from ..engine.cluster import MOST, check_engine, worker_count
 from ..engine.study import store_folder, study
 from ..engine.upkeep import mend
 from ..errors import BadInput, choose, path_of, seed_of
-from ..files import BUILD, DATA, ROOT, counted, write_file
+from ..files import BUILD, DATA, ROOT, counted, folder_at, write_file
 from ..paper.claims import LEDGERS, changes, markdown_table, read_ledgers, rows_of, short_table, update_between
 from ..settings import preset
+from .printed import printable, shown, table
 
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = DATA / "store"
@@ -81,7 +82,7 @@ class Order:
     @property
     def target(self) -> Path:
         """Folder of what is written."""
-        return (path_of(self.out, "--out") if self.out else BUILD).resolve()
+        return folder_at(path_of(self.out, "--out") if self.out else BUILD, "output folder").resolve()
 
     @property
     def figures(self) -> Path:
@@ -132,6 +133,7 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
     given = {path: check_parameters(path, order.parameters) for path in paths}
     check_folder(order.target / "notebooks", "output folder", "--out")
     check_folder(order.figures, "figures folder", "--out")
+    check_targets(order, paths)
     check_store(order.results)
     check_data(order.preset_name)
     before, written = ledger_of(order.figures)
@@ -140,7 +142,7 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
     print(report(outcomes, time.monotonic() - began))
     for outcome in outcomes:
         if outcome.error:
-            print(f"\n{outcome.name}: {outcome.error}", file=sys.stderr)
+            print(f"\n{outcome.name}: {printable(outcome.error)}", file=sys.stderr)
     if any(o.error for o in outcomes):
         return 2 if all(o.refused for o in outcomes if o.error) else 1
     mended(order.results)
@@ -152,6 +154,15 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
     if order.write_notebooks:
         _write_back(order, paths, outcomes)
     return 0
+
+
+def check_targets(order: Order, paths: Iterable[Path]) -> None:
+    """Raise `BadInput` where something else than what an earlier run left lies in the place of what this one writes."""
+    if (order.figures / USED).exists():
+        used_results(order.figures / USED)
+    for path in (order.target / "notebooks" / path.name for path in paths):
+        if path.exists() and "papermill" not in read(path)["metadata"]:
+            raise BadInput(f"{shown(path)} is no executed notebook: move it away, or choose another folder with --out.")
 
 
 def _executed(order: Order, paths: Sequence[Path], given: Mapping[Path, Mapping[str, Any]]) -> list[Outcome]:
@@ -245,9 +256,7 @@ def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> N
     found = {o.name: {"preset": preset_name, "results": sorted(o.keys)} for o in outcomes if o.keys}
     if not found:
         return
-    entries: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        entries = json.loads(path.read_text(encoding="utf-8"))
+    entries = used_results(path) if path.exists() else {}
     write_file(path, json.dumps(entries | found, indent=1, sort_keys=True) + "\n")
 
 
@@ -577,20 +586,16 @@ def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
-def table(rows: Sequence[Sequence[Any]], right: Iterable[int] = ()) -> str:
-    """Rows of text as aligned columns; the last is not padded."""
-    texts, to_right = [[str(value) for value in row] for row in rows], set(right)
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = []
-    for row in texts:
-        cells = [v.rjust(widths[i]) if i in to_right else v.ljust(widths[i]) for i, v in enumerate(row)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def shown(path: Path) -> str:
-    """A path as seen from the working directory, where it lies below it."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def used_results(path: Path) -> dict[str, dict[str, Any]]:
+    """Preset and keys of results by notebook, from the list beside figures; `BadInput` where it is no such list."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        for entry in entries.values():
+            entry["results"] = list(map(str, entry["results"]))
+            entry["preset"] = str(entry["preset"])
+        return entries
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BadInput(f"{path} is not a list of used results: name the {USED} beside the figures.") from None
 
 
 def read(path: Path) -> Any:

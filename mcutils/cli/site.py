@@ -16,6 +16,8 @@ from typing import Any
 
 from ..errors import BadInput, path_of
 from ..files import BUILD, CLONE, PACKAGE, ROOT, folder_at, write_file
+from . import owned
+from .printed import shown
 
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "environment.yml", "data/README.md")
 NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml")
@@ -69,7 +71,7 @@ def site_main(arguments: argparse.Namespace) -> int:
     """Run `site`."""
     out = folder_at(BUILD / "site" if arguments.out is None else path_of(arguments.out, "--out"), "site")
     found = build(out)
-    print(f"{len(list(out.rglob('*.html')))} pages in {out}: open {out / 'index.html'}")
+    print(f"{len(list(out.rglob('*.html')))} pages in {shown(out)}: open {shown(out / 'index.html')}")
     for line in found:
         print(f"mcutils: {line}")
     return 1 if found else 0
@@ -78,35 +80,36 @@ def site_main(arguments: argparse.Namespace) -> int:
 def build(out: Path, live: bool = True) -> list[str]:
     """Build the site into a folder; returns Sphinx's warnings, a broken link inside the site among them.
 
-    The pages that it is built from are written beside the folder, into one named like it with ``-source`` behind.
     With ``live`` there are ``live.html``, in which the network itself runs, the ``stories`` and the lesson's
     ``slides.html``, of the preset ``laptop``.
 
     Raises:
-        BadInput: the package does not lie in a clone, the extra ``site`` is not installed, or one of the folders holds
-            other files.
+        BadInput: the package does not lie in a clone, the extra ``site`` is not installed, or the folder holds other
+            files than a site as it was written.
     """
     if not CLONE:
         raise BadInput("the site is built from the repository: clone it, an installed package has no notebooks.")
     if lacking := [name for name in NEEDS if find_spec(name) is None]:
         raise BadInput(f"{', '.join(lacking)} is not installed: pip install -e '.[site]'.")
-    source = out.with_name(f"{out.name}-source")
-    for folder, sign in ((out, "objects.inv"), (source, "index.md")):
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / sign).is_file():
-            raise BadInput(f"{folder} holds other files and nothing of a site: name a new folder.")
-    for folder in (out, source):
-        shutil.rmtree(folder, ignore_errors=True)
-    stage(source)
-    found = render(source, out)
-    if live:
-        from ..engine.study import study
-        from ..explorer.live import export_live
-        from ..teaching.slides import write_slides
-        from .stories import write_stories
+    before = owned.noted(out)
+    if not before and out.is_dir() and any(out.iterdir()):
+        raise BadInput(f"{out} holds other files and nothing of a site: name a new folder.")
+    owned.check(out, before)
+    with TemporaryDirectory() as scratch:
+        source, made = Path(scratch) / "source", Path(scratch) / "site"
+        stage(source)
+        found = render(source, made)
+        if live:
+            from ..engine.study import study
+            from ..explorer.live import export_live
+            from ..teaching.lesson import editions
+            from .stories import write_stories
 
-        export_live(out / "live.html")
-        write_stories(out / "stories", study())
-        write_slides(out / "slides.html")
+            export_live(made / "live.html")
+            write_stories(made / "stories", study())
+            write_file(made / "slides.html", editions(slides=True)["slides.html"])
+        files = {path.relative_to(made).as_posix(): path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    owned.write(out, files, exact=True)
     return found
 
 

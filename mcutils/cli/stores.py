@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .. import reading
 from ..engine.cluster import MOST, cores
 from ..engine.planning import parts, parts_text, plan, plan_text, seconds_of
 from ..engine.runs import RunFailed, missing
@@ -22,8 +23,11 @@ from ..engine.study import Study, store_folder, study
 from ..engine.upkeep import adopt, collect, export, matching, notes, pack, parents_in, results, status, verify
 from ..errors import LARGEST_SEED, BadInput, choose, path_of, whole
 from ..files import BUILD, counted, file_at, folder_at, switched, write_file
+from ..measures.connectivity import TOLERANCE
 from ..measures.metrics import METRICS
-from .reproduce import KERNEL, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, shown, table
+from . import owned
+from .printed import printable, shown, table
+from .reproduce import KERNEL, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, used_results
 
 
 def layers(folder: Path) -> list[Path]:
@@ -84,7 +88,7 @@ def run_main(arguments: argparse.Namespace) -> int:
     try:
         bench.run(specs, engine=arguments.engine, workers=workers, load=False)
     except RunFailed as failure:
-        print(failure, file=sys.stderr)
+        print(printable(str(failure)), file=sys.stderr)
         return 1
     mended(folder)
     if target is not None:
@@ -98,9 +102,24 @@ def _archive(bench: Study, specs: Iterable[Spec], target: Path) -> None:
 
     asked = {key_of(spec) for spec in specs}
     groups = {name: [one for one in keys if one in asked] for name, keys in archives(bench, shards=True).items()}
-    groups = {name: keys for name, keys in groups.items() if keys}
+    groups = {name: [*_held(target, name), *keys] for name, keys in groups.items() if keys}
     size = pack(groups, [bench.store.folder, *bench.store.layers], target, exact=False)
     print(f"{sum(map(len, groups.values()))} results are in {shown(target)}, which now holds {size / 1e6:.1f} MB")
+
+
+def _held(target: Path, name: str) -> list[str]:
+    """Keys of what the archive of a group holds so far; raises `BadInput` for a file in its place that is none."""
+    found: list[str] = []
+    for archive in filter(Path.exists, (target / f"{name}{kind}" for kind in reading.ARCHIVES)):
+        own = [path for path in reading.archived(target).values() if path.parent == archive]
+        try:
+            sound = own and reading.holds(archive, [(path.name, reading.read(path, owned.LARGEST)) for path in own])
+        except OSError:
+            sound = False
+        if not sound:
+            raise BadInput(f"{shown(archive)} is no archive as mcutils writes it: move it away or name another folder.")
+        found += {path.stem: path for path in own}
+    return found
 
 
 def plan_main(arguments: argparse.Namespace) -> int:
@@ -152,7 +171,7 @@ def store_verify(arguments: argparse.Namespace) -> int:
     folder = store_folder(arguments.store)
     bad, count = verify(folder), len(results(folder))
     for path, wrong in bad.items():
-        print(f"{path.name}: {wrong}")
+        print(printable(f"{path.name}: {wrong}"))
     denied = sum(wrong.startswith(DENIED) for wrong in bad.values())
     unread = f", {denied} that cannot be read" if denied else ""
     print(f"{count - len(bad)} sound, {len(bad) - denied} damaged{unread} in {shown(folder)}")
@@ -177,14 +196,14 @@ def store_export(arguments: argparse.Namespace) -> int:
     if arguments.used_by is not None:
         if arguments.keys:
             raise BadInput("--used-by takes the keys that its file lists: give that or keys, not both.")
-        entries = _used(file_at(path_of(arguments.used_by, "--used-by"), "--used-by")).values()
-        keys = sorted({key for _, keys in entries for key in keys})
+        entries = used_results(file_at(path_of(arguments.used_by, "--used-by"), "--used-by")).values()
+        keys = sorted({key for entry in entries for key in entry["results"]})
     elif arguments.keys:
         keys = [key for prefix in arguments.keys for key in matching(_begun(prefix), sources)]
     else:
         keys = list(notes(sources[:1]))
     size = export(keys, sources, target, arguments.exact, arguments.yes)
-    print(f"{len(set(keys))} results exported; {arguments.target} now holds {size / 1e6:.1f} MB")
+    print(f"{len(set(keys))} results exported; {shown(target)} now holds {size / 1e6:.1f} MB")
     return 0
 
 
@@ -194,7 +213,7 @@ def store_import(arguments: argparse.Namespace) -> int:
     check_folder(folder, "store", "--store")
     new, known, bad = adopt(folder_at(path_of(arguments.source, "SOURCE"), "source"), folder, arguments.yes)
     for path, wrong in bad.items():
-        print(f"left out {path.name}: {wrong}", file=sys.stderr)
+        print(printable(f"left out {path.name}: {wrong}"), file=sys.stderr)
     print(f"{new} results imported, {known} were there, {len(bad)} damaged ones left out")
     return 1 if bad else 0
 
@@ -205,21 +224,12 @@ def _begun(prefix: str) -> str:
     return prefix
 
 
-def _used(path: Path) -> dict[str, tuple[str, list[str]]]:
-    """Preset and keys by notebook, from a reproduction's list."""
-    try:
-        entries = json.loads(path.read_text())
-        return {name: (str(entry["preset"]), list(map(str, entry["results"]))) for name, entry in entries.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise BadInput(f"{path} is not a list of used results: name the {USED} beside the figures.") from None
-
-
 def show_main(arguments: argparse.Namespace) -> int:
     """Print where a result, or a figure's results, come from."""
     folders = layers(store_folder(arguments.store))
     if not folders:
         raise BadInput(f"there is no store in {store_folder(arguments.store)}: name one with --store.")
-    if arguments.key.endswith((".png", ".svg")):
+    if arguments.key.endswith(".png"):
         return _show_figure(Path(arguments.key), folders)
     found = matching(_begun(arguments.key), folders)
     if arguments.json:
@@ -230,7 +240,7 @@ def show_main(arguments: argparse.Namespace) -> int:
         print(table([("key", "seconds", "made"), *words]))
     else:
         [(name, note)] = found.items()
-        print(provenance_text(name, note, notes(folders)))
+        print(printable(provenance_text(name, note, notes(folders))))
     return 0
 
 
@@ -278,12 +288,12 @@ def _show_figure(path: Path, folders: Sequence[Path]) -> int:
     listing = path.parent / USED
     if not listing.is_file():
         raise BadInput(f"{listing} does not say where {path.name} comes from: reproduce the notebook first.")
-    entries = _used(listing)
+    entries = used_results(listing)
     owner = next((name for name in sorted(entries, reverse=True) if path.stem.startswith(name)), None)
     if owner is None:
         raise BadInput(f"{path.name} belongs to none of {', '.join(entries)}.")
-    known, (preset, keys) = notes(folders), entries[owner]
-    print(f"{path.name}: notebook {owner}, preset {preset}, {len(keys)} results")
+    known, keys = notes(folders), entries[owner]["results"]
+    print(printable(f"{path.name}: notebook {owner}, preset {entries[owner]['preset']}, {len(keys)} results"))
     rows = [(k, known[k].get("created", "?") if k in known else "not stored here") for k in keys]
     print(table([("key", "made"), *rows]))
     return 0
@@ -301,17 +311,22 @@ def explore_main(arguments: argparse.Namespace) -> int:
         from .stories import write_stories
 
         for path in write_stories(path_of(arguments.export_stories, "--export-stories"), study(store=arguments.store)):
-            print(path)
+            print(shown(path))
         return 0
     if arguments.export_toy is not None:
-        from ..teaching.toy_page import export_toy
+        from ..teaching.toy_page import first_state, page
 
-        print(export_toy(path_of(arguments.export_toy, "--export-toy")))
+        file = file_at(path_of(arguments.export_toy, "--export-toy"), "--export-toy")
+        owned.write(file.parent, {file.name: page(first_state(0.5, TOLERANCE))})
+        print(shown(file))
         return 0
     if arguments.export_live is not None:
         from ..explorer.live import export_live
 
-        print(export_live(path_of(arguments.export_live, "--export-live"), study(store=arguments.store or "")))
+        file = file_at(path_of(arguments.export_live, "--export-live"), "--export-live")
+        owned.check(file.parent, [file.name])
+        print(shown(export_live(file, study(store=arguments.store or ""))))
+        owned.note(file.parent, [file.name])
         return 0
     port = whole("--port", counted("--port", arguments.port, 1, 65535), 1, 65535)
     command = explore_command(arguments.app, port, not arguments.no_browser)

@@ -9,9 +9,10 @@ from pathlib import Path
 from ..engine.study import Study
 from ..explorer.page import linked
 from ..explorer.widget import explore
-from ..files import folder_at, write_file
-from ..paper.stories import Told, told
+from ..files import folder_at
+from ..paper.stories import STORIES, Told, told
 from ..paper.walks import Route
+from . import owned
 
 STYLE = """:root{color-scheme:light dark;background:light-dark(#fff,#161616);color:light-dark(#1c1c1c,#ececec)}
 a{color:light-dark(#0060a0,#7cc4f2)}
@@ -25,12 +26,10 @@ def write_stories(folder: str | Path, study: Study) -> list[Path]:
     They are chosen and told from the walks of 02 and 09; what the study lacks of these is computed.
     """
     place = folder_at(Path(folder), "folder of the stories")
-    stories, paths = told(study), []
-    for k, one in enumerate(stories):
-        paths.append(place / f"{one.name}.html")
-        write_file(paths[-1], page_of(one, study, links(stories, k)))
-    write_file(place / "index.html", index(stories))
-    return [place / "index.html", *paths]
+    owned.check(place, ["index.html", *(f"{name}.html" for name in STORIES)])
+    stories = told(study)
+    pages = {f"{one.name}.html": page_of(one, study, links(stories, k)) for k, one in enumerate(stories)}
+    return owned.write(place, {"index.html": index(stories), **pages})
 
 
 def links(stories: Sequence[Told], k: int) -> list[tuple[str, str]]:

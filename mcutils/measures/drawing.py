@@ -97,12 +97,25 @@ def _own_fonts() -> None:
         known.sort(key=lambda font: not font.fname.startswith(own))
 
 
-def save(fig, name: str, folder: str | Path) -> tuple[Path, Path]:
-    """Write <folder>/<name>.png (150 dpi) and .svg, the same bytes for the same figure; return both paths."""
-    png, svg = Path(folder) / f"{name}.png", Path(folder) / f"{name}.svg"
-    for path, kind in ((png, "png"), (svg, "svg")):
-        write_file(path, encoded(fig, kind))
-    return png, svg
+@dataclass(frozen=True)
+class Saved:
+    """A figure's file, which a notebook shows as it is, ``width`` pixels wide."""
+
+    path: Path
+    width: int
+
+    def __repr__(self) -> str:
+        return self.path.name
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        return self.path.read_bytes(), {"width": self.width}
+
+
+def save(fig, name: str, folder: str | Path) -> Saved:
+    """Write <folder>/<name>.png (150 dpi), the same bytes for the same figure; what it returns shows that file."""
+    saved = Saved(Path(folder) / f"{name}.png", round(110 * fig.get_figwidth()))
+    write_file(saved.path, encoded(fig))
+    return saved
 
 
 def encoded(fig, kind: str = "png", dpi: int = DPI) -> bytes:
@@ -220,12 +233,10 @@ def finish(fig, ax, title: str, first: Sequence = ()):
 def settle(fig) -> None:
     """Lay out a figure once and for all, so that every later drawing is the same.
 
-    The layout moves a little each time it is solved, and depends on the resolution: text is not quite as wide in a file
-    as on screen. The file's is taken.
+    The layout depends on the resolution: text is not quite as wide in a file as on screen. The file's is taken.
     """
     shown, fig.dpi = fig.dpi, DPI
-    for _ in range(3):
-        fig.get_layout_engine().execute(fig)
+    fig.get_layout_engine().execute(fig)
     fig.set_layout_engine("none")
     fig.dpi = shown
 

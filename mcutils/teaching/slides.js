@@ -13,17 +13,13 @@ function show(k, moves = true) {
 }
 part("back").addEventListener("click", () => show(here - 1));
 part("on").addEventListener("click", () => show(here + 1));
-part("notes").addEventListener("click", () => {
-  part("notes").setAttribute("aria-pressed", String(document.body.classList.toggle("with-notes")));
+part("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  root.dataset.theme = getComputedStyle(root).colorScheme.includes("dark") ? "light" : "dark";
 });
-if (!slides.some((one) => one.querySelector("#toy"))) // else the landscape's own script turns it
-  part("theme").addEventListener("click", () => {
-    const root = document.documentElement;
-    root.dataset.theme = getComputedStyle(root).colorScheme.includes("dark") ? "light" : "dark";
-  });
 const STEPS = { ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1 };
 document.addEventListener("keydown", (event) => {
-  const free = !event.target.closest("#toy, input, button") && !event.ctrlKey && !event.metaKey && !event.altKey;
+  const free = !event.target.closest("input, button") && !event.ctrlKey && !event.metaKey && !event.altKey;
   const to = { Home: 0, End: slides.length - 1 }[event.key] ?? (STEPS[event.key] && here + STEPS[event.key]);
   if (!free || to === undefined) return;
   event.preventDefault();

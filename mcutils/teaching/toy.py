@@ -213,10 +213,8 @@ def sentence(walked: ToyWalk, eps: float = TOLERANCE) -> str:
     eps = check_eps(eps)
     up, down = f"{walked.barrier:.3f} G above its chord", f"{walked.deficit:.3f} G below its chord"
     if walked.connected(eps):
-        return (
-            f"MCU({eps:g}) holds because the retain loss never rises more than {up} "
-            f"and the forget loss never dips more than {down}."
-        )
+        kept = f"the retain loss never rises more than {up} and the forget loss never dips more than {down}"
+        return f"MCU({eps:g}) holds because {kept}."
     # The t of the largest excess: above the chord for the retain loss, below it for the forget loss.
     at = [walked.t[one.argmax()] for one in (excess(walked.retain, walked.t), -excess(walked.forget, walked.t))]
     broken = [f"the retain loss rises {up} (at t = {at[0]:.2f})"] if walked.barrier > eps else []
@@ -265,19 +263,26 @@ def figure(
         ratios = {"height_ratios": [1.45, 1], "hspace": 0.26}
         fig, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.2), gridspec_kw={**sides, **ratios})
         plt.close(fig)
-        ends = next(iter(walks.values())).places[[0, -1]]
-        for column, split in enumerate(("retain", "forget")):
-            _map(fig, axes[0, column], landscape, split, eps, ends)
-            for one in walks.values():
-                _draw_path(axes[0, column], one, t)
+        for (above, below), split in zip(axes.T, SIGNS, strict=True):
+            _map(fig, above, landscape, split, eps, next(iter(walks.values())).places[[0, -1]])
             if trail is not None:
-                axes[0, column].plot(*trail.T, color="white", lw=1.4, ls=":", zorder=4)
-            _along(axes[1, column], walks, split, eps, t)
+                above.plot(*trail.T, color="white", lw=1.4, ls=":", zorder=4)
+            for name, one in walks.items():
+                _draw(above, below, name, one, split, t)
+            # All walks of a landscape share their ends, and so their chord.
+            straight, edge = chord(getattr(one, split), one.t), SIGNS[split] * eps * one.gap
+            below.fill_between(one.t, straight, straight + edge, color=LIGHT, lw=0, label=f"tolerance ({eps:g} G)")
+            below.plot(one.t, straight + edge, color=BLACK, lw=0.8)
+            below.plot(one.t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), label="chord")
+            drawing.widen(below, 0.3 * one.gap)
+            ticks = [0, 0.25, 0.5, 0.75, 1]
+            below.set(xlim=(-0.02, 1.02), xlabel="t", ylabel=f"{split} loss (nats)", xticks=ticks)
+            below.set_xticklabels(map("{:g}".format, ticks))
         axes[0, 0].set_ylabel("second weight")
-        handles, texts = axes[1, 0].get_legend_handles_labels()
         keys = [entry("*", BLACK, "original model", ms=9), entry("o", GREY, "unlearned models", ms=6)]
         keys += [entry("D", VERMILLION, "control point")] if any(w.control is not None for w in walks.values()) else []
-        fig.legend([*handles, *keys], [*texts, *(k.get_label() for k in keys)], loc="lower center", ncols=4)
+        handles = [*axes[1, 0].get_legend_handles_labels()[0], *keys]
+        fig.legend(handles, [one.get_label() for one in handles], loc="lower center", ncols=4)
         if title:
             fig.suptitle(title, fontsize=10.5, fontweight="bold")
     return fig
@@ -298,43 +303,29 @@ def _map(fig, ax, landscape: Landscape, split: str, eps: float, ends: np.ndarray
         levels, norm, ticks = np.linspace(KNOWN, UNSEEN, 13), None, [0.03, 0.13, 0.23, 0.33, 0.43]
     shown = np.clip(values, levels[0], levels[-1])
     filled = ax.contourf(x, y, shown, levels=levels, norm=norm, cmap="cividis")
+    title = f"{split} loss (nats)"
     if levels[0] < edge < levels[-1]:
         ax.contour(x, y, shown, levels=[edge], colors="white", linewidths=1.3, linestyles="--")
+        title += f"; dashed: tolerance ({eps:g} G)"
     bar = fig.colorbar(filled, cax=ax.inset_axes([1.03, 0, 0.045, 1]))
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     bar.ax.minorticks_off()
     ax.plot(*landscape.original, "*", color=BLACK, mec="white", ms=13, zorder=6)
     for end in ends:
         ax.plot(*end, "o", color=GREY, mec="white", mew=1.2, ms=8, zorder=6)
-    ax.set(xlim=(-1.6, 1.6), ylim=(low, high), xlabel="first weight")
-    ax.set_title(f"{split} loss (nats)" + (f"; dashed: tolerance ({eps:g} G)" if levels[0] < edge < levels[-1] else ""))
+    ax.set(xlim=(-1.6, 1.6), ylim=(low, high), xlabel="first weight", title=title)
     ax.grid(False)
 
 
-def _draw_path(ax, walked: ToyWalk, t: float | None) -> None:
-    colour = drawing.colour_of(walked.kind)
-    ax.plot(*walked.places.T, color="white", lw=3.6, zorder=4)
-    ax.plot(*walked.places.T, color=colour, lw=2.0, zorder=5)
+def _draw(above, below, name: str, walked: ToyWalk, split: str, t: float | None) -> None:
+    """A path on the map of a loss, and that loss along it, both with the place t."""
+    colour, values = drawing.colour_of(walked.kind), getattr(walked, split)
+    above.plot(*walked.places.T, color="white", lw=3.6, zorder=4)
+    above.plot(*walked.places.T, color=colour, lw=2.0, zorder=5)
+    below.plot(walked.t, values, color=colour, zorder=3, label=name, **drawing.marks_of(walked.kind, len(walked.t), 6))
     if walked.control is not None:
-        ax.plot(*walked.control, "D", color=colour, mec="white", mew=1.2, ms=7, zorder=6, clip_on=False)
+        above.plot(*walked.control, "D", color=colour, mec="white", mew=1.2, ms=7, zorder=6, clip_on=False)
     if t is not None:
         here = path(walked.control, t, walked.places[[0, -1]])[0]
-        ax.plot(*here, "o", color="white", mec=colour, mew=2.0, ms=8, zorder=7)
-
-
-def _along(ax, walks: Mapping[str, ToyWalk], split: str, eps: float, t: float | None) -> None:
-    for name, one in walks.items():
-        values = getattr(one, split)
-        straight, edge = chord(values, one.t), SIGNS[split] * eps * one.gap
-        colour, marks = drawing.colour_of(one.kind), drawing.marks_of(one.kind, len(one.t), 6)
-        ax.plot(one.t, values, color=colour, zorder=3, label=name, **marks)
-        if t is not None:
-            here = np.interp(t, one.t, values)
-            ax.plot(t, here, "o", color="white", mec=colour, mew=2.0, ms=7, zorder=4)
-    # All walks of a landscape share their ends, and so their chord.
-    ax.fill_between(one.t, straight, straight + edge, color=LIGHT, lw=0, label=f"tolerance ({eps:g} G)")
-    ax.plot(one.t, straight + edge, color=BLACK, lw=0.8)
-    ax.plot(one.t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), label="chord")
-    drawing.widen(ax, 0.3 * one.gap)
-    ax.set(xlim=(-0.02, 1.02), xlabel="t", ylabel=f"{split} loss (nats)")
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+        above.plot(*here, "o", color="white", mec=colour, mew=2.0, ms=8, zorder=7)
+        below.plot(t, np.interp(t, walked.t, values), "o", color="white", mec=colour, mew=2.0, ms=7, zorder=4)

@@ -8,12 +8,10 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..errors import number, path_of
-from ..files import BUILD, write_file
+from ..errors import number
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import small_png
 from . import toy
@@ -35,7 +33,6 @@ STEPS = (
     ),
     ("A curve", 0.5, (0.0, 0.8), "The curve follows the valley, which leads away from the original model."),
 )
-SLIDERS = {"bend": ("bend of valley", toy.BENDS), "depth": ("depth of original", toy.DEPTHS), "t": ("t", (0.0, 1.0))}
 
 
 def settings() -> dict[str, Any]:
@@ -57,38 +54,7 @@ def _moved(bend: float, control: tuple[float, float]) -> dict[str, Any]:
 
 def body() -> str:
     """The parts that `toy.js` draws into: steps, sliders, a map of each loss and a panel of each along t."""
-    steps = (f"<button type='button' data-part='step-{k}'>{escape(one[0])}</button>" for k, one in enumerate(STEPS))
-    slides = (
-        f"<span class='slide'><span aria-hidden='true'>{text} <output data-part='{name}-now'></output></span><input "
-        f"type='range' data-part='{name}' aria-label='{text}' min='{low:g}' max='{high:g}' step='0.01'></span>"
-        for name, (text, (low, high)) in SLIDERS.items()
-    )
-    along = "".join(f"<svg data-part='{split}-along' role='img' aria-label='{split} loss'></svg>" for split in SCALES)
-    return (
-        f"<div class='row' role='group' aria-label='Steps'>{''.join(steps)}"
-        "<button type='button' data-part='fit'>Fit the control point</button></div>"
-        "<p class='about' data-part='about'></p><p class='words' data-part='words' role='status'></p>"
-        f"<div class='row'>{''.join(slides)}</div>"
-        f"<div class='views'>{''.join(_map(split) for split in SCALES)}<div class='along'>{along}</div></div>"
-    )
-
-
-SCALES = {"retain": (toy.KEPT, 3.0), "forget": (toy.KNOWN, toy.UNSEEN)}  # losses where the colours begin and end
-
-
-def _map(split: str) -> str:
-    hidden = "" if split == "retain" else " tabindex='-1' aria-hidden='true'"  # one set of handles for the keyboard
-    handles = "".join(
-        f"<button type='button' data-part='{split}-{name}' data-name='{name}'{hidden}></button>"
-        for name in ("start", "end", "control")
-    )
-    low, high = SCALES[split]
-    return (
-        f"<figure><figcaption>{split} loss, white: tolerance</figcaption><div class='field' data-part='{split}-field'>"
-        f"<canvas data-part='{split}-map' width='160' height='195' aria-hidden='true'></canvas><svg data-part="
-        f"'{split}-path' viewBox='0 0 320 390' aria-hidden='true'></svg>{handles}</div><div class='scale'></div>"
-        f"<div class='ends'><span>{low:g}</span><span>{high:g} nats</span></div></figure>"
-    )
+    return (HERE / "toy_body.html").read_text(encoding="utf-8")
 
 
 def page(state: Mapping[str, Any]) -> str:
@@ -103,16 +69,6 @@ def page(state: Mapping[str, Any]) -> str:
         "code": code,
     }
     return re.sub(r"@(hash|style|body|data|code)@", lambda found: parts[found[1]], template)
-
-
-def export_toy(path: str | Path | None = None, *, t: float = 0.5, eps: float = TOLERANCE) -> Path:
-    """Write the page, by default as ``build/explorer/toy.html``, and return where.
-
-    Raises `BadInput` for a t outside [0, 1], a tolerance that is none, or a file that cannot be written.
-    """
-    target = BUILD / "explorer" / "toy.html" if path is None else path_of(path)
-    write_file(target, page(first_state(t, eps)))
-    return target
 
 
 def still(state: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -152,5 +108,5 @@ def playground_kind() -> Any:
 
 
 def playground(*, t: float = 0.5, eps: float = TOLERANCE) -> Any:
-    """The landscape as a widget, for JupyterLab and whatever else shows anywidgets; arguments as of `export_toy`."""
+    """The landscape as a widget, for JupyterLab and whatever else shows anywidgets; arguments as of `first_state`."""
     return playground_kind()(body=body(), settings=settings(), state=first_state(t, eps))

@@ -66,7 +66,6 @@ def test_methods_describe_themselves_differently():
         (["reproduce", "--preset", "smoke", "--store", str(ROOT / "LICENSE")], "the store"),
         (["reproduce", "--preset", "smoke", "--out", str(ROOT / "LICENSE")], "the output folder"),
         (["reproduce", "--preset", "smoke", "--write-notebooks"], "--write-notebooks takes a plain run"),
-        (["bench", "--out", str(ROOT / "LICENSE" / "bench.json")], "is not a folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, says, capsys, tmp_path):
@@ -128,7 +127,7 @@ def test_reproduce_passes_its_options_on(monkeypatch):
     }
 
 
-@pytest.mark.parametrize("command", ["", "reproduce", "list", "search", "bench"])
+@pytest.mark.parametrize("command", ["", "reproduce", "list", "search"])
 def test_help_tells_the_defaults(command, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command.split(), "--help"])

@@ -16,6 +16,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils.cli import reproduce as module
+from mcutils.cli.printed import table
 from mcutils.cli.reproduce import (
     NOTEBOOKS,
     check_folder,
@@ -28,7 +29,6 @@ from mcutils.cli.reproduce import (
     read_parameters,
     report,
     reproduce,
-    table,
 )
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
@@ -561,6 +561,13 @@ def test_write_notebooks_puts_the_clean_form_back(run, folder, tmp_path, monkeyp
     assert run("00", preset_name="laptop", out=None, write_notebooks=True) == 0
     assert (folder / "00_good.ipynb").read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == ["00_good.ipynb", "01_other.ipynb", "02_third.ipynb"]
+
+
+def test_a_notebook_that_was_not_executed_is_left_alone(run, folder):
+    before = (folder / "00_good.ipynb").read_bytes()
+    with pytest.raises(BadInput, match="00_good.ipynb is no executed notebook"):
+        run("00", out=folder.parent)
+    assert (folder / "00_good.ipynb").read_bytes() == before
 
 
 def test_a_notebook_edited_during_the_run_is_not_overwritten(tmp_path, executed):

@@ -7,8 +7,9 @@ import warnings
 import pytest
 from browsing import CHROMIUM, WAIT, listened, started
 
-from mcutils.cli import site
+from mcutils.cli import owned, site
 from mcutils.errors import BadInput
+from mcutils.files import write_file
 from mcutils.paper.claims import CLAIMS
 
 # Sphinx and its extensions warn about each other.
@@ -92,13 +93,33 @@ def test_the_search_finds_pages_of_a_site_that_was_opened_from_disk(tmp_path):
         assert wrong == []
 
 
-@pytest.mark.parametrize("place", ["site", "site-source"])
-def test_other_files_are_left_alone(tmp_path, place):
-    (tmp_path / place).mkdir()
-    (tmp_path / place / "thesis.txt").write_text("mine")
+@pytest.mark.parametrize("name", ["thesis.txt", "objects.inv"])
+def test_other_files_are_left_alone(tmp_path, name):
+    mine = tmp_path / "docs" / name
+    mine.parent.mkdir()
+    mine.write_text("mine")
     with pytest.raises(BadInput, match="holds other files"):
-        site.build(tmp_path / "site")
-    assert (tmp_path / place / "thesis.txt").read_text() == "mine"
+        site.build(tmp_path / "docs")
+    assert mine.read_text() == "mine"
+
+
+def test_a_site_is_built_anew_over_itself_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(site, "stage", lambda source: source.mkdir())
+    pages = {"index.html": "a", "old.html": "b"}
+    monkeypatch.setattr(site, "render", lambda source, out: [write_file(out / n, t) for n, t in pages.items()] and [])
+    (tmp_path / "docs-source").mkdir()
+    (tmp_path / "docs-source" / "index.md").write_text("mine")
+    out = tmp_path / "docs"
+    assert site.build(out, live=False) == [] and (out / "old.html").read_text() == "b"
+    (out / "CNAME").write_text("mine")
+    del pages["old.html"]
+    assert site.build(out, live=False) == []
+    assert {path.name for path in out.iterdir()} == {"index.html", "CNAME", owned.NOTE}
+    assert [path.read_text() for path in (tmp_path / "docs-source").iterdir()] == ["mine"]
+    (out / "index.html").write_text("changed")
+    with pytest.raises(BadInput, match=r"index\.html is not as mcutils wrote it"):
+        site.build(out, live=False)
+    assert (out / "index.html").read_text() == "changed"
 
 
 def test_it_says_what_is_lacking(tmp_path, monkeypatch):

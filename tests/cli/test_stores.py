@@ -341,6 +341,38 @@ def test_show_does_without_what_damage_took_from_a_note(ask, folder, tmp_path):
         assert code == 0 and key(BEND) in out and err == ""
 
 
+def test_codes_that_steer_a_terminal_are_written_out(ask, tmp_path):
+    odd = "a\x1b[31mb\x9b1m"
+    for words in (
+        ["show", f"{odd}.png"],
+        ["store", "verify", "--store", odd],
+        ["reproduce", "00", "--out", f"/proc/{odd}"],
+    ):
+        code, out, err = ask(*words)
+        assert code == 2 and out == "" and "a\\x1b[31mb\\x9b1m" in err and err.rstrip("\n").isprintable()
+    code, out, _ = ask("lesson", tmp_path / odd)
+    assert code == 0 and len(out.splitlines()) == 3 and out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("text", ["[1]", "no", '{"00": 1}', '{"00": {"preset": "a", "results": 5}}', "[" * 100_000])
+def test_what_is_no_list_of_used_results_is_said_so_and_left_alone(ask, tmp_path, text):
+    listing = tmp_path / "figures" / "results.json"
+    listing.parent.mkdir()
+    listing.write_text(text)
+    for words in (["show", "figures/00.png", "--store", "."], ["reproduce", "00", "--preset", "smoke", "--out", "."]):
+        code, _, err = ask(*words)
+        assert code == 2 and "is not a list of used results" in err and err.count("\n") == 1
+    assert listing.read_text() == text
+
+
+def test_a_loop_of_links_is_no_folder(ask, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for words in (["--out", "loop"], ["--out", "loop/in"], ["--store", "loop"]):
+        code, _, err = ask("reproduce", "00", "--preset", "smoke", *words)
+        assert code == 2 and "'loop' is not a folder" in err and err.count("\n") == 1
+    assert ask("run", "00", "--preset", "smoke", "--archive", "loop")[0] == 2
+
+
 def test_show_lists_what_an_ambiguous_prefix_means(ask, folder):
     code, out, _ = ask("show", "unlearned-", "--store", "store")
     assert code == 0
@@ -367,8 +399,7 @@ def test_show_finds_what_is_shipped_below_the_store(ask, full, monkeypatch, tmp_
     assert code == 0 and names(tmp_path / "target") == {key(BEND)}
 
 
-@pytest.mark.parametrize("figure", ["02_seeds.png", "02_seeds_paths.svg"])
-def test_show_says_which_results_a_figure_shows(figure, ask, folder, tmp_path):
+def test_show_says_which_results_a_figure_shows(ask, folder, tmp_path, figure="02_seeds_paths.png"):
     used(tmp_path / "figures", **{"02_seeds": WANTED, "01_endpoints": ENDS})
     for path in folder.glob(f"{key(WANTED[1])}.*"):
         path.unlink()
@@ -398,6 +429,25 @@ def test_what_ran_is_archived_beside_what_is_there(ask, small, folder, tmp_path)
     assert {p.name for p in target.iterdir()} == {path.name, "99_elsewhere-original5.zip.xz"}
     assert path.read_bytes() == before and verify(target) == {}
     assert ask("store", "import", target, "--store", "new")[1].startswith(f"{len(WANTED)} results imported")
+
+
+def test_an_archive_keeps_what_it_held_when_less_is_asked_for(ask, small, folder, monkeypatch, tmp_path):
+    run = ("run", "00", "--preset", "smoke", "--store", "store", "--archive", "shards")
+    assert ask(*run)[0] == 0
+    before = (tmp_path / "shards" / "00_quickstart-original0.zip.xz").read_bytes()
+    monkeypatch.setattr(commands, "planned", lambda *_: WANTED[:1])
+    assert ask(*run)[0] == 0
+    assert names(tmp_path / "shards") == {key(spec) for spec in WANTED}
+    assert (tmp_path / "shards" / "00_quickstart-original0.zip.xz").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [".zip", ".zip.xz"])
+def test_an_archive_of_somebody_s_own_is_left_alone(ask, small, folder, tmp_path, kind):
+    copy(folder, tmp_path / "shards")
+    mine = tmp_path / "shards" / f"00_quickstart-original0{kind}"
+    mine.write_bytes(b"mine")
+    code, _, err = ask("run", "00", "--preset", "smoke", "--store", "store", "--archive", "shards")
+    assert code == 2 and "is no archive as mcutils writes it" in err and mine.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from mcutils.cli import stories as pages
+from mcutils.errors import BadInput
 from mcutils.explorer.page import page
 from mcutils.paper import stories
 from mcutils.paper.stories import STORIES, Told, tell
@@ -49,6 +50,14 @@ def test_all_are_written(tmp_path, monkeypatch):
     paths = pages.write_stories(tmp_path / "new", None)
     assert [path.name for path in paths] == ["index.html", *(f"{name}.html" for name in STORIES)]
     assert all(path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>") for path in paths)
+    assert pages.write_stories(tmp_path / "new", None) == paths
+
+
+def test_a_page_of_somebody_s_own_is_left_alone(tmp_path):
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(BadInput, match="not as mcutils wrote it"):
+        pages.write_stories(tmp_path, None)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 @pytest.mark.parametrize("name", STORIES)

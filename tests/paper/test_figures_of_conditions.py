@@ -19,7 +19,7 @@ def test_a_figure_of_two_methods_saves_to_the_same_bytes_twice(name, tmp_path):
     drawn = [FIGURES[name](few) for _ in range(2)]
     assert all(isinstance(fig, Figure) for fig in drawn)
     files = [save(fig, name, tmp_path / str(k)) for k, fig in enumerate(drawn)]
-    assert [a.read_bytes() for a in files[0]] == [b.read_bytes() for b in files[1]]
+    assert len({one.path.read_bytes() for one in files}) == 1
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -27,7 +27,7 @@ def test_parts_stay_inside_without_overlap_and_text_is_large_enough(name):
     fig = figure(name)
     fig.dpi = DPI
     assert all(item.get_fontsize() >= 7.5 for item in fig.findobj(Text) if item.get_text())
-    inside = fig.bbox.padded(2)
+    inside = fig.bbox.padded(4)  # of 669 pixels, since the layout is solved once
     for part in [*(ax for ax in fig.axes if ax.axison), *fig.legends]:
         (x0, y0), (x1, y1) = part.get_tightbbox().get_points()
         assert inside.contains(x0, y0) and inside.contains(x1, y1), part

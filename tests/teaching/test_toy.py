@@ -253,8 +253,7 @@ def test_the_figure_s_parts_stay_inside_without_overlap():
 
 def test_the_figure_saves_to_the_same_bytes_twice(tmp_path):
     files = [plots.save(drawn()[2], "toy", tmp_path / str(k)) for k in range(2)]
-    for first, second in zip(*files, strict=True):
-        assert first.read_bytes() == second.read_bytes()
+    assert len({one.path.read_bytes() for one in files}) == 1
 
 
 def test_neither_widgets_nor_matplotlib_load_before_they_are_needed():

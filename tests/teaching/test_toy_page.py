@@ -18,7 +18,9 @@ READY = {"[data-part=words]:not(:empty)": "visible"}
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    return toy_page.export_toy(tmp_path_factory.mktemp("toy") / "toy.html")
+    file = tmp_path_factory.mktemp("toy") / "toy.html"
+    file.write_text(toy_page.page(toy_page.first_state()), encoding="utf-8")
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_a_page_is_one_small_file_and_refuses_what_is_no_state(path):
     assert state == toy_page.first_state()
     for wrong in ({"t": 1.5}, {"eps": -1}, {"t": "x"}):
         with pytest.raises(BadInput):
-            toy_page.export_toy(path, **wrong)
+            toy_page.first_state(**wrong)
 
 
 def test_the_command_writes_it(tmp_path, capsys):
