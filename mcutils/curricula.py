@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .errors import BadInput, choose, number
+from .errors import BadInput, choose, number, shown
 from .objectives import Step, Term
 
 Curriculum = Callable[[Tensor, dict], Tensor]
@@ -79,6 +80,14 @@ class Weighing:
         self._options, self._classes = dict(options or {}), classes
         self._states: dict[tuple, dict] = {}
 
+    def _weights(self, seen: Tensor, state: dict) -> Tensor | float:
+        found = self._weigh(seen, state, **self._options)
+        shape = found.shape if isinstance(found, Tensor) and not found.is_complex() else None
+        if not isinstance(found, Real) and shape not in (seen.shape, ()):
+            given = f"one of shape {tuple(shape)}" if shape is not None else shown(found)
+            raise BadInput(f"a curriculum must return a tensor of {len(seen)} real weights, got {given}.")
+        return found
+
     def total(self, terms: tuple[Term, ...], step: Step) -> Tensor:
         """``sum over terms of weight * mean(v * losses)`` with v the curriculum's constants."""
         kind = (step.retain is None, step.forget is None)
@@ -88,6 +97,6 @@ class Weighing:
             if losses.ndim and not self._plain:
                 state = self._states.setdefault((*kind, place), {"classes": self._classes})
                 seen = losses if term.difficulty is None else term.difficulty
-                losses = self._weigh(seen.detach(), state, **self._options) * losses
+                losses = self._weights(seen.detach(), state) * losses
             parts.append(term.weight * losses.mean())
         return sum(parts[1:], parts[0])

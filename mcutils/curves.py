@@ -59,8 +59,20 @@ CURVES: dict[str, Coefficients] = {"linear": linear, "bezier": bezier, "chain": 
 
 def points_at(kind: str, points: Sequence[np.ndarray] | np.ndarray, t: Sequence[float] | np.ndarray) -> np.ndarray:
     """phi(t) (T, ...) for points that are arrays (...), such as places in a plane: sum_j c_j(t) point_j."""
-    rows = (CURVES[kind](len(points), float(one)) for one in t)
+    rows = (coefficients_of(kind, len(points), float(one)) for one in t)
     return np.stack([sum(c * point for c, point in zip(row, points, strict=True)) for row in rows])
+
+
+def coefficients_of(kind: str, points: int, t: float) -> tuple[float, ...]:
+    """The coefficient of each of a curve's points at t; `BadInput` where a registered curve gives other than that."""
+    found = CURVES[kind](points, t)
+    try:
+        made = tuple(float(one) for one in found)
+    except (TypeError, ValueError, RuntimeError):
+        made = ()
+    if isinstance(found, str) or len(made) != points or not all(map(math.isfinite, made)):
+        raise BadInput(f"the curve {kind} must give a finite number for each of {points} points, got {shown(found)}.")
+    return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +97,14 @@ class Curve:
         if len(self.points) < 2:
             raise BadInput(f"a curve needs at least 2 points, got {len(self.points)}.")
         check_same_shape(self.points)
-        CURVES[self.kind](len(self.points), 0.0)
+        coefficients_of(self.kind, len(self.points), 0.0)
         instance("fit", self.fit, (Fit, type(None)), "a Fit or None")
 
     def coefficients(self, t: float) -> tuple[float, ...]:
         """The coefficient of each point at t in [0, 1]."""
         if not isinstance(t, Real) or isinstance(t, bool) or not 0 <= t <= 1:
             raise BadInput(f"t must be a number in [0, 1], got {shown(t)}.")
-        return CURVES[self.kind](len(self.points), float(t))
+        return coefficients_of(self.kind, len(self.points), float(t))
 
     def at(self, t: float) -> Weights:
         """phi(t); its buffers are those of the start (see `traces.trace` for BatchNorm policies)."""
@@ -352,7 +364,7 @@ def _fit(ends: tuple[Weights, Weights], kind: str, control_points: int, recipe: 
     free = [trainable(start, point) for point in controls]
 
     def network(t: float) -> Net:
-        coefficients = CURVES[kind](count, t)
+        coefficients = coefficients_of(kind, count, t)
         inner = zip(coefficients[1:-1], controls, strict=True)
         middle = [_copied(c, p) if recipe.gradient == "copied" else p for c, p in inner]
         mixed = mix(coefficients, [fixed[0], *middle, fixed[1]])

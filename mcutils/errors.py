@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
+import re
 from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 LARGEST_SEED = 2**63 - 1
+LONGEST = 400  # characters of a list of names that a message tells whole
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # what steers a terminal, or cannot be written
 
 
 class BadInput(ValueError):
@@ -19,6 +23,14 @@ class BadInput(ValueError):
     Traceback (most recent call last):
     mcutils.errors.BadInput: steps must be a whole number of at least 0, got 1.5.
     """
+
+    def __init__(self, message: str):
+        super().__init__(visible(message))
+
+
+def visible(text: str) -> str:
+    """A text with control characters and lone surrogates, which names of files may hold, written out."""
+    return UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def shown(value: Any, limit: int = 80) -> str:
@@ -53,11 +65,14 @@ def callback(value: Any, name: str = "progress") -> Any:
 
 
 def choose(kind: str, name: Any, allowed: Iterable[str]) -> str:
-    """Return ``name`` if it is allowed, else raise `BadInput` listing what is."""
+    """Return ``name`` if it is allowed, else raise `BadInput` listing what is, or of many the likest."""
     allowed = list(allowed)
-    if not isinstance(name, str) or name not in allowed:
-        raise BadInput(f"unknown {kind} {shown(name)}: choose one of {', '.join(allowed)}.")
-    return name
+    if isinstance(name, str) and name in allowed:
+        return name
+    listed = ", ".join(allowed)
+    if len(listed) > LONGEST:
+        listed = f"{len(allowed)}, such as {', '.join(difflib.get_close_matches(str(name), allowed, 5, 0))}"
+    raise BadInput(f"unknown {kind} {shown(name)}: choose one of {listed}.")
 
 
 def whole(name: str, value: Any, low: int = 0, high: int | None = None) -> int:

@@ -83,7 +83,7 @@ class Fit:
         try:
             table = json.loads(text)
             return Fit(*(table[name] for name in ("step", "loss", "averaged")))
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             if isinstance(error, BadInput):
                 raise
             raise BadInput("the record of a fit cannot be read.") from None

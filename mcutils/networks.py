@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from . import weights
-from .data.tasks import Task, count, take
+from .data.tasks import Task, check_finite, count, take
 from .errors import BadInput, instance, reason, seed_of, shown
-from .models.vision import build, drawn, kept_buffers, rebuild
+from .models.vision import build, check_options, drawn, kept_buffers, rebuild
 from .plugins import identity
 from .settings import Plan
 from .weights import Net, Weights, check_logits, laid_out, memory_format, net_of, trainable, weights_of
@@ -44,6 +44,7 @@ def network_for(task: Task, model: Model, seed: int, *, fresh: bool = False, **o
         channels = None
         if isinstance(task.x, Tensor) and (task.x.ndim == 4 or identity("model", model) is not None):
             channels = task.x.shape[1]
+        check_options(model, options)  # the task says how many channels and classes
         net = build(model, 1 if channels is None else channels, task.n_classes, seed, **options)
         if channels is None:
             raise BadInput(f"the named model {model!r} takes images (N, C, H, W): pass a module or a factory instead.")
@@ -126,6 +127,7 @@ def ready(start: Weights, task: Task, rows: Tensor, plan: Plan) -> Ready:
             raise BadInput(f"{name} of a {start.model} is {value.dtype}: train in float32 or float64.")
     if len(rows) == 0:
         raise BadInput("an empty split cannot be trained on: at least one example is needed.")
+    check_finite(take(task.x, rows), "what a network is trained on")
     layout = memory_format(start, task.x, task.n_classes)
     few = rows[: min(2, plan.batch_size)]
     output = _forward(start, net_of(start, layout, train=True), task, few)

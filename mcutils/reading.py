@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from . import streams
-from .errors import path_of
+from .errors import BadInput, path_of, reason, shown, visible
 
 NAME = re.compile(r"([a-z]+)-[0-9a-f]{20}\.(npz|safetensors|json)")  # a result's data, or its provenance
 ARCHIVES = ".zip", ".zip.xz"  # as it is; compressed as a whole
@@ -32,6 +32,11 @@ LARGEST_ARRAYS = 2**31  # bytes that the arrays of one npz may take
 MOST_ARRAYS = 4096
 # Neither follow a link nor wait for a pipe, where the system knows how to say so.
 CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
+# What reading a file that may be anything raises, whatever its format.
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, MemoryError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 UNPACKED = 2**27  # bytes that are kept of what was unpacked
 RECENT = 10**9  # ns within which a folder may change again without another time of change
 
@@ -88,6 +93,13 @@ def pieces(path: Path, limit: int) -> Iterator[bytes]:
 def read(path: Path, limit: int) -> bytes:
     """All bytes that `pieces` gives."""
     return b"".join(pieces(path, limit))
+
+
+def bytes_of(path: Path) -> bytes:
+    """All bytes of a file, which a link may lead to; raises `OSError` for what is none, and waits for no pipe."""
+    if path.exists() and not path.is_file():
+        raise Unfit("it is no regular file")
+    return path.read_bytes()
 
 
 def stamp(path: Path) -> tuple[int, ...] | None:
@@ -151,7 +163,8 @@ def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:  # 
     except PermissionError:
         raise
     except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError):
-        print(f"damaged archive {archive.name}: it is left out, its results are computed again", file=sys.stderr)
+        name = visible(archive.name)
+        print(f"damaged archive {name}: it is left out, its results are computed again", file=sys.stderr)
         return {}
     count, found = Counter(info.filename for info in infos), {}
     for info in infos:
@@ -159,7 +172,10 @@ def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:  # 
         if NAME.fullmatch(info.filename) and plain and info.compress_size == info.file_size:
             found[info.filename] = info.header_offset, info.file_size, info.CRC
     if twice := {name for name in found if count[name] > 1}:
-        print(f"archive {archive.name} holds {min(twice)} twice: it is left out and computed again", file=sys.stderr)
+        print(
+            f"archive {visible(archive.name)} holds {min(twice)} twice: it is left out and computed again",
+            file=sys.stderr,
+        )
     return {name: place for name, place in found.items() if name not in twice}
 
 
@@ -291,21 +307,40 @@ def scratch(final: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def writing(target: str | Path | BinaryIO) -> Any:
-    """A file to write to, opened where only its path is given."""
-    return nullcontext(target) if hasattr(target, "write") else open(path_of(target), "wb")
+    """A file to write to, opened where only its path is given; `BadInput` where it cannot be."""
+    if hasattr(target, "write"):
+        return nullcontext(target)
+    try:
+        return open(path_of(target), "wb")
+    except OSError as error:
+        raise BadInput(f"{shown(str(target))} cannot be written: {error.strerror or error}.") from None
 
 
 # Arrays
 
 
-def load_arrays(source: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> dict[str, np.ndarray]:
+@contextmanager
+def opened(source: str | Path | BinaryIO, what: str) -> Iterator[BinaryIO]:
+    """A file to read ``what`` from; `BadInput` for no file, a pipe, and what cannot be read as it should be."""
+    path = None if hasattr(source, "read") else path_of(source)
+    if path is not None and not path.is_file():
+        raise BadInput(f"there is no file {shown(str(path))} to read {what} from.")
+    try:
+        with nullcontext(source) if path is None else open(path, "rb") as file:
+            yield file  # type: ignore[misc]
+    except BadInput:
+        raise
+    except UNREADABLE as error:
+        raise BadInput(f"the file does not hold {what} as save writes it: {reason(error)}.") from error
+
+
+def load_arrays(file: BinaryIO, limit: int = LARGEST_ARRAYS) -> dict[str, np.ndarray]:
     """The arrays of an npz; nothing is unpickled, and what its headers claim is compared before anything is read.
 
     Raises `ValueError` for arrays of more than ``limit`` bytes in all, a name that occurs twice, or a claim that is
     not what the archive holds; else what `zipfile` raises.
     """
-    opened = nullcontext(source) if hasattr(source, "read") else open(path_of(source), "rb")
-    with opened as file, zipfile.ZipFile(file) as content:
+    with zipfile.ZipFile(file) as content:
         infos = content.infolist()
         names = [info.filename.removesuffix(".npy") for info in infos]
         if len(infos) > MOST_ARRAYS or len(set(names)) < len(names):
@@ -332,17 +367,14 @@ def save_groups(target: Any, arrays: Mapping[str, Any], meta: Mapping[str, str],
         np.savez_compressed(file, **{**arrays, "meta": facts, **within})
 
 
-def load_groups(source: str | Path | BinaryIO, limit: int, *groups: str) -> dict[str, Any]:
+def load_groups(file: BinaryIO, limit: int, *groups: str) -> dict[str, Any]:
     """What `save_groups` wrote, by name: arrays, ``meta``, and a dictionary for each group; nothing is unpickled."""
-    arrays = load_arrays(source, limit)
+    arrays = load_arrays(file, limit)
     found: dict[str, Any] = {group: {} for group in groups}
     found["meta"] = dict(str(item).split("=", 1) for item in arrays.pop("meta"))
     for name, values in arrays.items():
         group, inside, rest = name.partition("/")
-        if inside:
-            found[group][rest] = values
-        else:
-            found[name] = values
+        (found[group] if inside else found)[rest or name] = values
     return found
 
 

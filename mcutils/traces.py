@@ -14,11 +14,11 @@ from torch import nn
 
 from . import weights
 from .curves import Curve, check_buffers, points_of, weights_at
-from .data.tasks import SPLITS as SPLITS, Inputs, Task, count, joined, take, to
+from .data.tasks import SPLITS as SPLITS, Inputs, Task, check_finite, count, joined, take, to
 from .errors import BadInput, choose, flag, whole
 from .networks import check_task
 from .quantisation import LEAST_BITS, MOST_BITS, quantised
-from .reading import LARGEST_ARRAYS, differences as bent_of, load_groups, save_groups, summed
+from .reading import LARGEST_ARRAYS, differences as bent_of, load_groups, opened, save_groups, summed
 from .trajectories import Trajectory
 from .unlearning.endpoints import Endpoint
 from .weights import BATCHNORM, Weights, buffers_in, check_logits, chunks, mix, module_of, running_layers, write
@@ -71,9 +71,10 @@ class Trace:
     @staticmethod
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Trace:
         """Read a trace written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
-        found = load_groups(path, limit, "logits", DIFFERENCES, "labels", "index")
-        found["logits"] |= {split: summed(values) for split, values in found.pop(DIFFERENCES).items()}
-        return Trace(**found)
+        with opened(path, "a trace") as file:
+            found = load_groups(file, limit, "logits", DIFFERENCES, "labels", "index")
+            found["logits"] |= {split: summed(values) for split, values in found.pop(DIFFERENCES).items()}
+            return Trace(**found)
 
 
 def refresh_rows(task: Task, policy: str) -> torch.Tensor:
@@ -133,11 +134,13 @@ def trace(  # noqa: PLR0913
     x = joined([take(task.x, rows) for rows in task.evaluation.values()])
     if not count(x):
         raise BadInput("the task has no examples to evaluate on.")
+    check_finite(x, "what a network is evaluated on")
     layout = weights.memory_format(curve.points[0], x, task.n_classes, plain=weighted)
     module = module_of(curve.points[0], layout)
     parts = chunks(to(x, memory_format=layout), batch_size)
     rows = refresh_rows(task, batchnorm) if batchnorm in REFRESHED else task.index["bn"][:0]
-    seen = [to(part, memory_format=layout) for part in chunks(take(task.x, rows), batch_size)]
+    check_finite(statistics := take(task.x, rows), "what running statistics are estimated on")
+    seen = [to(part, memory_format=layout) for part in chunks(statistics, batch_size)]
     found = np.empty((len(points), count(x), task.n_classes), dtype=dtype)
     autocast = torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), autocast:

@@ -10,16 +10,16 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .data.tasks import Inputs, count as examples, joined, take, to
+from .data.tasks import Inputs, check_finite, count as examples, joined, take, to
 from .errors import BadInput, flag, instance, path_of, reason, shown, whole
 from .models.vision import build, check_module, copied, recipe_of
-from .reading import writing
+from .reading import opened, writing
 
 Tensors = Mapping[str, Tensor]
 BATCHNORM = nn.modules.batchnorm._BatchNorm
@@ -46,6 +46,11 @@ class Weights:
     frozen: frozenset[str] = frozenset()
     factory: Callable[[], nn.Module] | None = None
 
+    def __post_init__(self) -> None:
+        for name, held in (("params", self.params), ("buffers", self.buffers)):
+            if not isinstance(held, Mapping) or not all(map(_is_dense, held.values())):
+                raise BadInput(f"{name} of weights must be a dictionary of dense torch tensors that hold numbers.")
+
     @property
     def device(self) -> torch.device:
         """The device of the parameters."""
@@ -64,6 +69,10 @@ class Weights:
             params={k: move(v) for k, v in self.params.items()},
             buffers={k: move(v) for k, v in self.buffers.items()},
         )
+
+
+def _is_dense(value: object) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
 
 
 class Net:
@@ -292,7 +301,8 @@ def refresh_module(
 ) -> None:
     """Re-estimate running statistics in place: the mean over batches of each batch's own statistics.
 
-    ``weighted`` weights a batch by its size, as dnn-mode-connectivity does: b examples after n count b / (n + b).
+    ``weighted`` weights a batch by its size, as dnn-mode-connectivity does: b examples after n count b / (n + b). A
+    layer that stands in several places of the network takes the mean over all of its calls.
     ``layers`` are those to estimate, all BatchNorm by default. A last batch of one example joins the one before it
     where a layer cannot do with one value per channel.
     """
@@ -304,23 +314,28 @@ def refresh_module(
         raise BadInput("there are no examples to estimate running statistics on: at least two are needed.")
     momenta = [layer.momentum for layer in layers]
     module.eval()
+    seen, hooks = dict.fromkeys(layers, 0), []
     for layer in layers:
         layer.train()
+
+    def called(layer: Any, given: tuple) -> None:
+        size = len(given[0]) if weighted else 1
+        seen[layer] += size
+        layer.momentum = size / seen[layer]
+
     try:
         if len(batches) > 1 and examples(batches[-1]) == 1 and not _accepts(module, batches[-1]):
             batches = [*batches[:-2], joined(batches[-2:])]
         for layer in layers:
             layer.reset_running_stats()
-        seen = 0
-        for k, x in enumerate(batches):
-            size = examples(x)
-            for layer in layers:
-                layer.momentum = size / (seen + size) if weighted else 1 / (k + 1)
+            hooks.append(layer.register_forward_pre_hook(called))
+        for x in batches:
             module(x)
-            seen += size
     except ValueError as error:
         raise BadInput(f"running statistics cannot be estimated on these examples: {reason(error)}.") from error
     finally:
+        for hook in hooks:
+            hook.remove()
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
             layer.eval()
@@ -347,7 +362,7 @@ def refresh_batchnorm(weights: Weights, x: Inputs, batch_size: int = 128, *, wei
     CPU than channels-last; see `refresh_module` for a last batch of one.
     """
     batch_size, weighted = whole("batch_size", batch_size, 1), flag("weighted", weighted)
-    instance("x", x, (Tensor, Mapping), "a tensor of examples, or a dictionary of tensors")
+    check_finite(instance("x", x, (Tensor, Mapping), "a tensor of examples, or a dictionary of tensors"), "x")
     if not running_layers(check_weights(weights).net, BATCHNORM):
         return weights
     layout = memory_format(weights, x, plain=weighted)
@@ -404,20 +419,21 @@ def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weig
     from safetensors.torch import load as tensors_of
 
     instance("net", net, (nn.Module, type(None)), "a torch module or None")
-    if not hasattr(path, "read") and not path_of(path).is_file():
-        raise BadInput(f"there is no file of weights {path}.")
-    data = path.read() if hasattr(path, "read") else path_of(path).read_bytes()
-    try:
-        tensors = tensors_of(data)  # which has checked the header that is read here
+    with opened(path, "weights") as file:
+        data = file.read()
+        try:
+            tensors = tensors_of(data)  # which has checked the header that is read here
+        except SafetensorError as error:
+            raise ValueError(str(error)) from error
         meta = header(data)
-    except (SafetensorError, KeyError) as error:
-        raise BadInput(f"the file holds no weights that save wrote: {reason(error)}.") from error
-    recipe = json.loads(meta["recipe"])
-    if net is None and recipe is None:
+        recipe, points, frozen = json.loads(meta["recipe"]), int(meta["points"]), json.loads(meta.get("frozen", "[]"))
+        frozen, recipe = frozenset(frozen), recipe or {}
+        if recipe and not {"name", "channels", "classes"} <= dict(recipe).keys():
+            raise ValueError("its recipe is that of no network")
+    if net is None and not recipe:
         raise BadInput(f"the file holds weights of {meta['model']}, which is not a named model: pass net=, its module.")
     with torch.device("meta"):  # a network that the file names takes no memory before it is known to be the file's
-        wanted = net if net is not None else build(seed=0, **recipe)
-    points = int(meta["points"])
+        wanted = build(seed=0, **recipe) if net is None else net
     named = [("params", wanted.named_parameters()), ("buffers", wanted.named_buffers())]
     like = {f"{group}/{name}": value for group, found in named for name, value in found}
     names = {f"{k}/{name}" for k in range(points) for name in like} if points <= len(tensors) else set()
@@ -427,7 +443,7 @@ def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weig
         own = like[name.partition("/")[2]]
         if value.shape != own.shape or value.dtype.is_floating_point != own.dtype.is_floating_point:
             raise BadInput(f"{name} in the file is {tuple(value.shape)} of {value.dtype}, not {tuple(own.shape)}.")
-    net = copied(net) if net is not None else build(seed=0, **recipe)
+    net = build(seed=0, **recipe) if net is None else copied(net)
     net.requires_grad_(False)
     params, buffers = [n for n, _ in net.named_parameters()], [n for n, _ in net.named_buffers()]
     return [
@@ -436,7 +452,7 @@ def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weig
             {n: tensors[f"{k}/params/{n}"] for n in params},
             {n: tensors[f"{k}/buffers/{n}"] for n in buffers},
             meta["model"],
-            frozenset(json.loads(meta.get("frozen", "[]"))),
+            frozen,
         )
         for k in range(points)
     ]

@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from io import BytesIO
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BadInput, choose, flag, path_of, reason, seed_of, share, shown, whole
+from ..errors import UNSEEN, BadInput, choose, flag, path_of, reason, seed_of, share, shown, whole
 from ..files import write_file
+from ..reading import bytes_of
 from . import tasks
 from .tasks import DATASETS, Inputs, Task, count, joined, sort_of
 
@@ -177,6 +179,10 @@ def shaped(x: Tensor, layout: str = "") -> Tensor:
 
 def labels_of(y: Any, n: int, classes: Any = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels (n,) int64 and the names of the classes; see `task` for what is allowed."""
+    if isinstance(y, (list, tuple)) and (odd := [one for one in y if isinstance(one, str) and UNSEEN.search(one)]):
+        raise BadInput(
+            f"labels must be text without control characters, got {shown(odd[0])}."
+        )  # numpy drops a last NUL
     found = _array(y)
     if found is None:
         raise BadInput(f"labels must be one whole number or name for each example, got {sort_of(y)}.")
@@ -225,6 +231,8 @@ def class_names(classes: Any) -> tuple[str, ...]:
         raise BadInput(
             f"classes must be a number or a list of names, 2 or more and no two equal, got {shown(classes)}."
         )
+    if odd := [one for one in names if UNSEEN.search(one)]:
+        raise BadInput(f"names of classes must be text without control characters, got {shown(odd[0])}.")
     return tuple(map(str, names))
 
 
@@ -249,8 +257,7 @@ def _tensor(value: Any, name: str, kinds: tuple[str, ...] = ()) -> Tensor:
         raise BadInput(f"{name} must hold one row or more, got shape {tuple(found.shape)}.")
     if kinds and found.dtype != torch.uint8 and not found.is_floating_point():
         raise BadInput(f"{name} must be of type {' or '.join(kinds)}, got {str(found.dtype).removeprefix('torch.')}.")
-    if found.is_floating_point() and not torch.isfinite(found).all():
-        raise BadInput(f"{name} must hold finite numbers, got NaN or infinity.")
+    tasks.check_finite(found, name)
     return found
 
 
@@ -268,7 +275,7 @@ def _folder(path: Path) -> Any:
             "test= the test folder."
         )
     try:
-        return ImageFolder(str(path), loader=Image.open)
+        return ImageFolder(str(path), loader=lambda file: Image.open(BytesIO(bytes_of(Path(file)))))
     except (OSError, RuntimeError) as error:
         raise BadInput(f"{str(path)!r} is no folder with a folder of images for each class: {reason(error)}.") from None
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BadInput, choose, instance, seed_of, share, shown, whole
+from ..errors import LARGEST_SEED, BadInput, choose, instance, seed_of, share, shown, whole
 from .cues import other_labels
 from .tasks import Task, parts_of, shuffled
 
@@ -47,7 +47,10 @@ class Scenario:
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
         object.__setattr__(self, "share", share("share", self.share))
         object.__setattr__(self, "seed", seed_of(self.seed))
-        object.__setattr__(self, "rows", tuple(whole("a row", row) for row in self.rows))
+        rows = (
+            self.rows if isinstance(self.rows, np.ndarray) else instance("rows", self.rows, Sequence, "a list of rows")
+        )
+        object.__setattr__(self, "rows", tuple(whole("a row", row, 0, LARGEST_SEED) for row in rows))
         for field in fields(self):
             if field.name not in ("name", *READS[self.name]) and getattr(self, field.name) != field.default:
                 reads = ", ".join(READS[self.name])
@@ -82,6 +85,8 @@ def scenario_of(text: str) -> Scenario:
     for one in given:
         what, _, value = one.partition("=")
         choose(f"setting of {name}", what, READS[name])
+        if what in settings:
+            raise BadInput(f"a scenario has one {what}, but {shown(text)} names it twice.")
         try:
             settings[what] = float(value) if what == "share" else int(value)
         except ValueError:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import BadInput, choose, path_of, reason, seed_of, share, shown, whole
 from ..files import DATA, place
+from ..reading import bytes_of
 
 SPLITS = ("retain", "forget", "valid", "test")  # that a model is evaluated on
 VALID_FRACTION = 0.10  # of the training images, held out before the forget set is drawn
@@ -46,6 +47,13 @@ def take(x: Inputs, rows: Tensor | slice) -> Inputs:
 def count(x: Inputs) -> int:
     """Number of examples in ``x``."""
     return len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
+
+
+def check_finite(x: Inputs, name: str) -> None:
+    """Raise `BadInput` where examples hold NaN or infinity."""
+    for part in x.values() if isinstance(x, Mapping) else [x]:
+        if not torch.isfinite(part).all():
+            raise BadInput(f"{name} must hold finite numbers, got NaN or infinity.")
 
 
 def to(x: Inputs, *where: Any, **how: Any) -> Inputs:
@@ -307,14 +315,14 @@ def read_shipped(name: str, path: str | Path | None = None) -> tuple[bytes, dict
     """The bytes of a shipped file and its entry in checksums.json, or `BadInput` where the two differ."""
     folder = data_folder(path)
     try:
-        record = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))[name]
+        record = json.loads(bytes_of(folder / "checksums.json"))[name]
         expected = record["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(f"{folder / 'checksums.json'} is missing or does not list {name}; {RESTORE}.") from error
     try:
-        content = (folder / name).read_bytes()
+        content = bytes_of(folder / name)
     except OSError as error:
-        raise BadInput(f"{folder / name} cannot be read ({error.strerror}); {RESTORE}.") from error
+        raise BadInput(f"{folder / name} cannot be read ({error.strerror or error}); {RESTORE}.") from error
     _expect(hashlib.sha256(content).hexdigest(), expected, str(folder / name), RESTORE)
     return content, record
 

@@ -313,6 +313,10 @@ def _coded(values: np.ndarray, kind: type) -> str:
 
 def page(data: Mapping[str, Any]) -> str:
     """The page of some `live_data`, one HTML file whose policy lets it run its own script and ask for nothing."""
+    try:
+        told = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise BadInput("a page holds finite numbers, but some of this curve or its task are NaN or infinite.") from None
     template, code = ((HERE / f"live.{kind}").read_text(encoding="utf-8") for kind in ("html", "js"))
     script = f"\n{code}"
     parts = {
@@ -326,7 +330,7 @@ def page(data: Mapping[str, Any]) -> str:
         "places": str(len(data["statistics"]["x"])),
         "sample": str(data["groups"]["retain"]),
         "off": f"{data['off']:.1g}",
-        "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+        "data": told.replace("<", "\\u003c"),
         "code": script,
     }
     return re.sub(r"@(\w+)@", lambda found: parts[found[1]], template)  # at once: what is put in may hold @data@

@@ -6,7 +6,7 @@ readings of "connected" beside the paper's chord (`readings`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
@@ -163,7 +163,8 @@ class Connectivity:
         """The measures as a pandas DataFrame: measure, estimate, low, high, meaning."""
         import pandas as pd
 
-        names = list(self.measures) if names is None else [names] if isinstance(names, str) else names
+        names = list(self.measures) if names is None else names
+        names = [names] if isinstance(names, str) or not isinstance(names, Iterable) else names
         rows = [(name, *self.interval(name), meaning(name)) for name in names]
         return pd.DataFrame(rows, columns=["measure", "estimate", "low", "high", "meaning"])
 
@@ -245,7 +246,7 @@ def connectivity(
         raise BadInput(f"connectivity needs the splits {' and '.join(SPLITS_READ)}; the trace holds {held}.")
     models = check_models(retrained, trace)
     if original is not None:
-        check_trace(original, "original")
+        check_models(original, trace, "original")
     if gap is None and models and original is not None:
         gap = float(np.mean([forget_gap(one, original) for one in models]))
     elif gap is not None:

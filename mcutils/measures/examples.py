@@ -46,20 +46,18 @@ def noise_level(replicates: np.ndarray, t: np.ndarray) -> float:
     return float(1.96 * np.median(excess(replicates, t)[1:-1].std(axis=-1)))
 
 
-def check_models(retrained: Trace | Sequence[Trace] | None, trace: Trace) -> list[Trace]:
-    """The retrained models' traces as a list, or raise `BadInput` unless each is one model on the trace's examples."""
+def check_models(retrained: Trace | Sequence[Trace] | None, trace: Trace, name: str = "retrained") -> list[Trace]:
+    """Traces of single models as a list, or raise `BadInput` unless each is one model on the trace's examples."""
     if retrained is None:
         return []
     models: list[Any] = list(retrained) if isinstance(retrained, (list, tuple)) else [retrained]
     if not models:
-        raise BadInput("retrained must be a trace or several, got an empty list.")
+        raise BadInput(f"{name} must be a trace or several, got an empty list.")
     for one in models:
-        check_trace(one, "retrained")
+        check_trace(one, name)
         same = (np.array_equal(one.index.get(split, ()), trace.index.get(split, ())) for split in SPLITS_READ)
         if len(one.t) != 1 or not all(same):
-            raise BadInput(
-                "retrained must be one model (T = 1), or several, on the trace's retain and forget examples."
-            )
+            raise BadInput(f"{name} must be one model (T = 1), or several, on the trace's retain and forget examples.")
     return models
 
 

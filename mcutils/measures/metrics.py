@@ -166,7 +166,13 @@ class Metric:
     def __call__(self, trace: Trace, *, references: Mapping[str, Trace] = NO_REFERENCES) -> np.ndarray:
         for name in self.references:
             require(references, name, f"metric {self.name!r}")
-        return np.asarray(self.function(trace, references=references), dtype=np.float64)
+        found = np.asarray(self.function(trace, references=references))
+        if found.shape != (len(trace.t),) or found.dtype.kind not in "fiub":
+            given = f"{found.dtype} of shape {found.shape}"
+            raise BadInput(
+                f"metric {self.name!r} must return a real number for each of {len(trace.t)} points, got {given}."
+            )
+        return found.astype(np.float64)
 
 
 METRICS: dict[str, Metric] = {}
@@ -213,6 +219,10 @@ def measure(
     check_trace(trace)
     if not isinstance(references, Mapping):
         raise BadInput(f"references must be a dictionary of names and traces, got {shown(references)}.")
+    known = {*REFERENCES, *(name for metric in METRICS.values() for name in metric.references)}
+    for name, other in references.items():
+        if len(check_trace(other, f"references[{choose('reference', name, sorted(known))!r}]").t) != 1:
+            raise BadInput(f"references[{name!r}] holds {len(other.t)} points; a reference is one model (T = 1).")
     if names is None:
         names = [name for name, m in METRICS.items() if all(r in references for r in m.references)]
     elif isinstance(names, str) or not isinstance(names, Iterable):

@@ -13,7 +13,7 @@ import torch
 from ..curves import Curve, weights_at
 from ..data.tasks import Task
 from ..errors import BadInput, number, shown, whole
-from ..reading import LARGEST_ARRAYS, load_groups, save_groups
+from ..reading import LARGEST_ARRAYS, load_groups, opened, save_groups
 from ..traces import trace
 from ..unlearning.endpoints import Endpoint
 from ..weights import Weights, check_same_shape, flatten, mix
@@ -103,7 +103,8 @@ class Plane:
     @staticmethod
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Plane:
         """Read a plane written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
-        return Plane(**load_groups(path, limit, "values", "at_models"))
+        with opened(path, "a plane") as file:
+            return Plane(**load_groups(file, limit, "values", "at_models"))
 
 
 @dataclass(frozen=True, eq=False)

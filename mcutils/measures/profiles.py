@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import BadInput, choose, shown
 from ..plugins import packaged
-from ..reading import LARGEST_ARRAYS, load_arrays, writing
+from ..reading import LARGEST_ARRAYS, load_arrays, opened, writing
 from ..traces import SPLITS, Trace
 from .along import floats
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap, levels_of
@@ -30,6 +30,8 @@ from .readings import (
     tolerances,
 )
 
+ALONG = ("metric/", "curve/", "band/", "score/", "half/")  # what has a value at each t
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -40,6 +42,13 @@ class Profile:
     """
 
     arrays: Mapping[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        t = np.shape(self.arrays.get("t", 0))
+        for name, values in self.arrays.items():
+            if name.startswith(ALONG) and (not t or np.shape(values)[-1:] != t):
+                wrong = f"{name} is of shape {np.shape(values)} and t of {t}"
+                raise BadInput(f"a profile holds one value a point along its trace, but {wrong}.")
 
     def save(self, path: str | Path | BinaryIO) -> None:
         """Write the arrays as a compressed npz without pickle, arrays of one group and shape as one.
@@ -52,7 +61,8 @@ class Profile:
     @staticmethod
     def load(path: str | Path | BinaryIO, limit: int = LARGEST_ARRAYS) -> Profile:
         """Read a profile written by `save`, of at most ``limit`` bytes; nothing is unpickled."""
-        return Profile(_unpacked(load_arrays(path, limit)))
+        with opened(path, "a profile") as file:
+            return Profile(_unpacked(load_arrays(file, limit)))
 
     @property
     def t(self) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -53,14 +53,19 @@ def build(name: str, channels: int, classes: int, seed: int, **options: int) -> 
     """Return the named network with weights drawn from ``seed``, leaving torch's global generator untouched."""
     make = MODELS[choose("model", name, MODELS)]
     channels, classes = whole("channels", channels, 1), whole("classes", classes, 1)
-    allowed = list(inspect.signature(make).parameters)[2:]
-    for option in options:
-        choose(f"option of {name}", option, allowed)
+    check_options(name, options)
     if "width" in options:
         options["width"] = whole("width", options["width"], 1, WIDEST)
     net = drawn(lambda: make(channels, classes, **options), seed)
     vars(net)["recipe"] = {"name": name, "channels": channels, "classes": classes, **options}
     return net
+
+
+def check_options(name: str, options: Iterable[str]) -> None:
+    """Raise `BadInput` for an option that the named architecture has not."""
+    allowed = list(inspect.signature(MODELS[choose("model", name, MODELS)]).parameters)[2:]
+    for option in options:
+        choose(f"option of {name}", option, allowed)
 
 
 def drawn(factory: Callable[[], nn.Module], seed: int) -> nn.Module:

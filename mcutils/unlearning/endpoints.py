@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import torch
@@ -17,11 +18,11 @@ from ..data.tasks import SHAPES, Task, content_hash, take
 from ..descent import Goal, batches, generator
 from ..errors import BadInput, callback, choose, flag, instance, number, seed_of, shown, whole
 from ..networks import Model, anew, check_task, finished, ready
-from ..objectives import Step
+from ..objectives import Step, Term
 from ..optimizers import OPTIMIZERS
 from ..settings import MethodSettings, Plan, method_settings, settings_name
 from ..training import train
-from ..weights import Weights, check_weights, memory_format, module_of
+from ..weights import Weights, check_weights, memory_format, module_of, trainable
 from .methods import METHODS, Method
 from .snapshots import Camera, check_steps
 
@@ -65,6 +66,35 @@ def method_options(method: Method, given: Mapping[str, Any]) -> dict[str, Any]:
         elif type(default) is int:
             whole(name, value)
     return {**method.options, **given}
+
+
+def check_terms(name: str, found: Any) -> tuple[Term, ...]:
+    """Return what a method's objective gives if it is terms that depend on the network, else raise `BadInput`."""
+    terms = tuple(found) if isinstance(found, (tuple, list)) else ()
+    if not terms or not all(isinstance(one, Term) and _is_loss(one) for one in terms):
+        raise BadInput(
+            f"the objective of {name} must return terms, each a weight and a tensor of losses, got {shown(found)}."
+        )
+    if torch.is_grad_enabled() and not any(one.losses.requires_grad for one in terms):
+        raise BadInput(f"the losses that the objective of {name} returns do not depend on the network.")
+    return terms
+
+
+def _ordered(name: str, phases: Any) -> Iterator[str]:
+    yield from instance(f"what the phases of {name} return", phases, Iterable, "an iterator")
+    raise BadInput(f"the phases of {name} end before the last step: they must go on for ever.")
+
+
+def fits(found: Any, params: Mapping[str, Tensor]) -> bool:
+    """Whether something is tensors by the names and of the shapes of parameters, or of some of them."""
+    named = isinstance(found, Mapping) and set(found) <= set(params)
+    return named and all(isinstance(one, Tensor) and one.shape == params[name].shape for name, one in found.items())
+
+
+def _is_loss(term: Term) -> bool:
+    tensors = [term.losses, *([] if term.difficulty is None else [term.difficulty])]
+    real = all(isinstance(one, Tensor) and one.is_floating_point() and one.numel() for one in tensors)
+    return real and isinstance(term.weight, (Real, Tensor)) and len({one.shape for one in tensors}) == 1
 
 
 def check_settings(settings: MethodSettings | None) -> MethodSettings | None:
@@ -145,7 +175,7 @@ class Pursuit:
         """The objective under the curriculum."""
         given = self.options_of(self.method.objective)
         weigh = Weighing(self.curriculum, self.task.n_classes, dict(self.settings.curriculum_options))
-        objective = lambda net, step: self.method.objective(net, step, **given)  # noqa: E731
+        objective = lambda net, step: check_terms(self.method.name, self.method.objective(net, step, **given))  # noqa: E731
         return Goal(objective, weigh, self.plan, self.seed, self.progress)
 
     def edited(self, theta: Weights) -> Weights:
@@ -154,6 +184,8 @@ class Pursuit:
             return theta
         own = self.options_of(self.method.edit)
         made = self.method.edit(theta, self.task, generator(self.seed, "edit"), **own)
+        if not fits(made, theta.params):
+            raise BadInput(f"the edit of {self.method.name} must return tensors of the names and shapes of parameters.")
         return replace(theta, params={**theta.params, **{n: v for n, v in made.items() if n not in theta.frozen}})
 
     def references(self) -> dict[str, objectives.Reference]:
@@ -178,7 +210,7 @@ class Pursuit:
         order: Iterator[str] = itertools.repeat(uses)
         if self.method.phases:
             retain, forget = (max(1, len(index[part]) // n) for part, n in sizes.items())
-            order = self.method.phases(forget, retain, self.options)
+            order = _ordered(self.method.name, self.method.phases(forget, retain, self.options))
 
         def step(done: int, what: str) -> Step:
             retain, forget = (next(draw[part]) if what in (part, "both") else None for part in draw)
@@ -188,7 +220,12 @@ class Pursuit:
 
     def mask(self) -> dict[str, Tensor] | None:
         """Where parameters may move, or None for everywhere."""
-        return self.method.mask(self.original, self.task, self.options["sparsity"]) if self.method.mask else None
+        if self.method.mask is None:
+            return None
+        made, free = self.method.mask(self.original, self.task, self.options["sparsity"]), trainable(self.original)
+        if not fits(made, free) or set(made) != set(free) or any(one.dtype != torch.bool for one in made.values()):
+            raise BadInput(f"the mask of {self.method.name} must be a tensor of True and False for each parameter.")
+        return made
 
 
 # One argument for each of the three names that compose, beside those that `train` has too.
