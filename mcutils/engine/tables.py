@@ -167,23 +167,41 @@ def best_inner(profile: Profile) -> tuple[float, float]:
     return float(profile.t[k]), float(test[k] - max(test[0], test[-1]))
 
 
-def along_rows(profile: Profile) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """What a profile has along its path: (metric, values (T,), standard errors (T,)), these nan where none is kept."""
-    found = []
-    for name in profile.arrays:
+def along_table(found: Mapping[str, Profile]) -> Any:
+    """`along` of profiles by their keys: (path, metric, t, value, error), the error nan where none is kept."""
+    import pandas as pd
+
+    parts = [
+        (path, metric, profile.t, np.asarray(values), _error(profile, metric))
+        for path, profile in found.items()
+        for metric, values in _curves(profile)
+    ]
+    counts = [len(t) for _, _, t, _, _ in parts]
+    names = {name: np.repeat(np.array([one[k] for one in parts], object), counts)
+             for k, name in enumerate(("path", "metric"))}  # fmt: skip
+    numbers = {name: np.concatenate([one[k] for one in parts] or [np.empty(0)])
+               for k, name in enumerate(("t", "value", "error"), 2)}  # fmt: skip
+    return pd.DataFrame({**names, **numbers}).astype(dict.fromkeys(names, str))
+
+
+def _curves(profile: Profile) -> Iterable[tuple[str, np.ndarray]]:
+    for name, values in profile.arrays.items():
         group, _, metric = name.partition("/")
         if group == "curve" or (group == "metric" and f"curve/{metric}" not in profile.arrays):
-            band = profile.arrays.get(f"band/{metric}")
-            error = np.full(len(profile.t), np.nan) if band is None else (band[1] - band[0]) / BAND
-            found.append((metric, np.asarray(profile.arrays[name]), error))
-    return found
+            yield metric, values
+
+
+def _error(profile: Profile, metric: str) -> np.ndarray:
+    band = profile.arrays.get(f"band/{metric}")
+    return np.full(len(profile.t), np.nan) if band is None else (band[1] - band[0]) / BAND
 
 
 # Columns that hold text: read as such, empty where there is none.
 TEXT = (
     "path experiments task method other condition control form init recipe objective batchnorm collapsed unresolved"
     " not_finite fingerprint metric split role curriculum optimizer model key attack what placement place predictor"
-    " reading experiment label term rest kind kept copies measure by how fit table column meaning unit first_method second_method"
+    " reading experiment label term rest kind kept copies measure by how fit table column meaning unit first_method"
+    " second_method"
 ).split()
 
 

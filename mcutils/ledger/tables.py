@@ -15,7 +15,7 @@ import numpy as np
 
 from ..engine.specs import Spec, key
 from ..engine.study import Study
-from ..engine.tables import JUDGED, TABLES, along_rows, path_row, results, write_table
+from ..engine.tables import JUDGED, TABLES, along_table, path_row, results, write_table
 from ..files import write_file
 from ..measures.metrics import METRICS
 from ..measures.profiles import Profile
@@ -240,10 +240,8 @@ def _along_of(paths: Table, made: Mapping[str, Any], all_metrics: bool) -> Table
     if set(paths.path) - set(made):
         known = _table("along")
         parts.append(known[known.path.isin(set(paths.path))])
-    for k, one in made.items():
-        profile = _profile(one)
-        for name, values, errors in along_rows(profile):
-            parts.append(pd.DataFrame({"path": k, "metric": name, "t": profile.t, "value": values, "error": errors}))
+    if made:
+        parts.append(along_table({k: _profile(one) for k, one in made.items()}))
     found = pd.concat(parts, ignore_index=True)
     if not all_metrics:
         found = found[found.metric.isin(JUDGED)]

@@ -1,0 +1,240 @@
+"""Made worlds as tables: paths of eight originals whose truth is known, for tests of what reads tables.
+
+A path's numbers are made, its labels too. `world` has the paths of all experiments that the declared tests need, and
+planted in it whatever is asked for; the defaults are a world in which nothing happens: every path is straight.
+`tables_of` turns such paths into tables, as the engine does with results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from mcutils.engine.tables import along_table, path_row
+from mcutils.ledger.experiments import Labels, labels_of
+from mcutils.ledger.inclusion import APART, RETRAINED, TWINNED, prepare
+from mcutils.measures.profiles import Profile
+
+METHODS = ("random_labels", "salun", "npo", "scrub", "gradient_difference", "bad_teacher")
+DISTINCT = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")
+GAP = 0.4
+GAPS = {"js_retrained_forget": 0.05, "zrf": 0.06, "accuracy_test": 0.1}  # of every original to its retrained models
+QUANTILES = np.array([-1.5, -0.5, 0.0, 0.5, 1.5])  # of variance one
+
+
+@dataclass(frozen=True)
+class Path(Labels):
+    """A path with its labels and its made profile."""
+
+    _: KW_ONLY
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a path bends, in G: ``rise`` of the retain loss and ``dip`` of the forget loss in its middle.
+
+    ``noise`` is white, on every loss and point; ``ends`` the ends' forget losses in G above the original's; ``kept``
+    their accuracy on D_r; ``step``: the share of a step, not a bow, in how the forget loss goes from end to end.
+    """
+
+    rise: float = 0.0
+    dip: float = 0.0
+    noise: float = 0.0
+    ends: tuple[float, float] = (1.2, 1.2)
+    kept: float = 0.99
+    step: float = 0.0
+    gain: float = 0.0  # of the best inner point over the ends, on the examples to test on
+    moves: float = 1.0  # how far metrics move along the path
+
+
+@dataclass(frozen=True)
+class World:
+    """What is planted: a function of a path's labels that gives its shape, and how much paths of one original vary."""
+
+    shape: object = lambda labels: Shape()
+    originals: int = 8
+    spread: float = 0.02
+    seed: int = 0
+    points: int = 31
+    patterns: str = "own"  # of metrics: own, shared by all, noise, or none at all
+    made: dict = field(default_factory=dict)
+
+
+def tables_of(
+    paths: Sequence[Path],
+    experiments: str | Callable[[Path], str] = "made",
+    gaps: Mapping[str, float] = GAPS,
+    **more: pd.DataFrame,
+) -> dict[str, pd.DataFrame]:
+    """`paths`, `along`, `gaps` and what `inclusion.prepare` adds, of made paths; and further tables as they are given.
+
+    Each path has a result of its own. ``experiments``: the names, joined by a space, of those that hold a path.
+    """
+    rows = []
+    for k, one in enumerate(paths):
+        names = experiments if isinstance(experiments, str) else experiments(one)
+        numbers = {**known(one.profile), "aside": one.aside}
+        rows.append({"path": f"path{k}", "experiments": names, "task": "made", **labels_of(one), **numbers})
+    table = pd.DataFrame(rows)
+    points = along_table({f"path{k}": one.profile for k, one in enumerate(paths)})
+    points["original"] = points.path.map(table.set_index("path").original)
+    far = [(o, name, gap) for o in sorted(set(table.original)) for name, gap in gaps.items()]
+    made = {"paths": table, "along": points, "gaps": pd.DataFrame(far, columns=["original", "metric", "gap"])}
+    return prepare({**made, **more})
+
+
+def known(profile: Profile) -> dict:
+    """`path_row` of a profile, worked out once: attacks and tables share profiles."""
+    if "row" not in profile.__dict__:
+        profile.__dict__["row"] = path_row(profile)
+    return profile.__dict__["row"]
+
+
+def path(method="npo", barrier=0.0, deficit=0.0, pair=(42, 87), kind="linear", original=0, **labels) -> Path:
+    """A path with this retain barrier and forget deficit, in G; ``labels`` and parts of its `Shape` by name."""
+    given = {name: labels.pop(name) for name in list(labels) if name in Shape.__dataclass_fields__}
+    rng = np.random.default_rng([original, *pair, *map(ord, method + kind)])
+    one = profile(original, Shape(rise=barrier, dip=deficit, **given), rng, labels.pop("points", 31))
+    return Path(method, kind, *pair, original=original, profile=one, **labels)
+
+
+def controls(apart=4.0, twin=0.0, originals: Iterable[int] = (0,)) -> list[Path]:
+    """The two controls on each of these originals, by default as they should be."""
+    return [
+        path("npo", barrier, original=original, control=name)
+        for original in originals
+        for name, barrier in ((APART, apart), (TWINNED, twin))
+    ]
+
+
+def levels(original: int) -> tuple[dict, dict]:
+    """Of an original: its losses and accuracies, and those (3,) of its retrained models."""
+    rng = np.random.default_rng([9, original])
+    own = {"loss_forget": 0.01, "loss_retain": 0.01, "accuracy_forget": 0.998, "accuracy_retain": 0.998}
+    again = {"loss_forget": 0.01 + GAP, "loss_retain": 0.01, "accuracy_forget": 0.865, "accuracy_retain": 0.998}
+    small = {"loss_forget": 0.01, "loss_retain": 0.001, "accuracy_forget": 0.004, "accuracy_retain": 0.0005}
+    own = {k: float(v + small[k] / 10 * rng.normal()) for k, v in own.items()}
+    return own, {k: v + small[k] * rng.normal(size=3) for k, v in again.items()}
+
+
+def profile(original: int, shape: Shape, rng, points: int = 31, patterns: str = "own") -> Profile:
+    """A profile with the arrays that tables read, of losses that go as the shape says."""
+    own, retrained = levels(original)
+    gap = float(np.mean(retrained["loss_forget"]) - own["loss_forget"])
+    t = np.linspace(0, 1, points)
+    bow, jump = 4 * t * (1 - t), 1 / (1 + np.exp(-40 * (t - 0.5)))
+    first, last = (own["loss_forget"] + gap * one for one in shape.ends)
+    way = (1 - shape.step) * t + shape.step * (jump - jump[0]) / (jump[-1] - jump[0])
+    forget = first + (last - first) * way - gap * shape.dip * bow + gap * shape.noise * rng.normal(size=points)
+    retain = 0.02 + gap * shape.rise * bow + gap * shape.noise * rng.normal(size=points)
+    arrays = {"t": t, "gap": np.float64(gap), "collapsed": np.array([], dtype=np.str_), "seconds": np.float64(1.0)}
+    drop = own["accuracy_forget"] - float(np.mean(retrained["accuracy_forget"]))
+    arrays["curve/loss_retain"], arrays["curve/loss_forget"] = retain, forget
+    arrays["curve/accuracy_retain"] = shape.kept * own["accuracy_retain"] - 0.05 * shape.rise * bow
+    arrays["curve/accuracy_forget"] = own["accuracy_forget"] - drop * (forget - own["loss_forget"]) / gap
+    arrays |= {f"level/{name}": values for name, values in retrained.items()}
+    arrays |= {f"original/{name}": np.float64(value) for name, value in own.items()}
+    arrays["measure/roughness_forget"] = np.float64((np.diff(forget, 2) ** 2).mean() * (points - 1) ** 4)
+    arrays |= of_examples(forget, gap)
+    arrays["score/choose"] = 0.9 + 0.001 * rng.normal(size=points)
+    arrays["score/test"] = 0.9 + shape.gain * bow + 0.001 * rng.normal(size=points)
+    shared = rng.normal(size=points).cumsum()
+    for name in DISTINCT if patterns != "none" else ():
+        shape_of = {"own": rng.normal(size=points).cumsum(), "shared": shared, "noise": np.zeros(points)}[patterns]
+        values = 0.5 + 0.01 * shape.moves * shape_of
+        arrays[f"metric/{name}"] = values
+        for half in (0, 1):
+            jitter = 0.01 if patterns == "noise" else 0.0005
+            arrays[f"half/{half}/{name}"] = values + jitter * rng.normal(size=points)
+    arrays["metric/loss_forget"] = forget
+    return Profile(arrays)
+
+
+def of_examples(forget: np.ndarray, gap: float) -> dict[str, np.ndarray]:
+    """What a profile keeps of the noise of the examples: a hundredth of G on the loss, a half of it from its chord."""
+    again = np.abs(forget - np.linspace(forget[0], forget[-1], len(forget))).max() + 0.005 * gap * QUANTILES
+    return {
+        "band/loss_forget": np.stack([forget - 0.0196 * gap, forget + 0.0196 * gap]),
+        "replicates/deficit_forget_two_sided": again,
+    }
+
+
+def made_path(world: World, **labels) -> Path:
+    """A path with these labels and the shape that the world plants for them; ends and bends vary a little."""
+    labels = {"start": 42, "end": 87, "original": 0, "condition": "random", **labels}
+    rng = np.random.default_rng([world.seed, len(world.made)])
+    world.made[len(world.made)] = labels
+    shape = world.shape(labels)
+    small = world.spread * rng.normal(size=4) * (0.1 if labels.get("control") == TWINNED else 1.0)
+    shape = replace(
+        shape,
+        rise=shape.rise + abs(small[0]) / 4,
+        dip=shape.dip + small[1],
+        ends=(shape.ends[0] + small[2], shape.ends[1] + small[3]),
+    )
+    return Path(**labels, profile=profile(labels["original"], shape, rng, world.points, world.patterns))
+
+
+def world(shape=lambda labels: Shape(), only=(), **options) -> list[Path]:
+    """All paths of a world, or those of some of `PARTS`, and the controls."""
+    made, found = World(shape, **options), []
+    for original in range(made.originals):
+        for part in only or PARTS:
+            found += [made_path(made, original=original, **labels) for labels in PARTS[part]]
+        control = {"method": METHODS[original % 3], "kind": "linear", "original": original}
+        found += [made_path(made, control=one, **control) for one in (APART, TWINNED)]
+    return found
+
+
+KINDS = ("linear", "bezier")
+FITS = (
+    {"refit": True},
+    {"objective": "retain only"},
+    {"recipe": "authors"},
+    {"recipe": "authors", "batchnorm": "retain"},
+)
+RETRAININGS = {"method": "retrain", "kind": "linear", "condition": "retrained", "control": RETRAINED}
+
+
+def _each(kinds=("linear",), methods=METHODS, **labels):
+    return [{"method": method, "kind": kind, **labels} for method in methods for kind in kinds]
+
+
+# What is on every original.
+PARTS = {
+    "random": _each(KINDS),
+    **{name: _each(KINDS, condition=name) for name in ("cl-non_cl", "fo-so", "random_in_cl", "random_in_so")},
+    "fits": [{**one, **fit} for one in _each(("bezier",)) for fit in FITS] + _each(batchnorm="none"),
+    "progress": [
+        *_each(condition="forgetting", start=42, end=42),
+        *_each(condition="retraining", init="same init"),
+        *({**RETRAININGS, "init": init} for init in ("same init", "other init")),
+    ],
+    "sizes": [one for size in (0.02, 0.04, 0.06, 0.08, 0.1) for one in _each(methods=METHODS[:3], size=size)],
+    "method": [
+        {"method": method, "other": other, "kind": "linear", "condition": "method"}
+        for method, other in combinations(METHODS, 2)
+    ],
+}
+PARTS["cue"] = [{**labels, "form": "cue"} for labels in PARTS["method"]]
+
+
+def controlled(inner=lambda labels: Shape()):
+    """A shape function with controls that hold: barriers between originals, none to a twin."""
+
+    def shape(labels: dict) -> Shape:
+        if labels.get("control") == APART or (labels.get("control") == RETRAINED and labels["init"] == "other init"):
+            return Shape(rise=5.0)
+        if labels.get("control") == TWINNED:
+            return Shape(moves=0.02)
+        if labels["condition"] == "forgetting":
+            one = inner(labels)
+            return replace(one, ends=(0.0, one.ends[1]))
+        return inner(labels)
+
+    return shape
