@@ -233,8 +233,8 @@ def routes(study: Study) -> list[Route]:
 def needs(study: Study) -> list[Spec]:
     """All that 11 needs: the profiles of lines, controls and models, ensembles, attacks and sharpness."""
     found = [*profiles(study, routes(study)), *references(study)]
-    groups = {**ensembles_asked(study), **attacks_asked(study)}
-    return list(dict.fromkeys([*found, *(spec for part in groups.values() for spec in part.values())]))
+    groups = [*ensembles_asked(study).values(), *attacks_asked(study).values()]
+    return list(dict.fromkeys([*found, *(spec for part in groups for spec in part.values())]))
 
 
 # Tables
