@@ -170,7 +170,7 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
             "--slides": _switch("also slides, one page that needs no network (default: without)"),
         },
     ),
-    "search": ("search for each method's settings on the validation split", "ledger.search_command.main", {}),
+    "search": ("search for each method's settings on the validation split", "ledger.search.main", {}),
 }
 
 
@@ -252,9 +252,9 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m mcutils", description="Mode connectivity in machine unlearning.")
     commands = _add(top, "command", COMMANDS)
     if list(argv[:1]) == ["search"]:
-        from ..ledger import search_command
+        from ..ledger import search
 
-        search_command.add_arguments(commands["search"])
+        search.add_arguments(commands["search"])
     return top
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from ..engine.kinds import parents
 from ..engine.specs import (
@@ -22,13 +23,15 @@ from ..engine.specs import (
 )
 from ..engine.study import Study
 from ..errors import BadInput
+from ..measures.connectivity import TOLERANCE
 from . import difficulty, ensembles, experiments as e, privacy
+from .declared import fine
 from .experiments import Route, profiles, references
 from .inclusion import Table
 from .stories import told
 from .tables import stored, tables
 
-Needs = Callable[[Study], Iterable[Spec]]
+Needs = Callable[[Study], list[Spec]]
 
 
 def _with(routes: Callable[[Study], list[Route]], more: Needs = references) -> Needs:
@@ -36,7 +39,7 @@ def _with(routes: Callable[[Study], list[Route]], more: Needs = references) -> N
 
 
 def _along(study: Study) -> list[Spec]:
-    return [*profiles(study, [r for some in e.routes_along(study).values() for r in some]), *references(study)]
+    return [*profiles(study, _routes_along(study)), *references(study)]
 
 
 def _quickstart(study: Study) -> list[Spec]:
@@ -74,16 +77,11 @@ EXPERIMENTS["15_claims"] = lambda study: [
 ]
 
 
-def attacked(study: Study) -> list[Spec]:
-    """All that 11 needs, with the lines from the originals."""
-    return list(ensembles.needs(study))
-
-
 # What no notebook of a whole run needs, and is planned and run by its name alone.
 PRICED_APART: dict[str, Needs] = {
     "n1": e.between_needs,
     "privacy": privacy.needs,
-    "ensembles": attacked,
+    "ensembles": ensembles.needs,
     "difficulty": difficulty.needs,
     "alignment": difficulty.aligned_needs,
     "pictures": lambda study: pictures(study),
@@ -104,7 +102,8 @@ def picture(trace: TraceSpec) -> TraceSpec:
 def planes(study: Study) -> list[PlaneSpec]:
     """The plane through both ends and the control point of each curve of `first_pair`, as 14 has it."""
     (usual,) = (spec for spec in e.explorer(study) if isinstance(spec, PlaneSpec))
-    curves = [route.path for route in e.first_pair(study) if route.original == 0 and not is_line(route.path)]
+    first = [route for route in e.first_pair(study) if route.original == 0]
+    curves: list[Any] = [route.path for route in first if not is_line(route.path)]
     return [replace(usual, models=(path.start, path, path.end)) for path in curves]
 
 
@@ -131,11 +130,23 @@ def _roughest(across: str) -> Callable[[Table], Table]:
     return choose
 
 
+def _typical(paths: Table) -> Table:
+    """The connected path whose metrics differ as the median path's do, as 07 draws it."""
+    joined = fine({"paths": paths}, "chord", TOLERANCE)
+    order = (joined.pattern_own - joined.pattern_apart).dropna().sort_values(kind="stable").index
+    return joined.loc[[order[(len(order) - 1) // 2]]] if len(order) else paths.head(0)
+
+
+def _routes_along(study: Study) -> list[Route]:
+    return [r for some in e.routes_along(study).values() for r in some]
+
+
 LAST: tuple[tuple[str, Callable[[Study], list[Route]], Callable[[Table], Table]], ...] = (
     ("02_seeds", e.seeds, _largest("deficit_chord", "form == ''")),
     ("03_curriculum", e.curriculum, _roughest("cl-non_cl")),
     ("04_second_order", e.second_order, _roughest("fo-so")),
     ("05_methods", e.methods, _largest("deficit_chord", "form == '' and other != ''")),
+    ("07_metrics_along_the_path", _routes_along, _typical),
     ("06_forget_size", e.sizes, _largest("deficit_chord", "size > 0 and kind == 'linear'")),
 )
 
@@ -164,7 +175,7 @@ def archives(study: Study, shards: bool = False) -> dict[str, list[str]]:
     seen: set[str] = set()
     needed = {name: list(ask(study)) for name, ask in EXPERIMENTS.items()}
     needed["00_quickstart"] = [*needed["00_quickstart"], *e.shipped(study)]
-    paths = [one.trace for specs in needed.values() for one in specs if _of_a_path(one)]  # type: ignore[union-attr]
+    paths: list[Any] = [one.trace for specs in needed.values() for one in specs if _of_a_path(one)]
     drawn = dict.fromkeys([*map(picture, paths), *planes(study)])
     kept = [one for one in drawn if one in study.store]
     for name, specs in {**needed, **computed_apart(study), "pictures": kept}.items():

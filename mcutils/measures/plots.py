@@ -260,8 +260,8 @@ def forest(
 ) -> Any:
     """Estimates with intervals, a row each: columns effect, low, high, ``word`` for colour, and the row's ``name``.
 
-    `corrected_low` and `corrected_high`, where they are, make a thin interval; ``edges`` is a column with the thresholds
-    of each row as a tuple of numbers.
+    `corrected_low` and `corrected_high`, where they are, make a thin interval; ``edges`` is a column with the
+    thresholds of each row as a tuple of numbers.
     """
     ax = _axes(ax, 0.26 * len(table) + 0.8)
     reach = table[["effect", "low", "high"]].replace([np.inf, -np.inf], np.nan)
