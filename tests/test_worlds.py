@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from worlds import GAP, controls, path, tables_of
 
-from mcutils.ledger.inclusion import APART, CONTROLS
+from mcutils.paper.inclusion import APART, CONTROLS
 
 
 @pytest.mark.parametrize("points", [11, 31])

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from mcutils.engine.tables import along_table, path_row
-from mcutils.ledger.experiments import Labels, labels_of
-from mcutils.ledger.inclusion import APART, RETRAINED, TWINNED, prepare
+from mcutils.paper.experiments import Labels, labels_of
+from mcutils.paper.inclusion import APART, RETRAINED, TWINNED, prepare
 from mcutils.measures.profiles import Profile
 
 METHODS = ("random_labels", "salun", "npo", "scrub", "gradient_difference", "bad_teacher")

@@ -32,7 +32,7 @@ TABLES = {
     "curves": ("curves", "CURVES"),
     "metrics": ("measures.metrics", "METRICS"),
     "similarities": ("measures.similarity", "SIMILARITIES"),
-    "claims": ("ledger.claims", "CLAIMS"),
+    "claims": ("paper.claims", "CLAIMS"),
 }
 DETAILS = {
     "methods": ("source",),
@@ -170,7 +170,7 @@ COMMANDS: dict[str, tuple[str, Any, Arguments]] = {
             "--slides": _switch("also slides, one page that needs no network (default: without)"),
         },
     ),
-    "search": ("search for each method's settings on the validation split", "ledger.search.main", {}),
+    "search": ("search for each method's settings on the validation split", "paper.search.main", {}),
 }
 
 
@@ -252,7 +252,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m mcutils", description="Mode connectivity in machine unlearning.")
     commands = _add(top, "command", COMMANDS)
     if list(argv[:1]) == ["search"]:
-        from ..ledger import search
+        from ..paper import search
 
         search.add_arguments(commands["search"])
     return top
@@ -288,7 +288,7 @@ def catalogue(kind: str) -> list[dict[str, Any]]:
     more = {key: {field: getattr(entry, field) for field in DETAILS.get(kind, ())} for key, entry in table.items()}
     rows = [{"name": key, "about": _about(entry), **more[key]} for key, entry in table.items()]
     if kind == "claims":
-        claims = import_module("mcutils.ledger.claims")
+        claims = import_module("mcutils.paper.claims")
         told, known = claims.PROTOCOL, claims.power()
         for row in rows:
             row |= {"declared": told.get(row["name"], {}), "power": claims.power_text(row["name"], known)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
-from ..ledger.claims import CLAIMS, LEDGERS, NEIGHBOURS, PAPER, PROTOCOL, effect_text, ledger_of, markdown_of
+from ..paper.claims import CLAIMS, LEDGERS, NEIGHBOURS, PAPER, PROTOCOL, effect_text, ledger_of, markdown_of
 
 # What a claim's `source` may name, and how far it is to be trusted: the paper's body was not at hand.
 SOURCES = {

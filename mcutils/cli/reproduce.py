@@ -25,7 +25,7 @@ from ..engine.study import store_folder, study
 from ..engine.upkeep import mend
 from ..errors import BadInput, choose, path_of, seed_of
 from ..files import BUILD, DATA, ROOT, counted, folder_at, write_file
-from ..ledger.claims import LEDGERS, changes, markdown_table, read_ledgers, rows_of, short_table, update_between
+from ..paper.claims import LEDGERS, changes, markdown_table, read_ledgers, rows_of, short_table, update_between
 from ..settings import preset
 from .printed import printable, shown, table
 
@@ -185,7 +185,7 @@ def schedule(order: Order, paths: Sequence[Path]) -> tuple[list[Path], int]:
     first. Else one after the other, each with all cores for its results.
     """
     from ..engine.runs import missing
-    from ..ledger.registry import EXPERIMENTS, PRICED_APART
+    from ..paper.registry import EXPERIMENTS, PRICED_APART
 
     one_by_one, made = (list(paths), 1), {**EXPERIMENTS, **PRICED_APART}
     if len(paths) == 1 or order.parameters or any(path.stem not in made for path in paths):
@@ -207,8 +207,8 @@ def _write_back(order: Order, paths: Sequence[Path], outcomes: Sequence[Outcome]
         return
     from ..engine.planning import gathered, read_timings, updated, write_timings
     from ..engine.upkeep import notes, pack
-    from ..ledger.experiments import shipped
-    from ..ledger.registry import archives
+    from ..paper.experiments import shipped
+    from ..paper.registry import archives
 
     bench = study(order.preset_name, store=str(order.results), fresh=order.fresh)
     more = shipped(bench)

@@ -129,7 +129,7 @@ def render(source: Path, out: Path) -> list[str]:
 
 def stage(source: Path) -> None:
     """Write the pages that the site is built from: those of the repository at their places, and those made here."""
-    from ..ledger.claims import CLAIMS, read_ledgers
+    from ..paper.claims import CLAIMS, read_ledgers
     from .pages import claim_page, claims_index, figures_page
     from .reproduce import find
 

@@ -41,7 +41,7 @@ def by_notebook(names: Sequence[str], bench: Study, original: int | None = None)
 
     What `registry.PRICED_APART` has is asked for by its name alone.
     """
-    from ..ledger.registry import EXPERIMENTS, PRICED_APART, shard
+    from ..paper.registry import EXPERIMENTS, PRICED_APART, shard
 
     chosen, known = [], {**EXPERIMENTS, **PRICED_APART}
     for name in names or EXPERIMENTS:
@@ -60,7 +60,7 @@ def planned(names: Sequence[str], bench: Study, metric: str | None = None, origi
 
     A metric is of the profiles that hold the splits that it reads. ``original``: only what belongs to this one.
     """
-    from ..ledger.registry import shard
+    from ..paper.registry import shard
 
     seed = counted("--original", original, 0, LARGEST_SEED)
     if metric is None:
@@ -97,7 +97,7 @@ def run_main(arguments: argparse.Namespace) -> int:
 
 def _archive(bench: Study, specs: Iterable[Spec], target: Path) -> None:
     """Write these results into a folder of archives, beside those that are there."""
-    from ..ledger.registry import archives
+    from ..paper.registry import archives
 
     asked = {key_of(spec) for spec in specs}
     groups = {name: [one for one in keys if one in asked] for name, keys in archives(bench, shards=True).items()}

@@ -10,8 +10,8 @@ from ..engine.study import Study
 from ..explorer.page import linked
 from ..explorer.widget import explore
 from ..files import folder_at
-from ..ledger.experiments import Route
-from ..ledger.stories import STORIES, Told, told
+from ..paper.experiments import Route
+from ..paper.stories import STORIES, Told, told
 from . import owned
 
 STYLE = """:root{color-scheme:light dark;background:light-dark(#fff,#161616);color:light-dark(#1c1c1c,#ececec)}

@@ -1,1 +1,1 @@
-"""The paper's ledger: its claims and one room a notebook, each with its routes, tests, tables and figures."""
+"""The paper's ledger: its experiments as data, their tables, the declared tests, and the rows with their words."""

@@ -224,6 +224,12 @@ def markdown_of(rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Rows as a Markdown table of some columns, all of them by default; of no rows, an empty text."""
+    names = list(columns or (rows[0] if rows else ()))
+    return markdown_of([names, *([text_of(row.get(name)) for name in names] for row in rows)]) if rows else ""
+
+
 def text_of(value: object) -> str:
     """A value in a cell of a table: four digits of a number, nothing for None and nan."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -239,3 +245,12 @@ CLAIMS = _read(Path(__file__).with_name("claims.toml"))
 PROTOCOL: dict[str, dict[str, Any]] = tomllib.loads(
     Path(__file__).with_name("protocol.toml").read_text(encoding="utf-8")
 )
+
+
+def protocol_table() -> str:
+    """The lines of the tables of claims in docs/protocol.md: statistic, rule, null and planted effect of each."""
+    names = ("statistic", "rule", "null", "planted")
+    lines = ["| id | statistic (per original, then over originals) | rule | null | planted effect |", "|" + "---|" * 5]
+    for claim, told in PROTOCOL.items():
+        lines.append("|" + "|".join(f" {text} " if text else " " for text in (claim, *(told[n] for n in names))) + "|")
+    return "\n".join(lines) + "\n"

@@ -1,239 +1,183 @@
-"""The tests that docs/protocol.md declares: what each claim measures on walks, original by original."""
+"""The declared tests, in the order of docs/protocol.md: each a short function of tables, original by original."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from ..measures.along import excess
 from ..measures.connectivity import TOLERANCE
-from ..measures.intervals import LEVEL, Interval
-from ..measures.originals import LEAST, student
-from ..measures.profiles import HALVED
-from .admission import admitted, controls, copies, reasons, retraining_controls, splits_are, unlearned_ends
-from .nulls import far_from_quadratic, mean_of_draws, others_in_place, quadratics_with_noise
-from .trials import Cells, Finding, Rule, cells_of, exchanged, mean_trial, reach_of, row_means, some_trial, table_of
-from .walks import APART, COARSE, RETRAINED, TWINNED, Walk, once_of
+from ..measures.intervals import LEVEL
+from ..measures.originals import student
+from .claims import spread
+from .inclusion import (
+    APART,
+    NEAR,
+    RETRAINED,
+    TWINNED,
+    Table,
+    Tables,
+    controls,
+    copied,
+    forgot,
+    in_experiment,
+    read,
+    retraining_controls,
+    splits_are,
+)
+from .privacy import pool_controls, pool_forgot, pool_part, pool_test
+from .statistics import (
+    NULL,
+    Cells,
+    Result,
+    Rule,
+    cells,
+    cells_of,
+    change_over,
+    copies_resist,
+    exchanged,
+    explained_test,
+    far_from_quadratic,
+    held_out,
+    mean_of_draws,
+    mean_test,
+    methods_apart,
+    one_against_others,
+    one_of_two,
+    others_in_place,
+    permuted_sizes,
+    quadratics_with_noise,
+    rank_correlations,
+    rank_test,
+    resistance,
+    row_means,
+    smoother,
+    some_test,
+)
 
-DRAWS = 500  # of a null
 MARGIN = 0.05  # of eps, in G, that counts as help or harm (C7)
 SMALL = 0.002  # gain, as a share, below which a better inner point is none (C11)
 RELIABLE = 0.5  # agreement of a metric with itself on other examples that shows a pattern (C9)
 STRONG = 0.3  # reliance of an original on a cue from which on its use is judged (M1)
-FINE = 31  # points of a walk along which metrics are compared
-DIGITS = 9  # to which a metric's excess is rounded before it is ranked, so that rounding makes no ranks
+FINE = 31  # points of a path along which metrics are compared
+ATTACK = "population/loss/auc"  # the attack that C14 reads
+LEAST_UNIT = 0.02  # of AUC between original and retrained models, below which an original tells nothing
+# The smallest standard errors believed in: in bits, in units of C14, C19 and N6, test accuracy, areas, recall.
+ERROR_JS, ERROR, ERROR_SCORE, ERROR_AREA, ERROR_RECALL = 5e-4, 0.02, 0.0005, 0.002, 0.01
+LOST = 1e-3  # nats that a pair must have forgotten for its wiggles to be counted in them
+NEVER = 1e9  # steps, in place of infinity
+GRADINGS = ("memorisation", "confidence")
+DIGITS = 9  # to which t is rounded where tables are joined by it
+KIND = ["label", "kind"]  # a context of one method and kind of curve
+PAIR = ["original", "label", "kind", "start", "end"]
+PLAIN = {"form": "", "recipe": "", "objective": "", "refit": False, "batchnorm": "", "full": False, "size": 0.0}
 
 
-def _refused(walks: Sequence[Walk]) -> list[str]:
-    return once_of(walks, controls) + copies(walks)
+def refused(tables: Tables) -> list[str]:
+    """Why nothing may be decided on these paths: a control failed, or copies were found; as told where it was asked."""
+    return tables["refused"] if "refused" in tables else controls(tables["paths"]) + copied(tables)
 
 
-def by_method(walk: Walk) -> Hashable:
-    """The method of a walk, or both of them."""
-    return walk.label
+def control(tables: Tables, name: str) -> Table:
+    """The paths that are this control."""
+    return tables["paths"][tables["paths"].control == name]
 
 
-def by_method_and_kind(walk: Walk) -> Hashable:
-    """The method and the kind of curve."""
-    return walk.label, walk.kind
+def plain(tables: Tables, **labels: Any) -> Table:
+    """The included paths of an experiment's main form: the corrected fit, its own objective, BatchNorm refreshed."""
+    return read(tables["paths"], **{**PLAIN, **labels})
 
 
-def _plain(walks: Sequence[Walk], **labels: Any) -> list[Walk]:
-    """The walks of one experiment's main form: the corrected fit with its own objective, BatchNorm refreshed."""
-    plain = {"form": "", "recipe": "", "objective": "", "refit": False, "batchnorm": "", "full": False, "size": 0.0}
-    return admitted(walks, **{**plain, **labels})
-
-
-def c1(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
+def c1(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
     """C1: share of methods whose better path between two seeds is MCU(eps)."""
-    pairs: dict[tuple[int, Hashable, str], float] = {}
-    for w in _plain(walks, condition="random"):
-        place = w.original, w.method, w.pair
-        pairs[place] = max(pairs.get(place, 0.0), float(w.connected(eps, reading)))
-    found = _over_pairs(pairs)
-    apart = [float(w.connected(eps, reading)) for w in walks if w.control == APART]
-    null = np.array(apart or [np.nan])
-    return mean_trial(table_of(found), Rule("above", 0.5), null=null, shares=True, refused=_refused(walks), level=level)
+    paths = plain(tables, condition="random")
+    connected = (paths[f"eps_{reading}"] <= eps).astype(float)
+    better = connected.groupby([paths[name] for name in ("original", "label", "start", "end")], sort=False).max()
+    found = cells(better.rename("share").reset_index(), "share", "label")
+    apart = control(tables, APART)[f"eps_{reading}"] <= eps
+    return mean_test(found, Rule("above", 0.5), null=drawn(apart), shares=True, refused=refused(tables), level=level)
 
 
-def _over_pairs(numbers: Mapping[tuple, float]) -> dict[tuple[int, Hashable], float]:
-    """Means over pairs of seeds of a number for each (original, context, pair)."""
-    found: dict[tuple[int, Hashable], list[float]] = {}
-    for (original, context, _), number in numbers.items():
-        found.setdefault((original, context), []).append(number)
-    return {place: float(np.mean(row)) for place, row in found.items()}
+def drawn(null: Any) -> np.ndarray:
+    """Draws of a null as an array; one nan where there are none."""
+    return np.asarray(null, dtype=np.float64) if len(null) else np.array([np.nan])
 
 
-def share_by_context(values: np.ndarray) -> float:
-    """Share of the variance within originals that contexts explain, corrected for chance: epsilon squared.
-
-    With y_ij minus its original's mean, (SS_contexts - df_contexts MS_rest) / SS_total; about 0 under the null.
-
-    Args:
-        values: (n, m) without gaps.
-
-    Source: Kelley, Proceedings of the National Academy of Sciences 21 (1935).
-    """
-    return float(_shares(np.asarray(values)[None])[0]) if min(values.shape) > 1 else float("nan")
-
-
-def _shares(values: np.ndarray) -> np.ndarray:
-    """`share_by_context` of each of (R, n, m) values."""
-    n, m = values.shape[1:]
-    centred = values - values.mean(axis=2, keepdims=True)
-    total = (centred**2).sum(axis=(1, 2))
-    between = n * (centred.mean(axis=1) ** 2).sum(axis=1)
-    rest = (total - between) / ((n - 1) * (m - 1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, (between - (m - 1) * rest) / total, 0.0)
-
-
-def explained_trial(cells: Cells, alpha: float, least: float, refused: Sequence[str], level: float = LEVEL) -> Finding:
-    """Whether contexts explain variance within originals: permuted within originals, and a jackknifed interval.
-
-    Supported if p < alpha, contradicted if the interval lies below ``least``; contexts that an original lacks are left
-    out.
-    """
-    whole = np.isfinite(cells.values).all(axis=0)
-    values, notes = cells.values[:, whole], list(refused)
-    n = len(values)
-    if n < LEAST or whole.sum() < 2:
-        notes.append(f"{n} originals and {int(whole.sum())} contexts in all of them decide nothing")
-        nothing = Interval(np.nan, np.nan, np.nan)
-        return Finding(nothing, "undecided", n, int(values.size), notes=tuple(notes))
-    share = share_by_context(values)
-    rng = np.random.default_rng(0)
-    drawn = _shares(rng.permuted(np.tile(values, (4 * DRAWS, 1, 1)), axis=2))
-    p = float((1 + (drawn >= share - 1e-12).sum()) / (1 + len(drawn)))
-    without = np.array([share_by_context(np.delete(values, k, axis=0)) for k in range(n)])
-    found = student(n * share - (n - 1) * without, level)
-    found = Interval(share, max(found.low, -1.0), min(found.high, 1.0))
-    word = "supported" if p < alpha else "contradicted" if found.high < least else "undecided"
-    null = reach_of(drawn, level)
-    return Finding(found, "undecided" if notes else word, n, int(values.size), null, p=p, notes=tuple(notes))
-
-
-def c2(walks: Sequence[Walk], reading: str = "chord", measure: str = "deficit", level: float = LEVEL) -> Finding:
+def c2(tables: Tables, reading: str = "chord", measure: str = "deficit", level: float = LEVEL) -> Result:
     """C2: share of the variance within originals, of the lines' deficit or roughness, that the method explains."""
-    value: Callable[[Walk], float] = partial(Walk.deficit_by, reading=reading)
-    if measure == "roughness":
-        value = attrgetter("roughness")
-    lines = _plain(walks, condition="random", kind="linear")
-    return explained_trial(cells_of(lines, value, by_method), 0.025, 0.1, _refused(walks), level)
+    lines = plain(tables, condition="random", kind="linear")
+    column = f"deficit_{reading}" if measure == "deficit" else "roughness_forget"
+    return explained_test(cells(lines, column, "label"), 0.025, 0.1, refused(tables), level)
 
 
-def forgotten(walk: Walk) -> float:
-    """What a pair forgot, in nats: the mean forget loss of its two ends minus the original's."""
-    ends = walk.profile.connectivity.curves["loss_forget"][[0, -1]]
-    return float(np.mean(ends) - walk.profile.original["loss_forget"])
-
-
-def c4(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> Finding:
+def c4(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
     """C4: change of the lines' deficit, in units of what was forgotten, from the smallest size to the largest."""
-    lines = [w for w in admitted(walks, condition="random", kind="linear") if w.size]
-    sizes = sorted({w.size for w in lines})
-    found: dict[tuple[int, Hashable], dict[float, float]] = {}
-    for w in lines:
-        deficit = w.deficit_by(reading) * w.profile.gap / forgotten(w)
-        found.setdefault((w.original, w.label), {})[w.size] = deficit
-    series = {place: row for place, row in found.items() if len(sizes) > 1 and {sizes[0], sizes[-1]} <= set(row)}
-    fits = {place: change_over(list(row), list(row.values())) for place, row in series.items()}
-    rng, drawn = np.random.default_rng(0), {}
-    for place, row in series.items():
-        values = np.tile(np.array(list(row.values())), (DRAWS, 1))
-        drawn[place] = change_over(list(row), rng.permuted(values, axis=1))
-    sums = [[drawn[place] for place in series if place[0] == original] for original in {o for o, _ in series}]
-    null = np.mean([np.mean(one, axis=0) for one in sums], axis=0) if sums else np.array([np.nan])
-    return mean_trial(table_of(fits), Rule("outside", 0.1), null=null, refused=_refused(walks), level=level)
+    lines = read(tables["paths"], condition="random", kind="linear").query("size > 0")
+    lost = (lines.start_loss_forget + lines.end_loss_forget) / 2 - lines.original_loss_forget
+    lines = lines.assign(share=lines[f"deficit_{reading}"] * lines.gap / lost)
+    sizes = set(lines["size"].agg(["min", "max"])) if lines["size"].nunique() > 1 else {None}
+    series = {
+        place: one.drop_duplicates("size", keep="last").set_index("size").share
+        for place, one in lines.groupby(["original", "label"], sort=False)
+    }
+    series = {place: row for place, row in series.items() if sizes <= set(row.index)}
+    found = cells_of({place: change_over(row.index, row.to_numpy()) for place, row in series.items()})
+    return mean_test(found, Rule("outside", 0.1), null=permuted_sizes(series), refused=refused(tables), level=level)
 
 
-def change_over(sizes: Sequence[float], values: Any) -> Any:
-    """Change (...) of a straight fit from the smallest to the largest size, of values (..., sizes)."""
-    middle = np.asarray(sizes) - np.mean(sizes)
-    return np.asarray(values) @ middle / (middle @ middle) * (max(sizes) - min(sizes))
+def differences(tables: Tables, condition: str, reading: str, form: str = "") -> Table:
+    """eps of a condition minus that of ``random`` with the same seeds, means over pairs of seeds, as a table."""
+    column = f"eps_{reading}_11"
+    ours = plain(tables, condition=condition, form=form).set_index(PAIR)[column]
+    base = plain(tables, condition="random").set_index(PAIR)[column]
+    change = (ours - base.reindex(ours.index))[ours.index.isin(base.index)]
+    return change.rename("change").reset_index().assign(condition=condition)
 
 
-def differences(walks: Sequence[Walk], condition: str, reading: str, form: str = "") -> dict[tuple, float]:
-    """eps of a condition minus that of ``random`` with the same seeds, for each (original, (method, kind))."""
-    base = {(w.original, by_method_and_kind(w), w.pair): w for w in _plain(walks, condition="random")}
-    found = {}
-    for w in _plain(walks, condition=condition, form=form):
-        place = w.original, by_method_and_kind(w), w.pair
-        if place in base:
-            ours, other = (one.at(COARSE).eps_by(reading) for one in (w, base[place]))
-            found[place] = ours - other
-    return _over_pairs(found)
-
-
-def shift(walks: Sequence[Walk], condition: str, reading: str = "chord", form: str = "", level: float = LEVEL):
+def shift(tables: Tables, condition: str, reading: str = "chord", form: str = "", level: float = LEVEL) -> Result:
     """C5, C6 and E4: eps of a condition minus that of ``random``, mean over methods and kinds of curve."""
-    cells = table_of(differences(walks, condition, reading, form))
-    null = exchanged(cells, DRAWS) if cells.originals else None
-    return mean_trial(cells, Rule("outside", 0.1), null=null, refused=_refused(walks), level=level)
+    found = cells(differences(tables, condition, reading, form), "change", KIND)
+    null = exchanged(found) if found.originals else None
+    return mean_test(found, Rule("outside", 0.1), null=null, refused=refused(tables), level=level)
 
 
 c5 = partial(shift, condition="cl-non_cl")
 c6 = partial(shift, condition="fo-so")
 
 
-def c7(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> Finding:
+def c7(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
     """C7: whether eps falls by more than `MARGIN` in some contexts and rises by more in others."""
-    found = {}
-    for condition in ("cl-non_cl", "fo-so"):
-        for (original, context), number in differences(walks, condition, reading).items():
-            found[original, (condition, *context)] = number
-    return some_trial(table_of(found), -MARGIN, MARGIN, refused=_refused(walks), level=level)
+    import pandas as pd
+
+    found = pd.concat([differences(tables, condition, reading) for condition in ("cl-non_cl", "fo-so")])
+    return some_test(
+        cells(found, "change", ["condition", *KIND]), -MARGIN, MARGIN, refused=refused(tables), level=level
+    )
 
 
-def c8(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
+def c8(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
     """C8: whether some pairs of methods are MCU(eps) by the line and some are not."""
-    lines = _plain(walks, condition="method", kind="linear")
-    cells = cells_of(lines, lambda w: w.eps_by(reading) - eps, by_method)
-    return some_trial(cells, 0.0, 0.0, refused=_refused(walks), level=level)
+    lines = plain(tables, condition="method", kind="linear")
+    return some_test(
+        cells(lines, lines[f"eps_{reading}"] - eps, "label"), 0.0, 0.0, refused=refused(tables), level=level
+    )
 
 
-def fine(walks: Sequence[Walk], reading: str, eps: float) -> list[Walk]:
-    """The admitted walks between unlearned models that are MCU(eps), traced finely enough with all that 07 reads."""
-    between = [w for w in admitted(walks) if unlearned_ends(w) == (0, 1)]
-    kept = [w for w in between if "score/test" in w.profile.arrays and len(w.profile.t) >= FINE]
-    return [w for w in kept if w.connected(eps, reading)]
+def fine(tables: Tables, reading: str, eps: float) -> Table:
+    """The included paths between unlearned models that are MCU(eps), traced finely enough and on all splits."""
+    paths = read(tables["paths"])
+    between = ~paths.condition.isin(["forgetting", "retraining", "retraining curve"])
+    return paths[between & (paths.points >= FINE) & paths.best_gain.notna() & (paths[f"eps_{reading}"] <= eps)]
 
 
-def pattern(walk: Walk) -> tuple[float, float]:
-    """How well a metric's excess over its chord agrees with itself on other examples, and with other metrics there.
-
-    Both are means of |Spearman's rho| between two halves of the examples, over `HALVED`: of one metric with itself,
-    and of two different ones. nan where fewer than two metrics vary.
-
-    Source: convergent and discriminant validity, Campbell and Fiske, Psychological Bulletin 56 (1959).
-    """
-    from scipy.stats import rankdata
-
-    halves = []
-    for half in (0, 1):
-        rows = [excess(walk.profile.arrays[f"half/{half}/{name}"], walk.profile.t)[1:-1] for name in HALVED]
-        halves.append(np.array([np.round(row, DIGITS) for row in rows]))
-    varies = np.all([np.ptp(one, axis=1) > 0 for one in halves], axis=0)
-    if varies.sum() < 2:
-        return float("nan"), float("nan")
-    ranks = [rankdata(one[varies], axis=1) for one in halves]
-    k = int(varies.sum())
-    rho = np.abs(np.corrcoef(*ranks)[:k, k:])
-    return float(np.diag(rho).mean()), float(rho[~np.eye(k, dtype=bool)].mean())
-
-
-def c9(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
+def c9(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
     """C9: how much better a metric's pattern agrees with itself, on other examples, than with other metrics'."""
-    kept = fine(walks, reading, eps)
-    found = {id(w): pattern(w) for w in kept}
-    own = cells_of(kept, lambda w: found[id(w)][0], by_method_and_kind)
-    cells = cells_of(kept, lambda w: found[id(w)][0] - found[id(w)][1], by_method_and_kind)
-    one = mean_trial(cells, Rule("above", 0.1), refused=_refused(walks), level=level)
+    paths = fine(tables, reading, eps)
+    own, apart = cells(paths, "pattern_own", KIND), cells(paths, paths.pattern_own - paths.pattern_apart, KIND)
+    one = mean_test(apart, Rule("above", 0.1), refused=refused(tables), level=level)
     reliable = student(row_means(own.values), level)
     if one.verdict == "contradicted" and not reliable.low > RELIABLE:
         note = f"a metric agrees with itself on other examples by {reliable.estimate:.2f} only"
@@ -241,279 +185,527 @@ def c9(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, le
     return one
 
 
-def wide(walk: Walk, gaps: Mapping[str, float]) -> float:
-    """Median over metrics of the range along a walk beyond the difference of its ends, in units of the metric's gap."""
-    found = []
-    for name, gap in gaps.items():
-        values = walk.profile.metric(name)
-        found.append((np.ptp(values) - abs(values[-1] - values[0])) / gap)
-    return float(np.median(found)) if found else float("nan")
-
-
-def c10(
-    walks: Sequence[Walk],
-    gaps: Mapping[int, Mapping[str, float]],
-    reading: str = "chord",
-    eps: float = TOLERANCE,
-    level: float = LEVEL,
-) -> Finding:
-    """C10: how far metrics range along MCU(eps) paths, beside the same on fine-tuned twins.
-
-    Args:
-        walks: of all experiments.
-        gaps: original -> telling metrics with their original-to-retrained gap there.
-        reading, eps, level: as elsewhere.
-    """
-    kept = [w for w in fine(walks, reading, eps) if gaps.get(w.original)]
-    twins = [wide(w, gaps[w.original]) for w in walks if w.control == TWINNED and gaps.get(w.original)]
-    cells = cells_of(kept, lambda w: wide(w, gaps[w.original]), by_method_and_kind)
-    return mean_trial(
-        cells, Rule("above", 0.2), null=np.array(twins or [np.nan]), middle=np.median, refused=_refused(walks),
-        level=level,
+def c10(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C10: how far metrics range along MCU(eps) paths, in units of their gaps, beside the same on fine-tuned twins."""
+    wide = tables["ranges"].merge(tables["gaps"], on=["original", "metric"])
+    middle = (wide.range / wide.gap).groupby(wide.path).median()
+    paths = fine(tables, reading, eps)
+    paths = paths[paths.original.isin(tables["gaps"].original)]
+    twins = control(tables, TWINNED)
+    twins = twins.path.map(middle).repeat(twins.experiments.str.split().map(len)).dropna()  # once an experiment
+    return mean_test(
+        cells(paths, paths.path.map(middle), KIND), Rule("above", 0.2), null=drawn(twins), middle=np.median,
+        refused=refused(tables), level=level,
     )  # fmt: skip
 
 
-def best_inner(walk: Walk) -> tuple[float, float]:
-    """The inner t that is closest to retraining on the examples to choose by, and how much closer it is than the better
-    end on the examples to test on."""
-    choose, test = (walk.profile.arrays[f"score/{part}"] for part in ("choose", "test"))
-    k = 1 + int(np.argmax(choose[1:-1]))
-    return float(walk.profile.t[k]), float(test[k] - max(test[0], test[-1]))
-
-
-def c11(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
+def c11(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
     """C11: whether, for some method, the best inner point, chosen on other examples, beats the better end."""
-    cells = cells_of(fine(walks, reading, eps), lambda w: best_inner(w)[1], by_method)
-    cells = replace(cells, least=SMALL / 10)
-    return some_trial(cells, None, 0.0, none=SMALL, refused=_refused(walks), level=level)
+    found = cells(fine(tables, reading, eps), "best_gain", "label", least=SMALL / 10)
+    return some_test(found, None, 0.0, none=SMALL, refused=refused(tables), level=level)
 
 
-def fits_beside(walks: Sequence[Walk], **fits: Mapping[str, Any]) -> dict[tuple[int, str], dict[str, Walk]]:
-    """For each (original, method) the walks of several fits, by their labels; places that lack one are left out."""
-    plain = {"kind": "bezier", "recipe": "", "objective": "", "refit": False, "batchnorm": "", "form": ""}
-    found: dict[tuple[int, str], dict[str, Walk]] = {}
-    for name, labels in fits.items():
-        for w in admitted(walks, condition="random", full=False, **{**plain, **labels}):
-            found.setdefault((w.original, w.method), {}).setdefault(name, w.at(COARSE))
-    return {place: row for place, row in found.items() if len(row) == len(fits)}
+def fits(tables: Tables, column: str, **labels: Mapping[str, Any]) -> Table:
+    """A column of several fits side by side, a row an (original, label) that has them all; fits by their labels."""
+    import pandas as pd
+
+    own = {"condition": "random", "kind": "bezier", "recipe": "", "objective": "", "refit": False, "batchnorm": ""}
+    found = {}
+    for name, changed in labels.items():
+        paths = read(tables["paths"], **{**own, "form": "", "full": False, **changed})
+        found[name] = paths.drop_duplicates(["original", "label"], keep="last").set_index(["original", "label"])[column]
+    return pd.concat(found, axis=1, join="inner").rename_axis(["original", "label"]).reset_index()
 
 
 def c12(
-    walks: Sequence[Walk],
+    tables: Tables,
     reading: str = "chord",
     batchnorm: str = "retain",
     method: str = "bad_teacher",
     level: float = LEVEL,
-) -> Finding:
+) -> Result:
     """C12: share of originals on which the authors' fit is worse than the line by more than 0.1, read alike."""
-    policies = {"retain": ("", "retain"), "none": ("none", "")}[batchnorm]  # of the line and of the authors' curve
-    rows = fits_beside(
-        walks, line={"kind": "linear", "batchnorm": policies[0]}, fit={"recipe": "authors", "batchnorm": policies[1]}
-    )
-    hits = {
-        place: float(row["fit"].eps_by(reading) > row["line"].eps_by(reading) + 0.1)
-        for place, row in rows.items()
-        if place[1] == method
-    }
-    again = fits_beside(walks, one={}, other={"refit": True})
-    null = [float(r["other"].eps_by(reading) > r["one"].eps_by(reading) + 0.1) for r in again.values()]
-    drawn = np.array([np.mean(null)]) if null else None
-    return mean_trial(table_of(hits), Rule("above", 0.5), null=drawn, shares=True, refused=_refused(walks), level=level)
+    of_line, of_fit = {"retain": ("", "retain"), "none": ("none", "")}[batchnorm]
+    column, line = f"eps_{reading}_11", {"kind": "linear", "batchnorm": of_line}
+    rows = fits(tables, column, line=line, fit={"recipe": "authors", "batchnorm": of_fit}).query("label == @method")
+    again = fits(tables, column, one={}, other={"refit": True})
+    null = np.array([(again.other > again.one + 0.1).mean()]) if len(again) else None
+    found = cells(rows, rows.fit > rows.line + 0.1, "label")
+    return mean_test(found, Rule("above", 0.5), null=null, shares=True, refused=refused(tables), level=level)
 
 
-def c13(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> Finding:
+def c13(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
     """C13: whether the curve is better than the line by more than 0.1 for some methods, and worse for others."""
-    rows = fits_beside(walks, line={"kind": "linear"}, curve={})
-    numbers = {place: row["line"].eps_by(reading) - row["curve"].eps_by(reading) for place, row in rows.items()}
-    return some_trial(table_of(numbers), -0.1, 0.1, refused=_refused(walks), level=level)
+    rows = fits(tables, f"eps_{reading}_11", line={"kind": "linear"}, curve={})
+    return some_test(cells(rows, rows.line - rows.curve, "label"), -0.1, 0.1, refused=refused(tables), level=level)
 
 
-def beyond_quadratic(walk: Walk) -> float:
-    """Largest distance of the forget loss from the best quadratic in t through both ends, in units of its change.
+def c15(tables: Tables, level: float = LEVEL) -> Result:
+    """C15: how far forgetting, from the original to the unlearned model, is from any quadratic in t.
 
-    See `nulls.far_from_quadratic`; nan without change.
+    Beside it the same of each line's best quadratic with the noise on it that the examples put on the line.
     """
-    return float(far_from_quadratic(walk.profile.connectivity.curves["loss_forget"], walk.profile.t))
+    lines, rng = read(tables["paths"], condition="forgetting"), np.random.default_rng(0)
+    there = tables["along"][tables["along"].path.isin(lines.path) & (tables["along"].metric == "loss_forget")]
+    along = {path: one for path, one in there.groupby("path")}
+    loss = [(row, along[row.path]) for row in lines.itertuples()]
+    null = mean_of_draws([(row.original, quadratics_with_noise(row, one, rng)) for row, one in loss])
+    found = cells(lines, [far_from_quadratic(one.value.to_numpy(), one.t.to_numpy()) for _, one in loss], "label")
+    no = retraining_controls(tables["paths"]) + copied(tables)
+    return mean_test(found, Rule("above", 0.1), null=null, refused=no, level=level)
 
 
-def c15(walks: Sequence[Walk], level: float = LEVEL) -> Finding:
-    """C15: how far forgetting, from the original to the unlearned model, is from any quadratic.
+def c16(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
+    """C16: share of methods whose eps to a retrained model exceeds that between two retrained models by 0.1.
 
-    Beside it the same of each walk's best quadratic with the noise on it that the examples put on the walk.
+    All begin with the initial weights of the original. The null: another original's pair in the method's place.
     """
-    lines, rng = admitted(walks, condition="forgetting"), np.random.default_rng(0)
-    null = mean_of_draws([(w.original, quadratics_with_noise(w, DRAWS, rng)) for w in lines])
-    return mean_trial(
-        cells_of(lines, beyond_quadratic, by_method), Rule("above", 0.1), null=null,
-        refused=_refused_without_pairs(walks), level=level,
+    paths, column = tables["paths"], f"eps_{reading}"
+    base = cells(control(tables, RETRAINED).query("init == 'same init'"), column, "label")
+    between = dict(zip(base.originals, row_means(base.values), strict=True))
+    ours = read(paths, condition="retraining", init="same init")
+    ours = ours[ours.original.isin(list(between))]
+    found = cells(ours, ours[column] > ours.original.map(between) + 0.1, "label")
+    null = others_in_place([v for v in between.values() if np.isfinite(v)], 0.1, NULL)
+    no = retraining_controls(paths) + copied(tables)
+    return mean_test(found, Rule("above", 0.5), null=null, shares=True, refused=no, level=level)
+
+
+def c21(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(eps)."""
+    flat = plain(tables, condition="random")
+    flat, column = flat[flat[f"barrier_{reading}"] <= eps], f"deficit_{reading}"
+    twins = control(tables, TWINNED)[column] > eps
+    return mean_test(
+        cells(flat, flat[column] > eps, KIND), Rule("above", 0.05), null=drawn(twins), shares=True,
+        refused=refused(tables), level=level,
     )  # fmt: skip
 
 
-def _refused_without_pairs(walks: Sequence[Walk]) -> list[str]:
-    return retraining_controls(walks) + copies(walks)
+def changed(tables: Tables, other: Mapping[str, Any], reading: str, eps: float, level: float) -> Result:
+    """How much more often another fit changes whether a curve is MCU(eps) than another seed of the same fit does."""
+    rows = fits(tables, f"eps_{reading}_11", own={}, other=other, refit={"refit": True})
+    own, one, again = (rows[name] <= eps for name in ("own", "other", "refit"))
+    found = cells(rows, (own != one).astype(float) - (own != again).astype(float), "label")
+    null = exchanged(found) if found.originals else None
+    return mean_test(found, Rule("above", 0.1), null=null, refused=refused(tables), level=level)
 
 
-def c16(walks: Sequence[Walk], reading: str = "chord", level: float = LEVEL) -> Finding:
-    """C16: share of methods whose eps to a retrained model exceeds that between two retrained models by 0.1.
-
-    All begin with the initial weights of the original. Beside it the same with another original's pair of retrained
-    models in the method's place.
-    """
-    base = cells_of(
-        [w for w in walks if w.control == RETRAINED and w.init == "same init"], lambda w: w.eps_by(reading), by_method
-    )
-    between = dict(zip(base.originals, row_means(base.values), strict=True))
-    ours = [w for w in admitted(walks, condition="retraining", init="same init") if w.original in between]
-    cells = cells_of(ours, lambda w: float(w.eps_by(reading) > between[w.original] + 0.1), by_method)
-    null = others_in_place([v for v in between.values() if np.isfinite(v)], 0.1, DRAWS)
-    refused = _refused_without_pairs(walks)
-    return mean_trial(cells, Rule("above", 0.5), null=null, shares=True, refused=refused, level=level)
-
-
-def c21(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
-    """C21: among paths without a retain barrier, the share that the forget deficit alone keeps from MCU(eps)."""
-    flat = [w for w in _plain(walks, condition="random") if w.barrier_by(reading) <= eps]
-    twins = [float(w.deficit_by(reading) > eps) for w in walks if w.control == TWINNED]
-    cells = cells_of(flat, lambda w: float(w.deficit_by(reading) > eps), by_method_and_kind)
-    null = np.array(twins or [np.nan])
-    return mean_trial(cells, Rule("above", 0.05), null=null, shares=True, refused=_refused(walks), level=level)
-
-
-def _changed(walks: Sequence[Walk], other: Mapping[str, Any], reading: str, eps: float, level: float) -> Finding:
-    """How much more often another fit changes a verdict than another seed of the same fit does."""
-    rows = fits_beside(walks, own={}, other=other, refit={"refit": True})
-    numbers = {}
-    for place, row in rows.items():
-        own, one, again = (row[name].connected(eps, reading) for name in ("own", "other", "refit"))
-        numbers[place] = float(own != one) - float(own != again)
-    cells = table_of(numbers)
-    null = exchanged(cells, DRAWS) if cells.originals else None
-    return mean_trial(cells, Rule("above", 0.1), null=null, refused=_refused(walks), level=level)
-
-
-def c23(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Finding:
+def c23(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
     """C23: verdicts that change without a forget term in the fit, beyond those that a refit changes."""
-    return _changed(walks, {"objective": "retain only"}, reading, eps, level)
+    return changed(tables, {"objective": "retain only"}, reading, eps, level)
 
 
 def c24(
-    walks: Sequence[Walk],
-    reading: str = "chord",
-    eps: float = TOLERANCE,
-    batchnorm: str = "retain",
-    level: float = LEVEL,
-) -> Finding:
-    """C24: verdicts that change with the authors' recipe beyond a refit's.
-
-    Read with refreshed BatchNorm, or, for the ``batchnorm`` of the empty name, with its own policy.
-    """
-    return _changed(walks, {"recipe": "authors", "batchnorm": batchnorm}, reading, eps, level)
+    tables: Tables, reading: str = "chord", eps: float = TOLERANCE, batchnorm: str = "retain", level: float = LEVEL
+) -> Result:
+    """C24: verdicts that change with the authors' recipe beyond a refit's, with refreshed BatchNorm or its own ("")."""
+    return changed(tables, {"recipe": "authors", "batchnorm": batchnorm}, reading, eps, level)
 
 
 def m0(
-    walks: Sequence[Walk], condition: str = "originals", init: str = "", objective: str = "", level: float = LEVEL
-) -> Finding:
+    tables: Tables, condition: str = "originals", init: str = "", objective: str = "", level: float = LEVEL
+) -> Result:
     """M0: retain barrier of a fitted curve over that of the line between independently trained models.
 
-    1 where the line has no barrier above `TOLERANCE`, for then nothing is left for a curve to join. Of several
-    objectives that curves were fitted with, ``objective`` names the one.
+    1 where the line has no barrier above `TOLERANCE`, because then nothing is left for a curve to join.
     """
-    labels = {"condition": condition, "init": init, "recipe": "", "refit": False, "batchnorm": ""}
-    there = [w for w in walks if not w.profile.collapsed and not reasons(w)]
-    there = [w for w in there if all(getattr(w, name) == value for name, value in labels.items())]
-    lines, curves = (
-        {(w.original, w.label, w.pair): w.barrier for w in there if (w.kind, w.objective) == which}
-        for which in (("linear", ""), ("bezier", objective))
+    paths = tables["paths"].query("collapsed == '' and why == '' and recipe == '' and not refit and batchnorm == ''")
+    there = paths[(paths.condition == condition) & (paths.init == init)]
+    pair = ["original", "label", "start", "end"]
+    lines = there.query("kind == 'linear' and objective == ''").set_index(pair).barrier_chord
+    curves = there.query("kind == 'bezier' and objective == @objective").set_index(pair).barrier_chord
+    ratio = (curves / lines).where(lines > TOLERANCE, 1.0).dropna()
+    ratio = ratio[ratio.index.isin(curves.index)].reindex([p for p in lines.index if p in curves.index])
+    no = splits_are(there) + copied(tables)
+    return mean_test(
+        cells(ratio.rename("ratio").reset_index(), "ratio", "label"), Rule("below", 0.1), refused=no, level=level
     )
-    ratios = {p: curves[p] / lines[p] if lines[p] > TOLERANCE else 1.0 for p in lines if p in curves}
-    refused = splits_are(there) + copies(walks)
-    return mean_trial(table_of(_over_pairs(ratios)), Rule("below", 0.1), refused=refused, level=level)
 
 
-def m1(
-    walks: Sequence[Walk],
-    use: Mapping[tuple[int, str], float],
-    reliance: Mapping[int, float],
-    reading: str = "chord",
-    level: float = LEVEL,
-) -> Finding:
+def m1(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
     """M1: whether methods that differ more in their use of a cue have larger deficits between them, by Mantel's test.
 
     Originals that do not rely on the cue by `STRONG` are not judged. *Supported* also needs deficits of methods held
-    out to be predicted better than by the mean, on the mean over originals of `held_out`.
-
-    Args:
-        walks: lines between methods on the cued data.
-        use: (original, method) -> cue use of the method's end there.
-        reliance: original -> its own reliance on the cue.
-        reading, level: as elsewhere.
+    out to be predicted better than by the mean (`held_out`, the mean over originals).
     """
-    lines = _plain(walks, condition="method", kind="linear", form="cue")
-    found: dict[int, dict[tuple[str, str], float]] = {}
-    for w in lines:
-        if (w.original, w.method) in use and (w.original, w.other) in use:
-            found.setdefault(w.original, {})[w.method, w.other] = w.deficit_by(reading)
-    weak = [o for o in found if not reliance.get(o, float("nan")) >= STRONG]
-    notes = [f"original {o} does not rely on the cue by {STRONG:g}" for o in weak]
-    known = {o: row for o, row in found.items() if len(row) >= 6 and o not in weak}
-
-    observed = np.array([float(_rank_correlations(row, use, o)[0]) for o, row in known.items()])
-    rng = np.random.default_rng(0)
-    orders: dict[int, list[np.ndarray]] = {o: [] for o in known}
-    for _ in range(DRAWS):
-        for o, row in known.items():
-            orders[o].append(rng.permutation(len(_methods(row))))
-    each = [_rank_correlations(row, use, o, np.array(orders[o])) for o, row in known.items()]
-    drawn = row_means(np.transpose(each)) if known else np.array([np.nan])
+    cue = tables["cue"].query("part == 'forgetting' and split == 'forget' and what == 'reliance'")
+    use = {(r.original, r.method): r.value for r in cue[cue.t == 1].itertuples()}
+    reliance = cue[cue.t == 0].groupby("original").value.first()
+    lines = plain(tables, condition="method", kind="linear", form="cue")
+    rows = {
+        o: {(r.method, r.other): getattr(r, f"deficit_{reading}") for r in one.itertuples()
+            if {(o, r.method), (o, r.other)} <= set(use)}
+        for o, one in lines.groupby("original", sort=False)
+    }  # fmt: skip
+    weak = [o for o in rows if rows[o] and not reliance.get(o, np.nan) >= STRONG]
+    known = {o: row for o, row in rows.items() if len(row) >= 6 and o not in weak}
+    observed, null = mantel(known, use)
     mean = row_means(observed[None])[0] if known else np.nan
-    p = float((1 + np.sum(drawn >= mean - 1e-12)) / (1 + len(drawn))) if np.isfinite(mean) else 1.0
-    cells = Cells(observed[:, None], tuple(known), ("all",)) if known else Cells(np.empty((0, 0)), (), ())
-    one = mean_trial(cells, Rule("above", 0.0), null=drawn, refused=_refused(walks), level=level)
-    beyond = [held_out(row, {m: value for (other, m), value in use.items() if other == o}) for o, row in known.items()]
-    gained = float(np.mean(beyond)) if beyond else float("nan")
+    p = float((1 + np.sum(null >= mean - 1e-12)) / (1 + len(null))) if np.isfinite(mean) else 1.0
+    found = Cells(observed[:, None], tuple(known), ("all",)) if known else Cells(np.empty((0, 0)), (), ())
+    one = mean_test(found, Rule("above", 0.0), null=null, refused=refused(tables), level=level)
+    gained = [held_out(row, {m: v for (other, m), v in use.items() if other == o}) for o, row in known.items()]
+    notes = [f"original {o} does not rely on the cue by {STRONG:g}" for o in weak]
     short = [f"Mantel's p is {p:.2g}"] * (not p < 0.025)
-    short += [f"of methods held out it predicts {gained:.2g} of the variance"] * (not gained > 0)
+    mean_gain = float(np.mean(gained)) if gained else float("nan")
+    short += [f"of methods held out it predicts {mean_gain:.2g} of the variance"] * (not mean_gain > 0)
     if one.verdict == "supported" and short:
         return replace(one, verdict="undecided", p=p, notes=(*one.notes, *notes, *short))
     return replace(one, p=p, notes=(*one.notes, *notes))
 
 
-def _methods(row: Iterable[tuple[str, str]]) -> list[str]:
-    return sorted({method for pair in row for method in pair})
+def mantel(known: Mapping[int, Mapping[tuple[str, str], float]], use: Mapping[tuple[int, str], float]):
+    """Rank correlations (O,) of each original's deficits with differences in use, and means (R,) with methods permuted.
 
-
-def _rank_correlations(
-    row: Mapping[tuple[str, str], float], use: Mapping[tuple[int, str], float], original: int, orders: Any = None
-) -> np.ndarray:
-    """Spearman's rho (R,) of deficits of pairs with differences in use, under each order (R, m) of the methods.
-
-    By default under their own; nan where either does not vary.
+    ``known``: original -> pair of methods -> deficit; ``use``: (original, method) -> use of the cue.
     """
-    from scipy.stats import rankdata
-
-    names = _methods(row)
-    used = np.array([use[original, name] for name in names])[np.arange(len(names))[None] if orders is None else orders]
-    first, second = ([names.index(pair[k]) for pair in row] for k in (0, 1))
-    far = rankdata(np.abs(used[:, first] - used[:, second]), axis=1)
-    level = rankdata(list(row.values()))
-    far, level = far - far.mean(axis=1, keepdims=True), level - level.mean()
-    size = np.sqrt((far**2).sum(axis=1) * (level @ level))
-    return np.where(size > 0, far @ level / np.where(size > 0, size, 1.0), np.nan)
+    observed = np.array([float(rank_correlations(row, use, o)[0]) for o, row in known.items()])
+    rng = np.random.default_rng(0)
+    orders: dict[int, list[np.ndarray]] = {o: [] for o in known}
+    for _ in range(NULL):
+        for o, row in known.items():
+            orders[o].append(rng.permutation(len({method for pair in row for method in pair})))
+    each = [rank_correlations(row, use, o, np.array(orders[o])) for o, row in known.items()]
+    return observed, row_means(np.transpose(each)) if known else np.array([np.nan])
 
 
-def held_out(row: Mapping[tuple[str, str], float], use: Mapping[str, float]) -> float:
-    """R^2 of the deficits of pairs with a method that the straight fit on the other pairs did not see.
+def nearer(tables: Tables, lines: Table, at: str, least: float = ERROR_JS) -> Cells:
+    """Cells of the mean distance of a point of a line to retrained models minus that of the nearer end, in bits.
 
-    1 - sum (d - fit)^2 / sum (d - mean of the other pairs)^2, over the pairs of each method left out in turn.
+    The point is t = 1/2 (``middle``), or the ``chosen`` one: it has the smallest |forget loss - validation loss|, since
+    D_f ought to look like data that the model never saw, and no retrained model is asked.
     """
-    errors, plain = [], []
-    for method in _methods(row):
-        inside = [(abs(use[a] - use[b]), d) for (a, b), d in row.items() if method not in (a, b)]
-        outside = [(abs(use[a] - use[b]), d) for (a, b), d in row.items() if method in (a, b)]
-        if len(inside) < 3 or np.ptp([x for x, _ in inside]) == 0:
+    far = tables["distances"].assign(t=tables["distances"].t.round(DIGITS))
+    far = far.groupby(["path", "t"]).value.mean().unstack("t")
+    if at == "chosen":
+        loss = tables["along"][tables["along"].path.isin(lines.path)].pivot(index=["path", "t"], columns="metric")
+        gap = (loss.value.loss_forget - loss.value.loss_valid).abs()
+        place = gap.groupby("path").idxmin().map(lambda one: round(one[1], DIGITS))
+    else:
+        place = dict.fromkeys(lines.path, 0.5)
+    value = [far.loc[p, place[p]] - min(far.loc[p].iloc[0], far.loc[p].iloc[-1]) for p in lines.path]
+    return cells(lines, value, "label", least)
+
+
+def n1(tables: Tables, at: str = "middle", level: float = LEVEL) -> Result:
+    """N1: whether the mean of two over-forgotten models of a method is nearer to retrained ones than the nearer is."""
+    lines = read(tables["paths"], condition="random", kind="linear")
+    lines = lines[(lines.start_closed_loss > 1) & (lines.end_closed_loss > 1)]
+    no = splits_are(tables["paths"]) + copied(tables)
+    return mean_test(nearer(tables, lines, at), Rule("below", 0.0), refused=no, level=level)
+
+
+# 10: privacy
+
+
+def joined(tables: Tables, reading: str, eps: float, condition: str = "random") -> Table:
+    """The included lines between two seeds, or two methods, that are MCU(eps)."""
+    lines = read(tables["paths"], condition=condition, kind="linear", form="", size=0.0)
+    return lines[lines[f"eps_{reading}"] <= eps]
+
+
+def told(attacks: Table) -> tuple[Any, list[str]]:
+    """What there was to unlearn, A: an original's AUC minus its retrained models', where this is `LEAST_UNIT` or more.
+
+    ``attacks``: rows of one attack. Also a sentence on each original that is left out.
+    """
+    first, anew = (attacks[attacks.role == role].groupby("original").value.mean() for role in ("original", "retrained"))
+    units = first - anew
+    return units[units >= LEAST_UNIT], [
+        f"original {o} is left out: nothing is told there" for o in units[~(units >= LEAST_UNIT)].index
+    ]
+
+
+def attack_along(tables: Tables, attack: str, role: str = "line") -> Table:
+    """An attack's number at the ends of lines and its range beyond their difference, a row an (original, method)."""
+    rows = tables["attacks"].query("attack == @attack and role == @role")
+    found = rows.groupby(["original", "method"], sort=False).value.agg(["first", "last", "min", "max"]).reset_index()
+    return found.assign(range=found["max"] - found["min"] - (found["last"] - found["first"]).abs())
+
+
+def c14(
+    tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL, attack: str = ATTACK
+) -> Result:
+    """C14: how far the attack's AUC ranges inside an MCU(eps) line beyond its ends, in units of what was to unlearn."""
+    units, notes = told(tables["attacks"].query("attack == @attack"))
+    lines = joined(tables, reading, eps)[["original", "method"]].drop_duplicates()
+    ours = attack_along(tables, attack).merge(lines)
+    ours, twins = (one[one.original.isin(units.index)] for one in (ours, attack_along(tables, attack, "twin")))
+    found = cells(ours, ours.range / ours.original.map(units), "method", ERROR)
+    null = drawn(twins.range / twins.original.map(units))
+    one = mean_test(found, Rule("above", 0.2), null=null, refused=refused(tables), level=level)
+    return replace(one, notes=(*one.notes, *notes))
+
+
+def c14_between(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C14 between methods: how far the AUC of two methods in one basin differ, beyond another seed of each.
+
+    Per pair: mean |AUC_a - AUC_b| over both seeds of each, minus the mean |AUC(seed) - AUC(other seed)| of the two.
+    """
+    units, notes = told(tables["attacks"].query("attack == @ATTACK"))
+    passed = read(tables["paths"], condition="random", kind="linear", form="", size=0.0)
+    ends = attack_along(tables, ATTACK).merge(passed[["original", "method"]].drop_duplicates())
+    pairs = joined(tables, reading, eps, "method")[["original", "method", "other"]].drop_duplicates()
+    found, null = apart_by_attack(ends, pairs.sort_values(["original", "method", "other"]), units)
+    one = mean_test(cells_of(found, ERROR), Rule("above", 0.2), null=null, refused=refused(tables), level=level)
+    return replace(one, notes=(*one.notes, *notes))
+
+
+def apart_by_attack(ends: Table, pairs: Table, units: Any) -> tuple[dict[tuple[int, str], float], np.ndarray]:
+    """C14's number of each pair of methods, and draws of the mean with ends dealt to the methods at random."""
+    found: dict[tuple[int, str], float] = {}
+    rng, null = np.random.default_rng(0), []
+    for original, some in pairs[pairs.original.isin(units.index)].groupby("original"):
+        own = ends[ends.original == original]
+        names = list(own.method)
+        some = some[some.method.isin(names) & some.other.isin(names)]
+        if not len(some):
             continue
-        slope, offset = np.polyfit([x for x, _ in inside], [d for _, d in inside], 1)
-        mean = np.mean([d for _, d in inside])
-        errors += [(d - slope * x - offset) ** 2 for x, d in outside]
-        plain += [(d - mean) ** 2 for _, d in outside]
-    return float(1 - np.sum(errors) / np.sum(plain)) if np.sum(plain) > 0 else float("nan")
+        which = np.array([[names.index(m) for m in pair] for pair in zip(some.method, some.other, strict=True)])
+        real = own[["first", "last"]].to_numpy()
+        values = methods_apart(real, which) / units[original]
+        found |= {(original, f"{a} - {b}"): v for a, b, v in zip(some.method, some.other, values, strict=True)}
+        mixed = rng.permuted(np.tile(real.ravel(), (NULL, 1)), axis=1).reshape(NULL, *real.shape)
+        null.append(methods_apart(mixed, which).mean(axis=-1) / units[original])
+    return found, np.mean(null, axis=0) if null else np.array([np.nan])
+
+
+def c17(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C17: whether five points of an MCU(eps) line predict better together than its two ends do."""
+    gained = ensemble_gain(tables, "uniform/5", "uniform/2")
+    places = joined(tables, reading, eps)
+    ours = [gained.get(("lines", o, m), np.nan) for o, m in zip(places.original, places.method, strict=True)]
+    originals = set(tables["paths"].original)
+    twins = [v for (role, o, _), v in gained.items() if role == "twins" and o in originals]
+    found = cells(places, ours, "method", ERROR_SCORE)
+    return mean_test(found, Rule("above", 0.002), null=drawn(twins), refused=refused(tables), level=level)
+
+
+def ensemble_gain(tables: Tables, ours: str, beside: str, metric: str = "accuracy_test") -> dict[Any, float]:
+    """(role, original, method) -> a metric of one ensemble along a path minus that of another (``placement/size``)."""
+    rows = tables["ensembles"].query("metric == @metric and what == ''")
+    name = rows.placement + "/" + rows.members.astype(str)
+    wide = rows.assign(name=name).pivot_table(index=["role", "original", "method"], columns="name", values="value")
+    return (wide[ours] - wide[beside]).dropna().to_dict() if {ours, beside} <= set(wide) else {}
+
+
+def c18(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C18: whether an attacked ensemble of points of an MCU(eps) line regains less than one point of equal start."""
+    places, attacked = joined(tables, reading, eps), tables["attacked"]
+    lines, copied_middle = ({p: t for p, t in attacked[attacked.role == role].groupby(["original", "method"])}
+                            for role in ("lines", "copies"))  # fmt: skip
+    at = list(zip(places.original, places.method, strict=True))
+    found = cells(places, [resistance(lines[place]) for place in at], "method", ERROR_AREA)
+    null = drawn([copies_resist(copied_middle[place]) for place in at])
+    return mean_test(found, Rule("below", -0.01), null=null, refused=refused(tables), level=level)
+
+
+def c19(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
+    """C19: whether the loss rises less around the mean weights of an MCU(eps) line than around its ends.
+
+    (rise at the mean - mean rise at the ends) / mean rise at the ends. The null: an end, drawn, in the mean's place.
+    """
+    wide = tables["sharpness"].query("what == 'both/retain'").pivot(
+        index=["original", "method"], columns="place", values="value"
+    )  # fmt: skip
+    places = joined(tables, reading, eps)[["original", "method"]]
+    rows = places.merge(wide.reset_index())
+    found = cells(rows, smoother(rows.start, rows.end, rows["mean"]), "method", ERROR)
+    one, other = (
+        cells(rows, smoother(b, b, a), "method").values for a, b in ((rows.start, rows.end), (rows.end, rows.start))
+    )
+    null = one_of_two(one, other) if len(rows) else np.array([np.nan])
+    return mean_test(found, Rule("below", -0.1), null=null, refused=refused(tables), level=level)
+
+
+def c22(
+    tables: Tables, by: str = "number", reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL
+) -> Result:
+    """C22: whether an ensemble's gain depends on the number of members, or on where they stand.
+
+    ``number``: test accuracy of the most members less that of two, uniform. ``placement``: of five in the inner half
+    less that of five uniform ones.
+    """
+    sizes = tables["ensembles"].query("role == 'lines' and placement == 'uniform'").members
+    most = f"uniform/{sizes.max() if len(sizes) else 0}"
+    names = {"number": (most, "uniform/2"), "placement": ("inner/5", "uniform/5")}[by]
+    gained, places = ensemble_gain(tables, *names), joined(tables, reading, eps)
+    ours = [gained.get(("lines", o, m), np.nan) for o, m in zip(places.original, places.method, strict=True)]
+    found = cells(places, ours, "method", ERROR_SCORE)
+    return mean_test(found, Rule("outside", 0.002), refused=refused(tables), level=level)
+
+
+# 12: difficulty
+
+
+def graded_lines(tables: Tables) -> Table:
+    """The lines on graded sets that C20 and N3 read: what should be kept was kept, and the curve is resolved.
+
+    Whether enough was forgotten is not asked, since how far an end is from retraining is the outcome, and a set of low
+    memorisation leaves no gap to close.
+    """
+    lines = on_sets(tables)
+    why = lines.why.str.replace(r"(start|end) did not forget: [^;]*(; )?", "", regex=True)
+    found = lines[why == ""].merge(tables["outcomes"], on=["original", "form", "method"], suffixes=("_path", ""))
+    return found.assign(steps=found.steps.replace(np.inf, NEVER))
+
+
+def on_sets(tables: Tables) -> Table:
+    """The paths on graded sets that did not collapse."""
+    paths = tables["paths"]
+    graded = paths.form.str.partition(", ")[0].isin(GRADINGS)
+    return paths[graded & (paths.control == "") & (paths.collapsed == "")]
+
+
+def sets_are(tables: Tables) -> list[str]:
+    """Sentences on originals whose graded sets are not what they are called, and on copies; none if all are.
+
+    As `splits_are` on the sets of high grade. On the others retrained models may fit D_f as the original does: there
+    they must fit D_r as it does, and D_f no better.
+    """
+    lines = on_sets(tables)
+    fits = lines.original_accuracy_forget >= lines.retrained_accuracy_forget
+    wrong = lines[~(fits & (lines.retrained_accuracy_retain_far <= NEAR))]
+    found = splits_are(lines[lines.form.str.endswith(", high")]) + splits_are(wrong.iloc[:0])
+    found += [f"control: on original {o} retain and forget data are not what they are called" for o in wrong.original]
+    return [*dict.fromkeys(found), *copied({**tables, "paths": lines})]
+
+
+def nested(table: Table, column: str, context: Any) -> dict[int, dict[Any, float]]:
+    """original -> context -> a column's number, as `rank_test` takes it."""
+    found: dict[int, dict[Any, float]] = {}
+    for original, place, value in zip(table.original, context, table[column], strict=True):
+        found.setdefault(original, {})[place] = float(value)
+    return found
+
+
+def c20(tables: Tables, smoothness: str = "variation", outcome: str = "js", level: float = LEVEL) -> Result:
+    """C20: whether lines wiggle more, or less, where unlearning is hard: a rank correlation over sets and methods.
+
+    In units of what a pair forgot. Supported only where wiggles in nats say the same: a pair that forgot more is
+    farther from retraining, and the unit alone, in which noise is counted, would make a correlation of it.
+    """
+    lines = graded_lines(tables)
+    context = list(zip(lines.form, lines.method, strict=True))
+    unit, no, rule = lines.lost ** (2 if smoothness == "roughness" else 1), sets_are(tables), Rule("outside", 0.3)
+    right, both = nested(lines, outcome, context), []
+    for value in (lines[smoothness] / unit, lines[smoothness]):
+        left = nested(lines.assign(value=value.where(lines.lost > LOST)), "value", context)
+        both.append(rank_test(left, right, rule, no, level))
+    found, nats = both
+    same = nats.effect.low > 0 if found.effect.estimate > 0 else nats.effect.high < 0
+    if found.verdict != "supported" or same:
+        return found
+    return replace(found, verdict="undecided", notes=(*found.notes, f"in nats it is {spread(nats.effect, 2)}"))
+
+
+def n2(tables: Tables, by: str = "distance", reading: str = "chord", level: float = LEVEL) -> Result:
+    """N2: rank correlation, over methods and seeds of an original, of the accuracy regained with a predictor.
+
+    Undecided, whatever the correlation, where the positive control fails (`disconnected`).
+    """
+    models = tables["attacked"].query("role == 'models'")
+    ends = models.groupby(["original", "model"], sort=False).accuracy_forget.agg(["first", "last"]).reset_index()
+    regained = {(r.original, r.model): r.last - r.first for r in ends.itertuples()}
+    known = tables["predictors"].query("predictor == @by and reading == @reading")
+    value = {(r.original, f"{r.method} {r.seed}"): r.value for r in known.itertuples()}
+    lines = tables["paths"][in_experiment(tables["paths"], "relearning")]
+    lines = lines[lines.why == ""]
+    place = list(zip(lines.original, lines.method + " " + lines.start.astype(str), strict=True))
+    told = lines.assign(regained=[regained[at] for at in place], predictor=[value[at] for at in place])
+    left, right = (nested(told, name, [model for _, model in place]) for name in ("regained", "predictor"))
+    others = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "ensembles")]}
+    here = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "relearning")]}
+    no = [*controls(others["paths"]), *copied(others), *copied(here), *disconnected(here["paths"])]
+    return rank_test(left, right, Rule("below", -0.5), no, level)
+
+
+def disconnected(lines: Table, least: int = 3, above: float = 0.1) -> list[str]:
+    """What is wrong with N2's positive control: fewer than ``least`` defences have a median barrier above 0.1 G."""
+    from ..unlearning.methods import DEFENCES
+
+    middle = lines[lines.method.isin(DEFENCES)].groupby("method").barrier_chord.median().reindex(DEFENCES)
+    found = list(middle[middle > above].index)
+    if len(found) >= least:
+        return []
+    named = f" ({', '.join(found)})" if found else ""
+    told = f"have a median barrier above {above:g} G{named}"
+    return [f"{len(found)} of {len(DEFENCES)} defences built to be disconnected {told}"]
+
+
+def n3(tables: Tables, predictor: str = "coherence", level: float = LEVEL) -> Result:
+    """N3: whether sets whose gradients are more coherent, or which are more memorised, end further from retraining."""
+    lines = graded_lines(tables)
+    far = lines.groupby(["original", "form"], sort=False).js.mean().reset_index()
+    graded = tables["graded"][tables["graded"].original.isin(far.original)]
+    return rank_test(
+        nested(graded, predictor, graded.form), nested(far, "js", far.form), Rule("above", 0.3), sets_are(tables), level
+    )
+
+
+def n4(tables: Tables, beside: str = "original", level: float = LEVEL) -> Result:
+    """N4: how much better an attack tells which examples were *kept*, after unlearning others, than before.
+
+    Per shadow the AUC of the keep targets that it holds against those that it does not, by the laws of the other
+    shadows' models of the same kind; the mean over methods minus that of the models ``beside``, with a jackknife
+    interval over shadows. The null is the retrained models in the methods' place.
+    """
+    pool, models = pool_part(tables)
+    passed, left = pool_forgot(models)
+    names = [name for name in models.model if name not in ("original", "retrained")]
+    no = pool_controls(pool, models)
+    if 2 * len(passed) < len(names):
+        no.append(f"control: in the pool {len(passed)} of {len(names)} methods forgot")
+    one = pool_test(pool, passed or names, beside, no, level)
+    return replace(one, notes=(*one.notes, *left))
+
+
+def n5(tables: Tables, at: str = "ends", level: float = LEVEL) -> Result:
+    """N5: how much better a probe recognises a forgotten class in an unlearned model than in a retrained one.
+
+    At both ends of a line, or in its ``middle``, a further row. The null: one retrained model against the others.
+    """
+    lines = tables["paths"][tables["paths"].form == "class"]
+    kept, probes = read(lines), tables["probes"]
+    anew = probes[probes.method.str.startswith("retrained") & probes.original.isin(kept.original)]
+    ours = probes.merge(kept[["original", "method"]])
+    ours = ours[ours.t.isin([0, 1]) if at == "ends" else ours.t == 0.5]
+    found = ours.groupby(["original", "method"], sort=False).recall.mean().reset_index()
+    found = cells(
+        found, found.recall - found.original.map(anew.groupby("original").recall.mean()), "method", ERROR_RECALL
+    )
+    rows = [one.recall.to_numpy() for _, one in anew.groupby("original", sort=False)]
+    null = drawn([a - np.mean(np.delete(row, k)) for row in rows for k, a in enumerate(row)])
+    no = [*splits_are(lines), *copied({**tables, "paths": lines})]
+    return mean_test(found, Rule("above", 0.1), null=null, refused=no, level=level)
+
+
+def n6(tables: Tables, bits: int = 4, level: float = LEVEL) -> Result:
+    """N6: the share of forgotten accuracy that rounding brings back, beyond what it does to retrained models."""
+    rows = tables["rounded"]
+    wide = (
+        rows[rows.t.isin([0.0, 1.0])].groupby(["role", "original", "method", "bits"], sort=False).accuracy_forget.mean()
+    )
+    wide = wide.unstack("bits").reset_index()
+    first = wide[wide.role == "original"].set_index("original")[0]
+    lost = wide.original.map(first) - wide[0]
+    wide["share"] = ((wide[bits] - wide[0]) / lost).where(lost > 0)
+    anew = wide[wide.role == "retrained"].groupby("original").share
+    passed = read(tables["paths"], condition="random", kind="linear", form="", size=0.0)
+    ours = wide[wide.role == "line"].merge(passed[["original", "method"]].drop_duplicates())
+    found = cells(ours, ours.share - ours.original.map(anew.mean()), "method", ERROR)
+    no = forgot(tables["paths"]) + splits_are(tables["paths"]) + copied(tables)
+    return mean_test(
+        found, Rule("above", 0.1), null=one_against_others(list(anew.apply(list))), refused=no, level=level
+    )
+
+
+def n7(tables: Tables, at: str = "middle", level: float = LEVEL) -> Result:
+    """N7: whether the mean of an over- and an under-forgotten model is nearer to retrained ones than the nearer is."""
+    lines = tables["paths"][(tables["paths"].other != "") & (tables["paths"].form == "")]
+    kept = read(lines, kind="linear")
+    least, most = (kept[["start_closed_loss", "end_closed_loss"]].agg(how, axis=1) for how in ("min", "max"))
+    no = [*splits_are(lines), *copied({**tables, "paths": lines})]
+    found = nearer(tables, kept[(least < 1) & (most > 1)], at)
+    return mean_test(found, Rule("below", 0.0), refused=no, level=level)

@@ -1,37 +1,30 @@
-"""11, first part: ensembles along a path, of predictions and of weights, and how smooth it is there (C17, C19, C22).
+"""11: ensembles along paths and what an attacker brings back: what is computed, and its tables.
 
-Along the line between two seeds of a method, beside its two ends, independent unlearning seeds, models of several
-originals, and the fair oracle: as many retrained models.
+Along the line between two seeds of a method: ensembles of its points and of their weights beside independent unlearning
+seeds and as many retrained models, how flat the loss is there, and the same relearning attack on every point, on
+retrained models, on means of weights, and on defences that were built to be disconnected from the original.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from ..engine.specs import CurveSpec, EnsembleSpec, SharpnessSpec, Spec
+from ..engine.specs import CurveSpec, EnsembleSpec, MetricSpec, RegainedSpec, RelearnSpec, SharpnessSpec, Spec
 from ..engine.study import Study
-from ..errors import choose
-from ..measures import drawing
-from ..measures.connectivity import TOLERANCE
-from ..measures.drawing import BLACK, GREY, PURPLE, SKY, check_columns, entry, finish, label, panel_grid, where
-from ..measures.ensembles import PLACEMENTS, SIZES
-from ..measures.intervals import LEVEL
-from ..measures.originals import student
-from .admission import admitted
-from .claims import spread
-from .panels import SERIES, dots_row, shade_rows
-from .tables import Table, frame
-from .trials import Cells, Finding, Rule, mean_trial, row_means, table_of
-from .walks import SOME, TWINNED, Walk, controls
+from ..measures.ensembles import PLACEMENTS, SIZES, uniform
+from ..measures.readings import READINGS, barrier_by
+from ..settings import train_plan
+from ..unlearning.methods import DEFENCES
+from ..unlearning.relearning import EPOCHS, RATES, Attack
+from .experiments import SOME, Route, coarse, controls, profiles, references
+from .inclusion import TWINNED, Table
 
 Place = tuple[int, str]  # (original, method)
-Scores = Mapping[str, Any]  # a result of `EnsembleSpec` or of `SharpnessSpec`
-
 SEED = 11  # of directions, and of an attack's batches
 SHARP = ("npo", "gradient_difference", "scrub")  # methods whose sharpness is measured
 APART = ("npo", "gradient_difference")  # those of which there are more unlearning seeds
@@ -39,31 +32,13 @@ MORE_SEEDS = (21, 100, 101)  # beside the study's two; the first two are the sec
 OUTSIDE = ("noise", "blur", "rotation", "digits")
 BEYOND = 2  # originals whose ensembles see images from outside
 FIVE = 5  # members of what is compared with five points of a path
-DRAWS = 500  # of C19's null
-ERROR = {"C17": 0.0005, "C19": 0.02, "C22": 0.0005}  # smallest standard errors believed in
-ENDS, BETTER = "uniform/2", "end/1"  # both ends together, and the better one on validation data
-
-# What ensembles are called, by their names in a result of `EnsembleSpec`.
-NAMED = {
-    BETTER: "better end",
-    "uniform/1": "mean of the weights (t = 1/2)",
-    ENDS: "both ends",
-    "uniform/5": "5 points",
-    "inner/5": "5 inner points",
-    "validation/5": "5 chosen points",
-    "all/0": "all points",
-}
-SEEDS, SEVERAL, RETRAINED = "5 unlearning seeds", "of 5 originals", "5 retrained"
-CHANGES = {
-    "accuracy/test": "Test accuracy (points)",
-    "loss/test": "Test NLL (nats)",
-    "calibration/test": "Test calibration error (points)",
-    "accuracy/forget": "Accuracy on D_f (points)",
-}
-RISES = {"both/retain": "both sides", "one/retain": "one side", "hessian": "top eigenvalue", "both/forget": "on D_f"}
-
-
-# What is computed
+MAIN = Attack("forgotten", 50, 1 / 3)  # the setting of every verdict; the others stand beside it
+DATA = (("retain", 0), ("forgotten", 10), ("forgotten", 50), ("lookalikes", 50))
+LONG = (replace(MAIN, epochs=EPOCHS), Attack("retain", 0, 1 / 3, epochs=EPOCHS))
+GRID = 2  # originals that all settings of the attacker are tried on
+THREE = 3  # members of the attacked ensemble that verdicts read: both ends and the middle
+MEMBERS = (2, THREE, 5)  # of attacked ensembles, uniform
+POLICIES = ("none", "interpolated")  # of BatchNorm beside the refreshed one, at whose lines N2 looks too
 
 
 def lines(study: Study) -> dict[Place, CurveSpec]:
@@ -120,8 +95,8 @@ def sharpness_of(study: Study, path: CurveSpec, place: int) -> SharpnessSpec:
     return SharpnessSpec(model, path.forget, SEED, weighted=study.weighted)
 
 
-def asked(study: Study) -> dict[str, dict[Any, Spec]]:
-    """By the fields of `Together` the spec behind every number."""
+def ensembles_asked(study: Study) -> dict[str, dict[Any, Spec]]:
+    """By role in the tables `ensembles` and `sharpness` the spec behind every number."""
     paths, some = lines(study), [one for one in study.originals if one < SOME]
     few = [one for one in study.originals if one < BEYOND]
     twins = {(r.original, r.method): r.path for r in controls(study) if r.control == TWINNED}
@@ -140,409 +115,220 @@ def asked(study: Study) -> dict[str, dict[Any, Spec]]:
     }
 
 
-def answers(study: Study, groups: Mapping[str, Mapping[Any, Spec]]) -> dict[str, dict[Any, Any]]:
-    """The results of groups of specs, by the same names, computed where the store lacks them."""
-    found = iter(study.run([spec for group in groups.values() for spec in group.values()]))
-    return {name: {at: next(found) for at in group} for name, group in groups.items()}
+# Relearning
 
 
-@dataclass(frozen=True, eq=False)
-class Together:
-    """What ensembles score: results of `EnsembleSpec`, and of `SharpnessSpec` of the ends and the mean of lines.
+def attack_on(study: Study, model: Any, attack: Attack = MAIN, place: int = 0, points: int = 1) -> RelearnSpec:
+    """An attack on a model, or on a point of a curve; members of an ensemble differ in the seed of the batches too."""
+    forget = getattr(model, "forget", study.preset.forget)
+    training = train_plan(study.settings)
+    return RelearnSpec(model, forget, attack, training, SEED + place, place, points, study.weighted)
 
-    ``lines`` and ``seeds`` by (original, method), ``twins`` by the same of the control, ``outside`` by (original,
-    method, images), ``retrained`` by (original, members), ``beyond``, the retrained ones on images from outside, by
-    (original, images), ``several`` by method, ``sharp`` by (original, method, 0, 1 or 2) as `sharpness_of`.
+
+def along(study: Study, path: Any) -> list[RelearnSpec]:
+    """The main attack on every point of a coarse line: an ensemble's members, and a matched start."""
+    points = coarse(study)
+    return [attack_on(study, path, MAIN, k, points) for k in range(points)]
+
+
+def copies_of(study: Study, path: Any) -> list[RelearnSpec]:
+    """The attack on the middle of a line with three seeds: the null of an attacked ensemble."""
+    one = along(study, path)[coarse(study) // 2]
+    return [replace(one, seed=one.seed + 100 * k) for k in range(THREE)]
+
+
+def places_of(points: int, size: int) -> tuple[int, ...]:
+    """Which of so many points are an attacked ensemble's: uniform, both ends among them."""
+    return uniform(np.linspace(0, 1, points), size)
+
+
+def retrained_attacked(study: Study, original: int, attack: Attack = MAIN) -> list[RelearnSpec]:
+    """The attack on an original's retrained models, of initial weights of their own and of the original's."""
+    seed = study.seeds[0]
+    models = [study.retrained(seed, original=original), study.retrained(seed, original=original, init=original)]
+    return [attack_on(study, model, attack) for model in models]
+
+
+def settings() -> list[Attack]:
+    """Every setting of an attacker that is tried: data x rates for 25 steps, and the main rate for 10 epochs."""
+    short = [Attack(data, examples, rate) for (data, examples), rate in product(DATA, RATES)]
+    return [*short, *LONG]
+
+
+def grid(study: Study) -> dict[tuple[int, int], RegainedSpec]:
+    """(original, number of the setting) -> that attack on every method's first end, then on retrained models.
+
+    On `GRID` originals; those of many epochs on one.
     """
-
-    lines: Mapping[Place, Scores]
-    twins: Mapping[Place, Scores]
-    outside: Mapping[tuple[int, str, str], Scores]
-    retrained: Mapping[tuple[int, int], Scores]
-    beyond: Mapping[tuple[int, str], Scores]
-    seeds: Mapping[Place, Scores]
-    several: Mapping[str, Scores]
-    sharp: Mapping[tuple[int, str, int], Scores]
-
-    def smoothness(self, place: Place) -> list[Scores]:
-        """Sharpness of a line's start, end and mean weights; empty where it was not measured."""
-        there = [(*place, k) for k in range(3)]
-        return [self.sharp[one] for one in there] if there[-1] in self.sharp else []
+    found = {}
+    for original, (k, attack) in product(study.originals[:GRID], enumerate(settings())):
+        if attack in LONG and original > 0:
+            continue
+        ends = [path.start for (o, _), path in lines(study).items() if o == original]
+        models = [attack_on(study, end, attack) for end in ends] + retrained_attacked(study, original, attack)
+        found[original, k] = RegainedSpec(tuple(models))
+    return found
 
 
-def joined(walks: Sequence[Walk], reading: str = "chord", eps: float = TOLERANCE) -> list[Place]:
-    """The lines between two seeds of a method that rows read: admitted, and MCU(eps) by a reading."""
-    kept = [w for w in admitted(walks, condition="random", kind="linear", form="") if not w.size]
-    return [(w.original, w.method) for w in kept if w.connected(eps, reading)]
+def weights_attacked(study: Study, original: int) -> RegainedSpec:
+    """The attack on the mean of the weights of each method's curve, a third of each point of a quadratic."""
+    paths = [path for (o, _), path in lines(study).items() if o == original]
+    curves = [study.path(path.start, path.end, kind="bezier") for path in paths]
+    return RegainedSpec(tuple(attack_on(study, curve) for curve in curves))
 
 
-# The tests
+def defended(study: Study, original: int) -> dict[tuple[str, int], Any]:
+    """(method, seed) -> the model of an original: of the methods walked with two seeds, of the defences with one."""
+    origin = study.original(original)
+    names = [*product(study.preset.fit, study.seeds[:2]), *product(DEFENCES, study.seeds[:1])]
+    return {(method, seed): study.unlearned(method, seed, origin=origin) for method, seed in names}
 
 
-def _cells(numbers: Mapping[Any, float], claim: str) -> Cells:
-    return replace(table_of(numbers), least=ERROR[claim])
+def forgetting(study: Study) -> dict[tuple[int, str, int], Route]:
+    """(original, method, seed) -> the line from the original to that model, BatchNorm refreshed: N2's predictors."""
+    found = {}
+    for original in study.originals:
+        for (method, seed), model in defended(study, original).items():
+            path, points = study.path(study.original(original), model), coarse(study)
+            labels: dict[str, Any] = {"original": original, "condition": "forgetting", "points": points}
+            found[original, method, seed] = Route(method, "linear", seed, seed, path=path, **labels)
+    return found
 
 
-def gained(
-    found: Scores,
-    size: int = FIVE,
-    placement: str = "uniform",
-    beside: str = ENDS,
-    measure: str = "accuracy/test",
-) -> float:
-    """A measure of an ensemble along a path minus that of another, by default test accuracy beyond that of the ends.
-
-    Args:
-        found: a result of `EnsembleSpec`. size, placement: of the ensemble. beside: `ENDS`, or `BETTER`, the better end
-            on validation data. measure: accuracy, loss or calibration on a split.
-
-    Returns:
-        The difference; nan where the path has no such ensemble.
-    """
-    ours, other = (found.get(f"{name}/{measure}", np.nan) for name in (f"{placement}/{size}", beside))
-    return float(ours - other)
-
-
-def c17(
-    gains: Mapping[Any, float],
-    twins: Sequence[float],
-    refused: Sequence[str] = (),
-    level: float = LEVEL,
-) -> Finding:
-    """C17: whether five points of an MCU path predict better together than the path's two ends do.
-
-    Args:
-        gains: (original, method) -> `gained` along a line that is MCU(0.1).
-        twins: the same along lines to fine-tuned twins: the null.
-        refused: why nothing may be decided. level: of the interval.
-    """
-    return mean_trial(
-        _cells(gains, "C17"), Rule("above", 0.002), null=np.array(twins or [np.nan]), refused=refused, level=level
-    )
+def attacks_asked(study: Study) -> dict[str, dict[Any, Spec]]:
+    """By role in the table `attacked` the spec behind every number; those of ``forgetting`` are profiles."""
+    paths, points, ways = lines(study), coarse(study), forgetting(study)
+    sizes = [size for size in MEMBERS if size <= points]
+    ends, some = places_of(points, THREE), [one for one in study.originals if one < SOME]
+    members = {
+        (*at, n): [along(study, path)[k] for k in places_of(points, n)] for at, path in paths.items() for n in sizes
+    }
+    known = {o: tuple(attack_on(study, one) for one in defended(study, o).values()) for o in study.originals}
+    return {
+        "lines": {at: RegainedSpec(tuple(along(study, path)), ends) for at, path in paths.items()},
+        "members": {at: RegainedSpec(tuple(each), tuple(range(len(each)))) for at, each in members.items()},
+        "copies": {at: RegainedSpec(tuple(copies_of(study, p)), tuple(range(THREE))) for at, p in paths.items()},
+        "retrained": {o: RegainedSpec(tuple(retrained_attacked(study, o))) for o in study.originals},
+        "weights": {o: weights_attacked(study, o) for o in some},
+        "grid": dict(grid(study)),
+        "models": {o: RegainedSpec(each) for o, each in known.items()},
+        "forgetting": {at: route.profile(study) for at, route in ways.items()},
+        "policies": {
+            (*at, policy): MetricSpec(study.trace(route.path, policy, points, ("retain",)), "loss_retain")
+            for (at, route), policy in product(ways.items(), POLICIES)
+        },
+    }
 
 
-def smoother(rows: Sequence[Scores], what: str = "both/retain") -> float:
-    """(rise at the mean weights - mean rise at both ends) / mean rise at both ends; nan where that is not above 0.
-
-    Args:
-        rows: results of `SharpnessSpec` at the start, the end and the mean. what: ``both/<split>``, ``one/<split>`` or
-            ``hessian``.
-    """
-    start, end, mean = (float(np.mean(row[what])) for row in rows)
-    ends = (start + end) / 2
-    return (mean - ends) / ends if ends > 0 else float("nan")
+# Together
 
 
-def swapped(rows: Mapping[Any, Sequence[Scores]], draws: int = DRAWS, seed: int = 0) -> list[float]:
-    """C19's statistic under its null: in each draw one end of each line, drawn, stands in the place of its mean.
-
-    The other end stands for both. The mean over methods, then over originals, as the statistic takes it.
-    """
-    rng = np.random.default_rng(seed)
-    pairs = {at: [smoother((b, b, a)), smoother((a, a, b))] for at, (a, b, _) in rows.items()}
-    if not pairs:
-        return []
-    cells = [table_of({at: pair[k] for at, pair in pairs.items()}).values for k in range(2)]
-    picked = rng.integers(0, 2, (draws, *cells[0].shape)).astype(bool)
-    return [float(np.nanmean(row_means(np.where(one, *cells)))) for one in picked]
+def routes(study: Study) -> list[Route]:
+    """The lines between two seeds of every method, as 02 walks them, and the controls."""
+    first, last = study.seeds[:2]
+    found = [Route(m, "linear", first, last, path=path, original=o) for (o, m), path in lines(study).items()]
+    return found + controls(study)
 
 
-def c19(
-    changes: Mapping[Any, float],
-    swapped: Sequence[float],
-    refused: Sequence[str] = (),
-    level: float = LEVEL,
-) -> Finding:
-    """C19: whether the loss rises less around the mean weights of an MCU path than around its ends.
-
-    Args:
-        changes: (original, method) -> `smoother`.
-        swapped: draws of the statistic with an end in the mean's place, see `swapped`: the null.
-        refused, level: as in `c17`.
-    """
-    return mean_trial(
-        _cells(changes, "C19"), Rule("below", -0.1), null=np.array(swapped or [np.nan]), refused=refused, level=level
-    )
-
-
-def c22(
-    found: Mapping[Any, Scores],
-    by: str = "number",
-    refused: Sequence[str] = (),
-    level: float = LEVEL,
-) -> Finding:
-    """C22: whether an ensemble's gain depends on the number of members, or on where they stand.
-
-    ``number``: test accuracy of the most members less that of two, uniform. ``placement``: of five in the inner half
-    less that of five uniform ones.
-
-    Args:
-        found: (original, method) -> a result of `EnsembleSpec` along a line that is MCU(0.1).
-        by: ``number`` or ``placement``. refused, level: as in `c17`.
-    """
-    choose("what a gain depends on, number or placement,", by, ("number", "placement"))
-    numbers = {}
-    for place, one in found.items():
-        sizes = [int(name.split("/")[2]) for name in one if name.startswith("members/uniform/")]
-        asked: dict[str, Any] = {"size": max(sizes, default=0)} if by == "number" else {"placement": "inner"}
-        numbers[place] = gained(one, beside=ENDS if by == "number" else f"uniform/{FIVE}", **asked)
-    return mean_trial(_cells(numbers, "C22"), Rule("outside", 0.002), refused=refused, level=level)
+def needs(study: Study) -> list[Spec]:
+    """All that 11 needs: the profiles of lines, controls and models, ensembles, attacks and sharpness."""
+    found = [*profiles(study, routes(study)), *references(study)]
+    groups = [*ensembles_asked(study).values(), *attacks_asked(study).values()]
+    return list(dict.fromkeys([*found, *(spec for part in groups for spec in part.values())]))
 
 
 # Tables
 
 
-def _over(numbers: Mapping[Any, float]) -> np.ndarray:
-    """Means (n,) over methods of each original's finite numbers."""
-    return row_means(table_of(numbers).values)
+def _answers(study: Study, groups: Mapping[str, Mapping[Any, Spec]]) -> dict[str, dict[Any, Any]]:
+    """The results of groups of specs, by the same names, computed where the store lacks them."""
+    found = iter(study.run([spec for group in groups.values() for spec in group.values()]))
+    return {name: {at: next(found) for at in group} for name, group in groups.items()}
 
 
-def changes_table(found: Together, places: Iterable[Place]) -> Table:
-    """How ensembles differ from two members, original by original: measure, placement, members, original, change.
+def _place(at: Any) -> tuple[int, str, str]:
+    """(original, method, what else) of a place in `ensembles_asked` or `attacks_asked`."""
+    if isinstance(at, str):  # a method of several originals
+        return -1, at, ""
+    parts = list(at) if isinstance(at, tuple) else [at]
+    method = parts.pop(1) if len(parts) > 1 and isinstance(parts[1], str) and parts[1] not in OUTSIDE else ""
+    return parts[0], method, " ".join(map(str, parts[1:]))
 
-    Along these lines the mean over methods of each placement and size minus both ends (a placement with one member is
-    one model); five unlearning seeds minus both ends too, which are two of them; five retrained models minus two.
-    """
+
+def ensembles(study: Study) -> Table:
+    """`ensembles`: accuracy, loss and calibration error of each ensemble on each split."""
+    import pandas as pd
+
+    groups = {role: part for role, part in ensembles_asked(study).items() if role != "sharp"}
     rows = []
-    places = list(places)
-    for measure, placement in product(CHANGES, PLACEMENTS):
-        for size in sizes_for(max(SIZES)):
-            numbers = {at: gained(found.lines[at], size, placement, measure=measure) for at in places}
-            rows += [(measure, placement, size, o, v) for o, v in _each(numbers)]
-    for measure in CHANGES:
-        name = f"all/0/{measure}"
-        seeds = {at: one[name] - found.lines[at][f"{ENDS}/{measure}"] for at, one in found.seeds.items()}
-        anew = {(o, ""): one[name] - found.retrained[o, 2][name] for (o, n), one in found.retrained.items() if n > 2}
-        rows += [(measure, SEEDS, FIVE, o, v) for o, v in _each(seeds)]
-        rows += [(measure, RETRAINED, FIVE, o, v) for o, v in _each(anew)]
-    return frame(rows, ["measure", "placement", "members", "original", "change"])
+    for role, found in _answers(study, groups).items():
+        for at, one in found.items():
+            for name, value in one.items():
+                parts = name.split("/")
+                if len(parts) == 4 and parts[2] in ("accuracy", "loss", "calibration"):
+                    members = int(parts[1]) if parts[0] != "all" else 0
+                    rows.append((role, *_place(at), parts[0], members, f"{parts[2]}_{parts[3]}", float(value)))
+    return pd.DataFrame(rows, columns=["role", "original", "method", "what", "placement", "members", "metric", "value"])
 
 
-def _each(numbers: Mapping[Any, float]) -> list[tuple[int, float]]:
-    """(original, mean over methods) of what is finite."""
-    pairs = zip(table_of(numbers).originals, _over(numbers), strict=True)
-    return [(original, float(value)) for original, value in pairs if np.isfinite(value)]
+def sharpness(study: Study) -> Table:
+    """`sharpness`: how much the loss rises around the ends and the mean weights of a line, and the top eigenvalue."""
+    import pandas as pd
 
-
-def changes_summary(table: Table) -> Table:
-    """Means over originals, with Student's interval, of a `changes_table`: estimate, low, high and n."""
-    rows = []
-    for names, part in table.groupby(["measure", "placement", "members"], sort=False):
-        rows.append((*names, *student(part["change"]), len(part)))
-    return frame(rows, ["measure", "placement", "members", "estimate", "low", "high", "n"])
-
-
-def _named(found: Together, places: Sequence[Place]) -> dict[str, dict[Any, dict[str, Any]]]:
-    """What is compared, in words -> (original, method) -> its scores by measure."""
-
-    def part(one: Scores, name: str) -> dict[str, Any]:
-        return {key.removeprefix(f"{name}/"): one[key] for key in one if key.startswith(f"{name}/")}
-
-    ours: dict[str, dict[Any, dict[str, Any]]] = {
-        words: {at: part(found.lines[at], name) for at in places} for name, words in NAMED.items()
-    }
-    ours[SEEDS] = {at: part(one, "all/0") for at, one in found.seeds.items()}
-    ours[SEVERAL] = {(0, method): part(one, "all/0") for method, one in found.several.items()}
-    for size in (2, FIVE):
-        ours[f"{size} retrained"] = {
-            (o, ""): part(one, "all/0") for (o, n), one in found.retrained.items() if n == size
-        }
-    return ours
-
-
-def _text(value: float, digits: int) -> str:
-    """A number with so many digits; a dash for none."""
-    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
-
-
-def scores_table(found: Together, places: Sequence[Place]) -> Table:
-    """What ensembles are worth, a row each: means over originals (of their methods) of accuracy, NLL and calibration.
-
-    Test accuracy has its interval over originals, ``n`` are the originals. Models of several originals have forget sets
-    of their own, so that on D_f and D_r they are not compared.
-    """
-    rows = []
-    for words, scores in _named(found, places).items():
-        values = {
-            measure: _over({at: one.get(measure, np.nan) for at, one in scores.items()})
-            for measure in (*CHANGES, "accuracy/retain")
-        }
-        mean = {measure: float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for measure, v in values.items()}
-        of_test = student(100 * values["accuracy/test"])
-        test = spread(of_test, 2) if np.isfinite(of_test).all() else _text(100 * mean["accuracy/test"], 2)
-        nats, points = _text(mean["loss/test"], 4), _text(100 * mean["calibration/test"], 2)
-        known, kept = (_text(100 * mean[f"accuracy/{split}"], 2) for split in ("forget", "retain"))
-        rows.append((words, test, nats, points, known, kept, int(np.isfinite(values["accuracy/test"]).sum())))
-    columns = ["ensemble", "test %", "test NLL", "calibration error %", "D_f %", "D_r %", "n"]
-    return frame(rows, columns, "ensemble")
-
-
-def outside_table(found: Together) -> Table:
-    """Accuracy (%) and NLL on images from outside, of both ends, of points between them, and of retrained models."""
-    rows = []
-    every: dict[str, dict[str, dict[Any, Scores]]] = {}
-    for (original, method, name), one in found.outside.items():
-        for ours in ("end/1", "uniform/1", ENDS, "all/0"):
-            part = {k: one[f"{ours}/{k}/test"] for k in ("accuracy", "loss")}
-            words = "5 points" if ours == "all/0" else NAMED[ours]
-            every.setdefault(words, {}).setdefault(name, {})[original, method] = part
-    for (original, name), one in found.beyond.items():
-        part = {k: one[f"all/0/{k}/test"] for k in ("accuracy", "loss")}
-        every.setdefault(RETRAINED, {}).setdefault(name, {})[original, ""] = part
-    for words, images in every.items():
-        row: dict[str, Any] = {"ensemble": words}
-        for name, scores in images.items():
-            percent, nats = (
-                float(np.mean(_over({at: one[k] for at, one in scores.items()}))) for k in ("accuracy", "loss")
-            )
-            row |= {f"{name} %": round(100 * percent, 2), f"{name} NLL": round(nats, 3)}
-        rows.append(row)
-    return frame(rows, None if rows else ["ensemble"], "ensemble")
-
-
-def sharp_table(found: Together, places: Iterable[Place]) -> Table:
-    """Per line and measure of `RISES`: original, method, the ends' mean and smaller rise, mean weights, `smoother`."""
-    rows = []
-    for at in places:
-        if not (three := found.smoothness(at)):
-            continue
-        for what in RISES:
-            start, end, mean = (float(np.mean(one[what])) for one in three)
-            rows.append((*at, what, (start + end) / 2, min(start, end), mean, smoother(three, what)))
-    return frame(rows, ["original", "method", "measure", "ends", "flatter end", "mean weights", "change"])
-
-
-def sharp_summary(table: Table) -> Table:
-    """Means over originals of a `sharp_table`, with the interval of the change, per measure and method and of all."""
-    rows = []
-    for what in dict.fromkeys(table["measure"]):
-        part = where(table, measure=what)
-        for method in (*dict.fromkeys(part["method"]), "all"):
-            mine = part if method == "all" else where(part, method=method)
-            means = mine.groupby("original")[["ends", "mean weights", "change"]].mean()
-            rows.append((what, method, *means[["ends", "mean weights"]].mean(), *student(means["change"])))
-    return frame(rows, ["measure", "method", "ends", "mean weights", "estimate", "low", "high"])
-
-
-def several(table: Table) -> list[str]:
-    """Methods of a `sharp_summary`, and ``all`` last where there are several."""
-    methods = list(dict.fromkeys(table["method"]))
-    return methods if len(methods) > 2 else methods[:1]
-
-
-def sharp_shown(table: Table) -> Table:
-    """A `sharp_summary` to be read."""
-    table = table[table["method"].isin(several(table))]
+    found = _answers(study, {"sharp": ensembles_asked(study)["sharp"]})["sharp"]
     rows = [
-        (RISES[one.measure], label(one.method), f"{one.ends:.3g}", f"{one.mean_weights:.3g}", spread(one[5:8], 2))
-        for one in table.rename(columns={"mean weights": "mean_weights"}).itertuples()
+        (original, method, ("start", "end", "mean")[place], what, float(np.mean(value)))
+        for (original, method, place), one in found.items()
+        for what, value in one.items()
     ]
-    return frame(rows, ["rise", "method", "at the ends", "at the mean weights", "change, share"], ["rise", "method"])
+    return pd.DataFrame(rows, columns=["original", "method", "place", "what", "value"])
 
 
-# Figures
+def attacked(study: Study) -> Table:
+    """`attacked`: accuracies and loss of attacked models after so many steps; member -1 is their mean prediction."""
+    import pandas as pd
+
+    groups = {n: part for n, part in attacks_asked(study).items() if n not in ("forgetting", "policies")}
+    names = [f"{method} {seed}" for method, seed in defended(study, study.originals[0])]
+    ends = [method for o, method in lines(study) if o == study.originals[0]]
+    columns = {"accuracy/forget": "accuracy_forget", "accuracy/valid": "accuracy_valid"}
+    columns |= {"accuracy/retain": "accuracy_retain", "loss/valid": "loss_valid"}
+    parts = []
+    for role, found in _answers(study, groups).items():
+        for at, one in found.items():
+            original, method, what = _place(at)
+            count, steps = len(one["accuracy/forget"]), np.asarray(one["steps"])
+            index = pd.MultiIndex.from_product([range(count), steps], names=["member", "step"])
+            table = pd.DataFrame({c: np.ravel(one[n]) for n, c in columns.items()}, index=index).reset_index()
+            if "together/accuracy" in one:
+                whole = {"member": -1, "step": steps, "accuracy_forget": np.asarray(one["together/accuracy"])}
+                table = pd.concat([table, pd.DataFrame(whole)])
+            told = {"models": names, "grid": [*ends, "retrained", "retrained, same init"], "weights": ends}.get(role)
+            model = table.member.map(dict(enumerate(told))) if told else ""
+            parts.append(table.assign(role=role, original=original, method=method, what=what, model=model))
+    return pd.concat(parts, ignore_index=True)
 
 
-@drawing.style()
-def changes_figure(table, summary, *, title: str = ""):
-    """How ensembles differ from two members: a panel a measure, members across, a line a placement.
+def predictors(study: Study) -> Table:
+    """`predictors`: what N2 predicts the accuracy regained by, of each attacked model, by each reading.
 
-    ``table`` is a `changes_table`, whose originals are dots, ``summary`` its `changes_summary`.
+    ``distance`` to the original; retain barriers in G on the line from it, with BatchNorm ``refreshed``, ``start's``
+    and ``interpolated``.
     """
-    check_columns(table, ("measure", "placement", "members", "original", "change"))
-    sizes = sorted(set(table["members"]))
-    fig, axes = panel_grid(2, 2, 5.2, sharex=True)
-    for ax, (measure, heading) in zip(axes.flat, CHANGES.items(), strict=True):
-        rows, unit = where(summary, measure=measure), 1.0 if measure.startswith("loss") else 100.0
-        for k, (name, (colour, marker)) in enumerate(zip((*PLACEMENTS, SEEDS, RETRAINED), _LOOKS, strict=True)):
-            mine, dots = where(rows, placement=name), where(table, measure=measure, placement=name)
-            if not len(mine):
-                continue
-            x, shift = np.array([sizes.index(n) for n in mine["members"]]), 0.11 * (k - 2)
-            spots = [sizes.index(n) + shift for n in dots["members"]]
-            ax.plot(spots, unit * dots["change"], "o", color=colour, ms=2.2, alpha=0.3, mew=0)
-            ends = unit * mine[["low", "high"]].to_numpy()
-            for at, (low, high) in zip(x + shift, ends, strict=True):
-                if np.isfinite((low, high)).all():
-                    ax.plot([at, at], [low, high], color=colour, lw=1.2)
-            ax.plot(
-                x + shift, unit * mine["estimate"], marker, color=colour, ms=5, mec="white", mew=0.6, ls="-", lw=0.9
-            )
-        ax.axhline(0, color=BLACK, lw=0.8, ls="--")
-        ax.set_title(heading)
-        ax.set_xticks(range(len(sizes)), [str(n) for n in sizes])
-    for ax in axes[1]:
-        ax.set_xlabel("members")
-    axes[0, 0].set_ylabel("minus two members")
-    axes[1, 0].set_ylabel("minus two members")
-    words = ("uniform", "inner half", "chosen on validation", SEEDS, RETRAINED)
-    keys = [
-        entry(m, c, w, ls="-" if k < len(PLACEMENTS) else "")
-        for k, (w, (c, m)) in enumerate(zip(words, _LOOKS, strict=True))
-    ]
-    return finish(fig, axes[0, 0], title, keys)
+    import pandas as pd
+
+    groups = attacks_asked(study)
+    found = _answers(study, {name: groups[name] for name in ("forgetting", "policies")})
+    rows, policies = [], found["policies"]
+    for at, profile in found["forgetting"].items():
+        rows.append((*at, "distance", "chord", profile.geometry["distance"]))
+        level = float(np.mean(profile.levels["loss_retain"]))
+        losses = {"refreshed": np.asarray(profile.arrays["curve/loss_retain"], dtype=np.float64)}
+        for policy, name in zip(POLICIES, ("start's", "interpolated"), strict=True):
+            losses[name] = np.asarray(policies[at + (policy,)]["values"], dtype=np.float64)
+        for (name, loss), reading in product(losses.items(), READINGS):
+            rows.append((*at, name, reading, float(barrier_by(reading, loss, profile.t, level)) / profile.gap))
+    return pd.DataFrame(rows, columns=["original", "method", "seed", "predictor", "reading", "value"])
 
 
-_LOOKS = (*SERIES[:3], (SKY, "P"), (PURPLE, "*"))
-
-
-@drawing.style()
-def sharp_figure(table, summary, *, title: str = ""):
-    """By how much the loss rises less, or more, around the mean weights than around the ends: a row a method.
-
-    ``table`` is a `sharp_table`, whose originals are dots, ``summary`` its `sharp_summary`. 0: as around the ends.
-    """
-    check_columns(table, ("original", "method", "measure", "change"))
-    methods = several(summary)
-    fig, axes = panel_grid(1, len(RISES), 1.2 + 0.42 * len(methods), sharey=True)
-    for ax, (what, heading) in zip(axes[0], RISES.items(), strict=True):
-        for y, method in enumerate(methods):
-            mine = where(table, measure=what) if method == "all" else where(table, measure=what, method=method)
-            dots = mine.groupby("original")["change"].mean()
-            colour, marker = (BLACK, "D") if method == "all" else SERIES[y]
-            dots_row(ax, y, dots, where(summary, measure=what, method=method), colour, marker)
-        ax.axvline(0, color=GREY, lw=0.8, ls="--")
-        shade_rows(ax, len(methods))
-        drawing.widen(ax, 0.2, "x")
-        ax.set_title(heading)
-        ax.set_xlabel("change, share")
-    drawing.name_rows(axes[0, 0], methods)
-    return finish(
-        fig, axes[0, 0], title, [entry("o", GREY, "one original", ms=3), entry("D", BLACK, "mean, 95 % interval")]
-    )
-
-
-# Words
-
-
-def ensembles_text(found: Together, places: Sequence[Place]) -> str:
-    """What five points gain over the two ends and over the better one, beside retrained models, in sentences."""
-    if not places:
-        return "Verdicts read no line, so that there is no ensemble to speak of."
-    ends, better = (_over({at: 100 * gained(found.lines[at], beside=b) for at in places}) for b in (ENDS, BETTER))
-    table = changes_summary(changes_table(found, places))
-    part = where(table, measure="accuracy/test", members=FIVE)
-    rest = {one.placement: f"{100 * one.estimate:+.2f}" for one in part.itertuples()}
-    forget = where(table, measure="accuracy/forget", placement="uniform", members=FIVE)["estimate"]
-    return (
-        f"The test accuracy of five uniform points of a line together differs from that of its two ends together by "
-        f"{np.nanmean(ends):+.2f} points (mean of {len(places)} lines), and from that of the better end alone by "
-        f"{np.nanmean(better):+.2f}. Beyond two of their own kind, five independent unlearning seeds gain "
-        f"{rest.get(SEEDS, '-')} points and five retrained models {rest.get(RETRAINED, '-')}. On D_f the five points "
-        f"differ from the two ends by {100 * float(forget.mean()):+.2f} points."
-    )
-
-
-def sharp_text(table: Table) -> str:
-    """How the rise of the retain loss and the top eigenvalue change from ends to mean weights, in a sentence."""
-    if not len(table):
-        return "On no line that verdicts read was sharpness measured."
-    found = where(sharp_summary(table), method="all").set_index("measure")
-    told = {what: spread(found.loc[what, ["estimate", "low", "high"]], 2) for what in ("both/retain", "hessian")}
-    part = where(table, measure="both/retain")
-    flatter = int((part["mean weights"] < part["flatter end"]).sum())
-    return (
-        "From the ends to the mean weights the rise of the retain loss under filter-normalised steps changes by a "
-        f"share of {told['both/retain']}, and the largest eigenvalue of the Hessian by {told['hessian']}. On {flatter} "
-        f"of {len(part)} lines the mean is flatter than both ends."
-    )
+TABLES = {"ensembles": ensembles, "sharpness": sharpness, "attacked": attacked, "predictors": predictors}

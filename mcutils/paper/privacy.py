@@ -1,52 +1,61 @@
-"""10: what an attacker sees of models that were unlearned, along a path and in a shadow pool (C14, N4, N6).
+"""10: what an attacker sees along paths, of few bits, and in a pool of shadow models: what is computed, and its tables.
 
-Along the lines of 02 there are membership attacks, and forget accuracy with weights of few bits; the shadow pool is
-`privacy_pool`. Priced apart, as ``privacy``.
+Each shadow is trained on a core and a random half of the targets, and then unlearned of its half of the forget targets;
+each has a model retrained on the rest. Of all models there are the confidences phi of all targets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..engine.specs import MembershipSpec, MetricSpec, Spec, TraceSpec
+from ..data.shadows import KINDS, SHADOWS, SHARE, SPLITS, held
+from ..engine.specs import (
+    CurveSpec,
+    DataSpec,
+    MembershipSpec,
+    MetricSpec,
+    OriginalSpec,
+    PhiSpec,
+    RetrainedSpec,
+    Spec,
+    TraceSpec,
+)
 from ..engine.study import Study
-from ..errors import choose
-from ..measures.connectivity import TOLERANCE
-from ..measures.intervals import LEVEL
-from .admission import admitted, controls as failed_controls, copies, forgot, splits_are
-from .privacy_pool import ANEW as ANEW, BEFORE, Pool, forgetting, n4, pool_controls, pool_needs, pool_of
-from .trials import Finding, Rule, mean_trial, table_of
-from .walks import (
-    TWINNED,
+from ..measures.forgetting_quality import Quality, forgetting_quality, klom_normal, null_split
+from ..measures.iam import completeness, iam_signal
+from ..measures.intervals import LEVEL, Interval
+from ..measures.originals import LEAST
+from ..measures.roc import auc
+from ..measures.shadow_pool import STATISTICS, holders, left_out, over_models
+from .experiments import (
     Route,
-    Walk,
-    all_levels,
     alone,
     coarse,
     condition_routes,
     controls,
-    levelled,
     profiles,
     references as reference_profiles,
-    walk_all,
 )
+from .inclusion import TWINNED, Table, Tables, gate, text_of
+from .statistics import Result, Rule, halves, jackknife_of
 
 BITS = (8, 4)
-FEWEST = BITS[-1]  # that N6 reads
-ATTACK = "population/loss/auc"  # the attack that verdicts read, as `MembershipSpec`'s result names it
 CALLED_OUT = ("svc/classifier", "svc/threshold")  # shares called non-members: larger the more is forgotten
-LEAST_UNIT = 0.02  # of AUC between original and retrained models, below which an original tells nothing
-ERROR = 0.02  # smallest standard error believed in, in the units of C14 and N6
-DRAWS = 500
-Arrays = Mapping[str, np.ndarray]
-
-
-# What is walked and computed
+TRAINED, RETRAINED = 1000, 2000  # training seeds of shadow j and of its retrained model are these plus j
+FEW = 6  # shadows where originals have no forget set each: the least that score each other, no number to quote
+SEEDS = (42, 87)  # of unlearning; the second for the methods of `ALONG` only
+ALONG = ("npo", "gradient_difference", "scrub")  # whose line between two seeds is audited at t = 0, 1/2 and 1
+PLACES = 3
+BEFORE, ANEW = "original", "retrained"  # names of the pool's models that nothing was unlearned from
+ALIKE = 0.01  # share of the usual difference between two models below which they are one
+TOLD = 0.55  # AUC that the attack must exceed on models from which nothing was unlearned
+THIRDS = ("hidden", "between", "exposed")  # of the forget targets, by how far original models tell them
+T = TypeVar("T")
 
 
 def routes(study: Study) -> list[Route]:
@@ -70,10 +79,10 @@ def lines(study: Study) -> dict[tuple[int, str], TraceSpec]:
     return found
 
 
-def twin_lines(study: Study) -> list[tuple[int, TraceSpec]]:
-    """(original, trace on all splits) of the lines to fine-tuned twins, the control of every notebook."""
+def twin_lines(study: Study) -> list[tuple[int, str, TraceSpec]]:
+    """(original, method, trace on all splits) of the lines to fine-tuned twins, the control of every notebook."""
     found = [route for route in controls(study) if route.control == TWINNED]
-    return [(route.original, study.trace(route.path, points=coarse(study))) for route in found]
+    return [(route.original, route.method, study.trace(route.path, points=coarse(study))) for route in found]
 
 
 def references(study: Study, original: int) -> tuple[TraceSpec, ...]:
@@ -95,7 +104,7 @@ def along_needs(study: Study) -> list[Spec]:
     for (original, _), line in lines(study).items():
         found.append(MembershipSpec(line, references(study, original)))
         found += [rounded(line, bits) for bits in (0, *BITS)]
-    found += [MembershipSpec(line, references(study, original)) for original, line in twin_lines(study)]
+    found += [MembershipSpec(line, references(study, original)) for original, _, line in twin_lines(study)]
     for original in study.originals:
         found += beside(study, original)
         models = study.trace(study.original(original)), *references(study, original)
@@ -108,341 +117,413 @@ def rounded(trace: TraceSpec, bits: int) -> MetricSpec:
     return MetricSpec(replace(trace, bits=bits, splits=("forget",)) if bits else trace, "accuracy_forget")
 
 
-@dataclass(frozen=True, eq=False)
-class Along:
-    """A number of an attack: along the lines, on their originals beside retrained models, and along those to twins.
+# The pool
 
-    ``areas``: (original, method) -> (T,); ``units``: original -> its number minus the mean of its retrained models';
-    ``twins``: (original, (T,)). For attacks whose number is an AUC these are areas.
+
+def shadow_data(study: Study, shadow: int) -> DataSpec:
+    """The data of a shadow."""
+    study.random_draw("a shadow pool")
+    return replace(study.data, shadow=shadow)
+
+
+def trained(study: Study, shadow: int) -> OriginalSpec:
+    """A shadow: trained on the core and its halves."""
+    return replace(study.original(0), data=shadow_data(study, shadow), seed=TRAINED + shadow)
+
+
+def retrained(study: Study, shadow: int) -> RetrainedSpec:
+    """The model retrained on the core and a shadow's half to keep: no forget target, so that it serves every shadow."""
+    return replace(study.retrained(RETRAINED + shadow, SHARE), data=shadow_data(study, shadow))
+
+
+def along(study: Study, method: str, shadow: int) -> CurveSpec:
+    """The line between two models of a shadow that one method unlearned with two seeds."""
+    origin = trained(study, shadow)
+    start, end = (study.unlearned(method, seed, origin=origin, forget=SHARE) for seed in SEEDS)
+    return study.path(start, end)
+
+
+def scores(study: Study, shadow: int) -> dict[str, PhiSpec]:
+    """The phi of all models of one shadow, by name: ``original``, ``retrained`` and each method that passes the gate.
+
+    Those of a method of `ALONG` are at t = 0, 1/2 and 1 of its line, the first of which is the model that the other
+    methods have alone. Settings are those tuned for a tenth, of which a shadow's 2/15 has none of its own.
+    """
+    models: dict[str, Any] = {BEFORE: trained(study, shadow), ANEW: retrained(study, shadow)}
+    for method in study.preset.fit:
+        one = study.unlearned(method, SEEDS[0], origin=trained(study, shadow), forget=SHARE)
+        models[method] = along(study, method, shadow) if method in ALONG else one
+    places = {name: PLACES if isinstance(model, CurveSpec) else 1 for name, model in models.items()}
+    return {name: PhiSpec(model, SHARE, places[name], study.weighted) for name, model in models.items()}
+
+
+def shadows_of(study: Study) -> int:
+    """How many shadows a preset has: `SHADOWS` where originals have a forget set each, else a few."""
+    return SHADOWS if study.preset.originals else FEW
+
+
+def pool_needs(study: Study) -> list[Spec]:
+    """The phi of the whole pool."""
+    return [spec for j in range(shadows_of(study)) for spec in scores(study, j).values()]
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Confidences of a pool: ``phi[name][split]`` (T, M, N) of M shadows, and ``held[kind]`` (M, N) of the targets.
+
+    Splits are ``forget_targets``, ``keep_targets`` and ``valid``; ``accuracy[name][split]`` (T, M) is of ``retain`` and
+    ``test``, ``right[name][split]`` (T, M, N) says which predictions were right. ``known``: what was worked out of it.
     """
 
-    areas: Mapping[tuple[int, str], np.ndarray]
-    units: Mapping[int, float]
-    twins: Sequence[tuple[int, np.ndarray]]
+    phi: Mapping[str, Mapping[str, np.ndarray]]
+    held: Mapping[str, np.ndarray]
+    accuracy: Mapping[str, Mapping[str, np.ndarray]]
+    right: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
-    def ends(self) -> dict[tuple[int, str], tuple[float, float]]:
-        """(original, method) -> the number of its two seeds."""
-        return {place: (float(area[0]), float(area[-1])) for place, area in self.areas.items()}
-
-    def within(self, places: Iterable[tuple[int, str]]) -> Along:
-        """The same for some of the (original, method)."""
-        kept = set(places)
-        return replace(self, areas={place: area for place, area in self.areas.items() if place in kept})
-
-
-@dataclass(frozen=True, eq=False)
-class Attacks:
-    """All attacks (`MembershipSpec`): along lines, on originals and retrained models, along lines to twins."""
-
-    lines: Mapping[tuple[int, str], Arrays]
-    originals: Mapping[int, Arrays]
-    retrained: Mapping[int, Sequence[Arrays]]
-    twins: Sequence[tuple[int, Arrays]]
+    def methods(self) -> tuple[str, ...]:
+        """The names of methods."""
+        return tuple(name for name in self.phi if name not in (BEFORE, ANEW))
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The attacks' numbers, ``population/loss/auc`` and others."""
-        return tuple(next(iter(self.lines.values())))
+    def shadows(self) -> int:
+        """How many there are."""
+        return len(next(iter(self.held.values())))
 
-    def along(self, attack: str = ATTACK) -> Along:
-        """A number of one attack; shares called non-members (`CALLED_OUT`) as shares called members."""
-        choose("attack", attack, self.names)
+    def once(self, what: Any, work: Callable[[], T]) -> T:
+        """``work()`` the first time that this is asked of the pool, and then what it returned."""
+        if what not in self.known:
+            self.known[what] = work()
+        return self.known[what]
 
-        def read(one: Arrays) -> np.ndarray:
-            values = np.asarray(one[attack], dtype=np.float64)
-            return 1 - values if attack in CALLED_OUT else values
-
-        units = {
-            o: float(read(one)[0] - np.mean([read(r)[0] for r in self.retrained[o]]))
-            for o, one in self.originals.items()
-        }
-        twins = [(original, read(one)) for original, one in self.twins]
-        return Along({place: read(one) for place, one in self.lines.items()}, units, twins)
-
-
-def attacks_of(study: Study) -> Attacks:
-    """All attacks along all lines and beside them, computed where the store lacks them."""
-    walked, twinned = lines(study), twin_lines(study)
-    single = {original: beside(study, original) for original in study.originals}
-    asked = [MembershipSpec(line, references(study, original)) for (original, _), line in walked.items()]
-    asked += [MembershipSpec(line, references(study, original)) for original, line in twinned]
-    found = iter(study.run([*asked, *(spec for specs in single.values() for spec in specs)]))
-    along = {place: next(found) for place in walked}
-    twins = [(original, next(found)) for original, _ in twinned]
-    models = {original: [next(found) for _ in specs] for original, specs in single.items()}
-    return Attacks(along, {o: one[0] for o, one in models.items()}, {o: one[1:] for o, one in models.items()}, twins)
-
-
-@dataclass(frozen=True, eq=False)
-class Rounded:
-    """Forget accuracy by bits of the weights, 0 as they are: along lines (T,), of originals and of retrained models."""
-
-    lines: Mapping[tuple[int, str], Mapping[int, np.ndarray]]
-    retrained: Mapping[int, Sequence[Mapping[int, float]]]
-    originals: Mapping[int, Mapping[int, float]]
-
-    def ends(self, bits: int = FEWEST) -> dict[tuple[int, str], tuple[float, float]]:
-        """(original, method) -> accuracy with so many bits and as it is, means over the two ends."""
-        return {
-            place: (float(by[bits][[0, -1]].mean()), float(by[0][[0, -1]].mean())) for place, by in self.lines.items()
-        }
-
-    def anew(self, bits: int = FEWEST) -> dict[int, list[tuple[float, float]]]:
-        """Original -> the same pair for each of its retrained models."""
-        return {original: [(by[bits], by[0]) for by in models] for original, models in self.retrained.items()}
-
-    @property
-    def before(self) -> dict[int, float]:
-        """Original -> its accuracy as it is."""
-        return {original: by[0] for original, by in self.originals.items()}
-
-
-def rounded_of(study: Study) -> Rounded:
-    """Forget accuracy with weights of few bits, computed where the store lacks it."""
-    every = (0, *BITS)
-    walked = lines(study)
-    models = {o: (study.trace(study.original(o)), *references(study, o)) for o in study.originals}
-    traces = [*walked.values(), *(one for group in models.values() for one in group)]
-    found = study.run([rounded(one, bits) for one in traces for bits in every])
-    by = iter(
-        [dict(zip(every, (one["values"] for one in found[k : k + 3]), strict=True)) for k in range(0, len(found), 3)]
-    )
-    along = {place: next(by) for place in walked}
-    single = {o: [{bits: float(v[0]) for bits, v in next(by).items()} for _ in group] for o, group in models.items()}
-    return Rounded(along, {o: one[1:] for o, one in single.items()}, {o: one[0] for o, one in single.items()})
-
-
-Levels = tuple[Mapping[str, float], Sequence[Mapping[str, float]]]
-
-
-@dataclass(frozen=True, eq=False)
-class Privacy:
-    """The numbers of 10 beside its walks: attacks along lines, few bits, the pool, and the levels of single models.
-
-    ``levels``: original -> every metric of it, and of each of its retrained models.
-    """
-
-    attacks: Attacks
-    rounded: Rounded
-    pool: Pool
-    levels: Mapping[int, Levels]
-
-    def of(self, originals: Iterable[int]) -> Privacy:
-        """The same of some originals, to which the pool's pairs of shadows are dealt in turn."""
-        every, kept = sorted(self.attacks.originals), set(originals)
-        if kept >= set(every):
+    def of(self, shadows: Iterable[int]) -> Pool:
+        """The same of some of its shadows."""
+        kept = list(shadows)
+        if kept == list(range(self.shadows)):
             return self
+        return self.once(("of", tuple(kept)), lambda: self._part(kept))
 
-        def some(table: Mapping[Any, Any]) -> dict[Any, Any]:
-            return {p: one for p, one in table.items() if (p[0] if isinstance(p, tuple) else p) in kept}
-
-        shadows = [j for j in range(self.pool.shadows) if every[j // 2 % len(every)] in kept]
-        a, r = self.attacks, self.rounded
-        twins = [one for one in a.twins if one[0] in kept]
-        return Privacy(
-            Attacks(some(a.lines), some(a.originals), some(a.retrained), twins),
-            Rounded(some(r.lines), some(r.retrained), some(r.originals)),
-            self.pool.of(shadows),
-            some(self.levels),
+    def _part(self, kept: list[int]) -> Pool:
+        groups = (self.phi, self.accuracy, self.right)
+        phi, accuracy, right = (
+            {name: {s: v[:, kept] for s, v in one.items()} for name, one in group.items()} for group in groups
         )
+        return Pool(phi, {kind: who[kept] for kind, who in self.held.items()}, accuracy, right)
+
+
+def pool_of(study: Study) -> Pool:
+    """The pool's confidences, computed where the store lacks them."""
+    count = shadows_of(study)
+    specs = [scores(study, j) for j in range(count)]
+    found = study.run([one[name] for name in specs[0] for one in specs])
+    each = {name: found[k * count : (k + 1) * count] for k, name in enumerate(specs[0])}
+    groups: dict[str, dict[str, dict[str, np.ndarray]]] = {"phi": {}, "accuracy": {}, "right": {}}
+    for name, rows in each.items():
+        for group, table in groups.items():
+            splits = [key.partition("/")[2] for key in rows[0] if key.startswith(f"{group}/")]
+            kind = bool if group == "right" else float
+            table[name] = {s: np.stack([np.asarray(r[f"{group}/{s}"], kind) for r in rows], axis=1) for s in splits}
+    task = study.data.task(study.preset.forget)
+    who = {kind: held(task, kind, count) for kind in KINDS}
+    return Pool(groups["phi"], who, groups["accuracy"], groups["right"])
+
+
+def areas(pool: Pool, kind: str, kept: Iterable[int] | None = None) -> dict[str, np.ndarray]:
+    """Name -> AUC (T,) of the attack by models left out, of targets held against those not; mean over the models kept.
+
+    U-LiRA where ``kind`` is ``forget``; of ``keep`` targets the ordinary attack, on models that unlearned others.
+    """
+    places = tuple(range(pool.shadows)) if kept is None else tuple(int(k) for k in kept)
+
+    def work() -> dict[str, np.ndarray]:
+        who = pool.held[kind][list(places)]
+        parts = {name: one[SPLITS[kind]][:, list(places)] for name, one in pool.phi.items()}
+        marks = left_out(np.concatenate(list(parts.values())), who)
+        each = [auc(marks[:, m][:, h], marks[:, m][:, ~h]) for m, h in enumerate(who)]
+        ends = np.cumsum([len(one) for one in parts.values()])
+        return dict(zip(parts, np.split(np.mean(each, axis=0), ends[:-1]), strict=True))
+
+    return pool.once((kind, places), work)
+
+
+def dealt_anew(pool: Pool, seed: int = 0) -> Pool:
+    """The original models, with each forget target dealt anew to half of the shadows: nothing is to be told."""
+    who = np.random.default_rng(seed).permuted(pool.held["forget"], axis=0)
+    return pool.once(("dealt", seed), lambda: Pool({BEFORE: pool.phi[BEFORE]}, {"forget": who}, {}))
+
+
+def statistics(pool: Pool) -> dict[str, dict[str, float]]:
+    """Name -> each of `shadow_pool.STATISTICS` of the forget targets, at t = 0: AUC, accuracy, TPR at 1 % FPR."""
+    who, names = pool.held["forget"], list(pool.phi)
+    marks = left_out(np.stack([pool.phi[name][SPLITS["forget"]][0] for name in names]), who)
+    each = {n: {k: over_models(f, s, who) for k, f in STATISTICS.items()} for n, s in zip(names, marks, strict=True)}
+    return each
+
+
+def thirds(pool: Pool) -> dict[str, np.ndarray]:
+    """Name -> AUC (3,) of each third of the forget targets, by how far original models tell them, see `THIRDS`.
+
+    An example's exposure is the mean phi of the original models that held it minus that of the others.
+    """
+    who, names = pool.held["forget"], list(pool.phi)
+    first = pool.phi[BEFORE][SPLITS["forget"]][0]
+    apart = np.where(who, first, 0).sum(0) / who.sum(0) - np.where(who, 0, first).sum(0) / (~who).sum(0)
+    place = np.argsort(np.argsort(apart, kind="stable")) * len(THIRDS) // len(apart)
+    marks = left_out(np.stack([pool.phi[name][SPLITS["forget"]][0] for name in names]), who)
+    return {
+        name: np.array([over_models(auc, one[:, place == k], who[:, place == k]) for k in range(len(THIRDS))])
+        for name, one in zip(names, marks, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How like retrained models the models of one name are.
+
+    ``klom``: split -> median and 95th percentile over examples of KLoM between normal laws, in nats; ``quality`` of the
+    challenge; ``complete``: mean completeness by IAM of the forget targets that each model held.
+    """
+
+    klom: Mapping[str, tuple[float, float]]
+    quality: Quality
+    complete: float
+
+
+def likeness(pool: Pool, seed: int = 0) -> dict[str, Likeness]:
+    """Name -> `Likeness` at t = 0, of as many models of each law; ``retrained`` is the null, half against half."""
+    complete, found = completenesses(pool), {}
+    own = {kind: pool.held[kind] for kind in KINDS}
+    anew = pool.phi[ANEW]
+    halves = {s: null_split(anew[s][0], seed) for s in (SPLITS["forget"], "valid")}
+    kept = holders(anew[SPLITS["keep"]][0], own["keep"])
+    count = len(kept) // 2
+    for name, phi in pool.phi.items():
+        null = name == ANEW
+        forget = halves[SPLITS["forget"]][1] if null else holders(phi[SPLITS["forget"]][0], own["forget"])
+        valid = halves["valid"][1] if null else phi["valid"][0][: len(halves["valid"][0])]
+        keep = kept[count:] if null else holders(phi[SPLITS["keep"]][0], own["keep"])[:count]
+        pairs = {"forget": (forget, halves[SPLITS["forget"]][0]), "valid": (valid, halves["valid"][0])}
+        pairs["keep"] = keep, kept[:count]
+        far = {s: klom_normal(*pair) for s, pair in pairs.items() if min(map(len, pair)) > 1}
+        ratio = {f"{s}_ratio": _ratio(pool, name, s) for s in ("retain", "test")}
+        quality = forgetting_quality(*pairs["forget"], **ratio)
+        klom = {s: (float(np.median(v)), float(np.quantile(v, 0.95))) for s, v in far.items()}
+        found[name] = Likeness(klom, quality, complete[name])
+    return found
+
+
+def _ratio(pool: Pool, name: str, split: str) -> float:
+    return float(pool.accuracy[name][split][0].mean() / pool.accuracy[ANEW][split][0].mean())
+
+
+def completenesses(pool: Pool) -> dict[str, float]:
+    """Name -> mean completeness by IAM, over shadows, of the forget targets that each held; see `iam.completeness`.
+
+    Each is audited with its own original and the other shadows' retrained models: so retrained models are, too.
+    """
+    split, who, names = SPLITS["forget"], pool.held["forget"], list(pool.phi)
+    signal = {name: iam_signal(1 / (1 + np.exp(-pool.phi[name][split][0]))) for name in names}
+    each = []
+    for m, h in enumerate(who):
+        audited, unseen = np.stack([signal[name][m, h] for name in names]), np.delete(signal[ANEW], m, axis=0)[:, h]
+        each.append(completeness(audited, signal[BEFORE][m, h], unseen).mean(axis=1))
+    return dict(zip(names, np.mean(each, axis=0).tolist(), strict=True))
+
+
+def copied(pool: Pool, kind: str = "keep") -> list[str]:
+    """Sentences on models of one shadow or method under two names: phi that differ by less than `ALIKE` of the usual.
+
+    The usual is the median, over pairs of shadows, of the mean difference of original models.
+    """
+    names = list(pool.phi)
+    phi = np.stack([pool.phi[name][SPLITS[kind]][0] for name in names])  # (names, M, N)
+    first, second = np.triu_indices(pool.shadows, 1)
+    apart = np.abs(phi[:, first] - phi[:, second]).mean(axis=-1)
+    usual = ALIKE * float(np.median(apart[names.index(BEFORE)]))
+    found = [
+        f"copies: {names[n]} of shadow {second[k]} is that of shadow {first[k]}" for n, k in np.argwhere(apart <= usual)
+    ]
+    for a, b in combinations(range(len(names)), 2):
+        if np.median(np.abs(phi[a] - phi[b]).mean(axis=-1)) <= usual:
+            found.append(f"copies: {names[b]} has the numbers of {names[a]}")
+    return found[:3]
 
 
 def needs(study: Study) -> list[Spec]:
-    """All that 10 shows: its walks, the models beside them, attacks, few bits, and the phi of the pool."""
+    """All that 10 shows: its paths, the models beside them, attacks, few bits, and the phi of the pool."""
     return [*profiles(study, routes(study)), *reference_profiles(study), *along_needs(study), *pool_needs(study)]
 
 
-def gather(study: Study) -> tuple[list[Walk], Privacy]:
-    """The walks of `routes` and the numbers beside them, computed where the store lacks them."""
-    study.run(needs(study), load=False)
-    walked = levelled(study, walk_all(study, routes(study)))
-    found = all_levels(study)
-    return walked, Privacy(attacks_of(study), rounded_of(study), pool_of(study), found)
+# What N4 reads of the pool's tables
 
 
-# The tests
+def pool_part(tables: Tables) -> tuple[Table, Table]:
+    """`pool` and `pool_models` of the shadows that are dealt to the originals of these paths."""
+    paths = tables["paths"]
+    kept = text_of(set(paths.original[paths.control == ""]))
+    pool, models = (tables[name][tables[name].kept == kept] for name in ("pool", "pool_models"))
+    return pool, models
 
 
-def beyond_ends(area) -> float:
-    """Range of a number (T,) along a path beyond the difference of its ends, max - min - |last - first|."""
-    area = np.asarray(area, dtype=np.float64)
-    return float(np.ptp(area) - abs(area[-1] - area[0]))
+def pool_forgot(models: Table) -> tuple[list[str], list[str]]:
+    """The methods that pass the endpoint gate in the pool, by means over shadows, and a sentence on each other one."""
+    known = models.set_index("model")
+    first, anew, passed, left = known.loc[BEFORE], known.loc[ANEW], [], []
+    for name, row in known.drop([BEFORE, ANEW]).iterrows():
+        ends = {"end_closed_loss": (row.loss_forget - first.loss_forget) / (anew.loss_forget - first.loss_forget)}
+        drop = first.accuracy_forget - anew.accuracy_forget
+        ends["end_closed_accuracy"] = (first.accuracy_forget - row.accuracy_forget) / drop
+        ends["end_kept"] = row.accuracy_retain / first.accuracy_retain
+        why = [one.removeprefix("end ") for one in gate(ends, "end")]
+        passed += [str(name)] * (not why)
+        left += [f"{name} is left out: {'; '.join(why)}"] * bool(why)
+    return passed, left
 
 
-def told_units(units: Mapping[int, float]) -> tuple[dict[int, float], list[str]]:
-    """The originals whose AUC is at least `LEAST_UNIT` above that of their retrained models, and who is left out."""
-    kept = {original: unit for original, unit in units.items() if unit >= LEAST_UNIT}
-    return kept, [f"original {one} is left out: nothing is told there" for one in sorted(set(units) - set(kept))]
+def jackknifed(rows: Table, numbers: Callable[[Any], np.ndarray], level: float = LEVEL) -> list[Interval]:
+    """Numbers of a pool, made from its AUC by model, with jackknife intervals over shadows; without ends for few."""
+    wide = rows.pivot(index="left_out", columns="model", values="auc")
+    estimate = np.atleast_1d(numbers(wide.loc[-1]))
+    if len(wide) == 1:
+        return [Interval(float(x), np.nan, np.nan) for x in estimate]
+    return jackknife_of(estimate, np.array([np.atleast_1d(numbers(wide.loc[j])) for j in wide.index if j >= 0]), level)
 
 
-def c14(
-    areas: Mapping[Any, Any],
-    units: Mapping[int, float],
-    twins: Iterable[tuple[int, Any]],
-    refused: Sequence[str] = (),
-    level: float = LEVEL,
-) -> Finding:
-    """C14: how far the attack's AUC ranges inside a path beyond its ends, in units of what there was to unlearn.
+def pool_controls(pool: Table, models: Table) -> list[str]:
+    """What is wrong with a pool, in sentences; empty if nothing is.
 
-    Args:
-        areas: (original, method) -> AUC (T,) of D_f against unseen examples along a line that is MCU(0.1).
-        units: original -> its AUC minus the mean AUC of its retrained models.
-        twins: (original, AUC along a line to a fine-tuned twin): the null.
-        refused: why nothing may be decided. level: of the interval.
+    Of the forget targets, the retrained models, which saw none, must have an AUC whose interval holds 1/2, and the
+    shadows before unlearning one above `TOLD`; with each target dealt anew to half of the shadows nothing may be told;
+    and no model may stand under two names.
     """
-    kept, notes = told_units(units)
-    cells = table_of({p: beyond_ends(area) / kept[p[0]] for p, area in areas.items() if p[0] in kept})
-    null = [beyond_ends(area) / kept[original] for original, area in twins if original in kept]
-    found = mean_trial(
-        replace(cells, least=ERROR), Rule("above", 0.2), null=np.array(null or [np.nan]), refused=refused, level=level
-    )
-    return replace(found, notes=(*found.notes, *notes))
+    if (count := int(pool.shadows.max())) < 2 * LEAST:
+        return [f"{count} shadows are too few"]
+    first = pool[pool.t == 0]
+    before, anew = jackknifed(first[first.kind == "forget"], lambda one: one[[BEFORE, ANEW]].to_numpy())
+    (dealt,) = jackknifed(first[first.kind == "dealt"], lambda one: one[[BEFORE]].to_numpy())
+    found = []
+    for what, one in (("retrained models", anew), ("shadows dealt anew", dealt)):
+        if not one.low <= 0.5 <= one.high:
+            found.append(f"control: {what} tell who was to be forgotten: AUC {one.low:.3f} to {one.high:.3f}")
+    if before.low <= TOLD:
+        found.append(f"control: the attack does not find what was learned: AUC {before.low:.3f} to {before.high:.3f}")
+    return found + [said for text in models.copies if text for said in text.split("; ")]
 
 
-def c14_between(
-    ends: Mapping[tuple[int, str], tuple[float, float]],
-    joined: Iterable[tuple[int, str, str]],
-    units: Mapping[int, float],
-    refused: Sequence[str] = (),
-    level: float = LEVEL,
-) -> Finding:
-    """C14, second row: how far the AUC of two methods in one basin differ, beyond what another seed of each gives.
+def pool_test(pool: Table, methods: list[str], beside: str, refused: list[str], level: float = LEVEL) -> Result:
+    """N4's number, the mean over methods of their AUC of keep targets minus that of the models ``beside``."""
+    count = int(pool.shadows.max())
+    if count < 2 * LEAST:
+        nothing = Interval(np.nan, np.nan, np.nan)
+        said = tuple(dict.fromkeys([*refused, f"{count} shadows are too few"]))
+        return Result(nothing, "undecided", count, 0, notes=said, unit="shadows")
 
-    Per pair: mean |AUC_a - AUC_b| over both seeds of each, minus the mean |AUC(seed) - AUC(other seed)| of the two.
+    def numbers(told: Any) -> np.ndarray:
+        each = told[methods].to_numpy() - told[beside]
+        return np.array([each.mean(), told[ANEW] - told[BEFORE], *each])
 
-    Args:
-        ends: (original, method) -> AUC of its two seeds.
-        joined: (original, method, other) of pairs that a line joins at MCU(0.1).
-        units, refused, level: as in `c14`.
+    effect, null, *each = jackknifed(pool[(pool.kind == "keep") & (pool.t == 0)], numbers, level)
+    rule = Rule("above", 0.01)
+    word, notes = rule.word(effect), list(refused)
+    for k, name in enumerate(methods) if len(methods) > 1 and word != "undecided" else ():
+        rest = float(np.mean([one.estimate for i, one in enumerate(each) if i != k]))
+        if (rest > rule.threshold) != (effect.estimate > rule.threshold):
+            notes.append(f"without {name} the mean lies on the other side")
+    reach = null if beside == BEFORE else None
+    if reach is not None and word == "supported" and not rule.beyond(effect, reach):
+        notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
+    counts = count, count * len(methods)
+    return Result(effect, "undecided" if notes else word, *counts, reach, notes=tuple(notes), unit="shadows")
+
+
+# Tables
+
+
+def attacks(study: Study) -> Table:
+    """`attacks`: what each attack tells, along the lines and of the models beside them."""
+    import pandas as pd
+
+    asked = [("line", o, m, MembershipSpec(one, references(study, o))) for (o, m), one in lines(study).items()]
+    asked += [("twin", o, m, MembershipSpec(one, references(study, o))) for o, m, one in twin_lines(study)]
+    for o in study.originals:
+        first, *anew = beside(study, o)
+        asked += [("original", o, "", first), *(("retrained", o, str(k), one) for k, one in enumerate(anew))]
+    found = study.run([spec for *_, spec in asked])
+    rows = []
+    for (role, original, method, _), one in zip(asked, found, strict=True):
+        for attack, values in one.items():
+            told = 1 - np.asarray(values, float) if attack in CALLED_OUT else np.asarray(values, float)
+            t = np.linspace(0, 1, len(told)) if len(told) > 1 else [0.0]
+            rows += [(role, original, method, attack, float(x), float(v)) for x, v in zip(t, told, strict=True)]
+    return pd.DataFrame(rows, columns=["role", "original", "method", "attack", "t", "value"])
+
+
+def rounded_accuracy(study: Study) -> Table:
+    """`rounded`: forget accuracy with weights of few bits (0: as they are), along lines and of the models beside."""
+    import pandas as pd
+
+    asked = [("line", o, m, one) for (o, m), one in lines(study).items()]
+    for o in study.originals:
+        anew = enumerate(references(study, o))
+        asked += [("original", o, "", study.trace(study.original(o))), *(("retrained", o, str(k), r) for k, r in anew)]
+    every = [(*place, bits, rounded(trace, bits)) for *place, trace in asked for bits in (0, *BITS)]
+    rows = []
+    for (*place, _), one in zip(every, study.run([spec for *_, spec in every]), strict=True):
+        values = one["values"]
+        t = np.linspace(0, 1, len(values)) if len(values) > 1 else [0.0]
+        rows += [(*place, float(x), float(v)) for x, v in zip(t, values, strict=True)]
+    return pd.DataFrame(rows, columns=["role", "original", "method", "bits", "t", "accuracy_forget"])
+
+
+def pool_tables(study: Study) -> dict[str, Table]:
+    """`pool` and `pool_models`: what the attack by models left out tells of the pool, whole and of halves of it.
+
+    A half holds the shadows that are dealt to half of the originals, in turn by pairs: ``kept`` names the originals.
     """
-    kept, notes = told_units(units)
-    pairs = [one for one in joined if one[0] in kept and (one[0], one[1]) in ends and (one[0], one[2]) in ends]
-    rng, found, drawn = np.random.default_rng(0), {}, []
-    for original in sorted({one[0] for one in pairs}):
-        names = [method for place, method in ends if place == original]
-        which = np.array([[names.index(m) for m in one[1:]] for one in pairs if one[0] == original])
-        real = np.array([ends[original, name] for name in names], dtype=np.float64)  # (methods, 2)
-        labels = [f"{one[1]} - {one[2]}" for one in pairs if one[0] == original]
-        values = _apart(real, which) / kept[original]
-        found.update({(original, label): float(value) for label, value in zip(labels, values, strict=True)})
-        mixed = rng.permuted(np.tile(real.ravel(), (DRAWS, 1)), axis=1).reshape(DRAWS, *real.shape)
-        drawn.append(_apart(mixed, which).mean(axis=-1) / kept[original])
-    null = np.mean(drawn, axis=0) if drawn else np.array([np.nan])
-    cells = replace(table_of(found), least=ERROR)
-    made = mean_trial(cells, Rule("above", 0.2), null=null, refused=refused, level=level)
-    return replace(made, notes=(*made.notes, *notes))
+    import pandas as pd
+
+    pool, originals = pool_of(study), study.originals
+    areas_found: list[Any] = []
+    models: list[dict[str, Any]] = []
+    for kept in [originals, *halves(originals)]:
+        part = pool.of([j for j in range(pool.shadows) if originals[j // 2 % len(originals)] in kept])
+        name, every = text_of(kept), np.arange(part.shadows)
+        for left in (-1, *every) if part.shadows >= 2 * LEAST else (-1,):
+            rest = every if left < 0 else np.delete(every, left)
+            told = {kind: areas(part, kind, rest) for kind in KINDS}
+            told["dealt"] = areas(dealt_anew(part), "forget", rest)
+            for kind, found in told.items():
+                for model, values in found.items():
+                    for t, v in zip(np.linspace(0, 1, len(values)) if len(values) > 1 else [0.0], values, strict=True):
+                        areas_found.append((name, part.shadows, kind, model, float(t), int(left), float(v)))
+        models += [{"kept": name, **row} for row in pool_models(part, whole=kept == originals)]
+    columns = ["kept", "shadows", "kind", "model", "t", "left_out", "auc"]
+    return {"pool": pd.DataFrame(areas_found, columns=columns), "pool_models": pd.DataFrame(models)}
 
 
-def _apart(values: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Mean difference of two methods over their seeds beyond that between two seeds of one: (..., P).
+def pool_models(pool: Pool, whole: bool) -> list[dict[str, Any]]:
+    """A row a name of model: its forget loss and accuracy on targets that each held, retain accuracy, and its copies.
 
-    Args:
-        values: (..., methods, 2), of two seeds each. pairs: (P, 2) of methods.
+    The loss is log(1 + exp(-phi)) = -log p_y. ``whole``: also other statistics of the attack, by thirds of the targets,
+    and how like retrained models they are.
     """
-    x, y = (values[..., pairs[:, k], :] for k in (0, 1))
-    seeds = (np.abs(x[..., 0] - x[..., 1]) + np.abs(y[..., 0] - y[..., 1])) / 2
-    return np.abs(x[..., :, None] - y[..., None, :]).mean(axis=(-2, -1)) - seeds
+    split, who = SPLITS["forget"], pool.held["forget"]
+    likely, parts, told = (likeness(pool), thirds(pool), statistics(pool)) if whole else ({}, {}, {})
+    rows = []
+    for name, phi in pool.phi.items():
+        taken = np.ones_like(who) if name == ANEW else who
+        loss, right = np.logaddexp(0.0, -phi[split][0]), pool.right[name][split][0]
+        row: dict[str, Any] = {"model": name, "loss_forget": loss[taken].mean(), "accuracy_forget": right[taken].mean()}
+        row["accuracy_retain"] = float(pool.accuracy[name]["retain"][0].mean())
+        row["copies"] = "; ".join(copied(pool)) if name == BEFORE else ""
+        if whole:
+            row |= told[name] | dict(zip((f"auc_{third}" for third in THIRDS), parts[name], strict=True))
+            one = likely[name]
+            row |= {f"klom_{s}": v[0] for s, v in one.klom.items()} | {f"klom95_{s}": v[1] for s, v in one.klom.items()}
+            row |= {"quality": one.quality.score, "completeness": one.complete}
+        rows.append(row)
+    return rows
 
 
-def regained(rounded_to: float, plain: float, original: float) -> float:
-    """Share of the forget accuracy that was lost, original - plain, that rounding brings back; nan where none was."""
-    lost = original - plain
-    return (rounded_to - plain) / lost if lost > 0 else float("nan")
-
-
-def n6(
-    found: Mapping[tuple[int, str], tuple[float, float]],
-    retrained_to: Mapping[int, Sequence[tuple[float, float]]],
-    originals: Mapping[int, float],
-    refused: Sequence[str] = (),
-    level: float = LEVEL,
-) -> Finding:
-    """N6: the share of forgotten accuracy that rounding brings back, beyond what it does to retrained models.
-
-    Args:
-        found: (original, method) -> forget accuracy of its ends with few bits and as they are, means over the two ends.
-        retrained_to: original -> the same pair for each of its retrained models, two or more.
-        originals: original -> forget accuracy of the original model.
-        refused, level: as in `c14`.
-    """
-    anew = {o: [regained(*pair, originals[o]) for pair in pairs] for o, pairs in retrained_to.items()}
-    cells = table_of({p: regained(*pair, originals[p[0]]) - float(np.mean(anew[p[0]])) for p, pair in found.items()})
-    # A retrained model in the methods' place, against the others of its original.
-    rng, null = np.random.default_rng(0), []
-    for _ in range(DRAWS):
-        each = []
-        for shares in anew.values():
-            k = rng.integers(len(shares))
-            each.append(shares[k] - np.mean(np.delete(shares, k)) if len(shares) > 1 else np.nan)
-        null.append(np.mean(each) if each else np.nan)
-    made = replace(cells, least=ERROR)
-    return mean_trial(made, Rule("above", 0.1), null=np.array(null), refused=refused, level=level)
-
-
-# Their rows in the ledger
-
-
-def lines_read(walks: Sequence[Walk]) -> list[Walk]:
-    """The lines that verdicts may read: between two seeds, and between two methods, of ends that pass the gate."""
-    return [w for w in admitted(walks, kind="linear", form="") if not w.size and w.condition in ("random", "method")]
-
-
-def joined(
-    walks: Sequence[Walk], eps: float = TOLERANCE, reading: str = "chord"
-) -> tuple[set[tuple[int, str]], set[tuple[int, str, str]]]:
-    """Which lines count, of walks that pass the gate and are MCU(eps): between seeds of (original, method), and between
-    (original, method, other)."""
-    kept = [w for w in lines_read(walks) if w.connected(eps, reading)]
-    seeds = {(w.original, w.method) for w in kept if w.condition == "random"}
-    return seeds, {(w.original, w.method, w.other) for w in kept if w.condition == "method"}
-
-
-def _originals(walks: Sequence[Walk]) -> set[int]:
-    return {w.original for w in walks if not w.control}
-
-
-def c14_row(
-    walks: Sequence[Walk],
-    privacy: Privacy,
-    reading: str = "chord",
-    eps: float = TOLERANCE,
-    level: float = LEVEL,
-    attack: str = ATTACK,
-) -> Finding:
-    """C14 on the walks of `gather` and the numbers of their originals, by a reading of MCU(eps); of the loss attack.
-
-    Another ``attack`` of `Attacks.names` decides nothing.
-    """
-    part = privacy.of(_originals(walks)).attacks.along(attack).within(joined(walks, eps, reading)[0])
-    return c14(part.areas, part.units, part.twins, failed_controls(walks) + copies(walks), level)
-
-
-def c14_between_row(
-    walks: Sequence[Walk], privacy: Privacy, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL
-) -> Finding:
-    """C14 between methods, likewise; both seeds of both methods pass the gate."""
-    passed = {(w.original, w.method) for w in lines_read(walks) if w.condition == "random"}
-    part = privacy.of(_originals(walks)).attacks.along().within(passed)
-    pairs = sorted(joined(walks, eps, reading)[1])
-    return c14_between(part.ends, pairs, part.units, failed_controls(walks) + copies(walks), level)
-
-
-def n4_row(walks: Sequence[Walk], privacy: Privacy, beside: str = BEFORE, level: float = LEVEL) -> Finding:
-    """N4 in the pool, whose unit is the shadow: to half of the originals belong half of the pairs of shadows."""
-    pool = privacy.of(_originals(walks)).pool
-    passed, left = forgetting(pool)
-    refused = pool_controls(pool, level=LEVEL)
-    if 2 * len(passed) < len(pool.methods):
-        refused.append(f"control: in the pool {len(passed)} of {len(pool.methods)} methods forgot")
-    found = n4(pool, passed or pool.methods, beside, refused, level)
-    return replace(found, notes=(*found.notes, *left))
-
-
-def n6_row(walks: Sequence[Walk], privacy: Privacy, bits: int = FEWEST, level: float = LEVEL) -> Finding:
-    """N6 on the ends of lines between two seeds that pass the gate, with weights of so many bits."""
-    passed = {(w.original, w.method) for w in lines_read(walks) if w.condition == "random"}
-    part = privacy.of(_originals(walks)).rounded
-    ends = {place: pair for place, pair in part.ends(bits).items() if place in passed}
-    refused = forgot(walks) + splits_are(walks) + copies(walks)
-    return n6(ends, part.anew(bits), part.before, refused, level)
+TABLES: dict[str, Callable[[Study], Any]] = {"attacks": attacks, "rounded": rounded_accuracy}

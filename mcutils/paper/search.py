@@ -12,28 +12,46 @@ pass the endpoint gate of docs/protocol.md with every seed, validation data stan
 these the ones within two gaps. No retrained model is needed. Beside it stands what the field's usual rule would have
 chosen, which needs one: the smallest mean of |UA - UA*|, |RA - RA*|, |VA - VA*| to a retrained model (*), with
 validation in the place of test accuracy.
+
+Where originals have a forget set each the search goes on one more of them, in stages, row by row.
+Settings that were found before are kept where they pass the endpoint gate (`search.tier`) with both seeds. Elsewhere
+a short list, gentler to D_r than `search.GRID`, is gone through in order until a setting passes. Ends with a curriculum
+or of second order are run at the learning rate of their partner first; a rate of their own is looked for where that
+fails. At other sizes of the forget set a setting must also stay within two gaps. Each row is kept as soon as it is
+there, and a search that is started again goes on behind the rows it finds.
+
+Curves between models trained apart: along the curve from one retrained model to another of other initial weights,
+fitted with cross-entropy on D_r, the mean over t of the loss on validation data (nats, trapezoid rule over 11 points) is to be lowest; among settings
+within 2 % of the lowest the one with the fewest steps wins, since every pair of models pays for them. Both models are
+of seeds that no study uses.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import itertools
 import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ..engine.specs import UnlearnedSpec
-from ..engine.study import Study
-from ..errors import BadInput
+import numpy as np
+
+from ..engine.specs import CurveSpec, UnlearnedSpec
+from ..engine.study import Study, study
+from ..errors import BadInput, choose
 from ..files import DATA
+from ..measures.along import barrier
 from ..measures.metrics import accuracy, mean_loss
-from ..settings import EIGHT, FOLDER, MethodSettings, Plan, Preset
+from ..settings import EIGHT, FOLDER, MethodSettings, Plan, Preset, method_settings, settings_name, train_plan
 from ..traces import Trace
-from .admission import FAR, FORGOTTEN, KEPT
+from .experiments import methods_of, sizes_of
+from .inclusion import FAR, FORGOTTEN, KEPT
 
 SEEDS = (7, 8)  # never those of the studies
 ORIGINAL = 100  # training seed, and draw of the forget set, where originals have one each: those of no study
@@ -362,3 +380,278 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
             found = f"{f:.1f} / {v:.1f} / {r:.1f}, {s:.2f}, {gap:.2f}"
             lines.append(f"{words}: {name}: {made} -> {found}{TIERS[tier(group)]}")
     return "\n".join(lines)
+
+
+# In stages
+
+Kind = tuple[str, str, str]  # method, curriculum, optimiser
+LINEAR = {"schedule": ("linear",)}
+GENTLY = (
+    {"lr": (2e-3,), "forget_batch_size": (64, 32, 128, 256), "steps": (400,), **LINEAR},
+    {"lr": (2e-3,), "steps": (360,), "options.order": ("sequential",), **LINEAR},  # five passes
+)
+GENTLE: dict[str, tuple[dict[str, tuple], ...]] = {
+    "finetune": ({"lr": (1.5e-2,), "steps": (400,), **LINEAR},),
+    "gradient_ascent": ({"lr": (5e-5, 1e-4), "steps": (25, 40), "forget_batch_size": (450,)},),
+    "gradient_difference": (
+        {"lr": (1e-3,), "options.alpha": (0.87, 0.92, 0.96)},
+        {"lr": (5e-4,), "options.alpha": (0.8, 0.9)},
+    ),
+    "random_labels": GENTLY,
+    "salun": GENTLY,
+    "npo": (
+        {"lr": (1e-3,), "options.forget_weight": (0.2, 0.1)},
+        {"lr": (2e-3,), "options.forget_weight": (0.1, 0.05)},
+        {"lr": (5e-4,), "options.forget_weight": (0.4, 0.2)},
+    ),
+    "scrub": (
+        {"lr": (1.25e-3,), "steps": (280,), "options.msteps": (4,), "options.temperature": (2.0,), **LINEAR},
+        {"lr": (1.5e-3, 2e-3), "steps": (420,), "options.msteps": (4,), "options.temperature": (2.0,), **LINEAR},
+    ),
+    "bad_teacher": ({"lr": (4e-3,), "forget_batch_size": (64, 32), "steps": (400,), **LINEAR},),
+    "l1_sparse": ({"lr": (1e-2,), "options.gamma": (1e-4,), "steps": (400,), **LINEAR},),
+}
+DOWN = {"sophia_g": (0.5, 0.3, 0.1, 0.03), "adamw": (0.5,)}  # of the partner's learning rate, by the optimiser
+UP = (2.0, 4.0)
+CHANGED = (("none", "sophia_g"), ("superloss", "adamw"))
+ORDER = sorted(GRID, key=lambda method: (method == "finetune", method != "gradient_ascent"))
+STAGES = ("methods", "rates", "sizes")
+
+
+@dataclass
+class Search:
+    """The rows of a search so far, and the bench that makes more."""
+
+    bench: Study
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def start(self, method: str, curriculum: str = "none", optimizer: str = "adamw") -> MethodSettings:
+        """The settings that presets without draws of the forget set have."""
+        preset = self.bench.preset
+        return method_settings(settings_name(preset.dataset, preset.model), method, curriculum, optimizer)
+
+    def row(self, tried: Tried) -> Mapping[str, Any]:
+        """The row of an endpoint: the one that is there, or a new one, kept at once."""
+        kind = tried.method, tried.curriculum, tried.optimizer, f"{tried.size:g}" if tried.size else ""
+        for row in self.rows:
+            if context(row) == kind and int(row["seed"]) == tried.seed and parsed(row) == table_of(tried.settings):
+                return row
+        self.rows += rows_for(self.bench, [tried])
+        write_rows(settings_of_search(self.bench.preset), self.rows)
+        return self.rows[-1]
+
+    def tier(self, kind: Kind, settings: MethodSettings, size: float = 0.0, worst: int = 1) -> int:
+        """The tier of a setting; the second seed is run only where the first one alone is no worse than ``worst``."""
+        group: list[Mapping[str, Any]] = []
+        for seed in SEEDS:
+            group.append(self.row(Tried(*kind, settings, seed, size)))
+            if tier(group) > worst:
+                break
+        return tier(group)
+
+    def confirm(self, kind: Kind, size: float = 0.0) -> list[Mapping[str, Any]]:
+        """The rows of the winner, which is run with every seed that it lacks until it wins with all of them."""
+        while won := chosen(self.rows, *kind, size=f"{size:g}" if size else ""):
+            seeds = {int(row["seed"]) for row in won}
+            if seeds == set(SEEDS):
+                break
+            made = settings_of(self.start(*kind), parsed(won[0]))
+            self.row(Tried(*kind, made, next(seed for seed in SEEDS if seed not in seeds), size))
+        return won
+
+    def settle(self, kind: Kind, start: MethodSettings, size: float = 0.0) -> None:
+        """Keep a method's settings where they pass; else go through its list until some do."""
+        worst = 0 if size else 1
+        for settings in (start, *(settings_of(start, table) for table in combined(GENTLE[kind[0]]))):
+            if self.tier(kind, settings, size, worst) <= worst:
+                break
+        self.confirm(kind, size)
+
+    def rates(self, kind: Kind) -> None:
+        """Run ends with a curriculum or of second order at their partner's rate, and at others where that fails.
+
+        Lower ones are tried until one no longer forgets; higher ones where the partner's does not.
+        """
+        won = parsed(self.confirm((kind[0], "none", "adamw"))[0])
+        start, found = self.start(*kind), 0
+        for scale in (1.0, *DOWN[kind[2]]):
+            found = self.tier(kind, at_rate(start, won, scale))
+            if found == 3 or (scale == 1 and found <= 1):
+                break
+        if found == 3 and scale == 1:
+            for scale in UP:
+                if self.tier(kind, at_rate(start, won, scale)) < 3:
+                    break
+        self.confirm(kind)
+
+
+def table_of(settings: MethodSettings) -> dict[str, Any]:
+    """Settings as the flat table that `search.parsed` gives of their row."""
+    names = ("lr", "schedule", "steps", "batch_size", "forget_batch_size")
+    return {k: getattr(settings.plan, k) for k in names} | {f"options.{k}": v for k, v in settings.options}
+
+
+def staged(bench: Study, methods: Sequence[str], stages: Sequence[str] = STAGES) -> list[Mapping[str, Any]]:
+    """Go through the stages for these methods, their own settings always first, and return all rows."""
+    name = settings_of_search(bench.preset)
+    for stage in stages:
+        choose("stage", stage, STAGES)
+    found = Search(bench, list(read_rows(name)) if table_path(name).is_file() else [])
+    ours = [method for method in ORDER if method in methods]
+    for method in ours:
+        found.settle((method, "none", "adamw"), found.start(method))
+    if "rates" in stages:
+        for (curriculum, optimizer), method in itertools.product(CHANGED, ours):
+            if found.confirm((method, "none", "adamw")):
+                found.rates((method, curriculum, optimizer))
+    if "sizes" in stages:
+        for method, size in itertools.product(methods_of(bench), sizes_of(bench)[:-1]):
+            kind = method, "none", "adamw"
+            won = found.confirm(kind) if method in ours else []
+            if won:
+                found.settle(kind, settings_of(found.start(method), parsed(won[0])), size)
+    return found.rows
+
+
+# Curves between models trained apart
+
+CURVE_SEEDS = (8, 9)  # of the two retrained models: never those of the studies
+CURVE_POINTS = 11
+WITHIN = 1.02  # of the lowest score
+CURVE_GRID: tuple[dict[str, tuple], ...] = (
+    {"lr": (3e-3, 1e-2), "steps": (630,), "schedule": ("one_cycle",)},
+    {"lr": (1e-2,), "steps": (630,), "schedule": ("linear",)},
+    {"lr": (1e-2,), "steps": (1260,), "schedule": ("one_cycle",)},
+)
+CURVE_COLUMNS = "lr steps schedule valid valid_highest valid_line retain_barrier retain_barrier_line seconds".split()
+
+
+def curves(bench: Study) -> list[CurveSpec]:
+    """The curves of the grid."""
+    first, second = (bench.retrained(seed) for seed in CURVE_SEEDS)
+    tables = [dict(zip(grid, values, strict=True)) for grid in CURVE_GRID for values in product(*grid.values())]
+    plans = [replace(train_plan(bench.settings), **table) for table in tables]
+    return [bench.path(first, second, kind="bezier", plan=plan) for plan in plans]
+
+
+def curve_rows(bench: Study) -> list[dict[str, Any]]:
+    """Fit the curves and read their losses on validation and retain data."""
+    found = curves(bench)
+    straight = bench.path(found[0].start, found[0].end)
+    (line, *traces) = bench.run([bench.trace(path, points=CURVE_POINTS) for path in (straight, *found)])
+
+    def measured(trace: Trace) -> tuple[float, float, float]:
+        valid = mean_loss(trace, "valid")
+        mean = np.diff(trace.t) @ (valid[1:] + valid[:-1]) / 2
+        return float(mean), float(valid.max()), float(barrier(mean_loss(trace, "retain"), trace.t))
+
+    rows, of_line = [], measured(line)
+    for path, trace in zip(found, traces, strict=True):
+        values = *measured(trace), of_line[0], of_line[2]
+        names = "valid valid_highest retain_barrier valid_line retain_barrier_line".split()
+        plan = {name: getattr(path.plan, name) for name in CURVE_COLUMNS[:3]}
+        rounded = {name: round(value, 6) for name, value in zip(names, values, strict=True)}
+        rows.append({**plan, **rounded, "seconds": bench.store.seconds(path)})
+    return rows
+
+
+def best_curve(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The winning row: the fewest steps within 2 % of the lowest score, then the lowest score."""
+    if not rows:
+        raise BadInput("no rows to choose from: run the search first.")
+    enough = WITHIN * min(float(row["valid"]) for row in rows)
+    good = [row for row in rows if float(row["valid"]) <= enough]
+    return min(good, key=lambda row: (int(row["steps"]), float(row["valid"]), float(row["lr"])))
+
+
+def curve_table(settings: str) -> Path:
+    """Where the search for a settings file's ``[curve.independent]`` keeps its rows."""
+    return DATA / "search" / f"{settings}.curves.csv"
+
+
+def read_curves(settings: str) -> list[dict[str, str]]:
+    """The rows of a finished search, none where there was none."""
+    path = curve_table(settings)
+    return csv_rows(path) if path.is_file() else []
+
+
+def write_curves(settings: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace the rows of a search."""
+    write_csv(curve_table(settings), CURVE_COLUMNS, rows)
+
+
+def curve_report(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line on the winner and what it is compared with."""
+    won = best_curve(rows)
+    return (
+        f"curves between models trained apart: lr {float(won['lr']):g}, {won['steps']} steps, {won['schedule']} ->"
+        f" validation loss {float(won['valid']):.3f} along the curve ({float(won['valid_line']):.3f} on the line),"
+        f" retain barrier {float(won['retain_barrier']):.3f} ({float(won['retain_barrier_line']):.3f})"
+    )
+
+
+# The command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``python -m mcutils search``."""
+    parser.add_argument("--preset", default="laptop", help="whose data, network and forget fraction (default laptop)")
+    parser.add_argument("--methods", nargs="*", default=[], help=f"only these of {', '.join(GRID)}")
+    parser.add_argument("--store", default="", help="folder of results (default build/store)")
+    parser.add_argument(
+        "--variants", action="store_true", help="learning rates of curricula and optimisers, after the methods"
+    )
+    parser.add_argument(
+        "--stages", nargs="*", default=[], help="of presets with originals: only these of methods, rates, sizes"
+    )
+    parser.add_argument("--curves", action="store_true", help="how curves between models trained apart are fitted")
+    parser.add_argument("--write", action="store_true", help="write the winners into the settings file")
+    parser.add_argument("--show", action="store_true", help="print the winners of the kept rows and run nothing")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the search, keep its rows in data/search, print the winners by both rules (or that of curves, by its own)."""
+    bench = study(arguments.preset, store=arguments.store)
+    name = settings_of_search(bench.preset)
+    if arguments.curves:
+        name = settings_name(bench.preset.dataset, bench.preset.model)  # with or without draws
+        if not arguments.show:
+            write_curves(name, curve_rows(bench))
+        print(curve_report(read_curves(name)))
+        return 0
+    methods = [choose("method", m, GRID) for m in arguments.methods] or list(GRID)
+    rows: list[Mapping[str, Any]] = list(read_rows(name)) if table_path(name).is_file() else []
+    if bench.preset.originals and not arguments.show:
+        rows = staged(bench, methods, arguments.stages or STAGES)
+    elif not arguments.show:
+        tries = _variants(name, methods, rows) if arguments.variants else _methods(name, methods)
+        new = rows_for(bench, tries)
+        again = set(map(context, new))
+        rows = [*(row for row in rows if context(row) not in again), *new]
+        write_rows(name, rows)
+    print(report(rows))
+    if arguments.write:
+        write_settings(name, rows)
+    return 0
+
+
+def _methods(name: str, methods: Sequence[str]) -> list[Tried]:
+    """The whole grid of each method."""
+    return [
+        Tried(m, "none", "adamw", settings_of(method_settings(name, m), table), seed)
+        for m in methods
+        for table in candidates(m)
+        for seed in SEEDS
+    ]
+
+
+def _variants(name: str, methods: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Tried]:
+    """Learning rates around that of the winner of each method, where it has one."""
+    tries = []
+    for method, (curriculum, optimizer) in itertools.product(methods, VARIANTS):
+        for won in map(parsed, chosen(rows, method)[:1]):
+            start = method_settings(name, method, curriculum, optimizer)
+            for scale in VARIANTS[curriculum, optimizer]:
+                made = at_rate(start, won, scale)
+                tries.append(Tried(method, curriculum, optimizer, made, SEEDS[0]))
+    return tries

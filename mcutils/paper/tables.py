@@ -1,191 +1,386 @@
-"""Tables: what the tables of several rooms share; walks in, a number with its interval, text or a DataFrame out.
+"""The tables of the paper's experiments: built from stored results, or taken from the shipped ones.
 
-Losses are in units of the gap G. The smallest eps of MCU(eps), ``eps``, is the larger of barrier and deficit. Means
-have intervals over original models, see `over_originals`. Controls are told by `verdicts.controls_text`, and what the
-gate leaves out by `verdicts.gate_text`.
+Whatever is read (notebooks, ledger, site, README, menus) reads these tables and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from ..engine.conditions import CONDITIONS
-from ..measures.along import excess
-from ..measures.connectivity import TOLERANCE
-from ..measures.intervals import Interval
-from ..measures.originals import student
+from ..engine.specs import Spec, key
+from ..engine.study import Study
+from ..engine.tables import JUDGED, TABLES, along_table, path_row, results, write_table
+from ..files import write_file
+from ..measures.metrics import METRICS
 from ..measures.profiles import Profile
-from .judging import sound
-from .trials import ERROR, over_originals
-from .walks import Walk
+from . import difficulty, ensembles, experiments, privacy
+from .experiments import Route, labels_of
+from .inclusion import Table, Tables, prepare
 
-if TYPE_CHECKING:
-    from pandas import DataFrame as Table
-else:
-    Table = Any  # pandas takes a second to import
-
-MEASURES = ("barrier", "deficit", "eps")
-GEOMETRY = ("distance", "cosine", "moved_start", "length")
+COPIES = ("UA", "RA", "TA", "loss_retain", "loss_forget")  # other names of accuracies, and losses, which no gap counts
+LEAST_GAP = 0.05  # of a metric, original to retrained, above which it tells them apart
+SPREADS = 5  # of the retrained models, that a metric's gap must exceed to tell the original from them
+Asked = list[tuple[Route, Spec]]
 
 
-def frame(rows, columns: Sequence[str] | None = None, index: str | Sequence[str] | None = None) -> Table:
-    """A DataFrame of these rows, or of columns by name, with some of its columns as index."""
+def _plainly(routes: Callable[[Study], list[Route]]) -> Callable[[Study], Asked]:
+    return lambda study: [(route, route.profile(study)) for route in routes(study)]
+
+
+def _difficulty(study: Study) -> Asked:
+    known = difficulty.stored_targets(study)
+    grades = {} if known is None else difficulty.graded(known, difficulty.size_of(study))
+    graded = [(route, difficulty.outcome_of(study, route)) for route in difficulty.graded_lines(study, grades)]
+    rest = [*difficulty.class_lines(study), *difficulty.merging(study)]
+    return [*graded, *((route, difficulty.profile_of(study, route)) for route in rest)]
+
+
+def _along(study: Study) -> list[Route]:
+    return [route for routes in experiments.routes_along(study).values() for route in routes]
+
+
+# experiment -> the routes of its paths, each with the spec whose result is its row
+PATHS: dict[str, Callable[[Study], Asked]] = {
+    "00_quickstart": _plainly(lambda study: [*experiments.first_pair(study), *experiments.trained_apart(study)]),
+    "02_seeds": _plainly(experiments.seeds),
+    "03_curriculum": _plainly(experiments.curriculum),
+    "04_second_order": _plainly(experiments.second_order),
+    "05_methods": _plainly(experiments.methods),
+    "06_forget_size": _plainly(experiments.sizes),
+    "07_metrics_along_the_path": _plainly(_along),
+    "08_curve_fitting": _plainly(experiments.fits),
+    "09_progress_and_retraining": _plainly(experiments.progress),
+    "alignment": _plainly(lambda study: [*difficulty.raw(study), *difficulty.aligned(study)]),
+    "n1": lambda study: [(r, experiments.between_profile(study, r)) for r in experiments.between(study)],
+    "privacy": _plainly(privacy.routes),
+    "ensembles": _plainly(ensembles.routes),
+    "relearning": _plainly(lambda study: list(ensembles.forgetting(study).values())),
+    "difficulty": _difficulty,
+}
+# Experiments that are priced apart: no run of all notebooks computes them.
+APART = ("alignment", "n1", "privacy", "ensembles", "relearning", "difficulty")
+# measurement -> its tables, and the specs that they are made of
+MEASURED: dict[str, tuple[Callable[[Study], Tables], Callable[[Study], Iterable[Spec]]]] = {}
+
+
+def measurement(name: str, needs: Callable[[Study], Iterable[Spec]]) -> Callable:
+    """Decorator that registers a function ``study -> tables`` under a name, with what it reads."""
+
+    def add(function: Callable[[Study], Tables]) -> Callable[[Study], Tables]:
+        MEASURED[name] = function, needs
+        return function
+
+    return add
+
+
+@measurement("privacy", lambda study: [*privacy.along_needs(study), *privacy.pool_needs(study)])
+def _privacy(study: Study) -> Tables:
+    made = {name: make(study) for name, make in privacy.TABLES.items()}
+    return {**made, **privacy.pool_tables(study)}
+
+
+@measurement("ensembles", ensembles.needs)
+def _ensembles(study: Study) -> Tables:
+    return {name: make(study) for name, make in ensembles.TABLES.items()}
+
+
+@measurement("difficulty", difficulty.needs)
+def _measured_difficulty(study: Study) -> Tables:
+    found = difficulty.graded_tables(study)
+    merged = distances(study, [(r, difficulty.profile_of(study, r)) for r in difficulty.merging(study)])
+    return {**found, "probes": difficulty.probes(study), "distances": merged}
+
+
+@measurement("n1", experiments.between_needs)
+def _between(study: Study) -> Tables:
+    return {"distances": distances(study, PATHS["n1"](study))}
+
+
+@measurement("alignment", difficulty.aligned_needs)
+def _alignment(study: Study) -> Tables:
+    return difficulty.permutations(study)
+
+
+def _cue_needs(study: Study) -> list[Spec]:
+    specs = [one for o in experiments.relying(study) for one in experiments.cued(study, None, o).values()]
+    return [*specs, experiments.alike(study)]
+
+
+@measurement("05_methods", _cue_needs)
+def _cue(study: Study) -> Tables:
     import pandas as pd
 
-    table = pd.DataFrame(rows, columns=None if columns is None else list(columns))
-    return table if index is None else table.set_index(index if isinstance(index, str) else list(index))
+    lines = {
+        (o, *at): spec for o in experiments.relying(study) for at, spec in experiments.cued(study, None, o).items()
+    }
+    rows = []
+    for (original, method, part), one in zip(lines, study.run(lines.values()), strict=True):
+        for name, values in one.items():
+            split, _, what = name.partition("/")
+            t = np.linspace(0, 1, len(values))
+            rows += [(original, method, part, split, what, x, float(v)) for x, v in zip(t, values, strict=True)]
+    columns = ["original", "method", "part", "split", "what", "t", "value"]
+    (alike,) = study.run([experiments.alike(study)])
+    fit, (first, second) = list(study.preset.fit), study.seeds[:2]
+    names = [f"{m} {first}" for m in fit] + [f"{fit[0]} {second}", f"retrained {first}", "original 0"]
+    pairs = [(a, b) for a in range(len(names)) for b in range(a)]
+    similar = [(what, names[b], names[a], float(m[a, b])) for what, m in alike.items() for a, b in pairs]
+    return {
+        "cue": pd.DataFrame(rows, columns=columns),
+        "similarities": pd.DataFrame(similar, columns=["what", "model", "other", "value"]).assign(original=0),
+    }
 
 
-def stacked(parts: Sequence[Table]) -> Table:
-    """Tables below each other, of which the empty ones only give the columns."""
+def _fit_needs(study: Study) -> list[Spec]:
+    return list(experiments.fit_records(study, experiments.fits(study)))
+
+
+@measurement("08_curve_fitting", _fit_needs)
+def _fits(study: Study) -> Tables:
     import pandas as pd
 
-    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+    found = []
+    for route, fit in experiments.fitted(study, experiments.fits(study)):
+        told = labels_of(route)
+        change, noise = fit.change()
+        rest = {True: "at rest", False: "not", None: "noise hides it"}[fit.converged]
+        record = {"steps": fit.steps, "change": change, "change_error": noise, "rest": rest}
+        blocks = {"step": fit.step, "objective": fit.loss, "averaged": fit.averaged}
+        at = {n: told[n] for n in ("original", "method", "start", "end", "recipe", "objective", "refit")}
+        at["term"] = at.pop("objective")
+        found.append(pd.DataFrame({**at, **record, **blocks}))
+    return {"fits": pd.concat(found, ignore_index=True) if found else pd.DataFrame()}
 
 
-def over(part: Table, name: str, by: str = "original") -> Interval:
-    """Mean over originals, a row's ``by``, of a column's means within them, with Student's interval."""
-    return student(part.groupby(by)[name].mean(), least=ERROR)
+def distances(study: Study, asked: Asked) -> Table:
+    """`distances`: JS divergence on D_f along lines to each of their retrained models, in bits."""
+    import pandas as pd
+
+    parts = []
+    for route, spec in asked:
+        for k, one in enumerate(study.run(experiments.distances_of(spec))):
+            t = np.linspace(0, 1, len(one["values"]))
+            at = {"original": route.original, "label": route.label, "path": key(spec), "retrained": k}
+            parts.append(pd.DataFrame({**at, "t": t, "value": one["values"]}))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def counted(number: int, one: str, more: str = "") -> str:
-    """A number and its noun: ``1 original``, ``8 originals``; ``more`` is the plural where an s does not make it."""
-    return f"{number} {one if number == 1 else more or one + 's'}"
+def tables(study: Study, *names: str, all_metrics: bool = True, shipped: bool = True) -> dict[str, Table]:
+    """The tables of experiments, by name: `paths`, `along`, `models`, and those of what else they measure.
 
+    Rows come from the shipped tables where these hold the result, by its key, and nothing is opened then; else results
+    are loaded, or computed.
 
-def models_table(profiles: Mapping[str, Profile]) -> Table:
-    """Accuracy in % on the four splits and forget loss in nats, one row per named model."""
-    rows = []
-    for name, one in profiles.items():
-        known = {f"{s} acc. %": 100 * one.metric(f"accuracy_{s}")[0] for s in ("retain", "forget", "valid", "test")}
-        rows.append({"model": name, **known, "forget loss": one.metric("loss_forget")[0]})
-    return frame(rows, index="model").round(2)
-
-
-def paths_table(walks: Sequence[Walk], eps: float = TOLERANCE) -> Table:
-    """One row per walk: its labels, barrier, deficit, eps in G, whether MCU(eps) holds, how far apart its ends are."""
-    rows = []
-    for w in walks:
-        labels = w.condition, w.name, w.kind, w.original, w.start, w.end, w.pair, w.size, w.control
-        unseen = w.profile.connectivity.measures.get("barrier_test", np.nan)  # where no test images were traced
-        measures = w.barrier, w.deficit, w.eps, unseen / w.profile.gap
-        geometry = (w.profile.geometry.get(name, np.nan) for name in GEOMETRY)
-        rows.append((*labels, *measures, w.connected(eps), bool(w.profile.collapsed), *geometry))
-    columns = "condition method curve original start end pair size control barrier deficit eps test_barrier".split()
-    return frame(rows, [*columns, "connected", "collapsed", *GEOMETRY])
-
-
-def excess_table(walks: Sequence[Walk]) -> Table:
-    """One row per walk and t: retain and forget loss minus their chords, in units of G."""
-    columns = ["condition", "method", "curve", "pair", "t", "retain_excess", "forget_excess"]
-    parts = [frame([], columns)]
-    for w in walks:
-        t, curves = w.profile.t, w.profile.connectivity.curves
-        over = {f"{s}_excess": excess(curves[f"loss_{s}"], t) / w.profile.gap for s in ("retain", "forget")}
-        labels = {"condition": w.condition, "method": w.name, "curve": w.kind, "pair": w.pair}
-        parts.append(frame({**labels, "t": t, **over}))
-    return stacked(parts)
-
-
-def levels_table(walks: Sequence[Walk]) -> Table:
-    """Loss of retrained models minus the chord, in units of G: mean, low and high by condition, method, split and t.
-
-    The mean is over walks and retrained models, low and high are the lowest and the highest of them. Walks whose
-    profiles keep no levels are left out (`walks.levelled` adds them).
+    Args:
+        study: whose experiments.
+        names: of `PATHS` and `MEASURED`; none is all of them, without what is priced apart and not stored whole.
+        shipped: whether to take rows from the shipped tables; else all of them are made from results.
+        all_metrics: `along` with every metric, or with the losses and accuracies that tests read alone.
     """
-    t, parts = np.linspace(0, 1, 11), [frame([], ["condition", "method", "split", "t", "mean", "low", "high"])]
-    for (condition, name), part in grouped([w for w in walks if w.profile.levels], "condition", "name").items():
-        for split in ("retain", "forget"):
-            over = []
-            for w in part:
-                loss, level = w.profile.connectivity.curves[f"loss_{split}"], w.profile.levels[f"loss_{split}"]
-                over.append((level[:, None] - ((1 - t) * loss[0] + t * loss[-1])) / w.profile.gap)  # (R, T)
-            mean, every = np.mean([one.mean(axis=0) for one in over], axis=0), np.concatenate(over)
-            labels = {"condition": condition, "method": name, "split": split, "t": t, "mean": mean}
-            parts.append(frame({**labels, "low": every.min(axis=0), "high": every.max(axis=0)}))
-    return stacked(parts)
+    import pandas as pd
+
+    every = dict.fromkeys(["01_endpoints", *PATHS, *MEASURED])
+    names = names or tuple(name for name in every if name not in APART or stored(study, name))
+    there, rows = _shipped("paths") if shipped else {}, dict[tuple, dict[str, Any]]()
+    found: dict[str, Table] = {}
+    asked = {name: PATHS[name](study) for name in names if name in PATHS}
+    lacking = dict.fromkeys(s for part in asked.values() for _, s in part if key(s) not in there)
+    made = dict(zip(map(key, lacking), study.run(lacking), strict=True)) if lacking else {}
+    numbers = {k: path_row(_profile(one)) for k, one in made.items()}
+    for name, part in asked.items():
+        for route, spec in part:
+            told, k = labels_of(route), key(spec)
+            row = rows.setdefault((k, *told.values()), {"path": k, "experiments": [], "task": task_of(study), **told})
+            row["experiments"] += [name] * (name not in row["experiments"])
+            row |= {"aside": route.aside, **(numbers[k] if k in numbers else there[k])}
+    study.used.update(dict.fromkeys(row["path"] for row in rows.values()))
+    if rows:
+        paths = pd.DataFrame(list(rows.values()))
+        paths["experiments"] = paths.experiments.map(" ".join)
+        found = {"paths": paths, "along": _along_of(paths, made, all_metrics)}
+    found["models"] = models(study, "01_endpoints" in names, shipped)
+    for name in names:
+        if name in MEASURED:
+            found = _joined(found, _measured(study, name))
+    return prepare({**found, "gaps": gaps(found["models"])}) if rows else found
 
 
-def floor_text(walks: Sequence[Walk], eps: float = TOLERANCE) -> str:
-    """How many sound walks satisfy MCU(eps) by their chords, and how many more beside the retrained models' level.
+def stored(study: Study, name: str) -> bool:
+    """Whether all that an experiment needs is in the shipped tables or in the study's store: nothing is computed."""
+    if name == "n1" and not study.preset.originals or study.data.scenario is not None and name in APART:
+        return False
+    shipped = _shipped("paths")
+    paths = all(key(s) in shipped or s in study.store for _, s in PATHS[name](study)) if name in PATHS else True
+    if not paths or name not in MEASURED:
+        return paths
+    specs = list(MEASURED[name][1](study))
+    return _index().get(name, {}).get("of") == digest(specs) or all(spec in study.store for spec in specs)
 
-    The walks have levels, see `walks.levelled`.
+
+def task_of(study: Study) -> str:
+    """The name of a study's task in tables: data set and network."""
+    return f"{study.data.dataset}.{study.preset.model}"
+
+
+def _profile(result: Any) -> Profile:
+    return result if isinstance(result, Profile) else difficulty.outcome_profile(result)
+
+
+def _along_of(paths: Table, made: Mapping[str, Any], all_metrics: bool) -> Table:
+    import pandas as pd
+
+    first = paths.drop_duplicates("path").set_index("path").original
+    parts = []
+    if set(paths.path) - set(made):
+        known = _table("along")
+        parts.append(known[known.path.isin(set(paths.path))])
+    if made:
+        parts.append(along_table({k: _profile(one) for k, one in made.items()}))
+    found = pd.concat(parts, ignore_index=True)
+    if not all_metrics:
+        found = found[found.metric.isin(JUDGED)]
+    return found.assign(original=found.path.map(first))
+
+
+def models(study: Study, every: bool = True, shipped: bool = True) -> Table:
+    """`models`: every metric of original, retrained and (``every``) unlearned models, a row a model."""
+    import pandas as pd
+
+    there, found = _shipped("models") if shipped else {}, []
+    asked = experiments.models(study, every)
+    specs = {at: study.profile(model) for at, model in asked.items()}
+    lacking = [spec for spec in specs.values() if key(spec) not in there]
+    made = dict(zip(map(key, lacking), study.run(lacking), strict=True)) if lacking else {}
+    names = "role original method curriculum optimizer seed".split()
+    for at, spec in specs.items():
+        k = key(spec)
+        row: dict[str, Any] = {"key": k, "task": task_of(study), **dict(zip(names, at, strict=True))}
+        found.append(row | (_model_row(made[k]) if k in made else there[k]))
+    study.used.update(dict.fromkeys(row["key"] for row in found))
+    return pd.DataFrame(found)
+
+
+def _model_row(profile: Profile) -> dict[str, Any]:
+    values = {name: float(profile.metric(name)[0]) for name in METRICS if f"metric/{name}" in profile.arrays}
+    return {"seconds": profile.seconds, "gap": profile.gap, "collapsed": "; ".join(profile.collapsed), **values}
+
+
+def gaps(models: Table) -> Table:
+    """`gaps`: how far retrained models lie from their original by each metric that tells them apart, per original.
+
+    A metric tells if the gap exceeds `SPREADS` standard deviations of the retrained models, and `LEAST_GAP`.
     """
-    ours = sound(walks)
-    chord, floor = (sum(w.connected(eps, reading) for w in ours) for reading in ("chord", "floor"))
-    return (
-        f"{chord} of {len(ours)} paths satisfy MCU({eps:g}) by their chords; {floor - chord} more leave their chord by "
-        f"over {eps:g} G and yet stay within {eps:g} G of what models that never saw the forget set have (reading "
-        f"`floor`)."
-    )
+    import pandas as pd
 
-
-def answer_text(expected: str, found: str, so: str) -> str:
-    """What was expected, what was found and what follows, a paragraph each, in Markdown."""
-    return f"**Expected.** {expected}\n\n**Found.** {found}\n\n**So.** {so}"
-
-
-def again_shares(profiles: Iterable[Profile]) -> dict[str, float]:
-    """Of the images that both ends and all retrained models get wrong, the share (%) right at the t where most are.
-
-    Over all images of these paths, for forget images and for test images, which no model was trained on; a split that
-    no profile keeps (`known_again.shares`), or without such images, is left out.
-    """
-    found, kept = {}, [one.arrays for one in profiles]
-    for split in ("forget", "test"):
-        ours = [arrays for arrays in kept if f"metric/known_again_{split}" in arrays]
-        never = sum(float(arrays[f"known/never_{split}"]) for arrays in ours)
-        if never > 0:
-            found[split] = 100 * sum(float(np.max(one[f"metric/known_again_{split}"])) for one in ours) / never
-    return found
-
-
-def summary_by_original(walks: Iterable[Walk], *names: str, measures: Sequence[str] = MEASURES) -> Table:
-    """As `summary`, with the interval of `trials.over_originals`; n is the number of walks."""
+    names = [name for name in METRICS if name in models and name not in COPIES]
     rows = []
-    for labels, part in grouped(walks, *names).items():
-        for m in measures:
-            found = over_originals(part, attrgetter(m))
-            rows.append((*labels, m, found.estimate, max(found.low, 0.0), found.high, len(part)))
-    columns = ["curve" if name == "kind" else "method" if name == "name" else name for name in names]
-    return frame(rows, [*columns, "measure", "estimate", "low", "high", "n"])
+    for original, part in models.groupby("original"):
+        first, anew = (part[part.role == role][names] for role in ("original", "retrained"))
+        far = (first.iloc[0] - anew.mean()).abs()
+        telling = (far > SPREADS * anew.std()) & (anew.std() > 0) & (far > LEAST_GAP)
+        rows += [(original, name, float(far[name])) for name in names if telling[name]]
+    return pd.DataFrame(rows, columns=["original", "metric", "gap"])
 
 
-def grouped(walks: Iterable[Walk], *names: str) -> dict[tuple, list[Walk]]:
-    """Walks by the values of these labels, in order of appearance."""
-    groups: dict[tuple, list[Walk]] = {}
-    for w in walks:
-        groups.setdefault(tuple(getattr(w, name) for name in names), []).append(w)
-    return groups
+def excess(tables: Tables, paths: Table, metric: str) -> Table:
+    """A metric along these paths minus its chord, in G where it is a loss: columns of `paths`, t, value and excess."""
+    along = tables["along"]
+    some = along[(along.metric == metric) & along.path.isin(paths.path)].sort_values(["path", "t"], kind="stable")
+    ends = some.groupby("path").value.agg(["first", "last"])
+    chord = (1 - some.t) * some.path.map(ends["first"]) + some.t * some.path.map(ends["last"])
+    found = some.drop(columns="original").assign(chord=chord).merge(paths, on="path")
+    unit = found.gap if metric.startswith("loss_") else 1.0
+    return found.assign(excess=(found.value - found.chord) / unit)
 
 
-def joined_text(walks: Sequence[Walk], eps: float = TOLERANCE, reading: str = "chord") -> str:
-    """How many of these walks satisfy MCU(eps) by a reading, in words."""
-    return f"{sum(w.connected(eps, reading) for w in walks)} of {len(walks)}"
+# Shipped tables
 
 
-def roughness_text(walks: Sequence[Walk]) -> str:
-    """Median roughness of the forget loss (`walks.Walk.roughness`), in G^2, with two digits."""
-    return rounded(float(np.median([w.roughness for w in walks])) if walks else np.nan)
+@lru_cache(maxsize=16)
+def _table(name: str) -> Table:
+    return results(name)
 
 
-def rounded(value: float) -> str:
-    """A positive number in two digits, in all of those before its point, or ``-`` where there is none."""
-    return "-" if np.isnan(value) else f"{value:.2g}" if value < 10 else f"{value:.0f}"
+@lru_cache(maxsize=4)
+def _shipped(name: str) -> dict[str, dict[str, Any]]:
+    """key -> the numbers of a shipped row of `paths` or `models`; none where no table ships."""
+    if not (TABLES / f"{name}.csv.gz").is_file():
+        return {}
+    table = _table(name)
+    first = "gap" if name == "paths" else "seconds"
+    numbers = table.loc[:, first:].to_dict("records")
+    return dict(zip(table["path" if name == "paths" else "key"], numbers, strict=True))
 
 
-def range_text(barriers: Sequence[float]) -> str:
-    return f"between {min(barriers):.2f} and {max(barriers):.2f} G" if barriers else "not walked"
+def digest(specs: Iterable[Spec]) -> str:
+    """SHA-256, its first 16 digits, over the keys of specs in order."""
+    return hashlib.sha256(" ".join(map(key, specs)).encode()).hexdigest()[:16]
 
 
-def end_names(condition: str) -> tuple[str, str]:
-    """What tells the two ends of a condition apart, beside seed and method; equal where nothing does."""
-    start, end = CONDITIONS[condition].start, CONDITIONS[condition].end
-    if start.curriculum != end.curriculum:
-        return ("curriculum", "none") if start.curriculum else ("none", "curriculum")
-    order = {True: "second order", False: "first order"}
-    return order[start.second_order], order[end.second_order]
+def _measured(study: Study, name: str) -> Tables:
+    """The tables of a measurement: the shipped ones where they are of the same results."""
+    make, needs = MEASURED[name]
+    specs = list(needs(study))
+    made_of = _index().get(name)
+    if made_of is not None and made_of["of"] == digest(specs):
+        study.used.update(dict.fromkeys(map(key, specs)))
+        return {table: _rows(table, name) for table in made_of["tables"]}
+    return make(study)
+
+
+def _rows(table: str, name: str) -> Table:
+    found = _table(table)
+    return found[found.experiment == name].drop(columns="experiment") if "experiment" in found else found
+
+
+@lru_cache(maxsize=1)
+def _index() -> dict[str, Any]:
+    path = TABLES / "index.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _joined(found: dict[str, Table], more: Tables) -> dict[str, Table]:
+    import pandas as pd
+
+    return {**found, **{n: pd.concat([found[n], t], ignore_index=True) if n in found else t for n, t in more.items()}}
+
+
+def ship(study: Study) -> dict[str, str]:
+    """Write all tables of a study into data/tables; returns the SHA-256 of each file."""
+    import pandas as pd
+
+    for known in (_table, _shipped, _index):
+        known.cache_clear()
+    found = tables(study, "01_endpoints", *PATHS, shipped=False)
+    paths = found["paths"]
+    last = list(paths.columns).index("start_closed_loss")
+    whole = {"paths": paths.iloc[:, :last].drop(columns="label", errors="ignore")}
+    whole |= {"along": found["along"].drop(columns="original"), "models": found["models"]}
+    index: dict[str, Any] = {}
+    several: dict[str, list[Table]] = {}
+    for name, (make, needs) in MEASURED.items():
+        made = make(study)
+        index[name] = {"of": digest(needs(study)), "tables": sorted(made)}
+        for table, one in made.items():
+            several.setdefault(table, []).append(one.assign(experiment=name) if table == "distances" else one)
+    whole |= {table: pd.concat(parts, ignore_index=True) for table, parts in several.items()}
+    TABLES.mkdir(parents=True, exist_ok=True)
+    sums = {f"{name}.csv.gz": write_table(one, TABLES / f"{name}.csv.gz") for name, one in whole.items()}
+    write_file(TABLES / "index.json", (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
+    write_file(TABLES / "checksums.json", (json.dumps(sums, indent=1, sort_keys=True) + "\n").encode())
+    for known in (_table, _shipped, _index):
+        known.cache_clear()
+    return sums
+
+
+if __name__ == "__main__":
+    from ..engine.study import study as opened
+
+    for file, told in ship(opened("laptop")).items():
+        print(told[:12], file)

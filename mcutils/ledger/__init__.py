@@ -1,1 +1,0 @@
-"""The paper's ledger: its experiments as data, their tables, the declared tests, and the rows with their words."""
