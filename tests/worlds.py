@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from mcutils.engine.tables import along_table, path_row
+from mcutils.measures.profiles import Profile
 from mcutils.paper.experiments import Labels, labels_of
 from mcutils.paper.inclusion import APART, RETRAINED, TWINNED, prepare
-from mcutils.measures.profiles import Profile
 
 METHODS = ("random_labels", "salun", "npo", "scrub", "gradient_difference", "bad_teacher")
 DISTINCT = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")

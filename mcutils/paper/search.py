@@ -21,9 +21,9 @@ fails. At other sizes of the forget set a setting must also stay within two gaps
 there, and a search that is started again goes on behind the rows it finds.
 
 Curves between models trained apart: along the curve from one retrained model to another of other initial weights,
-fitted with cross-entropy on D_r, the mean over t of the loss on validation data (nats, trapezoid rule over 11 points) is to be lowest; among settings
-within 2 % of the lowest the one with the fewest steps wins, since every pair of models pays for them. Both models are
-of seeds that no study uses.
+fitted with cross-entropy on D_r, the mean over t of the loss on validation data (nats, trapezoid rule over 11 points)
+is to be lowest; among settings within 2 % of the lowest the one with the fewest steps wins, since every pair of models
+pays for them. Both models are of seeds that no study uses.
 """
 
 from __future__ import annotations

@@ -13,6 +13,10 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from mcutils.paper.findings import FILE
+from mcutils.paper.trial_ledger import ROWS, trial_rows
+from mcutils.paper.trials import Finding
+from mcutils.paper.verdicts import Judged
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils.cli import reproduce as module
@@ -34,10 +38,6 @@ from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.measures.intervals import Interval
 from mcutils.paper.claims import LEDGERS, markdown_table, rows_of, short_table, write_ledger
-from mcutils.paper.findings import FILE
-from mcutils.paper.trial_ledger import ROWS, trial_rows
-from mcutils.paper.trials import Finding
-from mcutils.paper.verdicts import Judged
 
 # Kernels and papermill warn about matters of their own.
 pytestmark = pytest.mark.filterwarnings("default")
