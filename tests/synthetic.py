@@ -1,20 +1,14 @@
-"""Small made-up traces and walks whose measures are known beforehand, and shipped results, without a network."""
-
-from dataclasses import replace
+"""Small made-up traces and profiles whose measures are known beforehand, and shipped results, without a network."""
 
 import numpy as np
 
 from mcutils.engine.specs import key
 from mcutils.files import DATA
-from mcutils.measures.profiles import PARTS, Profile
-from mcutils.paper.curve_fitting import OBJECTIVES
-from mcutils.paper.walks import APART, TWINNED, Walk
+from mcutils.measures.profiles import Profile
 from mcutils.reading import archived, read
 from mcutils.traces import SPLITS, Trace
 
 T = np.linspace(0, 1, 5)
-SEEDS = (42, 87, 21, 100, 13)
-RING = tuple(zip(SEEDS, (*SEEDS[1:], SEEDS[0]), strict=True))
 
 
 def trace(points=1, right=0.9, margin=3.0, n=40, classes=4, seed=0, meta=None):
@@ -37,72 +31,26 @@ def trace(points=1, right=0.9, margin=3.0, n=40, classes=4, seed=0, meta=None):
     return Trace(t, logits, labels, index, meta or {"kind": "bezier" if points > 1 else "model"})
 
 
-def walk(
-    method,
-    barrier=0.0,
-    deficit=0.0,
-    pair=(42, 87),
-    kind="linear",
-    original=0,
-    gap=2.0,
-    noise=0.001,
-    collapsed=(),
-    seed=0,
-    t=T,
-    metrics=None,
-    scores=None,
-    **labels,
-):
-    """A walk with a retain barrier and a forget deficit of so many G at t = 0.5, and their replicates.
+def profile(barrier=0.0, deficit=0.0, gap=2.0, noise=0.001, seed=0, t=T, metrics=None):
+    """The profile of a path with a retain barrier and a forget deficit of so many G at t = 0.5, and their replicates.
 
-    ``metrics`` are curves along it by name, ``scores`` those of closeness to retraining, to choose by and to test on;
-    ``labels`` are those of `walks.Labels`.
+    ``metrics`` are curves along it by name.
     """
-    rng = np.random.default_rng([seed, *pair])
+    rng = np.random.default_rng([seed, 42, 87])
     bump = 1 - 2 * np.abs(t - 0.5)
     heights = {"retain": barrier * gap, "forget": -deficit * gap, "valid": 0.0, "test": barrier * gap / 2}
-    arrays = {"t": t, "gap": np.float64(gap), "seconds": np.float64(1.5)}
-    arrays["collapsed"] = np.array(collapsed, dtype=np.str_)
+    arrays = {"t": t, "gap": np.float64(gap), "seconds": np.float64(1.5), "collapsed": np.array((), dtype=np.str_)}
     for split, height in heights.items():
         arrays[f"curve/loss_{split}"] = 0.2 + 0.1 * t + height * bump
         arrays[f"curve/accuracy_{split}"] = 0.9 - 0.05 * t - height * bump / 100
-    known = {
-        "barrier_retain": barrier * gap,
-        "deficit_forget": deficit * gap,
-        "barrier_test": barrier * gap / 2,
-    }
+    known = {"barrier_retain": barrier * gap, "deficit_forget": deficit * gap, "barrier_test": barrier * gap / 2}
     for name, value in known.items():
         arrays[f"measure/{name}"] = np.float64(value)
         arrays[f"replicates/{name}"] = (value + gap * noise * rng.normal(size=60)).astype(np.float32)
     apart = {"distance": 3.0, "length": 3.5, "moved_start": 2.0, "moved_end": 2.5, "cosine": 0.25}
     arrays |= {f"geometry/{name}": np.float64(value) for name, value in apart.items()}
     arrays |= {f"metric/{name}": np.asarray(values, float) for name, values in (metrics or {}).items()}
-    if scores is not None:
-        arrays |= {f"score/{part}": np.asarray(values, float) for part, values in zip(PARTS, scores, strict=True)}
-    return Walk(method, kind, *pair, original=original, profile=Profile(arrays), **labels)
-
-
-def beside(one, retain, forget):
-    """The walk with these losses, one a retrained model, as levels; their accuracies are 0.9."""
-    losses = {"loss_retain": np.array(retain, float), "loss_forget": np.array(forget, float)}
-    held = losses | {f"accuracy_{split}": np.full(len(retain), 0.9) for split in ("retain", "forget")}
-    return replace(one, profile=one.profile.with_levels(held))
-
-
-def fit(name):
-    """The labels of a path that `curve_fitting.fit_name` calls so."""
-    known = {one: {"objective": one} for one in OBJECTIVES} | {"corrected, another seed": {"refit": True}}
-    known |= {"line": {}, "corrected": {}}
-    known |= {one: {"batchnorm": "none"} for one in ("BatchNorm kept", "line, BatchNorm kept")}
-    return known.get(name, {"recipe": name.replace(" ", "_")})
-
-
-def controls(apart=4.0, twin=0.0):
-    """The two controls of a study, by default as they should be."""
-    return [
-        walk("npo", apart, pair=(42, 87), control=APART),
-        walk("npo", twin, pair=(42, 87), control=TWINNED),
-    ]
+    return Profile(arrays)
 
 
 def shipped(name):

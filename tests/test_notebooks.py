@@ -22,8 +22,7 @@ from shorter import settings_of
 import mcutils as mc
 from mcutils.cli.reproduce import NOTEBOOKS, clean_notebook, find, machine_traces, read, read_parameters
 from mcutils.files import ROOT
-from mcutils.paper.archives import computed_apart
-from mcutils.paper.registry import APART, EXPERIMENTS
+from mcutils.paper.registry import APART, EXPERIMENTS, computed_apart
 
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -14,7 +14,7 @@ from mcutils.engine.upkeep import verify
 from mcutils.files import ROOT
 from mcutils.measures.metrics import accuracy, mean_loss
 from mcutils.measures.readings import READINGS
-from mcutils.paper.quickstart import quickstart, shipped
+from mcutils.paper.experiments import quickstart, shipped
 from mcutils.paper.registry import EXPERIMENTS, PRICED_APART
 from mcutils.traces import Trace
 from mcutils.weights import flatten

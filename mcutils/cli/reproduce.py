@@ -31,7 +31,7 @@ from .printed import printable, shown, table
 
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = DATA / "store"
-FINDINGS = "findings.md"  # beside claims.csv, see `paper.findings`
+FINDINGS = "findings.md"  # beside claims.csv, see `paper.stories`
 USED = "results.json"  # beside the figures: notebook -> keys of the results behind it
 DEFAULT = "laptop"  # the preset whose figures and executed notebooks are committed
 # Parameters that are set by an option of their own.

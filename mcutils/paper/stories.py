@@ -275,71 +275,108 @@ STORIES = {
 
 # The findings on the front page
 
+FILE = "findings.md"
+
 
 def findings(known: Tables, judged: Sequence[Judged], eps: float) -> str:
-    """Five findings in Markdown; a finding whose experiment is not in the tables is left out."""
-    paths = known["paths"][known["paths"].included & (known["paths"].form == "") & ~known["paths"].full]
-    result = {one.row.name: one.first.effect for one in judged if one.first}
-    found = []
-    pairs = paths[(paths.condition == "random") & (paths["size"] == 0) & (paths.recipe == "") & (paths.objective == "")]
-    pairs = pairs[in_experiment(pairs, "02_seeds") & ~pairs.refit & (pairs.batchnorm == "")]
-    if len(pairs):
-        lines = pairs[pairs.kind == "linear"]
-        best = pairs.groupby(["original", "method", "start", "end"]).eps_chord.min()
-        found.append(
+    """The `FINDINGS` in Markdown, and how many rows have which word; one whose paths are not in the tables is none."""
+    paths = known["paths"]
+    told = [finding(paths, judged, eps) for finding in FINDINGS]
+    words = [one.verdict for one in judged if one.first]
+    counts = ", ".join(f"{words.count(word)} {word}" for word in ("supported", "contradicted", "undecided"))
+    lines = "\n".join(f"- {one}" for one in told if one)
+    return f"{lines}\n\nOf {len(words)} rows of the ledger judged: {counts} ([what they say](docs/results.md)).\n"
+
+
+def write_findings(found: Tables, judged: Sequence[Judged], folder: str | File, eps: float) -> None:
+    """Write `findings` to `FILE` in a folder."""
+    (File(folder) / FILE).write_text(findings(found, judged, eps), encoding="utf-8")
+
+
+def _main(paths: Table) -> Table:
+    """Included paths, but for those that another notebook walks on other data or at all sizes."""
+    return paths[paths.included & (paths.form == "") & ~paths.full]
+
+
+def _pairs(paths: Table) -> Table:
+    """Paths between two seeds of one method, of 02, as the study fits them."""
+    ours = _main(paths).query("condition == 'random' and size == 0 and recipe == '' and objective == ''")
+    return ours[in_experiment(ours, "02_seeds") & ~ours.refit & (ours.batchnorm == "")]
+
+
+def _between_seeds(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa: ARG001 (as all findings)
+    pairs = _pairs(paths)
+    lines = pairs[pairs.kind == "linear"]
+    best = pairs.groupby(["original", "method", "start", "end"]).eps_chord.min()
+    return (
+        ""
+        if pairs.empty
+        else (
             f"**One method, two seeds.** We unlearned twice with each method: {len(best)} pairs. A straight "
             f"line connects {(lines.eps_chord <= eps).sum()} pairs. A line or a fitted curve connects "
             f"{(best <= eps).sum()}. Where a line fails, the kept data stays well fitted and the forget loss dips. "
             "If a dip counts only when it also goes below models that never saw the data, "
             f"{(lines.eps_floor <= eps).sum()} lines connect. ([figure](figures/02_seeds.png))"
         )
-    lines = paths[(paths.condition == "method") & (paths.kind == "linear")]
-    if len(lines):
-        flat = lines[lines.barrier_chord <= eps]
-        found.append(
+    )
+
+
+def _between_methods(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa: ARG001
+    lines = _main(paths).query("condition == 'method' and kind == 'linear'")
+    flat = lines[lines.barrier_chord <= eps]
+    return (
+        ""
+        if lines.empty
+        else (
             f"**Two methods.** We drew {len(lines)} straight lines between models made by different methods. On "
             f"{len(flat)} the kept data stays well fitted. Yet only {(lines.eps_chord <= eps).sum()} pass the paper's "
             f"test, because on the other {(flat.eps_chord > eps).sum()} the forget loss dips. If a dip counts "
             f"only when it also goes below models that never saw the data, {(lines.eps_floor <= eps).sum()} pass. "
             "([figure](figures/05_methods.png))"
         )
-    fits = known["paths"][
-        in_experiment(known["paths"], "08_curve_fitting")
-        & (known["paths"].recipe == "authors")
-        & (known["paths"].batchnorm == "retain")
-    ]
-    if len(fits) and len(pairs):
-        place = ["original", "method", "start", "end"]
-        line = pairs[pairs.kind == "linear"].set_index(place).eps_chord_11
-        curve = pairs[pairs.kind == "bezier"].set_index(place).eps_chord_11.reindex(line.index)
-        theirs = fits.drop_duplicates(place).set_index(place).eps_chord_11.reindex(line.index)
-        found.append(
+    )
+
+
+def _the_fit(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa: ARG001
+    pairs, place = _pairs(paths), ["original", "method", "start", "end"]
+    fits = paths[in_experiment(paths, "08_curve_fitting")].query("recipe == 'authors' and batchnorm == 'retain'")
+    line = pairs[pairs.kind == "linear"].set_index(place).eps_chord_11
+    curve = pairs[pairs.kind == "bezier"].set_index(place).eps_chord_11.reindex(line.index)
+    theirs = fits.drop_duplicates(place).set_index(place).eps_chord_11.reindex(line.index)
+    return (
+        ""
+        if fits.empty or pairs.empty
+        else (
             f"**The fit decides.** Between the same {len(line)} pairs the authors' recipe finds a connecting curve for "
             f"{(theirs <= eps).sum()}, a corrected recipe for {(curve <= eps).sum()}. The straight line connects "
             f"{(line <= eps).sum()}. ([figure](figures/08_curve_fitting.png))"
         )
-    if {"C5", "C6"} <= set(result):
-        told = [f"{result[n].estimate:.2f} G [{result[n].low:.2f}, {result[n].high:.2f}]" for n in ("C5", "C6")]
-        found.append(
-            "**Curriculum and optimiser.** Does it cost more to cross them than to change the seed? A curriculum at "
-            f"one end changes the smallest tolerance that connects by {told[0]}, a second-order optimiser by "
-            f"{told[1]}. "
-            "G is what there is to forget. ([figure](figures/03_curriculum_changes.png))"
-        )
-    apart = paths[paths.condition == "originals"].groupby("kind").barrier_chord.median()
-    if {"linear", "bezier"} <= set(apart.index):
-        found.append(
+    )
+
+
+def _changed_ends(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa: ARG001
+    found = {one.row.name: one.first.effect for one in judged if one.first}
+    if not {"C5", "C6"} <= set(found):
+        return ""
+    one, other = (f"{found[n].estimate:.2f} G [{found[n].low:.2f}, {found[n].high:.2f}]" for n in ("C5", "C6"))
+    return (
+        "**Curriculum and optimiser.** Does it cost more to cross them than to change the seed? A curriculum at "
+        f"one end changes the smallest tolerance that connects by {one}, a second-order optimiser by {other}. "
+        "G is what there is to forget. ([figure](figures/03_curriculum_changes.png))"
+    )
+
+
+def _trained_apart(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa: ARG001
+    found = _main(paths).query("condition == 'originals'").groupby("kind").barrier_chord.median()
+    return (
+        ""
+        if not {"linear", "bezier"} <= set(found.index)
+        else (
             "**Trained apart.** Between two originals of different initial weights the straight line has a retain "
-            f"barrier of {apart.linear:.1f} G in the median, and a curve fitted between them one of "
-            f"{apart.bezier:.2f} G. "
-            "([figure](figures/09_progress_and_retraining.png))"
+            f"barrier of {found.linear:.1f} G in the median, and a curve fitted between them one of "
+            f"{found.bezier:.2f} G. ([figure](figures/09_progress_and_retraining.png))"
         )
-    words = [one.verdict for one in judged if one.first]
-    counts = ", ".join(f"{words.count(word)} {word}" for word in ("supported", "contradicted", "undecided"))
-    lines_of = "\n".join(f"- {one}" for one in found)
-    return f"{lines_of}\n\nOf {len(words)} rows of the ledger judged: {counts} ([what they say](docs/results.md)).\n"
+    )
 
 
-def write_findings(found: Tables, judged: Sequence[Judged], folder: str | File, eps: float) -> None:
-    """Write `findings` to findings.md in a folder."""
-    (File(folder) / "findings.md").write_text(findings(found, judged, eps), encoding="utf-8")
+FINDINGS = (_between_seeds, _between_methods, _the_fit, _changed_ends, _trained_apart)

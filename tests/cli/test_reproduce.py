@@ -13,10 +13,6 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from mcutils.paper.findings import FILE
-from mcutils.paper.trial_ledger import ROWS, trial_rows
-from mcutils.paper.trials import Finding
-from mcutils.paper.verdicts import Judged
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils.cli import reproduce as module
@@ -38,6 +34,9 @@ from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.measures.intervals import Interval
 from mcutils.paper.claims import LEDGERS, markdown_table, rows_of, short_table, write_ledger
+from mcutils.paper.rows import ROWS, Judged, records
+from mcutils.paper.statistics import Result
+from mcutils.paper.stories import FILE
 
 # Kernels and papermill warn about matters of their own.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -377,9 +376,8 @@ def alive(pid):
 
 def judged(effect):
     """C1 with an effect that supports above one half."""
-    found = Finding(
-        Interval(effect, effect - 0.1, effect + 0.1), "supported" if effect > 0.5 else "contradicted", 8, 48
-    )
+    word = "supported" if effect > 0.5 else "contradicted"
+    found = Result(Interval(effect, effect - 0.1, effect + 0.1), word, 8, 48)
     return Judged(ROWS[0], {"chord": found})
 
 
@@ -393,7 +391,7 @@ def test_what_was_written_beside_the_figures_goes_between_the_marks_of_the_pages
     before = readme.read_text()
     module.write_pages(tmp_path, tmp_path)
     assert readme.read_text() == before
-    rows = trial_rows([judged(0.9)])
+    rows = records([judged(0.9)])
     write_ledger(rows, tmp_path)
     module.write_pages(tmp_path, tmp_path)
     for page, of in ((readme, short_table), (results, markdown_table)):
@@ -417,7 +415,7 @@ def test_a_run_says_which_verdicts_changed(run, tmp_path, monkeypatch, capsys, b
     """``before`` and ``after`` are effects of C1; None is a ledger that is not there, or not written again."""
 
     def write(effect):
-        write_ledger(trial_rows([judged(effect)]), tmp_path / "build" / "figures")
+        write_ledger(records([judged(effect)]), tmp_path / "build" / "figures")
 
     def execute(job, kernels):
         if after is not None:

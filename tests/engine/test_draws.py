@@ -14,7 +14,7 @@ from mcutils.engine.specs import PlaneSpec, key
 from mcutils.engine.upkeep import verify
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import connectivity, forget_gap
-from mcutils.paper.walks import coarse, condition_routes, control_routes, levels, ring_pairs, walk_all
+from mcutils.paper.experiments import coarse, condition_routes, control_routes, profiles, ring_pairs
 from mcutils.settings import Plan
 from mcutils.unlearning.endpoints import random_twin
 from mcutils.weights import flatten
@@ -38,22 +38,23 @@ def study(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def walks(study):
+def walked(study):
+    """Routes with their profiles."""
     routes = condition_routes(study, "random", [("npo",)], ring_pairs(study), ("linear", "bezier"))
     routes += condition_routes(study, "random", [("npo",)], ring_pairs(study), ("linear",), points=coarse(study))
     routes += control_routes(study, ["npo"])
-    return routes, walk_all(study, routes)
+    return list(zip(routes, study.run(profiles(study, routes)), strict=True))
 
 
 def rows(trace, split):
     return set(trace.index[split].tolist())
 
 
-def test_each_original_has_a_forget_set_and_references_of_its_own(study, walks):
+def test_each_original_has_a_forget_set_and_references_of_its_own(study, walked):
     tasks = [load_task("digits", 0.1, draw=k, **SIZES) for k in range(2)]
     forgotten = [set(task.index["forget"].tolist()) for task in tasks]
     assert forgotten[0] != forgotten[1]
-    for route, walk in zip(*walks, strict=True):
+    for route, found_along in walked:
         spec, k = route.profile(study), route.path.start.data.draw
         found = study.store.get(spec.trace)
         assert rows(found, "forget") == forgotten[k] and found.meta["weighted"] == "yes"
@@ -61,15 +62,15 @@ def test_each_original_has_a_forget_set_and_references_of_its_own(study, walks):
         for one in (original, *retrained):
             assert rows(one, "forget") == forgotten[k] and set(one.index) == {"retain", "forget", "valid", "test"}
         gap = float(np.mean([forget_gap(one, original) for one in retrained]))
-        assert walk.profile.gap == pytest.approx(gap, rel=1e-12)
+        assert found_along.gap == pytest.approx(gap, rel=1e-12)
         own = connectivity(found, gap=gap, n_boot=0)
         for name in ("barrier_retain", "deficit_forget"):
-            assert walk.profile.connectivity[name] == pytest.approx(own[name], rel=1e-12, abs=1e-15)
-    gaps = {walk.original: walk.profile.gap for walk in walks[1] if not walk.control}
+            assert found_along.connectivity[name] == pytest.approx(own[name], rel=1e-12, abs=1e-15)
+    gaps = {route.original: one.gap for route, one in walked if not route.control}
     assert gaps[0] != gaps[1]
 
 
-def test_every_model_and_plane_has_batches_weighted_by_size(study, walks):
+def test_every_model_and_plane_has_batches_weighted_by_size(study, walked):
     """As the functions make them with ``weighted``; without it statistics differ, and so do keys."""
     plain, spec = replace(study, preset=replace(study.preset, refresh="")), study.original(1)
     task, plan = load_task("digits", 0.1, draw=1, **SIZES), spec.plan
@@ -107,7 +108,7 @@ def test_a_random_teacher_of_a_fit_has_batches_weighted_by_size(study):
     assert same(found.points[1], fits[0].points[1]) and not same(fits[0].points[1], fits[1].points[1])
 
 
-def test_no_model_is_shared_between_originals(study, walks):
+def test_no_model_is_shared_between_originals(study, walked):
     made = {}
     for k in range(2):
         for spec in (study.original(k), *(study.retrained(s, original=k) for s in study.seeds)):
@@ -120,8 +121,8 @@ def test_no_model_is_shared_between_originals(study, walks):
     assert key(study.retrained(42)) != key(study.retrained(42, original=1))
 
 
-def test_a_coarse_walk_says_the_same_of_retain_and_forget_examples(study, walks):
-    found = {(w.original, w.kind, w.profile.splits): w.profile for w in walks[1] if not w.control}
+def test_a_coarse_walk_says_the_same_of_retain_and_forget_examples(study, walked):
+    found = {(route.original, route.kind, one.splits): one for route, one in walked if not route.control}
     every, some = ("retain", "forget", "valid", "test"), ("retain", "forget")
     assert len(found) == 6
     for k in range(2):
@@ -133,16 +134,17 @@ def test_a_coarse_walk_says_the_same_of_retain_and_forget_examples(study, walks)
             cut.metric("TA")
 
 
-def test_controls_join_draws_and_hold(study, walks):
-    apart, twin = walks[1][-2:]
-    assert {r.path.end.data.draw for r in walks[0][-2:]} == {0, 1}
-    assert twin.barrier < apart.barrier
+def test_controls_join_draws_and_hold(study, walked):
+    (apart, far), (twin, near) = walked[-2:]
+    assert {route.path.end.data.draw for route in (apart, twin)} == {0, 1}
+    assert near.extreme("barrier") < far.extreme("barrier")
 
 
-def test_everything_is_kept_soundly_and_levels_are_by_original(study, walks):
+def test_everything_is_kept_soundly_and_levels_are_by_original(study, walked):
     assert verify(study.store.folder) == {}
-    first, second = (levels(study, k) for k in range(2))
-    assert len(first[1]) == len(second[1]) == 2 and first != second
+    first, second = (one.levels for route, one in walked if route.kind == "bezier")
+    assert len(first["loss_forget"]) == len(second["loss_forget"]) == 2
+    assert not np.array_equal(first["loss_forget"], second["loss_forget"])
 
 
 def test_original_0_is_what_it_is_where_all_share_a_forget_set(study):

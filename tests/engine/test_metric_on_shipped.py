@@ -10,7 +10,7 @@ from mcutils.engine.planning import plan
 from mcutils.engine.runs import missing
 from mcutils.engine.specs import CurveSpec, MetricSpec, ProfileSpec, kind_of
 from mcutils.errors import BadInput
-from mcutils.paper.quickstart import quickstart
+from mcutils.paper.experiments import quickstart
 from mcutils.paper.registry import EXPERIMENTS
 
 

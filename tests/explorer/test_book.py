@@ -17,7 +17,7 @@ from mcutils.explorer.numbers import Forgotten, called, units
 from mcutils.explorer.sources import sources
 from mcutils.measures.metrics import METRICS, measure, probabilities
 from mcutils.measures.planes import Plane
-from mcutils.paper.quickstart import explorer
+from mcutils.paper.experiments import explorer
 from mcutils.traces import Trace
 
 T = 5
@@ -164,7 +164,7 @@ def test_without_images_there_is_no_sheet():
     one = told(synthetic.trace(T))
     assert one["pictures"] is None and "the pictures are not here" in one["chapters"][0]["nopictures"]
     assert one["classes"] == ["0", "1", "2", "3"]
-    profile = synthetic.walk("npo", metrics={"loss_retain": np.ones(5), "loss_forget": np.arange(5.0)}).profile
+    profile = synthetic.profile(metrics={"loss_retain": np.ones(5), "loss_forget": np.arange(5.0)})
     only = told(profile)
     assert only["chapters"][0]["images"] is None and "give the trace" in only["chapters"][0]["why"]
 

@@ -19,7 +19,7 @@ import mcutils as mc
 from mcutils.engine.specs import key
 from mcutils.explorer import sources
 from mcutils.measures.metrics import measure, predictions
-from mcutils.paper.quickstart import explorer
+from mcutils.paper.experiments import explorer
 
 LIMIT = int(os.environ.get("MCUTILS_LIMIT", "240"))  # seconds that the server may live
 MOVES = int(os.environ.get("MCUTILS_MOVES", "20"))

@@ -49,7 +49,7 @@ def test_a_trace_with_nan_is_drawn():
 
 @pytest.mark.parametrize("words", ["nothing is here", "the pictures are not here " * 3])
 def test_why_there_are_no_images_stands_clear_of_the_legend(words):
-    profile = synthetic.walk("npo", metrics={"loss_retain": np.ones(5), "loss_forget": np.arange(5.0)}).profile
+    profile = synthetic.profile(metrics={"loss_retain": np.ones(5), "loss_forget": np.arange(5.0)})
     (source,) = sources({"a path with a long name, NPO 42 to SCRUB 87": profile})
     made = scene(View(source.name), {source.name: source})
     made = replace(made, numbers=(replace(made.numbers[0], why=words),))

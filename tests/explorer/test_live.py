@@ -21,7 +21,7 @@ from mcutils.measures.along import excess
 from mcutils.measures.metrics import per_example_loss
 from mcutils.measures.planes import Basis
 from mcutils.models.vision import build
-from mcutils.paper.quickstart import explorer
+from mcutils.paper.experiments import explorer
 from mcutils.settings import Plan
 from mcutils.weights import mix, refresh_batchnorm, weights_of
 

@@ -143,7 +143,7 @@ def test_functions_of_the_module_are_those_of_python(blank):
     """On walks, on noise, and where values are missing."""
     rng = np.random.default_rng(0)
     for seed, eps in enumerate((0.0, 0.05, 0.1, 0.3)):
-        profile = synthetic.walk("npo", barrier=0.1, deficit=0.2, seed=seed, t=np.linspace(0, 1, 11)).profile
+        profile = synthetic.profile(barrier=0.1, deficit=0.2, seed=seed, t=np.linspace(0, 1, 11))
         arrays = {
             f"metric/{n[6:]}": v + 0.01 * rng.normal(size=v.shape)
             for n, v in profile.arrays.items()
@@ -522,7 +522,7 @@ def test_labels_of_two_paths_do_not_lie_on_each_other(browser, tmp_path):
     t = np.linspace(0, 1, 31)
     dips = [np.exp(-(((t - at) / 0.05) ** 2)) for at in (0.43, 0.87)]
     given = {
-        name: synthetic.walk("npo", t=t, metrics={"loss_retain": np.ones(31), "loss_forget": 2 - dip}).profile
+        name: synthetic.profile(t=t, metrics={"loss_retain": np.ones(31), "loss_forget": 2 - dip})
         for name, dip in zip("ab", dips, strict=True)
     }
     found = {one.name: one for one in sources(given)}
@@ -615,7 +615,7 @@ def test_names_of_classes_break_nothing(browser, tmp_path):
 
 
 def test_a_path_without_trace_or_plane_says_so(browser, tmp_path):
-    profile = synthetic.walk("npo", metrics={"loss_retain": np.ones(5), "loss_forget": np.arange(5.0)}).profile
+    profile = synthetic.profile(metrics={"loss_retain": np.ones(5), "loss_forget": np.arange(5.0)})
     given = {"known": profile}
     trace = synthetic.trace(T)
     trace.logits["retain"][2] = np.nan

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import synthetic
-from made_worlds import Shape, profile as made_profile
+from worlds import Shape, profile as made_profile
 
 import mcutils as mc
 from mcutils.engine.runs import run
@@ -30,7 +30,7 @@ from mcutils.explorer.sources import find, from_store, sources
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
 from mcutils.measures.profiles import Profile
-from mcutils.paper.quickstart import explorer
+from mcutils.paper.experiments import explorer
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import Trace
 from mcutils.unlearning.relearning import Attack
@@ -105,7 +105,7 @@ def test_references_give_metrics_levels_and_the_gap():
 
 
 def test_lists_and_dictionaries_keep_their_order_and_names():
-    a, b = synthetic.trace(5), synthetic.walk("npo").profile
+    a, b = synthetic.trace(5), synthetic.profile()
     assert [one.name for one in sources([a, b])] == ["path 1", "path 2"]
     found = sources({"line": a, "known": b})
     assert [(one.name, one.traced) for one in found] == [("line", True), ("known", False)]
@@ -140,7 +140,7 @@ def test_an_image_with_a_nan_is_last_and_forgotten():
 
 @pytest.mark.parametrize("eps", [0.0, 0.05, 0.1, 0.2, 0.3])
 def test_where_mcu_breaks_is_where_a_loss_leaves_its_chord_by_more_than_eps_g(eps):
-    profile = synthetic.walk("npo", barrier=0.1, deficit=0.2).profile
+    profile = synthetic.profile(barrier=0.1, deficit=0.2)
     numbers = Numbers(profile.t, profile=Profile({**profile.arrays, **as_metrics(profile)}))
     found = numbers.breaks(eps)
     bump = 1 - 2 * np.abs(profile.t - 0.5)
@@ -322,7 +322,7 @@ def test_a_store_that_changes_underneath_is_told(line, tmp_path, damage):
         ("no/such/folder", "there is no store"),
         ([3], "neither a trace nor a profile"),
         (synthetic.trace(1), "no path"),
-        (synthetic.walk("npo", t=np.array([0.0, 0.5])).profile, "from t = 0 to t = 1"),
+        (synthetic.profile(t=np.array([0.0, 0.5])), "from t = 0 to t = 1"),
     ],
 )
 def test_what_cannot_be_explored_is_refused_in_a_sentence(given, says):

@@ -21,9 +21,7 @@ from mcutils.explorer import panel, sources, widget as widgets
 from mcutils.explorer.scene import extreme
 from mcutils.measures.metrics import measure, predictions
 from mcutils.measures.profiles import Profile
-from mcutils.paper import seeds as seeds_module
-from mcutils.paper.quickstart import explorer
-from mcutils.paper.walks import walk_all
+from mcutils.paper.experiments import explorer, profiles, seeds
 from mcutils.traces import Trace
 
 pytest.importorskip("anywidget")
@@ -225,13 +223,14 @@ def listed(monkeypatch, found):
 
 @pytest.fixture(scope="module")
 def ledger(study, found):
-    """Walks of 02_seeds by key, and the retain accuracy of each of their endpoints by what it is picked by."""
-    routes, named = seeds_module.seeds(study), {one.name: one for one in found}
-    walked = dict(zip((key(route.profile(study)) for route in routes), walk_all(study, routes), strict=True))
+    """Profiles of 02_seeds by key, and the retain accuracy of each of their endpoints by what it is picked by."""
+    routes, named = seeds(study), {one.name: one for one in found}
+    wanted = profiles(study, routes)
+    walked = dict(zip(map(key, wanted), zip(routes, study.run(wanted), strict=True), strict=True))
     ends = {}
-    for name, walk in walked.items():
-        if not (walk.control or walk.aside):  # another draw of the forget set is no path of this study
-            ends |= dict(zip(ends_of(named[name]), walk.profile.metric("accuracy_retain")[[0, -1]], strict=True))
+    for name, (route, profile) in walked.items():
+        if not (route.control or route.aside):  # another draw of the forget set is no path of this study
+            ends |= dict(zip(ends_of(named[name]), profile.metric("accuracy_retain")[[0, -1]], strict=True))
     return walked, ends
 
 
@@ -266,12 +265,13 @@ def test_every_choice_of_a_method_shows_what_the_ledger_says(study, ledger, list
                         [ends[e] for e in ends_of(shown)]
                     )
                 if one.view.path in walked:
-                    walk = walked[one.view.path]
+                    route, profile = walked[one.view.path]
                     sizes = [extreme(numbers, name)[2] for name in ("loss_retain", "loss_forget")]
-                    assert sizes == [f"barrier {walk.barrier:.3f} G", f"deficit {walk.deficit:.3f} G"]
+                    own = {side: profile.extreme(side) / profile.gap for side in ("barrier", "deficit")}
+                    assert sizes == [f"{side} {value:.3f} G" for side, value in own.items()]
                     assert told(one)["values"]["loss_forget"] == numbers.values("loss_forget").tolist()
                     assert told(one)["gap"] == numbers.gap
-                    seen.add((walk.method, walk.kind))
+                    seen.add((route.method, route.kind))
     assert {m for m, _ in seen} == set(study.preset.methods), "each method has been shown as 02 has it"
 
 
@@ -450,7 +450,6 @@ GIVEN = {  # what cannot be explored, and a piece of the sentence that says so
     "no such split": (with_split("secret", "logits", np.zeros((T, 0, 4))), "unknown split 'secret'"),
     "no logits": (broken_trace(logits={}, labels={}, index={}), "no logits"),
     "a profile of a model": (Profile({"t": np.zeros(1), "gap": np.float64(1)}), "no path"),
-    "a short metric": (Profile({"t": np.linspace(0, 1, 3), "metric/UA": np.zeros(2)}), "metric/UA of shape (2,)"),
 }
 OPTIONS = {
     "no such path": ({"path": "zero"}, "no path is named 'zero'"),
