@@ -308,32 +308,28 @@ def _between_seeds(paths: Table, judged: Sequence[Judged], eps: float) -> str:  
     pairs = _pairs(paths)
     lines = pairs[pairs.kind == "linear"]
     best = pairs.groupby(["original", "method", "start", "end"]).eps_chord.min()
+    if pairs.empty:
+        return ""
     return (
-        ""
-        if pairs.empty
-        else (
-            f"**One method, two seeds.** We unlearned twice with each method: {len(best)} pairs. A straight "
-            f"line connects {(lines.eps_chord <= eps).sum()} pairs. A line or a fitted curve connects "
-            f"{(best <= eps).sum()}. Where a line fails, the kept data stays well fitted and the forget loss dips. "
-            "If a dip counts only when it also goes below models that never saw the data, "
-            f"{(lines.eps_floor <= eps).sum()} lines connect. ([figure](figures/02_seeds.png))"
-        )
+        f"**One method, two seeds.** We unlearned twice with each method and looked at {len(best)} pairs. "
+        f"A straight line connects {(lines.eps_chord <= eps).sum()} pairs. A line or a fitted curve connects "
+        f"{(best <= eps).sum()}. Where a line fails, the kept data stays well fitted and the forget loss dips. "
+        "If a dip counts only when it also goes below models that never saw the data, "
+        f"{(lines.eps_floor <= eps).sum()} lines connect. ([figure](figures/02_seeds.png))"
     )
 
 
 def _between_methods(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa: ARG001
     lines = _main(paths).query("condition == 'method' and kind == 'linear'")
     flat = lines[lines.barrier_chord <= eps]
+    if lines.empty:
+        return ""
     return (
-        ""
-        if lines.empty
-        else (
-            f"**Two methods.** We drew {len(lines)} straight lines between models made by different methods. On "
-            f"{len(flat)} the kept data stays well fitted. Yet only {(lines.eps_chord <= eps).sum()} pass the paper's "
-            f"test, because on the other {(flat.eps_chord > eps).sum()} the forget loss dips. If a dip counts "
-            f"only when it also goes below models that never saw the data, {(lines.eps_floor <= eps).sum()} pass. "
-            "([figure](figures/05_methods.png))"
-        )
+        f"**Two methods.** We drew {len(lines)} straight lines between models made by different methods. On "
+        f"{len(flat)} the kept data stays well fitted. Yet only {(lines.eps_chord <= eps).sum()} pass the paper's "
+        f"test, because on the other {(flat.eps_chord > eps).sum()} the forget loss dips. If a dip counts "
+        f"only when it also goes below models that never saw the data, {(lines.eps_floor <= eps).sum()} pass. "
+        "([figure](figures/05_methods.png))"
     )
 
 
@@ -343,14 +339,12 @@ def _the_fit(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa
     line = pairs[pairs.kind == "linear"].set_index(place).eps_chord_11
     curve = pairs[pairs.kind == "bezier"].set_index(place).eps_chord_11.reindex(line.index)
     theirs = fits.drop_duplicates(place).set_index(place).eps_chord_11.reindex(line.index)
+    if fits.empty or pairs.empty:
+        return ""
     return (
-        ""
-        if fits.empty or pairs.empty
-        else (
-            f"**The fit decides.** Between the same {len(line)} pairs the authors' recipe finds a connecting curve for "
-            f"{(theirs <= eps).sum()}, a corrected recipe for {(curve <= eps).sum()}. The straight line connects "
-            f"{(line <= eps).sum()}. ([figure](figures/08_curve_fitting.png))"
-        )
+        f"**The fit decides.** Between the same {len(line)} pairs the authors' recipe finds a connecting curve for "
+        f"{(theirs <= eps).sum()}, a corrected recipe for {(curve <= eps).sum()}. The straight line connects "
+        f"{(line <= eps).sum()}. ([figure](figures/08_curve_fitting.png))"
     )
 
 
@@ -368,14 +362,12 @@ def _changed_ends(paths: Table, judged: Sequence[Judged], eps: float) -> str:  #
 
 def _trained_apart(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa: ARG001
     found = _main(paths).query("condition == 'originals'").groupby("kind").barrier_chord.median()
+    if not {"linear", "bezier"} <= set(found.index):
+        return ""
     return (
-        ""
-        if not {"linear", "bezier"} <= set(found.index)
-        else (
-            "**Trained apart.** Between two originals of different initial weights the straight line has a retain "
-            f"barrier of {found.linear:.1f} G in the median, and a curve fitted between them one of "
-            f"{found.bezier:.2f} G. ([figure](figures/09_progress_and_retraining.png))"
-        )
+        "**Trained apart.** Between two originals of different initial weights the straight line has a retain "
+        f"barrier of {found.linear:.1f} G in the median, and a curve fitted between them one of "
+        f"{found.bezier:.2f} G. ([figure](figures/09_progress_and_retraining.png))"
     )
 
 
