@@ -320,7 +320,7 @@ def _between_seeds(paths: Table, judged: Sequence[Judged], eps: float) -> str:  
 
 
 def _between_methods(paths: Table, judged: Sequence[Judged], eps: float) -> str:  # noqa: ARG001
-    lines = _main(paths).query("condition == 'method' and kind == 'linear'")
+    lines = _main(paths[in_experiment(paths, "05_methods")]).query("condition == 'method' and kind == 'linear'")
     flat = lines[lines.barrier_chord <= eps]
     if lines.empty:
         return ""
