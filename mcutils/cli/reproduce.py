@@ -25,7 +25,7 @@ from ..engine.study import store_folder, study
 from ..engine.upkeep import mend
 from ..errors import BadInput, choose, path_of, seed_of
 from ..files import BUILD, DATA, ROOT, counted, folder_at, write_file
-from ..paper.claims import LEDGERS, changes, markdown_table, read_ledgers, rows_of, short_table, update_between
+from ..paper.claims import LEDGERS, changes, markdown_table, read_ledgers, rows_of, update_between
 from ..settings import preset
 from .printed import printable, shown, table
 
@@ -229,19 +229,18 @@ def ledger_of(figures: Path) -> tuple[list[dict], int]:
 
 
 def write_pages(figures: Path, root: Path = ROOT) -> None:
-    """Put what notebook 15 wrote beside the figures between the marks of the README and of docs/results.md.
+    """Put what notebook 15 wrote beside the figures between the marks of two pages.
 
-    The findings and short ledgers into the one, the ledgers in full into the other; a page keeps what it has where
-    there is no claims.csv or no findings.md.
+    The findings go into the README, the ledgers into docs/results.md; a page keeps what it has where there is no
+    findings.md or no claims.csv.
     """
     findings = figures / FINDINGS
-    readme, results = root / "README.md", root / "docs" / "results.md"
     if (figures / "claims.csv").is_file():
         rows = read_ledgers(figures)
-        for page, table in ((readme, short_table), (results, markdown_table)):
-            _put(page, {name: table(own) for name in LEDGERS if (own := rows_of(rows, name))})
+        tables = {name: markdown_table(own) for name in LEDGERS if (own := rows_of(rows, name))}
+        _put(root / "docs" / "results.md", tables)
     if findings.is_file():
-        _put(readme, {"findings": findings.read_text(encoding="utf-8")})
+        _put(root / "README.md", {"findings": findings.read_text(encoding="utf-8")})
 
 
 def _put(page: Path, parts: Mapping[str, str]) -> None:

@@ -24,12 +24,12 @@ NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml")
 # wing -> its title in the reference; the core's modules stand at the top of the package
 WINGS = {
     "": "Core", "data": "Data", "models": "Models", "unlearning": "Unlearning", "measures": "Measures",
-    "engine": "Engine", "paper": "The paper's rooms", "explorer": "Explorer", "teaching": "Teaching",
+    "engine": "Engine", "paper": "The paper's ledger", "explorer": "Explorer", "teaching": "Teaching",
 }  # fmt: skip
 CONTENTS = {
     "Results": ["claims/index", "docs/results", "docs/protocol", "figures"],
     "Background": ["docs/coverage", "docs/related", "docs/teaching"],
-    "Use it": ["docs/running", "CONTRIBUTING", "data/README", "CHANGELOG", "api/index"],
+    "Use it": ["docs/running", "docs/tables", "CONTRIBUTING", "data/README", "CHANGELOG", "api/index"],
 }
 # Long names break where the page ends.
 CSS = "code, h1, h2, dt.sig, .sig-name { overflow-wrap: anywhere; } code .pre { white-space: normal; }\n"

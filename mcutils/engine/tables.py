@@ -232,7 +232,9 @@ def read_table(data: bytes) -> Any:
 
     names = data.partition(b"\n")[0].decode("utf-8").split(",")
     text = [name for name in names if name in TEXT]
-    found = pd.read_csv(io.BytesIO(data), dtype=dict.fromkeys(text, str), float_precision="round_trip")
+    older = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # from then on the default is exact
+    exact: dict[str, Any] = {"float_precision": "round_trip"} if older else {}
+    found = pd.read_csv(io.BytesIO(data), dtype=dict.fromkeys(text, str), **exact)
     found[text] = found[text].fillna("")
     return found
 

@@ -171,13 +171,6 @@ def markdown_table(rows: Iterable[Mapping[str, Any]]) -> str:
     return markdown_of(texts)
 
 
-def short_table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The rows of a ledger as a Markdown table of what fits at a glance: row, claim, verdict."""
-    return markdown_of(
-        [["id", "claim", "verdict"], *([text_of(row[n]) for n in ("row", "claim", "verdict")] for row in rows)]
-    )
-
-
 def spread(found: Sequence[float], digits: int = 3) -> str:
     """An estimate and the ends of its interval in words: ``0.120 [0.080, 0.200]``.
 

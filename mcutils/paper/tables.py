@@ -5,10 +5,15 @@ Whatever is read (notebooks, ledger, site, README, menus) reads these tables and
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import itertools
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +24,7 @@ from ..engine.tables import JUDGED, TABLES, along_table, path_row, results, writ
 from ..files import write_file
 from ..measures.metrics import METRICS
 from ..measures.profiles import Profile
+from ..settings import tomllib
 from . import difficulty, ensembles, experiments, privacy
 from .experiments import Route, labels_of
 from .inclusion import Table, Tables, prepare
@@ -26,6 +32,7 @@ from .inclusion import Table, Tables, prepare
 COPIES = ("UA", "RA", "TA", "loss_retain", "loss_forget")  # other names of accuracies, and losses, which no gap counts
 LEAST_GAP = 0.05  # of a metric, original to retrained, above which it tells them apart
 SPREADS = 5  # of the retrained models, that a metric's gap must exceed to tell the original from them
+DICTIONARY = Path(__file__).with_name("dictionary.toml")
 Asked = list[tuple[Route, Spec]]
 
 
@@ -377,6 +384,49 @@ def ship(study: Study) -> dict[str, str]:
     for known in (_table, _shipped, _index):
         known.cache_clear()
     return sums
+
+
+# The dictionary
+
+
+def written_out(told: Mapping[str, Any], part: str) -> list[tuple[str, str]]:
+    """(column, its key in a part of `dictionary.toml`), with every value of the names in braces."""
+    found = []
+    for name in told[part]:
+        sets = re.findall(r"{(\w+)}", name)
+        for values in itertools.product(*(told["sets"][one] for one in sets)):
+            found.append((name.format(**dict(zip(sets, values, strict=True))), name))
+    return found
+
+
+def dictionary() -> str:
+    """docs/tables.md: what a row and each column of every shipped table is, from `dictionary.toml` and `METRICS`."""
+    told = tomllib.loads(DICTIONARY.read_text(encoding="utf-8"))
+    keys, used = dict(written_out(told, "columns")), dict[str, list[str]]()
+    for name in told["tables"]:
+        with gzip.open(TABLES / f"{name}.csv.gz", "rt", encoding="utf-8") as file:
+            columns = file.readline().strip().split(",")
+        used[name] = list(dict.fromkeys(keys.get(f"{name}.{one}") or keys.get(one) or one for one in columns))
+    count = Counter(one for names in used.values() for one in names)
+    several = [name for name in told["columns"] if count[name] > 1]
+
+    def lines(rows: Iterable[tuple[str, ...]]) -> list[str]:
+        each = (" | ".join((f"`{name.rpartition('.')[2]}`", *rest)) for name, *rest in rows)
+        return ["", "| column | meaning | unit |", "| --- | --- | --- |", *(f"| {one} |" for one in each), ""]
+
+    page = [told["head"].strip(), "", *(f"- `{{{name}}}`: {', '.join(of)}" for name, of in told["sets"].items())]
+    page += ["", "## Columns of several tables", *lines((name, *told["columns"][name]) for name in several)]
+    for table, meaning in told["tables"].items():
+        shared = [f"`{one}`" for one in used[table] if one in several]
+        metrics = [f"`{one}`" for one in used[table] if one not in told["columns"]]
+        shared += ["all [metrics](#metrics)"] if table == "models" else metrics
+        own = [one for one in used[table] if one in told["columns"] and one not in several]
+        page += [f"## {table}", "", f"{meaning} Described elsewhere: {', '.join(shared) or 'nothing'}."]
+        page += lines((one, *told["columns"][one]) for one in own)
+    page += ["## Added to `paths`", "", told["added_when"], *lines((name, *of) for name, of in told["added"].items())]
+    formulas = ((one, METRICS[one].formula, METRICS[one].unit) for one in used["models"] if one in METRICS)
+    page += ["## Metrics", *lines((name, text.replace("|", "\\|"), unit) for name, text, unit in formulas)]
+    return "\n".join(page)
 
 
 if __name__ == "__main__":
