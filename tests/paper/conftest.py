@@ -3,6 +3,8 @@
 import pytest
 
 import mcutils as mc
+from mcutils.engine.specs import key
+from mcutils.paper.registry import EXPERIMENTS
 
 
 @pytest.fixture(scope="session")
@@ -28,5 +30,11 @@ def laptop(planned):
 
 @pytest.fixture(scope="session")
 def three(planned):
-    """A small study of three originals."""
-    return planned("smoke", originals=3, refresh="weighted")
+    """A small study of three originals and three methods."""
+    return planned("smoke", originals=3, refresh="weighted", methods=["npo", "scrub", "gradient_difference"])
+
+
+@pytest.fixture(scope="session")
+def asked(laptop):
+    """The keys of all that each experiment of the laptop preset needs."""
+    return {name: set(map(key, ask(laptop))) for name, ask in EXPERIMENTS.items()}

@@ -64,6 +64,11 @@ DIGESTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def eight(laptop):
+    return {name: made(laptop) for name, made in ROUTES.items()}
+
+
 def labels(routes, *names):
     """How many routes there are with each combination of labels."""
     return Counter(tuple(getattr(r, name) for name in names) for r in routes)
@@ -88,9 +93,9 @@ def data_of(specs):
     return {spec.data for spec in closure(specs) if not parents(spec)}
 
 
-def test_no_key_of_an_experiment_changes(laptop):
-    keys = {name: sorted(set(map(key, ask(laptop)))) for name, ask in EXPERIMENTS.items()}
-    assert {n: hashlib.sha256(" ".join(one).encode()).hexdigest()[:16] for n, one in keys.items()} == DIGESTS
+def test_no_key_of_an_experiment_changes(asked):
+    found = {name: hashlib.sha256(" ".join(sorted(keys)).encode()).hexdigest()[:16] for name, keys in asked.items()}
+    assert found == DIGESTS
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -130,8 +135,8 @@ def test_a_reader_can_ask_for_a_few_methods(methods, planned):
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_routes_are_told_apart_by_their_labels_and_paths_agree_with_these(name, laptop):
-    routes = ROUTES[name](laptop)
+def test_routes_are_told_apart_by_their_labels_and_paths_agree_with_these(name, eight, laptop):
+    routes = eight[name]
     assert set(labels((r for r in routes if not r.control), *labels_of(routes[0])).values()) == {1}
     for r in (r for r in routes if not r.control):
         start, end = r.path.start, r.path.end
@@ -155,8 +160,8 @@ def test_routes_are_told_apart_by_their_labels_and_paths_agree_with_these(name, 
 
 
 @pytest.mark.parametrize("name", [name for name in ROUTES if name != "09_progress_and_retraining"])
-def test_an_experiment_has_a_control_of_each_kind_on_every_original(name, laptop):
-    held = [r for r in ROUTES[name](laptop) if r.control]
+def test_an_experiment_has_a_control_of_each_kind_on_every_original(name, eight, laptop):
+    held = [r for r in eight[name] if r.control]
     assert labels(held, "control", "kind", "original") == {
         (c, "linear", o): 1 for c in (APART, TWINNED) for o in range(8)
     }
@@ -253,8 +258,8 @@ def test_models_have_the_roles_that_their_specs_have(laptop):
 # 02 to 06
 
 
-def test_seeds_have_a_line_and_a_curve_for_each_method_on_each_original(laptop):
-    routes = [r for r in e.seeds(laptop) if not (r.control or r.aside)]
+def test_seeds_have_a_line_and_a_curve_for_each_method_on_each_original(eight, laptop):
+    routes = [r for r in eight["02_seeds"] if not (r.control or r.aside)]
     expected = {(m, k, o, 42, 87) for m in laptop.preset.methods for k in ("linear", "bezier") for o in range(8)}
     found = labels(routes, "method", "kind", "original", "start", "end")
     assert set(found) == expected and set(found.values()) == {1}
@@ -335,8 +340,8 @@ def test_presets_without_draws_have_no_second_row(smoke):
     assert not {e.TUNED, e.PARTNER} & {r.form for routes in (e.curriculum, e.second_order) for r in routes(smoke)}
 
 
-def test_all_pairs_of_methods_have_lines_in_every_method_condition(laptop):
-    routes = [r for r in e.methods(laptop) if not r.control]
+def test_all_pairs_of_methods_have_lines_in_every_method_condition(eight, laptop):
+    routes = [r for r in eight["05_methods"] if not r.control]
     pairs, plain = set(combinations(laptop.preset.fit, 2)), [r for r in routes if r.form == ""]
     every = [r for r in plain if r.kind == "linear" and not r.full]
     assert set(labels(every, "method", "other")) == pairs and len(pairs) == 15
@@ -363,7 +368,7 @@ def test_models_that_are_compared_are_of_one_original(laptop):
     assert {m.origin for m in found.models if isinstance(m, UnlearnedSpec)} == {found.origin} == {laptop.original()}
 
 
-def test_cues_are_planted_in_what_is_forgotten_and_nowhere_else(laptop):
+def test_cues_are_planted_in_what_is_forgotten_and_nowhere_else(eight, laptop):
     found = e.cued(laptop)
     assert set(found) == {(m, part) for m in laptop.preset.fit for part in ("forgetting", "retraining")}
     (data,) = data_of(found.values())
@@ -380,7 +385,7 @@ def test_cues_are_planted_in_what_is_forgotten_and_nowhere_else(laptop):
         )
         assert ends[part == "forgetting"].method == method
     assert set(e.cued(laptop, original=1)) == {(m, "forgetting") for m in laptop.preset.fit}
-    assert {r.form for made in ROUTES.values() for r in made(laptop) if r.path.start.data.cue} == {e.CUE}
+    assert {r.form for routes in eight.values() for r in routes if r.path.start.data.cue} == {e.CUE}
 
 
 def test_the_cue_is_planted_where_the_study_forgets_unless_told_otherwise(laptop):
@@ -389,8 +394,8 @@ def test_the_cue_is_planted_where_the_study_forgets_unless_told_otherwise(laptop
         assert {use.model.start.data.cue for (_, part), use in found.items() if part == "forgetting"} == {share}
 
 
-def test_sizes_change_what_is_forgotten_and_its_references(laptop):
-    routes, sizes = [r for r in e.sizes(laptop) if not r.control], (0.02, 0.04, 0.06, 0.08, 0.1)
+def test_sizes_change_what_is_forgotten_and_its_references(eight, laptop):
+    routes, sizes = [r for r in eight["06_forget_size"] if not r.control], (0.02, 0.04, 0.06, 0.08, 0.1)
     assert labels(routes, "size", "kind", "original") == {(s, "linear", o): 3 for s in sizes for o in range(4)}
     assert {r.points for r in routes} == {11}
     for r in routes:
@@ -412,8 +417,8 @@ def test_sizes_are_steps_up_to_what_the_study_forgets(laptop):
 # 08, 09
 
 
-def test_fits_differ_in_what_their_labels_say_and_nothing_else(laptop):
-    routes = [r for r in e.fits(laptop) if not r.control]
+def test_fits_differ_in_what_their_labels_say_and_nothing_else(eight, laptop):
+    routes = [r for r in eight["08_curve_fitting"] if not r.control]
     n, some = 8 * len(laptop.preset.fit), set(laptop.preset.methods[-4:-1]) & set(laptop.preset.fit)
     names = "kind", "recipe", "objective", "refit", "batchnorm"
     line, curve = ("linear", "", "", False), ("bezier", "", "", False)
@@ -439,15 +444,15 @@ def test_fits_differ_in_what_their_labels_say_and_nothing_else(laptop):
             assert r.points == 11
 
 
-def test_the_record_of_each_fit_is_part_of_the_experiment(laptop):
-    wanted = e.fit_records(laptop, e.fits(laptop))
-    curves = {r.path for r in e.fits(laptop) if r.kind != "linear"}
+def test_the_record_of_each_fit_is_part_of_the_experiment(eight, laptop):
+    wanted = e.fit_records(laptop, eight["08_curve_fitting"])
+    curves = {r.path for r in eight["08_curve_fitting"] if r.kind != "linear"}
     assert {one.model for one in wanted} == curves and len(wanted) == len(curves)
     assert set(wanted) <= set(EXPERIMENTS["08_curve_fitting"](laptop))
 
 
-def test_progress_joins_original_unlearned_and_retrained(laptop):
-    routes = e.progress(laptop)
+def test_progress_joins_original_unlearned_and_retrained(eight, laptop):
+    routes = eight["09_progress_and_retraining"]
     forgetting = [r for r in routes if r.condition == "forgetting"]
     assert labels(forgetting, "method") == {(m,): 8 for m in laptop.preset.fit}
     assert {(r.start, r.end, r.points, r.kind) for r in forgetting} == {(42, 42, laptop.preset.points, "linear")}
