@@ -1,0 +1,549 @@
+"""The search: its rule, its winners, and the settings files that are written from them."""
+
+import argparse
+import csv
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from synthetic import trace
+
+from mcutils import settings
+from mcutils.descent import SCHEDULES
+from mcutils.engine.specs import DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UnlearnedSpec
+from mcutils.errors import BadInput
+from mcutils.measures.metrics import mean_loss
+from mcutils.paper import search, search_command
+from mcutils.paper.search import (
+    COLUMNS,
+    GRID,
+    MORE,
+    ORIGINAL,
+    SEEDS,
+    VARIANTS,
+    Tried,
+    best,
+    candidates,
+    chosen,
+    context,
+    forgotten,
+    loss_closed,
+    oracle_gap,
+    parsed,
+    read_rows,
+    report,
+    rows_for,
+    score,
+    settings_of,
+    tier,
+    toml,
+    write_rows,
+    write_settings,
+)
+from mcutils.settings import MethodSettings, Plan, method_settings, preset, presets
+from mcutils.unlearning.methods import DEFENCES, METHODS
+
+COMMITTED = "fashion-mnist.convnet"
+
+
+def row(method="npo", lr=0.001, steps=100, seed=7, curriculum="none", optimizer="adamw", **changes):
+    """A row of the search: by default a method that leaves D_f like validation data, at no cost."""
+    made = {"method": method, "curriculum": curriculum, "optimizer": optimizer, "lr": lr, "steps": steps}
+    made |= {"schedule": "constant", "batch_size": 128, "forget_batch_size": 128, "options": "", "seed": seed}
+    made |= {
+        "forget_original": 0.98,
+        "forget": 0.88,
+        "valid": 0.88,
+        "retain": 0.99,
+        "valid_original": 0.88,
+        "retain_original": 0.99,
+    }
+    made |= {"forget_retrained": 0.88, "valid_retrained": 0.88, "retain_retrained": 0.99, "seconds": 1.5}
+    return {**made, **changes}
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Settings files and search tables of one's own."""
+    for module in (settings, search):
+        monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setattr(search, "DATA", tmp_path / "data")
+    settings._read.cache_clear()
+    yield tmp_path
+    settings._read.cache_clear()
+
+
+# The rule
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 0),
+        ({"forget": 0.93}, 5),
+        ({"forget": 0.80}, 8),
+        ({"retain": 0.96}, 3),
+        ({"retain": 1.0}, 0),
+        ({"valid": 0.86, "forget": 0.86}, 2),
+        ({"valid": 0.90, "forget": 0.90}, 0),
+        ({"forget": 0.90, "valid": 0.87, "retain": 0.98}, 3 + 1 + 1),
+        ({"forget_retrained": 0.1, "valid_retrained": 0.1, "retain_retrained": 0.1}, 0),
+    ],
+)
+def test_the_score_is_that_of_the_rule(changes, expected):
+    assert score(row(**changes)) == pytest.approx(expected)
+    assert score({k: str(v) for k, v in row(**changes).items()}) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 0),
+        ({"forget": 0.91}, 1),
+        ({"forget": 0.85, "valid": 0.90, "retain": 0.95}, (3 + 2 + 4) / 3),
+        ({"valid_original": 0.1, "retain_original": 0.1}, 0),
+    ],
+)
+def test_the_oracle_s_gap_is_the_mean_distance_to_the_retrained_model(changes, expected):
+    assert oracle_gap(row(**changes)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 1),
+        ({"forget": 0.93}, 0.5),
+        ({"forget": 0.98}, 0),
+        ({"forget": 0.78}, 2),
+        ({"forget_original": 0.88}, 1),  # nothing to close
+        ({"forget_original": 0.85}, 1),
+    ],
+)
+def test_the_share_forgotten_is_that_of_the_original_s_gap(changes, expected):
+    assert forgotten(row(**changes)) == pytest.approx(expected)
+
+
+def test_a_setting_that_does_nothing_never_wins():
+    nothing = row(lr=0.0001, forget=0.98, retain=0.99)  # score 10
+    costly = row(lr=0.001, retain=0.7)  # score 29, but it forgets
+    half = row(lr=0.002, forget=0.93, retain=0.65)  # score 39
+    assert best([nothing, costly, half]) == [costly]
+    assert best([nothing, half]) == [half]
+    assert best([nothing]) == best([nothing, row(lr=0.5, forget=0.94, retain=0.7)]) == []
+    # The share counts as a mean over seeds, and only for our own rule.
+    seeds = [row(lr=0.003, seed=7, forget=0.98), row(lr=0.003, seed=8, forget=0.88)]
+    assert best([*seeds, costly]) == seeds
+    same = {"forget_retrained": 0.98, "valid_retrained": 0.88, "retain_retrained": 0.99}
+    assert best([{**nothing, **same}, {**costly, **same}], rule=oracle_gap) == [{**nothing, **same}]
+
+
+def with_losses(loss=0.5, **changes):
+    """A row with losses: the original's gap on D_f is 0.4, from 0.1 to 0.5; by default it is closed to the full."""
+    found = {"forget_loss": loss, "forget_loss_original": 0.1, "valid_loss_original": 0.5, "size": ""}
+    return row(**(found | changes))
+
+
+@pytest.mark.parametrize(
+    ("loss", "changes", "expected"),
+    [
+        (0.5, {}, 0),
+        (0.9, {}, 0),  # two gaps and no more
+        (0.91, {}, 1),
+        (0.3, {}, 0),
+        (0.29, {}, 3),  # accuracy says that it forgot, the loss does not
+        (0.5, {"forget": 0.94}, 3),  # and the other way round
+        (0.5, {"forget": 0.93}, 0),
+        (0.5, {"retain": 0.97 * 0.99}, 0),
+        (0.5, {"retain": 0.96}, 2),
+        (0.95, {"retain": 0.96}, 2),
+        (0.1, {"forget": 0.98}, 3),
+    ],
+)
+def test_the_gate_asks_for_half_of_both_gaps_and_for_97_percent_of_the_retain_accuracy(loss, changes, expected):
+    one = with_losses(loss, **changes)
+    assert loss_closed(one) == pytest.approx((loss - 0.1) / 0.4)
+    assert tier([one]) == tier([{k: str(v) for k, v in one.items()}]) == expected
+
+
+def test_the_gate_is_passed_by_every_seed_or_by_none():
+    good, bad = with_losses(), with_losses(0.25, seed=8)
+    assert (tier([good]), tier([bad]), tier([good, bad])) == (0, 3, 2)
+    assert tier([good, with_losses(retain=0.9, seed=8)]) == 2
+    assert tier([with_losses(forget_loss_original=0.5)]) == 0  # nothing to close
+    assert math.isnan(loss_closed(row())) and math.isnan(loss_closed({**row(), "forget_loss": ""}))
+
+
+def test_a_sounder_setting_wins_over_a_lower_score():
+    lost = with_losses(lr=0.004, retain=0.95)  # score 4
+    over = with_losses(2.0, lr=0.003)  # score 0
+    sound = with_losses(lr=0.002, forget=0.80)  # score 8
+    nothing = with_losses(0.1, lr=0.001, forget=0.88)  # score 0, and no loss gained
+    assert score(nothing) == score(over) == 0 < score(lost) < score(sound)
+    assert best([nothing, lost, over, sound]) == [sound]
+    assert best([nothing, lost, over]) == [over]
+    assert best([nothing, lost]) == [lost]
+    assert best([nothing]) == []
+
+
+def test_test_data_are_not_even_recorded():
+    assert not [name for name in COLUMNS if "test" in name]
+
+
+def test_the_lowest_mean_over_seeds_wins():
+    steady = [row(lr=0.002, seed=s, forget=0.90) for s in SEEDS]
+    lucky = [row(lr=0.001, seed=SEEDS[0]), row(lr=0.001, seed=SEEDS[1], forget=0.93)]
+    assert best(lucky + steady) == steady
+    assert best([*steady, *lucky], rule=lambda r: -score(r)) == lucky
+    assert best(lucky[:1] + steady) == lucky[:1]
+
+
+def test_ties_go_to_fewer_steps_and_then_to_a_lower_rate():
+    tied = [row(lr=lr, steps=steps) for lr in (0.002, 0.0005, 0.001) for steps in (200, 50, 100)]
+    winner = best(tied)[0]
+    assert (winner["steps"], winner["lr"]) == (50, 0.0005)
+    as_text = [{k: str(v) for k, v in r.items()} for r in [row(steps=9), row(steps=10), row(steps=100)]]
+    assert best(as_text[::-1])[0]["steps"] == "9"
+    # Means that differ only by rounding are a tie too.
+    assert best([row(forget=0.88 + 1e-12, steps=50), row(steps=100)])[0]["steps"] == 50
+
+
+def test_both_rules_choose_among_the_rows_of_one_method_and_variant():
+    rows = [row(lr=0.001), row(lr=0.002, forget=0.80, forget_retrained=0.80, valid_retrained=0.88)]
+    rows += [row("scrub", lr=0.5), row(lr=0.7, optimizer="soul"), row(lr=0.9, curriculum="superloss")]
+    assert chosen(rows, "npo")[0]["lr"] == 0.001
+    assert chosen(rows[1:2], "npo", rule=oracle_gap)[0]["lr"] == 0.002
+    assert chosen(rows, "npo", optimizer="soul")[0]["lr"] == 0.7
+    assert chosen(rows, "npo", "superloss")[0]["lr"] == 0.9
+    with pytest.raises(BadInput, match="run the search first"):
+        chosen(rows, "salun")
+
+
+# The grid
+
+
+def test_the_grid_covers_every_method_once_with_valid_settings():
+    known = {name for name, one in METHODS.items() if name not in ("retrain", "train", *DEFENCES) and not one.edit}
+    assert set(GRID) == known
+    for method in GRID:
+        tables = candidates(method)
+        assert len({tuple(sorted(t.items())) for t in tables}) == len(tables) >= 3
+        for table in tables:
+            made = settings_of(MethodSettings(Plan()), table)
+            assert made.plan.lr == table["lr"] and made.plan.steps == table["steps"]
+            assert made.plan.schedule in SCHEDULES
+            assert set(dict(made.options)) <= set(METHODS[method].options)
+
+
+def test_the_search_s_seeds_are_never_those_of_a_study():
+    assert not set(SEEDS) & {seed for name in presets() for seed in preset(name).seeds}
+    assert all(ORIGINAL >= preset(name).originals for name in presets())
+
+
+def test_settings_are_refined_not_replaced():
+    start = MethodSettings(
+        Plan(weight_decay=0.1, batch_size=64), (("beta", 0.1), ("forget_weight", 1.0)), (("lam", 2.0),)
+    )
+    made = settings_of(start, {"lr": 0.5, "steps": 7, "options.forget_weight": 0.3})
+    assert made.plan == Plan(lr=0.5, steps=7, weight_decay=0.1, batch_size=64)
+    assert made.options == (("beta", 0.1), ("forget_weight", 0.3))
+    assert made.curriculum_options == (("lam", 2.0),)
+
+
+# Rows
+
+
+def test_rows_are_read_as_they_were_written(folders):
+    rows = [row(options="alpha=0.1 msteps=2", lr=2.5e-4), row("scrub", seed=8)]
+    write_rows("mine", rows)
+    found = read_rows("mine")
+    assert found == [{name: str(r[name]) for name in COLUMNS} for r in rows]
+    assert [score(r) for r in found] == [score(r) for r in rows]
+    write_rows("mine", found[:1])
+    assert read_rows("mine") == found[:1]
+
+
+def test_a_search_that_was_not_run_is_named(folders):
+    with pytest.raises(BadInput, match=r"no search for mine \(mine\.csv\): run python -m mcutils search"):
+        read_rows("mine")
+
+
+def test_a_row_gives_back_its_settings():
+    start = MethodSettings(Plan(), (("alpha", 0.001), ("msteps", 2)))
+    made = settings_of(start, {"lr": 2.5e-4, "steps": 140, "forget_batch_size": 16})
+    options = " ".join(f"{k}={v}" for k, v in made.options)
+    for one in (row(lr=2.5e-4, steps=140, forget_batch_size=16, options=options), None):
+        one = one or {k: str(v) for k, v in row(lr=2.5e-4, steps=140, forget_batch_size=16, options=options).items()}
+        assert settings_of(MethodSettings(Plan()), parsed(one)) == made
+        assert [type(v) for _, v in sorted(parsed(one).items())] == [int, int, float, float, int, str, int]
+
+
+def test_options_are_read_back_with_their_types():
+    found = parsed(row(options="alpha=1e-05 msteps=4 order=sequential temperature=2.0"))
+    options = {k.removeprefix("options."): v for k, v in found.items() if k.startswith("options.")}
+    assert options == {"alpha": 1e-5, "msteps": 4, "order": "sequential", "temperature": 2.0}
+    assert [type(v) for v in options.values()] == [float, int, str, float]
+
+
+@pytest.mark.parametrize(("originals", "size", "first"), [(0, 0.0, 0), (8, 0.0, ORIGINAL), (8, 0.05, ORIGINAL)])
+def test_rows_hold_what_the_endpoints_score(originals, size, first):
+    data = DataSpec("digits", 240, 60, "00")
+    end = trace(right={"retain": 0.9, "forget": 0.8, "valid": 0.7, "test": 0.0})
+    original = trace(right={"retain": 1.0, "forget": 1.0, "valid": 0.9, "test": 0.0})
+    retrained = trace(right={"retain": 0.95, "forget": 0.9, "valid": 0.9, "test": 0.0})
+    asked = []
+
+    def run(specs):
+        asked.extend(specs)
+        return [end, original, retrained][: len(specs)]
+
+    bench = SimpleNamespace(
+        original=lambda seed: OriginalSpec(replace(data, draw=seed), "convnet", 4, seed, Plan()),
+        retrained=lambda seed, original: RetrainedSpec(replace(data, draw=original), 0.1, "convnet", 4, seed, Plan()),
+        preset=SimpleNamespace(forget=0.1, originals=originals),
+        trace=lambda model, splits: TraceSpec(model, 0.1, splits=splits),
+        run=run,
+        store=SimpleNamespace(seconds=lambda spec: 2.5),
+    )
+    made = MethodSettings(Plan(lr=0.5, steps=3, schedule="linear", forget_batch_size=8), (("beta", 0.1),))
+    (found,) = rows_for(bench, [Tried("npo", "superloss", "soul", made, 8, size)])
+    assert list(found) == [*COLUMNS, *MORE] and found["size"] == (size or "")
+    models = [one.model for one in asked]
+    unlearned = UnlearnedSpec(bench.original(first), size or 0.1, "npo", "superloss", "soul", 8, made)
+    assert models == [unlearned, bench.original(first), *([] if size else [bench.retrained(SEEDS[0], first)])]
+    assert all(one.held == ("retain", "forget", "valid") and one.forget == (size or 0.1) for one in asked)
+    expected = {"forget": 0.8, "valid": 0.7, "retain": 0.9, "valid_original": 0.9, "retain_original": 1.0}
+    expected |= {"forget_original": 1.0, "forget_loss": mean_loss(end, "forget")[0]}
+    expected |= {f"{s}_loss_original": mean_loss(original, s)[0] for s in ("forget", "valid")}
+    references = {"forget_retrained": 0.9, "valid_retrained": 0.9, "retain_retrained": 0.95}
+    references |= {"forget_loss_retrained": mean_loss(retrained, "forget")[0]}
+    expected |= dict.fromkeys(references, "") if size else references
+    assert {k: v for k, v in found.items() if k in expected} == pytest.approx(expected, abs=1e-6)
+    assert math.isnan(oracle_gap(found)) == bool(size)
+    expected = {"options": "beta=0.1", "lr": 0.5, "steps": 3, "schedule": "linear", "seconds": 2.5}
+    expected |= {"batch_size": 128, "forget_batch_size": 8}
+    assert {k: found[k] for k in expected} == expected
+
+
+# Settings files
+
+
+HEAD = """# A comment to keep.
+
+[train]
+lr = 0.5
+steps = 9
+
+"""
+OLD = """[methods.finetune]
+lr = 0.123
+
+[methods.npo]
+steps = 3
+options.beta = 7.0
+
+[methods.npo.optimizers.soul]
+lr = 0.456
+
+"""
+TAIL = """[optimizers.soul]
+lr_scale = 0.25
+
+[curve]
+steps = 11
+"""
+
+
+def winners():
+    """Rows of every method and variant: each method's second candidate wins, each variant's last rate."""
+    rows = []
+    for k, method in enumerate(GRID):
+        for number, table in enumerate(candidates(method)):
+            made = settings_of(MethodSettings(Plan()), table)
+            options = " ".join(f"{name}={value}" for name, value in made.options)
+            own = {n: getattr(made.plan, n) for n in ("lr", "steps", "schedule", "forget_batch_size")}
+            sizes = {"batch_size": 64 if k % 2 else 128}
+            lost = {"forget": 0.88 if number == 1 else 0.95}
+            rows += [row(method, **own, **sizes, **lost, options=options, seed=seed) for seed in SEEDS]
+        won = parsed(chosen(rows, method)[0])
+        for (curriculum, optimizer), scales in VARIANTS.items():
+            for number, scale in enumerate(scales):
+                lost = {"forget": 0.88 if number == len(scales) - 1 else 0.95}
+                variant = {"curriculum": curriculum, "optimizer": optimizer, "lr": won["lr"] * scale}
+                own = {n: won[n] for n in ("steps", "schedule", "batch_size")}
+                rows.append(row(method, **variant, **lost, **own))
+    return rows
+
+
+def check_winners(name, rows):
+    """The settings that the reader finds are those of the rows that win by the rule."""
+    kinds = {context(r)[:3] for r in rows}
+    assert {method for method, *_ in kinds} == set(GRID), "the search is not complete"
+    for method in GRID:
+        won, found = parsed(chosen(rows, method)[0]), method_settings(name, method)
+        expected = settings_of(MethodSettings(Plan()), won)
+        for field in ("lr", "steps", "schedule", "batch_size", "forget_batch_size"):
+            assert getattr(found.plan, field) == getattr(expected.plan, field), f"{field} of {method}"
+        assert found.options == expected.options, f"options of {method}"
+        for curriculum, optimizer in VARIANTS:
+            if (method, curriculum, optimizer) in kinds and chosen(rows, method, curriculum, optimizer):
+                won = parsed(chosen(rows, method, curriculum, optimizer)[0])
+                found = method_settings(name, method, curriculum, optimizer)
+                assert found.plan.lr == pytest.approx(won["lr"], rel=1e-5), (
+                    f"lr of {method} x {curriculum} x {optimizer}"
+                )
+                assert found.plan.steps == won["steps"] == expected.plan.steps
+
+
+@pytest.mark.parametrize("old", [HEAD + TAIL, HEAD + OLD + TAIL, HEAD + TAIL + OLD], ids=["none", "between", "last"])
+def test_a_written_file_gives_the_winners_and_keeps_its_other_tables(old, folders):
+    (folders / "mine.toml").write_text(old)
+    rows = winners()
+    write_settings("mine", rows)
+    settings._read.cache_clear()
+    check_winners("mine", rows)
+    text = (folders / "mine.toml").read_text()
+    assert text.startswith(HEAD) and TAIL in text and "0.123" not in text and "0.456" not in text
+    assert settings.train_plan("mine") == Plan(lr=0.5, steps=9)
+    assert settings.curve_plan("mine", MethodSettings(Plan())).steps == 11
+    write_settings("mine", rows)
+    assert (folders / "mine.toml").read_text() == text
+    as_text = [{k: str(v) for k, v in r.items()} for r in rows]
+    write_settings("mine", as_text)
+    assert (folders / "mine.toml").read_text() == text
+
+
+def test_variants_that_were_not_searched_follow_the_general_rule(folders):
+    (folders / "mine.toml").write_text(HEAD + TAIL)
+    rows = [r for r in winners() if (r["curriculum"], r["optimizer"]) == ("none", "adamw")]
+    write_settings("mine", rows)
+    settings._read.cache_clear()
+    plain, soul = method_settings("mine", "npo").plan, method_settings("mine", "npo", optimizer="soul").plan
+    assert soul.lr == pytest.approx(0.25 * plain.lr)
+
+
+def test_half_a_search_is_not_written():
+    with pytest.raises(BadInput, match="run the search first"):
+        toml([row("npo")])
+
+
+def test_the_report_names_the_winners_by_both_rules():
+    rows = [row(lr=0.001, forget=0.90), row(lr=0.002, forget=0.85, valid=0.85, forget_retrained=0.90)]
+    lines = report(rows).split("\n")
+    assert len(lines) == 3
+    assert "validation" in lines[1] and "oracle" in lines[2]
+    assert "0.001" in lines[1] and "90.0 / 88.0 / 99.0, 2.00" in lines[1]
+
+
+def test_where_no_setting_closes_half_of_the_gap_the_search_says_so_and_writes_none(folders):
+    (folders / "mine.toml").write_text(HEAD + TAIL)
+    rows = [r for r in winners() if context(r) != ("npo", "none", "soul", "")]
+    rows += [row("npo", lr=lr, optimizer="soul", forget=0.98) for lr in (1e-4, 2e-4)]
+    rows = [{**r, "forget": 0.97} if r["method"] == "salun" else r for r in rows]
+    lines = report(rows).split("\n")
+    assert "npo, none, soul: validation: no setting closes half of the gap to unseen data" in lines
+    assert "salun, none, adamw: validation: no setting closes half of the gap to unseen data" in lines
+    write_settings("mine", rows)
+    settings._read.cache_clear()
+    text, table = (folders / "mine.toml").read_text(), settings._read("mine")["methods"]
+    assert "# methods.npo.optimizers.soul: no setting" in text and "# salun: no setting" in text
+    assert "salun" not in table and set(table["npo"]["optimizers"]) == {"sophia_g"}
+    assert set(table) == set(GRID) - {"salun"}
+
+
+def test_sizes_of_the_forget_set_have_tables_of_their_own_where_they_differ(folders):
+    (folders / "mine.toml").write_text(HEAD + TAIL)
+    own = {"options": "forget_weight=0.2 beta=0.1", "size": "0.02"}
+    rows = [*winners(), row("npo", lr=0.25, **own), row("npo", lr=0.5, forget=0.95, **own)]
+    same = chosen(rows, "npo")[0]
+    rows += [{**same, "size": "0.04"}, row("npo", forget=0.97, size="0.06")]
+    write_settings("mine", rows)
+    settings._read.cache_clear()
+    plain = method_settings("mine", "npo")
+    sized = method_settings("mine", "npo", forget=0.02)
+    assert sized.plan.lr == 0.25 != plain.plan.lr and dict(sized.options)["forget_weight"] == 0.2
+    for forget in (0.04, 0.06, 0.1, None):
+        assert method_settings("mine", "npo", forget=forget) == plain
+    text = (folders / "mine.toml").read_text()
+    assert '# methods.npo.sizes."0.06": no setting' in text and '"0.04"' not in text
+    assert "npo, none, adamw, 0.02: oracle" not in report(rows) and "npo, none, adamw, 0.02: valid" in report(rows)
+    check_winners("mine", rows)
+
+
+def test_a_search_of_draws_writes_a_file_of_methods_beside_the_plain_one(folders):
+    (folders / "mine.toml").write_text(HEAD + OLD + TAIL)
+    write_settings("mine.eight", winners())
+    assert (folders / "mine.toml").read_text() == HEAD + OLD + TAIL
+    settings._read.cache_clear()
+    assert (folders / "mine.eight.toml").read_text().startswith("# Below: written by")
+    assert settings.train_plan("mine.eight") == settings.train_plan("mine") == Plan(lr=0.5, steps=9)
+    assert settings.curve_plan("mine.eight", MethodSettings(Plan())).steps == 11
+    check_winners("mine.eight", winners())
+
+
+def test_rows_with_losses_have_more_columns_and_old_ones_do_not(folders):
+    write_rows("mine", [row()])
+    assert list(read_rows("mine")[0]) == COLUMNS
+    write_rows("mine", [row(), with_losses(seed=8)])
+    old, new = read_rows("mine")
+    assert list(old) == list(new) == [*COLUMNS, *MORE] and tier([old]) == tier([new]) == 0
+
+
+def test_show_prints_the_winners_that_are_kept_and_runs_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(search, "DATA", tmp_path / "data")
+    rows = winners()
+    write_rows("digits.convnet", rows)
+    before = search.table_path("digits.convnet").read_bytes()
+    parser = argparse.ArgumentParser()
+    search_command.add_arguments(parser)
+    store = tmp_path / "store"
+    assert search_command.main(parser.parse_args(["--preset", "smoke", "--show", "--store", str(store)])) == 0
+    assert capsys.readouterr().out.strip() == report(read_rows("digits.convnet"))
+    assert not store.exists() and search.table_path("digits.convnet").read_bytes() == before
+
+
+# The committed search
+
+
+def test_the_committed_settings_are_the_winners_of_the_committed_search():
+    rows = read_rows(COMMITTED)
+    check_winners(COMMITTED, rows)
+    # Found when doing nothing could still win: kept for the results that were computed with them.
+    none = {key for key in map(context, rows) if not best([r for r in rows if context(r) == key])}
+    assert none == {
+        *((method, "none", "soul", "") for method in ("gradient_ascent", "scrub", "l1_sparse")),
+        ("gradient_ascent", "none", "sophia_g", ""),
+    }
+
+
+def test_the_committed_settings_for_draws_are_the_winners_of_their_search():
+    name = f"{COMMITTED}.eight"
+    rows = read_rows(name)
+    assert {int(r["seed"]) for r in rows} <= set(SEEDS) and all(r["forget_loss"] for r in rows)
+    assert len({(r["valid_original"], r["retain_original"]) for r in rows}) == 1
+    searched = set(map(context, rows))
+    for key in dict.fromkeys((method, "none", "adamw", "") for method in GRID):
+        found, plain = method_settings(name, key[0]), method_settings(COMMITTED, key[0])
+        won = best([r for r in rows if context(r) == key]) if key in searched else []
+        assert found == (settings_of(plain, parsed(won[0])) if won else plain)
+    for method, curriculum, optimizer, size in searched:
+        won = chosen(rows, method, curriculum, optimizer, size=size)
+        if won:
+            asked = {"forget": float(size)} if size else {}
+            found = method_settings(name, method, curriculum, optimizer, **asked)
+            assert found.plan.lr == pytest.approx(parsed(won[0])["lr"], rel=1e-5)
+            assert found.plan.steps == parsed(won[0])["steps"]
+
+
+def test_the_committed_search_is_complete_and_plausible():
+    rows = read_rows(COMMITTED)
+    with open(search.table_path(COMMITTED), newline="") as file:
+        assert next(csv.reader(file)) == COLUMNS
+    for method in GRID:
+        own = [r for r in rows if (r["method"], r["curriculum"], r["optimizer"]) == (method, "none", "adamw")]
+        tried = {tuple(r[name] for name in COLUMNS[:10]) for r in own}
+        assert len(tried) == len(own) == len(candidates(method)) * len(SEEDS), f"rows of {method}"
+    assert {int(r["seed"]) for r in rows} <= set(SEEDS)
+    for name in COLUMNS[10:-1]:
+        assert all(0 <= float(r[name]) <= 1 for r in rows), name
+    assert len({(r["valid_original"], r["retain_original"], r["forget_retrained"]) for r in rows}) == 1
