@@ -5,7 +5,6 @@ import math
 import re
 
 import pytest
-
 from hypothesis import given, settings, strategies as st
 
 from mcutils.errors import BadInput

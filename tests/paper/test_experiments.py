@@ -31,7 +31,7 @@ from mcutils.engine.specs import (
 )
 from mcutils.errors import BadInput
 from mcutils.paper import experiments as e
-from mcutils.paper.experiments import labels_of, profiles
+from mcutils.paper.experiments import labels_of
 from mcutils.paper.inclusion import APART, ENDS, RETRAINED, TWINNED
 from mcutils.paper.registry import EXPERIMENTS
 
@@ -224,24 +224,6 @@ def test_the_explorer_s_plane_holds_the_quickstart_s_line_and_curve(laptop):
     assert curve.trace.model.control_points == 1
 
 
-def test_two_originals_are_joined_by_the_paths_that_09_has_between_all(laptop):
-    ours = e.trained_apart(laptop)
-    assert [(r.kind, r.start, r.end, r.condition) for r in ours] == [
-        (k, 0, 1, e.ORIGINALS) for k in ("linear", "bezier")
-    ]
-    theirs = [r for r in e.apart(laptop) if r.condition == e.ORIGINALS and (r.start, r.end) == (0, 1)]
-    assert [key(r.profile(laptop)) for r in ours] == [key(r.profile(laptop)) for r in theirs]
-    assert set(profiles(laptop, ours)) <= set(EXPERIMENTS["00_quickstart"](laptop))
-
-
-def test_endpoints_cover_every_method_and_seed_curriculum_and_optimiser(smoke):
-    ends = [one.trace.model for one in e.endpoints(smoke) if isinstance(one.trace.model, UnlearnedSpec)]
-    plain = {(one.method, one.seed) for one in ends if (one.curriculum, one.optimizer) == ("none", "adamw")}
-    assert plain == {(m, s) for m in ("finetune", *smoke.preset.methods) for s in smoke.seeds}
-    varied = {(one.curriculum, one.optimizer) for one in ends if one.method == "npo" and one.seed == smoke.seeds[0]}
-    assert varied == {(c, o) for c in e.CURRICULA_SHOWN for o in e.OPTIMIZERS_SHOWN}
-
-
 def test_models_have_the_roles_that_their_specs_have(laptop):
     found = e.models(laptop)
     assert Counter(role for role, *_ in found) == {"original": 8, "retrained": 16, "unlearned": 16 * 8 + 3 * 2 + 8}
@@ -336,10 +318,6 @@ def test_a_second_row_has_the_other_rate_where_it_is_another(
     assert inside and all(one.settings.plan.lr == changed[0] for r in inside for one in (r.path.start, r.path.end))
 
 
-def test_presets_without_draws_have_no_second_row(smoke):
-    assert not {e.TUNED, e.PARTNER} & {r.form for routes in (e.curriculum, e.second_order) for r in routes(smoke)}
-
-
 def test_all_pairs_of_methods_have_lines_in_every_method_condition(eight, laptop):
     routes = [r for r in eight["05_methods"] if not r.control]
     pairs, plain = set(combinations(laptop.preset.fit, 2)), [r for r in routes if r.form == ""]
@@ -361,13 +339,6 @@ def test_all_pairs_of_methods_have_lines_in_every_method_condition(eight, laptop
     assert labels(formed, "form", "kind", "original") == {(e.CUE, "linear", o): 15 for o in range(4)}
 
 
-def test_models_that_are_compared_are_of_one_original(laptop):
-    found = e.alike(laptop)
-    names = [getattr(m, "method", kind_of(m)) for m in found.models]
-    assert names == [*laptop.preset.fit, laptop.preset.fit[0], "Retrained", "Original"]
-    assert {m.origin for m in found.models if isinstance(m, UnlearnedSpec)} == {found.origin} == {laptop.original()}
-
-
 def test_cues_are_planted_in_what_is_forgotten_and_nowhere_else(eight, laptop):
     found = e.cued(laptop)
     assert set(found) == {(m, part) for m in laptop.preset.fit for part in ("forgetting", "retraining")}
@@ -386,12 +357,6 @@ def test_cues_are_planted_in_what_is_forgotten_and_nowhere_else(eight, laptop):
         assert ends[part == "forgetting"].method == method
     assert set(e.cued(laptop, original=1)) == {(m, "forgetting") for m in laptop.preset.fit}
     assert {r.form for routes in eight.values() for r in routes if r.path.start.data.cue} == {e.CUE}
-
-
-def test_the_cue_is_planted_where_the_study_forgets_unless_told_otherwise(laptop):
-    smaller = replace(laptop, preset=replace(laptop.preset, forget=0.05))
-    for found, share in ((e.cued(smaller), 0.05), (e.cued(laptop, 0.02), 0.02)):
-        assert {use.model.start.data.cue for (_, part), use in found.items() if part == "forgetting"} == {share}
 
 
 def test_sizes_change_what_is_forgotten_and_its_references(eight, laptop):
@@ -482,14 +447,6 @@ def test_a_plane_goes_through_original_unlearned_and_retrained(laptop):
     (method, found), = e.planes(laptop).items()  # fmt: skip
     retrained = laptop.retrained(42, init=0)  # from the original's weights: else the plane shows two basins
     assert found.models == (laptop.original(), laptop.unlearned(method, 42), retrained)
-
-
-def test_the_optimisers_way_is_that_of_three_methods(laptop):
-    found = e.ways(laptop)
-    assert list(found) == list(laptop.preset.fit[:3])
-    for name, spec in found.items():
-        assert spec.trace.model == laptop.trajectory(laptop.unlearned(name, 42))
-    assert set(found.values()) <= set(EXPERIMENTS["09_progress_and_retraining"](laptop))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """The search: its rule, its winners, and the settings files that are written from them."""
 
-import argparse
-import csv
 import math
 from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +13,11 @@ from mcutils.descent import SCHEDULES
 from mcutils.engine.specs import DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UnlearnedSpec
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import mean_loss
-from mcutils.paper import search, search_command
+from mcutils.paper import search
 from mcutils.paper.search import (
     COLUMNS,
+    CURVE_COLUMNS,
+    CURVE_GRID,
     GRID,
     MORE,
     ORIGINAL,
@@ -24,6 +25,7 @@ from mcutils.paper.search import (
     VARIANTS,
     Tried,
     best,
+    best_curve,
     candidates,
     chosen,
     context,
@@ -37,11 +39,10 @@ from mcutils.paper.search import (
     score,
     settings_of,
     tier,
-    toml,
     write_rows,
     write_settings,
 )
-from mcutils.settings import MethodSettings, Plan, method_settings, preset, presets
+from mcutils.settings import MethodSettings, Plan, independent_plan, method_settings, preset, presets
 from mcutils.unlearning.methods import DEFENCES, METHODS
 
 COMMITTED = "fashion-mnist.convnet"
@@ -72,9 +73,6 @@ def folders(tmp_path, monkeypatch):
     settings._read.cache_clear()
     yield tmp_path
     settings._read.cache_clear()
-
-
-# The rule
 
 
 @pytest.mark.parametrize(
@@ -186,10 +184,6 @@ def test_a_sounder_setting_wins_over_a_lower_score():
     assert best([nothing]) == []
 
 
-def test_test_data_are_not_even_recorded():
-    assert not [name for name in COLUMNS if "test" in name]
-
-
 def test_the_lowest_mean_over_seeds_wins():
     steady = [row(lr=0.002, seed=s, forget=0.90) for s in SEEDS]
     lucky = [row(lr=0.001, seed=SEEDS[0]), row(lr=0.001, seed=SEEDS[1], forget=0.93)]
@@ -206,20 +200,6 @@ def test_ties_go_to_fewer_steps_and_then_to_a_lower_rate():
     assert best(as_text[::-1])[0]["steps"] == "9"
     # Means that differ only by rounding are a tie too.
     assert best([row(forget=0.88 + 1e-12, steps=50), row(steps=100)])[0]["steps"] == 50
-
-
-def test_both_rules_choose_among_the_rows_of_one_method_and_variant():
-    rows = [row(lr=0.001), row(lr=0.002, forget=0.80, forget_retrained=0.80, valid_retrained=0.88)]
-    rows += [row("scrub", lr=0.5), row(lr=0.7, optimizer="soul"), row(lr=0.9, curriculum="superloss")]
-    assert chosen(rows, "npo")[0]["lr"] == 0.001
-    assert chosen(rows[1:2], "npo", rule=oracle_gap)[0]["lr"] == 0.002
-    assert chosen(rows, "npo", optimizer="soul")[0]["lr"] == 0.7
-    assert chosen(rows, "npo", "superloss")[0]["lr"] == 0.9
-    with pytest.raises(BadInput, match="run the search first"):
-        chosen(rows, "salun")
-
-
-# The grid
 
 
 def test_the_grid_covers_every_method_once_with_valid_settings():
@@ -240,19 +220,6 @@ def test_the_search_s_seeds_are_never_those_of_a_study():
     assert all(ORIGINAL >= preset(name).originals for name in presets())
 
 
-def test_settings_are_refined_not_replaced():
-    start = MethodSettings(
-        Plan(weight_decay=0.1, batch_size=64), (("beta", 0.1), ("forget_weight", 1.0)), (("lam", 2.0),)
-    )
-    made = settings_of(start, {"lr": 0.5, "steps": 7, "options.forget_weight": 0.3})
-    assert made.plan == Plan(lr=0.5, steps=7, weight_decay=0.1, batch_size=64)
-    assert made.options == (("beta", 0.1), ("forget_weight", 0.3))
-    assert made.curriculum_options == (("lam", 2.0),)
-
-
-# Rows
-
-
 def test_rows_are_read_as_they_were_written(folders):
     rows = [row(options="alpha=0.1 msteps=2", lr=2.5e-4), row("scrub", seed=8)]
     write_rows("mine", rows)
@@ -261,28 +228,6 @@ def test_rows_are_read_as_they_were_written(folders):
     assert [score(r) for r in found] == [score(r) for r in rows]
     write_rows("mine", found[:1])
     assert read_rows("mine") == found[:1]
-
-
-def test_a_search_that_was_not_run_is_named(folders):
-    with pytest.raises(BadInput, match=r"no search for mine \(mine\.csv\): run python -m mcutils search"):
-        read_rows("mine")
-
-
-def test_a_row_gives_back_its_settings():
-    start = MethodSettings(Plan(), (("alpha", 0.001), ("msteps", 2)))
-    made = settings_of(start, {"lr": 2.5e-4, "steps": 140, "forget_batch_size": 16})
-    options = " ".join(f"{k}={v}" for k, v in made.options)
-    for one in (row(lr=2.5e-4, steps=140, forget_batch_size=16, options=options), None):
-        one = one or {k: str(v) for k, v in row(lr=2.5e-4, steps=140, forget_batch_size=16, options=options).items()}
-        assert settings_of(MethodSettings(Plan()), parsed(one)) == made
-        assert [type(v) for _, v in sorted(parsed(one).items())] == [int, int, float, float, int, str, int]
-
-
-def test_options_are_read_back_with_their_types():
-    found = parsed(row(options="alpha=1e-05 msteps=4 order=sequential temperature=2.0"))
-    options = {k.removeprefix("options."): v for k, v in found.items() if k.startswith("options.")}
-    assert options == {"alpha": 1e-5, "msteps": 4, "order": "sequential", "temperature": 2.0}
-    assert [type(v) for v in options.values()] == [float, int, str, float]
 
 
 @pytest.mark.parametrize(("originals", "size", "first"), [(0, 0.0, 0), (8, 0.0, ORIGINAL), (8, 0.05, ORIGINAL)])
@@ -327,31 +272,10 @@ def test_rows_hold_what_the_endpoints_score(originals, size, first):
 
 # Settings files
 
-
-HEAD = """# A comment to keep.
-
-[train]
-lr = 0.5
-steps = 9
-
-"""
-OLD = """[methods.finetune]
-lr = 0.123
-
-[methods.npo]
-steps = 3
-options.beta = 7.0
-
-[methods.npo.optimizers.soul]
-lr = 0.456
-
-"""
-TAIL = """[optimizers.soul]
-lr_scale = 0.25
-
-[curve]
-steps = 11
-"""
+HEAD = "# A comment to keep.\n\n[train]\nlr = 0.5\nsteps = 9\n\n"
+OLD = "[methods.finetune]\nlr = 0.123\n\n[methods.npo]\nsteps = 3\noptions.beta = 7.0\n\n"
+OLD += "[methods.npo.optimizers.soul]\nlr = 0.456\n\n"
+TAIL = "[optimizers.soul]\nlr_scale = 0.25\n\n[curve]\nsteps = 11\n"
 
 
 def winners():
@@ -413,28 +337,6 @@ def test_a_written_file_gives_the_winners_and_keeps_its_other_tables(old, folder
     assert (folders / "mine.toml").read_text() == text
 
 
-def test_variants_that_were_not_searched_follow_the_general_rule(folders):
-    (folders / "mine.toml").write_text(HEAD + TAIL)
-    rows = [r for r in winners() if (r["curriculum"], r["optimizer"]) == ("none", "adamw")]
-    write_settings("mine", rows)
-    settings._read.cache_clear()
-    plain, soul = method_settings("mine", "npo").plan, method_settings("mine", "npo", optimizer="soul").plan
-    assert soul.lr == pytest.approx(0.25 * plain.lr)
-
-
-def test_half_a_search_is_not_written():
-    with pytest.raises(BadInput, match="run the search first"):
-        toml([row("npo")])
-
-
-def test_the_report_names_the_winners_by_both_rules():
-    rows = [row(lr=0.001, forget=0.90), row(lr=0.002, forget=0.85, valid=0.85, forget_retrained=0.90)]
-    lines = report(rows).split("\n")
-    assert len(lines) == 3
-    assert "validation" in lines[1] and "oracle" in lines[2]
-    assert "0.001" in lines[1] and "90.0 / 88.0 / 99.0, 2.00" in lines[1]
-
-
 def test_where_no_setting_closes_half_of_the_gap_the_search_says_so_and_writes_none(folders):
     (folders / "mine.toml").write_text(HEAD + TAIL)
     rows = [r for r in winners() if context(r) != ("npo", "none", "soul", "")]
@@ -449,60 +351,6 @@ def test_where_no_setting_closes_half_of_the_gap_the_search_says_so_and_writes_n
     assert "# methods.npo.optimizers.soul: no setting" in text and "# salun: no setting" in text
     assert "salun" not in table and set(table["npo"]["optimizers"]) == {"sophia_g"}
     assert set(table) == set(GRID) - {"salun"}
-
-
-def test_sizes_of_the_forget_set_have_tables_of_their_own_where_they_differ(folders):
-    (folders / "mine.toml").write_text(HEAD + TAIL)
-    own = {"options": "forget_weight=0.2 beta=0.1", "size": "0.02"}
-    rows = [*winners(), row("npo", lr=0.25, **own), row("npo", lr=0.5, forget=0.95, **own)]
-    same = chosen(rows, "npo")[0]
-    rows += [{**same, "size": "0.04"}, row("npo", forget=0.97, size="0.06")]
-    write_settings("mine", rows)
-    settings._read.cache_clear()
-    plain = method_settings("mine", "npo")
-    sized = method_settings("mine", "npo", forget=0.02)
-    assert sized.plan.lr == 0.25 != plain.plan.lr and dict(sized.options)["forget_weight"] == 0.2
-    for forget in (0.04, 0.06, 0.1, None):
-        assert method_settings("mine", "npo", forget=forget) == plain
-    text = (folders / "mine.toml").read_text()
-    assert '# methods.npo.sizes."0.06": no setting' in text and '"0.04"' not in text
-    assert "npo, none, adamw, 0.02: oracle" not in report(rows) and "npo, none, adamw, 0.02: valid" in report(rows)
-    check_winners("mine", rows)
-
-
-def test_a_search_of_draws_writes_a_file_of_methods_beside_the_plain_one(folders):
-    (folders / "mine.toml").write_text(HEAD + OLD + TAIL)
-    write_settings("mine.eight", winners())
-    assert (folders / "mine.toml").read_text() == HEAD + OLD + TAIL
-    settings._read.cache_clear()
-    assert (folders / "mine.eight.toml").read_text().startswith("# Below: written by")
-    assert settings.train_plan("mine.eight") == settings.train_plan("mine") == Plan(lr=0.5, steps=9)
-    assert settings.curve_plan("mine.eight", MethodSettings(Plan())).steps == 11
-    check_winners("mine.eight", winners())
-
-
-def test_rows_with_losses_have_more_columns_and_old_ones_do_not(folders):
-    write_rows("mine", [row()])
-    assert list(read_rows("mine")[0]) == COLUMNS
-    write_rows("mine", [row(), with_losses(seed=8)])
-    old, new = read_rows("mine")
-    assert list(old) == list(new) == [*COLUMNS, *MORE] and tier([old]) == tier([new]) == 0
-
-
-def test_show_prints_the_winners_that_are_kept_and_runs_nothing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(search, "DATA", tmp_path / "data")
-    rows = winners()
-    write_rows("digits.convnet", rows)
-    before = search.table_path("digits.convnet").read_bytes()
-    parser = argparse.ArgumentParser()
-    search_command.add_arguments(parser)
-    store = tmp_path / "store"
-    assert search_command.main(parser.parse_args(["--preset", "smoke", "--show", "--store", str(store)])) == 0
-    assert capsys.readouterr().out.strip() == report(read_rows("digits.convnet"))
-    assert not store.exists() and search.table_path("digits.convnet").read_bytes() == before
-
-
-# The committed search
 
 
 def test_the_committed_settings_are_the_winners_of_the_committed_search():
@@ -537,8 +385,7 @@ def test_the_committed_settings_for_draws_are_the_winners_of_their_search():
 
 def test_the_committed_search_is_complete_and_plausible():
     rows = read_rows(COMMITTED)
-    with open(search.table_path(COMMITTED), newline="") as file:
-        assert next(csv.reader(file)) == COLUMNS
+    assert list(rows[0]) == COLUMNS and not [name for name in COLUMNS + MORE if "test" in name]
     for method in GRID:
         own = [r for r in rows if (r["method"], r["curriculum"], r["optimizer"]) == (method, "none", "adamw")]
         tried = {tuple(r[name] for name in COLUMNS[:10]) for r in own}
@@ -547,3 +394,46 @@ def test_the_committed_search_is_complete_and_plausible():
     for name in COLUMNS[10:-1]:
         assert all(0 <= float(r[name]) <= 1 for r in rows), name
     assert len({(r["valid_original"], r["retain_original"], r["forget_retrained"]) for r in rows}) == 1
+
+
+# Curves between models trained apart
+
+
+def fitted(valid, steps=100, lr=0.01):
+    return dict.fromkeys(CURVE_COLUMNS, 0.5) | {"valid": valid, "steps": steps, "lr": lr, "schedule": "linear"}
+
+
+def test_the_fewest_steps_within_two_percent_of_the_lowest_loss_win():
+    lowest, near, far = fitted(1.0, 800), fitted(1.019, 400), fitted(1.03, 200)
+    assert best_curve([lowest, near, far]) == near and best_curve([lowest, far]) == lowest
+    assert best_curve([near, fitted(1.01, 400)])["valid"] == 1.01
+    assert best_curve([fitted(1.0, lr=0.3), fitted(1.0, lr=0.1)])["lr"] == 0.1
+    assert best_curve([{k: str(v) for k, v in one.items()} for one in (lowest, near)])["steps"] == "400"
+    with pytest.raises(BadInput, match="run the search first"):
+        best_curve([])
+
+
+def test_rows_of_curves_hold_what_they_score(smoke, monkeypatch):
+    found = search.curves(smoke)
+    tables = {tuple(getattr(one.plan, name) for name in CURVE_COLUMNS[:3]) for one in found}
+    assert tables == {values for grid in CURVE_GRID for values in product(*grid.values())} and len(found) == len(tables)
+    assert {one.method for one in found} == {"finetune"}
+    assert not {one.start.seed for one in found} & {seed for name in presets() for seed in preset(name).seeds}
+    made = [trace(11, seed=k) for k in range(len(found) + 1)]
+    monkeypatch.setattr(type(smoke), "run", lambda self, specs: made[: len(specs)])
+    monkeypatch.setattr(type(smoke.store), "seconds", lambda self, spec: 2.5)
+    for one, path, seen in zip(search.curve_rows(smoke), found, made[1:], strict=True):
+        valid, line, retain = mean_loss(seen, "valid"), mean_loss(made[0], "valid"), mean_loss(seen, "retain")
+        assert one["valid"] == pytest.approx((valid[0] / 2 + valid[1:-1].sum() + valid[-1] / 2) / 10, abs=1e-6)
+        assert one["valid_line"] == pytest.approx((line[0] / 2 + line[1:-1].sum() + line[-1] / 2) / 10, abs=1e-6)
+        rise = max(v - (1 - t) * retain[0] - t * retain[-1] for v, t in zip(retain, seen.t, strict=True))
+        assert one["retain_barrier"] == pytest.approx(rise, abs=1e-6) and one["seconds"] == 2.5
+        assert (one["lr"], one["steps"], one["schedule"]) == (path.plan.lr, path.plan.steps, path.plan.schedule)
+
+
+def test_the_committed_plan_is_the_winner_of_the_committed_search_for_curves():
+    rows = search.read_curves(COMMITTED)
+    won, plan = best_curve(rows), independent_plan(COMMITTED, MethodSettings(Plan()))
+    assert len(rows) == 4
+    assert (plan.lr, plan.steps, plan.schedule) == (float(won["lr"]), int(won["steps"]), won["schedule"])
+    assert all(float(one["retain_barrier"]) < float(one["retain_barrier_line"]) for one in rows)
