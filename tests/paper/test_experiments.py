@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from shorter import settings_in
 
 import mcutils as mc
 from mcutils.data.scenarios import Scenario
@@ -14,14 +13,9 @@ from mcutils.data.tasks import FASHION_FULL_SHA256
 from mcutils.engine.conditions import CONDITIONS
 from mcutils.engine.kinds import of, parents
 from mcutils.engine.specs import (
-    AlikeSpec,
-    CueUseSpec,
     CurveSpec,
-    FitSpec,
     MetricSpec,
     OriginalSpec,
-    PlaneSpec,
-    ProfileSpec,
     RetrainedSpec,
     TraceSpec,
     UnlearnedSpec,
@@ -240,82 +234,9 @@ def test_models_have_the_roles_that_their_specs_have(laptop):
 # 02 to 06
 
 
-def test_seeds_have_a_line_and_a_curve_for_each_method_on_each_original(eight, laptop):
-    routes = [r for r in eight["02_seeds"] if not (r.control or r.aside)]
-    expected = {(m, k, o, 42, 87) for m in laptop.preset.methods for k in ("linear", "bezier") for o in range(8)}
-    found = labels(routes, "method", "kind", "original", "start", "end")
-    assert set(found) == expected and set(found.values()) == {1}
-    assert {(r.condition, r.other, r.form, r.points) for r in routes} == {("random", "", "", 0)}
-
-
 def test_curves_are_fitted_again_as_in_08(laptop, smoke):
     ours, theirs = ({r.profile(laptop) for r in of(laptop) if r.refit} for of in (e.refits, e.fits))
     assert ours < theirs and len(ours) == 3 * 8 and e.refits(smoke) == []
-
-
-@pytest.mark.parametrize(
-    ("made", "across", "inside", "authors"),
-    [
-        (e.curriculum, "cl-non_cl", "random_in_cl", "superloss_authors"),
-        (e.second_order, "fo-so", "random_in_so", "soul"),
-    ],
-)
-def test_a_condition_stands_beside_random_on_every_original(made, across, inside, authors, laptop):
-    routes = [r for r in made(laptop) if not r.control and not r.aside]
-    count, few = len(laptop.preset.fit) * 8, 11
-    found = labels([r for r in routes if not r.form], "condition", "kind", "points")
-    for kind in ("linear", "bezier"):
-        # A path that is shown is traced at all points, and counted at as few as the others.
-        assert found["random", kind, 0] == found[across, kind, few] == found[inside, kind, few] == count
-    for condition in ("random", across, inside):
-        assert pairs_of(r for r in routes if r.condition == condition) == {(o, 42, 87) for o in range(8)}
-    theirs = [r.path for r in routes if r.form == authors]
-    assert len(theirs) == 3 and all(authors in (p.start.curriculum, p.end.optimizer) for p in theirs)
-    random = {r.profile(laptop) for r in routes if r.condition == "random"}
-    assert random <= set(EXPERIMENTS["02_seeds"](laptop))
-
-
-EIGHT = """
-[methods.npo]
-lr = 1.0
-optimizers.sophia_g.lr = 0.25
-curricula.superloss.lr_scale = 1
-[methods.scrub]
-lr = 2.0
-optimizers.sophia_g.lr = 2.0
-curricula.superloss.lr_scale = 0.5
-"""
-
-
-@pytest.mark.parametrize(
-    ("routes", "condition", "method", "rates"),
-    [
-        (e.curriculum, "cl-non_cl", "scrub", (e.TUNED, 2.0, 2.0, 1.0)),
-        (e.second_order, "fo-so", "npo", (e.PARTNER, 1.0, 0.25, 1.0)),
-    ],
-)
-def test_a_second_row_has_the_other_rate_where_it_is_another(
-    routes, condition, method, rates, planned, tmp_path, monkeypatch
-):
-    """Of the curriculum the tuned one, of second order the partner's, where that is the exception."""
-    name, usual, *changed = rates
-    with settings_in(tmp_path, monkeypatch, EIGHT):
-        every = routes(planned("laptop", methods=["npo", "scrub"], quickstart_method="npo"))
-    found = [r for r in every if r.condition == condition]
-    first, second = ([r for r in found if r.form == form] for form in ("", name))
-    assert {r.method for r in first} == {"npo", "scrub"} and {r.method for r in second} == {method}
-    assert {r.original for r in second} == set(range(e.SOME)) and len(second) == e.SOME
-    assert {r.points for r in second} == {11} and {(r.points, r.full) for r in first} == {(11, False), (0, True)}
-    for row, rate in zip((first, second), changed, strict=True):
-        for r in (r for r in row if r.method == method):
-            ends = [r.path.start, r.path.end]
-            other = [one.settings.plan.lr for one in ends if (one.curriculum, one.optimizer) != ("none", "adamw")]
-            plain = [one.settings.plan.lr for one in ends if (one.curriculum, one.optimizer) == ("none", "adamw")]
-            assert other == [rate] and plain == [usual]
-    # No path is traced twice on one grid under two labels: copies would decide nothing.
-    assert set(Counter((r.path, r.full) for r in found).values()) == {1}
-    inside = [r for r in every if r.condition.startswith("random_in") and r.method == method]
-    assert inside and all(one.settings.plan.lr == changed[0] for r in inside for one in (r.path.start, r.path.end))
 
 
 def test_all_pairs_of_methods_have_lines_in_every_method_condition(eight, laptop):
@@ -409,57 +330,10 @@ def test_fits_differ_in_what_their_labels_say_and_nothing_else(eight, laptop):
             assert r.points == 11
 
 
-def test_the_record_of_each_fit_is_part_of_the_experiment(eight, laptop):
-    wanted = e.fit_records(laptop, eight["08_curve_fitting"])
-    curves = {r.path for r in eight["08_curve_fitting"] if r.kind != "linear"}
-    assert {one.model for one in wanted} == curves and len(wanted) == len(curves)
-    assert set(wanted) <= set(EXPERIMENTS["08_curve_fitting"](laptop))
-
-
-def test_progress_joins_original_unlearned_and_retrained(eight, laptop):
-    routes = eight["09_progress_and_retraining"]
-    forgetting = [r for r in routes if r.condition == "forgetting"]
-    assert labels(forgetting, "method") == {(m,): 8 for m in laptop.preset.fit}
-    assert {(r.start, r.end, r.points, r.kind) for r in forgetting} == {(42, 42, laptop.preset.points, "linear")}
-    for r in forgetting:
-        first = laptop.original(r.original)
-        assert (r.path.start, r.path.end) == (first, laptop.unlearned(r.method, r.start, origin=first))
-    n, wanted = len(laptop.preset.fit), {("retrained", e.SAME): 8, ("retrained", e.OTHER): 8}
-    wanted |= {("retraining", e.SAME): 8 * n, ("retraining", e.OTHER): e.SOME * n}
-    for (condition, init), count in wanted.items():
-        some = [r for r in routes if (r.condition, r.init) == (condition, init)]
-        assert len(some) == count and {bool(r.control) for r in some} == {condition == "retrained"}
-        for r in some:
-            given = {"init": r.original if init == e.SAME else None, "original": r.original}
-            assert r.path.end == laptop.retrained(r.end, **given)
-
-
-def test_models_trained_apart_share_no_initial_weights(laptop, smoke):
-    routes = e.apart(laptop)
-    count = {(c, kind, ""): 8 for c in (e.ORIGINALS, e.PAIRS) for kind in ("linear", "bezier")}
-    count |= {(e.CURVES, kind, name): 4 for kind, name in (("linear", ""), ("bezier", ""), ("bezier", "retain only"))}
-    assert labels(routes, "condition", "kind", "objective") == count
-    assert {r.path.end.init for r in routes if r.condition != e.ORIGINALS} == {None}
-    assert {r.condition for r in e.apart(smoke)} == {e.PAIRS, e.CURVES}  # one original has no neighbour
-
-
 def test_a_plane_goes_through_original_unlearned_and_retrained(laptop):
     (method, found), = e.planes(laptop).items()  # fmt: skip
     retrained = laptop.retrained(42, init=0)  # from the original's weights: else the plane shows two basins
     assert found.models == (laptop.original(), laptop.unlearned(method, 42), retrained)
-
-
-@pytest.mark.parametrize(
-    ("name", "count", "kinds"),
-    [
-        ("05_methods", 31, {AlikeSpec: 1, CueUseSpec: 30}),
-        ("08_curve_fitting", 219, {FitSpec: 219}),
-        ("09_progress_and_retraining", 25, {PlaneSpec: 1, FitSpec: 24}),
-    ],
-)
-def test_notebooks_that_show_more_than_profiles(name, count, kinds, laptop):
-    others = [spec for spec in EXPERIMENTS[name](laptop) if not isinstance(spec, ProfileSpec)]
-    assert Counter(map(type, others)) == kinds and len(others) == count
 
 
 # Five originals with points enough for both grids: what each declared test reads is there

@@ -1,6 +1,5 @@
 """The registry: what each notebook needs, what ships together, and which original a result belongs to."""
 
-import json
 from dataclasses import replace
 from functools import cache
 from itertools import chain
@@ -259,14 +258,3 @@ def test_what_is_stored_of_pictures_ships(three, few, monkeypatch):
     plane = key(e.explorer(three)[-1])
     assert set(held["pictures"]) == {key(one) for one in [*wanted, more]} - {plane}
     assert plane in held["14_explorer"] + held["00_quickstart"]
-
-
-def test_the_figures_were_drawn_from_the_results_of_their_experiments(asked, laptop):
-    listing = ROOT / "figures" / "results.json"
-    if not listing.is_file():
-        pytest.skip("no list of results lies beside the figures")
-    drawn = {name: set(entry["results"]) for name, entry in json.loads(listing.read_text()).items()}
-    levels = set(map(key, e.references(laptop)))  # which every path keeps: to read them anew is for few
-    assert set(drawn) >= set(EXPERIMENTS)
-    for name in EXPERIMENTS:
-        assert asked[name] <= drawn[name] | levels, name

@@ -9,7 +9,6 @@ import pytest
 from synthetic import trace
 
 from mcutils import settings
-from mcutils.descent import SCHEDULES
 from mcutils.engine.specs import DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UnlearnedSpec
 from mcutils.errors import BadInput
 from mcutils.measures.metrics import mean_loss
@@ -34,7 +33,6 @@ from mcutils.paper.search import (
     oracle_gap,
     parsed,
     read_rows,
-    report,
     rows_for,
     score,
     settings_of,
@@ -43,7 +41,6 @@ from mcutils.paper.search import (
     write_settings,
 )
 from mcutils.settings import MethodSettings, Plan, independent_plan, method_settings, preset, presets
-from mcutils.unlearning.methods import DEFENCES, METHODS
 
 COMMITTED = "fashion-mnist.convnet"
 
@@ -202,19 +199,6 @@ def test_ties_go_to_fewer_steps_and_then_to_a_lower_rate():
     assert best([row(forget=0.88 + 1e-12, steps=50), row(steps=100)])[0]["steps"] == 50
 
 
-def test_the_grid_covers_every_method_once_with_valid_settings():
-    known = {name for name, one in METHODS.items() if name not in ("retrain", "train", *DEFENCES) and not one.edit}
-    assert set(GRID) == known
-    for method in GRID:
-        tables = candidates(method)
-        assert len({tuple(sorted(t.items())) for t in tables}) == len(tables) >= 3
-        for table in tables:
-            made = settings_of(MethodSettings(Plan()), table)
-            assert made.plan.lr == table["lr"] and made.plan.steps == table["steps"]
-            assert made.plan.schedule in SCHEDULES
-            assert set(dict(made.options)) <= set(METHODS[method].options)
-
-
 def test_the_search_s_seeds_are_never_those_of_a_study():
     assert not set(SEEDS) & {seed for name in presets() for seed in preset(name).seeds}
     assert all(ORIGINAL >= preset(name).originals for name in presets())
@@ -337,22 +321,6 @@ def test_a_written_file_gives_the_winners_and_keeps_its_other_tables(old, folder
     assert (folders / "mine.toml").read_text() == text
 
 
-def test_where_no_setting_closes_half_of_the_gap_the_search_says_so_and_writes_none(folders):
-    (folders / "mine.toml").write_text(HEAD + TAIL)
-    rows = [r for r in winners() if context(r) != ("npo", "none", "soul", "")]
-    rows += [row("npo", lr=lr, optimizer="soul", forget=0.98) for lr in (1e-4, 2e-4)]
-    rows = [{**r, "forget": 0.97} if r["method"] == "salun" else r for r in rows]
-    lines = report(rows).split("\n")
-    assert "npo, none, soul: validation: no setting closes half of the gap to unseen data" in lines
-    assert "salun, none, adamw: validation: no setting closes half of the gap to unseen data" in lines
-    write_settings("mine", rows)
-    settings._read.cache_clear()
-    text, table = (folders / "mine.toml").read_text(), settings._read("mine")["methods"]
-    assert "# methods.npo.optimizers.soul: no setting" in text and "# salun: no setting" in text
-    assert "salun" not in table and set(table["npo"]["optimizers"]) == {"sophia_g"}
-    assert set(table) == set(GRID) - {"salun"}
-
-
 def test_the_committed_settings_are_the_winners_of_the_committed_search():
     rows = read_rows(COMMITTED)
     check_winners(COMMITTED, rows)
@@ -381,19 +349,6 @@ def test_the_committed_settings_for_draws_are_the_winners_of_their_search():
             found = method_settings(name, method, curriculum, optimizer, **asked)
             assert found.plan.lr == pytest.approx(parsed(won[0])["lr"], rel=1e-5)
             assert found.plan.steps == parsed(won[0])["steps"]
-
-
-def test_the_committed_search_is_complete_and_plausible():
-    rows = read_rows(COMMITTED)
-    assert list(rows[0]) == COLUMNS and not [name for name in COLUMNS + MORE if "test" in name]
-    for method in GRID:
-        own = [r for r in rows if (r["method"], r["curriculum"], r["optimizer"]) == (method, "none", "adamw")]
-        tried = {tuple(r[name] for name in COLUMNS[:10]) for r in own}
-        assert len(tried) == len(own) == len(candidates(method)) * len(SEEDS), f"rows of {method}"
-    assert {int(r["seed"]) for r in rows} <= set(SEEDS)
-    for name in COLUMNS[10:-1]:
-        assert all(0 <= float(r[name]) <= 1 for r in rows), name
-    assert len({(r["valid_original"], r["retain_original"], r["forget_retrained"]) for r in rows}) == 1
 
 
 # Curves between models trained apart
