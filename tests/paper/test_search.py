@@ -37,7 +37,6 @@ from mcutils.paper.search import (
     score,
     settings_of,
     tier,
-    write_rows,
     write_settings,
 )
 from mcutils.settings import MethodSettings, Plan, independent_plan, method_settings, preset, presets
@@ -89,19 +88,6 @@ def folders(tmp_path, monkeypatch):
 def test_the_score_is_that_of_the_rule(changes, expected):
     assert score(row(**changes)) == pytest.approx(expected)
     assert score({k: str(v) for k, v in row(**changes).items()}) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({}, 0),
-        ({"forget": 0.91}, 1),
-        ({"forget": 0.85, "valid": 0.90, "retain": 0.95}, (3 + 2 + 4) / 3),
-        ({"valid_original": 0.1, "retain_original": 0.1}, 0),
-    ],
-)
-def test_the_oracle_s_gap_is_the_mean_distance_to_the_retrained_model(changes, expected):
-    assert oracle_gap(row(**changes)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -189,29 +175,9 @@ def test_the_lowest_mean_over_seeds_wins():
     assert best(lucky[:1] + steady) == lucky[:1]
 
 
-def test_ties_go_to_fewer_steps_and_then_to_a_lower_rate():
-    tied = [row(lr=lr, steps=steps) for lr in (0.002, 0.0005, 0.001) for steps in (200, 50, 100)]
-    winner = best(tied)[0]
-    assert (winner["steps"], winner["lr"]) == (50, 0.0005)
-    as_text = [{k: str(v) for k, v in r.items()} for r in [row(steps=9), row(steps=10), row(steps=100)]]
-    assert best(as_text[::-1])[0]["steps"] == "9"
-    # Means that differ only by rounding are a tie too.
-    assert best([row(forget=0.88 + 1e-12, steps=50), row(steps=100)])[0]["steps"] == 50
-
-
 def test_the_search_s_seeds_are_never_those_of_a_study():
     assert not set(SEEDS) & {seed for name in presets() for seed in preset(name).seeds}
     assert all(ORIGINAL >= preset(name).originals for name in presets())
-
-
-def test_rows_are_read_as_they_were_written(folders):
-    rows = [row(options="alpha=0.1 msteps=2", lr=2.5e-4), row("scrub", seed=8)]
-    write_rows("mine", rows)
-    found = read_rows("mine")
-    assert found == [{name: str(r[name]) for name in COLUMNS} for r in rows]
-    assert [score(r) for r in found] == [score(r) for r in rows]
-    write_rows("mine", found[:1])
-    assert read_rows("mine") == found[:1]
 
 
 @pytest.mark.parametrize(("originals", "size", "first"), [(0, 0.0, 0), (8, 0.0, ORIGINAL), (8, 0.05, ORIGINAL)])
