@@ -155,11 +155,6 @@ def test_groups_stand_side_by_side_in_a_row_and_have_their_names():
         assert heights == pytest.approx([-0.2, 0.8] if kind == "linear" else [0.2, 1.2])
 
 
-def test_of_one_original_a_strip_has_a_mean_and_no_interval():
-    ax = plots.strip(numbers(["npo"], originals=1), "value")
-    assert at(ax, "o")[-1] == pytest.approx((0.005, 0.0)) and not [1 for _, y, m, _ in drawn(ax) if m == "None"]
-
-
 def test_empty_tables_are_empty_panels():
     none = numbers(kind="linear", path="a", t=0.0, other="npo").head(0)
     empty = none.assign(effect=0.0, low=0.0, high=0.0, estimate=0.0, row="", verdict="")
@@ -247,14 +242,6 @@ def test_a_matrix_has_the_mean_of_each_pair_on_both_sides_and_is_grey_where_ther
     free = plots.matrix(table, "value", digits=1)
     assert ticks(free.xaxis) == ["a", "b", "c", "x"]
     assert "5.0" in [one.get_text() for one in free.texts]
-
-
-def test_numbers_on_dark_cells_are_white_and_on_light_ones_black():
-    table = pd.DataFrame([("a", "b", 0.0), ("b", "c", 1.0)], columns=["method", "other", "value"])
-    assert {one.get_text(): one.get_color() for one in plots.matrix(table, "value").texts} == {
-        "0.00": "#000000",
-        "1.00": "white",
-    }
 
 
 def test_a_forest_has_a_row_an_estimate_with_both_intervals_and_its_thresholds():

@@ -291,15 +291,6 @@ def test_sizes_change_what_is_forgotten_and_its_references(eight, laptop):
         assert [t.model.seed for t in profile.retrained] == ([42, 87] if r.size == 0.1 else [42])
 
 
-def test_sizes_are_steps_up_to_what_the_study_forgets(laptop):
-    smaller = replace(laptop, preset=replace(laptop.preset, forget=0.05))
-    for routes, sizes in (
-        (e.sizes(smaller), [0.01, 0.02, 0.03, 0.04, 0.05]),
-        (e.sizes(laptop, [0.02, 0.2]), [0.02, 0.2]),
-    ):
-        assert list(dict.fromkeys(r.size for r in routes if not r.control)) == sizes
-
-
 # 08, 09
 
 
@@ -328,12 +319,6 @@ def test_fits_differ_in_what_their_labels_say_and_nothing_else(eight, laptop):
             assert r.points == 0
         elif not r.batchnorm:
             assert r.points == 11
-
-
-def test_a_plane_goes_through_original_unlearned_and_retrained(laptop):
-    (method, found), = e.planes(laptop).items()  # fmt: skip
-    retrained = laptop.retrained(42, init=0)  # from the original's weights: else the plane shows two basins
-    assert found.models == (laptop.original(), laptop.unlearned(method, 42), retrained)
 
 
 # Five originals with points enough for both grids: what each declared test reads is there
@@ -487,12 +472,6 @@ def test_paths_between_models_trained_apart_are_fitted_as_such(five):
             assert r.path.end.init is None and r.path.end.seed == 87
 
 
-def test_nothing_else_stands_aside(traced):
-    aside = [(route, spec) for route, spec in traced.values() if route.aside]
-    assert len(aside) == 4 * 4 + 2 * 3 * 3 and {route.method for route, _ in aside} == {"npo"}
-    assert all(spec.trace.points == 11 and spec.trace.splits for _, spec in aside)
-
-
 def test_the_variance_is_split_by_one_change_at_a_time(five, routes):
     """The first pair beside another pair on the same original and draw, and beside the same pair on another draw."""
     plain = {(r.original, r.kind): r for r in routes["02_seeds"] if r.method == "npo" and not (r.form or r.control)}
@@ -513,37 +492,6 @@ def test_the_variance_is_split_by_one_change_at_a_time(five, routes):
             assert {p.model.data.draw for p in parts} == {drawn} and spec.original.model == start.origin
             assert [one.model.seed for one in spec.retrained] == [42]
         assert replace(route.path, start=own.path.start, end=own.path.end) == own.path  # fitted alike
-
-
-@pytest.mark.parametrize(
-    ("notebook", "what"),
-    [("03_curriculum", {"curriculum": "superloss"}), ("04_second_order", {"optimizer": "sophia_g"})],
-)
-def test_an_original_trained_otherwise_is_started_from_and_crossed(five, routes, notebook, what):
-    ours = [r for r in routes[notebook] if r.aside]
-    for route in ours:
-        plain, other = five.original(route.original), five.original(route.original, **what)
-        ends, inside = (route.path.start, route.path.end), route.condition == "random"
-        assert [end.origin for end in ends] == [other if inside else plain, other]
-        assert {(one.method, one.curriculum, one.optimizer) for one in ends} == {("npo", "none", "adamw")}
-        assert ends[0].settings == ends[1].settings == five.unlearned("npo", 42).settings
-        assert route.profile(five).original.model == plain  # G is the plain original's, on either
-    made = {r.path.end.origin for r in ours}
-    assert len(made) == e.SOME
-    for one in made:  # all else is that of plain training, its learning rate too
-        plain = five.original(one.seed)
-        assert one != plain and replace(one, curriculum="none", plan=plain.plan) == plain
-        assert replace(one.plan, optimizer=plain.plan.optimizer) == plain.plan
-
-
-def test_what_is_measured_on_data_with_a_cue_has_references_there(five):
-    for route in e.cued_lines(five):
-        spec = route.profile(five)
-        parts = (spec.trace, spec.original, *spec.retrained, spec.random)
-        assert {(p.model.data.cue, p.model.data.crossed) for p in parts} == {(0.1, 0.1)}
-        assert {p.model.data.draw for p in parts} == {route.original}
-    ends = {use.model.end for o in range(4) for use in e.cued(five, original=o).values()}
-    assert {r.path.start for r in e.cued_lines(five)} <= ends  # whose use is known
 
 
 # N1

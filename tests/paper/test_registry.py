@@ -11,7 +11,7 @@ from worlds import Shape, profile
 from mcutils.cli.reproduce import SHIPPED
 from mcutils.cli.stores import planned as asked_of
 from mcutils.engine.kinds import parents
-from mcutils.engine.specs import CurveSpec, ProfileSpec, TraceSpec, is_line, key
+from mcutils.engine.specs import ProfileSpec, TraceSpec, is_line, key
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.paper import difficulty, ensembles, experiments as e, privacy, registry
@@ -61,15 +61,6 @@ def test_what_is_priced_apart_is_known_by_both_names():
     assert all(PRICED_APART[name] is needs for name, needs in by_name.items())
 
 
-def test_the_ledger_needs_the_paths_of_all_experiments_that_it_judges(three):
-    held = set(EXPERIMENTS["15_claims"](three))
-    for name in [name for name in EXPERIMENTS if name[:2] in ("02", "03", "04", "05", "06", "08", "09")]:
-        paths = {s for s in EXPERIMENTS[name](three) if isinstance(s, ProfileSpec)}
-        paths = {s for s in paths if isinstance(s.trace.model, CurveSpec)}
-        more = {r.profile(three) for r in e.refits(three)} if name == "02_seeds" else set()
-        assert paths - more <= held, name
-
-
 # Shards
 
 
@@ -97,15 +88,6 @@ def test_shards_together_compute_exactly_what_a_run_does(three, shards):
         assert shard(whole, k) == [spec for spec in whole if spec in held]
     with pytest.raises(BadInput, match="no result belongs to original 3 alone: give one of 0, 1, 2"):
         asked_of(["02"], three, original="3")
-
-
-def test_a_metric_has_shards_too(three):
-    whole = asked_of(["03"], three, "loss_forget")
-    shards = [asked_of(["03"], three, "loss_forget", str(k)) for k in range(3)]
-    assert sorted(map(key, chain(*shards))) == sorted(map(key, whole)) != []
-    # A metric of test images is of the paths that were traced on some.
-    tested = asked_of(["03"], three, "TA")
-    assert 0 < len(tested) < len(whole) and all("test" in one.trace.held for one in tested)
 
 
 def test_what_hangs_on_one_original_needs_no_other(three, crossing, shards):

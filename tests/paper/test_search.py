@@ -155,26 +155,6 @@ def test_the_gate_is_passed_by_every_seed_or_by_none():
     assert math.isnan(loss_closed(row())) and math.isnan(loss_closed({**row(), "forget_loss": ""}))
 
 
-def test_a_sounder_setting_wins_over_a_lower_score():
-    lost = with_losses(lr=0.004, retain=0.95)  # score 4
-    over = with_losses(2.0, lr=0.003)  # score 0
-    sound = with_losses(lr=0.002, forget=0.80)  # score 8
-    nothing = with_losses(0.1, lr=0.001, forget=0.88)  # score 0, and no loss gained
-    assert score(nothing) == score(over) == 0 < score(lost) < score(sound)
-    assert best([nothing, lost, over, sound]) == [sound]
-    assert best([nothing, lost, over]) == [over]
-    assert best([nothing, lost]) == [lost]
-    assert best([nothing]) == []
-
-
-def test_the_lowest_mean_over_seeds_wins():
-    steady = [row(lr=0.002, seed=s, forget=0.90) for s in SEEDS]
-    lucky = [row(lr=0.001, seed=SEEDS[0]), row(lr=0.001, seed=SEEDS[1], forget=0.93)]
-    assert best(lucky + steady) == steady
-    assert best([*steady, *lucky], rule=lambda r: -score(r)) == lucky
-    assert best(lucky[:1] + steady) == lucky[:1]
-
-
 def test_the_search_s_seeds_are_never_those_of_a_study():
     assert not set(SEEDS) & {seed for name in presets() for seed in preset(name).seeds}
     assert all(ORIGINAL >= preset(name).originals for name in presets())
