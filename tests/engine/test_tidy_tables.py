@@ -184,11 +184,6 @@ def test_the_best_inner_point_is_chosen_by_one_half_and_tested_on_the_other(scor
     assert best_inner(one) == (t[place], tested[place] - max(tested[0], tested[-1]))
 
 
-def test_two_points_have_no_inner_one():
-    ends = {"t": np.array([0.0, 1.0]), "gap": np.float64(1), "score/choose": np.ones(2), "score/test": np.ones(2)}
-    assert np.isnan(best_inner(Profile(ends))).all()
-
-
 def test_along_has_a_row_a_point_and_metric_with_the_error_of_its_band():
     first, second = made(5), made(11, seed=1)
     table = along_table({"a": first, "b": second})
@@ -227,13 +222,6 @@ def test_a_table_is_read_as_it_was_written(tmp_path_factory, rows):
     found = read_table(gzip.decompress(path.read_bytes()))
     pd.testing.assert_frame_equal(found, table, check_dtype=False, check_exact=True)
     assert tables.write_table(found, path) == digest
-
-
-def test_the_words_of_columns_that_are_text_are_known_by_name():
-    data = b"path,objective,term,t\na,,x,0.1\n,retain only,,\n"
-    found = read_table(data)
-    assert found.path.tolist() == ["a", ""] and found.objective.tolist() == ["", "retain only"]
-    assert found.t.tolist()[0] == 0.1 and np.isnan(found.t[1]) and {"path", "objective", "term"} <= set(TEXT)
 
 
 @pytest.mark.parametrize("name", sorted(path.name.partition(".")[0] for path in tables.TABLES.glob("*.csv.gz")))

@@ -1,6 +1,5 @@
 """Plots: what is drawn stands where the table says, intervals are scipy's, one legend, files of the same bytes."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,11 +93,8 @@ def test_an_interval_is_no_narrower_than_the_least_standard_error_allows():
     [
         lambda t: plots.interval(t, "none"),
         lambda t: plots.interval(t, "value", "none"),
-        lambda t: plots.interval(t, "value", unit="none"),
         lambda t: plots.strip(t, "none"),
-        lambda t: plots.strip(t, "value", group="none"),
         lambda t: plots.along(t, value="none"),
-        lambda t: plots.losses(t, value="none"),
         lambda t: plots.matrix(t, "none", row="method", column="method"),
         lambda t: plots.forest(t, name="none"),
         lambda t: plots.scatter(t, "value", "none"),
@@ -379,11 +375,3 @@ def test_a_file_is_a_png_of_the_same_bytes_which_shows_itself(tmp_path):
     data, how = saved._repr_png_()
     assert texts[0] == texts[1] == data and data[:8] == b"\x89PNG\r\n\x1a\n"
     assert how == {"width": round(110 * fig.get_figwidth())}
-
-
-def test_drawing_leaves_the_caller_s_style_and_table_alone():
-    before, table = dict(mpl.rcParams), numbers()
-    kept = table.copy()
-    fig, _ = plots.multiples(plots.strip, table, "method", value="value")
-    plots.finish(fig)
-    assert dict(mpl.rcParams) == before and table.equals(kept)

@@ -74,15 +74,6 @@ def test_what_was_not_measured_is_an_empty_cell(tmp_path):
     assert effect_text({"effect": 0.5, "low": -math.inf, "high": math.inf}, 1) == "0.5 (no interval)"
 
 
-def test_a_written_ledger_is_read_back(tmp_path):
-    made = [row("C1", 0.75, 0.125, flips=0.25, needed=12), row("C2", 0.5, p=0.001), row("C3")]
-    write_ledger(made, tmp_path)
-    found = read_ledger(tmp_path / "claims.csv")
-    assert found == made
-    write_ledger(found, tmp_path / "again")
-    assert (tmp_path / "again" / "claims.csv").read_bytes() == (tmp_path / "claims.csv").read_bytes()
-
-
 NUMBER = st.floats(-1e6, 1e6).map(lambda v: float(f"{v:.4g}")) | st.none()
 
 
@@ -111,12 +102,6 @@ def test_any_ledger_is_read_back_to_four_digits(tmp_path_factory, found, notes, 
 def test_an_estimate_and_its_interval_in_words(found, digits, text):
     assert spread(found, digits) == interval_text(found, digits) == text
     assert effect_text(dict(zip(("effect", "low", "high"), found, strict=True)), digits) == text
-
-
-@pytest.mark.parametrize("hole", range(3))
-def test_what_is_nan_has_no_words(hole):
-    found = [0.5 if k != hole else math.nan for k in range(3)]
-    assert interval_text(found) == "-" and interval_text(found, none="not run") == "not run"
 
 
 def test_cells_and_tables_of_any_rows():

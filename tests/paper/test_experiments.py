@@ -14,7 +14,6 @@ from mcutils.engine.conditions import CONDITIONS
 from mcutils.engine.kinds import of, parents
 from mcutils.engine.specs import (
     CurveSpec,
-    MetricSpec,
     OriginalSpec,
     RetrainedSpec,
     TraceSpec,
@@ -121,13 +120,6 @@ def test_under_a_scenario_all_is_of_it_or_it_is_refused_in_a_sentence(name, smok
             assert {one.model.data.scenario for one in traces} == {under.data.scenario}
 
 
-@pytest.mark.parametrize("methods", [["npo"], ["npo", "scrub"], ["bad_teacher", "npo", "scrub"]])
-def test_a_reader_can_ask_for_a_few_methods(methods, planned):
-    few = planned("smoke", methods=methods)
-    for name, ask in EXPERIMENTS.items():
-        assert ask(few) if name != "05_methods" or len(methods) > 1 else True, name
-
-
 @pytest.mark.parametrize("name", ROUTES)
 def test_routes_are_told_apart_by_their_labels_and_paths_agree_with_these(name, eight, laptop):
     routes = eight[name]
@@ -211,13 +203,6 @@ def test_what_ships_of_the_quickstart_is_enough_to_load_and_walk_it(laptop):
     assert all(set(parents(spec)) <= kept for spec in kept if not isinstance(spec, TraceSpec))
 
 
-def test_the_explorer_s_plane_holds_the_quickstart_s_line_and_curve(laptop):
-    line, curve, plane = e.explorer(laptop)
-    assert [key(one) for one in (line, curve)] == [key(one) for one in e.quickstart(laptop)[-2:]]
-    assert plane.models == (line.trace.model.start, curve.trace.model, line.trace.model.end)
-    assert curve.trace.model.control_points == 1
-
-
 def test_models_have_the_roles_that_their_specs_have(laptop):
     found = e.models(laptop)
     assert Counter(role for role, *_ in found) == {"original": 8, "retrained": 16, "unlearned": 16 * 8 + 3 * 2 + 8}
@@ -232,11 +217,6 @@ def test_models_have_the_roles_that_their_specs_have(laptop):
 
 
 # 02 to 06
-
-
-def test_curves_are_fitted_again_as_in_08(laptop, smoke):
-    ours, theirs = ({r.profile(laptop) for r in of(laptop) if r.refit} for of in (e.refits, e.fits))
-    assert ours < theirs and len(ours) == 3 * 8 and e.refits(smoke) == []
 
 
 def test_all_pairs_of_methods_have_lines_in_every_method_condition(eight, laptop):
@@ -258,26 +238,6 @@ def test_all_pairs_of_methods_have_lines_in_every_method_condition(eight, laptop
     assert labels(curves, "condition", "points") == {("method", 11): 8 * 6}
     formed = [r for r in routes if r.form]
     assert labels(formed, "form", "kind", "original") == {(e.CUE, "linear", o): 15 for o in range(4)}
-
-
-def test_cues_are_planted_in_what_is_forgotten_and_nowhere_else(eight, laptop):
-    found = e.cued(laptop)
-    assert set(found) == {(m, part) for m in laptop.preset.fit for part in ("forgetting", "retraining")}
-    (data,) = data_of(found.values())
-    assert data.cue == 0.1 == laptop.preset.forget and data.checksum == laptop.data.checksum
-    for (method, part), use in found.items():
-        ends = use.model.start, use.model.end
-        assert (
-            use.forget >= data.cue
-            and tuple(map(kind_of, ends))
-            == {
-                "forgetting": ("Original", "Unlearned"),
-                "retraining": ("Unlearned", "Retrained"),
-            }[part]
-        )
-        assert ends[part == "forgetting"].method == method
-    assert set(e.cued(laptop, original=1)) == {(m, "forgetting") for m in laptop.preset.fit}
-    assert {r.form for routes in eight.values() for r in routes if r.path.start.data.cue} == {e.CUE}
 
 
 def test_sizes_change_what_is_forgotten_and_its_references(eight, laptop):
@@ -507,16 +467,3 @@ def test_the_models_of_n1_are_used_nowhere_else(planned):
     assert {(one.data.draw, one.seed) for one in below if isinstance(one, OriginalSpec)} == {
         (o, o) for o in e.N1_ORIGINALS
     }
-
-
-def test_each_line_of_n1_has_its_five_distances(planned, smoke):
-    bench = planned("smoke", originals=2, methods=list(e.N1_METHODS), refresh="weighted", points=11)
-    for route in e.between(bench):
-        profile = e.between_profile(bench, route)
-        rows = e.distances_of(profile)
-        assert all(isinstance(one, MetricSpec) for one in rows)
-        assert [one.references[0].model.seed for one in rows] == list(e.N1_RETRAINED)
-        assert {one.references[0].model.data.draw for one in rows} == {route.original}
-        assert {one.trace for one in rows} == {profile.trace} and profile.trace.splits == ("retain", "forget", "valid")
-    with pytest.raises(BadInput, match="forget set each"):
-        e.between(smoke)

@@ -11,7 +11,7 @@ from worlds import Shape, profile
 from mcutils.cli.reproduce import SHIPPED
 from mcutils.cli.stores import planned as asked_of
 from mcutils.engine.kinds import parents
-from mcutils.engine.specs import ProfileSpec, TraceSpec, is_line, key
+from mcutils.engine.specs import ProfileSpec, is_line, key
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.paper import difficulty, ensembles, experiments as e, privacy, registry
@@ -187,20 +187,6 @@ class Made:
     def get(self, spec):
         shape = Shape(dip=0.1 + 0.001 * self.places[spec])
         return profile(0, shape, np.random.default_rng(0), max(spec.trace.points, 11))
-
-
-def test_every_method_has_a_line_and_a_curve_in_a_plane(three):
-    wanted, whole = pictures(three), set(e.shipped(three))
-    traces = [one for one in wanted if isinstance(one, TraceSpec)]
-    routes = [r for r in e.first_pair(three) if r.original == 0]
-    assert {(r.method, r.kind) for r in routes} == {(m, k) for m in three.preset.methods for k in ("linear", "bezier")}
-    assert all(one.splits == ("forget",) for one in traces)
-    for route in routes:
-        trace = route.profile(three).trace
-        assert (trace in whole) != (picture(trace) in traces)
-    planes = [one for one in wanted if one not in traces]
-    assert [one.models[1] for one in planes] == [route.path for route in routes if not is_line(route.path)]
-    assert e.explorer(three)[-1] in planes
 
 
 def test_a_notebook_s_last_path_is_found_where_all_its_paths_are_stored(three):

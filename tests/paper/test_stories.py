@@ -103,12 +103,6 @@ def test_what_is_said_of_models_trained_apart_follows_the_tolerance(rise, apart,
     assert retrained in text and "(5.000 and 0.000 G on the straight line)" in text
 
 
-def test_the_tolerance_decides():
-    assert told((Shape(rise=0.2), {}))["barrier"].path is not None
-    found = told((Shape(rise=0.2), {}), eps=0.3)
-    assert found["barrier"].path is None and "within 0.3 G" in found["healthy"].text
-
-
 # Findings
 
 
