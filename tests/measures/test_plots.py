@@ -279,12 +279,12 @@ def test_a_scatter_has_the_points_of_each_group_and_the_mean_rank_correlation():
 
 
 def test_a_share_steps_at_each_number_and_counts_those_that_are_numbers():
-    table = pd.DataFrame({"eps": [0.1, 0.2, NAN, 0.2, 9.0], "kind": ["linear"] * 4 + ["bezier"]})
+    table = pd.DataFrame({"eps": [0.0, 0.2, NAN, 0.2, 9.0], "kind": ["linear"] * 4 + ["bezier"]})
     ax = plots.share(table, "eps", group="kind", edge=0.15)
     first, second = ax.lines[:2]
     assert (first.get_label(), second.get_label()) == ("linear (3)", f"{label('bezier')} (1)")
     x, y = first.get_data()
-    for eps, share in ((0.0, 0), (0.0975, 0), (0.1025, 1 / 3), (0.1975, 1 / 3), (0.2025, 1), (0.5, 1)):
+    for eps, share in ((0.0, 1 / 3), (0.1975, 1 / 3), (0.2025, 1), (0.5, 1)):
         assert y[np.flatnonzero(np.isclose(x, eps))[0]] == pytest.approx(share), eps
     assert not second.get_ydata().any() and list(ax.lines[2].get_xdata()) == [0.15, 0.15]
 
