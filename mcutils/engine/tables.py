@@ -198,10 +198,10 @@ def _error(profile: Profile, metric: str) -> np.ndarray:
 
 # Columns that hold text: read as such, empty where there is none.
 TEXT = (
-    "path experiments task method other condition control form init recipe objective batchnorm collapsed unresolved"
-    " not_finite fingerprint metric split role curriculum optimizer model key attack what placement place predictor"
-    " reading experiment label term rest kind kept copies measure by how fit table column meaning unit first_method"
-    " second_method"
+    "path experiments task part method other condition control form init recipe objective batchnorm collapsed"
+    " unresolved not_finite fingerprint metric split role curriculum optimizer model key attack what placement place"
+    " predictor reading experiment label term rest kind kept copies measure by how fit table column meaning unit"
+    " first_method second_method"
 ).split()
 
 
@@ -231,12 +231,11 @@ def read_table(data: bytes) -> Any:
     import pandas as pd
 
     names = data.partition(b"\n")[0].decode("utf-8").split(",")
-    text = [name for name in names if name in TEXT]
-    older = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # from then on the default is exact
-    exact: dict[str, Any] = {"float_precision": "round_trip"} if older else {}
-    found = pd.read_csv(io.BytesIO(data), dtype=dict.fromkeys(text, str), **exact)
-    found[text] = found[text].fillna("")
-    return found
+    text = dict.fromkeys((name for name in names if name in TEXT), str)
+    nothing = {name: [""] for name in names if name not in text}  # so that a text "nan" or "None" stays one
+    version = tuple(int(part) for part in pd.__version__.split(".")[:2])
+    exact: Any = {} if version >= (3, 1) else {"float_precision": "round_trip"}  # which later versions always are
+    return pd.read_csv(io.BytesIO(data), dtype=text, na_values=nothing, keep_default_na=False, **exact)
 
 
 def write_table(table: Any, path: Path) -> str:

@@ -156,7 +156,7 @@ def strip(
             ax.plot([], [], marker, color=colour, label=text) if text else None
         texts.append(names(name) + (" †" if none and "included" in table else ""))
     ax.set_yticks(range(len(rows)), texts)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     if edge is not None:
         ax.axvline(edge, color=BLACK, ls="--", lw=1.0, zorder=1)
     if band is not None:
@@ -233,7 +233,7 @@ def matrix(
 
     order = list(order or dict.fromkeys([*table[row], *table[column]]))
     mean = table.groupby([row, column])[value].mean()
-    cells = np.full((len(order), len(order)), np.nan)
+    cells = np.full((max(len(order), 1),) * 2, np.nan)
     for (a, b), number in mean.items():
         if a in order and b in order:
             cells[order.index(a), order.index(b)] = cells[order.index(b), order.index(a)] = number
@@ -274,7 +274,7 @@ def forest(
         for edge in one.get(edges) or () if edges else ():
             ax.plot([edge, edge], [y - 0.4, y + 0.4], color=BLACK, lw=1.4, zorder=1)
     ax.set_yticks(range(len(table)), [names(one) for one in table[name]])
-    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.set_ylim(max(len(table), 1) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     return ax
 
@@ -329,10 +329,8 @@ def specification(table: Table, *, choices: Sequence[str], ax: Any = None, axes:
     """
     lines = [(name, one) for name in choices for one in dict.fromkeys(table[name])]
     if axes is None:
-        axes = figure(2, 1, 2.2 + 0.2 * len(lines), sharex=True, gridspec_kw={"height_ratios": [2, 0.3 * len(lines)]})[
-            1
-        ]
-        axes = axes[:, 0]
+        ratios = {"height_ratios": [2, 0.3 * max(len(lines), 1)]}
+        axes = figure(2, 1, 2.2 + 0.2 * len(lines), sharex=True, gridspec_kw=ratios)[1][:, 0]
     upper, lower = axes
     rows = table.sort_values("estimate").reset_index(drop=True)
     upper.vlines(rows.index, rows.low, rows.high, color=BLUE, lw=1.6)
@@ -342,7 +340,7 @@ def specification(table: Table, *, choices: Sequence[str], ax: Any = None, axes:
         places = rows.index[rows[name] == one]
         lower.plot(places, np.full(len(places), y), "s", color=GREY, ms=3.5)
     lower.set_yticks(range(len(lines)), [f"{name}: {label(str(one))}" for name, one in lines])
-    lower.set_ylim(len(lines) - 0.5, -0.5)
+    lower.set_ylim(max(len(lines), 1) - 0.5, -0.5)
     lower.set_xticks([])
     return axes
 
@@ -371,6 +369,6 @@ def counts(table: Table, value: str, *, by: str = "method", stack: str, ax: Any 
         ax.barh(range(len(wide)), wide[name], left=left, color=colour, height=0.7, label=names(name))
         left += wide[name].to_numpy()
     ax.set_yticks(range(len(wide)), [names(one) for one in wide.index])
-    ax.set_ylim(len(wide) - 0.5, -0.5)
+    ax.set_ylim(max(len(wide), 1) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     return ax

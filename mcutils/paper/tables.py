@@ -222,10 +222,11 @@ def stored(study: Study, name: str) -> bool:
     """Whether all that an experiment needs is in the shipped tables or in the study's store: nothing is computed."""
     if name == "n1" and not study.preset.originals or study.data.scenario is not None and name in APART:
         return False
-    shipped = _shipped("paths")
-    paths = all(key(s) in shipped or s in study.store for _, s in PATHS[name](study)) if name in PATHS else True
-    if not paths or name not in MEASURED:
-        return paths
+    levels = [study.profile(model) for model in experiments.models(study, every=False).values()]
+    asked = {"paths": [spec for _, spec in PATHS[name](study)] if name in PATHS else [], "models": levels}
+    whole = all(key(s) in _shipped(table) or s in study.store for table, specs in asked.items() for s in specs)
+    if not whole or name not in MEASURED:
+        return whole
     specs = list(MEASURED[name][1](study))
     return _index().get(name, {}).get("of") == digest(specs) or all(spec in study.store for spec in specs)
 
