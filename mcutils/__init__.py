@@ -6,6 +6,7 @@ from .data.tasks import Task, load_task
 from .engine import extensions as extensions
 from .engine.shipped import load
 from .engine.study import study
+from .engine.tables import results
 from .errors import BadInput
 from .explorer.widget import explore
 from .measures.connectivity import connectivity
@@ -32,6 +33,7 @@ __all__ = [
     "load_task",
     "measure",
     "register",
+    "results",
     "retrain",
     "study",
     "task",
