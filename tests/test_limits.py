@@ -9,9 +9,9 @@ import pytest
 import mcutils as mc
 
 PACKAGE = Path(mc.__file__).resolve().parent
-LONGEST, ROAD = 60, 800
+LONGEST, ROAD = 60, 840  # odd tensors, odd returns and shared BatchNorm are refused on the road, in 37 lines
 # The few that are longer, each with a reason.
-LONG: dict[str, str] = {}
+LONG: dict[str, str] = {"traces.py:trace": "its arguments and their docstring are half of it"}
 # From weights to connectivity, in the order in which a newcomer reads.
 READ = (
     "training.py",
