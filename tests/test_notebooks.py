@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from papermill.translators import PythonTranslator
 from shorter import settings_of
 
 import mcutils as mc
@@ -106,6 +107,11 @@ def test_comments_on_parameters_have_no_quotes(code):
     assert not re.search(r"#.*['\"]", text(code[0]))
 
 
+def test_papermill_reads_every_parameter(code, caplog):
+    found = PythonTranslator.inspect(nbformat.v4.new_code_cell(text(code[0])))
+    assert [one.name for one in found] == [line.split(":")[0] for line in lines(code[0])] and not caplog.records
+
+
 SHOWN = {"train", "unlearn", "fit_curve", "trace", "unlearned", "path", "grid", "ends"}
 
 
@@ -125,7 +131,8 @@ def test_it_takes_every_parameter_and_uses_each(name, code):
         n.id for tree in rest for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
     }
     assert set(values) <= read_later
-    opened = next(n for t in rest for n in ast.walk(t) if isinstance(n, ast.Call) and ast.unparse(n.func) == "mc.study")
+    calls = [n for t in rest for n in ast.walk(t) if isinstance(n, ast.Call) and ast.unparse(n.func) == "mc.study"]
+    (opened,) = (one for one in calls if one.keywords)  # 15 asks what the preset alone would be
     given = {word.arg: ast.unparse(word.value) for word in opened.keywords}
     names = "store dataset model scenario seeds".split()
     assert {n: given[n] for n in names} == {n: n for n in names}

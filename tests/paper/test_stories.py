@@ -116,6 +116,8 @@ def of(one, paths, judged=()):
 
 
 def experiment(one: Path):
+    if one.condition == "method":
+        return "05_methods" if one.original == 0 else "difficulty"  # which draws lines of its own
     return "08_curve_fitting" if one.recipe or one.objective or one.refit or one.batchnorm else "02_seeds"
 
 
@@ -143,7 +145,9 @@ def test_lines_between_methods_are_counted():
     lines = [w for w in made if not w.control]
     high, low = (sum(w.method == name for w in lines) for name in ("random_labels", "npo"))
     count = len(lines)
-    assert of(stories._between_methods, made) == [count, count - high, count - high - low, low, count - high]
+    expected = [count, count - high, count - high - low, low, count - high]
+    assert of(stories._between_methods, made) == expected
+    assert of(stories._between_methods, [*made, *(replace(w, original=1) for w in lines)]) == expected
 
 
 def test_fits_are_counted_where_all_are_there():
