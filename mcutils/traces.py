@@ -27,6 +27,7 @@ BATCH = 128
 REFRESHED = ("retain", "full")
 POLICIES = ("none", *REFRESHED, "interpolated")
 DIFFERENCES = "differences"  # the group of logits that are written so
+Arrays = dict[str, np.ndarray]  # by split
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,9 @@ def trace(  # noqa: PLR0913
     bits = bits and whole("bits, 0 or", bits, LEAST_BITS, MOST_BITS)
     check_task(task)
     curve, points, kind = _walk(model, task, t)
-    x = joined([take(task.x, rows) for rows in task.evaluation.values()])
+    check_finite(x := joined([take(task.x, r) for r in task.evaluation.values()]), "what a network is evaluated on")
     if not count(x):
         raise BadInput("the task has no examples to evaluate on.")
-    check_finite(x, "what a network is evaluated on")
     layout = weights.memory_format(curve.points[0], x, task.n_classes, plain=weighted)
     module = module_of(curve.points[0], layout)
     parts = chunks(to(x, memory_format=layout), batch_size)
@@ -152,8 +152,7 @@ def trace(  # noqa: PLR0913
             found[k] = (logits.clamp(-65504, 65504) if dtype == "float16" else logits).cpu().numpy().astype(dtype)
     asked = {"batchnorm": batchnorm, "precision": precision, "batch_size": str(batch_size), "checksum": task.checksum}
     meta = {"kind": kind, **asked, **_steps(model, points), **_unusual(dtype, weighted, bits)}
-    logits_of, labels, index = _by_split(task, found)
-    return Trace(np.array(points), logits_of, labels, index, meta)
+    return Trace(np.array(points), *_by_split(task, found), meta)
 
 
 def _unusual(dtype: str, weighted: bool, bits: int) -> dict[str, str]:
@@ -162,12 +161,12 @@ def _unusual(dtype: str, weighted: bool, bits: int) -> dict[str, str]:
     return {name: value for name, value in other.items() if value}
 
 
-def _by_split(task: Task, found: np.ndarray) -> list[dict[str, np.ndarray]]:
+def _by_split(task: Task, found: np.ndarray) -> tuple[Arrays, Arrays, Arrays]:
     """Logits, labels and rows of each split, from the logits (T, N, K) of all evaluation examples in their order."""
     sizes = [len(rows) for rows in task.evaluation.values()]
     logits = dict(zip(task.evaluation, np.split(found, np.cumsum(sizes)[:-1], axis=1), strict=True))
     labels = {split: task.y[rows].cpu().numpy() for split, rows in task.evaluation.items()}
-    return [logits, labels, {split: rows.cpu().numpy() for split, rows in task.evaluation.items()}]
+    return logits, labels, {split: rows.cpu().numpy() for split, rows in task.evaluation.items()}
 
 
 def _between(curve: Curve, t: float) -> dict[str, torch.Tensor]:

@@ -25,13 +25,12 @@ from ..engine.study import store_folder, study
 from ..engine.upkeep import mend
 from ..errors import BadInput, choose, path_of, seed_of
 from ..files import BUILD, DATA, ROOT, counted, folder_at, write_file
-from ..paper.claims import LEDGERS, changes, markdown_table, read_ledgers, rows_of, update_between
+from ..paper.claims import FINDINGS, LEDGERS, changes, markdown_table, read_ledgers, rows_of, update_between
 from ..settings import preset
 from .printed import printable, shown, table
 
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = DATA / "store"
-FINDINGS = "findings.md"  # beside claims.csv, see `paper.stories`
 USED = "results.json"  # beside the figures: notebook -> keys of the results behind it
 DEFAULT = "laptop"  # the preset whose figures and executed notebooks are committed
 # Parameters that are set by an option of their own.

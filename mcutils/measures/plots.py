@@ -48,6 +48,12 @@ def figure(rows: int = 1, columns: int = 1, height: float = 2.6, **options: Any)
         return drawing.panel_grid(rows, columns, height, **options)
 
 
+def _name_lines(ax: Any, texts: Sequence[str]) -> None:
+    """A panel's lines from the top down, by name; room for one where there is none."""
+    ax.set_yticks(range(len(texts)), texts)
+    ax.set_ylim(max(len(texts), 1) - 0.5, -0.5)
+
+
 def finish(fig: Any, title: str = "", more: Sequence[Any] = ()) -> Any:
     """The figure with one legend of all that its panels have labelled and of ``more`` entries, laid out once."""
     with drawing.style():
@@ -155,8 +161,7 @@ def strip(
             drawing.interval_row(ax, height, read[value], mean, colour, marker)
             ax.plot([], [], marker, color=colour, label=text) if text else None
         texts.append(names(name) + (" †" if none and "included" in table else ""))
-    ax.set_yticks(range(len(rows)), texts)
-    ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    _name_lines(ax, texts)
     if edge is not None:
         ax.axvline(edge, color=BLACK, ls="--", lw=1.0, zorder=1)
     if band is not None:
@@ -273,8 +278,7 @@ def forest(
         ax.plot(told["effect"], y, marker, color=colour, ms=5.5, mec="white", mew=0.7, zorder=3)
         for edge in one.get(edges) or () if edges else ():
             ax.plot([edge, edge], [y - 0.4, y + 0.4], color=BLACK, lw=1.4, zorder=1)
-    ax.set_yticks(range(len(table)), [names(one) for one in table[name]])
-    ax.set_ylim(max(len(table), 1) - 0.5, -0.5)
+    _name_lines(ax, [names(one) for one in table[name]])
     ax.grid(axis="y", visible=False)
     return ax
 
@@ -339,8 +343,7 @@ def specification(table: Table, *, choices: Sequence[str], ax: Any = None, axes:
     for y, (name, one) in enumerate(lines):
         places = rows.index[rows[name] == one]
         lower.plot(places, np.full(len(places), y), "s", color=GREY, ms=3.5)
-    lower.set_yticks(range(len(lines)), [f"{name}: {label(str(one))}" for name, one in lines])
-    lower.set_ylim(max(len(lines), 1) - 0.5, -0.5)
+    _name_lines(lower, [f"{name}: {label(str(one))}" for name, one in lines])
     lower.set_xticks([])
     return axes
 
@@ -368,7 +371,6 @@ def counts(table: Table, value: str, *, by: str = "method", stack: str, ax: Any 
     for (colour, _), name in zip(LOOKS, wide, strict=False):
         ax.barh(range(len(wide)), wide[name], left=left, color=colour, height=0.7, label=names(name))
         left += wide[name].to_numpy()
-    ax.set_yticks(range(len(wide)), [names(one) for one in wide.index])
-    ax.set_ylim(max(len(wide), 1) - 0.5, -0.5)
+    _name_lines(ax, [names(one) for one in wide.index])
     ax.grid(axis="y", visible=False)
     return ax

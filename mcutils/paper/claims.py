@@ -30,6 +30,7 @@ MOST = 4  # digits behind the point in words
 NUMBERS = (
     "effect low high null_low null_high least p flips halves opposite corrected_low corrected_high".split() + COUNTS
 )
+FINDINGS = "findings.md"  # the file beside the ledgers that the README takes its findings from
 # The ledgers, each a file <name>.csv of the same columns: what it holds, in a heading.
 PAPER, NEIGHBOURS = "claims", "neighbours"
 LEDGERS = {PAPER: "The ledger", NEIGHBOURS: "What neighbours claim"}
@@ -53,7 +54,7 @@ def write_ledger(rows: Sequence[Mapping[str, Any]], folder: str | Path, parts: M
     """Write claims.csv, neighbours.csv and claims.md, in a folder made if need be; equal rows give equal bytes.
 
     Args:
-        rows: with the `COLUMNS`, see `trial_ledger.trial_rows`; each goes into the file of its claim's ledger, and a
+        rows: with the `COLUMNS`, see `rows.records`; each goes into the file of its claim's ledger, and a
             ledger without rows into none.
         folder: of all three.
         parts: of claims.md below the ledgers, title -> Markdown.

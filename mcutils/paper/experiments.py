@@ -1,6 +1,6 @@
 """The paper's experiments as data: the paths of each, with the labels that say what each is an example of.
 
-A *route* is a path to compute, with its labels and how it is traced; `tables.EXPERIMENTS` says what notebooks need.
+A *route* is a path to compute, with its labels and how it is traced; `registry.EXPERIMENTS` says what notebooks need.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ N1_METHODS, N1_READ = ("npo", "gradient_difference", "scrub"), ("retain", "forge
 
 @dataclass(frozen=True)
 class Labels:
-    """What a path is an example of; what routes and walks have in common.
+    """What a path is an example of; what routes and made paths have in common.
 
     ``method`` is that of the start, ``other`` that of the end where it is another; ``start`` and ``end`` are seeds and
     ``original`` that of the original model. ``condition`` is the paper's name of how the ends differ; ``control`` is
@@ -142,7 +142,7 @@ class Route(Labels):
 
 
 def labels_of(one: Labels) -> dict[str, Any]:
-    """The labels of a route or a walk by name."""
+    """The labels of a route or a made path by name."""
     return {f.name: getattr(one, f.name) for f in fields(Labels)}
 
 
@@ -474,7 +474,7 @@ def _other_rate(study: Study, across: str, contexts: Sequence[tuple[str]], pairs
     """``across`` at the other learning rate, where it is another: coarse lines on some originals.
 
     Ends with a curriculum run at their partner's rate and are looked at once more at one tuned for them; ends of second
-    order run at one of their own, since at their partner's they lose what they should keep (`admission`), and are
+    order run at one of their own, since at their partner's they lose what they should keep (`inclusion`), and are
     looked at once more at that.
     """
     if not study.preset.originals:
@@ -635,9 +635,9 @@ def sizes(study: Study, shares: Sequence[float] = ()) -> list[Route]:
 
 
 def routes_along(study: Study) -> dict[str, list[Route]]:
-    """The paths that earlier rooms walk at all points, and their controls, by experiment."""
-    rooms = {"02_seeds": seeds, "03_curriculum": curriculum, "04_second_order": second_order, "05_methods": methods}
-    return {name: [r for r in made(study) if r.control or not r.points] for name, made in rooms.items()}
+    """The paths that earlier notebooks walk at all points, and their controls, by experiment."""
+    earlier = {"02_seeds": seeds, "03_curriculum": curriculum, "04_second_order": second_order, "05_methods": methods}
+    return {name: [r for r in made(study) if r.control or not r.points] for name, made in earlier.items()}
 
 
 # 08

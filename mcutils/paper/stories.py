@@ -16,6 +16,7 @@ import numpy as np
 from ..engine.study import Study
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import label
+from .claims import FINDINGS as FILE
 from .experiments import CURVES, ORIGINALS, OTHER, Labels, Route, apart, labels_of, seeds
 from .inclusion import Table, Tables, in_experiment
 from .rows import Judged
@@ -274,8 +275,6 @@ STORIES = {
 
 
 # The findings on the front page
-
-FILE = "findings.md"
 
 
 def findings(known: Tables, judged: Sequence[Judged], eps: float) -> str:
