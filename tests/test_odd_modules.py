@@ -215,6 +215,9 @@ def test_training_is_a_plain_loop(trained, tiny):
     theirs = by_hand(module, tiny, 1, PLAN, "train")
     for name, value in {**dict(theirs.named_parameters()), **dict(theirs.named_buffers())}.items():
         got = {**ours.params, **ours.buffers}[name]
+        if name.endswith("in_proj_bias"):
+            # Softmax does not see the bias of the keys: its gradient is rounding alone, which AdamW makes a step of.
+            got, value = (torch.cat([b.chunk(3)[0], b.chunk(3)[2]]) for b in (got, value))
         torch.testing.assert_close(got, value.detach(), rtol=2e-4, atol=2e-4, msg=lambda text, n=name: f"{n}: {text}")
     with torch.no_grad():
         expected = theirs(tiny.inputs("test"))

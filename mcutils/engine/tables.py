@@ -6,10 +6,10 @@ retrained models minus that of the original.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
+import lzma
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -217,13 +217,13 @@ def results(name: str) -> Any:
     >>> results("paths").groupby("method").eps_chord.median().round(2)["npo"]
     np.float64(0.11)
     """
-    there = sorted(path.name.removesuffix(".csv.gz") for path in TABLES.glob("*.csv.gz"))
-    path = TABLES / f"{choose('table', name, there)}.csv.gz"
+    there = sorted(path.name.removesuffix(".csv.xz") for path in TABLES.glob("*.csv.xz"))
+    path = TABLES / f"{choose('table', name, there)}.csv.xz"
     data = path.read_bytes()
     known = json.loads((TABLES / "checksums.json").read_text(encoding="utf-8"))
     if hashlib.sha256(data).hexdigest() != known.get(path.name):
         raise BadInput(f"{path.name} is not the table that was shipped: its checksum differs; fetch data/tables anew.")
-    return read_table(gzip.decompress(data))
+    return read_table(lzma.decompress(data))
 
 
 def read_table(data: bytes) -> Any:
@@ -239,7 +239,7 @@ def read_table(data: bytes) -> Any:
 
 
 def write_table(table: Any, path: Path) -> str:
-    """Write a table as a gzipped csv file, the same bytes for the same table; returns its SHA-256."""
-    data = gzip.compress(table.to_csv(index=False, lineterminator="\n").encode("utf-8"), 9, mtime=0)
+    """Write a table as a csv file compressed by xz, the same bytes for the same table; returns its SHA-256."""
+    data = lzma.compress(table.to_csv(index=False, lineterminator="\n").encode("utf-8"))
     write_file(path, data)
     return hashlib.sha256(data).hexdigest()

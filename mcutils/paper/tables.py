@@ -5,10 +5,10 @@ Whatever is read (notebooks, ledger, site, README, menus) reads these tables and
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import itertools
 import json
+import lzma
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -318,7 +318,7 @@ def _table(name: str) -> Table:
 @lru_cache(maxsize=4)
 def _shipped(name: str) -> dict[str, dict[str, Any]]:
     """key -> the numbers of a shipped row of `paths` or `models`; none where no table ships."""
-    if not (TABLES / f"{name}.csv.gz").is_file():
+    if not (TABLES / f"{name}.csv.xz").is_file():
         return {}
     table = _table(name)
     first = "gap" if name == "paths" else "seconds"
@@ -379,7 +379,7 @@ def ship(study: Study) -> dict[str, str]:
             several.setdefault(table, []).append(one.assign(experiment=name) if table == "distances" else one)
     whole |= {table: pd.concat(parts, ignore_index=True) for table, parts in several.items()}
     TABLES.mkdir(parents=True, exist_ok=True)
-    sums = {f"{name}.csv.gz": write_table(one, TABLES / f"{name}.csv.gz") for name, one in whole.items()}
+    sums = {f"{name}.csv.xz": write_table(one, TABLES / f"{name}.csv.xz") for name, one in whole.items()}
     write_file(TABLES / "index.json", (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
     write_file(TABLES / "checksums.json", (json.dumps(sums, indent=1, sort_keys=True) + "\n").encode())
     for known in (_table, _shipped, _index):
@@ -405,7 +405,7 @@ def dictionary() -> str:
     told = tomllib.loads(DICTIONARY.read_text(encoding="utf-8"))
     keys, used = dict(written_out(told, "columns")), dict[str, list[str]]()
     for name in told["tables"]:
-        with gzip.open(TABLES / f"{name}.csv.gz", "rt", encoding="utf-8") as file:
+        with lzma.open(TABLES / f"{name}.csv.xz", "rt", encoding="utf-8") as file:
             columns = file.readline().strip().split(",")
         used[name] = list(dict.fromkeys(keys.get(f"{name}.{one}") or keys.get(one) or one for one in columns))
     count = Counter(one for names in used.values() for one in names)

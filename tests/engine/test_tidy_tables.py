@@ -1,7 +1,7 @@
 """Tidy tables: a path's numbers are those of its curves by hand, files come back to the digit, changed ones do not."""
 
-import gzip
 import json
+import lzma
 import shutil
 
 import numpy as np
@@ -217,14 +217,14 @@ ROWS = st.lists(
 @given(ROWS)
 def test_a_table_is_read_as_it_was_written(tmp_path_factory, rows):
     table = pd.DataFrame(rows, columns=["method", "value", "seed", "full", "why"]).rename(columns={"why": "form"})
-    path = tmp_path_factory.mktemp("t") / "one.csv.gz"
+    path = tmp_path_factory.mktemp("t") / "one.csv.xz"
     digest = tables.write_table(table, path)
-    found = read_table(gzip.decompress(path.read_bytes()))
+    found = read_table(lzma.decompress(path.read_bytes()))
     pd.testing.assert_frame_equal(found, table, check_dtype=False, check_exact=True)
     assert tables.write_table(found, path) == digest
 
 
-@pytest.mark.parametrize("name", sorted(path.name.partition(".")[0] for path in tables.TABLES.glob("*.csv.gz")))
+@pytest.mark.parametrize("name", sorted(path.name.partition(".")[0] for path in tables.TABLES.glob("*.csv.xz")))
 def test_shipped_tables_have_no_nan_in_text_and_no_text_in_numbers(name):
     table = tables.results(name)
     assert len(table) and table.columns.is_unique
@@ -241,15 +241,15 @@ def test_an_unknown_table_is_refused_by_name():
 
 
 def test_a_table_that_was_changed_is_refused(tmp_path, monkeypatch):
-    for name in ("widths.csv.gz", "checksums.json"):
+    for name in ("widths.csv.xz", "checksums.json"):
         shutil.copy(tables.TABLES / name, tmp_path)
     monkeypatch.setattr(tables, "TABLES", tmp_path)
     whole = tables.results("widths")
     changed = whole.assign(barrier=whole.barrier + 1)
-    digest = tables.write_table(changed, tmp_path / "widths.csv.gz")
-    with pytest.raises(BadInput, match="widths.csv.gz is not the table that was shipped"):
+    digest = tables.write_table(changed, tmp_path / "widths.csv.xz")
+    with pytest.raises(BadInput, match="widths.csv.xz is not the table that was shipped"):
         tables.results("widths")
-    (tmp_path / "checksums.json").write_text(json.dumps({"widths.csv.gz": digest}))
+    (tmp_path / "checksums.json").write_text(json.dumps({"widths.csv.xz": digest}))
     assert tables.results("widths").equals(changed)
     (tmp_path / "checksums.json").write_text("{}")
     with pytest.raises(BadInput, match="its checksum differs"):

@@ -64,12 +64,11 @@ def names(study):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """Address of a JupyterLab with notebook 14 but its last cell and its own settings, killed with its children."""
+    """Address of a JupyterLab with notebook 14 and its own settings, killed with its children."""
     home = tmp_path_factory.mktemp("lab")
     folder = home / "notebooks"
     folder.mkdir()
     notebook = json.loads((ROOT / "notebooks" / "14_explorer.ipynb").read_text(encoding="utf-8"))
-    notebook["cells"].pop()  # a second explorer, in which nothing could be found by its name alone
     (folder / "14_explorer.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     settings = home / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)

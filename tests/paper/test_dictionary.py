@@ -1,6 +1,6 @@
 """docs/tables.md says of every column of every shipped table what it is, once."""
 
-import gzip
+import lzma
 from collections import Counter
 
 import pytest
@@ -15,8 +15,8 @@ from mcutils.settings import tomllib
 
 TOLD = tomllib.loads(DICTIONARY.read_text(encoding="utf-8"))
 SHIPPED = {
-    path.name.removesuffix(".csv.gz"): gzip.open(path, "rt").readline().strip().split(",")
-    for path in sorted(TABLES.glob("*.csv.gz"))
+    path.name.removesuffix(".csv.xz"): lzma.open(path, "rt").readline().strip().split(",")
+    for path in sorted(TABLES.glob("*.csv.xz"))
 }
 
 

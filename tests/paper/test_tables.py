@@ -147,7 +147,7 @@ def test_what_is_shipped_is_read_back(made, tmp_path, monkeypatch):
     own = pd.DataFrame({"what": ["a", ""], "value": [0.1 + 0.2, np.nan]})
     room.measurement("02_seeds", lambda study: [])(lambda study: {"own": own})
     sums = room.ship(made)
-    assert set(sums) == {f"{name}.csv.gz" for name in ("paths", "along", "models", "own")}
+    assert set(sums) == {f"{name}.csv.xz" for name in ("paths", "along", "models", "own")}
     assert json.loads((tmp_path / "tables" / "checksums.json").read_text()) == sums and room.ship(made) == sums
     whole = tables(made, "01_endpoints", "02_seeds", shipped=False)
     made.store.asked.clear()
