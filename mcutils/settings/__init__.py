@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -185,12 +186,16 @@ def train_plan(name: str) -> Plan:
 
 @cache
 def say_untuned(what: str) -> None:
-    """Say, once for each thing, that nobody has tuned it: settings are those of ``default.toml``, else of `Plan`."""
-    print(
-        f"mcutils: {what} is untuned and runs with default settings; `python -m mcutils search` looks for better ones"
-        " on validation data.",
-        file=sys.stderr,
-    )
+    """Say, once for each thing, that nobody has tuned it: settings are those of ``default.toml``, else of `Plan`.
+
+    Nothing is said where ``MCUTILS_COMPUTE`` is ``never``: stored results are read there, and no setting is used.
+    """
+    if os.environ.get("MCUTILS_COMPUTE") != "never":
+        print(
+            f"mcutils: {what} is untuned and runs with default settings; `python -m mcutils search` looks for better"
+            " ones on validation data.",
+            file=sys.stderr,
+        )
 
 
 def method_settings(
