@@ -308,6 +308,8 @@ def test_a_rate_that_nobody_tuned_is_said_once_and_follows_the_general_rule(writ
     assert capsys.readouterr().err == ""
     method_settings(name, "finetune", "superloss", "adamw", rate="tuned")
     assert "'finetune' with 'superloss'" in capsys.readouterr().err
+    with pytest.raises(BadInput, match="unknown rate, empty or 'own': choose one of partner, tuned"):
+        method_settings(name, "salun", rate="own")
 
 
 def test_nothing_is_said_of_rates_where_nothing_may_be_computed(write, capsys, monkeypatch):
@@ -316,8 +318,6 @@ def test_nothing_is_said_of_rates_where_nothing_may_be_computed(write, capsys, m
     method_settings(write(REFINED), "salun", optimizer="soul", rate="tuned")
     settings.say_untuned.cache_clear()
     assert capsys.readouterr().err == ""
-    with pytest.raises(BadInput, match="unknown rate, empty or 'own': choose one of partner, tuned"):
-        method_settings(name, "salun", rate="own")
 
 
 @pytest.mark.parametrize(
