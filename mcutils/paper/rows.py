@@ -265,6 +265,11 @@ def reason_text(why: str) -> str:
     return re.sub(r"^without (?!the )(\w+) ", lambda found: f"without {label(found[1])} ", why)
 
 
+def tolerance_text(eps: float) -> str:
+    """A sentence, after a space, where rows are read at another tolerance than the declared one; else nothing."""
+    return "" if eps == TOLERANCE else f" The tolerance that was declared is {TOLERANCE:g} G."
+
+
 def records(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     """A record of each row with `claims.COLUMNS`, and of each claim that has none: numbers by the chord.
 

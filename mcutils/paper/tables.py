@@ -175,7 +175,8 @@ def distances(study: Study, asked: Asked) -> Table:
             t = np.linspace(0, 1, len(one["values"]))
             at = {"original": route.original, "label": route.label, "path": key(spec), "retrained": k}
             parts.append(pd.DataFrame({**at, "t": t, "value": one["values"]}))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    columns = ["original", "label", "path", "retrained", "t", "value"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def tables(study: Study, *names: str, all_metrics: bool = True, shipped: bool = True) -> dict[str, Table]:

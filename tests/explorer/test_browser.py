@@ -360,5 +360,5 @@ def test_a_closed_explorer_leaves_the_page(page):
     """No part of the drawing stays in the notebook, and no widget in its manager."""
     run = """code => { const one = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
         return one.requestExecute({code}).done.then(() => true); }"""
-    assert page.evaluate(run, "explorer.close()")
+    assert page.evaluate(run, "_.close()")
     page.wait_for_function("document.querySelectorAll('.mcutils-explorer .panels svg').length === 0")
