@@ -376,6 +376,8 @@ def nearer(tables: Tables, lines: Table, at: str, least: float = ERROR_JS) -> Ce
     The point is t = 1/2 (``middle``), or the ``chosen`` one: it has the smallest |forget loss - validation loss|, since
     D_f ought to look like data that the model never saw, and no retrained model is asked.
     """
+    if lines.empty:
+        return cells(lines, [], "label", least)
     far = tables["distances"].assign(t=tables["distances"].t.round(DIGITS))
     far = far.groupby(["path", "t"]).value.mean().unstack("t")
     if at == "chosen":
