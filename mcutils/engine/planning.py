@@ -16,7 +16,7 @@ from ..files import DATA
 from .costs import cost, network_of, readable
 from .kinds import KINDS
 from .runs import missing
-from .specs import CurveSpec, ProfileSpec, Spec, kind_of, plain
+from .specs import CurveSpec, ProfileSpec, Spec, key, kind_of, plain
 from .store import Store
 from .upkeep import notes
 
@@ -30,6 +30,16 @@ LIKE = {
     "LearningOf": "Original",
 }
 COLUMNS = ("kind", "method", "optimizer", "model", "results", "seconds", "work")
+
+
+class Listed:
+    """The specs whose results a store lists, unread: a plan opens nothing, the run that reads them notices damage."""
+
+    def __init__(self, store: Store):
+        self.keys = store.listed()
+
+    def __contains__(self, spec: Spec) -> bool:
+        return key(spec) in self.keys
 
 
 @readable
@@ -112,7 +122,7 @@ def plan(specs: Iterable[Spec], store: Store, takes: Takes | None = None) -> lis
 
     ``takes`` gives the seconds of each, by default `seconds_of` the store.
     """
-    takes = takes or seconds_of(store)
+    takes, there = takes or seconds_of(store), Listed(store)
     specs = list(dict.fromkeys(specs))
     table: dict[str, dict[str, Any]] = {}
 
@@ -121,9 +131,9 @@ def plan(specs: Iterable[Spec], store: Store, takes: Takes | None = None) -> lis
         return table.setdefault(kind_of(spec), empty)
 
     for spec in specs:
-        if spec in store:
+        if spec in there:
             row(spec)["stored"] += 1
-    for spec in missing(specs, store):
+    for spec in missing(specs, there):
         description, entry = plain(spec), row(spec)
         entry["to compute"] += 1
         entry["CPU seconds"] += takes(description)
@@ -137,12 +147,15 @@ def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) ->
     They come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of each
     result; NaN where no run of the kind, nor of one that works alike (`LIKE`), was ever recorded.
     """
-    known = [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
+
+    @cache
+    def known() -> list[Sequence[Mapping[str, Any]]]:
+        return [rows] if rows is not None else [gathered(notes([store.folder]).values()), read_timings()]
 
     @cache
     def rate_of(name: tuple[str, ...]) -> float:
         names = [name, *([(LIKE[name[0]], *name[1:])] if name[0] in LIKE else [])]
-        rates = (rate(one, part) for one in names for part in known)
+        rates = (rate(one, part) for one in names for part in known())
         return next((found for found in rates if found is not None), math.nan)
 
     return lambda description: rate_of(group(description)) * work(description)
@@ -154,11 +167,11 @@ def parts(groups: Mapping[str, Iterable[Spec]], store: Store, takes: Takes | Non
     ``paths`` are the profiles of curves among them, stored or not; what one group computes the next finds. ``takes``
     as for `plan`.
     """
-    takes, seen, walked = takes or seconds_of(store), set[Spec](), set[Spec]()
+    takes, there, seen, walked = takes or seconds_of(store), Listed(store), set[Spec](), set[Spec]()
     found = []
     for name, specs in groups.items():
         specs = list(specs)
-        new = [spec for spec in missing(specs, store) if spec not in seen]
+        new = [spec for spec in missing(specs, there) if spec not in seen]
         paths = {
             one for one in specs if isinstance(one, ProfileSpec) and isinstance(one.trace.model, CurveSpec)
         } - walked

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,8 +58,8 @@ def ensure(spec: Spec, folder: str, layers: tuple[str, ...], *parents_done: Any,
     return "computed"
 
 
-def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
-    """What must be computed for ``specs``, parents first; nothing behind a kept result counts."""
+def missing(specs: Iterable[Spec], there: Container[Spec]) -> list[Spec]:
+    """What must be computed for ``specs``, parents first; nothing behind a result that is there (a store) counts."""
     order: dict[Spec, None] = {}
     seen: set[Spec] = set()
 
@@ -67,9 +67,9 @@ def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
         if spec in seen:
             return
         seen.add(spec)
-        if spec in store:
+        if spec in there:
             return
-        for parent in needed(spec, store):
+        for parent in needed(spec, there):
             visit(parent)
         if not is_line(spec):
             order[spec] = None
@@ -79,13 +79,13 @@ def missing(specs: Iterable[Spec], store: Store) -> list[Spec]:
     return list(order)
 
 
-def needed(spec: Spec, store: Store) -> Iterator[Spec]:
-    """All that must be loadable to compute a spec: its parents, and what loading those reads."""
+def needed(spec: Spec, there: Container[Spec]) -> Iterator[Spec]:
+    """All that must be loadable to compute a spec: its parents, and what loading those that are there reads."""
     kind = of(spec)
     for parent in (*kind.parents(spec), *kind.timed(spec)):
         yield parent
-        if is_line(parent) or (of(parent).whole and parent in store):
-            yield from needed(parent, store)
+        if is_line(parent) or (of(parent).whole and parent in there):
+            yield from needed(parent, there)
 
 
 class RunFailed(RuntimeError):

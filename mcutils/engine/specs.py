@@ -70,8 +70,26 @@ LATER = {
 }
 
 
+class Once(type):
+    """Classes whose equal arguments give one object, checked once: a study asks for the same specs over and over."""
+
+    def __call__(cls, *given: Any, **named: Any) -> Any:
+        # Within a tuple 1, 1.0 and True are alike to a cache, but not to a check.
+        tuples = (v for v in (*given, *named.values()) if type(v) is tuple)
+        if all(type(one) is str or isinstance(one, Checked) for values in tuples for one in values):
+            try:
+                return _once(cls, *given, **named)
+            except TypeError:  # a list, or what no spec is made of
+                pass
+        return type.__call__(cls, *given, **named)
+
+
+_once = lru_cache(maxsize=100_000, typed=True)(type.__call__)
+CHANGED.append(_once.cache_clear)
+
+
 @dataclass(frozen=True)
-class Checked:
+class Checked(metaclass=Once):
     """A spec whose fields are checked against their declared types when it is made.
 
     Whole numbers become int and shares float, lists tuples, so that equal specs have one key, and names are looked
@@ -80,6 +98,18 @@ class Checked:
 
     def __init_subclass__(cls, kind: str) -> None:
         cls.kind_name = kind  # type: ignore[attr-defined]
+        cls.__hash__ = Checked._hash  # type: ignore[assignment, method-assign]
+
+    def _hash(self) -> int:
+        """The hash of a dataclass, reckoned once: specs are nested, and looked up often."""
+        found = self.__dict__.get("_hashed")
+        if found is None:
+            found = hash((type(self), *(getattr(self, field.name) for field in fields(self))))
+            object.__setattr__(self, "_hashed", found)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:  # without the hash, which is another in each process
+        return {name: value for name, value in self.__dict__.items() if name != "_hashed"}
 
     def __post_init__(self) -> None:
         for field in fields(self):

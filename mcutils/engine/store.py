@@ -131,6 +131,15 @@ class Store:
     def __contains__(self, spec: Spec) -> bool:
         return self._find(spec) is not None
 
+    def listed(self) -> set[str]:
+        """Keys of the results that lie here beside their provenance; nothing is read, and any may be damaged."""
+        found: set[str] = set()
+        for folder in filter(FilePath.is_dir, (self.folder, *self.layers)):
+            for names in (set(os.listdir(folder)), reading.archived(folder)):
+                told = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+                found |= {name for name in told if any(f"{name}{suffix}" in names for suffix in SUFFIXES)}
+        return found
+
     def provenance(self, spec: Spec) -> dict[str, Any]:
         """Who made the result: spec, seconds, versions."""
         return read_note(self._found(spec))

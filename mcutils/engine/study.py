@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path as FilePath
 from typing import Any
@@ -20,6 +20,7 @@ from ..errors import BadInput, choose, flag, instance, seed_of, share, shown, wh
 from ..files import BUILD, DATA, ROOT, folder_at, place, switched
 from ..models.vision import MODELS
 from ..optimizers import OPTIMIZERS
+from ..plugins import identity
 from ..settings import (
     MethodSettings,
     Plan,
@@ -101,7 +102,7 @@ class Study:
         """Folder of figures: the environment's ``MCUTILS_FIGURES``, else ``build/figures``."""
         return place(None, "MCUTILS_FIGURES", BUILD / "figures")
 
-    @property
+    @cached_property
     def settings(self) -> str:
         """Name of the settings file."""
         return settings_name(self.preset.dataset, self.preset.model, self.preset.originals)
@@ -115,8 +116,20 @@ class Study:
         the study's ``rate`` says.
         """
         rate = self.rate or ("partner" if optimizer == "adamw" else "tuned") if self.preset.originals else ""
-        lost = self._lost(forget)
-        return method_settings(self.settings, method, curriculum, optimizer, forget=lost, rate=rate)
+        asked = method, curriculum, optimizer, self._lost(forget), rate
+        found = None if identity("method", method) else self._tuned.get(asked)  # what is registered may change
+        if found is None:
+            *names, lost, rate = asked
+            found = self._tuned[asked] = method_settings(self.settings, *names, forget=lost, rate=rate)
+        return found
+
+    @cached_property
+    def _tuned(self) -> dict[tuple[Any, ...], MethodSettings]:
+        return {}
+
+    @cached_property
+    def _train_plan(self) -> Plan:
+        return train_plan(self.settings)
 
     def original(
         self, seed: int = 0, curriculum: str = "none", optimizer: str | None = None, draw: int | None = None
@@ -130,7 +143,7 @@ class Study:
         >>> smoke.original(0, "superloss").curriculum, smoke.original(0, optimizer="sophia_g").plan.optimizer
         ('superloss', 'sophia_g')
         """
-        p, plan = self.preset, train_plan(self.settings)
+        p, plan = self.preset, self._train_plan
         plan = plan if optimizer is None else replace(plan, optimizer=choose("optimizer", optimizer, OPTIMIZERS))
         data, own = self._drawn(seed, draw), self._drawn(seed).draw
         made = p.model, p.width, seed, plan, self.weighted, curriculum
@@ -152,7 +165,7 @@ class Study:
         is, where originals have a forget set each, and ``draw`` another forget set than that.
         """
         p, lost = self.preset, self._lost(forget)
-        made = p.model, p.width, seed, train_plan(self.settings), init
+        made = p.model, p.width, seed, self._train_plan, init
         return RetrainedSpec(self._drawn(original, draw), lost, *made, weighted=self.weighted)
 
     def redrawn(self, original: int) -> int:

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path as FilePath
 
@@ -453,3 +454,17 @@ def test_ten_thousand_specs_are_planned(tmp_path, untimed):
     n = len(bench.preset.methods) * 556
     assert table["Unlearned"] == table["Profile"] == n
     assert sum(table.values()) == 3 * n + 2 * (1 + len(bench.seeds)) + 2 >= 10_000
+
+
+def test_a_plan_opens_nothing_and_the_run_that_reads_notices_damage(full, tmp_path, monkeypatch, capsys):
+    copied = Store(tmp_path / "store")
+    shutil.copytree(full.folder, copied.folder)
+    path = copied.folder / f"{key(PROFILES[0])}.npz"
+    path.write_bytes(path.read_bytes()[:-1])
+    (copied.folder / f"{key(PROFILES[1])}.json").unlink()  # data without provenance are no result
+    with monkeypatch.context() as m:
+        m.setattr(reading, "pieces", None)
+        rows = {row["kind"]: row for row in plan(PROFILES, copied, lambda description: 1.0)}
+    assert (rows["Profile"]["stored"], rows["Profile"]["to compute"]) == (4, 1)
+    run(PROFILES, copied, engine="serial", load=False)
+    assert capsys.readouterr().out == "3 reused, 2 computed\n"

@@ -1,7 +1,11 @@
 """Specs: equal ones have one key, a change at any depth another, and what cannot be computed is refused."""
 
 import json
+import os
+import pickle
 import re
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from pathlib import Path
 
@@ -567,3 +571,28 @@ def test_what_is_trained_on_the_pool_sees_the_same_images_whatever_is_forgotten(
 def test_a_spec_is_never_computed_on_other_data_than_it_names():
     with pytest.raises(BadInput, match="the spec is of digits with checksum 0123456789abcdef, but here it is"):
         DATA.task(0.1)
+
+
+def test_equal_arguments_give_one_spec_and_alike_ones_are_still_checked():
+    assert replace(ORIGINAL, seed=5) is replace(ORIGINAL, seed=5)
+    for seed in (True, 1.0, -1):  # 1 == 1.0 == True, to a cache
+        assert replace(ORIGINAL, seed=1).seed == 1
+        with pytest.raises(BadInput, match="^seed must be a whole number"):
+            replace(ORIGINAL, seed=seed)
+    traced = TraceSpec(CurveSpec(UNLEARNED, UNLEARNED, 0.1), 0.1, 3)
+    assert EnsembleSpec((traced,), (1, 3)).sizes == (1, 3)
+    with pytest.raises(BadInput, match="must be a whole number"):
+        EnsembleSpec((traced,), (True, 3))
+
+
+def test_a_spec_from_another_process_is_equal_and_is_found():
+    code = (
+        "import pickle, sys; one = pickle.load(sys.stdin.buffer); hash(one); sys.stdout.buffer.write(pickle.dumps(one))"
+    )
+    hash(ORIGINAL)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(ORIGINAL), stdout=subprocess.PIPE, check=True,
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+    )  # fmt: skip
+    found = pickle.loads(ran.stdout)
+    assert found == ORIGINAL and found in {ORIGINAL} and key(found) == key(ORIGINAL)
