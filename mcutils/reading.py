@@ -122,6 +122,11 @@ def size(path: Path) -> int:
 # Archives
 
 
+def crc(path: Path) -> int:
+    """The CRC-32 of an archive's member, as the archive's directory has it."""
+    return _place(path)[2]
+
+
 def archived(folder: Path) -> dict[str, Path]:
     """Members of a folder's archives by name, each with its path; the archive first in order of name wins."""
     return _members(tuple((archive, stamp(archive)) for archive in archives(folder)))

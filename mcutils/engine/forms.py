@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path as FilePath
@@ -80,15 +80,25 @@ def misnamed(path: FilePath, note: Mapping[str, Any], asked: bool = False) -> st
     return "" if asked or outdated(spec) or (kind and _fits(spec, kind.spec)) else NONSENSE
 
 
-def outdated(description: Any) -> bool:
-    """Whether a spec written by `plain` names a version that this code no longer makes, at any depth."""
-    if isinstance(description, Mapping):
-        version = VERSIONS.get(str(description.get("spec")))
-        traces = VERSIONS["TraceOf"]
-        old = description.get("version") != version or description.get("traces", traces) != traces
-        # What somebody registered has versions of its own.
-        return old or any(outdated(value) for name, value in description.items() if name != "registered")
-    return isinstance(description, list) and any(map(outdated, description))
+def outdated(description: Any, known: dict[int, tuple[Any, bool]] | None = None) -> bool:
+    """Whether a spec written by `plain` names a version that this code no longer makes, at any depth.
+
+    ``known`` remembers what was found of each object, where descriptions share theirs.
+    """
+    if not isinstance(description, (dict, list)):
+        return False
+    known = {} if known is None else known
+    if id(description) not in known:
+        parts: Iterable[Any] = description
+        old = False
+        if isinstance(description, dict):
+            traces = VERSIONS["TraceOf"]
+            old = description.get("version") != VERSIONS.get(str(description.get("spec")))
+            old = old or description.get("traces", traces) != traces
+            # What somebody registered has versions of its own.
+            parts = (value for name, value in description.items() if name != "registered")
+        known[id(description)] = description, old or any(outdated(part, known) for part in parts)
+    return known[id(description)][1]
 
 
 _hints = lru_cache(maxsize=64)(get_type_hints)

@@ -859,29 +859,35 @@ def key(spec: Spec) -> str:
 CHANGED.append(key.cache_clear)
 
 
-def key_of(description: Mapping[str, Any]) -> str:
+def key_of(description: Mapping[str, Any], known: dict[int, tuple[Any, Any]] | None = None) -> str:
     """The key of a spec written by `plain`, for example one read back from a result's provenance.
 
-    Raises `BadInput` for what no spec is written as.
+    ``known`` remembers what was reckoned of each object, where descriptions share theirs. Raises `BadInput` for what no
+    spec is written as.
     """
     kind = description.get("spec") if isinstance(description, Mapping) else None
     if not isinstance(kind, str) or not kind.isidentifier():
         raise BadInput(f"a spec is described by a table that names its kind, got {shown(description)}.")
     try:
-        return _key_of(json.dumps(description))
+        found = _parent(description, {} if known is None else known)
+        return found if isinstance(found, str) else _name(found)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"this description of a {kind} is none of a spec: {shown(str(error))}.") from None
 
 
-@lru_cache(maxsize=10_000)  # the specs of one store have most of their parents in common
-def _key_of(text: str) -> str:
-    def parent(value: Any) -> Any:
-        if isinstance(value, dict):
-            is_result = isinstance(value.get("spec"), str) and value["spec"] in VERSIONS
-            return _key_of(json.dumps(value)) if is_result else {name: parent(inner) for name, inner in value.items()}
-        return [parent(inner) for inner in value] if isinstance(value, list) else value
-
-    return _name({name: parent(inner) for name, inner in json.loads(text).items()})
+def _parent(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:
+    """What stands for a part of a description in the key of the whole: a result's key, anything else as it is."""
+    if not isinstance(value, (dict, list)):
+        return value
+    if id(value) not in known:
+        if isinstance(value, list):
+            found: Any = [_parent(inner, known) for inner in value]
+        else:
+            found = {name: _parent(inner, known) for name, inner in value.items()}
+            if isinstance(value.get("spec"), str) and value["spec"] in VERSIONS:
+                found = _name(found)
+        known[id(value)] = value, found  # held, so that no other object is taken for it
+    return known[id(value)][1]
 
 
 def _or_key(value: Any) -> Any:

@@ -8,10 +8,11 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .. import reading
+from .. import reading, streams
 from ..data.own import FOLDER as OWN
 from ..errors import BadInput
 from .forms import data_path, is_result, misnamed, outdated, read_note
@@ -19,6 +20,7 @@ from .kinds import KINDS
 from .specs import VERSIONS, key_of
 from .store import ASIDE, DENIED, LOCKS, SUFFIXES, fault, places_of, put_aside, renaming, write_pair
 
+INDEX = "provenance.json.xz"  # of the results in the archives beside it
 SET_ASIDE = re.compile(rf"(.+\.(?:npz|safetensors|json))(?:\.\d+)?{re.escape(ASIDE)}")
 SCRATCH = re.compile(r"\.(?:(?P<key>[a-z]+-[0-9a-f]{20})|probe)\.(?P<pid>\d{1,10})(?:\.[0-9a-f]{8})?(?P<end>\.\w+)?")
 
@@ -58,17 +60,75 @@ def mend(folder: Path) -> dict[Path, str]:
 
 
 def notes(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Provenance of every result in these folders that has a readable one of its own, by key; the first folder wins."""
+    """Provenance of every result in these folders that has a readable one of its own, by key; the first folder wins.
+
+    Of results in archives it is read from the folder's index, as far as there is one (`write_index`), and its specs
+    share their parts. Whoever opens a result compares it with its own provenance.
+    """
     found: dict[str, dict[str, Any]] = {}
     for folder in folders:
+        known = _index(folder / INDEX, reading.stamp(folder / INDEX))
         for path in results(folder) if folder.is_dir() else ():
             try:
-                note = read_note(path)
-                if not misnamed(path, note):
+                note = _told(path, known)
+                if note is not None:
                     found.setdefault(path.stem, {**note, "bytes": reading.size(path), "folder": folder, "path": path})
             except (OSError, ValueError):
                 continue
     return found
+
+
+Index = Mapping[str, tuple[int, Any]]  # the CRC-32 of provenance in an archive, and what it says, by key
+
+
+def _told(path: Path, known: Index) -> Any:
+    """The provenance of a result; None where it is another's. In an index it counts as long as it is the archive's."""
+    if path.stem in known and reading.in_archive(path):
+        crc, note = known[path.stem]
+        if crc == reading.crc(path.with_suffix(".json")):
+            return note
+    note = read_note(path)
+    return None if misnamed(path, note) else note
+
+
+def write_index(folder: Path) -> None:
+    """Write the provenance in a folder's archives as one file beside them, in which equal parts stand once."""
+    parts: dict[str, int] = {}
+
+    def place(value: Any) -> int:
+        """Where a table or list stands: as its plain values, and where those of its values stand that are neither."""
+        pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
+        inner = {name: place(one) for name, one in pairs if isinstance(one, (dict, list))}
+        plain = [None if name in inner else one for name, one in pairs]
+        flat = dict(zip(value, plain, strict=True)) if isinstance(value, dict) else plain
+        return parts.setdefault(json.dumps([flat, list(inner.items())]), len(parts))
+
+    members = {name: path for name, path in reading.archived(folder).items() if is_result(name, note=True)}
+    told = {path.stem: (reading.crc(path), place(read_note(path))) for _, path in sorted(members.items())}
+    text = f'{{"parts": [{",".join(parts)}], "notes": {json.dumps(told)}}}'
+    with reading.scratch(folder / INDEX) as (scratch, file):
+        file.write(streams.compress([text.encode()]))
+        file.close()
+        os.replace(scratch, folder / INDEX)
+
+
+@lru_cache(maxsize=16)
+def _index(path: Path, seen: Any) -> Index:
+    """What `write_index` wrote; empty where there is none, and for a file that is none."""
+    if seen is None:
+        return {}
+    try:
+        with open(path, "rb") as file:
+            [stream] = streams.listed(file)
+            found = json.loads(streams.unpack(file, stream))
+        made: list[Any] = []
+        for flat, inner in found["parts"]:
+            for name, at in inner:
+                flat[name] = made[at]
+            made.append(flat)
+        return {name: (crc, made[at]) for name, (crc, at) in found["notes"].items() if made[at]["key"] == name}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def status(folder: Path) -> list[dict[str, Any]]:
@@ -296,6 +356,8 @@ def pack(
         for path in old:
             path.unlink()
         _remove_others(target, ())
+    if (target / INDEX).is_file():
+        write_index(target)
     return sum(path.stat().st_size for path in target.iterdir() if path.is_file())
 
 

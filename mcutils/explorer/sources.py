@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from os import PathLike
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..data.tasks import Task
-from ..engine.forms import outdated
+from ..engine.forms import outdated, read_note
 from ..engine.kinds import read
-from ..engine.specs import VERSIONS, DataSpec, key, kind_of, plain
+from ..engine.specs import VERSIONS, DataSpec, key, key_of, kind_of, plain
 from ..engine.store import UNREADABLE, Store, fault
 from ..engine.study import Study
 from ..engine.upkeep import notes
@@ -54,7 +54,7 @@ class Source:
     """A path to explore: its unique name, what it is in words, what it is picked by, and how its numbers are read.
 
     ``plane`` reads the stored plane through its ends with the place of each of its models in it, or says why there is
-    none. ``specs`` are the texts of those behind it: profile, trace, path, both ends. ``rank`` orders paths: in how
+    none. ``specs`` are the keys of those behind it: profile, trace, path, both ends. ``rank`` orders paths: in how
     many ways it is read otherwise than normally, in how many more coarsely, and whether it has no trace. ``draw`` is
     the number of its forget set, and so of its original model.
     """
@@ -183,47 +183,63 @@ def from_store(
     Those that are read as ``usual`` reads them come first (None: as the preset reads them that is nearest to each),
     and of these the traced ones. Raises `NothingStored` if there is none.
     """
-    stored = [note for _, note in sorted(notes(map(Path, folders)).items()) if not outdated(note["spec"])]
-    profiles, traced, planes = (
-        [note for note in stored if note["spec"]["spec"] == kind] for kind in ("Profile", "TraceOf", "PlaneOf")
-    )
-    traces = {_text(note["spec"]): note for note in traced}
-    models = {**traces, **{_text(_trace(note)): note for note in profiles if not _is_path(note)}}
-    attacks = {text: note for note in stored if (text := _attacked(note["spec"]))}
-    chosen = [note for note in profiles if _is_path(note)]
-    profiled = {_text(one) for note in chosen for one in (_trace(note), _pictured(_trace(note)))}
+    known: dict[int, Any] = {}
+    stored = [note for _, note in sorted(notes(map(Path, folders)).items()) if not outdated(note["spec"], known)]
+    shelf = Shelf(stored, [usual] if usual else [preset(name) for name in presets()])
+    chosen = [note for note in shelf.profiles if _is_path(note)]
+    profiled = {shelf.key(one) for note in chosen for one in (_trace(note), _pictured(_trace(note)))}
     chosen += [
-        note for text, note in traces.items() if _is_path(note) and text not in profiled and not note["spec"]["shown"]
+        note
+        for name, note in shelf.traces.items()
+        if _is_path(note) and name not in profiled and not note["spec"]["shown"]
     ]
     if data is not None:
         chosen = [note for note in chosen if _data(_trace(note)) in data]
     if not chosen:
         where = ", ".join(str(folder) for folder in folders)
         raise NothingStored(f"no path is stored in {where}: python -m mcutils run 00 computes the first two.")
-    usuals = [usual] if usual else [preset(name) for name in presets()]
     several = len({_data_words(_data(_trace(note))) for note in chosen}) > 1
-    found = [_stored(note, traces, models, planes, attacks, usuals, several) for note in chosen]
-    for tell in (_only, lambda one: f", {one.name.split('-')[-1][:6]}"):
-        alike = Counter(tuple(one.picks.values()) for one in found)
-        for one in [one for one in found if alike[tuple(one.picks.values())] > 1]:
-            one.picks["reading"] += tell(one)
-    return sorted(found, key=lambda one: (*one.rank, tuple(one.picks.values()), one.name))
+    found = [(_stored(note, shelf, several), _trace(note)) for note in chosen]
+    for tell in (_only, lambda one, trace: f", {one.name.split('-')[-1][:6]}"):
+        alike = Counter(tuple(one.picks.values()) for one, _ in found)
+        for one, trace in [(one, trace) for one, trace in found if alike[tuple(one.picks.values())] > 1]:
+            one.picks["reading"] += tell(one, trace)
+    return sorted((one for one, _ in found), key=lambda one: (*one.rank, tuple(one.picks.values()), one.name))
 
 
-# The provenance of a stored result; and that of several, by the `_text` of the trace that it is, or that is behind it.
-Note = Mapping[str, Any]
-Notes = Mapping[str, Note]
+Note = Mapping[str, Any]  # the provenance of a stored result
 
 
-def _only(source: Source) -> str:
+class Shelf:
+    """What is stored, by key: profiles, traces, what tells of single models, planes, and attacks by their path."""
+
+    def __init__(self, stored: Sequence[Note], usuals: Sequence[Preset]):
+        self._known: dict[int, Any] = {}
+        self.usuals = usuals
+        self.profiles, traced, self.planes = (
+            [note for note in stored if note["spec"]["spec"] == kind] for kind in ("Profile", "TraceOf", "PlaneOf")
+        )
+        self.traces = {note["key"]: note for note in traced}
+        self.models = {
+            **self.traces,
+            **{self.key(_trace(note)): note for note in self.profiles if not _is_path(note)},
+        }
+        attacked = ((_attacked(note["spec"]), note) for note in stored)
+        self.attacks = {self.key(path): note for path, note in attacked if path}
+
+    def key(self, spec: Note) -> str:
+        """The key of a description, that of each object reckoned once: most share their parts."""
+        return key_of(spec, self._known)
+
+    def kept(self, trace: Note) -> Note | None:
+        """The stored trace that pictures along a path come from: its own, or that of its forget examples alone."""
+        return self.traces.get(self.key(trace)) or self.traces.get(self.key(_pictured(trace)))
+
+
+def _only(source: Source, trace: Note) -> str:  # noqa: ARG001
     """The splits that a stored path is read on, where not on all, in words."""
-    splits = json.loads(source.specs[1]).get("splits")
+    splits = trace.get("splits")
     return f", {' and '.join(splits)} alone" if splits else ""
-
-
-def _text(spec: Any) -> str:
-    """A spec written by `plain` as one text, the same for the same spec; much quicker to make than its key."""
-    return json.dumps(spec, sort_keys=True)
 
 
 def _trace(note: Note) -> Mapping[str, Any]:
@@ -234,11 +250,6 @@ def _trace(note: Note) -> Mapping[str, Any]:
 def _pictured(trace: Mapping[str, Any]) -> Mapping[str, Any]:
     """The description of the trace that has the forget examples alone, for the pictures along a path."""
     return {**trace, "splits": ["forget"]}
-
-
-def _kept(trace: Mapping[str, Any], traces: Notes) -> Note | None:
-    """The stored trace that pictures along a path come from: its own, or that of its forget examples alone."""
-    return traces.get(_text(trace)) or traces.get(_text(_pictured(trace)))
 
 
 def _is_path(note: Note) -> bool:
@@ -258,29 +269,23 @@ def _origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return _origin(spec["origin"]) if "origin" in spec else spec
 
 
-def _attacked(spec: Mapping[str, Any]) -> str:
-    """The text of the path all of whose points one attack is on, in their order; empty for any other result."""
+def _attacked(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The path all of whose points one attack is on, in their order; empty for any other result."""
     models = spec["models"] if spec["spec"] == "RegainedOf" else []
     places = [(one["model"], one["place"], one["points"]) for one in models]
     path = places[0][0] if len(places) > 1 else {}
     whole = places == [(path, k, len(places)) for k in range(len(places))]
-    return _text(path) if whole and path.get("spec") == "Path" else ""
+    return path if whole and path.get("spec") == "Path" else {}
 
 
-def _stored(
-    note: Note,
-    traces: Notes,
-    models: Notes,
-    planes: Sequence[Note],
-    attacks: Notes,
-    usuals: Sequence[Preset],
-    several: bool,
-) -> Source:
+def _stored(note: Note, shelf: Shelf, several: bool) -> Source:
     trace, spec = _trace(note), note["spec"]
-    path, text, traced = trace["model"], _text(trace), _kept(trace, traces) is not None
+    path = trace["model"]
+    traced = shelf.kept(trace) is not None
+    names = [shelf.key(one) for one in (spec, trace, path, path["start"], path["end"])]
     ends = {end: _end(path[end]) for end in ("start", "end")}
     other, coarse, usual = min(
-        ((*departures(trace, spec, one), one) for one in usuals), key=lambda found: (len(found[0]), len(found[1]))
+        ((*departures(trace, spec, one), one) for one in shelf.usuals), key=lambda found: (len(found[0]), len(found[1]))
     )
     picks = {f"{end} {part}": value for end, found in ends.items() for part, value in zip(ENDS, found, strict=True)}
     picks |= {"curve": path["kind"], "recipe": path["recipe"] or NOT_FITTED}
@@ -294,10 +299,10 @@ def _stored(
         note["key"],
         f"{kind}, {_words(ends['start'])} to {_words(ends['end'])}",
         picks,
-        partial(_numbers, note, traces, models, attacks.get(_text(path))),
+        partial(_numbers, note, shelf),
         traced,
-        partial(_plane, path, planes),
-        (_text(spec), text, _text(path), _text([path["start"], path["end"]])),
+        partial(_plane, path, shelf.planes),
+        (*names[:3], " ".join(names[3:])),
         (len(other), len(coarse), not traced),
         _data(trace).get("draw") or 0,
     )
@@ -426,19 +431,19 @@ def find(found: Mapping[str, Source], wanted: Any, study: Study | None = None) -
         return wanted if wanted in found else fits[0]
     route = []
     if callable(getattr(wanted, "profile", None)) and hasattr(wanted, "path"):
-        route = [_text(plain(wanted.profile(study)))] if study else []
+        route = [key(wanted.profile(study))] if study else []
         wanted = wanted.path
     pair = isinstance(wanted, (tuple, list)) and len(wanted) == 2
     if not all(is_dataclass(one) and kind_of(one) in VERSIONS for one in (wanted if pair else [wanted])):
         raise BadInput(
             f"a path is named by name or label, by its spec, the specs of its two ends or a route, got {shown(wanted)}."
         )
-    for text in [*route, _text([plain(one) for one in wanted] if pair else plain(wanted))]:
+    ends = [key(one) for one in (wanted if pair else [wanted])]
+    for name in [*route, " ".join(ends)]:
         for source in found.values():
-            if text in source.specs:
+            if name in source.specs:
                 return source.name
-    name = " to ".join(map(key, wanted)) if pair else key(wanted)
-    raise BadInput(f"the path {name} is not stored: study.run([study.profile(path)]) computes it.")
+    raise BadInput(f"the path {' to '.join(ends)} is not stored: study.run([study.profile(path)]) computes it.")
 
 
 def _load(note: Note) -> Any:
@@ -447,15 +452,17 @@ def _load(note: Note) -> Any:
     if wrong := fault(path):
         raise BadInput(f"{note['key']} cannot be shown, {wrong}: the store has changed, call explore again.")
     try:
+        if read_note(path)["spec"] != note["spec"]:
+            raise ValueError("it is not what its store lists")
         return read(path, note["spec"]["spec"], note["spec"])
     except UNREADABLE as error:
         raise BadInput(f"{note['key']} cannot be read ({error}): python -m mcutils store verify.") from None
 
 
-def _numbers(note: Note, traces: Notes, models: Notes, attack: Note | None = None) -> Numbers:
+def _numbers(note: Note, shelf: Shelf) -> Numbers:
     """Numbers of a stored path: its profile and trace, as far as kept, its references, and the attack on its points."""
     trace, spec = _trace(note), note["spec"]
-    data, kept = _data(trace), _kept(trace, traces)
+    data, kept, attack = _data(trace), shelf.kept(trace), shelf.attacks.get(shelf.key(trace["model"]))
 
     def task() -> Task:
         return DataSpec(**{f.name: data[f.name] for f in fields(DataSpec) if f.name in data}).task(trace["forget"])
@@ -469,23 +476,23 @@ def _numbers(note: Note, traces: Notes, models: Notes, attack: Note | None = Non
         found = _load(kept)
         check_path(kept["key"], found)
     if found is not None and spec is trace:
-        roles = _references(trace, traces)
+        roles = _references(trace, shelf.traces.values())
         references = {role: many[0] for role, many in roles.items() if many}
         return Numbers(found.t, found, references=references, retrained=roles["retrained"], task=task, attacks=attacks)
     profile = _load(note)
     check_path(note["key"], profile)
-    levels = [_load(models[one]) for one in map(_text, spec["retrained"]) if one in models]
-    first = models.get(_text(spec["original"]))
+    levels = [_load(shelf.models[one]) for one in map(shelf.key, spec["retrained"]) if one in shelf.models]
+    first = shelf.models.get(shelf.key(spec["original"]))
     original = None if first is None else _load(first)
     why = "" if found else NO_TRACE
     return Numbers(profile.t, found, profile, retrained=levels, original=original, task=task, why=why, attacks=attacks)
 
 
-def _references(trace: Mapping[str, Any], traces: Notes) -> dict[str, list[Trace]]:
+def _references(trace: Mapping[str, Any], traces: Iterable[Note]) -> dict[str, list[Trace]]:
     """Traces of the original, the retrained models and the untrained one of a path, as far as stored, by role."""
     origin = _origin(trace["model"]["start"])
     roles: dict[str, list[Trace]] = {"original": [], "retrained": [], "random": []}
-    for note in traces.values():
+    for note in traces:
         spec, model = note["spec"], note["spec"]["model"]
         role = "original" if model == origin else {"Retrained": "retrained", "Untrained": "random"}.get(model["spec"])
         same = all(spec.get(name) == trace.get(name) for name in ("forget", "weighted")) and not spec["shown"]

@@ -3,20 +3,23 @@
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 
 import mcutils as mc
+from mcutils import reading
 from mcutils.data.own import FOLDER, keep
-from mcutils.engine import specs as kinds
+from mcutils.engine import specs as kinds, upkeep
 from mcutils.engine.forms import outdated
 from mcutils.engine.kinds import parents
 from mcutils.engine.planning import gathered
@@ -35,6 +38,7 @@ from mcutils.engine.specs import (
 )
 from mcutils.engine.store import ASIDE, LOCKS, Store
 from mcutils.engine.upkeep import (
+    INDEX,
     adopt,
     collect,
     export,
@@ -47,13 +51,14 @@ from mcutils.engine.upkeep import (
     results,
     status,
     verify,
+    write_index,
 )
 from mcutils.errors import BadInput
 from mcutils.explorer.sources import from_store
 from mcutils.measures.profiles import Profile
 from mcutils.networks import network_for
 from mcutils.settings import MethodSettings, Plan
-from mcutils.streams import listed
+from mcutils.streams import compress, listed
 from mcutils.traces import Trace
 from mcutils.unlearning.endpoints import Endpoint, fingerprint
 
@@ -809,3 +814,49 @@ def test_a_link_in_the_place_of_data_is_not_followed(own, tmp_path):
     with pytest.raises(BadInput, match="no regular file"):
         export([key(spec)], [study.store.folder], tmp_path / "copy")
     assert not list((tmp_path / "copy" / FOLDER).glob("*"))
+
+
+def test_the_shipped_index_says_what_the_shipped_provenance_says():
+    folder = Path(__file__).resolve().parents[2] / "data" / "store"
+    known = upkeep._index(folder / INDEX, (0,))
+    paths = results(folder)
+    assert set(known) == {path.stem for path in paths}
+    assert all(known[path.stem] == (reading.crc(note := path.with_suffix(".json")), read(note)) for path in paths)
+
+
+def test_an_index_counts_only_as_long_as_it_is_that_of_the_archives(packed, store):
+    write_index(packed)
+    told = notes([packed])
+    (packed / INDEX).rename(packed / "aside")
+    assert notes([packed]) == told == {name: {**told[name], **read(note)} for name, note in noted(packed).items()}
+    (packed / "aside").rename(packed / INDEX)
+    for archive in packed.glob("*.zip.xz"):  # the same results, made in other seconds
+        members = {name: reading.read(p, 2**24) for name, p in reading.archived(packed).items() if p.parent == archive}
+        said = {name: re.sub(rb'"seconds": [0-9.]+', b'"seconds": 12345.0', data) for name, data in members.items()}
+        archive.write_bytes(reading.compressed(said.items()))
+    assert {note["seconds"] for note in notes([packed]).values()} == {12345.0} and len(told) > 2
+    write_index(packed)
+    assert {note["seconds"] for note in notes([packed]).values()} == {12345.0}
+
+
+def noted(folder):
+    return {path.stem: path.with_suffix(".json") for path in results(folder)}
+
+
+def read(path):
+    return json.loads(reading.read(path, 2**24))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"[]", b"{}", b'{"parts": 3, "notes": {}}', b'{"parts": [[{}, [["a", 7]]]], "notes": {}}',
+        b'{"parts": [[{}, []]], "notes": {"x": [1, 0]}}', b'{"parts": [], "notes": {"x": 1}}', b"[" * 10**5,
+    ],
+)  # fmt: skip
+def test_an_index_that_is_none_is_passed_over(packed, text):
+    before = notes([packed])
+    (packed / INDEX).write_bytes(text if not text else compress([text]))
+    assert notes([packed]) == before
+    (packed / INDEX).write_bytes(text)
+    assert notes([packed]) == before

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import lzma
 import re
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from mcutils.engine.specs import (
     key,
 )
 from mcutils.engine.store import Store
+from mcutils.engine.upkeep import INDEX, pack, write_index
 from mcutils.errors import BadInput
 from mcutils.explorer.book import book
 from mcutils.explorer.numbers import Numbers, forgotten, remembered
@@ -32,6 +34,7 @@ from mcutils.measures.metrics import METRICS, measure, predictions, probabilitie
 from mcutils.measures.profiles import Profile
 from mcutils.paper.experiments import explorer
 from mcutils.settings import MethodSettings, Plan
+from mcutils.streams import compress
 from mcutils.traces import Trace
 from mcutils.unlearning.relearning import Attack
 
@@ -310,6 +313,21 @@ def test_a_store_that_changes_underneath_is_told(line, tmp_path, damage):
         path.with_suffix(".json").write_text(json.dumps(note))
     with pytest.raises(BadInput, match="cannot be (shown|read)"):
         one.read()
+
+
+def test_an_index_that_lies_of_a_result_is_told(line, tmp_path):
+    (tmp_path / "one").mkdir()
+    synthetic.copy_shipped(tmp_path / "one", line)
+    pack({"00": [key(line)]}, [tmp_path / "one"], tmp_path / "two")
+    write_index(tmp_path / "two")
+    (honest,) = sources(tmp_path / "two")
+    assert honest.read().profile is not None
+    index = tmp_path / "two" / INDEX
+    said = lzma.decompress(index.read_bytes())
+    index.write_bytes(compress([said.replace(b'"bootstrap": 200', b'"bootstrap": 300')]))
+    (lying,) = sources(tmp_path / "two")
+    with pytest.raises(BadInput, match="not what its store lists"):
+        lying.read()
 
 
 @pytest.mark.parametrize(
