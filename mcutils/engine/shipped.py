@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .. import weights as weights_module
+from .. import reading, weights as weights_module
 from ..curves import weights_at
 from ..data.tasks import data_folder
 from ..errors import BadInput, choose, seed_of, shown, whole
@@ -22,7 +25,7 @@ from .specs import OriginalSpec, RetrainedSpec, UnlearnedSpec, key, kind_of, pla
 from .store import Store
 from .study import Study
 
-FOLDER, INDEX = "endpoints", "index.json"
+FOLDER, INDEX, MODELS = "endpoints", "index.json", "models.zip"
 COUNT, ORIGINALS = 40, 3  # models that ship of a preset whose originals have a forget set each
 LIMIT = 100e6  # bytes of one model, beyond which a file is not read
 
@@ -99,26 +102,31 @@ def models_to_ship(study: Study, count: int = COUNT) -> list[OriginalSpec | Retr
 
 
 def write_endpoints(store: Store, specs: Iterable[OriginalSpec | RetrainedSpec | UnlearnedSpec], folder: Path) -> None:
-    """Write models of a store in half precision beside an index, which says what each is and its accuracies."""
-    specs, entries = list(specs), []
+    """Write models of a store in half precision, one archive, and an index of what each is and its accuracies."""
+    specs, entries, members = list(specs), [], {}
     each = len({spec.data.draw for spec in specs}) > 1  # originals have a forget set each
     for spec in specs:
         origin = spec.origin if isinstance(spec, UnlearnedSpec) else spec
         name = spec.method if isinstance(spec, UnlearnedSpec) else kind_of(spec).lower()
         whose = spec.data.draw if each and isinstance(spec, RetrainedSpec) else origin.seed
         entry = {"name": name, "seed": spec.seed, "original": whose, "exact": key(spec)}
-        file = folder / f"{name}-{spec.seed}-{whose}.safetensors"
-        half = weights_at(store.get(spec)).to(torch.float16)
+        half, file = weights_at(store.get(spec)).to(torch.float16), io.BytesIO()
         weights_module.check_same_shape([half])
-        folder.mkdir(parents=True, exist_ok=True)
         weights_module.save(file, [half])
+        entry["file"] = f"{name}-{spec.seed}-{whose}.safetensors"
+        members[entry["file"]] = file.getvalue()
         task = spec.data.task(getattr(spec, "forget", 0.1))
-        entry |= {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        entry["sha256"] = hashlib.sha256(file.getvalue()).hexdigest()
         entry |= {split: _accuracy(half, task, split) for split in ("retain", "forget", "test")}
         if isinstance(spec, UnlearnedSpec):
             entry |= {"task": fingerprint(task), "seconds": store.seconds(spec), "settings": plain(spec.settings)}
             entry |= {"curriculum": spec.curriculum, "optimizer": spec.optimizer}
         entries.append(entry)
+    folder.mkdir(parents=True, exist_ok=True)
+    with reading.scratch(folder / MODELS) as (scratch, archive):
+        reading.pack(members.items(), archive)
+        archive.close()
+        os.replace(scratch, folder / MODELS)
     write_file(folder / INDEX, json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
 
@@ -142,13 +150,16 @@ def _index(folder: Path) -> list[dict[str, Any]]:
 
 
 def _read(folder: Path, entry: Mapping[str, Any]) -> Weights:
-    file = folder / Path(entry["file"]).name
+    name, archive, data = Path(entry["file"]).name, folder / MODELS, b""
     remedy = "take it anew from the repository, or compute the exact model with mc.study"
     try:
-        sound = file.is_file() and file.stat().st_size < LIMIT
-        sound = sound and hashlib.sha256(file.read_bytes()).hexdigest() == entry["sha256"]
+        if archive.is_file():  # no pipe
+            with zipfile.ZipFile(archive) as content:
+                data = content.read(name) if content.getinfo(name).file_size < LIMIT else b""
     except OSError as error:
-        raise BadInput(f"the shipped model {file} cannot be read ({error.strerror}): {remedy}.") from None
-    if not sound:
-        raise BadInput(f"the shipped model {file} is missing or differs from its checksum: {remedy}.")
-    return weights_module.load(file)[0].to(torch.float32)
+        raise BadInput(f"the shipped models {archive} cannot be read ({error.strerror}): {remedy}.") from None
+    except reading.UNREADABLE:
+        pass
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise BadInput(f"the shipped model {name} is missing in {archive} or differs from its checksum: {remedy}.")
+    return weights_module.load(io.BytesIO(data))[0].to(torch.float32)

@@ -1,15 +1,19 @@
 """Shipped endpoints: loaded at once, close to the exact results, never taken for them, damage noticed."""
 
+import io
 import json
+import os
 import shutil
+import zipfile
+from hashlib import sha256
 
 import pytest
 import torch
 
 import mcutils as mc
-from mcutils import weights as weights_module
+from mcutils import reading, weights as weights_module
 from mcutils.engine import shipped
-from mcutils.engine.shipped import FOLDER, INDEX, load, models_to_ship, write_endpoints
+from mcutils.engine.shipped import FOLDER, INDEX, MODELS, load, models_to_ship, write_endpoints
 from mcutils.engine.specs import key
 from mcutils.engine.store import Store
 from mcutils.engine.study import study
@@ -34,11 +38,22 @@ def copy(tmp_path):
     return tmp_path / "data"
 
 
+def members(folder):
+    with zipfile.ZipFile(folder / MODELS) as content:
+        return {name: content.read(name) for name in content.namelist()}
+
+
 def test_what_ships_are_the_models_of_the_laptop_study(laptop):
     exact = {key(one) for one in models_to_ship(laptop)}
     assert len(exact) == 40 and {one["exact"] for one in INDEXED.values()} == exact
-    there = {path.name for path in (DATA / FOLDER).iterdir()}
-    assert there == {one["file"] for one in INDEXED.values()} | {INDEX}
+    assert {path.name for path in (DATA / FOLDER).iterdir()} == {INDEX, MODELS}
+    data = members(DATA / FOLDER)
+    assert {name: sha256(held).hexdigest() for name, held in data.items()} == {
+        one["file"]: one["sha256"] for one in INDEXED.values()
+    }
+    # Names and digests of the forty files that each of these was before.
+    text = "\n".join(f"{name} {sha256(held).hexdigest()}" for name, held in sorted(data.items()))
+    assert sha256(text.encode()).hexdigest() == "8c9f43663099c9d2ca291e079fa5be1206feed23aa909c5cd49450ddd8d46884"
     assert INDEXED["npo", 42, 1]["exact"] == key(laptop.unlearned("npo", 42, origin=laptop.original(1)))
     assert INDEXED["retrained", 42, 2]["exact"] == key(laptop.retrained(42, original=2))
 
@@ -86,17 +101,29 @@ def test_what_does_not_ship_is_refused_with_what_does(given, words):
         load(**given)
 
 
-def test_a_damaged_or_missing_file_is_noticed(copy):
-    file = copy / FOLDER / "npo-42-0.safetensors"
+def test_a_damaged_or_missing_model_is_noticed(copy):
+    file = copy / FOLDER / MODELS
+    held = members(copy / FOLDER)
     data = bytearray(file.read_bytes())
-    data[-1] ^= 1
+    data[data.index(held["npo-42-0.safetensors"]) + 90_000] ^= 1
     file.write_bytes(bytes(data))
-    with pytest.raises(BadInput, match="differs from its checksum"):
+    with pytest.raises(BadInput, match="npo-42-0.safetensors is missing in .* or differs from its checksum"):
         load("npo", seed=42, path=copy)
     load("npo", seed=87, path=copy)
+    other = {**held, "npo-42-0.safetensors": held["npo-87-0.safetensors"]}  # sound, and not what it is called
+    for changed in (other, {"npo-87-0.safetensors": held["npo-87-0.safetensors"]}):
+        with open(file, "wb") as opened:
+            reading.pack(changed.items(), opened)
+        with pytest.raises(BadInput, match="is missing in .* or differs from its checksum"):
+            load("npo", seed=42, path=copy)
+    for content in (b"", b"nothing", bytes(data[:-10]), bytes(data[:1000])):
+        file.write_bytes(content)
+        with pytest.raises(BadInput, match="is missing in .* or differs from its checksum"):
+            load("npo", seed=87, path=copy)
     file.unlink()
-    with pytest.raises(BadInput, match="is missing"):
-        load("npo", seed=42, path=copy)
+    os.mkfifo(file)
+    with pytest.raises(BadInput, match="is missing in"):
+        load("npo", seed=87, path=copy)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"name": 1}]', "[" * 5000])
@@ -119,10 +146,12 @@ def test_writing_again_writes_the_same(laptop, tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "_accuracy", lambda *given: 0.5)  # which another test reads
     specs = [laptop.original(0), laptop.unlearned("npo", 42)]
     write_endpoints(laptop.store, specs, tmp_path)
-    for name in ("original-0-0.safetensors", "npo-42-0.safetensors"):
-        mine, ours = (weights_module.load(folder / name)[0] for folder in (tmp_path, DATA / FOLDER))
-        assert all(torch.equal(mine.params[n], ours.params[n]) for n in ours.params)
-        assert all(torch.equal(mine.buffers[n], ours.buffers[n]) for n in ours.buffers)
+    mine, ours = members(tmp_path), members(DATA / FOLDER)
+    assert set(mine) == {"original-0-0.safetensors", "npo-42-0.safetensors"}
+    for name in mine:
+        one, other = (weights_module.load(io.BytesIO(held[name]))[0] for held in (mine, ours))
+        assert all(torch.equal(one.params[n], other.params[n]) for n in other.params)
+        assert all(torch.equal(one.buffers[n], other.buffers[n]) for n in other.buffers)
 
 
 def test_forty_models_of_the_preset_with_a_forget_set_each():
