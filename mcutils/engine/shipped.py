@@ -103,13 +103,14 @@ def models_to_ship(study: Study, count: int = COUNT) -> list[OriginalSpec | Retr
 
 def write_endpoints(store: Store, specs: Iterable[OriginalSpec | RetrainedSpec | UnlearnedSpec], folder: Path) -> None:
     """Write models of a store in half precision, one archive, and an index of what each is and its accuracies."""
-    specs, entries, members = list(specs), [], {}
+    specs, entries = list(specs), []
+    members: dict[str, bytes] = {}
     each = len({spec.data.draw for spec in specs}) > 1  # originals have a forget set each
     for spec in specs:
         origin = spec.origin if isinstance(spec, UnlearnedSpec) else spec
         name = spec.method if isinstance(spec, UnlearnedSpec) else kind_of(spec).lower()
         whose = spec.data.draw if each and isinstance(spec, RetrainedSpec) else origin.seed
-        entry = {"name": name, "seed": spec.seed, "original": whose, "exact": key(spec)}
+        entry: dict[str, Any] = {"name": name, "seed": spec.seed, "original": whose, "exact": key(spec)}
         half, file = weights_at(store.get(spec)).to(torch.float16), io.BytesIO()
         weights_module.check_same_shape([half])
         weights_module.save(file, [half])
