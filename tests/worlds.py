@@ -18,6 +18,7 @@ from mcutils.engine.tables import along_table, path_row
 from mcutils.measures.profiles import Profile
 from mcutils.paper.experiments import Labels, labels_of
 from mcutils.paper.inclusion import APART, RETRAINED, TWINNED, prepare
+from mcutils.unlearning.methods import DEFENCES
 
 METHODS = ("random_labels", "salun", "npo", "scrub", "gradient_difference", "bad_teacher")
 DISTINCT = ("accuracy_retain", "accuracy_forget", "accuracy_test", "zrf", "js_retrained_forget", "js_retrained_test")
@@ -180,12 +181,12 @@ def made_path(world: World, **labels) -> Path:
     return Path(**labels, profile=profile(labels["original"], shape, rng, world.points, world.patterns))
 
 
-def world(shape=lambda labels: Shape(), only=(), **options) -> list[Path]:
-    """All paths of a world, or those of some of `PARTS`, and the controls."""
-    made, found = World(shape, **options), []
+def world(shape=lambda labels: Shape(), only=(), methods=METHODS, **options) -> list[Path]:
+    """All paths of a world, or those of some of `PARTS` and some methods, and the controls."""
+    made, found, others = World(shape, **options), [], {*METHODS} - {*methods}
+    asked = [one for part in only or PARTS for one in PARTS[part] if not {one["method"], one.get("other")} & others]
     for original in range(made.originals):
-        for part in only or PARTS:
-            found += [made_path(made, original=original, **labels) for labels in PARTS[part]]
+        found += [made_path(made, original=original, **labels) for labels in asked]
         control = {"method": METHODS[original % 3], "kind": "linear", "original": original}
         found += [made_path(made, control=one, **control) for one in (APART, TWINNED)]
     return found
@@ -222,6 +223,11 @@ PARTS = {
     ],
 }
 PARTS["cue"] = [{**labels, "form": "cue"} for labels in PARTS["method"]]
+PARTS["apart"] = _each(KINDS, ("original",), condition="originals")
+PARTS["class"] = _each(form="class")
+GRADED = tuple(f"{grading}, {grade}" for grading in ("memorisation", "confidence") for grade in ("low", "mid", "high"))
+PARTS["graded"] = [one for form in GRADED for one in _each(methods=METHODS[:4], form=form)]
+PARTS["relearning"] = _each(methods=(*METHODS, *DEFENCES), condition="forgetting", start=42, end=42)
 
 
 def controlled(inner=lambda labels: Shape()):
@@ -238,3 +244,184 @@ def controlled(inner=lambda labels: Shape()):
         return inner(labels)
 
     return shape
+
+
+# What is measured beside paths. What may be planted, in the units of the rows that read it; by default nothing is.
+NOTHING = dict.fromkeys(
+    "bump twins apart gain twin_gain number placed area copies sharper returned returned_anew recall anew_apart"
+    " nearer rho coherent kept use".split(), 0.0,
+)  # fmt: skip
+UNIT = 0.1  # of AUC, between an original and its retrained models
+T11, STEPS = np.linspace(0, 1, 11), np.array([0, 5, 10, 15, 20, 25])
+
+
+def measured(paths: pd.DataFrame, noise: float = 1.0, seed: int = 0, **planted: float) -> dict[str, pd.DataFrame]:
+    """The tables beside `paths` that declared tests read, of the originals and methods of these paths.
+
+    ``planted``: of `NOTHING`; ``rho``: a rank correlation, of accuracies regained with predictors and of wiggles with
+    distances to retraining; ``noise``: how much all varies, about the smallest errors believed in.
+    """
+    rng, p = np.random.default_rng([11, seed]), {**NOTHING, **planted}
+    places = list(dict.fromkeys(zip(paths.original, paths.method, strict=True)))
+    places = [(int(o), m) for o, m in places if m in METHODS]
+    found = {name: make(places, p, rng, noise) for name, make in MEASURES.items()}
+    return {
+        **found,
+        **_pool_tables(places, p, rng, noise),
+        "outcomes": _outcomes(paths[paths.form.isin(GRADED)], p, rng),
+        "graded": _graded(paths[paths.form.isin(GRADED)], p, rng),
+        "distances": _distances(paths, p, rng, noise),
+    }
+
+
+def _attacks(places, p, rng, noise):
+    rows, bow = [], 4 * T11 * (1 - T11)
+    for o, m in [*places, *((o, "") for o in dict.fromkeys(o for o, _ in places))]:
+        level = 0.55 + p["apart"] * UNIT * (METHODS.index(m) if m else 0)
+        ends = level + 0.01 * noise * UNIT * rng.normal(size=2)
+        values = ends[0] + (ends[1] - ends[0]) * T11 + (p["bump"] if m else p["twins"]) * UNIT * bow
+        rows += [("line" if m else "twin", o, m, t, v) for t, v in zip(T11, values, strict=True)]
+        if not m:
+            rows += [("original", o, "", 0.0, 0.5 + UNIT), *(("retrained", o, str(k), 0.0, 0.5) for k in range(3))]
+    found = pd.DataFrame(rows, columns=["role", "original", "method", "t", "value"])
+    return found.assign(attack="population/loss/auc")
+
+
+def _ensembles(places, p, rng, noise):
+    rows = []
+    for role, gain, small in (("lines", p["gain"], 0.0005 * noise), ("twins", p["twin_gain"], 0.00005)):
+        for o, m in places:
+            more = {("uniform", 2): 0.0, ("uniform", 5): gain, ("uniform", 31): p["number"]}
+            more[("inner", 5)] = gain + p["placed"]
+            rows += [(role, o, m, *at, 0.88 + v + small * rng.normal()) for at, v in more.items()]
+    found = pd.DataFrame(rows, columns=["role", "original", "method", "placement", "members", "value"])
+    return found.assign(metric="accuracy_test", what="")
+
+
+def _attacked(places, p, rng, noise):
+    rows, way = [], STEPS / 25
+    for role, above in (("lines", p["area"]), ("copies", p["copies"])):
+        for o, m in places:
+            for member in (-1, 0, 1, 2):
+                more = 2 * above + 0.002 * noise * rng.normal() if member < 0 else 0.0
+                values = 0.86 + (0.03 + more) * way
+                rows += [(role, o, m, "", member, k, v, 0.5 + 0.01 * member)
+                         for k, v in zip(STEPS, values, strict=True)]  # fmt: skip
+    for o, names in _models(places).items():
+        for (m, seed), g in zip(names, 0.03 + 0.002 * _ranked(len(names), p["rho"], rng), strict=True):
+            values = 0.86 + g * way
+            rows += [("models", o, m, f"{m} {seed}", 0, k, v, 0.5) for k, v in zip(STEPS, values, strict=True)]
+    columns = ["role", "original", "method", "model", "member", "step", "accuracy_forget", "loss_valid"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _models(places) -> dict[int, list[tuple[str, int]]]:
+    methods = list(dict.fromkeys(m for _, m in places))
+    return {o: [(m, 42) for m in (*methods, *DEFENCES)] for o in dict.fromkeys(o for o, _ in places)}
+
+
+def _ranked(n: int, rho: float, rng) -> np.ndarray:
+    """Numbers (n,) whose correlation with their places is about rho."""
+    ranks = (np.arange(n) - (n - 1) / 2) / max(1.0, np.arange(n).std())
+    return rho * ranks + np.sqrt(1 - rho**2) * rng.normal(size=n)
+
+
+def _predictors(places, p, rng, noise):
+    rows = [
+        (o, m, seed, name, "chord", k + 0.1)
+        for o, names in _models(places).items()
+        for k, (m, seed) in enumerate(names)
+        for name in ("distance", "refreshed", "start's", "interpolated")
+    ]
+    return pd.DataFrame(rows, columns=["original", "method", "seed", "predictor", "reading", "value"])
+
+
+def _sharpness(places, p, rng, noise):
+    rows = []
+    for o, m in places:
+        ends = 0.01 * np.exp(0.3 * rng.normal(size=2))
+        mean = ends.mean() * (1 + p["sharper"] + 0.05 * noise * rng.normal())
+        rows += [(o, m, place, v) for place, v in zip(("start", "end", "mean"), (*ends, mean), strict=True)]
+    return pd.DataFrame(rows, columns=["original", "method", "place", "value"]).assign(what="both/retain")
+
+
+def _rounded(places, p, rng, noise):
+    rows, small = [], 0.002 * noise
+    for o in dict.fromkeys(o for o, _ in places):
+        rows.append(("original", o, "", 0, 0.0, 0.998))
+        for k in range(3):
+            back = p["returned_anew"] * 0.133 + small * rng.normal()
+            rows += [("retrained", o, str(k), bits, 0.0, 0.865 + back * (bits > 0)) for bits in (0, 4)]
+    for o, m in places:
+        for t in (0.0, 1.0):
+            back = p["returned"] * 0.148 + small * rng.normal()
+            rows += [("line", o, m, bits, t, 0.85 + back * (bits > 0)) for bits in (0, 4)]
+    return pd.DataFrame(rows, columns=["role", "original", "method", "bits", "t", "accuracy_forget"])
+
+
+def _probes(places, p, rng, noise):
+    rows = [(o, m, t, 0.6 + p["recall"] + 0.01 * noise * rng.normal()) for o, m in places for t in (0.0, 0.5, 1.0)]
+    for o in dict.fromkeys(o for o, _ in places):
+        rows += [(o, f"retrained {k}", 0.0, 0.6 + (k - 0.5) * p["anew_apart"]) for k in (0, 1)]
+    return pd.DataFrame(rows, columns=["original", "method", "t", "recall"])
+
+
+def _cue(places, p, rng, noise):
+    """Reliance falls from a half to what each method's place in `METHODS` says, if use is planted; else at random."""
+    use = {m: METHODS.index(m) if p["use"] else rng.normal() for m in METHODS}
+    rows = [(o, m, t, 0.5 if t == 0 else 0.1 * use[m] + 0.01 * o) for o, m in places for t in (0.0, 1.0)]
+    found = pd.DataFrame(rows, columns=["original", "method", "t", "value"])
+    return found.assign(part="forgetting", split="forget", what="reliance")
+
+
+MEASURES = {
+    "attacks": _attacks, "ensembles": _ensembles, "attacked": _attacked, "predictors": _predictors,
+    "sharpness": _sharpness, "rounded": _rounded, "probes": _probes, "cue": _cue,
+}  # fmt: skip
+
+
+def _pool_tables(places, p, rng, noise, shadows: int = 16) -> dict[str, pd.DataFrame]:
+    kept, methods = " ".join(map(str, sorted({o for o, _ in places}))), list(dict.fromkeys(m for _, m in places))
+    levels = {("forget", "original"): 0.73, ("forget", "retrained"): 0.5, ("dealt", "original"): 0.5}
+    levels |= {("keep", "original"): 0.6, ("keep", "retrained"): 0.6}
+    levels |= {
+        (kind, m): {"forget": 0.52, "keep": 0.6 + p["kept"]}[kind] for kind in ("forget", "keep") for m in methods
+    }
+    rows = [(kept, shadows, *at, 0.0, left, v + 0.0002 * noise * rng.normal() * (left >= 0))
+            for at, v in levels.items() for left in range(-1, shadows)]  # fmt: skip
+    pool = pd.DataFrame(rows, columns=["kept", "shadows", "kind", "model", "t", "left_out", "auc"])
+    models = [("original", 0.01, 0.998), ("retrained", 0.41, 0.865), *((m, 0.45, 0.85) for m in methods)]
+    table = pd.DataFrame(models, columns=["model", "loss_forget", "accuracy_forget"])
+    return {"pool": pool, "pool_models": table.assign(kept=kept, accuracy_retain=0.99, copies="")}
+
+
+def _outcomes(paths, p, rng):
+    """Distances to retraining, and wiggles that follow them with the planted correlation, in every unit."""
+    rows = []
+    for o, part in paths.groupby("original"):
+        wiggles = _ranked(len(part), p["rho"], rng)
+        forms = part.form.map(GRADED.index).to_numpy()
+        places = np.argsort(np.argsort(forms * 100 + np.arange(len(part))))
+        rows += [(o, f, m, 0.1 + 0.01 * k, 1.0 + k, 0.2 * np.exp(0.3 * wiggles[k]))
+                 for f, m, k in zip(part.form, part.method, places, strict=True)]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["original", "form", "method", "js", "steps", "variation"])
+    return found.assign(lost=1.0, roughness=found.variation**2, missed=found.js, area=found.js)
+
+
+def _graded(paths, p, rng):
+    rows = []
+    for o in sorted(set(paths.original)):
+        values = _ranked(len(GRADED), p["coherent"], rng)
+        rows += [(o, form, v, v) for form, v in zip(GRADED, values, strict=True)]
+    return pd.DataFrame(rows, columns=["original", "form", "coherence", "memorisation"])
+
+
+def _distances(paths, p, rng, noise):
+    rows = []
+    for at in paths[(paths.kind == "linear") & (paths.control == "")].itertuples():
+        ends = 0.1 + 0.0002 * noise * rng.normal(size=2)
+        values = np.maximum(*ends) + (np.minimum(*ends) - np.maximum(*ends)) * T11 + p["nearer"] * 4 * T11 * (1 - T11)
+        values[5] = ends.min() + p["nearer"] + 0.0002 * noise * rng.normal()
+        rows += [(at.original, at.label, at.path, k, t, v)
+                 for k in range(2) for t, v in zip(T11, values, strict=True)]  # fmt: skip
+    return pd.DataFrame(rows, columns=["original", "label", "path", "retrained", "t", "value"])

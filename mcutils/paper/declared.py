@@ -473,6 +473,43 @@ def apart_by_attack(ends: Table, pairs: Table, units: Any) -> tuple[dict[tuple[i
     return found, np.mean(null, axis=0) if null else np.array([np.nan])
 
 
+def n4(tables: Tables, beside: str = "original", level: float = LEVEL) -> Result:
+    """N4: how much better an attack tells which examples were *kept*, after unlearning others, than before.
+
+    Per shadow the AUC of the keep targets that it holds against those that it does not, by the laws of the other
+    shadows' models of the same kind; the mean over methods minus that of the models ``beside``, with a jackknife
+    interval over shadows. The null is the retrained models in the methods' place.
+    """
+    pool, models = pool_part(tables)
+    passed, left = pool_forgot(models)
+    names = [name for name in models.model if name not in ("original", "retrained")]
+    no = pool_controls(pool, models)
+    if 2 * len(passed) < len(names):
+        no.append(f"control: in the pool {len(passed)} of {len(names)} methods forgot")
+    one = pool_test(pool, passed or names, beside, no, level)
+    return replace(one, notes=(*one.notes, *left))
+
+
+def n6(tables: Tables, bits: int = 4, level: float = LEVEL) -> Result:
+    """N6: the share of forgotten accuracy that rounding brings back, beyond what it does to retrained models."""
+    rows = tables["rounded"]
+    wide = (
+        rows[rows.t.isin([0.0, 1.0])].groupby(["role", "original", "method", "bits"], sort=False).accuracy_forget.mean()
+    )
+    wide = wide.unstack("bits").reindex(columns=[0, bits]).reset_index()
+    first = wide[wide.role == "original"].set_index("original")[0]
+    lost = wide.original.map(first) - wide[0]
+    wide["share"] = ((wide[bits] - wide[0]) / lost).where(lost > 0)
+    anew = wide[wide.role == "retrained"].groupby("original").share
+    passed = read(tables["paths"], condition="random", kind="linear", form="", size=0.0)
+    ours = wide[wide.role == "line"].merge(passed[["original", "method"]].drop_duplicates())
+    found = cells(ours, ours.share - ours.original.map(anew.mean()), "method", ERROR)
+    no = forgot(tables["paths"]) + splits_are(tables["paths"]) + copied(tables)
+    return mean_test(
+        found, Rule("above", 0.1), null=one_against_others(list(anew.apply(list))), refused=no, level=level
+    )
+
+
 def c17(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: float = LEVEL) -> Result:
     """C17: whether five points of an MCU(eps) line predict better together than its two ends do."""
     gained = ensemble_gain(tables, "uniform/5", "uniform/2")
@@ -510,7 +547,7 @@ def c19(tables: Tables, reading: str = "chord", eps: float = TOLERANCE, level: f
     """
     wide = tables["sharpness"].query("what == 'both/retain'").pivot(
         index=["original", "method"], columns="place", values="value"
-    )  # fmt: skip
+    ).reindex(columns=["start", "end", "mean"])  # fmt: skip
     places = joined(tables, reading, eps)[["original", "method"]]
     rows = places.merge(wide.reset_index())
     found = cells(rows, smoother(rows.start, rows.end, rows["mean"]), "method", ERROR)
@@ -538,6 +575,40 @@ def c22(
     return mean_test(found, Rule("outside", 0.002), refused=refused(tables), level=level)
 
 
+def n2(tables: Tables, by: str = "distance", reading: str = "chord", level: float = LEVEL) -> Result:
+    """N2: rank correlation, over methods and seeds of an original, of the accuracy regained with a predictor.
+
+    Undecided, whatever the correlation, where the positive control fails (`disconnected`).
+    """
+    models = tables["attacked"].query("role == 'models'")
+    ends = models.groupby(["original", "model"], sort=False).accuracy_forget.agg(["first", "last"]).reset_index()
+    regained = {(r.original, r.model): r.last - r.first for r in ends.itertuples()}
+    known = tables["predictors"].query("predictor == @by and reading == @reading")
+    value = {(r.original, f"{r.method} {r.seed}"): r.value for r in known.itertuples()}
+    lines = tables["paths"][in_experiment(tables["paths"], "relearning")]
+    lines = lines[lines.why == ""]
+    place = list(zip(lines.original, lines.method + " " + lines.start.astype(str), strict=True))
+    told = lines.assign(regained=[regained[at] for at in place], predictor=[value[at] for at in place])
+    left, right = (nested(told, name, [model for _, model in place]) for name in ("regained", "predictor"))
+    others = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "ensembles")]}
+    here = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "relearning")]}
+    no = [*controls(others["paths"]), *copied(others), *copied(here), *disconnected(here["paths"])]
+    return rank_test(left, right, Rule("below", -0.5), no, level)
+
+
+def disconnected(lines: Table, least: int = 3, above: float = 0.1) -> list[str]:
+    """What is wrong with N2's positive control: fewer than ``least`` defences have a median barrier above 0.1 G."""
+    from ..unlearning.methods import DEFENCES
+
+    middle = lines[lines.method.isin(DEFENCES)].groupby("method").barrier_chord.median().reindex(DEFENCES)
+    found = list(middle[middle > above].index)
+    if len(found) >= least:
+        return []
+    named = f" ({', '.join(found)})" if found else ""
+    told = f"have a median barrier above {above:g} G{named}"
+    return [f"{len(found)} of {len(DEFENCES)} defences built to be disconnected {told}"]
+
+
 # 12: difficulty
 
 
@@ -556,7 +627,7 @@ def graded_lines(tables: Tables) -> Table:
 def on_sets(tables: Tables) -> Table:
     """The paths on graded sets that did not collapse."""
     paths = tables["paths"]
-    graded = paths.form.str.partition(", ")[0].isin(GRADINGS)
+    graded = paths.form.str.split(", ").str[0].isin(GRADINGS)
     return paths[graded & (paths.control == "") & (paths.collapsed == "")]
 
 
@@ -602,40 +673,6 @@ def c20(tables: Tables, smoothness: str = "variation", outcome: str = "js", leve
     return replace(found, verdict="undecided", notes=(*found.notes, f"in nats it is {spread(nats.effect, 2)}"))
 
 
-def n2(tables: Tables, by: str = "distance", reading: str = "chord", level: float = LEVEL) -> Result:
-    """N2: rank correlation, over methods and seeds of an original, of the accuracy regained with a predictor.
-
-    Undecided, whatever the correlation, where the positive control fails (`disconnected`).
-    """
-    models = tables["attacked"].query("role == 'models'")
-    ends = models.groupby(["original", "model"], sort=False).accuracy_forget.agg(["first", "last"]).reset_index()
-    regained = {(r.original, r.model): r.last - r.first for r in ends.itertuples()}
-    known = tables["predictors"].query("predictor == @by and reading == @reading")
-    value = {(r.original, f"{r.method} {r.seed}"): r.value for r in known.itertuples()}
-    lines = tables["paths"][in_experiment(tables["paths"], "relearning")]
-    lines = lines[lines.why == ""]
-    place = list(zip(lines.original, lines.method + " " + lines.start.astype(str), strict=True))
-    told = lines.assign(regained=[regained[at] for at in place], predictor=[value[at] for at in place])
-    left, right = (nested(told, name, [model for _, model in place]) for name in ("regained", "predictor"))
-    others = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "ensembles")]}
-    here = {**tables, "paths": tables["paths"][in_experiment(tables["paths"], "relearning")]}
-    no = [*controls(others["paths"]), *copied(others), *copied(here), *disconnected(here["paths"])]
-    return rank_test(left, right, Rule("below", -0.5), no, level)
-
-
-def disconnected(lines: Table, least: int = 3, above: float = 0.1) -> list[str]:
-    """What is wrong with N2's positive control: fewer than ``least`` defences have a median barrier above 0.1 G."""
-    from ..unlearning.methods import DEFENCES
-
-    middle = lines[lines.method.isin(DEFENCES)].groupby("method").barrier_chord.median().reindex(DEFENCES)
-    found = list(middle[middle > above].index)
-    if len(found) >= least:
-        return []
-    named = f" ({', '.join(found)})" if found else ""
-    told = f"have a median barrier above {above:g} G{named}"
-    return [f"{len(found)} of {len(DEFENCES)} defences built to be disconnected {told}"]
-
-
 def n3(tables: Tables, predictor: str = "coherence", level: float = LEVEL) -> Result:
     """N3: whether sets whose gradients are more coherent, or which are more memorised, end further from retraining."""
     lines = graded_lines(tables)
@@ -644,23 +681,6 @@ def n3(tables: Tables, predictor: str = "coherence", level: float = LEVEL) -> Re
     return rank_test(
         nested(graded, predictor, graded.form), nested(far, "js", far.form), Rule("above", 0.3), sets_are(tables), level
     )
-
-
-def n4(tables: Tables, beside: str = "original", level: float = LEVEL) -> Result:
-    """N4: how much better an attack tells which examples were *kept*, after unlearning others, than before.
-
-    Per shadow the AUC of the keep targets that it holds against those that it does not, by the laws of the other
-    shadows' models of the same kind; the mean over methods minus that of the models ``beside``, with a jackknife
-    interval over shadows. The null is the retrained models in the methods' place.
-    """
-    pool, models = pool_part(tables)
-    passed, left = pool_forgot(models)
-    names = [name for name in models.model if name not in ("original", "retrained")]
-    no = pool_controls(pool, models)
-    if 2 * len(passed) < len(names):
-        no.append(f"control: in the pool {len(passed)} of {len(names)} methods forgot")
-    one = pool_test(pool, passed or names, beside, no, level)
-    return replace(one, notes=(*one.notes, *left))
 
 
 def n5(tables: Tables, at: str = "ends", level: float = LEVEL) -> Result:
@@ -681,26 +701,6 @@ def n5(tables: Tables, at: str = "ends", level: float = LEVEL) -> Result:
     null = drawn([a - np.mean(np.delete(row, k)) for row in rows for k, a in enumerate(row)])
     no = [*splits_are(lines), *copied({**tables, "paths": lines})]
     return mean_test(found, Rule("above", 0.1), null=null, refused=no, level=level)
-
-
-def n6(tables: Tables, bits: int = 4, level: float = LEVEL) -> Result:
-    """N6: the share of forgotten accuracy that rounding brings back, beyond what it does to retrained models."""
-    rows = tables["rounded"]
-    wide = (
-        rows[rows.t.isin([0.0, 1.0])].groupby(["role", "original", "method", "bits"], sort=False).accuracy_forget.mean()
-    )
-    wide = wide.unstack("bits").reset_index()
-    first = wide[wide.role == "original"].set_index("original")[0]
-    lost = wide.original.map(first) - wide[0]
-    wide["share"] = ((wide[bits] - wide[0]) / lost).where(lost > 0)
-    anew = wide[wide.role == "retrained"].groupby("original").share
-    passed = read(tables["paths"], condition="random", kind="linear", form="", size=0.0)
-    ours = wide[wide.role == "line"].merge(passed[["original", "method"]].drop_duplicates())
-    found = cells(ours, ours.share - ours.original.map(anew.mean()), "method", ERROR)
-    no = forgot(tables["paths"]) + splits_are(tables["paths"]) + copied(tables)
-    return mean_test(
-        found, Rule("above", 0.1), null=one_against_others(list(anew.apply(list))), refused=no, level=level
-    )
 
 
 def n7(tables: Tables, at: str = "middle", level: float = LEVEL) -> Result:
