@@ -154,6 +154,13 @@ def test_no_pipe_is_waited_for(tmp_path):
     refused(lambda: mc.task(tmp_path / "images"), "example 1 .* no regular file")
 
 
+def test_a_file_that_is_no_image_is_named(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "\x1b[31m.png").write_bytes(b"text")
+    assert "0x" not in refused(lambda: mc.task(tmp_path), r"example 0 .*x1b\[31m.png' is no image")
+
+
 def test_names_of_files_do_not_steer_the_terminal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a sentence shows a long path in part
     odd = "\x1b[31mred\udcff"
@@ -302,7 +309,18 @@ def test_a_curve_gives_a_coefficient_for_each_point(odd, nets, tiny, registered)
 
 @pytest.mark.parametrize(
     "odd",
-    [None, "abc", 1.0, np.ones(1), np.ones((5, 2)), np.ones(5) * 1j, np.array(list("12345")), np.array([None] * 5)],
+    [
+        None,
+        "abc",
+        1.0,
+        np.ones(1),
+        np.ones((5, 2)),
+        np.ones(5) * 1j,
+        np.array(list("12345")),
+        np.array([None] * 5),
+        [[1.0], [1.0, 2.0]],
+        torch.zeros(5, requires_grad=True),
+    ],
 )
 def test_a_metric_returns_a_real_number_for_each_point(odd, registered):
     registered("METRICS", Metric("odd", lambda trace, *, references: odd, "up", "", "", ""))

@@ -263,8 +263,14 @@ def _tensor(value: Any, name: str, kinds: tuple[str, ...] = ()) -> Tensor:
 
 def _folder(path: Path) -> Any:
     """The images of a folder with a folder for each class, by torchvision."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
     from torchvision.datasets import ImageFolder
+
+    def opened(file: str) -> Any:
+        try:
+            return Image.open(BytesIO(bytes_of(Path(file))))
+        except UnidentifiedImageError:  # its own words show an address in memory
+            raise BadInput(f"{file!r} is no image") from None
 
     if not path.is_dir():
         raise BadInput(f"there is no folder {str(path)!r}.")
@@ -275,7 +281,7 @@ def _folder(path: Path) -> Any:
             "test= the test folder."
         )
     try:
-        return ImageFolder(str(path), loader=lambda file: Image.open(BytesIO(bytes_of(Path(file)))))
+        return ImageFolder(str(path), loader=opened)
     except (OSError, RuntimeError) as error:
         raise BadInput(f"{str(path)!r} is no folder with a folder of images for each class: {reason(error)}.") from None
 

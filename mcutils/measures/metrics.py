@@ -166,9 +166,14 @@ class Metric:
     def __call__(self, trace: Trace, *, references: Mapping[str, Trace] = NO_REFERENCES) -> np.ndarray:
         for name in self.references:
             require(references, name, f"metric {self.name!r}")
-        found = np.asarray(self.function(trace, references=references))
-        if found.shape != (len(trace.t),) or found.dtype.kind not in "fiub":
-            given = f"{found.dtype} of shape {found.shape}"
+        returned = self.function(trace, references=references)
+        found: Any = None
+        try:
+            found = np.asarray(returned)
+        except (ValueError, TypeError, RuntimeError):  # rows of unequal lengths, or a tensor with a gradient
+            pass
+        if found is None or found.shape != (len(trace.t),) or found.dtype.kind not in "fiub":
+            given = shown(returned) if found is None else f"{found.dtype} of shape {found.shape}"
             raise BadInput(
                 f"metric {self.name!r} must return a real number for each of {len(trace.t)} points, got {given}."
             )
