@@ -192,14 +192,6 @@ def interval_row(ax, height: float, values, found, colour: str, marker: str, loo
             ax.plot(one.estimate, height, marker, color=colour, ms=look.mark, mec="white", mew=look.edge, zorder=4)
 
 
-def check_columns(table, columns: Sequence[str]) -> None:
-    """Raise BadInput unless the table has rows and these columns."""
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise BadInput(f"the table lacks the columns {', '.join(missing)}; it needs {', '.join(columns)}.")
-    check_some(table, "rows")
-
-
 def check_some(items, what: str) -> None:
     """Raise BadInput if there is nothing to draw."""
     if len(items) == 0:
@@ -277,23 +269,9 @@ def marks_of(kind: str, points: int, steps: int) -> dict:
     return {"marker": marker_of(kind), "markersize": 3.4, "markevery": max(1, (points - 1) // steps)}
 
 
-def name_rows(ax, methods: Sequence[str]) -> None:
-    """Name the rows, the first on top."""
-    ax.set_yticks(range(len(methods)), [label(m) for m in methods])
-    ax.set_ylim(len(methods) - 0.5, -0.5)
-
-
 def widen(ax, least: float, axis: str = "y") -> None:
     """Keep an axis from magnifying noise: at least ``least`` from end to end."""
     low, high = getattr(ax, f"get_{axis}lim")()
     if high - low < least:
         middle = (low + high) / 2
         getattr(ax, f"set_{axis}lim")(middle - least / 2, middle + least / 2)
-
-
-def percent_ticks(axis, bins: int = 4) -> None:
-    """Tick labels of fractions in %, the unit standing in the axis label."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(bins))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g}"))
