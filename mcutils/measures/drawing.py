@@ -7,7 +7,6 @@ the gap G = L_f(retrained) - L_f(original). Beyond means and ranges no figure co
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from ..files import write_file
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, LIGHT = "#767676", "#DDDDDD"
-BAND = {"facecolor": LIGHT, "edgecolor": "#AAAAAA", "lw": 1.0, "zorder": 0}
 # Kinds of curve differ in marker too, for prints without colour.
 COLOURS = {"linear": BLUE, "bezier": VERMILLION, "chain": GREEN}
 MARKERS = {"linear": "o", "bezier": "s", "chain": "^"}
@@ -158,38 +156,21 @@ def forbidden(ax, edge: float, above: bool, text: str) -> None:
     ax.set_ylim(low, high)
 
 
-@dataclass(frozen=True)
-class RowLook:
-    """How far down the dots of `interval_row` are, their size and opacity; the interval's width, size and edge of the
-    mean's marker, and the interval's depth."""
-
-    below: float = 0.12
-    dot: float = 3.0
-    faint: float = 0.5
-    line: float = 1.6
-    mark: float = 5.5
-    edge: float = 0.7
-    over: float = 2.0
-
-
-ROW = RowLook()
-
-
-def interval_row(ax, height: float, values, found, colour: str, marker: str, look: RowLook = ROW) -> None:
+def interval_row(ax, height: float, values, found, colour: str, marker: str) -> None:
     """Single values as small dots just below a row, and over them their mean with its interval.
 
     ``found`` has rows with estimate, low and high; what is not finite, as the interval of one pair, is left out.
     """
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
-    dots = np.full(len(values), height + look.below)
-    ax.plot(values, dots, "o", color=colour, ms=look.dot, alpha=look.faint, mew=0)
+    dots = np.full(len(values), height + 0.12)
+    ax.plot(values, dots, "o", color=colour, ms=3.0, alpha=0.5, mew=0)
     for one in found.itertuples():
         ends = [one.low, one.high]
         if np.isfinite(ends).all():
-            ax.plot(ends, [height, height], color=colour, lw=look.line, solid_capstyle="butt", zorder=look.over)
+            ax.plot(ends, [height, height], color=colour, lw=1.6, solid_capstyle="butt", zorder=2.0)
         if np.isfinite(one.estimate):
-            ax.plot(one.estimate, height, marker, color=colour, ms=look.mark, mec="white", mew=look.edge, zorder=4)
+            ax.plot(one.estimate, height, marker, color=colour, ms=5.5, mec="white", mew=0.7, zorder=4)
 
 
 def check_some(items, what: str) -> None:
@@ -210,18 +191,6 @@ def panel_grid(rows: int, columns: int, height: float, **options):
     return fig, axes
 
 
-def finish(fig, ax, title: str, first: Sequence = ()):
-    """The figure laid out, with one legend below, from ``first`` and what ``ax`` has labelled, and a title."""
-    handles, texts = ax.get_legend_handles_labels()
-    keys = {h.get_label(): h for h in first} | dict(zip(texts, handles, strict=True))
-    columns = 4 if len(keys) > 5 else 3 if sum(map(len, keys)) > 80 else len(keys)
-    fig.legend([*keys.values()], [*keys], loc="outside lower center", ncols=columns)
-    if title:
-        fig.suptitle(title, fontsize=10.5, fontweight="bold")
-    settle(fig)
-    return fig
-
-
 def settle(fig) -> None:
     """Lay out a figure once and for all, so that every later drawing is the same.
 
@@ -240,33 +209,14 @@ def entry(marker: str, colour: str, text: str, *, ls: str | tuple = "", lw: floa
     return Line2D([], [], color=colour, marker=marker, ls=ls, lw=lw, ms=ms, label=text)
 
 
-def where(table, **equal):
-    """Rows of a table whose columns have these values."""
-    keep = np.ones(len(table), dtype=bool)
-    for column, value in equal.items():
-        keep &= (table[column] == value).to_numpy()
-    return table[keep]
-
-
-def kinds_of(table) -> list[str]:
-    """Kinds of curve in a table, the known ones first and in their usual order."""
-    present = list(dict.fromkeys(table["curve"]))
-    return [kind for kind in COLOURS if kind in present] + [kind for kind in present if kind not in COLOURS]
-
-
 def colour_of(kind: str) -> str:
     """Colour of a kind of curve, the same in every figure."""
     return COLOURS.get(kind, PURPLE)
 
 
-def marker_of(kind: str) -> str:
-    """Marker of a kind of curve, the same in every figure."""
-    return MARKERS.get(kind, "D")
-
-
 def marks_of(kind: str, points: int, steps: int) -> dict:
     """Markers on every so many points of a line, both ends included where the numbers allow."""
-    return {"marker": marker_of(kind), "markersize": 3.4, "markevery": max(1, (points - 1) // steps)}
+    return {"marker": MARKERS.get(kind, "D"), "markersize": 3.4, "markevery": max(1, (points - 1) // steps)}
 
 
 def widen(ax, least: float, axis: str = "y") -> None:
