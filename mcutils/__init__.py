@@ -1,48 +1,13 @@
-"""A runnable companion to "Understanding Machine Unlearning Through the Lens of Mode Connectivity" (Cheng & Amiri)."""
+"""A runnable companion to "Understanding Machine Unlearning Through the Lens of Mode Connectivity" (Cheng & Amiri).
 
-from .curves import Curve, fit_curve, line
-from .data.own import task
-from .data.tasks import Task, load_task
-from .engine import extensions as extensions
-from .engine.shipped import load
-from .engine.study import study
-from .engine.tables import results
-from .errors import BadInput
-from .explorer.widget import explore
-from .measures.connectivity import connectivity
-from .measures.metrics import measure
-from .plugins import load_plugins, register
-from .traces import Trace, trace
-from .training import train
-from .trajectories import trajectory
-from .unlearning.endpoints import Endpoint, retrain, unlearn
-from .weights import Weights, weights_of
+The names of `__init__.pyi` are imported when they are first used, so that ``mc.results`` needs no torch.
+"""
 
-__all__ = [
-    "BadInput",
-    "Curve",
-    "Endpoint",
-    "Task",
-    "Trace",
-    "Weights",
-    "connectivity",
-    "explore",
-    "fit_curve",
-    "line",
-    "load",
-    "load_task",
-    "measure",
-    "register",
-    "results",
-    "retrain",
-    "study",
-    "task",
-    "trace",
-    "train",
-    "trajectory",
-    "unlearn",
-    "weights_of",
-]
+import lazy_loader
+
+from .plugins import load_plugins
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = "0.1.0"
 
 load_plugins()

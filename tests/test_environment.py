@@ -19,11 +19,13 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {
     "torch": "pytorch",
+    "lazy-loader": "lazy_loader",
     "matplotlib": "matplotlib-base",
     "playwright": "playwright-python",
 }
 MODULES = {
     "PIL": "pillow",
+    "lazy_loader": "lazy-loader",
     "sklearn": "scikit-learn",
     "dask_jobqueue": "dask-jobqueue",
     "yaml": "pyyaml",

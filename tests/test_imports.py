@@ -110,5 +110,12 @@ def test_importing_the_package_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     loaded = {module.split(".")[0] for module in done.stdout.split()}
     assert "mcutils" in loaded
-    assert not loaded & (HEAVY - {"tqdm"}), "import mcutils must stay light"
+    assert not loaded & (HEAVY | {"torch"}), "import mcutils must stay light"
     assert "mcutils.paper" not in done.stdout.split(), "general code needs nothing of the paper's"
+
+
+def test_a_shipped_table_needs_no_torch():
+    code = "import sys, mcutils as mc; mc.results('paths'); print('pandas' in sys.modules, 'torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["True", "False"]

@@ -20,7 +20,7 @@ from ..measures.similarity import SIMILARITIES, Similarity
 from ..models.vision import MODELS
 from ..objectives import retain_loss
 from ..optimizers import OPTIMIZERS
-from ..plugins import check_call, kind
+from ..plugins import adopt as adopt, check_call, kind, register as register
 from ..traces import SPLITS
 from ..unlearning.methods import METHODS, Method
 

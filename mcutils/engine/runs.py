@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from ..errors import BadInput, choose, flag, shown
-from ..plugins import adopt, packed, unpacked
+from ..plugins import packed, unpacked
 from ..unlearning.endpoints import Endpoint
 from .cluster import check_engine, connect, dashboard, resources, worker_count
+from .extensions import adopt
 from .kinds import describe, of
 from .specs import VERSIONS, Spec, is_line, key, kind_of
 from .store import Damaged, Store, Unwritable

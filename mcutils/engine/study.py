@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
+from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path as FilePath
 from typing import Any
@@ -443,6 +444,21 @@ class Study:
         found = run(specs, self.store, **options)
         self.used.update(dict.fromkeys(key(s) for s in specs if not is_line(s)))
         return found
+
+    def table(self, name: str, *what: Any) -> Any:
+        """A table of the study's results as a pandas DataFrame, with the columns of the shipped one (docs/tables.md).
+
+        ``what``: names of experiments (``"02_seeds"``), or profiles of paths, computed where the store lacks them;
+        nothing is whatever experiments are stored whole. It is made by what an installed package, as this one, names
+        in the entry-point group ``mcutils.tables``; the first one where there are several.
+
+        >>> study("laptop").table("paths", "02_seeds").query("kind == 'linear'").eps_chord.median() < 0.5
+        np.True_
+        """
+        makers = entry_points(group="mcutils.tables")
+        if not makers:
+            raise BadInput("no installed package makes tables: install mcutils anew, as by `pip install -e .`.")
+        return next(iter(makers)).load()(self, name, *what)
 
     def stamp(self) -> str:
         """Where the numbers come from, in a line: preset, results used and a key over them, code, libraries, device."""

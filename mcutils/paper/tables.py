@@ -18,21 +18,42 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.specs import Spec, key
+from ..curves import RECIPES
+from ..engine.conditions import CONDITIONS, End
+from ..engine.results import TABLES, results, write_table
+from ..engine.specs import (
+    AlignedSpec,
+    CurveSpec,
+    OriginalSpec,
+    ProfileSpec,
+    RetrainedSpec,
+    Spec,
+    UnlearnedSpec,
+    key,
+)
 from ..engine.study import Study
-from ..engine.tables import JUDGED, TABLES, along_table, path_row, results, write_table
+from ..engine.tables import JUDGED, along_table, path_row
+from ..errors import BadInput, choose, shown
 from ..files import write_file
 from ..measures.metrics import METRICS
 from ..measures.profiles import Profile
 from ..settings import tomllib
 from . import difficulty, ensembles, experiments, privacy
-from .experiments import Route, labels_of
+from .experiments import ALIGNED, ORIGINALS, PAIRS, Route, labels_of
 from .inclusion import Table, Tables, prepare
 
 COPIES = ("UA", "RA", "TA", "loss_retain", "loss_forget")  # other names of accuracies, and losses, which no gap counts
 LEAST_GAP = 0.05  # of a metric, original to retrained, above which it tells them apart
 SPREADS = 5  # of the retrained models, that a metric's gap must exceed to tell the original from them
 DICTIONARY = Path(__file__).with_name("dictionary.toml")
+# What stands for the method of a model that is not unlearned; and the condition of a path between two kinds of models.
+NAMED: dict[type, str] = {OriginalSpec: "original", RetrainedSpec: "retrain"}
+BETWEEN: dict[tuple[type, ...], str] = {
+    (OriginalSpec, UnlearnedSpec): "forgetting",
+    (UnlearnedSpec, RetrainedSpec): "retraining",
+    (RetrainedSpec, RetrainedSpec): PAIRS,
+    (OriginalSpec, OriginalSpec): ORIGINALS,
+}
 Asked = list[tuple[Route, Spec]]
 
 
@@ -179,7 +200,55 @@ def distances(study: Study, asked: Asked) -> Table:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def tables(study: Study, *names: str, all_metrics: bool = True, shipped: bool = True) -> dict[str, Table]:
+def every() -> list[str]:
+    """The names of all experiments that have tables."""
+    return list(dict.fromkeys(["01_endpoints", *PATHS]))
+
+
+def table(study: Study, name: str, *what: str | Spec) -> Table:
+    """One of `tables`, of all experiments that are stored where ``what`` names none: `study.table`."""
+    what = what or tuple(one for one in every() if stored(study, one))
+    if not what:
+        raise BadInput(
+            f"nothing of the study {study.preset.name} is stored in {study.store.folder}: name what to compute."
+        )
+    found = tables(study, *what)
+    return found[choose("table", name, found)]
+
+
+def route_to(study: Study, profile: Spec) -> Route:
+    """A route to the profile of a path of one's own, with labels read from its two ends."""
+    path = profile.trace.model if isinstance(profile, ProfileSpec) else profile
+    if not isinstance(path, CurveSpec) or not isinstance(profile, ProfileSpec):
+        raise BadInput(f"a row of `paths` is a profile of a path, got {shown(profile)}.")
+    ends = [one.model if isinstance(one, AlignedSpec) else one for one in (path.start, path.end)]
+    kinds = tuple(type(one) for one in ends)
+    names = [one.method if isinstance(one, UnlearnedSpec) else NAMED[type(one)] for one in ends]
+    changed = [(getattr(one, "curriculum", "none"), getattr(one, "optimizer", "adamw")) for one in ends]
+    told = [End(names.index(name), c != "none", o != "adamw") for name, (c, o) in zip(names, changed, strict=True)]
+    condition = next((name for name, one in CONDITIONS.items() if [one.start, one.end] == told), "other")
+    usual = ("none", "superloss", "adamw", "sophia_g")
+    forms = [f"{ALIGNED} {path.end.by}"] if isinstance(path.end, AlignedSpec) else []
+    forms += dict.fromkeys(one for pair in changed for one in pair if one not in usual)
+    first, policy = path.origin, RECIPES[path.recipe].batchnorm if path.recipe else "retain"
+    return Route(
+        names[0],
+        path.kind,
+        *(one.seed for one in ends),
+        path=path,
+        original=getattr(first, "seed", 0) if isinstance(first, OriginalSpec) else path.data.draw or 0,
+        condition=condition if kinds == (UnlearnedSpec, UnlearnedSpec) else BETWEEN.get(kinds, "other"),
+        other=names[1] if names[1] != names[0] else "",
+        size=0.0 if path.forget == study.preset.forget else path.forget,
+        form=" ".join(forms),
+        recipe="" if path.recipe == "corrected" else path.recipe,
+        objective=path.method,
+        refit=path.seed != 0,
+        batchnorm="" if profile.trace.batchnorm == policy else profile.trace.batchnorm,
+    )
+
+
+def tables(study: Study, *names: str | Spec, all_metrics: bool = True, shipped: bool = True) -> dict[str, Table]:
     """The tables of experiments, by name: `paths`, `along`, `models`, and those of what else they measure.
 
     Rows come from the shipped tables where these hold the result, by its key, and nothing is opened then; else results
@@ -187,17 +256,19 @@ def tables(study: Study, *names: str, all_metrics: bool = True, shipped: bool = 
 
     Args:
         study: whose experiments.
-        names: of `PATHS` and `MEASURED`; none is all of them, without what is priced apart and not stored whole.
+        names: of `every`, or profiles of paths of one's own; none is all of `every`, without what is priced apart and
+            not stored whole.
         shipped: whether to take rows from the shipped tables; else all of them are made from results.
         all_metrics: `along` with every metric, or with the losses and accuracies that tests read alone.
     """
     import pandas as pd
 
-    every = dict.fromkeys(["01_endpoints", *PATHS, *MEASURED])
-    names = names or tuple(name for name in every if name not in APART or stored(study, name))
+    names = names or tuple(name for name in every() if name not in APART or stored(study, name))
     there, rows = _shipped("paths") if shipped else {}, dict[tuple, dict[str, Any]]()
     found: dict[str, Table] = {}
-    asked = {name: PATHS[name](study) for name in names if name in PATHS}
+    own = [(route_to(study, one), one) for one in names if not isinstance(one, str)]
+    names = tuple(choose("experiment", one, every()) for one in names if isinstance(one, str))
+    asked = {name: PATHS[name](study) for name in names if name in PATHS} | ({"own": own} if own else {})
     lacking = dict.fromkeys(s for part in asked.values() for _, s in part if key(s) not in there)
     made = dict(zip(map(key, lacking), study.run(lacking), strict=True)) if lacking else {}
     numbers = {k: path_row(_profile(one)) for k, one in made.items()}
@@ -366,7 +437,7 @@ def ship(study: Study) -> dict[str, str]:
 
     for known in (_table, _shipped, _index):
         known.cache_clear()
-    found = tables(study, "01_endpoints", *PATHS, shipped=False)
+    found = tables(study, *every(), shipped=False)
     paths = found["paths"]
     last = list(paths.columns).index("start_closed_loss")
     whole = {"paths": paths.iloc[:, :last].drop(columns="label", errors="ignore")}

@@ -11,8 +11,9 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 from worlds import Shape, profile
 
-from mcutils.engine import tables
-from mcutils.engine.tables import TEXT, along_table, best_inner, coarse, fingerprint, path_row, pattern, read_table
+from mcutils.engine import results as tables
+from mcutils.engine.results import TEXT, read_table
+from mcutils.engine.tables import along_table, best_inner, coarse, fingerprint, path_row, pattern
 from mcutils.errors import BadInput
 from mcutils.measures.profiles import HALVED, Profile
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from mcutils.engine.tables import TABLES, results
+from mcutils.engine.results import TABLES, results
 from mcutils.files import ROOT
 from mcutils.measures.metrics import METRICS
 from mcutils.measures.readings import READINGS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from worlds import METHODS, Path, Shape, World, controlled, made_path, tables_of, world
 
-from mcutils.engine.tables import results
+from mcutils.engine.results import results
 from mcutils.measures.intervals import Interval
 from mcutils.measures.readings import LEVELS
 from mcutils.paper import stories

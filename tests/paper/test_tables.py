@@ -10,9 +10,11 @@ from pandas.testing import assert_frame_equal
 from worlds import Shape, path, profile, tables_of
 
 import mcutils as mc
-from mcutils.engine import tables as general
+from mcutils.engine import results as shipping, tables as general
+from mcutils.engine.results import results
 from mcutils.engine.specs import ProfileSpec, key
-from mcutils.engine.tables import path_row, results
+from mcutils.engine.tables import path_row
+from mcutils.errors import BadInput
 from mcutils.measures.metrics import METRICS
 from mcutils.measures.profiles import Profile
 from mcutils.paper import experiments as e, tables as room
@@ -74,6 +76,48 @@ def test_a_user_s_own_paths_have_their_labels_and_numbers(made):
     few = tables(made, "02_seeds", all_metrics=False)["along"]
     assert set(few.metric) == set(general.JUDGED) < set(along.metric)
     assert set(found["models"].role) == {"original", "retrained"} and set(made.used) > set(found["models"].key)
+
+
+def test_a_study_gives_a_table_by_name_of_experiments_or_of_profiles_of_its_own(made):
+    whole = tables(made, "02_seeds")
+    assert_frame_equal(made.table("paths", "02_seeds"), whole["paths"])
+    assert_frame_equal(made.table("along", "02_seeds"), whole["along"])
+    plain = [r for r in [*e.curriculum(made), *e.second_order(made)] if not (r.control or r.full or r.form)]
+    profiles = [r.profile(made) for r in plain]
+    own = made.table("paths", *profiles)
+    assert list(own.path) == list(dict.fromkeys(map(key, profiles))) and set(own.experiments) == {"own"}
+    named = tables(made, "03_curriculum", "04_second_order")["paths"].drop_duplicates("path")
+    labels = [*labels_of(plain[0]), "gap", "eps_chord", "why"]
+    expected = named[(named.control == "") & named.path.isin(own.path)].set_index("path").loc[list(own.path), labels]
+    assert len(own) > 20 and len(set(own.condition)) > 3
+    assert_frame_equal(own.set_index("path")[labels], expected)
+
+
+def test_labels_of_ones_own_paths_are_those_of_their_ends(laptop):
+    for route in (
+        r for ask in (e.seeds, e.fits, e.methods) for r in ask(laptop) if not (r.control or r.form or r.full)
+    ):
+        found = room.route_to(laptop, route.profile(laptop))
+        assert replace(found, objective="", points=0, retrained=None) == replace(
+            route, objective="", points=0, retrained=None
+        )
+        assert bool(found.objective) == bool(route.objective)
+    conditions = {room.route_to(laptop, r.profile(laptop)).condition for r in e.progress(laptop)}
+    assert conditions >= {"forgetting", "retraining", "originals", "retrained pairs"}
+    assert any(room.route_to(laptop, r.profile(laptop)).form == "superloss_authors" for r in e.curriculum(laptop))
+
+
+def test_a_table_that_is_none_is_refused_in_a_sentence(three, made, tmp_path):
+    with pytest.raises(BadInput, match="unknown table 'pathes'.*paths"):
+        made.table("pathes", "02_seeds")
+    with pytest.raises(BadInput, match="unknown experiment '02_seed'"):
+        made.table("paths", "02_seed")
+    with pytest.raises(BadInput, match="a row of `paths` is a profile of a path, got"):
+        made.table("paths", made.profile(made.original(0)))
+    with pytest.raises(BadInput, match="a row of `paths` is a profile of a path, got 7"):
+        made.table("paths", 7)
+    with pytest.raises(BadInput, match="nothing of the study smoke is stored in"):
+        replace(three, store=Made([])).table("paths")
 
 
 def test_a_path_of_several_experiments_is_one_row(made):
@@ -142,7 +186,7 @@ def test_a_measurement_is_taken_from_its_shipped_table_if_that_is_of_the_same_sp
 def test_what_is_shipped_is_read_back(made, tmp_path, monkeypatch):
     monkeypatch.setattr(room, "PATHS", {"02_seeds": PATHS["02_seeds"]})
     monkeypatch.setattr(room, "MEASURED", {})
-    for module in (room, general):
+    for module in (room, shipping):
         monkeypatch.setattr(module, "TABLES", tmp_path / "tables")
     own = pd.DataFrame({"what": ["a", ""], "value": [0.1 + 0.2, np.nan]})
     room.measurement("02_seeds", lambda study: [])(lambda study: {"own": own})
