@@ -167,7 +167,7 @@ def test_registrations_reach_another_process_that_has_none_of_their_modules(tmp_
         sys.modules.pop("own_module", None)
     (tmp_path / "sent").write_bytes(packed())
     code = (
-        "import sys, mcutils as mc, mcutils.engine.extensions; from mcutils.plugins import *; from mcutils.curves import CURVES;"
+        "import sys, mcutils.engine.extensions; from mcutils.plugins import *; from mcutils.curves import CURVES;"
         f"adopt(unpacked(open({str(tmp_path / 'sent')!r}, 'rb').read()));"
         "print(CURVES['odd'](2, 0.25), identity('curve', 'odd'))"
     )
