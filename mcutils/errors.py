@@ -13,7 +13,8 @@ from typing import Any
 
 LARGEST_SEED = 2**63 - 1
 LONGEST = 400  # characters of a list of names that a message tells whole
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # what steers a terminal, or cannot be written
+# What steers a terminal, turns the direction of what is written, or cannot be written.
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class BadInput(ValueError):
@@ -29,7 +30,7 @@ class BadInput(ValueError):
 
 
 def visible(text: str) -> str:
-    """A text with control characters and lone surrogates, which names of files may hold, written out."""
+    """A text with control and direction marks and lone surrogates, which names of files may hold, written out."""
     return UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .data.tasks import Inputs, check_finite, count as examples, joined, take, to
+from .data.tasks import Inputs, check_finite, count as examples, joined, take, tensors_in, to
 from .errors import BadInput, flag, instance, path_of, reason, shown, whole
 from .models.vision import build, check_module, copied, recipe_of
 from .reading import opened, writing
@@ -258,7 +258,7 @@ def memory_format(
 
 def versions(x: Inputs) -> list[int]:
     """How often each tensor of some examples was written to."""
-    return [part._version for part in (x.values() if isinstance(x, Mapping) else [x])]
+    return [part._version for part in tensors_in(x)]
 
 
 def described(x: Inputs) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import BadInput, choose, seed_of, whole
-from .tasks import Task, load_task
+from .tasks import Task, images_of, load_task
 
 SEVERITIES = 5
 NOISE = (0.04, 0.08, 0.12, 0.18, 0.26)  # standard deviation, of the range of pixels
@@ -53,8 +53,6 @@ def rotation(x: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001
 
 
 CORRUPTIONS: dict[str, Callable[[Tensor, int, int], Tensor]] = {"noise": noise, "blur": blur, "rotation": rotation}
-
-
 OTHER = "digits"  # scikit-learn's, which every installation has
 # What test images may be replaced by, in a trace.
 OUTSIDE = {**{name: f"{name} of severity 3" for name in CORRUPTIONS}, OTHER: "the images of another data set"}
@@ -69,28 +67,16 @@ def from_outside(task: Task, name: str) -> Task:
 def corrupted(task: Task, name: str, severity: int = 3, *, seed: int = 0, split: str = "test") -> Task:
     """The task with the images of a split corrupted, by severity 1 to 5; labels and all else stay.
 
-    Args:
-        task: of images, whose ``mean`` and ``std`` undo its normalisation (without them pixels are as they are).
-        name: a key of `CORRUPTIONS`.
-        severity: from 1 to 5.
-        seed: of the noise.
-        split: which images.
-
-    Raises:
-        BadInput: an unknown corruption, a severity out of range, examples that are no images.
+    ``mean`` and ``std`` of the task undo its normalisation (without them pixels are as they are); ``name`` is a key of
+    `CORRUPTIONS`, ``seed`` that of the noise. Raises `BadInput` for an unknown corruption, a severity out of range,
+    examples that are no images.
     """
     choose("corruption", name, CORRUPTIONS)
     severity, seed = whole("severity", severity, 1, SEVERITIES), seed_of(seed)
-    rows = task.rows(split)
-    if not isinstance(task.x, Tensor) or task.x.ndim != 4:
-        raise BadInput(f"corruptions are of images, which the examples of {task.dataset} are not.")
-    channels = task.x.shape[1]
-    mean, std = (
-        torch.tensor(v or d).to(task.x).view(1, -1, 1, 1) for v, d in ((task.mean, (0.0,)), (task.std, (1.0,)))
-    )
-    if mean.shape[1] not in (1, channels):
-        raise BadInput(f"images of {channels} channels cannot be normalised by {mean.shape[1]} means.")
-    x = task.x.clone()
+    rows, x = task.rows(split), images_of(task, "corruptions are of images").clone()
+    mean, std = _of(task.mean, x, 0.0), _of(task.std, x, 1.0)
+    if mean.shape[1] not in (1, x.shape[1]):
+        raise BadInput(f"images of {x.shape[1]} channels cannot be normalised by {mean.shape[1]} means.")
     x[rows] = (CORRUPTIONS[name](x[rows] * std + mean, severity - 1, seed) - mean) / std
     return replace(task, x=x)
 
@@ -100,22 +86,18 @@ def outside(task: Task, other: Task, split: str = "test") -> Task:
 
     Its labels mean nothing here: only confidences, entropies and disagreement of predictions are measured. Where the
     other has more classes, labels are taken modulo this task's. Grey and coloured images are turned into each other.
-
-    Raises:
-        BadInput: examples that are no images.
+    Raises `BadInput` for examples that are no images.
     """
-    for one in (task, other):
-        if not isinstance(one.x, Tensor) or one.x.ndim != 4:
-            raise BadInput(f"another data set is shown as images, which the examples of {one.dataset} are not.")
+    own, others = (images_of(one, "another data set is shown as images") for one in (task, other))
     rows = other.rows(split)
-    seen = other.x[rows]  # type: ignore[index]
+    seen = others[rows]
     pixels = seen * _of(other.std, seen, 1.0) + _of(other.mean, seen, 0.0)
-    channels, sides = task.x.shape[1], task.x.shape[-2:]  # type: ignore[union-attr]
+    channels, sides = own.shape[1], own.shape[-2:]
     if pixels.shape[1] != channels:
         pixels = pixels.mean(1, keepdim=True).expand(-1, channels, -1, -1)
     pixels = F.interpolate(pixels, size=sides, mode="bilinear", align_corners=False, antialias=True)
     shown = (pixels - _of(task.mean, pixels, 0.0)) / _of(task.std, pixels, 1.0)
-    x = torch.cat([task.x, shown.to(task.x)])  # type: ignore[list-item, arg-type]
+    x = torch.cat([own, shown.to(own)])
     y = torch.cat([task.y, (other.y[rows] % task.n_classes).to(task.y)])
     where = torch.arange(len(task.y), len(y), device=task.device)
     return replace(task, x=x, y=y, index={**task.index, split: where})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from io import BytesIO
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -57,8 +57,7 @@ class Reading:
             whole("size", self.size, 1, 10_000)
 
 
-@dataclass(frozen=True, eq=False)
-class Examples:
+class Examples(NamedTuple):
     """Examples as read: inputs not yet normalised, labels as given (numbers or names), class names if known."""
 
     x: Inputs
@@ -105,7 +104,13 @@ def task(
     >>> made.n_classes, made.index["forget"].tolist(), tuple(made.x.shape)
     (3, [4, 8], (60, 5))
     """
-    how, seed = _reading(name, reading), seed_of(seed)
+    for option in reading:
+        choose("argument of task", option, [f.name for f in fields(Reading)])
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in DATASETS:
+        raise BadInput(
+            f"name must be up to 64 letters, digits, '_', '-' and '.', and none of a known data set, got {shown(name)}."
+        )
+    how, seed = Reading(**reading), seed_of(seed)
     given = read(x, y, how)
     labels, names = labels_of(given.y, count(given.x), given.names if classes is None else classes)
     if isinstance(test, Real) or _is_rows(test):
@@ -122,19 +127,6 @@ def task(
     return remembered(replace(made, checksum=checksum_of(made)).to(how.device))
 
 
-def _reading(name: Any, reading: Mapping[str, Any]) -> Reading:
-    """The arguments of `task` that say how to read, and its name checked."""
-    options = [f.name for f in fields(Reading)]
-    unknown = next((option for option in reading if option not in options), None)
-    if unknown is not None:
-        raise BadInput(f"task takes no {unknown!r}: beside its own arguments it takes {', '.join(options)}.")
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name in DATASETS:
-        raise BadInput(
-            f"name must be up to 64 letters, digits, '_', '-' and '.', and none of a known data set, got {shown(name)}."
-        )
-    return Reading(**reading)
-
-
 # Reading
 
 
@@ -142,11 +134,12 @@ def read(x: Any, y: Any, how: Reading) -> Examples:
     """Examples of whatever `task` takes: arrays with labels, a dictionary of tensors, a data set or a folder."""
     if y is None and _is_pair(x):
         x, y = x
-    if isinstance(x, (str, os.PathLike)) or (y is None and _is_map_style(x)):
+    if isinstance(x, (str, os.PathLike)):
         if y is not None:
             raise BadInput(f"a folder of images holds its labels, so y must be left out, got {sort_of(y)}.")
-        found = _folder(path_of(x, "x")) if isinstance(x, (str, os.PathLike)) else x
-        return _listed_images(found, how)
+        return _listed_images(_folder(path_of(x, "x")), how)
+    if y is None and _is_map_style(x):
+        return _listed_images(x, how)
     if y is None:
         raise BadInput(
             f"x must be an array with its labels y, a data set of (image, label) pairs or a folder, got {sort_of(x)}."
@@ -179,10 +172,8 @@ def shaped(x: Tensor, layout: str = "") -> Tensor:
 
 def labels_of(y: Any, n: int, classes: Any = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels (n,) int64 and the names of the classes; see `task` for what is allowed."""
-    if isinstance(y, (list, tuple)) and (odd := [one for one in y if isinstance(one, str) and UNSEEN.search(one)]):
-        raise BadInput(
-            f"labels must be text without control characters, got {shown(odd[0])}."
-        )  # numpy drops a last NUL
+    if isinstance(y, (list, tuple)):  # of which numpy drops a last NUL
+        _check_text("labels", [one for one in y if isinstance(one, str)])
     found = _array(y)
     if found is None:
         raise BadInput(f"labels must be one whole number or name for each example, got {sort_of(y)}.")
@@ -206,12 +197,18 @@ def labels_of(y: Any, n: int, classes: Any = None) -> tuple[np.ndarray, tuple[st
         allowed = f"from 0 to {len(names) - 1}" if names else "of at least 0"
         raise BadInput(f"labels must be whole numbers {allowed}, got {low if low < 0 else high}.")
     if names is None:
-        present = np.unique(found)
+        present = np.unique(found).tolist()
         if len(present) != high + 1:
-            missing = next(k for k, label in enumerate(present.tolist()) if label != k)
+            missing = next(k for k, label in enumerate(present) if label != k)
             raise BadInput(f"no example has the label {missing}: number classes without gaps, or give classes=.")
         names = class_names(len(present))
     return found.astype(np.int64), names
+
+
+def _check_text(what: str, names: Sequence[str]) -> None:
+    odd = next((name for name in names if UNSEEN.search(name) or re.search(r"[\t\n]", name)), None)
+    if odd is not None:
+        raise BadInput(f"{what} must be text without control characters, got {shown(odd)}.")
 
 
 def _array(value: Any) -> np.ndarray | None:
@@ -228,29 +225,21 @@ def class_names(classes: Any) -> tuple[str, ...]:
         return tuple(map(str, range(whole("classes", classes, 2, 100_000))))
     names = tuple(classes) if isinstance(classes, (list, tuple, np.ndarray)) else ()
     if len(names) < 2 or len(set(map(str, names))) != len(names) or not all(isinstance(one, str) for one in names):
-        raise BadInput(
-            f"classes must be a number or a list of names, 2 or more and no two equal, got {shown(classes)}."
-        )
-    if odd := [one for one in names if UNSEEN.search(one)]:
-        raise BadInput(f"names of classes must be text without control characters, got {shown(odd[0])}.")
+        wanted = "a number or a list of names, 2 or more and no two equal"
+        raise BadInput(f"classes must be {wanted}, got {shown(classes)}.")
+    _check_text("names of classes", names)
     return tuple(map(str, names))
 
 
 def _tensor(value: Any, name: str, kinds: tuple[str, ...] = ()) -> Tensor:
     if isinstance(value, Tensor):
-        if value.layout != torch.strided or value.device.type == "meta" or value.is_quantized:
-            raise BadInput(
-                f"{name} must be an ordinary dense tensor, got one that is {value.layout} on {value.device}."
-            )
+        if value.layout != torch.strided or value.is_meta or value.is_quantized:
+            given = f"one that is {value.layout} on {value.device}"
+            raise BadInput(f"{name} must be an ordinary dense tensor, got {given}.")
         found = value.detach().cpu()
     else:
-        array = _array(value)
-        if (
-            array is None
-            or isinstance(value, np.ma.MaskedArray)
-            or array.dtype.kind not in "biuf"
-            or array.dtype.itemsize > 8
-        ):
+        array = None if isinstance(value, np.ma.MaskedArray) else _array(value)
+        if array is None or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
             raise BadInput(f"{name} must be an array of numbers, all rows of one length, got {sort_of(value)}.")
         found = torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
     if found.ndim == 0 or len(found) == 0:
@@ -276,10 +265,8 @@ def _folder(path: Path) -> Any:
         raise BadInput(f"there is no folder {str(path)!r}.")
     inner = {one.name.lower() for one in path.iterdir() if one.is_dir()}
     if inner and inner <= SPLIT_FOLDERS:
-        raise BadInput(
-            f"the folder {str(path)!r} holds splits, {', '.join(sorted(inner))}: give task the training folder, and "
-            "test= the test folder."
-        )
+        remedy = "give task the training folder, and test= the test folder"
+        raise BadInput(f"the folder {str(path)!r} holds splits, {', '.join(sorted(inner))}: {remedy}.")
     try:
         return ImageFolder(str(path), loader=opened)
     except (OSError, RuntimeError) as error:
@@ -292,8 +279,10 @@ def _listed_images(source: Any, how: Reading) -> Examples:
     for k in range(whole("the length of the data set", len(source), 1)):
         try:
             item = source[k]
-            image = item[0] if isinstance(item, (tuple, list)) and len(item) == 2 else None
-            image = _opened(image, how.size) if hasattr(image, "convert") else image
+            image: Any = item[0] if isinstance(item, (tuple, list)) and len(item) == 2 else None
+            if hasattr(image, "convert"):
+                image = image.convert("L" if image.mode in ("1", "L") else "RGB")
+                image = image if how.size is None else image.resize((how.size, how.size))
         except Exception as error:  # somebody else's data set may fail in any way
             raise BadInput(f"example {k} of the data set cannot be read: {reason(error)}.") from error
         if image is None:
@@ -303,10 +292,8 @@ def _listed_images(source: Any, how: Reading) -> Examples:
     pictures = all(hasattr(image, "convert") for image in images)
     if pictures and any(image.mode == "RGB" for image in images):
         images = [image.convert("RGB") for image in images]
-    parts = [
-        _tensor(np.asarray(i) if hasattr(i, "convert") else i, f"the image of example {k}", PIXELS)
-        for k, i in enumerate(images)
-    ]
+    arrays = [np.asarray(image) if hasattr(image, "convert") else image for image in images]
+    parts = [_tensor(array, f"the image of example {k}", PIXELS) for k, array in enumerate(arrays)]
     forms = list(dict.fromkeys((tuple(part.shape), str(part.dtype)) for part in parts))
     if len(forms) > 1:
         raise BadInput(f"images must have one size, got {shown(forms[0][0])} and {shown(forms[1][0])}: pass size=.")
@@ -314,11 +301,6 @@ def _listed_images(source: Any, how: Reading) -> Examples:
     names = getattr(source, "classes", None)
     names = tuple(names) if isinstance(names, (list, tuple)) and all(isinstance(one, str) for one in names) else None
     return Examples(x, labels, names)
-
-
-def _opened(image: Any, size: int | None) -> Any:
-    image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-    return image if size is None else image.resize((size, size))
 
 
 def _is_pair(value: Any) -> bool:
@@ -442,10 +424,8 @@ def forgetting(task: Task, forget: float, draw: int = 0) -> Task:
         return replace(task, forget=float(forget))
     if task.listed:
         other = f"no other set, such as draw {draw}" if draw else f"no other share, such as {forget:g}"
-        raise BadInput(
-            f"the rows to forget of {task.dataset} were listed, {len(task.index['forget'])} of {len(pool)}: "
-            f"{other}, can be drawn."
-        )
+        were = f"were listed, {len(task.index['forget'])} of {len(pool)}"
+        raise BadInput(f"the rows to forget of {task.dataset} {were}: {other}, can be drawn.")
     found = tasks.parts_of(tasks.drawn(pool.cpu().numpy(), task.seed, draw), size, task.index["valid"].cpu().numpy())
     index = {**task.index, **{name: rows.to(pool.device) for name, rows in found.items()}}
     return replace(task, forget=float(forget), index=index, draw=draw or task.draw)
@@ -456,8 +436,7 @@ def forgetting(task: Task, forget: float, draw: int = 0) -> Task:
 
 def checksum_of(task: Task) -> str:
     """The `content_hash` of a task's data: bytes, types, shapes, rows and names; not the share to forget."""
-    parts, about = _parts(task)
-    return tasks.content_hash(parts, about)
+    return tasks.content_hash(*_parts(task))
 
 
 def _parts(task: Task) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -501,10 +480,8 @@ def find(checksum: str, name: str = "") -> Task | None:
     """A task made by `task`: one held in this process, or one that `keep` wrote into a store seen by it; else None."""
     if not isinstance(checksum, str) or not CHECKSUM.fullmatch(checksum):
         return None
-    found = ALIVE.get(checksum)
     paths = [folder / FOLDER / f"{checksum}.safetensors" for folder in reversed(SEEN)]
-    if found is None:
-        found = next((_kept(path) for path in paths if path.is_file()), None)
+    found = ALIVE.get(checksum) or next((_kept(path) for path in paths if path.is_file()), None)
     return found if found is not None and name in ("", found.dataset) else None
 
 
@@ -512,10 +489,8 @@ def own_task(name: str, checksum: str) -> Task:
     """The task that `find` finds; raises `BadInput` where its data are not at hand."""
     found = find(checksum, name)
     if found is None:
-        raise BadInput(
-            f"the data {name!r} with checksum {shown(checksum[:12])} are not at hand: make them again with mc.task and "
-            "open the study with task=."
-        )
+        remedy = "make them again with mc.task and open the study with task="
+        raise BadInput(f"the data {name!r} with checksum {shown(checksum[:12])} are not at hand: {remedy}.")
     return found
 
 

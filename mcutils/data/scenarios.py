@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ..errors import LARGEST_SEED, BadInput, choose, instance, seed_of, share, shown, whole
 from .cues import other_labels
-from .tasks import Task, parts_of, shuffled
+from .tasks import Task, images_of, parts_of, shuffled
 
+IMAGES = "this scenario is of images"
 PATCH = 3  # pixels a side of a backdoor's trigger, at 28 x 28 and below
 USERS = 50  # that the pool is shared out among where nobody says whose is what
 
@@ -47,9 +48,7 @@ class Scenario:
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
         object.__setattr__(self, "share", share("share", self.share))
         object.__setattr__(self, "seed", seed_of(self.seed))
-        rows = (
-            self.rows if isinstance(self.rows, np.ndarray) else instance("rows", self.rows, Sequence, "a list of rows")
-        )
+        rows = instance("rows", self.rows, (Sequence, np.ndarray), "a list of rows")
         object.__setattr__(self, "rows", tuple(whole("a row", row, 0, LARGEST_SEED) for row in rows))
         for field in fields(self):
             if field.name not in ("name", *READS[self.name]) and getattr(self, field.name) != field.default:
@@ -148,7 +147,7 @@ def sub_class(task: Task, how: Scenario) -> Task:
     if how.part > 1:
         raise BadInput(f"a class has two parts, 0 and 1, got {how.part}.")
     rows = _of_class(task, how.label, how.seed)
-    x = _images(task)[torch.from_numpy(rows)].cpu().double().flatten(1).numpy()
+    x = images_of(task, IMAGES)[torch.from_numpy(rows)].cpu().double().flatten(1).numpy()
     centred = x - x.mean(axis=0)
     axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]
     along = centred @ (axis * np.sign(axis[np.abs(axis).argmax()]))
@@ -185,14 +184,14 @@ def backdoored(task: Task, how: Scenario) -> Task:
     if size > len(others):
         raise BadInput(f"{len(others)} images of the pool are of other classes, got a share of {how.share:g}.")
     rows = torch.from_numpy(others[:size]).to(task.device)
-    x, y = _images(task).clone(), task.y.clone()
+    x, y = images_of(task, IMAGES).clone(), task.y.clone()
     x[rows], y[rows] = triggered(task, rows), how.label
     return forgetting(task, rows, f"backdoor/{how.seed}/{how.label}/{PATCH}", x=x, y=y)
 
 
 def triggered(task: Task, rows: Tensor) -> Tensor:
     """Images (N, C, H, W) of some rows with the backdoor's trigger; the task is left as it is."""
-    x = _images(task)
+    x = images_of(task, IMAGES)
     side = max(2, PATCH * min(x.shape[-2:]) // 28)
     board = (torch.arange(side)[:, None] + torch.arange(side)) % 2 == 0
     found = x[rows].clone()
@@ -245,12 +244,6 @@ READS: dict[str, tuple[str, ...]] = {
     "users": ("users", "forgotten", "seed"),
     "listed": ("rows",),
 }
-
-
-def _images(task: Task) -> Tensor:
-    if not isinstance(task.x, Tensor) or task.x.ndim != 4:
-        raise BadInput(f"this scenario is of images, which the examples of {task.dataset} are not.")
-    return task.x
 
 
 def _counted(part: float, n: int) -> int:

@@ -30,11 +30,9 @@ Inputs = Tensor | Mapping[str, Tensor]  # examples: rows of one tensor, or of se
 RESTORE = "restore data/ from the repository (git checkout -- data)"
 
 FASHION_CLASSES = tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(","))
-FASHION_MEAN, FASHION_STD = 0.2860, 0.3530  # of the 60,000 official training images, pixels in [0, 1]
-DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3760  # of all 1,797 images, pixels in [0, 1]
-
-# `fingerprint` of the official 60,000 + 10,000 images and labels, and of scikit-learn's digits in their own
-# order.
+FASHION = FASHION_CLASSES, 255, 0.2860, 0.3530  # largest pixel; mean, deviation of the 60,000 official training images
+DIGITS = tuple("0123456789"), 16, 0.3053, 0.3760  # the same of all 1,797 images
+# `fingerprint` of the official 60,000 + 10,000 images and labels, and of scikit-learn's digits in their own order.
 FASHION_FULL_SHA256 = "ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f"
 DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 
@@ -49,11 +47,15 @@ def count(x: Inputs) -> int:
     return len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
 
 
+def tensors_in(x: Inputs) -> list[Tensor]:
+    """The tensors that hold the examples."""
+    return list(x.values()) if isinstance(x, Mapping) else [x]
+
+
 def check_finite(x: Inputs, name: str) -> None:
     """Raise `BadInput` where examples hold NaN or infinity."""
-    for part in x.values() if isinstance(x, Mapping) else [x]:
-        if not torch.isfinite(part).all():
-            raise BadInput(f"{name} must hold finite numbers, got NaN or infinity.")
+    if not all(torch.isfinite(part).all() for part in tensors_in(x)):
+        raise BadInput(f"{name} must hold finite numbers, got NaN or infinity.")
 
 
 def to(x: Inputs, *where: Any, **how: Any) -> Inputs:
@@ -63,10 +65,9 @@ def to(x: Inputs, *where: Any, **how: Any) -> Inputs:
 
 def joined(parts: Sequence[Inputs]) -> Inputs:
     """Examples of several ``x`` of one form, one after the other."""
-    named = [part for part in parts if isinstance(part, Mapping)]
-    if named:
-        return {name: torch.cat([part[name] for part in named]) for name in named[0]}
-    return torch.cat([part for part in parts if isinstance(part, Tensor)])
+    if isinstance(parts[0], Mapping):
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}  # type: ignore[index]
+    return torch.cat(parts)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,12 +182,11 @@ def load_task(
     at most half of them and ``bn`` the rest.
 
     Args:
-        name: a key of `DATASETS`.
+        name: a key of `DATASETS`, whose function says what ``path``, the folder of the data set, holds.
         forget: fraction of the pool to forget, between 0 and 1, both excluded.
         seed: decides ``valid`` and the permutation.
         train_size: use that many training images only, the first of each class in proportion; all when None.
         test_size: the same for the test images.
-        path: folder of the data set; see the function in `DATASETS`.
         device: where the tensors live.
         draw: which of the permutations, a whole number from 0 on; pool, ``valid`` and ``test`` are those of all draws.
 
@@ -232,7 +232,7 @@ def fashion_mnist(path: str | Path | None = None) -> Dataset:
     except (NotImplementedError, RuntimeError) as error:
         raise BadInput(f"This Python was built without lzma, which {file_name} needs; use another Python.") from error
     checksum = _expect(fingerprint(*arrays), record["decoded"]["fingerprint"], file_name, RESTORE)
-    return _dataset("fashion-mnist", arrays, 255, FASHION_CLASSES, checksum, FASHION_MEAN, FASHION_STD)
+    return _dataset("fashion-mnist", arrays, checksum, *FASHION)
 
 
 def fashion_mnist_full(path: str | Path | None = None) -> Dataset:
@@ -253,7 +253,7 @@ def fashion_mnist_full(path: str | Path | None = None) -> Dataset:
         ) from error
     where = root / "FashionMNIST"
     checksum = _expect(fingerprint(*arrays), FASHION_FULL_SHA256, str(where), f"delete {where} and run again")
-    return _dataset("fashion-mnist-full", arrays, 255, FASHION_CLASSES, checksum, FASHION_MEAN, FASHION_STD)
+    return _dataset("fashion-mnist-full", arrays, checksum, *FASHION)
 
 
 def digits(path: str | Path | None = None) -> Dataset:
@@ -267,13 +267,12 @@ def digits(path: str | Path | None = None) -> Dataset:
         raise BadInput(f"The data set 'digits' comes with scikit-learn and takes no path, but was given {str(path)!r}.")
     raw = load_digits()
     images, labels = raw.images.astype(np.uint8), raw.target.astype(np.uint8)
-    checksum = _expect(
-        fingerprint(images, labels), DIGITS_SHA256, "scikit-learn's digits.csv.gz", "reinstall scikit-learn"
-    )
+    found = fingerprint(images, labels)
+    checksum = _expect(found, DIGITS_SHA256, "scikit-learn's digits.csv.gz", "reinstall scikit-learn")
     test = np.sort(stratified(labels, shuffled(len(labels), "digits test"), round(len(labels) / 5)))
     train = np.setdiff1d(np.arange(len(labels)), test)
     arrays = [images[train], labels[train], images[test], labels[test]]
-    return _dataset("digits", arrays, 16, tuple("0123456789"), checksum, DIGITS_MEAN, DIGITS_STD)
+    return _dataset("digits", arrays, checksum, *DIGITS)
 
 
 DATASETS: dict[str, Callable[..., Dataset]] = {
@@ -281,12 +280,9 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
     "fashion-mnist-full": fashion_mnist_full,
     "digits": digits,
 }
-
-
-# Fingerprints that loading one would find, where they are the same everywhere: a spec can be written without loading.
+# Of the built-in ones, without loading them: fingerprints that are the same everywhere; numbers of training and test
+# images, the shape of one, number of classes.
 FINGERPRINTS = {"fashion-mnist-full": FASHION_FULL_SHA256, "digits": DIGITS_SHA256}
-# The built-in data sets: training and test images of each, the shape of one, and classes, for whoever must know without
-# loading them.
 SHAPES: dict[str, tuple[int, int, tuple[int, ...], int]] = {
     "fashion-mnist": (10_000, 2_000, (1, 28, 28), 10),
     "fashion-mnist-full": (60_000, 10_000, (1, 28, 28), 10),
@@ -298,10 +294,8 @@ def data_folder(path: str | Path | None = None) -> Path:
     """Return the folder of shipped files: ``path``, else ``$MCUTILS_DATA``, else data/ beside the package."""
     folder = place(path, "MCUTILS_DATA", DATA, "path")
     if not folder.is_dir():
-        raise BadInput(
-            f"There is no data folder {folder}; set MCUTILS_DATA or path= to the data/ folder of a clone "
-            "of this repository."
-        )
+        remedy = "set MCUTILS_DATA or path= to the data/ folder of a clone of this repository"
+        raise BadInput(f"There is no data folder {folder}; {remedy}.")
     return folder
 
 
@@ -373,15 +367,9 @@ def parts_of(pool: np.ndarray, n_forget: int, valid: np.ndarray) -> dict[str, Te
     """Rows of train, retain, forget, valid, retain_eval and bn: the first ``n_forget`` of the pool are forgotten."""
     retain = pool[n_forget:]
     n_eval = min(RETAIN_EVAL_SIZE, len(retain) // 2)
-    n_bn = min(BN_SIZE, len(retain) - n_eval)
-    parts = {
-        "train": pool,
-        "retain": retain,
-        "forget": pool[:n_forget],
-        "valid": valid,
-        "retain_eval": pool[len(pool) - n_eval :],
-        "bn": pool[len(pool) - n_eval - n_bn : len(pool) - n_eval],
-    }
+    bn, retain_eval = np.split(retain, [len(retain) - n_eval])
+    parts = {"train": pool, "retain": retain, "forget": pool[:n_forget], "valid": valid}
+    parts |= {"retain_eval": retain_eval, "bn": bn[-BN_SIZE:]}
     for split, rows in parts.items():
         if len(rows) == 0:
             raise BadInput(
@@ -411,6 +399,13 @@ def _first_rows(labels: Tensor, size: int | None, argument: str, name: str) -> T
     return torch.from_numpy(np.sort(stratified(labels.numpy(), np.arange(n), size)))
 
 
+def images_of(task: Task, what: str) -> Tensor:
+    """The images of a task (M, C, H, W), or `BadInput` saying ``what`` needs them."""
+    if not isinstance(task.x, Tensor) or task.x.ndim != 4:
+        raise BadInput(f"{what}, which the examples of {task.dataset} are not.")
+    return task.x
+
+
 def sort_of(value: Any) -> str:
     """What a value is, in words: its type and length, not its content, which may be large."""
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -418,20 +413,11 @@ def sort_of(value: Any) -> str:
     return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, (tuple, list, Mapping)) else "")
 
 
-def _dataset(
-    name: str,
-    arrays: list[np.ndarray],
-    white: int,
-    classes: tuple[str, ...],
-    checksum: str,
-    mean: float,
-    std: float,
-) -> Dataset:
+def _dataset(name: str, arrays: list, checksum: str, classes: Any, white: int, mean: float, std: float) -> Dataset:
     """Normalise grey uint8 images (N, H, W) of largest pixel ``white`` and labels (N,) into a `Dataset`."""
-    x_train, y_train, x_test, y_test = arrays
-    images = [((torch.tensor(x)[:, None].float() / white) - mean) / std for x in (x_train, x_test)]
-    labels = [torch.tensor(y).long() for y in (y_train, y_test)]
-    return Dataset(name, images[0], labels[0], images[1], labels[1], classes, checksum, (mean,), (std,))
+    x_train, x_test = (((torch.tensor(x)[:, None].float() / white) - mean) / std for x in arrays[::2])
+    y_train, y_test = (torch.tensor(y).long() for y in arrays[1::2])
+    return Dataset(name, x_train, y_train, x_test, y_test, classes, checksum, (mean,), (std,))
 
 
 def _expect(found: str, expected: str, what: str, remedy: str) -> str:

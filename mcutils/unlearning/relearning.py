@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..curricula import Weighing
-from ..data.tasks import Task
+from ..data.tasks import Task, images_of
 from ..descent import Goal, batches, generator
 from ..errors import BadInput, callback, choose, flag, number, seed_of, whole
 from ..networks import check_task, ready
@@ -95,9 +95,7 @@ def lookalikes(task: Task, examples: int) -> Tensor:
     knows what D_f looks like. Raises `BadInput` for other than images, or more than there are.
     """
     rows, size = task.rows("valid"), whole("examples", examples, 1)
-    if not isinstance(task.x, Tensor) or task.x.ndim != 4:
-        raise BadInput(f"look-alikes are found among images, which the examples of {task.dataset} are not.")
-    forgotten, x = task.rows("forget"), task.x.flatten(1)
+    forgotten, x = task.rows("forget"), images_of(task, "look-alikes are found among images").flatten(1)
     apart = torch.cdist(x[rows].double(), x[forgotten].double())
     apart = apart.masked_fill(task.y[rows][:, None] != task.y[forgotten][None], torch.inf).amin(dim=1)
     alike = int(apart.isfinite().sum())

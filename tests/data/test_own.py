@@ -418,7 +418,7 @@ REFUSED = {
     "ambiguous": ((RNG.random((N, 3, 8, 3)), Y), {}, "channels first or last: pass layout="),
     "many channels": ((RNG.random((N, 6, 8, 8)), Y), {}, "channels first or last: pass layout="),
     "layout": ((PIXELS, Y), {"layout": "NHWC"}, "unknown layout 'NHWC'"),
-    "option": ((PIXELS, Y), {"augment": True}, "task takes no 'augment'"),
+    "option": ((PIXELS, Y), {"augment": True}, "unknown argument of task 'augment'"),
     "normalise": ((PIXELS, Y), {"normalise": 1}, "normalise must be True or False"),
     "size": ((PIXELS, Y), {"size": 0}, "size must be a whole number"),
     "device": ((PIXELS, Y), {"device": 3.5}, "device must be a name"),
@@ -447,6 +447,18 @@ REFUSED = {
     "class names": ((POINTS, Y), {"classes": "abcd"}, "classes must be a number or a list of names"),
     "equal class names": ((POINTS, Y), {"classes": list("abca")}, "no two equal"),
     "classes": ((POINTS, Y), {"classes": True}, "classes must be a whole number"),
+    **{
+        f"a class name with U+{ord(c):04X}": (
+            (POINTS, Y),
+            {"classes": ["a", "b", "c", f"d{c}"]},
+            "names of classes must be",
+        )
+        for c in "\n\t\0\x1b\u202e\u2066\u200f\ud800"
+    },
+    **{
+        f"a label with U+{ord(c):04X}": ((POINTS, [f"{k}{c}" for k in Y]), {}, "without control characters")
+        for c in "\n\0\u202e"
+    },
     "name": ((POINTS, Y), {"name": "../x"}, "name must be up to 64 letters"),
     "no name": ((POINTS, Y), {"name": ""}, "name must be up to 64 letters"),
     "a taken name": ((POINTS, Y), {"name": "digits"}, "none of a known data set, got 'digits'"),
