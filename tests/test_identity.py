@@ -85,6 +85,74 @@ def test_a_helper_in_another_file_of_ones_own_counts(tmp_path, monkeypatch):
     assert found[0] != found[1]
 
 
+DECORATOR = """
+import functools
+def adding(h):
+    @functools.wraps(h)
+    def wrapper(x):
+        return h(x) + {}
+    return wrapper
+"""
+# A user's function, and a helper module of which one number changes.
+HELPED = {
+    "a function of a module": ("import helper\ndef f(x): return helper.g(x)", "def g(x): return x + {}"),
+    "a constant of a module": ("import helper\ndef f(x): return x + helper.K", "K = {}"),
+    "a helper that is kept": (
+        "from helper import g\ndef f(x): return g(x)",
+        "import functools\n@functools.cache\ndef g(x): return x + {}",
+    ),
+    "a decorator": ("from helper import adding\n@adding\ndef f(x): return x", DECORATOR),
+    "a decorated helper": ("from helper import g\ndef f(x): return g(x)", DECORATOR + "@adding\ndef g(x): return x"),
+    "a bound method": (
+        "from helper import A\nf = A().f",
+        "class A:\n    def __init__(self): self.k = {}\n    def f(self, x): return x + self.k",
+    ),
+    "a dispatched helper": (
+        "from helper import g\ndef f(x): return g(x)",
+        "import functools\n@functools.singledispatch\ndef g(x): return x\n@g.register\ndef _(x: int): return x + {}",
+    ),
+}
+
+
+def helped(folder, monkeypatch, user, helper):
+    """The function f of a user's module beside a module ``helper``, both read anew."""
+    folder.mkdir()
+    (folder / "helper.py").write_text(helper)
+    (folder / "user.py").write_text(user)
+    monkeypatch.syspath_prepend(str(folder))
+    for name in ("helper", "user"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    try:
+        return __import__("user").f
+    finally:
+        sys.modules.pop("user", None)
+
+
+@pytest.mark.parametrize(("user", "helper"), HELPED.values(), ids=HELPED)
+def test_what_is_taken_of_ones_own_modules_counts(tmp_path, monkeypatch, user, helper):
+    texts = [helper.format(1), helper.format(1) + "  # the same\n", helper.format(2)]
+    found = [identity_of(helped(tmp_path / str(k), monkeypatch, user, text)) for k, text in enumerate(texts)]
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("user", "helper", "said"),
+    [
+        ("def f(x):\n    from helper import g\n    return g(x)", "def g(x): return x", "imports helper inside"),
+        ("import helper\ndef f(x): return vars(helper)", "K = 1", "helper as a whole"),
+        (
+            "from helper import g\ndef f(x): return g(x)",
+            "import torch\n@torch.jit.script\ndef g(x: torch.Tensor): return x",
+            "scripted by torch",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_code_that_cannot_be_seen_is_refused_in_a_sentence(tmp_path, monkeypatch, user, helper, said):
+    with pytest.raises(BadInput, match=said):
+        identity_of(helped(tmp_path / "own", monkeypatch, user, helper))
+
+
 @pytest.mark.parametrize("value", [object(), torch.nn.Linear(1, 1), (n for n in range(3)), [object()]])
 def test_what_has_no_stable_value_is_refused_in_a_sentence(tmp_path, value):
     with pytest.raises(BadInput, match="without a stable value"):
@@ -110,8 +178,10 @@ def test_functions_that_call_each_other_or_themselves_end(tmp_path):
 
 
 def test_another_process_finds_the_same(tmp_path):
-    (tmp_path / "own.py").write_text("SET = {'a', 'b', 'c'}\ndef f(x, *, k=0.5):\n    return x in SET, k\n")
-    code = "import own; from mcutils.identity import identity_of; print(identity_of(own.f))"
+    (tmp_path / "own.py").write_text(
+        "SET = {'a', 'b', 'c'}\ndef f(x, *, k=0.5):\n    return x in SET, k\ng = lambda x: x in {'a', 'b', 'c'}\n"
+    )
+    code = "import own; from mcutils.identity import identity_of; print(identity_of(own.f), identity_of(own.g))"
     seeds = [{"PYTHONHASHSEED": s} for s in ("1", "2")]
     runs = [
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**_path(), **e}, capture_output=True, text=True)
