@@ -34,7 +34,7 @@ def superloss_weights(losses: Tensor, tau: float, lam: float) -> Tensor:
     return s.to(losses.device, losses.dtype)
 
 
-def no_curriculum(losses: Tensor, state: dict) -> Tensor:  # noqa: ARG001
+def no_curriculum(losses: Tensor, state: dict) -> Tensor:
     """Every example counts the same."""
     return torch.ones_like(losses)
 

@@ -29,7 +29,7 @@ class _ClippedSign(Optimizer):
         return state
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:  # noqa: ARG002
+    def step(self, closure: Any = None) -> Any:
         """One update from the gradients stored in the parameters."""
         for group in self.param_groups:
             for p in group["params"]:

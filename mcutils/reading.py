@@ -160,7 +160,7 @@ def archives(folder: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=256)
-def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:  # noqa: ARG001
+def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:
     """Offset, bytes and CRC-32 of an archive's members: only stored ones of a result's name that occurs once."""
     try:
         with _unpacked(archive) as file, zipfile.ZipFile(file) as content:
@@ -267,7 +267,7 @@ def _unpacked(archive: Path) -> Iterator[BinaryIO]:
 
 
 @lru_cache(maxsize=256)
-def _streams(archive: Path, seen: Any) -> list[streams.Stream]:  # noqa: ARG001
+def _streams(archive: Path, seen: Any) -> list[streams.Stream]:
     with _open(archive) as file:
         return streams.listed(file)
 

@@ -147,10 +147,6 @@ class Unpacked(io.RawIOBase):
         self._place = base + offset
         return self._place
 
-    def tell(self) -> int:
-        """The place of the next byte."""
-        return self._place
-
     def readinto(self, buffer: Any) -> int:
         """Read bytes of one stream."""
         for stream in self._streams:

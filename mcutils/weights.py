@@ -445,14 +445,8 @@ def load(path: str | Path | BinaryIO, net: nn.Module | None = None) -> list[Weig
             raise BadInput(f"{name} in the file is {tuple(value.shape)} of {value.dtype}, not {tuple(own.shape)}.")
     net = build(seed=0, **recipe) if net is None else copied(net)
     net.requires_grad_(False)
-    params, buffers = [n for n, _ in net.named_parameters()], [n for n, _ in net.named_buffers()]
-    return [
-        Weights(
-            net,
-            {n: tensors[f"{k}/params/{n}"] for n in params},
-            {n: tensors[f"{k}/buffers/{n}"] for n in buffers},
-            meta["model"],
-            frozen,
-        )
-        for k in range(points)
-    ]
+    held = ("params", dict(net.named_parameters())), ("buffers", dict(net.named_buffers()))
+    params, buffers = (
+        [{n: tensors[f"{k}/{group}/{n}"] for n in named} for k in range(points)] for group, named in held
+    )
+    return [Weights(net, p, b, meta["model"], frozen) for p, b in zip(params, buffers, strict=True)]

@@ -29,7 +29,7 @@ def noise(x: Tensor, severity: int, seed: int) -> Tensor:
     return (x + NOISE[severity] * torch.from_numpy(drawn).to(x)).clamp(0, 1)
 
 
-def blur(x: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001
+def blur(x: Tensor, severity: int, seed: int) -> Tensor:
     """A Gaussian kernel, cut at three standard deviations; the borders are those of the nearest pixel."""
     sigma = BLUR[severity]
     reach = max(1, int(np.ceil(3 * sigma)))
@@ -41,7 +41,7 @@ def blur(x: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001
     return F.conv2d(F.conv2d(wide, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1)).view_as(x)
 
 
-def rotation(x: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001
+def rotation(x: Tensor, severity: int, seed: int) -> Tensor:
     """Every other image turned by so many degrees to the left, the others to the right; what comes in is 0 (black)."""
     angle = np.deg2rad(ANGLES[severity]) * torch.where(torch.arange(len(x)) % 2 == 0, 1.0, -1.0).double()
     cos, sin = angle.cos().to(x), angle.sin().to(x)

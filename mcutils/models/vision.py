@@ -180,7 +180,7 @@ def _overwritten(net: nn.Module) -> set[str]:
         for layer in _inside_out(other):
             try:
                 _reset(layer)
-            except Exception:  # noqa: S112 a layer that cannot be reset leaves its marks
+            except Exception:  # a layer that cannot be reset leaves its marks
                 continue
     now = {**dict(other.named_parameters()), **dict(other.named_buffers())}
     same = {name: (v.isnan() if v.is_floating_point() else v == mark[name]).any() for name, v in now.items()}

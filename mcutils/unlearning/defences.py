@@ -23,11 +23,7 @@ ROOT = 1e-12  # under the root of the distance, which has no gradient at the ori
 
 
 def weight_distortion(
-    theta: Weights,
-    task: Task,  # noqa: ARG001
-    generator: torch.Generator,
-    *,
-    spread: float = 0.02,
+    theta: Weights, task: Task, generator: torch.Generator, *, spread: float = 0.02
 ) -> dict[str, Tensor]:
     """Noise of standard deviation ``spread`` on every weight, ``theta_i + spread N(0, 1)``, then training on D_r."""
     number("spread", spread, 0)
@@ -36,11 +32,7 @@ def weight_distortion(
 
 
 def weight_attenuation(
-    theta: Weights,
-    task: Task,  # noqa: ARG001
-    generator: torch.Generator,  # noqa: ARG001
-    *,
-    factor: float = 0.5,
+    theta: Weights, task: Task, generator: torch.Generator, *, factor: float = 0.5
 ) -> dict[str, Tensor]:
     """Every weight times ``factor``, then training on D_r."""
     number("factor", factor)
@@ -48,11 +40,7 @@ def weight_attenuation(
 
 
 def weight_dropout(
-    theta: Weights,
-    task: Task,  # noqa: ARG001
-    generator: torch.Generator,
-    *,
-    dropped: float = 0.2,
+    theta: Weights, task: Task, generator: torch.Generator, *, dropped: float = 0.2
 ) -> dict[str, Tensor]:
     """Each weight becomes 0 with probability ``dropped``, the others stay as they are, then training on D_r."""
     share("dropped", dropped, zero=True)

@@ -44,7 +44,7 @@ def squared_gradients(
 def ssd(
     theta: Weights,
     task: Task,
-    generator: torch.Generator,  # noqa: ARG001
+    generator: torch.Generator,
     *,
     alpha: float = 10.0,
     beta: float = 1.0,

@@ -134,22 +134,16 @@ def relearn(
     """Attack an unlearned model and return the models that the attack passes through; ``theta`` is left as it is.
 
     Args:
-        theta: the unlearned model, or any other: a retrained one is the control.
-        task: the task that it was unlearned for.
-        attack: what the attacker has, and how it trains.
+        theta: the unlearned model, or any other (a retrained one is the control), and the ``task`` it unlearned.
         seed: draws the batches.
         training: the plan by which the original was trained (see `Attack.plan`).
         steps: after which the model is kept, from 0 to the last; by default `Attack.looked_at`.
         progress: called with the number and the loss of each step.
         weighted: see `weights.refresh_batchnorm`.
 
-    Returns:
-        The snapshots, BatchNorm statistics of each re-estimated on D_r; `traces.trace` evaluates them at once, on
-        `held_back` (task) where the forget split should hold only what no attacker saw.
-
-    Raises:
-        BadInput: too few forgotten examples to judge by, weights that cannot be trained, steps that do not go from 0
-            to the last.
+    Returns the snapshots, BatchNorm statistics of each re-estimated on D_r; `traces.trace` evaluates them at once, on
+    `held_back` (task) where the forget split should hold only what no attacker saw. Raises `BadInput` for too few
+    forgotten examples to judge by, weights that cannot be trained, steps that do not go from 0 to the last.
     """
     check_weights(theta, "theta"), check_task(task), flag("weighted", weighted)
     seed, retained = seed_of(seed), task.index["retain"]
