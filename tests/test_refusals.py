@@ -63,7 +63,6 @@ for bad in (-1, True, 1.0, 0.5, "3", None, 10**9, np.nan):
     case(f"n_boot={bad!r}", lambda bad=bad: c.connectivity(CURVE, n_boot=bad))
 for bad in (True, 1.0, "1", 0.5, -1, 2**63, None):
     case(f"seed={bad!r}", lambda bad=bad: c.connectivity(CURVE, seed=bad))
-    case(f"seed={bad!r} of mantel", lambda bad=bad: similarity.mantel(np.ones((3, 3)), np.ones((3, 3)), seed=bad))
 for bad in (np.nan, np.inf, 0, -1, True, "1", [0.4, 0.5], 1j, MODEL):
     case(f"gap={bad!r:.20}", lambda bad=bad: c.connectivity(CURVE, gap=bad))
 for bad in (np.nan, -0.1, True, "0.1", None, [0.1, -1], [0.1, "a"], {}):
@@ -114,13 +113,8 @@ for bad in (-1, "a", True, np.nan):
     case(f"mcu({bad!r}) of a curve", lambda bad=bad: c.connectivity(CURVE, n_boot=0).mcu(bad))
 for bad in (0, -1, True, 1.0, "9"):
     case(f"draws={bad!r} of ZRF", lambda bad=bad: metrics.zrf_noise(CURVE, draws=bad))
-    case(f"draws={bad!r} of mantel", lambda bad=bad: similarity.mantel(np.ones((3, 3)), np.ones((3, 3)), draws=bad))
 for bad in ("ab", None, [["a"]], np.zeros(3), np.full((4, 2), np.nan), np.full((4, 2), np.inf)):
     case(f"cka of {bad!r:.20}", lambda bad=bad: similarity.cka(bad, np.ones((4, 2))))
-for bad in ("ab", None, np.zeros((2, 3)), [["a", "b"], ["b", "a"]], np.array([[0, 1], [2, 0]])):
-    case(f"order of {bad!r:.24}", lambda bad=bad: similarity.cluster_order(bad))
-for bad in ("a", None, -1, np.nan, True):
-    case(f"threshold={bad!r}", lambda bad=bad: similarity.groups(1.0 - np.eye(3), bad))
 for bad in (None, "abc", 3, [1, 2, 3], [MODEL, MODEL]):
     case(f"plane through {bad!r:.20}", lambda bad=bad: planes.basis(bad))
 for bad in (1, True, 2.0, "9", None, 10**6):

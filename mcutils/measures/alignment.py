@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..curves import Curve, line
 from ..data.tasks import Task, take
 from ..errors import BadInput, choose, seed_of, whole
 from ..networks import check_task
@@ -70,12 +69,6 @@ def assign(scores: Tensor | np.ndarray, groups: int = 1) -> Tensor:
             gains[g, h] = blocks[g, h][rows, inside[g, h]].sum()
     partner = linear_sum_assignment(gains, maximize=True)[1]
     return torch.from_numpy(np.concatenate([h * each + inside[g, h] for g, h in enumerate(partner)]))
-
-
-def likeness(a: Weights, b: Weights) -> float:
-    """``sum <theta_a, theta_b>`` over all parameters, which matching of weights raises; |a - b|^2 falls as it does."""
-    check_same_shape((a, b))
-    return sum(float((value.double() * b.params[name].double()).sum()) for name, value in a.params.items())
 
 
 def match_weights(a: Weights, b: Weights, seed: int = 0, task: Task | None = None) -> dict[str, Tensor]:  # noqa: ARG001
@@ -181,10 +174,3 @@ def align(a: Weights, b: Weights, by: str = "weights", *, seed: int = 0, task: T
     of different architectures, or for activations without a task.
     """
     return Alignment(lambda: b, MATCHINGS[choose("matching", by, MATCHINGS)](a, b, seed, task))
-
-
-def line_aligned(
-    start: Weights, end: Weights, by: str = "weights", *, seed: int = 0, task: Task | None = None
-) -> Curve:
-    """The straight line to ``end`` renumbered to be like ``start``: `align`, then `curves.line`."""
-    return line(start, align(start, end, by, seed=seed, task=task).weights)

@@ -2,7 +2,7 @@
 
 Memorisation is the probability of being right because the example was learned (Feldman & Zhang 2020). A pool of 32
 models gives it with a standard error of up to 0.18, enough for terciles and too little for single examples. Proxies are
-those of RUM's code (Zhao et al. 2024): what training shows of an example, EL2N, and retraining on held-out data.
+those of RUM's code (Zhao et al. 2024): what training shows of an example, and EL2N.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..data.tasks import Task
@@ -19,12 +18,11 @@ from ..errors import BadInput, seed_of
 from ..networks import Model, check_task, network_for
 from ..objectives import Batch
 from ..settings import MethodSettings, Plan
-from ..training import train
 from ..trajectories import Trajectory, trajectory
 from ..unlearning.endpoints import reference
-from ..weights import Weights, check_weights, module_of
+from ..weights import Weights, check_weights
 from .along import floats
-from .metrics import kl_divergence, log_softmax
+from .metrics import log_softmax
 
 TERCILES = ("low", "mid", "high")
 
@@ -38,20 +36,6 @@ def memorisation(right: np.ndarray, held: np.ndarray) -> np.ndarray:
     inside, outside = held.sum(axis=0), (~held).sum(axis=0)
     with np.errstate(invalid="ignore"):
         return (right & held).sum(axis=0) / inside - (right & ~held).sum(axis=0) / outside
-
-
-def memorisation_error(right: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Standard error (N,) of `memorisation`: sqrt(p (1 - p) / n + q (1 - q) / m), with (k + 1) / (n + 2) for p and q.
-
-    Laplace's rule keeps the error of an example that all models agree on above 0.
-    """
-    right, held = _pool(right, held)
-    total = np.zeros(right.shape[1])
-    for which in (held, ~held):
-        n = which.sum(axis=0)
-        p = ((right & which).sum(axis=0) + 1) / (n + 2)
-        total += np.divide(p * (1 - p), n, out=np.full(len(total), np.nan), where=n > 0)
-    return np.sqrt(total)
 
 
 def _pool(right: Any, held: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -139,23 +123,3 @@ def logits_on(weights: Weights, task: Task, rows: Tensor) -> np.ndarray:
     """Logits (N, K) float64 of a model on rows of a task, which need belong to no split."""
     batch = Batch(None, task.y[rows], rows)  # type: ignore[arg-type]
     return reference(check_weights(weights), task, rows)(batch).double().cpu().numpy()
-
-
-def symmetric_kl(logits: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """``(KL(p || q) + KL(q || p)) / 2`` (N,) in nats, from logits (N, K) of two models."""
-    p, q = log_softmax(logits), log_softmax(others)
-    return (kl_divergence(p, q) + kl_divergence(q, p)) / 2
-
-
-def holdout_retraining(theta: Weights, task: Task, rows: Tensor, *, plan: Plan, seed: int) -> np.ndarray:
-    """How much predictions on ``rows`` change (N,) when a copy of the model is trained on held-out data: high is hard.
-
-    `symmetric_kl` between the model and its copy after ``plan`` on the *validation* split. Source: Carlini et al. 2019
-    by way of RUM's code, which trains on the test set and stops early (learning rate 0.1, at most 30 epochs); here no
-    test data is looked at, and the plan is fixed.
-    """
-    copy = module_of(theta)
-    for name, value in copy.named_parameters():
-        value.requires_grad_(name not in theta.frozen)
-    after = train(task, copy, seed=seed, plan=plan, split="valid")
-    return symmetric_kl(*(logits_on(one, task, torch.as_tensor(rows)) for one in (theta, after)))

@@ -8,11 +8,10 @@ classes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import BadInput, choose, number, seed_of, whole
+from ..errors import BadInput, choose, seed_of, whole
 from ..traces import Trace
 from .metrics import check_trace, log_softmax
 from .roc import auc, sides, tpr_at
@@ -219,38 +218,3 @@ def population_attacks(
         found |= {f"{name}/auc": auc(own, other), f"{name}/tpr": tpr_at(own, other)}
         found[f"{name}/accuracy"] = np.array(fitted)
     return found
-
-
-class PrivLeak(NamedTuple):
-    """A score with the two areas that it is made of, and whether it was clipped."""
-
-    value: float
-    auc: float
-    auc_retrained: float
-    clipped: bool
-
-
-def priv_leak(auc_model: float, auc_retrained: float, limit: float = 100.0) -> PrivLeak:
-    """PrivLeak = 100 [(1 - AUC) - (1 - AUC_r)] / (1 - AUC_r), cut to +-``limit``; never shown without its areas.
-
-    0 is ideal, negative under-forgotten (-100: every forget example is found), positive over-forgotten. It divides by
-    1 - AUC_r, so that next to AUC_r = 1 it means nothing, and an under-forgotten model can lose 100 at most while an
-    over-forgotten one is not bounded: that is why it is cut and the two areas stand beside it. The areas are of any
-    attack whose members are D_f and whose others were held out; of text it is Min-K with k = 0.4.
-
-    Args:
-        auc_model, auc_retrained: in [0, 1]. limit: positive.
-
-    Source: Shi et al., MUSE (arXiv 2407.06460), as in OpenUnlearning.
-
-    >>> priv_leak(0.75, 0.5).value
-    -50.0
-    """
-    areas = number("auc_model", auc_model, 0, 1), number("auc_retrained", auc_retrained, 0, 1)
-    limit = number("limit", limit, 0)
-    change = areas[1] - areas[0]
-    if areas[1] == 1:
-        value = np.inf if change > 0 else 0.0
-    else:
-        value = 100 * change / (1 - areas[1])
-    return PrivLeak(float(np.clip(value, -limit, limit)), *areas, bool(abs(value) > limit))

@@ -120,14 +120,6 @@ def require(references: Mapping[str, Trace], name: str, who: str) -> None:
         raise BadInput(f"{who} needs references[{name!r}] ({what}); given: {given}.")
 
 
-def gap_to_retrained(scores: Mapping, retrained: Mapping, keys: Iterable[str] = SCORES) -> np.ndarray:
-    """Average gap mean_k |s_k - s_k(retrained)| over UA, RA and TA in fractions (Fan et al., SalUn, 2024).
-
-    ``scores`` and ``retrained``: fractions by name, scalars or arrays that broadcast; ``keys`` enter ("MIA" may too).
-    """
-    return np.mean([np.abs(d) for d in _differences(scores, retrained, keys)], axis=0)
-
-
 def tow(scores: Mapping, retrained: Mapping, keys: Iterable[str] = SCORES) -> np.ndarray:
     """Tug-of-War prod_k (1 - |s_k - s_k(retrained)|), 1 for the retrained model (Zhao et al., RUM, 2024)."""
     return np.prod([1 - np.abs(d) for d in _differences(scores, retrained, keys)], axis=0)

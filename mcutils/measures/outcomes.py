@@ -14,17 +14,11 @@ import numpy as np
 from ..errors import BadInput
 from ..traces import Trace
 from .along import excess_variation
-from .metrics import METRICS, accuracy, check_trace, mean_loss, per_example_loss, tow
-from .relearned import area, curve_of, steps_to
+from .metrics import accuracy, check_trace, mean_loss, per_example_loss, tow
+from .relearned import curve_of, steps_to
 
 OUTCOMES = ("js", "missed", "steps", "area")
 _SPLITS = {"UA": "forget", "RA": "retain", "TA": "test"}
-
-
-def js_to_retrained(end: Trace, retrained: Sequence[Trace]) -> float:
-    """Mean over retrained models of the mean Jensen-Shannon divergence on D_f, in bits."""
-    metric = METRICS["js_retrained_forget"]
-    return float(np.mean([metric(_one(end), references={"retrained": one})[0] for one in _models(retrained)]))
 
 
 def missed(end: Trace, retrained: Sequence[Trace]) -> float:
@@ -46,15 +40,6 @@ def steps_to_retrained(way: Trace, retrained: Sequence[Trace]) -> float:
     """
     level = float(np.mean([mean_loss(one, "forget")[0] for one in _models(retrained)]))
     return steps_to(*curve_of(way, "loss"), level)
-
-
-def area_regained(attacked: Trace, control: Trace) -> float:
-    """`relearned.area` of the accuracy on forgotten examples that no attacker saw, beside a retrained model's."""
-    steps, values = curve_of(attacked)
-    others, level = curve_of(control)
-    if not np.array_equal(steps, others):
-        raise BadInput(f"an attack and its control are looked at after the same steps, got {steps} and {others}.")
-    return area(steps, values, level)
 
 
 def variation_by_example(path: Trace, split: str = "forget") -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BadInput, choose, number, share
+from ..errors import BadInput, choose, number
 from ..traces import Trace
 from .along import floats
 from .metrics import accuracy, check_trace, mean_loss
@@ -84,27 +84,6 @@ def steps_to(steps: Numbers, values: Numbers, level: float, direction: str = "up
     if k == 0 or not np.isfinite(v[k - 1]):
         return float(s[k])
     return float(s[k - 1] + (s[k] - s[k - 1]) * -v[k - 1] / (v[k] - v[k - 1]))
-
-
-def regained(values: Numbers, level: float) -> float:
-    """Share of the way from a start to a level that the last value has gone: (v_T - v_1) / (level - v_1).
-
-    nan where the start is at the level already or beyond it, of values that should rise to it.
-    """
-    v, level = floats("values", values), number("level", level)
-    return float((v[-1] - v[0]) / (level - v[0])) if level - v[0] > 0 else np.nan
-
-
-def matched_start(trace: Trace, level: float, within: float = MATCHED, split: str = "forget") -> int | None:
-    """The point of a path that is as forgetful as something else: accuracy on D_f ``within`` half a point of ``level``.
-
-    Of several the one with the lowest mean loss on validation data, of equal ones the first; None where there is none.
-    An attack on an ensemble is compared with one on this single model.
-    """
-    level, within = share("level", level, zero=True, one=True), number("within", within, 0)
-    near = np.flatnonzero(np.abs(accuracy(check_trace(trace), split) - level) <= within + 1e-12)
-    losses = mean_loss(trace, "valid")[near]
-    return int(near[np.argmin(np.where(np.isfinite(losses), losses, np.inf))]) if len(near) else None
 
 
 def _over(steps: Numbers, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

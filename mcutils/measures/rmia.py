@@ -83,7 +83,7 @@ def rmia_along(
 
     Args:
         trace: of a curve or a model. references: traces of models retrained without the members, T = 1 each; for the
-            null, a retrained model is audited by the others (`rmia_null`). members, others, population: splits. a: as
+            null, a retrained model is audited by the others. members, others, population: splits. a: as
             in `rmia`. seed: of `membership.balanced_rows`.
 
     Returns:
@@ -108,18 +108,3 @@ def rmia_along(
         for split, kept in zip((members, others), rows, strict=True)
     ]
     return {"auc": auc(*scores), "tpr": tpr_at(*scores)}
-
-
-def rmia_null(references: Sequence[Trace], **asked) -> dict[str, np.ndarray]:
-    """Each reference model audited by the others, as `rmia_along`: what a retrained model scores, (R,) each.
-
-    Args:
-        references: two traces or more. asked: ``members``, ``others``, ``population``, ``a`` and ``seed``.
-    """
-    if isinstance(references, Trace) or len(references) < 2:
-        raise BadInput("the null needs two retrained models or more.")
-    found = [
-        rmia_along(one, [other for k, other in enumerate(references) if k != j], **asked)
-        for j, one in enumerate(references)
-    ]
-    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}

@@ -1,4 +1,4 @@
-"""How well scores tell members from others: area under the ROC curve, what it gives at few false alarms, intervals.
+"""How well scores tell members from others: area under the ROC curve, and what it gives at few false alarms.
 
 A score is larger the more an example looks like a member. Scores (..., m) of members and (..., n) of others may have
 equal leading axes, for instance t along a curve; a row that holds a nan gives nan.
@@ -6,12 +6,9 @@ equal leading axes, for instance t along a curve; a row that holds a nan gives n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ..errors import BadInput, seed_of, share, whole
-from .intervals import LEVEL, Interval, percentile_interval, wilson
+from ..errors import BadInput, share
 
 FALSE_ALARMS = 0.01  # the false positive rate at which the true one is told
 
@@ -58,30 +55,6 @@ def _placements(members: np.ndarray, others: np.ndarray) -> np.ndarray:
     return found.reshape(members.shape)
 
 
-def auc_interval(members, others, level: float = LEVEL) -> Interval:
-    """AUC with DeLong's interval over examples, cut to [0, 1].
-
-    With V_i the share of others below member i and W_j the share of members above other j (ties half),
-    var = s^2(V) / m + s^2(W) / n. At an area of 0 or 1 that is 0: there, Wilson's interval for min(m, n) is taken.
-
-    Args:
-        members, others: (m,) and (n,), at least two each.
-
-    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988).
-    """
-    from scipy.special import ndtri
-
-    members, others = sides(members, others)
-    if members.ndim > 1 or min(len(members), len(others)) < 2:
-        raise BadInput(f"DeLong's interval needs two scores a side, got {members.shape} and {others.shape}.")
-    above, below = _placements(members, others), 1 - _placements(others, members)
-    found = float(above.mean())
-    if found in (0.0, 1.0):
-        return Interval(found, *wilson(found, min(len(members), len(others)), level))
-    half = ndtri((1 + level) / 2) * np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
-    return Interval(found, *np.clip([found - half, found + half], 0.0, 1.0).tolist())
-
-
 def tpr_at(members, others, fpr: float = FALSE_ALARMS) -> np.ndarray:
     """Largest share of members found by a threshold that calls at most a share ``fpr`` of others members.
 
@@ -101,50 +74,3 @@ def tpr_at(members, others, fpr: float = FALSE_ALARMS) -> np.ndarray:
     bar = -np.sort(-others, axis=-1)[..., allowed, None]
     bad = np.isnan(members).any(axis=-1) | np.isnan(others).any(axis=-1)
     return np.where(bad, np.nan, (members > bar).mean(axis=-1))
-
-
-def balanced_accuracy(members, others) -> np.ndarray:
-    """Balanced accuracy of the best threshold: 1/2 + max_c [TPR(c) - FPR(c)] / 2, chosen on the same examples.
-
-    That choice makes it exceed 1/2 where nothing can be told: `membership.attack_accuracy` chooses on other examples.
-
-    Args:
-        members, others: (..., m) and (..., n).
-
-    Source: Yeom et al. 2018 (membership advantage); Youden 1950.
-    """
-    members, others = sides(members, others)
-    values = np.concatenate([members, others], axis=-1)
-    step = np.concatenate(
-        [np.full(members.shape, 1 / members.shape[-1]), np.full(others.shape, -1 / others.shape[-1])], -1
-    )
-    order = np.argsort(-values, axis=-1)
-    values, gain = np.take_along_axis(values, order, -1), np.take_along_axis(step, order, -1).cumsum(axis=-1)
-    last = np.ones(values.shape, dtype=bool)  # of equal values: a threshold takes all of them or none
-    last[..., :-1] = values[..., :-1] != values[..., 1:]
-    best = np.where(last, gain, 0.0).max(axis=-1, initial=0.0)
-    return np.where(np.isnan(values).any(axis=-1), np.nan, 0.5 + best / 2)
-
-
-def bootstrap_interval(
-    statistic: Callable, members, others, *, draws: int = 1000, level: float = LEVEL, seed: int = 0
-) -> Interval:
-    """A statistic of both sides with a percentile bootstrap interval over examples, each side drawn by itself.
-
-    For `tpr_at` and `balanced_accuracy`, which have no simple variance. Examples of one model only: another model, or
-    another forget set, varies more.
-
-    Args:
-        statistic: ``(members, others) -> number``. members, others: (m,) and (n,). draws: resamples.
-
-    Source: Efron and Tibshirani 1993, chapter 13.
-    """
-    members, others = sides(members, others)
-    if members.ndim > 1:
-        raise BadInput(f"a bootstrap is of one model's scores (m,), got {members.shape}.")
-    generator = np.random.default_rng(seed_of(seed))
-    found = [
-        float(statistic(generator.choice(members, len(members)), generator.choice(others, len(others))))
-        for _ in range(whole("draws", draws, 1, 100_000))
-    ]
-    return percentile_interval(float(statistic(members, others)), np.array(found), level)

@@ -1,8 +1,7 @@
-"""Attacks by shadow models: LiRA, and U-LiRA, which asks what unlearning left of an example.
+"""Attacks by shadow models: U-LiRA, which asks what unlearning left of an example.
 
 phi (M, N) are confidences (`membership.confidence_logit`) of M models on N examples, ``held`` (M, N) says which model
-was trained on which (and, for U-LiRA, then unlearned of it). The models are the independent units, not the scores:
-every interval is over models.
+was trained on which (and, for U-LiRA, then unlearned of it). The models are the independent units, not the scores.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import BadInput, choose
-from .intervals import LEVEL, Interval
 from .roc import auc, tpr_at
 
 VARIANCES = ("shared", "each")
@@ -22,10 +20,9 @@ FEW = 2  # models of each law, at least
 EXAMPLES = 128  # summed at once
 
 
-def pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
+def pool(phi, held) -> tuple[np.ndarray, np.ndarray]:
     """phi (..., M, N) in float64 and held (M, N) bool, or `BadInput`."""
-    phi = np.asarray(phi, dtype=np.float64)
-    held = np.zeros(phi.shape[-2:], dtype=bool) if held is None else np.asarray(held)
+    phi, held = np.asarray(phi, dtype=np.float64), np.asarray(held)
     if phi.ndim < 2 or not phi.size or held.shape != phi.shape[-2:] or held.dtype != bool:
         raise BadInput(
             f"phi must be (models, examples) and held as many True or False, got {phi.shape} and {held.dtype} of"
@@ -33,14 +30,6 @@ def pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
         )
     if not np.isfinite(phi).all():
         raise BadInput("phi must be finite: leave out models that collapsed.")
-    return phi, held
-
-
-def one_pool(phi, held=None) -> tuple[np.ndarray, np.ndarray]:
-    """As `pool`, of a single pool (M, N)."""
-    phi, held = pool(phi, held)
-    if phi.ndim != 2:
-        raise BadInput(f"phi must be of one pool, (models, examples), got {phi.shape}.")
     return phi, held
 
 
@@ -59,25 +48,14 @@ class Law(NamedTuple):
         return -(((phi - self.mean) / self.sd) ** 2) / 2 - np.log(self.sd)
 
 
-def fit_law(phi: np.ndarray, taken: np.ndarray, variance: str = "shared") -> Law:
-    """Means and standard deviations over the models ``taken`` (M, N) of each example.
+def _laws(phi: np.ndarray, taken: np.ndarray, variance: str) -> Law:
+    """Normal laws (..., J, N) of phi (..., M, N) over the models of each choice ``taken`` (J, M, N).
 
     ``shared``: one variance for all examples, sum of squares within examples over sum of (models - 1). LiRA advises it
     below some 64 models; its public code takes the variance of everything together there, in which the examples' own
-    differences count too. ``each``: one for each example, with ddof = 1.
-
-    Args:
-        phi: (..., M, N); several pools with the same ``taken`` have a law each.
-
-    Raises:
-        BadInput: an example of which fewer than two models are taken.
+    differences count too. ``each``: one for each example, with ddof = 1. Raises `BadInput` for an example of which
+    fewer than two models are taken.
     """
-    mean, sd, models = _laws(phi, taken[None], variance)
-    return Law(mean[..., 0, :], sd[..., 0, :], models[0])
-
-
-def _laws(phi: np.ndarray, taken: np.ndarray, variance: str) -> Law:
-    """As `fit_law`, for several choices of models, ``taken`` (J, M, N): a law (..., J, N) of each."""
     choose("variance", variance, VARIANCES)
     models = taken.sum(axis=1)
     if (models < FEW).any():
@@ -102,57 +80,13 @@ def _sums(values: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return found.reshape(*values.shape[:-2], *found.shape[1:])
 
 
-def lira_offline(phi, phi_out, *, variance: str = "shared") -> np.ndarray:
-    """Offline LiRA: how far phi lies above the models without the example, z = (phi - mean_out) / sd_out.
-
-    P(N(mean_out, sd_out^2) < phi) = Phi(z) has the order of z, which does not round to 1.
-
-    Args:
-        phi: of the audited model or models (..., N). phi_out: of M models without the examples (M, N).
-
-    Returns:
-        (..., N), larger for what looks like a member.
-
-    Source: Carlini et al. 2022 (arXiv 2112.03570), section VI.
-    """
-    phi_out, held = one_pool(phi_out)
-    law = fit_law(phi_out, ~held, variance)
-    return (_audited(phi, law) - law.mean) / law.sd
-
-
-def lira_online(phi, phi_pool, held, *, variance: str = "shared") -> np.ndarray:
-    """Online LiRA: log N(phi; mean_in, sd_in^2) - log N(phi; mean_out, sd_out^2).
-
-    The audited model must not be in the pool.
-
-    Args:
-        phi: of the audited model or models (..., N). phi_pool, held: (M, N), at least two models with and two without
-            each example. variance: as in `fit_law`, of each law by itself.
-
-    Returns:
-        (..., N), larger for what looks like a member.
-
-    Source: as `lira_offline`.
-    """
-    phi_pool, held = one_pool(phi_pool, held)
-    with_it, without = fit_law(phi_pool, held, variance), fit_law(phi_pool, ~held, variance)
-    phi = _audited(phi, with_it)
-    return with_it.log_density(phi) - without.log_density(phi)
-
-
-def _audited(phi, law: Law) -> np.ndarray:
-    phi = np.asarray(phi, dtype=np.float64)
-    if phi.shape[-1:] != law.mean.shape:
-        raise BadInput(f"phi must be (..., {len(law.mean)}), as many examples as the pool has, got {phi.shape}.")
-    return phi
-
-
 def left_out(phi, held, *, variance: str = "shared", even: bool = True) -> np.ndarray:
     """U-LiRA, or LiRA within its own pool: each model scored by laws of the others, log p(held) - log p(not held).
 
-    ``even``: of both laws of an example equally many models are taken, the first in the order j + 1, j + 2, ... after
-    model j. With an example in half of all models, leaving one out leaves its own law one model short: the poorer mean
-    lies further from phi, and the scores fall below chance although nothing is to be told.
+    log p = log N(phi; mean, sd^2), the laws are those of `_laws`. ``even``: of both laws of an example equally many
+    models are taken, the first in the order j + 1, j + 2, ... after model j. With an example in half of all models,
+    leaving one out leaves its own law one model short: the poorer mean lies further from phi, and the scores fall below
+    chance although nothing is to be told.
 
     Args:
         phi: (..., M, N) confidences; several pools may share who held what. held: (M, N) bool, who was trained on what;
@@ -161,8 +95,9 @@ def left_out(phi, held, *, variance: str = "shared", even: bool = True) -> np.nd
     Returns:
         (..., M, N) scores, larger for what looks as if it had been held.
 
-    Source: Hayes et al., SaTML 2025 (arXiv 2403.01218), with one law over models that unlearned the example and one
-    over models that never had it. A benchmark's code fits 0/1 correctness and scores what it has fitted: not so here.
+    Source: LiRA: Carlini et al., S&P 2022 (arXiv 2112.03570); U-LiRA: Hayes et al., SaTML 2025 (arXiv 2403.01218), with
+    one law over models that unlearned the example and one over models that never had it. A benchmark's code fits 0/1
+    correctness and scores what it has fitted: not so here.
     """
     phi, held = pool(phi, held)
     laws = _laws(phi, _others(held, even), variance)
@@ -200,49 +135,6 @@ def right_calls(members: np.ndarray, others: np.ndarray) -> np.ndarray:
 STATISTICS: dict[str, Callable] = {"auc": auc, "accuracy": right_calls, "tpr": tpr_at}
 
 
-def audit(phi, held, *, variance: str = "shared", level: float = LEVEL) -> dict[str, Interval]:
-    """What the attack by models left out tells of the pool, with jackknife intervals over models.
-
-    For each model the statistic of its own examples against those it never had; then the mean over models.
-
-    Args:
-        phi, held: (M, N), as in `left_out`.
-
-    Returns:
-        "auc", "accuracy" (of the sign of the log-ratio; 1/2 is ideal) and "tpr" (at 1 % FPR).
-    """
-    phi, held = one_pool(phi, held)
-
-    def found(kept: np.ndarray) -> np.ndarray:
-        scores = left_out(phi[kept], held[kept], variance=variance)
-        return np.array([over_models(one, scores, held[kept]) for one in STATISTICS.values()])
-
-    return dict(zip(STATISTICS, jackknife(found, len(phi), level), strict=True))
-
-
-def jackknife(statistic: Callable[[np.ndarray], np.ndarray], models: int, level: float = LEVEL) -> list[Interval]:
-    """Estimates with jackknife intervals over models: everything is computed anew without each of them in turn.
-
-    var = (M - 1) / M sum_j (x_j - mean x)^2 over the M values without one, with Student's t of M - 1 degrees of
-    freedom. A bootstrap over models is no substitute where models score each other: a model drawn twice stands in the
-    law that it is scored by.
-
-    Args:
-        statistic: of the models kept, an index (m,), to numbers (S,). models: M, four or more.
-
-    Source: Efron and Tibshirani 1993, chapter 11.
-    """
-    from scipy.special import stdtrit
-
-    if models < 4:
-        raise BadInput(f"an interval over models needs four or more, got {models}.")
-    every = np.arange(models)
-    estimate = np.atleast_1d(statistic(every))
-    without = np.array([np.atleast_1d(statistic(np.delete(every, j))) for j in every])
-    half = stdtrit(models - 1, (1 + level) / 2) * np.sqrt((models - 1) * without.var(axis=0))
-    return [Interval(float(x), float(x - h), float(x + h)) for x, h in zip(estimate, half, strict=True)]
-
-
 def holders(phi, held, side: bool = True) -> np.ndarray:
     """phi of the models that held each example, or that did not: (M', N), the order of models kept.
 
@@ -251,20 +143,12 @@ def holders(phi, held, side: bool = True) -> np.ndarray:
     Raises:
         BadInput: examples that differ in how many models held them.
     """
-    phi, held = one_pool(phi, held)
+    phi, held = pool(phi, held)
+    if phi.ndim != 2:
+        raise BadInput(f"phi must be of one pool, (models, examples), got {phi.shape}.")
     taken = held if side else ~held
     counts = np.unique(taken.sum(axis=0))
     if len(counts) > 1 or counts[0] == 0:
         raise BadInput(f"each example must be held by equally many models, got {counts[0]} to {counts[-1]}.")
     rows = np.argsort(~taken, axis=0, kind="stable")[: counts[0]]
     return np.take_along_axis(phi, rows, axis=0)
-
-
-def per_example(phi, held, *, variance: str = "shared") -> np.ndarray:
-    """U-LiRA's AUC of each example over models (N,): how often a model that held it scores above one that did not.
-
-    With 16 models each way its standard error is 0.1: for tables of thirds, not for single examples.
-    """
-    phi, held = one_pool(phi, held)
-    scores = left_out(phi, held, variance=variance)
-    return np.array([float(auc(s[h], s[~h])) for s, h in zip(scores.T, held.T, strict=True)])

@@ -1,7 +1,7 @@
 """Similarities: how alike two models are in predictions, features or weights; and matrices of such numbers.
 
 None of these measures walks a path, so they check the reading that models without linear connectivity work by different
-mechanisms (Lubana et al. 2023): `mantel` says whether two matrices over the same methods agree.
+mechanisms (Lubana et al. 2023).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..curves import weights_at
 from ..data.tasks import Inputs, Task, take, to
-from ..errors import BadInput, choose, number, seed_of, shown, whole
+from ..errors import BadInput, choose, shown
 from ..traces import BATCH, Trace, check_same_examples
 from ..unlearning.endpoints import Endpoint
 from ..weights import Weights, check_same_shape, cosine, memory_format, module_of
@@ -206,84 +206,3 @@ def matrix(names: Sequence[Name], pair_value: Callable[[Name, Name], float]) -> 
     for i, j in np.stack(np.triu_indices(len(names)), axis=1).tolist():
         found[i, j] = found[j, i] = pair_value(names[i], names[j])
     return found
-
-
-def _symmetric(values: np.ndarray, least: int) -> np.ndarray:
-    try:
-        values = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise BadInput(f"a symmetric matrix of numbers is needed, got {shown(values)}.") from None
-    square = values.ndim == 2 and values.shape[0] == values.shape[1] >= least
-    if not square or not np.allclose(values, values.T, equal_nan=True):
-        raise BadInput(f"a symmetric matrix of at least {least} rows is needed, got shape {values.shape}.")
-    return values
-
-
-def cluster_order(distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Order (n,) of rows that puts neighbours together, and the linkage (n - 1, 4) of the tree, as scipy writes it.
-
-    Average linkage (Sokal & Michener 1958), leaves in the order of least total distance between neighbours (Bar-Joseph
-    et al. 2001). ``distance`` (n, n) is symmetric and finite, at least 0; its diagonal is not read.
-    """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
-    distance = _symmetric(distance, 2)
-    pairs = distance[np.triu_indices(len(distance), 1)]
-    if not (np.isfinite(pairs) & (pairs > -1e-9)).all():
-        raise BadInput("distances between rows must be finite and at least 0: leave out rows without them.")
-    tree = linkage(np.maximum(pairs, 0), method="average", optimal_ordering=True)
-    return leaves_list(tree), tree
-
-
-def groups(distance: np.ndarray, threshold: float) -> np.ndarray:
-    """Group (n,) of each row, from 0 in order of appearance: the tree of `cluster_order`, cut at ``threshold``."""
-    from scipy.cluster.hierarchy import fcluster
-
-    threshold = number("threshold", threshold, 0)
-    labels = fcluster(cluster_order(distance)[1], threshold, criterion="distance")
-    _, first, place = np.unique(labels, return_index=True, return_inverse=True)
-    return first.argsort().argsort()[place]
-
-
-class Mantel(NamedTuple):
-    """Rank correlation of two matrices, and its permutation p-value."""
-
-    rho: float
-    p: float
-
-
-def mantel(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Mantel:
-    """Whether two symmetric matrices (n, n) over the same rows agree: Mantel's test (1967) with Spearman's rho.
-
-    rho correlates the ranks of the upper triangles; p = (1 + #{permuted rho >= rho}) / (1 + draws), rows and columns of
-    ``b`` permuted together. One-sided: turn a similarity's sign to compare it with a distance. A pair that is not
-    finite in either is left out, in each permutation anew; with fewer than three pairs or constant ones both are nan.
-    """
-    from scipy.stats import rankdata
-
-    draws, seed = whole("draws", draws, 1), seed_of(seed)
-    a, b = _symmetric(a, 3), _symmetric(b, 3)
-    if a.shape != b.shape:
-        raise BadInput(f"two matrices over the same rows are needed, got shapes {a.shape} and {b.shape}.")
-    i, j = np.triu_indices(len(a), 1)
-    complete = np.isfinite([a[i, j], b[i, j]]).all()
-    if complete:  # ranks then move with their pairs: they are taken once
-        a, b = a.copy(), b.copy()
-        for one in (a, b):
-            one[i, j] = one[j, i] = rankdata(one[i, j])
-
-    def rho(order: np.ndarray) -> float:
-        ranks = np.stack([a[i, j], b[order[i], order[j]]])
-        if not complete:
-            ranks = rankdata(ranks[:, np.isfinite(ranks).all(axis=0)], axis=1)
-        if ranks.shape[1] < 3 or (np.ptp(ranks, axis=1) == 0).any():
-            return np.nan
-        u, v = ranks - ranks.mean(axis=1, keepdims=True)
-        return float(u @ v / np.sqrt((u @ u) * (v @ v)))
-
-    observed, generator = rho(np.arange(len(a))), np.random.default_rng(seed)
-    if np.isnan(observed):
-        return Mantel(np.nan, np.nan)
-    # Rounding must not tell equal values apart, and a permutation without a value counts against agreement.
-    above = sum(not rho(generator.permutation(len(a))) < observed - 1e-12 for _ in range(draws))
-    return Mantel(observed, (1 + above) / (1 + draws))

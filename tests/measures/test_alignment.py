@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 
 from mcutils.errors import BadInput
-from mcutils.measures.alignment import MATCHINGS, align, assign, likeness, line_aligned, match_weights
+from mcutils.measures.alignment import MATCHINGS, align, assign, match_weights
 from mcutils.measures.channels import check_permutations, permuted, random_permutations, share_moved, units_of
 from mcutils.models.vision import MODELS, build
 from mcutils.weights import distance, module_of, weights_of
@@ -66,6 +66,11 @@ def test_a_resnet_is_found_again_by_its_weights():
     assert all(torch.equal(order[found[unit]], torch.arange(len(order))) for unit, order in orders.items())
 
 
+def likeness(a, b):
+    """sum <theta_a, theta_b> over all parameters: |a - b|^2 falls as it rises."""
+    return sum(float((value.double() * b.params[name].double()).sum()) for name, value in a.params.items())
+
+
 def test_matching_never_makes_networks_less_alike():
     a, b = network("convnet", 0), network("convnet", 1)
     found = align(a, b)
@@ -74,8 +79,6 @@ def test_matching_never_makes_networks_less_alike():
         assert likeness(a, found.weights) >= likeness(a, permuted(b, random_permutations(b, seed)))
     again = align(a, found.weights)
     assert again.moved == 0, "a local maximum stays"
-    middle = line_aligned(a, b).at(0.5)
-    assert torch.allclose(middle.params["3.weight"], (a.params["3.weight"] + found.weights.params["3.weight"]) / 2)
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)

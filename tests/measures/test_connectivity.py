@@ -1,11 +1,9 @@
 import time
-from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
 
 from mcutils.errors import BadInput
 from mcutils.measures import connectivity as c
@@ -20,13 +18,6 @@ from mcutils.measures.along import (
     sign_changes,
     surplus,
     two_sided,
-)
-from mcutils.measures.intervals import (
-    bootstrap_mean,
-    disjoint_pairs,
-    fraction_interval,
-    share_explained,
-    wilson,
 )
 from mcutils.measures.metrics import per_example_loss
 from mcutils.traces import Trace
@@ -284,172 +275,3 @@ def test_bad_input_is_one_clear_sentence():
     partial = Trace(trace.t, {"retain": trace.logits["retain"]}, trace.labels, trace.index, {})
     with pytest.raises(BadInput, match="needs the splits retain and forget; the trace holds retain."):
         c.connectivity(partial)
-    with pytest.raises(BadInput, match="replicates must be"):
-        bootstrap_mean([1.0, 2.0], replicates=np.zeros((3, 5)))
-    with pytest.raises(BadInput, match=r"shape \(2, 2\)"):
-        bootstrap_mean([1.0, 2.0], nodes=[1, 2])
-    with pytest.raises(BadInput, match="true or false"):
-        fraction_interval([0.5, 1.0])
-
-
-# Intervals over units
-
-
-def coverage(draw, truth, repeats=200):
-    """Share of simulated data sets whose interval holds the truth; draw() gives the arguments."""
-    found = [bootstrap_mean(n_boot=400, seed=k, **draw()) for k in range(repeats)]
-    return np.mean([i.low <= truth <= i.high for i in found])
-
-
-@pytest.mark.parametrize(("n", "least"), [(5, 0.86), (10, 0.88), (30, 0.90)])
-def test_coverage_for_independent_units(n, least):
-    generator = np.random.default_rng(n)
-    assert least <= coverage(lambda: {"values": generator.normal(size=n)}, 0) <= 0.99
-
-
-def test_coverage_with_a_common_original():
-    generator = np.random.default_rng(0)
-    labels = np.repeat(np.arange(4), 5)
-
-    def draw():
-        return {"values": generator.normal(size=4)[labels] + generator.normal(size=20)}
-
-    assert coverage(lambda: {**draw(), "clusters": labels}, 0) >= 0.85
-    assert coverage(draw, 0) < 0.75
-
-
-def test_coverage_for_pairs_of_seeds():
-    generator = np.random.default_rng(0)
-    pairs = np.array(list(combinations(range(5), 2)))
-
-    def draw():
-        return {"values": generator.normal(size=5)[pairs].sum(1) + generator.normal(size=10)}
-
-    assert coverage(lambda: {**draw(), "nodes": pairs}, 0) >= 0.90
-    assert coverage(draw, 0) < 0.85
-
-
-def test_coverage_with_examples_shared_by_all_units():
-    generator = np.random.default_rng(0)
-
-    def draw():
-        examples = generator.normal(size=50)
-        offset = 0.02 * generator.normal(size=6)
-        rows = generator.integers(0, 50, (50, 100))
-        return {"values": examples.mean() + offset, "replicates": examples[rows].mean(0) + offset[:, None]}
-
-    assert coverage(draw, 0) >= 0.88
-    assert coverage(lambda: {"values": draw()["values"]}, 0) < 0.5
-
-
-def test_degenerate_samples_never_fail():
-    assert bootstrap_mean([2.0]) == (2, 2, 2)
-    assert bootstrap_mean([3.0] * 4) == (3, 3, 3)
-    assert np.isnan(bootstrap_mean([])).all() and np.isnan(bootstrap_mean([np.nan])).all()
-    assert bootstrap_mean([2.0, np.nan]) == (2, 2, 2)
-    assert bootstrap_mean([1.0, 3.0]) == (2, 1, 3)
-    one = bootstrap_mean([2.0], replicates=[np.linspace(1, 3, 201)])
-    assert one.estimate == 2 and 1 <= one.low < 1.1 and 2.9 < one.high <= 3
-    assert bootstrap_mean([2.0], replicates=np.zeros((1, 0))) == (2, 2, 2)
-    assert bootstrap_mean([2.0, 3.0], nodes=[[0, 1], [0, 2]]).low >= 2
-    assert bootstrap_mean([2.0], nodes=[["a", "b"]], clusters=["x"]) == (2, 2, 2)
-    assert bootstrap_mean([1.0, 2.0, 3.0], clusters=[7, 7, 7]) == bootstrap_mean([1.0, 2.0, 3.0])
-
-
-def test_pairs_without_a_common_endpoint_are_plain_units():
-    values = np.random.default_rng(0).normal(size=5)
-    nodes = np.arange(10).reshape(5, 2)
-    assert bootstrap_mean(values, nodes=nodes) == bootstrap_mean(values)
-
-
-def test_intervals_are_reproducible_and_sit_around_the_estimate():
-    values = np.random.default_rng(0).exponential(size=8)
-    first = bootstrap_mean(values, seed=1)
-    assert first == bootstrap_mean(values, seed=1) != bootstrap_mean(values, seed=2)
-    assert first.estimate == values.mean() and first.low < first.estimate < first.high
-    narrow = bootstrap_mean(values, seed=1, level=0.5)
-    assert first.low < narrow.low and narrow.high < first.high
-
-
-def test_wilson_matches_scipy():
-    for k, n in ((0, 5), (3, 10), (10, 10)):
-        expected = stats.binomtest(k, n).proportion_ci(method="wilson")
-        assert wilson(k / n, n) == pytest.approx((expected.low, expected.high))
-
-
-def test_fractions():
-    hits = np.array([True] * 7 + [False] * 3)
-    found = fraction_interval(hits, n_boot=20000)
-    # For independent units the effective number is their number, up to bootstrap noise.
-    assert found == pytest.approx((0.7, *wilson(0.7, 10)), abs=0.01)
-    assert fraction_interval([True] * 10) == pytest.approx((1.0, *wilson(1, 10)))
-    assert fraction_interval([False] * 4) == pytest.approx((0.0, *wilson(0, 4)))
-    pairs = list(combinations(range(5), 2))
-    two = [0] * 10 + [1] * 10
-    assert fraction_interval([True] * 10, nodes=pairs).low == pytest.approx(wilson(1, 5)[0])
-    assert fraction_interval([True] * 20, clusters=two).low == pytest.approx(wilson(1, 2)[0])
-    assert fraction_interval([True] * 20, clusters=[3] * 20).low == pytest.approx(wilson(1, 20)[0])
-    both = fraction_interval([True] * 20, nodes=pairs * 2, clusters=two)
-    assert both.low == pytest.approx(wilson(1, 10)[0])
-    wider = fraction_interval(hits, nodes=pairs)
-    assert wider.estimate == 0.7 and wider.low < found.low and wider.high > found.high
-    assert fraction_interval([True], replicates=[[True, False] * 50]).low == 0
-    assert np.isnan(fraction_interval([])).all()
-
-
-@pytest.mark.parametrize("p", [0.5, 0.8, 0.95])
-def test_coverage_of_fractions(p):
-    generator = np.random.default_rng(0)
-    pairs = np.array(list(combinations(range(5), 2)))
-    level = stats.norm.ppf(p) * np.sqrt(3)
-    within = {"units": 0, "pairs": 0}
-    for k in range(200):
-        units = fraction_interval(generator.random(10) < p, n_boot=300, seed=k)
-        scores = generator.normal(size=5)[pairs].sum(1) + generator.normal(size=10)
-        shared = fraction_interval(scores < level, nodes=pairs, n_boot=300, seed=k)
-        within["units"] += units.low <= p <= units.high
-        within["pairs"] += shared.low <= p <= shared.high
-    assert min(within.values()) / 200 >= 0.85
-
-
-def test_share_explained_against_the_f_statistic():
-    generator = np.random.default_rng(0)
-    groups = np.repeat(["a", "b", "c"], 6)
-    values = generator.normal(size=18) + (groups == "b")
-    eta2, p = share_explained(values, groups, n_perm=4000)
-    f, p_f = stats.f_oneway(*[values[groups == g] for g in "abc"])
-    assert eta2 == pytest.approx(2 * f / (2 * f + 15))
-    assert p == pytest.approx(p_f, abs=0.03)
-    assert share_explained(values, groups) == share_explained(values, groups)
-
-
-def test_share_explained_extremes():
-    assert share_explained([1.0] * 6, list("aabbcc")) == (0, 1)
-    assert share_explained([1.0, 2.0, 3.0], list("aaa")) == (0, 1)
-    eta2, p = share_explained(np.repeat([0.0, 5.0], 20), np.repeat([0, 1], 20), n_perm=500)
-    assert eta2 == pytest.approx(1) and p == pytest.approx(1 / 501)
-    assert np.isnan(share_explained([np.nan], ["a"])).all()
-    assert share_explained([np.nan, 1.0, 1.0], ["a", "a", "b"]) == (0, 1)
-
-
-def test_permutation_test_keeps_its_level_for_pairs():
-    generator = np.random.default_rng(0)
-    pairs = np.array(list(combinations(range(5), 2)))
-    groups, nodes = np.repeat(np.arange(6), 10), np.tile(pairs, (6, 1))
-    below = {True: 0, False: 0}
-    for k in range(150):
-        values = np.concatenate([generator.normal(size=5)[pairs].sum(1) for _ in range(6)])
-        for use in below:
-            below[use] += share_explained(values, groups, nodes=nodes if use else None, n_perm=200, seed=k).p <= 0.05
-    assert below[True] / 150 <= 0.10
-    assert below[False] / 150 > 0.30
-
-
-@LAW
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12), st.integers(0, 3))
-def test_disjoint_pairs_share_no_endpoint_and_are_maximal(pairs, seed):
-    assume(all(a != b for a, b in pairs))
-    chosen = disjoint_pairs(pairs, seed=seed)
-    ends = [end for row in chosen for end in pairs[row]]
-    assert len(ends) == len(set(ends)) and len(chosen) >= 1
-    assert all(set(pair) & set(ends) for pair in pairs)

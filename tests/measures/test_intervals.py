@@ -1,8 +1,15 @@
 """Intervals: values by hand, coverage by simulation."""
 
 import pytest
+from scipy import stats
 
 from mcutils.measures.intervals import Interval, difference, wilson
+
+
+def test_wilson_matches_scipy():
+    for k, n in ((0, 5), (3, 10), (10, 10)):
+        expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+        assert wilson(k / n, n) == pytest.approx((expected.low, expected.high))
 
 
 def test_a_difference_of_shares_is_newcombe_s():

@@ -143,18 +143,6 @@ def test_along_a_trace_members_are_found_with_their_direction(shift, sign):
     assert all(np.array_equal(found[k], again[k]) for k in found)
 
 
-def test_priv_leak_by_hand_and_at_its_limits():
-    found = membership.priv_leak(0.6, 0.5)
-    assert found.value == pytest.approx(-20) and (found.auc, found.auc_retrained, found.clipped) == (0.6, 0.5, False)
-    assert membership.priv_leak(0.5, 0.5).value == 0
-    assert membership.priv_leak(1.0, 0.5).value == -100  # the least there is
-    far = membership.priv_leak(0.1, 0.9)
-    assert (far.value, far.clipped) == (100, True) and membership.priv_leak(0.1, 0.9, 1e4).value == pytest.approx(800)
-    assert membership.priv_leak(0.9, 1.0).clipped and membership.priv_leak(1.0, 1.0).value == 0
-    with pytest.raises(BadInput, match="auc_model"):
-        membership.priv_leak(1.2, 0.5)
-
-
 @pytest.mark.parametrize(
     ("call", "said"),
     [

@@ -375,3 +375,7 @@ def test_a_file_is_a_png_of_the_same_bytes_which_shows_itself(tmp_path):
     data, how = saved._repr_png_()
     assert texts[0] == texts[1] == data and data[:8] == b"\x89PNG\r\n\x1a\n"
     assert how == {"width": round(110 * fig.get_figwidth())}
+
+
+def test_names_are_words():
+    assert label("gradient_ascent") == "gradient ascent" and label("npo") == "NPO"

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings, strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.special import softmax
-from scipy.stats import spearmanr
 from synthetic import trace
 from torch import nn
 
@@ -19,10 +18,7 @@ from mcutils.measures.similarity import (
     SIMILARITIES,
     cka,
     cka_unbiased,
-    cluster_order,
     features,
-    groups,
-    mantel,
     matrix,
 )
 from mcutils.models.vision import build
@@ -248,103 +244,6 @@ def test_matrix_calls_each_pair_once():
     found = matrix("abc", lambda a, b: calls.append(a + b) or float(len(calls)))
     assert calls == ["aa", "ab", "ac", "bb", "bc", "cc"]
     assert found.tolist() == [[1, 2, 3], [2, 4, 5], [3, 5, 6]]
-
-
-def blocks(sizes, order, inside=0.1, across=1.0):
-    """Distances with groups of such sizes, rows shuffled to ``order``; and the group of each row."""
-    group = np.repeat(np.arange(len(sizes)), sizes)[order]
-    distance = np.where(group[:, None] == group, inside, across) * (1 - np.eye(len(group)))
-    return distance, group
-
-
-def test_clusters_of_constructed_groups():
-    order = np.random.default_rng(3).permutation(9)
-    distance, group = blocks((4, 3, 2), order)
-    leaves, tree = cluster_order(distance + np.diag(np.full(9, np.nan)))
-    assert sorted(leaves) == list(range(9)) and tree.shape == (8, 4)
-    assert (np.diff(group[leaves]) != 0).sum() == 2, "each group stands together"
-    np.testing.assert_allclose(np.sort(tree[:, 2]), [0.1] * 6 + [1.0] * 2)
-    found = groups(distance, 0.5)
-    assert found[0] == 0 and [v for k, v in enumerate(found) if v not in found[:k]] == [0, 1, 2]
-    assert np.array_equal(found[:, None] == found, group[:, None] == group)
-    assert groups(distance, 0.05).tolist() == list(range(9)) and groups(distance, 2).tolist() == [0] * 9
-
-
-def test_linkage_is_the_average():
-    distance = np.array([[0, 1, 4], [1, 0, 6], [4, 6, 0]])
-    assert cluster_order(distance)[1].tolist() == [[0, 1, 1, 2], [2, 3, 5, 3]]
-    assert groups(distance, 4.9).tolist() == [0, 0, 1] and groups(distance, 5).tolist() == [0, 0, 0]
-
-
-def test_places_on_a_line_come_in_their_order():
-    places = np.random.default_rng(0).permutation(12) ** 1.5
-    leaves, _ = cluster_order(np.abs(places[:, None] - places))
-    assert leaves.tolist() in (np.argsort(places).tolist(), np.argsort(-places).tolist())
-
-
-def symmetric(n, rng):
-    values = rng.normal(size=(n, n))
-    return values + values.T
-
-
-def test_mantel_of_equal_and_opposite_matrices():
-    a = symmetric(8, np.random.default_rng(0))
-    same, opposite = mantel(a, np.exp(a), draws=499), mantel(a, -a, draws=499)
-    assert same.rho == pytest.approx(1) and same.p == 1 / 500
-    assert opposite.rho == pytest.approx(-1) and opposite.p == 1
-    assert mantel(a, np.ones((8, 8))) == pytest.approx((np.nan, np.nan), nan_ok=True)
-
-
-def test_mantel_is_spearman_and_ignores_the_diagonal_and_missing_pairs():
-    rng = np.random.default_rng(1)
-    a, b = symmetric(7, rng), symmetric(7, rng)
-    b[0, 3] = b[3, 0] = a[2, 5] = a[5, 2] = np.nan
-    a[4, 6] = a[6, 4] = np.inf
-    upper = np.triu_indices(7, 1)
-    keep = np.isfinite(a[upper]) & np.isfinite(b[upper])
-    assert keep.sum() == 18
-    found = mantel(a, b, draws=50, seed=2)
-    assert found.rho == pytest.approx(spearmanr(a[upper][keep], b[upper][keep]).statistic)
-    assert found == mantel(a + np.diag(rng.normal(size=7)), b, draws=50, seed=2)
-    assert found.p != mantel(a, b, draws=50, seed=3).p
-
-
-def test_mantel_by_all_permutations():
-    """With four rows the share of all 24 permutations is known."""
-    rng = np.random.default_rng(5)
-    a, b = symmetric(4, rng), symmetric(4, rng)
-    upper = np.triu_indices(4, 1)
-    rho = lambda order: spearmanr(a[upper], b[np.ix_(order, order)][upper]).statistic  # noqa: E731
-    exact = np.mean([rho(order) >= rho(range(4)) - 1e-9 for order in permutations(range(4))])
-    assert mantel(a, b, draws=4000).p == pytest.approx(exact, abs=0.03)
-
-
-@pytest.mark.parametrize("missing", [0, 3])
-def test_p_is_uniform_for_independent_matrices(missing):
-    rng, p = np.random.default_rng(7), []
-    for k in range(150):
-        a, b = symmetric(6, rng), symmetric(6, rng)
-        for _ in range(missing):
-            i, j = rng.choice(6, 2, replace=False)
-            a[i, j] = a[j, i] = np.nan
-        p.append(mantel(a, b, draws=59, seed=k).p)
-    share = np.array([(np.array(p) <= level).mean() for level in (0.1, 0.25, 0.5, 0.75, 0.9)])
-    assert np.abs(share - [0.1, 0.25, 0.5, 0.75, 0.9]).max() < 0.11  # Kolmogorov's 5 % bound for 150 draws
-
-
-def test_refused_matrices():
-    ok = np.ones((3, 3))
-    lopsided = ok + np.triu(ok, 1)
-    for call, message in (
-        (lambda: mantel(ok, np.ones((4, 4))), r"over the same rows are needed, got shapes \(3, 3\) and \(4, 4\)"),
-        (lambda: mantel(ok, lopsided), r"a symmetric matrix of at least 3 rows is needed, got shape \(3, 3\)"),
-        (lambda: mantel(np.ones((2, 2)), np.ones((2, 2))), "at least 3 rows"),
-        (lambda: cluster_order(np.ones((3, 4))), r"got shape \(3, 4\)"),
-        (lambda: cluster_order(ok * np.nan), "finite and at least 0"),
-        (lambda: groups(-ok, 1.0), "finite and at least 0"),
-    ):
-        with pytest.raises(BadInput, match=message):
-            call()
 
 
 class Named(nn.Module):

@@ -13,8 +13,6 @@ from mcutils.errors import BadInput
 from mcutils.measures.relearned import (
     area,
     curve_of,
-    matched_start,
-    regained,
     steps_of,
     steps_to,
     together_attacked,
@@ -170,25 +168,9 @@ def test_curves_by_hand():
     assert steps_to([0, 10, 20], [0.2, 0.4, 0.8], 0.6) == pytest.approx(15)
     assert steps_to([0, 10], [2, 1], 1.5, "down") == 5 and steps_to([0, 10], [0.9, 0], 0.8) == 0
     assert steps_to([0, 10], [0.1, 0.2], 0.8) == np.inf and steps_to([0, 10], [np.nan, 1.0], 0.8) == 10
-    assert regained([0.8, 0.9], 1.0) == pytest.approx(0.5) and np.isnan(regained([1.0, 1.0], 1.0))
     for bad in (([0], [1], 0), ([0, 0], [1, 2], 0), ([0, 1], [1, 2, 3], 0)):
         with pytest.raises(BadInput, match="rising steps"):
             area(*bad)
-
-
-def test_a_matched_start_is_as_forgetful_and_the_best_on_validation_data():
-    path = made(6, right=0.5)
-    logits = {split: np.array(values) for split, values in path.logits.items()}
-    labels = path.labels["forget"]
-    for k, right in enumerate((40, 30, 20, 20, 10, 0)):
-        shown = np.where(np.arange(40) < right, labels, (labels + 1) % 4)
-        logits["forget"][k] = 4 * np.eye(4)[shown]
-        logits["valid"][k] = (9 - k) * np.eye(4)[(path.labels["valid"] + (k == 2)) % 4]
-    path = replace(path, logits=logits)
-    assert matched_start(path, 0.5) == 3 and matched_start(path, 1.0) == 0 and matched_start(path, 0.6) is None
-    assert matched_start(path, 0.51, within=0.01) == 3
-    with pytest.raises(BadInput, match="level"):
-        matched_start(path, 60)
 
 
 def test_attacked_models_predict_together_by_the_mean_of_their_probabilities():
