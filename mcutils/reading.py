@@ -159,15 +159,27 @@ def archives(folder: Path) -> list[Path]:
     return found
 
 
-@lru_cache(maxsize=256)
-def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:
-    """Offset, bytes and CRC-32 of an archive's members: only stored ones of a result's name that occurs once."""
+def is_archive(path: Path) -> bool:
+    """Whether an archive can be read as far as its list of members; one of others' files is an archive too."""
+    return _listing(path) is not None
+
+
+def _listing(archive: Path) -> list[zipfile.ZipInfo] | None:
+    """What an archive says of its members; None where it is damaged."""
     try:
         with _unpacked(archive) as file, zipfile.ZipFile(file) as content:
-            infos = content.infolist()
+            return content.infolist()
     except PermissionError:
         raise
     except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _directory(archive: Path, seen: Any) -> dict[str, tuple[int, int, int]]:
+    """Offset, bytes and CRC-32 of an archive's members: only stored ones of a result's name that occurs once."""
+    infos = _listing(archive)
+    if infos is None:
         name = visible(archive.name)
         print(f"damaged archive {name}: it is left out, its results are computed again", file=sys.stderr)
         return {}

@@ -168,12 +168,13 @@ def store_status(arguments: argparse.Namespace) -> int:
 def store_verify(arguments: argparse.Namespace) -> int:
     """Name what is damaged."""
     folder = store_folder(arguments.store)
-    bad, count = verify(folder), len(results(folder))
+    bad = verify(folder)
+    sound = sum(path not in bad for path in results(folder))
     for path, wrong in bad.items():
         print(printable(f"{path.name}: {wrong}"))
     denied = sum(wrong.startswith(DENIED) for wrong in bad.values())
     unread = f", {denied} that cannot be read" if denied else ""
-    print(f"{count - len(bad)} sound, {len(bad) - denied} damaged{unread} in {shown(folder)}")
+    print(f"{sound} sound, {len(bad) - denied} damaged{unread} in {shown(folder)}")
     return 1 if bad else 0
 
 

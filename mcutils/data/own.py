@@ -494,6 +494,14 @@ def own_task(name: str, checksum: str) -> Task:
     return found
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a file holds the very data that its name is the checksum of."""
+    try:
+        return bool(_kept(path))
+    except BadInput:
+        return False
+
+
 def _kept(path: Path) -> Task:
     """Read what `keep` wrote, compare its checksum."""
     from safetensors import SafetensorError, safe_open

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import reading, streams
+from ..data import own
 from ..data.own import FOLDER as OWN
 from ..errors import BadInput
 from .forms import data_path, is_result, misnamed, outdated, read_note
@@ -39,8 +40,17 @@ def results(folder: Path) -> list[Path]:
 
 
 def verify(folder: Path) -> dict[Path, str]:
-    """The results of a store that are damaged or cannot be read, each with what is wrong; nothing is changed."""
-    return {path: wrong for path in results(folder) if (wrong := fault(path))}
+    """What of a store is damaged or cannot be read, each with what is wrong; nothing is changed.
+
+    These are results, archives that cannot be listed, and data of one's own that are not those of their name.
+    """
+    bad = {path: wrong for path in results(folder) if (wrong := fault(path))}
+    bad |= {path: "it is no whole archive" for path in reading.archives(folder) if not reading.is_archive(path)}
+    return bad | {path: "its checksum differs" for path in _own(folder) if not own.is_whole(path)}
+
+
+def _own(folder: Path) -> list[Path]:
+    return sorted((folder / OWN).glob("*.safetensors"))
 
 
 def mend(folder: Path) -> dict[Path, str]:
@@ -48,9 +58,8 @@ def mend(folder: Path) -> dict[Path, str]:
 
     What cannot be read now, and what lies in an archive, is left alone.
     """
-    bad = {
-        path: wrong for path, wrong in verify(folder).items() if path.parent == folder and os.access(folder, os.W_OK)
-    }
+    found = verify(folder).items() if os.access(folder, os.W_OK) else ()
+    bad = {path: wrong for path, wrong in found if path.parent == folder and is_result(path.name)}
     for path in bad:
         with renaming(path):
             wrong = fault(path)
@@ -290,7 +299,7 @@ def export(
 
 def _own_data(found: Iterable[Path], source: Path) -> list[Path]:
     """Files in a store of the data of one's own that these results come from, and theirs."""
-    kept = {path.stem: path for path in (source / OWN).glob("*.safetensors")}
+    kept = {path.stem: path for path in _own(source) if path.is_symlink() or own.is_whole(path)}
     texts = [json.dumps(read_note(path)["spec"]) for path in found] if kept else []
     return [path for checksum, path in kept.items() if any(f'"{checksum}"' in text for text in texts)]
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -18,6 +19,7 @@ from filelock import FileLock, Timeout
 
 import mcutils as mc
 from mcutils import reading
+from mcutils.cli.main import main
 from mcutils.data.own import FOLDER, keep
 from mcutils.engine import specs as kinds, upkeep
 from mcutils.engine.forms import outdated
@@ -472,6 +474,39 @@ def test_adopt_copies_what_is_sound_and_lacking(tmp_path, store, made):
     again = listing(mine.folder)
     assert adopt(store.folder, mine.folder) == (0, 4, bad)
     assert listing(mine.folder) == again
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.99])
+def test_an_archive_cut_short_is_damage_and_stays_where_it_is(packed, tmp_path, keep, capfd):
+    path = packed / "01_second.zip.xz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole))])
+    (packed / "mine.zip").write_bytes(b"")
+    with zipfile.ZipFile(packed / "mine.zip", "w") as mine:
+        mine.writestr("letter.txt", "of mine")
+    assert verify(packed) == {path: "it is no whole archive"} and mend(packed) == {} and path.is_file()
+    new, known, bad = adopt(packed, tmp_path / "mine")
+    assert (new, known, list(bad)) == (2, 0, [path]) and verify(tmp_path / "mine") == {}
+    for argv in (
+        ["store", "verify", "--store", str(packed)],
+        ["store", "import", str(packed), "--store", str(tmp_path / "b")],
+    ):
+        assert main(argv) == 1
+    said = capfd.readouterr()
+    assert "01_second.zip.xz: it is no whole archive" in said.out and "2 sound, 1 damaged" in said.out
+    assert "left out 01_second.zip.xz" in said.err and "mine.zip" not in said.out + said.err
+
+
+def test_data_of_ones_own_with_a_flipped_byte_are_damage(store, tmp_path):
+    rng = np.random.default_rng(0)
+    path = keep(mc.task(rng.random((40, 8, 8)).astype("float32"), np.arange(40) % 2, name="mine"), store.folder)
+    assert verify(store.folder) == {}
+    data = bytearray(path.read_bytes())
+    for place in (5, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert verify(store.folder) == {path: "its checksum differs"}
+    assert adopt(store.folder, tmp_path / "mine") == (len(SECONDS), 0, {path: "its checksum differs"})
+    assert mend(store.folder) == {} and path.is_file() and not (tmp_path / "mine" / "own-data").exists()
 
 
 def test_adopt_makes_a_new_store_and_refuses_no_store(tmp_path, store):
