@@ -13,7 +13,7 @@ import pytest
 from worlds import METHODS, Shape, controlled, tables_of, world
 
 import mcutils as mc
-from mcutils.engine import tables as general
+from mcutils.engine import results as general
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.measures.intervals import Interval
