@@ -218,9 +218,9 @@ def table(study: Study, name: str, *what: str | Spec) -> Table:
 
 def route_to(study: Study, profile: Spec) -> Route:
     """A route to the profile of a path of one's own, with labels read from its two ends."""
-    path = profile.trace.model if isinstance(profile, ProfileSpec) else profile
-    if not isinstance(path, CurveSpec) or not isinstance(profile, ProfileSpec):
+    if not isinstance(profile, ProfileSpec) or not isinstance(profile.trace.model, CurveSpec):
         raise BadInput(f"a row of `paths` is a profile of a path, got {shown(profile)}.")
+    path = profile.trace.model
     ends = [one.model if isinstance(one, AlignedSpec) else one for one in (path.start, path.end)]
     kinds = tuple(type(one) for one in ends)
     names = [one.method if isinstance(one, UnlearnedSpec) else NAMED[type(one)] for one in ends]
@@ -236,7 +236,7 @@ def route_to(study: Study, profile: Spec) -> Route:
         path.kind,
         *(one.seed for one in ends),
         path=path,
-        original=getattr(first, "seed", 0) if isinstance(first, OriginalSpec) else path.data.draw or 0,
+        original=first.seed if isinstance(first, OriginalSpec) else path.data.draw or 0,
         condition=condition if kinds == (UnlearnedSpec, UnlearnedSpec) else BETWEEN.get(kinds, "other"),
         other=names[1] if names[1] != names[0] else "",
         size=0.0 if path.forget == study.preset.forget else path.forget,
