@@ -19,8 +19,8 @@ from ..traces import Trace
 from . import along, readings
 from .along import barrier, check_gap, check_grid, forget_deficit, surplus
 from .examples import band, check_models, levels_of, noise_level, resamples, sampled_levels
-from .intervals import LEVEL, Interval, percentile_interval
 from .metrics import accuracy, check_trace, correct, per_example_loss
+from .originals import LEVEL, Interval, percentile_interval
 from .readings import SPLITS_READ, named, pair_of, split_name
 
 Sampled = tuple[np.ndarray, np.ndarray]  # values, and their replicates along a further axis

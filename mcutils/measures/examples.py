@@ -12,8 +12,8 @@ import numpy as np
 from ..errors import BadInput
 from ..traces import Trace
 from .along import excess
-from .intervals import LEVEL
 from .metrics import accuracy, check_trace, correct, mean_loss, per_example_loss
+from .originals import LEVEL
 from .readings import SPLITS_READ, Values, mean_levels
 
 

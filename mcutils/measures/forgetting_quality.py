@@ -1,7 +1,9 @@
-"""How far the law of unlearned models lies from that of retrained models, example by example: epsilon and KLoM.
+"""How far unlearned models lie from retrained models, example by example: epsilon and KLoM of laws, IAM of one model.
 
-Both need many models of each: unlearned (M, N) and retrained (R, N) confidences phi (`membership.confidence_logit`), M
-models by N examples. What as few models can tell is printed beside them: `largest_epsilon`, `null_split`.
+Epsilon and KLoM need many models of each: unlearned (M, N) and retrained (R, N) confidences phi
+(`membership.confidence_logit`), M models by N examples. What as few models can tell is printed beside them:
+`largest_epsilon`, `null_split`. IAM joins the signals of models that never saw an example and of the original model by
+a straight line: where on it the audited model stands says how much is left.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from ..errors import BadInput, number, seed_of, whole
 DELTA, CAP = 1e-5, 50.0  # of the challenge
 NARROW = 0.01  # a law whose range is a smaller share of the other's is told apart at once
 ROOM = 2**18  # pairs of thresholds, over examples, that are tried at once
+BOUND = 100.0  # margins are clipped to +- this
+EULER = 0.5772  # Euler and Mascheroni's constant, with the digits of IAM's public code
+STEPS = 100  # from the unseen models' signals to the original's
 
 
 def laws(unlearned, retrained) -> tuple[np.ndarray, np.ndarray]:
@@ -143,9 +148,6 @@ def null_split(retrained, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return models[order[:half]], models[order[half : 2 * half]]
 
 
-BOUND = 100.0  # margins are clipped to +- this
-
-
 def klom(unlearned, retrained, *, bins: int = 20, floor: float = 1e-5, published: bool = False) -> np.ndarray:
     """KLoM: Kullback-Leibler divergence of margins, unlearned from retrained, for each example, in nats.
 
@@ -192,3 +194,51 @@ def klom_normal(unlearned, retrained, *, least: float = 1e-3) -> np.ndarray:
         raise BadInput("a normal law needs two models or more.")
     s, r = (np.maximum(one.std(axis=0, ddof=1), least) for one in (ours, theirs))
     return np.log(r / s) + (s**2 + (ours.mean(0) - theirs.mean(0)) ** 2) / (2 * r**2) - 0.5
+
+
+def iam_signal(p) -> np.ndarray:
+    """The confidence p_y on a doubly logarithmic scale, -log(0.01 - log(p_y + 0.00001)): larger the more a member.
+
+    Args:
+        p: confidences of the true class, in [0, 1].
+
+    Source: default signal of the public code of arXiv 2506.06112. At p = 1 the inner logarithm is of 1.00001, which
+    stays below 0.01.
+    """
+    p = np.asarray(p, dtype=np.float64)
+    if ((p < 0) | (p > 1)).any():
+        raise BadInput("confidences must lie from 0 to 1.")
+    return -np.log(0.01 - np.log(p + 1e-5))
+
+
+def completeness(audited, original, unseen, *, steps: int = STEPS, shared: bool = True) -> np.ndarray:
+    """Completeness of unlearning each example, in [0, 1]: 1 - sum_k a_{k+1} F_k(s) / sum_k a_{k+1}.
+
+    s_k = s_unseen + a_k (s_original - s_unseen), with a_0 = 0 to a_{n-1} = 1 in n = ``steps`` equal steps. F_k is the
+    cdf of a Gumbel law with the mean and standard deviation of s_k: scale b = sqrt(6) sd / pi and location mean -
+    0.5772 b. The sum goes over k = 0 to n - 2: as published, the cdf of step k has the weight of step k + 1, and the
+    original's own end is left out.
+
+    Args:
+        audited: signals of the audited model (..., N). original: of the model before unlearning (N,). unseen: of R >= 1
+            models that never saw the examples (R, N). steps: 2 or more. shared: one sd a step, over models and examples
+            (always so for one model); else one for each example, over models.
+
+    Returns:
+        (..., N): near 1 where the audited model stands at the unseen ones, lower the nearer it is to the original.
+
+    Source: Wang et al., IAM (arXiv 2506.06112), default of the public code.
+    """
+    parts = [np.asarray(one, dtype=np.float64) for one in (audited, original, unseen)]
+    own, first, out = parts
+    if out.ndim != 2 or not out.size or first.shape != out.shape[1:] or own.shape[-1:] != first.shape:
+        raise BadInput(f"IAM needs signals (..., N), (N,) and (R, N), got {[one.shape for one in parts]}.")
+    alphas = np.linspace(0.0, 1.0, whole("steps", steps, 2, 10_000))
+    found = np.zeros(own.shape)
+    for here, weight in zip(alphas[:-1], alphas[1:], strict=True):
+        between = out + here * (first - out)
+        spread = between.std() if shared or len(out) == 1 else between.std(axis=0)
+        scale = np.sqrt(6) * np.maximum(spread, 1e-10) / np.pi
+        with np.errstate(over="ignore"):
+            found += weight * np.exp(-np.exp(-(own - between.mean(axis=0) + EULER * scale) / scale))
+    return 1 - found / alphas[1:].sum()

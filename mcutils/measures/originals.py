@@ -1,4 +1,4 @@
-"""Statistics whose unit is the original model: few independent draws, many contexts on each; arrays in.
+"""Intervals and statistics whose unit is the original model: few independent draws, many contexts on each; arrays in.
 
 A number per original, from all that hangs on it, is independent of the next; what hangs on one original is not.
 """
@@ -12,11 +12,37 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import BadInput
-from .intervals import LEVEL, Interval, wilson
 
+LEVEL = 0.95
 LEAST = 4  # originals below which nothing is decided
 EXACT = 12  # originals up to which all changes of sign are taken
 DRAWS = 4096  # changes of sign beyond that
+
+
+class Interval(NamedTuple):
+    """An estimate with the two ends of its interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def percentile_interval(estimate: float, replicates: np.ndarray, level: float = LEVEL) -> Interval:
+    """Percentile interval that always contains the estimate; degenerate when there are no replicates."""
+    draws, alpha = replicates[np.isfinite(replicates)], (1 - level) / 2
+    if len(draws) == 0:
+        return Interval(float(estimate), float(estimate), float(estimate))
+    low, high = np.quantile(draws, [alpha, 1 - alpha])
+    return Interval(float(estimate), float(np.fmin(low, estimate)), float(np.fmax(high, estimate)))
+
+
+def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson score interval of a proportion seen in n trials, n not necessarily whole (Wilson 1927)."""
+    from scipy.special import ndtri
+
+    z2 = ndtri((1 + level) / 2) ** 2
+    centre, half = share + z2 / (2 * n), np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
+    return max(0.0, float((centre - half) / (1 + z2 / n))), min(1.0, float((centre + half) / (1 + z2 / n)))
 
 
 class Bounds(NamedTuple):

@@ -13,8 +13,7 @@ import numpy as np
 
 from . import drawing
 from .drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, entry as entry, label as label
-from .intervals import LEVEL
-from .originals import student
+from .originals import LEVEL, student
 
 Table = Any  # a pandas.DataFrame
 ERROR = 0.005  # the smallest standard error of a mean believed in, in G

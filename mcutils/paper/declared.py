@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..measures.connectivity import TOLERANCE
-from ..measures.intervals import LEVEL
-from ..measures.originals import student
+from ..measures.originals import LEVEL, student
 from .claims import spread
 from .inclusion import (
     APART,

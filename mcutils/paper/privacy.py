@@ -26,11 +26,9 @@ from ..engine.specs import (
     TraceSpec,
 )
 from ..engine.study import Study
-from ..measures.forgetting_quality import Quality, forgetting_quality, klom_normal, null_split
-from ..measures.iam import completeness, iam_signal
-from ..measures.intervals import LEVEL, Interval
-from ..measures.originals import LEAST
-from ..measures.roc import auc
+from ..measures.forgetting_quality import Quality, completeness, forgetting_quality, iam_signal, klom_normal, null_split
+from ..measures.membership import auc
+from ..measures.originals import LEAST, LEVEL, Interval
 from ..measures.shadow_pool import STATISTICS, holders, left_out, over_models
 from .experiments import (
     Route,
@@ -318,7 +316,7 @@ def _ratio(pool: Pool, name: str, split: str) -> float:
 
 
 def completenesses(pool: Pool) -> dict[str, float]:
-    """Name -> mean completeness by IAM, over shadows, of the forget targets that each held; see `iam.completeness`.
+    """Name -> mean completeness by IAM (`forgetting_quality`), over shadows, of the forget targets that each held.
 
     Each is audited with its own original and the other shadows' retrained models: so retrained models are, too.
     """

@@ -15,8 +15,7 @@ import numpy as np
 from ..errors import choose, number
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import label
-from ..measures.intervals import LEVEL
-from ..measures.originals import LEAST
+from ..measures.originals import LEAST, LEVEL
 from . import declared
 from .claims import CLAIMS, COLUMNS, PROTOCOL, markdown, write_ledger
 from .inclusion import LABELS, Table, Tables, in_experiment, within

@@ -15,8 +15,7 @@ import numpy as np
 
 from ..errors import BadInput
 from ..measures.along import excess
-from ..measures.intervals import LEVEL, Interval
-from ..measures.originals import LEAST, Bounds, redrawn, share, simultaneous, smallest_effect, student
+from ..measures.originals import LEAST, LEVEL, Bounds, Interval, redrawn, share, simultaneous, smallest_effect, student
 from ..measures.relearned import MATCHED, area
 
 Table = Any  # a pandas.DataFrame

@@ -32,7 +32,7 @@ from mcutils.cli.reproduce import (
 )
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
-from mcutils.measures.intervals import Interval
+from mcutils.measures.originals import Interval
 from mcutils.paper.claims import LEDGERS, markdown_table, rows_of, write_ledger
 from mcutils.paper.rows import ROWS, Judged, records
 from mcutils.paper.statistics import Result

@@ -22,7 +22,7 @@ from mcutils.engine.specs import (
 )
 from mcutils.engine.store import Store
 from mcutils.measures.membership import confidence_logit, population_attacks
-from mcutils.measures.rmia import rmia_along
+from mcutils.measures.shadow_pool import rmia_along
 from mcutils.measures.svc_attack import svc_along
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import trace

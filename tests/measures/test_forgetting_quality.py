@@ -1,13 +1,14 @@
-"""Epsilon against every attack tried one by one and against the published grid; KLoM against scipy and closed forms."""
+"""Epsilon against all attacks and the published grid; KLoM against scipy and closed forms; IAM against its formula."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import entropy
+from scipy.stats import entropy, gumbel_r
 
 from mcutils.errors import BadInput
 from mcutils.measures import forgetting_quality as fq
+from mcutils.measures.forgetting_quality import completeness, iam_signal
 
 LAW = settings(deadline=None, derandomize=True, max_examples=40)
 DRAWS = arrays(np.float64, (6, 1), elements=st.integers(-4, 4))
@@ -179,8 +180,55 @@ def test_klom_between_normals_is_the_integral():
         (lambda: fq.null_split(np.zeros((3, 2))), "four retrained"),
         (lambda: fq.points_of([1.0], 1), "models"),
         (lambda: fq.forgetting_quality(np.zeros((3, 2)), np.zeros((3, 2)), test_ratio=-1), "test_ratio"),
+        (lambda: completeness([1.0], [1.0], [1.0]), "IAM needs"),
+        (lambda: completeness([1.0], [1.0, 2.0], [[1.0, 2.0]]), "IAM needs"),
+        (lambda: completeness([1.0], [1.0], np.zeros((0, 1))), "IAM needs"),
+        (lambda: completeness([1.0], [1.0], [[1.0]], steps=1), "steps"),
+        (lambda: iam_signal([1.5]), "from 0 to 1"),
     ],
 )
 def test_bad_input_is_one_sentence(call, said):
     with pytest.raises(BadInput, match=said):
         call()
+
+
+def published_iam(audited, original, unseen, steps, shared):
+    """As in the public code: cdf of step k, weight of step k + 1."""
+    alphas = np.linspace(0, 1, steps)
+    between = np.stack([unseen + (original - unseen) * a for a in alphas], axis=1)  # R, steps, N
+    mean, sd = between.mean(axis=0)[:-1], between.std(axis=0)[:-1]
+    if shared or len(unseen) == 1:
+        sd = np.repeat(between.std(axis=(0, 2))[:-1, None], len(original), axis=1)
+    beta = np.sqrt(6) * sd / np.pi
+    with np.errstate(over="ignore"):
+        cdf = gumbel_r.cdf(audited[None], mean - beta * 0.5772, beta)
+    return 1 - (alphas[1:, None] * cdf).sum(axis=0) / alphas[1:].sum()
+
+
+@pytest.mark.parametrize("models", [1, 5])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("steps", [2, 7, 100])
+def test_it_is_the_published_formula(models, shared, steps):
+    generator = np.random.default_rng(models)
+    audited, original = generator.normal(size=(2, 30))
+    unseen = generator.normal(-1, 1, size=(models, 30))
+    found = completeness(audited, original, unseen, steps=steps, shared=shared)
+    np.testing.assert_allclose(found, published_iam(audited, original, unseen, steps, shared), atol=1e-12)
+
+
+def test_it_falls_from_the_unseen_end_to_the_original_and_is_told_at_every_t():
+    generator = np.random.default_rng(0)
+    unseen, original = generator.normal(-2, 0.5, size=(4, 200)), generator.normal(2, 0.5, 200)
+    ends = unseen.mean(axis=0), original
+    path = np.stack([ends[0] + t * (ends[1] - ends[0]) for t in np.linspace(0, 1, 5)])
+    found = completeness(path, original, unseen)
+    assert found.shape == (5, 200) and ((found >= 0) & (found <= 1)).all()
+    assert (np.diff(found, axis=0) < 0).all()
+    assert found[0].mean() > 0.75 and found[-1].mean() < 0.3
+
+
+def test_the_signal_rises_from_one_end_of_confidence_to_the_other_and_stays_finite():
+    p = np.r_[0.0, np.logspace(-8, 0, 40)]
+    found = iam_signal(p)
+    assert np.isfinite(found).all() and (np.diff(found) > 0).all()
+    assert found[-1] == pytest.approx(-np.log(0.01 - np.log(1.00001)))

@@ -5,8 +5,16 @@ import pytest
 from scipy import stats
 
 from mcutils.errors import BadInput
-from mcutils.measures.intervals import wilson
-from mcutils.measures.originals import flips, neumann_ratio, redrawn, share, simultaneous, smallest_effect, student
+from mcutils.measures.originals import (
+    flips,
+    neumann_ratio,
+    redrawn,
+    share,
+    simultaneous,
+    smallest_effect,
+    student,
+    wilson,
+)
 
 
 def test_student_is_scipys_t_interval():
@@ -116,3 +124,9 @@ def test_redrawn_takes_whole_originals():
     values = np.arange(6).reshape(3, 2)
     for drawn in redrawn(values, lambda rows: rows, draws=20):
         assert all(tuple(row) in {(0, 1), (2, 3), (4, 5)} for row in drawn)
+
+
+def test_wilson_matches_scipy():
+    for k, n in ((0, 5), (3, 10), (10, 10)):
+        expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+        assert wilson(k / n, n) == pytest.approx((expected.low, expected.high))

@@ -8,7 +8,7 @@ from scipy import stats
 
 from mcutils.measures import plots
 from mcutils.measures.drawing import BLUE, COLOURS, GREEN, GREY, MARKERS, VERMILLION, label
-from mcutils.measures.intervals import LEVEL
+from mcutils.measures.originals import LEVEL
 
 RNG = np.random.default_rng(0)
 NAN = float("nan")

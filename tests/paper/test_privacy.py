@@ -11,7 +11,7 @@ from scipy import stats
 from mcutils.data.shadows import KINDS, SHADOWS, SHARE, SPLITS
 from mcutils.engine.kinds import parents
 from mcutils.engine.specs import CurveSpec, MembershipSpec, MetricSpec, OriginalSpec, PhiSpec, UnlearnedSpec, key
-from mcutils.measures.roc import auc
+from mcutils.measures.membership import auc
 from mcutils.measures.shadow_pool import left_out
 from mcutils.paper import experiments as e, privacy as room
 from mcutils.paper.privacy import ANEW, BEFORE, Pool

@@ -16,7 +16,7 @@ import mcutils as mc
 from mcutils.engine import results as general
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
-from mcutils.measures.intervals import Interval
+from mcutils.measures.originals import Interval
 from mcutils.paper import rows, statistics, tables as room
 from mcutils.paper.claims import CLAIMS, COLUMNS, LEDGERS, PROTOCOL, read_ledgers
 from mcutils.paper.declared import c1, c2

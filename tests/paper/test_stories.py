@@ -8,7 +8,7 @@ import pytest
 from worlds import METHODS, Path, Shape, World, controlled, made_path, tables_of, world
 
 from mcutils.engine.results import results
-from mcutils.measures.intervals import Interval
+from mcutils.measures.originals import Interval
 from mcutils.measures.readings import LEVELS
 from mcutils.paper import stories
 from mcutils.paper.experiments import CURVES, ORIGINALS, OTHER

@@ -12,7 +12,7 @@ from ...data.shadows import SPLITS, sizes
 from ...data.tasks import BN_SIZE, SHAPES, VALID_FRACTION, Task
 from ...measures.membership import confidence_logit, population_attacks
 from ...measures.metrics import accuracy, correct
-from ...measures.rmia import rmia_along
+from ...measures.shadow_pool import rmia_along
 from ...measures.svc_attack import svc_along, threshold_attack
 from ...traces import trace
 from ..costs import data_of, evaluated
