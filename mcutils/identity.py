@@ -53,7 +53,7 @@ def _digest(value: Any, owner: Any, seen: dict[int, str]) -> str:
     if type(value).__name__ == "ScriptFunction":
         raise BadInput(f"{who} reads a function scripted by torch, whose code is not seen: give what it was made from.")
     if isinstance(value, types.ModuleType):
-        if _is_users(value.__name__):
+        if is_users(value.__name__):
             raise BadInput(f"{who} reads the module {value.__name__} as a whole: import by name what it needs of it.")
         return f"module:{value.__name__}"
     if isinstance(value, types.MethodType) and _is_own(type(value.__self__), owner):
@@ -99,10 +99,10 @@ NOT_CODE = set("__dict__ __weakref__ __doc__ __module__ __firstlineno__ __static
 def _is_own(value: Any, owner: Any) -> bool:
     """Whether a function or class may change under its name: it is of the owner's package, or of no installed one."""
     theirs, ours = (str(getattr(one, "__module__", "")) for one in (value, owner))
-    return theirs.partition(".")[0] in (ours.partition(".")[0], "__main__") or _is_users(theirs)
+    return theirs.partition(".")[0] in (ours.partition(".")[0], "__main__") or is_users(theirs)
 
 
-def _is_users(module: str) -> bool:
+def is_users(module: str) -> bool:
     """Whether a module is a file of the user's own: of no installed package, and not of this one."""
     found = sys.modules.get(module)
     try:
@@ -132,7 +132,7 @@ def _of_function(function: types.FunctionType, owner: Any, inner: Callable[[Any]
     loaded, imported = _loaded_by(code)
     package = str(space.get("__package__") or "")
     inside = (resolve_name("." * level + name, package) if level and package else name for name, level in imported)
-    if own := next((name for name in inside if _is_users(name)), None):
+    if own := next((name for name in inside if is_users(name)), None):
         who = getattr(owner, "__name__", "what is registered")
         raise BadInput(f"{who} runs code that imports {own} inside a function: import it at the top of the file.")
     globals_ = {path[1] for path in loaded if path[0] == "global" and path[1] in space}
@@ -141,7 +141,7 @@ def _of_function(function: types.FunctionType, owner: Any, inner: Callable[[Any]
         *(("global", one, space[one]) for one in sorted(globals_)),
     ]
     for scope, name, value in named:
-        if isinstance(value, types.ModuleType) and _is_users(value.__name__):
+        if isinstance(value, types.ModuleType) and is_users(value.__name__):
             read += [_followed(value, path[1:]) for path in sorted(loaded) if path[:2] == (scope, name)]
         else:
             read.append((name, value))
@@ -178,7 +178,7 @@ def _loaded_by(code: types.CodeType) -> tuple[set[tuple[str, ...]], set[tuple[st
 
 def _code_of(function: types.FunctionType) -> str:
     """A function's own code as text: its source without docstring, decorators and annotations, or else its bytecode."""
-    wrapper = hasattr(function, "__wrapped__") and _is_users(str(function.__globals__.get("__name__")))
+    wrapper = hasattr(function, "__wrapped__") and is_users(str(function.__globals__.get("__name__")))
     try:  # a decorator of the user's own is seen by its code, that of a library by what it wraps
         source = inspect.getsource(function.__code__ if wrapper else function)
         tree = ast.parse(textwrap.dedent(source)).body[0]

@@ -9,15 +9,17 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from .errors import BadInput, choose, path_of, shown, whole
-from .identity import PACKAGE, identity_of
+from .identity import PACKAGE, identity_of, is_users
 
 GROUP = "mcutils.plugins"
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -182,7 +184,8 @@ def unpacked(registrations: bytes) -> list[Registration]:
 def load_plugins() -> None:
     """Import what installed packages name in the entry-point group ``mcutils.plugins``; one that fails says so.
 
-    So are the modules and ``.py`` files that the environment's ``MCUTILS_PLUGINS`` lists, separated by commas.
+    So are the modules and ``.py`` files that the environment's ``MCUTILS_PLUGINS`` lists, separated by commas. What
+    they print goes to stderr, since stdout may be JSON; one that calls ``sys.exit`` ends the program as bad input does.
     """
     from importlib.metadata import entry_points
 
@@ -192,16 +195,34 @@ def load_plugins() -> None:
     wanted += [(one, partial(load_module, one)) for one in listed]
     for name, load in wanted:
         try:
-            load()
+            with redirect_stdout(sys.stderr):
+                load()
+        except SystemExit as error:
+            print(f"mcutils: the plugin {name} ends the program by sys.exit({error.code!r}).", file=sys.stderr)
+            raise SystemExit(2) from None
         except Exception as error:  # somebody else's code: whatever it raises, the rest must still work
-            print(f"mcutils: the plugin {name} is left out: {shown(error)}", file=sys.stderr)
+            what = error if isinstance(error, BadInput) else shown(error)
+            print(f"mcutils: the plugin {name} is left out: {what}", file=sys.stderr)
+
+
+def shadows(path: Path) -> bool:
+    """Whether a file has the name of a module of Python or of an installed package, other than itself."""
+    name = path.stem.partition(".")[0]
+    try:
+        found = find_spec(name)
+    except ValueError:  # __main__
+        return True
+    installed = found is not None and found.origin not in (None, str(path)) and not is_users(name)
+    return installed or name in sys.stdlib_module_names
 
 
 def load_module(name: str) -> ModuleType:
-    """Import a module by name, or a ``.py`` file by its path, once."""
+    """Import a module by name, or a ``.py`` file by its path, once; no file takes the place of an installed module."""
     if not name.endswith(".py"):
         return import_module(name)
     path = path_of(name).resolve()
+    if shadows(path):
+        raise BadInput(f"{shown(str(path))} has the name of an installed module: rename it.")
     if path.stem not in sys.modules or getattr(sys.modules[path.stem], "__file__", "") != str(path):
         spec = spec_from_file_location(path.stem, path)
         if not path.is_file() or spec is None or spec.loader is None:

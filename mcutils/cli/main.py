@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from ..engine.cluster import answer_seconds, check_engine, cluster_settings, worker_count
 from ..errors import BadInput, choose, path_of, shown
 from ..files import file_at, folder_at, place, switched
+from ..plugins import REGISTERED
 from . import owned, printed
 
 # kind -> module and name of its table
@@ -34,11 +35,7 @@ TABLES = {
     "similarities": ("measures.similarity", "SIMILARITIES"),
     "claims": ("paper.claims", "CLAIMS"),
 }
-DETAILS = {
-    "methods": ("source",),
-    "metrics": ("direction", "unit", "source"),
-    "claims": ("source", "notebook"),
-}
+DETAILS = {"methods": ("source",), "metrics": ("direction", "unit", "source"), "claims": ("source", "notebook")}
 
 
 def _named(metavar: str | tuple[str, str], text: str, **options: Any) -> dict[str, Any]:
@@ -185,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser(argv).parse_args(argv)
         check_environment()
         with as_interrupts(ended):
-            return arguments.run(arguments)
+            return _run(arguments)
     except BadInput as error:
         print(f"mcutils: {printed.printable(str(error))}", file=sys.stderr)
         return 2
@@ -201,6 +198,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             "\nmcutils: interrupted; finished results are kept, so the same command goes on from here.", file=sys.stderr
         )
         return 128 + (ended[0] if ended else signal.SIGINT)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a command; for ``--json`` it returns rows, and whatever plugins print meanwhile goes to stderr."""
+    try:
+        with redirect_stdout(sys.stderr) if getattr(arguments, "json", False) else nullcontext():
+            found = arguments.run(arguments)
+    except SystemExit as error:
+        codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+        known = [one for one in REGISTERED.values() if getattr(one.function, "__code__", None) in codes]
+        who = f"the {known[0].kind} {known[0].name!r} of {known[0].function.__module__}" if known else "something"
+        raise BadInput(f"{who} ended the program by sys.exit({error.code!r}).") from None
+    if isinstance(found, int):
+        return found
+    print(json.dumps(found, indent=1))
+    return 0
 
 
 @contextmanager
@@ -266,15 +279,16 @@ def _add(parser: argparse.ArgumentParser, what: str, table: Mapping[str, Any]) -
         for argument, options in arguments.items():
             one.add_argument(argument, **options)
         if isinstance(runs, str):
-            one.set_defaults(run=partial(_call, runs))
+            one.set_defaults(run=lambda arguments, runs=runs: _found(runs)(arguments))
         else:
             _add(one, "action", runs)
     return there.choices
 
 
-def _call(place: str, arguments: argparse.Namespace) -> int:
-    module, _, function = place.rpartition(".")
-    return getattr(import_module(f"mcutils.{module}"), function)(arguments)
+def _found(place: str) -> Any:
+    """What a module of the package calls so, such as ``data.tasks.DATASETS``."""
+    module, _, name = place.rpartition(".")
+    return getattr(import_module(f"mcutils.{module}"), name)
 
 
 def catalogue(kind: str) -> list[dict[str, Any]]:
@@ -283,15 +297,14 @@ def catalogue(kind: str) -> list[dict[str, Any]]:
         from . import reproduce
 
         return [{"name": path.stem, "about": _title(reproduce.read(path))} for path in reproduce.find(())]
-    module, name = TABLES[kind]
-    table = getattr(import_module(f"mcutils.{module}"), name)
+    table = _found(".".join(TABLES[kind]))
     more = {key: {field: getattr(entry, field) for field in DETAILS.get(kind, ())} for key, entry in table.items()}
     rows = [{"name": key, "about": _about(entry), **more[key]} for key, entry in table.items()]
     if kind == "claims":
-        claims = import_module("mcutils.paper.claims")
-        told, known = claims.PROTOCOL, claims.power()
+        from ..paper.claims import PROTOCOL, power, power_text
+
         for row in rows:
-            row |= {"declared": told.get(row["name"], {}), "power": claims.power_text(row["name"], known)}
+            row |= {"declared": PROTOCOL.get(row["name"], {}), "power": power_text(row["name"], power())}
     return rows
 
 
@@ -315,12 +328,12 @@ def reproduce_main(arguments: argparse.Namespace) -> int:
     return reproduce(arguments.notebooks, **options)
 
 
-def list_main(arguments: argparse.Namespace) -> int:
+def list_main(arguments: argparse.Namespace) -> int | list[dict[str, Any]]:
     """Print the `catalogue` of a kind."""
     rows = catalogue(arguments.kind)
     if arguments.json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
-    elif arguments.kind == "claims":
+        return rows
+    if arguments.kind == "claims":
         for row in rows:
             print(f"{row['name']:<4}  {row['about']}")
             if told := row["declared"]:

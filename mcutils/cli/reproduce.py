@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from ..engine.cluster import MOST, check_engine, worker_count
 from ..engine.study import store_folder, study
@@ -172,7 +173,7 @@ def _executed(order: Order, paths: Sequence[Path], given: Mapping[Path, Mapping[
         label = f"[{number}/{len(paths)}] {path.stem}"
         jobs[path] = Job(path, order.target / "notebooks" / path.name, values, order.figures, label)
     started, at_once = schedule(order, paths)
-    with environment(order.variables):
+    with mock.patch.dict(os.environ, order.variables):  # which a notebook's kernel inherits
         outcomes = dict(zip(started, execute_all([jobs[path] for path in started], at_once), strict=True))
     return [outcomes[path] for path in paths]
 
@@ -364,18 +365,6 @@ def check_data(preset_name: str) -> None:
 def python_path() -> str:
     """``PYTHONPATH`` with which a kernel runs the code beside these notebooks."""
     return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a while; a notebook's kernel inherits them."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import socket
 import subprocess
@@ -28,6 +27,8 @@ from ..measures.metrics import METRICS
 from . import owned
 from .printed import printable, shown, table
 from .reproduce import KERNEL, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, used_results
+
+Rows = list[dict[str, Any]]  # what is printed as JSON where that is asked for
 
 
 def layers(folder: Path) -> list[Path]:
@@ -121,7 +122,7 @@ def _held(target: Path, name: str) -> list[str]:
     return found
 
 
-def plan_main(arguments: argparse.Namespace) -> int:
+def plan_main(arguments: argparse.Namespace) -> int | Rows:
     """Print what the notebooks would compute."""
     folder = store_folder(arguments.store)
     bench = study(arguments.preset_name, store=str(folder), fresh=arguments.fresh or None)
@@ -133,8 +134,7 @@ def plan_main(arguments: argparse.Namespace) -> int:
     takes = seconds_of(bench.store)
     rows = plan([spec for specs in groups.values() for spec in specs], bench.store, takes)
     if arguments.json:  # which knows no nan
-        print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
-        return 0
+        return [{k: None if v != v else v for k, v in row.items()} for row in rows]
     words = [(r["kind"], r["stored"], r["to compute"], f"{r['CPU seconds']:,.0f}", f"{r['MB']:,.1f}") for r in rows]
     print(table([("kind", "stored", "to compute", "CPU seconds", "MB"), *words]))
     if whole:
@@ -150,13 +150,12 @@ def _print_parts(rows: Sequence[Mapping[str, Any]]) -> None:
     print(parts_text(rows))
 
 
-def store_status(arguments: argparse.Namespace) -> int:
+def store_status(arguments: argparse.Namespace) -> int | Rows:
     """Count a store's results."""
     folder = store_folder(arguments.store)
     rows = status(folder)
     if arguments.json:
-        print(json.dumps(rows, indent=1))
-        return 0
+        return rows
     words = [(r["kind"], r["results"], f"{r['MB']:,.1f}", f"{r['CPU seconds']:,.0f}") for r in rows]
     total = [sum(r[k] for r in rows) for k in ("results", "MB", "CPU seconds")]
     words.append(("all", total[0], f"{total[1]:,.1f}", f"{total[2]:,.0f}"))
@@ -224,7 +223,7 @@ def _begun(prefix: str) -> str:
     return prefix
 
 
-def show_main(arguments: argparse.Namespace) -> int:
+def show_main(arguments: argparse.Namespace) -> int | Rows:
     """Print where a result, or a figure's results, come from."""
     folders = layers(store_folder(arguments.store))
     if not folders:
@@ -233,9 +232,8 @@ def show_main(arguments: argparse.Namespace) -> int:
         return _show_figure(Path(arguments.key), folders)
     found = matching(_begun(arguments.key), folders)
     if arguments.json:
-        rows = [{**note, "folder": shown(note["folder"]), "path": shown(note["path"])} for note in found.values()]
-        print(json.dumps(rows, indent=1))
-    elif len(found) > 1:
+        return [{**note, "folder": shown(note["folder"]), "path": shown(note["path"])} for note in found.values()]
+    if len(found) > 1:
         words = [(k, n["seconds"], n.get("created", "?")) for k, n in found.items()]
         print(table([("key", "seconds", "made"), *words]))
     else:

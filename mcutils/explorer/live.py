@@ -273,7 +273,7 @@ def _told(profile: Profile) -> dict[str, Any]:
 
 
 def _deviation(live: Live, task: Task, traces: Mapping[str, Trace], groups: Mapping[str, Sequence[int]]) -> float:
-    """The largest difference of a mean loss of the sample from the stored one: of rounding and of the table."""
+    """The largest difference of a mean loss of the sample from the stored one, of rounding and table; NaN if any is."""
     start, middle, end = live.plane.models
     controls, worst = {"line": (start + end) / 2, "curve": middle}, 0.0
     for name, found in traces.items():
@@ -284,8 +284,9 @@ def _deviation(live: Live, task: Task, traces: Mapping[str, Trace], groups: Mapp
                 rows = torch.as_tensor(found.index[split][chosen])
                 logits = live.logits(place, _images(task, rows))
                 mean = float(torch.nn.functional.cross_entropy(logits, task.y[rows]))
-                worst = max(worst, abs(mean - float(per_example_loss(found, split)[k, chosen].mean())))
-    return worst
+                stored = float(per_example_loss(found, split)[k, chosen].mean())
+                worst = np.maximum(worst, abs(mean - stored))  # NaN stays NaN
+    return float(worst)
 
 
 def _map(study: Study, curve: CurveSpec) -> dict[str, Any] | None:

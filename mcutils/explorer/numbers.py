@@ -86,18 +86,6 @@ def called(found: Forgotten) -> Called:
     return Called(pairs // across, pairs % across - 1, counts)
 
 
-def remembered(trace: Trace) -> dict[str, int]:
-    """How many forget examples of a path are predicted right: ``start``, ``middle`` and ``end``, ``of`` how many.
-
-    ``come back`` are right at the point in the middle and at neither end, ``lost`` wrong there and right at both ends.
-    """
-    right = forgotten(trace).remembered
-    start, middle, end = right[0], right[len(right) // 2], right[-1]
-    counts = {"of": np.ones_like(middle), "start": start, "middle": middle, "end": end}
-    counts |= {"come back": middle & ~start & ~end, "lost": ~middle & start & end}
-    return {name: int(values.sum()) for name, values in counts.items()}
-
-
 @dataclass(frozen=True, eq=False)
 class Numbers:
     """All that a view shows of one path, from its profile, its trace or both.

@@ -31,7 +31,7 @@ from ..measures.planes import Plane
 from ..measures.profiles import Profile
 from ..settings import Preset, curve_plan, method_settings, preset, presets, settings_name
 from ..traces import SPLITS, Trace, check_same_examples
-from .numbers import Numbers, mismatch, remembered as remembered
+from .numbers import Numbers, mismatch
 
 ONLY_PROFILE = "only a profile was given, which holds no predictions: give the trace"
 NO_TRACE = "no trace of this path is stored; study.run([study.trace(path)]) makes it"

@@ -97,7 +97,9 @@ def executed(tmp_path_factory):
     place = tmp_path_factory.mktemp("executed")
     source = fake(place / "in", nb00_good=GOOD) / "00_good.ipynb"
     (place / "figures").mkdir()
-    with module.environment({"MCUTILS_FIGURES": str(place / "figures"), "OMP_NUM_THREADS": "1"}):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MCUTILS_FIGURES", str(place / "figures"))
+        patch.setenv("OMP_NUM_THREADS", "1")
         job = module.Job(source, place / "out.ipynb", {"preset": "laptop"}, place / "figures", "test")
         (outcome,) = module.execute_all([job])
     assert not outcome.error

@@ -196,6 +196,21 @@ def test_what_a_page_holds_gives_the_stored_losses_again(data, study):
     assert 0 < worst <= data["off"] + 1e-6 and data["off"] < 0.05
 
 
+@pytest.mark.parametrize("where", ["network", "trace"])
+def test_a_loss_that_is_no_number_passes_for_no_agreement(where, small, curve, tiny, data, monkeypatch):
+    found = mc.trace(curve, tiny, t=4)
+    groups = {split: [0, 1] for split in ("retain", "forget")}
+    assert 0 < live._deviation(small, tiny, {"curve": found}, groups) < 1
+    if where == "network":
+        monkeypatch.setattr(live.Live, "logits", lambda self, place, x: torch.full((len(x), 10), torch.nan))
+    else:
+        found.logits["retain"][0, 0] = np.nan  # the first of many: what comes after does not hide it
+    off = live._deviation(small, tiny, {"curve": found}, groups)
+    assert np.isnan(off)
+    with pytest.raises(BadInput, match="some of this curve or its task are NaN"):
+        live.page({**data, "off": off})
+
+
 def test_its_models_are_the_shipped_ones(data):
     found = network(data).plane.points
     for point, seed in ((found[0], 42), (found[2], 87)):

@@ -27,7 +27,7 @@ from mcutils.engine.store import Store
 from mcutils.engine.upkeep import INDEX, pack, write_index
 from mcutils.errors import BadInput
 from mcutils.explorer.book import book
-from mcutils.explorer.numbers import Numbers, forgotten, remembered
+from mcutils.explorer.numbers import Numbers, forgotten
 from mcutils.explorer.sources import find, from_store, sources
 from mcutils.measures.along import excess
 from mcutils.measures.metrics import METRICS, measure, predictions, probabilities
@@ -130,7 +130,7 @@ def test_forget_images_that_come_back_inside_are_first():
     p = 1 / (1 + np.exp(-lead.T))
     assert (np.diff(excess(p, t)[1]) < 0).all(), "30 rises most"
     assert found.confidence == pytest.approx(np.maximum(p, 1 - p))
-    assert remembered(trace) == {"of": 3, "start": 2, "middle": 2, "end": 2, "come back": 1, "lost": 1}
+    assert found.remembered.tolist() == [[False, True, True], [True, True, False], [False, True, True]]
 
 
 def test_an_image_with_a_nan_is_last_and_forgotten():
