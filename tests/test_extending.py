@@ -54,23 +54,27 @@ def tiny_squares():
 '''
 STUDY = """
 import sys, mcutils as mc
+from mcutils.cli.main import main
 from mcutils.engine.planning import plan
 
-engine, store = sys.argv[1:]
-sizes = dict(train_size=200, test_size=60, seeds=(1, 2), points=3)
-study = mc.study("smoke", store, fresh=True, dataset="{dataset}", **sizes)
-a, b = study.grid(method=["{method}"], seed=[1, 2])
-path = study.profile(study.path(a, b), retrained=[1])
-specs = [path, study.metric("{metric}", path)]
-print("to compute", sum(row["to compute"] for row in plan(specs, study.store)))
-found = study.run(specs, engine=engine, workers=2)
-print("values", found[1]["values"].round(6).tolist())
-assert mc.explore(study, path) is not None
-print("left", sum(row["to compute"] for row in plan(specs, study.store)))
+for kind in ("methods", "metrics", "datasets"):
+    main(["list", kind, "--json"])
+    print("listed")
+for engine in sys.argv[1:]:
+    sizes = dict(train_size=200, test_size=60, seeds=(1, 2), points=3)
+    study = mc.study("smoke", engine, fresh=True, dataset="{dataset}", **sizes)
+    a, b = study.grid(method=["{method}"], seed=[1, 2])
+    path = study.profile(study.path(a, b), retrained=[1])
+    specs = [path, study.metric("{metric}", path)]
+    print("to compute", sum(row["to compute"] for row in plan(specs, study.store)))
+    found = study.run(specs, engine=engine, workers=2)
+    print("values", found[1]["values"].round(6).tolist())
+    assert mc.explore(study, path) is not None
+    print("left", sum(row["to compute"] for row in plan(specs, study.store)))
 """
 
 
-SHORTER = {"default": [("^steps = 2000$", "steps = 200")]}  # for what nobody has tuned
+SHORTER = {"default": [(r"^steps = \d+$", "steps = 100")]}  # for what nobody has tuned
 
 
 def ran(*asked, cwd, **extra):
@@ -82,18 +86,16 @@ def ran(*asked, cwd, **extra):
 
 def check(folder, names, extra, engines=("serial", "local")):
     """All three show in `list`; a study of them is planned, run by the engines alike, and explored."""
-    for kind, name in (("methods", names["method"]), ("metrics", names["metric"]), ("datasets", names["dataset"])):
-        rows = json.loads(ran("-m", "mcutils", "list", kind, "--json", cwd=folder, **extra).stdout)
-        (row,) = [row for row in rows if row["name"] == name]
+    (folder / "study.py").write_text(STUDY.format(**names))
+    done = ran("study.py", *engines, cwd=folder, **extra)
+    listed, said = done.stdout.split("\nlisted\n")[:-1], done.stdout.split("\nlisted\n")[-1]
+    for kind, text in zip(("method", "metric", "dataset"), listed, strict=True):
+        (row,) = [row for row in json.loads(text) if row["name"] == names[kind]]
         assert len(row["about"]) > 10
-    script = folder / "study.py"
-    script.write_text(STUDY.format(**names))
-    said = {e: ran(script, e, folder / e, cwd=folder, **extra) for e in engines}
-    values = {e: re.search(r"values (.*)", one.stdout)[1] for e, one in said.items()}
-    assert len(set(values.values())) == 1
-    for one in said.values():
-        assert re.search(r"to compute [1-9]", one.stdout) and "left 0" in one.stdout
-        assert "untuned" in one.stderr
+    values = re.findall(r"values (.*)", said)
+    assert len(values) == len(engines) and len(set(values)) == 1
+    assert len(re.findall(r"to compute [1-9]", said)) == said.count("left 0\n") == len(engines)
+    assert "untuned" in done.stderr
 
 
 def test_an_installed_package_adds_a_method_a_metric_and_a_data_set(tmp_path):
