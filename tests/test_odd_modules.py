@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from modules import Tied
 from torch import nn
 from torch.nn.utils import parametrizations, weight_norm
 
@@ -65,16 +66,6 @@ class Counter(Own):
         if self.training:
             self.passes += 1
         return self.body(x)
-
-
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.a, self.b, self.head = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
-        self.b.weight = self.a.weight
-
-    def forward(self, x):
-        return self.head(torch.relu(self.b(torch.relu(self.a(x.flatten(1))))))
 
 
 class ViT(nn.Module):
@@ -145,9 +136,7 @@ ODD = {
     "layernorm": lambda: head(nn.LayerNorm(64)),
     "prelu": lambda: head(nn.Linear(64, 16), nn.PReLU(16), wide=16),
     "spectral_norm": lambda: conv(nn.Identity(), parametrizations.spectral_norm),
-    "orthogonal": lambda: nn.Sequential(
-        nn.Flatten(), parametrizations.orthogonal(nn.Linear(64, 16)), nn.Linear(16, 10)
-    ),
+    "orthogonal": lambda: head(parametrizations.orthogonal(nn.Linear(64, 16)), wide=16),
     "weight_norm": lambda: conv(nn.Identity(), parametrizations.weight_norm),
     "gru": lambda: Recurrent(nn.GRU),
     "lstm": lambda: Recurrent(nn.LSTM),
@@ -441,10 +430,7 @@ class Returning(nn.Module):
 
     def __init__(self, change, classes=10):
         super().__init__()
-        self.body, self.change = (
-            head() if classes == 10 else nn.Sequential(nn.Flatten(), nn.Linear(64, classes)),
-            change,
-        )
+        self.body, self.change = nn.Sequential(nn.Flatten(), nn.Linear(64, classes)), change
 
     def forward(self, x):
         return self.change(self, self.body(x))
@@ -483,10 +469,7 @@ REFUSED = {
     "one number": (lambda: Returning(lambda m, z: z.sum()), r"outputs of shape \(\)"),
     "integers": (lambda: Returning(lambda m, z: z.long()), "outputs of torch.int64"),
     "tuple in training": (lambda: Returning(lambda m, z: (z, z) if m.training else z), "returns a tuple"),
-    "fails in training": (
-        lambda: Returning(lambda m, z: z @ z if m.training else z),
-        "cannot be trained on 2 examples",
-    ),
+    "fails in training": (lambda: Returning(lambda m, z: z @ z if m.training else z), "be trained on 2 examples"),
     "in place": (InPlace, "changes its examples in place"),
     "two inputs": (TwoInputs, "cannot be called on examples of shape"),
     "no parameters": (NoParameters, "has no parameters"),
@@ -494,17 +477,11 @@ REFUSED = {
     "lazy": (lazy, "lazy and has no shape yet"),
     "meta": (meta, "meta device"),
     "scripted": (lambda: torch.jit.script(head()), "scripted module"),
-    "old weight_norm": (
-        lambda: nn.Sequential(nn.Flatten(), weight_norm(nn.Linear(64, 10))),
-        "old torch.nn.utils.weight_norm",
-    ),
+    "old weight_norm": (lambda: head(weight_norm(nn.Linear(64, 64))), "old torch.nn.utils.weight_norm"),
     "half": (lambda: head().half(), "float16|cannot be called"),
     "bfloat16": (lambda: head().bfloat16(), "bfloat16|cannot be called"),
     "complex": (lambda: head().to(torch.complex64), "complex64: parameters must be real"),
-    "three channels": (
-        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()),
-        "cannot be called on examples of shape",
-    ),
+    "three channels": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), "be called on examples of shape"),
 }
 
 
