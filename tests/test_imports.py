@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mcutils"
 # From left to right. The core is what stands at the top of the package, and three folders.
-WINGS = {"core": 0, "measures": 1, "engine": 2, "paper": 3, "explorer": 3, "teaching": 3, "cli": 4}
+WINGS = {"core": 0, "measures": 1, "engine": 2, "paper": 3, "explorer": 3, "teaching": 4, "cli": 5}
 CORE = ("settings", "data", "models", "unlearning")
 # Slow to import, or needed by few: imported inside the functions that use them.
 HEAVY = set(

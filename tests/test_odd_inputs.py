@@ -21,7 +21,7 @@ from mcutils.curves import CURVES
 from mcutils.data.scenarios import Scenario, scenario_of
 from mcutils.data.tasks import DATA, load_task
 from mcutils.errors import BadInput, choose
-from mcutils.explorer.live import page
+from mcutils.explorer.page import filled
 from mcutils.fits import Fit
 from mcutils.measures.connectivity import connectivity
 from mcutils.measures.metrics import METRICS, Metric, measure
@@ -355,5 +355,5 @@ def test_a_scenario_names_each_setting_once_and_rows_that_there_may_be(tiny):
     assert Scenario("listed", rows=np.array([1, 2])).rows == (1, 2)
 
 
-def test_a_live_page_holds_finite_numbers():
-    refused(lambda: page({"gap": float("nan")}), "finite numbers")
+def test_a_page_holds_finite_numbers():
+    refused(lambda: filled("", "", {"gap": float("nan")}), "finite numbers")

@@ -7,7 +7,6 @@ is null, since JSON knows no other word for it. Shapes: T points on a path, N fo
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +17,8 @@ from ..curves import points_at
 from ..measures.drawing import label
 from ..measures.planes import Plane
 from ..traces import SPLITS
-from .numbers import Forgotten, Numbers, called, units
+from .numbers import Forgotten, Numbers, units
+from .page import coded
 from .sources import BATCHNORM, Source
 
 # A plane through a path's ends with the places of the path's points among its models, or why there is none.
@@ -121,28 +121,28 @@ def plain(values: Any) -> Any:
     return made.tolist()
 
 
-def packed(values: np.ndarray) -> str:
-    """Small whole numbers as their bytes in base64."""
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
-
-
 def _images(found: Forgotten) -> dict[str, Any]:
     """What is predicted of the forget examples (T, N), one or two bytes each, and how surely, in whole %.
 
-    ``called`` counts it by class, see `numbers.called`; null is no prediction.
+    ``called`` counts it by class: at each t, ``counts`` (T, P) of the examples of class ``truth`` (P,) are predicted as
+    ``answer`` (P,), null for no prediction, sparsely: most pairs of many classes never occur.
     """
     most = max(int(found.predicted.max(initial=0)), int(found.labels.max(initial=0)))
     kind = np.dtype(np.uint8) if most < NOBODY[np.dtype(np.uint8)] else np.dtype("<u2")
     sure = np.where(np.isfinite(found.confidence), np.rint(100 * found.confidence), 255)
-    by_class = called(found)
-    answers = [None if one < 0 else one for one in by_class.answer.tolist()]
+    across = int(found.predicted.max(initial=-1)) + 2
+    codes = found.labels[None, :] * across + found.predicted + 1
+    pairs, places = np.unique(codes, return_inverse=True)
+    places = places.reshape(codes.shape)  # some versions of numpy return it flat
+    counts = np.stack([np.bincount(row, minlength=len(pairs)) for row in places])
+    answers = [None if one < 0 else one for one in (pairs % across - 1).tolist()]
     return {
         "rows": found.rows.tolist(),
         "labels": found.labels.tolist(),
         "bytes": kind.itemsize,
-        "predicted": packed(np.where(found.predicted < 0, NOBODY[kind], found.predicted).astype(kind)),
-        "sure": packed(sure.astype(np.uint8)),
-        "called": {"truth": by_class.truth.tolist(), "answer": answers, "counts": by_class.counts.tolist()},
+        "predicted": coded(np.where(found.predicted < 0, NOBODY[kind], found.predicted).astype(kind)),
+        "sure": coded(sure.astype(np.uint8)),
+        "called": {"truth": (pairs // across).tolist(), "answer": answers, "counts": counts.tolist()},
     }
 
 
@@ -213,7 +213,7 @@ def sheet(one: Numbers) -> dict[str, Any] | None:
     for k, cell in enumerate(cells):
         y, x = k // columns * height, k % columns * width
         whole[y : y + height, x : x + width] = cell
-    source = f"data:image/png;base64,{base64.b64encode(png(whole)).decode()}"
+    source = f"data:image/png;base64,{coded(png(whole))}"
     rows = found.rows[: len(cells)].tolist()
     return {"source": source, "rows": rows, "columns": columns, "width": width, "height": height}
 

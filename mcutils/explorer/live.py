@@ -7,10 +7,6 @@ all curves; `live.js` reads it between its places as `statistics_at` does.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -35,8 +31,8 @@ from ..measures.profiles import Profile
 from ..models.vision import recipe_of
 from ..traces import BATCH, Trace
 from ..weights import Weights, flatten, mix, module_of, refresh_module, running_layers, write
+from .page import coded, filled, part
 
-HERE = Path(__file__).parent
 PLACES = 9  # of the table of statistics, each way
 MAPPED = 21  # places of the stored plane, each way
 FEW, SAMPLE = 8, 32  # images of each of retain and forget data that losses are measured on, while dragging and at rest
@@ -220,17 +216,26 @@ def live_data(study: Study, curve: CurveSpec, places: int = PLACES) -> dict[str,
     rows |= {f"{name}_shown": traces[0].index[name][chosen] for name, chosen in shown.items()}
     every = np.concatenate(list(rows.values()))
     x, y = live.axes
+    points = np.stack([flatten(one).numpy() for one in live.plane.points]).astype("<f2")
+    pixels = _images(task, every).numpy() * task.std[0] + task.mean[0]
+    about = {
+        "channels": [1, *widths(live.plane.points[0]).values()],
+        "strides": STRIDES,
+        "side": pixels.shape[-1],
+        "classes": task.n_classes,
+    }
+    ends: tuple[Any, Any] = curve.start, curve.end
     return {
-        "title": " to ".join(_named(one) for one in (curve.start, curve.end)),
+        "title": " to ".join(f"{label(getattr(one, 'method', kind_of(one).lower()))} {one.seed}" for one in ends),
         "forgotten": len(task.index["forget"]),
         "classes": list(task.classes),
         "eps": TOLERANCE,
         "gap": gap,
-        "net": _shape_of(live, task),
-        "points": _coded(np.stack([flatten(one).numpy() for one in live.plane.points]), np.float16),
+        "net": {**about, "eps": 1e-5, "mean": task.mean[0], "std": task.std[0], "parameters": points.shape[1]},
+        "points": coded(points),
         "models": live.plane.models.tolist(),
-        "statistics": {"x": x.tolist(), "y": y.tolist(), "table": _coded(live.table, np.float16)},
-        "images": _coded(np.round(255 * _pixels(task, every)), np.uint8),
+        "statistics": {"x": x.tolist(), "y": y.tolist(), "table": coded(live.table.astype("<f2"))},
+        "images": coded(np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)),
         "rows": every.tolist(),
         "labels": task.y[every].tolist(),
         "groups": {name: len(chosen) for name, chosen in rows.items()},
@@ -241,27 +246,8 @@ def live_data(study: Study, curve: CurveSpec, places: int = PLACES) -> dict[str,
     }
 
 
-def _named(model: Any) -> str:
-    """A model in words: its method, or that it is an original or retrained one, and its seed."""
-    return f"{label(getattr(model, 'method', kind_of(model).lower()))} {model.seed}"
-
-
 def _images(task: Task, rows: Tensor | np.ndarray) -> Tensor:
     return instance("x of the task", task.x, Tensor, "a tensor of images")[torch.as_tensor(rows)]
-
-
-def _shape_of(live: Live, task: Task) -> dict[str, Any]:
-    about = {
-        "channels": [1, *widths(live.plane.points[0]).values()],
-        "strides": STRIDES,
-        "side": _images(task, np.array([0])).shape[-1],
-        "classes": task.n_classes,
-    }
-    return {**about, "eps": 1e-5, "mean": task.mean[0], "std": task.std[0]}
-
-
-def _pixels(task: Task, rows: np.ndarray) -> np.ndarray:
-    return np.clip(_images(task, rows).numpy() * task.std[0] + task.mean[0], 0, 1)
 
 
 def _told(profile: Profile) -> dict[str, Any]:
@@ -301,37 +287,19 @@ def _map(study: Study, curve: CurveSpec) -> dict[str, Any] | None:
     return {"x": found.x.tolist(), "y": found.y.tolist(), **values}
 
 
-def _count(net: Mapping[str, Any]) -> int:
-    """Parameters of the network: convolutions, scale and shift of each BatchNorm, and the head."""
-    wide = net["channels"]
-    layers = sum(9 * before * after + 2 * after for before, after in zip(wide, wide[1:], strict=False))
-    return layers + (wide[-1] + 1) * net["classes"]
-
-
-def _coded(values: np.ndarray, kind: type) -> str:
-    return base64.b64encode(values.astype(np.dtype(kind).newbyteorder("<")).tobytes()).decode()
-
-
 def page(data: Mapping[str, Any]) -> str:
     """The page of some `live_data`, one HTML file whose policy lets it run its own script and ask for nothing."""
-    try:
-        told = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        raise BadInput("a page holds finite numbers, but some of this curve or its task are NaN or infinite.") from None
-    template, code = ((HERE / f"live.{kind}").read_text(encoding="utf-8") for kind in ("html", "js"))
-    script = f"\n{code}"
-    parts = {
-        "title": escape(data["title"]),
-        "hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "forgotten": f"{data['forgotten']:,}",
-        "count": f"{_count(data['net']):,}",
-        "eps": f"{data['eps']:g}",
-        "gap": f"{data['gap']:.2f}",
-        "side": str(data["net"]["side"]),
-        "places": str(len(data["statistics"]["x"])),
-        "sample": str(data["groups"]["retain"]),
-        "off": f"{data['off']:.1g}",
-        "data": told.replace("<", "\\u003c"),
-        "code": script,
-    }
-    return re.sub(r"@(\w+)@", lambda found: parts[found[1]], template)  # at once: what is put in may hold @data@
+    return filled(
+        part("live.html"),
+        f"\n{part('live.js')}",
+        data,
+        title=escape(data["title"]),
+        forgotten=f"{data['forgotten']:,}",
+        count=f"{data['net']['parameters']:,}",
+        eps=f"{data['eps']:g}",
+        gap=f"{data['gap']:.2f}",
+        side=str(data["net"]["side"]),
+        places=str(len(data["statistics"]["x"])),
+        sample=str(data["groups"]["retain"]),
+        off=f"{data['off']:.1g}",
+    )

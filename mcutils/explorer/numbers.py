@@ -64,29 +64,6 @@ def forgotten(trace: Trace) -> Forgotten:
 
 
 @dataclass(frozen=True, eq=False)
-class Called:
-    """What the forget examples are called at each t: how many of class ``truth`` are predicted as ``answer``.
-
-    ``truth`` and ``answer`` (P,) are the pairs that occur at any t, in order, ``answer`` -1 where a logit is not
-    finite; ``counts`` (T, P). A row of ``counts`` sums to N, and that of a class to its number of examples, at every t.
-    """
-
-    truth: np.ndarray
-    answer: np.ndarray
-    counts: np.ndarray
-
-
-def called(found: Forgotten) -> Called:
-    """Count the confusion of the forget examples at every t, sparsely: most pairs of many classes never occur."""
-    across = int(found.predicted.max(initial=-1)) + 2
-    codes = found.labels[None, :] * across + found.predicted + 1
-    pairs, places = np.unique(codes, return_inverse=True)
-    places = places.reshape(codes.shape)  # some versions of numpy return it flat
-    counts = np.stack([np.bincount(row, minlength=len(pairs)) for row in places])
-    return Called(pairs // across, pairs % across - 1, counts)
-
-
-@dataclass(frozen=True, eq=False)
 class Numbers:
     """All that a view shows of one path, from its profile, its trace or both.
 

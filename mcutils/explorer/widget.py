@@ -6,7 +6,6 @@ does. Whatever goes wrong becomes a sentence in the widget.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +27,7 @@ from ..traces import SPLITS, Trace
 from .book import Found, title_of
 from .figure import view_figure
 from .numbers import Numbers
-from .page import page
-from .panel import panel_kind
+from .page import page, panel_kind, pictured
 from .scene import Kept, Scene, View, metrics_of, nearest, read_once, scene
 from .sources import ENDS, NothingStored, Source, find, said, sources
 
@@ -372,10 +370,7 @@ class Explorer:
         """The widget where a kernel runs, and a picture of the view where none does."""
         if self._scene is None:
             return {"text/plain": self.message or self._gone}
-        found = self.widget._repr_mimebundle_() or {}
-        data, metadata = found if isinstance(found, tuple) else (found, {})
-        words, picture = self.scene.alt(self.view.k), base64.b64encode(small_png(self.figure())).decode()
-        return {**data, "text/plain": words, "image/png": picture}, {**metadata, "image/png": {"alt": words}}
+        return pictured(self.widget._repr_mimebundle_(), self.scene.alt(self.view.k), small_png(self.figure()))
 
 
 def _missing(made: Scene) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import mimetypes
 import re
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
+from ..explorer.page import coded, digest, filled, part
 from ..files import ROOT
 from . import toy_page
 
@@ -25,7 +24,6 @@ REWORDED = {
     "; the solutions are computed from the same results.": ".",
 }
 BESIDE = r"((?!https?:|attachment:|#|mailto:)[^)\s]+)"  # an address of a file in the repository
-HERE = Path(__file__).parent
 NEEDS = ("nbconvert", "latex2mathml")
 LEFT_OUT = ("Glossary", "Go on", "Walk along it yourself")  # of the slides: for readers, not for a wall
 
@@ -121,7 +119,7 @@ def carried(cells: Cells, folder: Path) -> Cells:
         def attach(found: re.Match[str], held: dict[str, dict[str, str]] = held) -> str:
             path = folder / found[2]
             try:
-                raw = base64.b64encode(path.read_bytes()).decode()
+                raw = coded(path.read_bytes())
             except OSError as error:
                 raise BadInput(f"the lesson needs the picture {path} ({error.strerror}).") from None
             held[path.name] = {mimetypes.guess_type(path.name)[0] or "image/png": raw}
@@ -175,17 +173,10 @@ def slides_of(cells: Cells) -> str:
     drawn = [
         f'<section class="page" id="s{k}" tabindex="-1">{_drawn(own)}</section>' for k, (_, own) in enumerate(kept, 1)
     ]
-    script, toy = ((HERE / name).read_text(encoding="utf-8") for name in ("slides.js", "toy.js"))
-    digests = [base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in (script, toy)]
-    parts = {
-        "title": html.escape(kept[0][0] if kept else "Slides"),
-        "style": (HERE / "slides.css").read_text(encoding="utf-8"),
-        "slides": "\n".join(drawn),
-        "deck": script,
-        "hashes": " ".join(f"'sha256-{one}'" for one in digests),  # what the page allows, the landscape's may too
-    }
-    page = (HERE / "slides.html").read_text(encoding="utf-8")
-    return re.sub(r"@(title|hashes|style|slides|deck)@", lambda part: parts[part[1]], page)
+    template, style, script, toy = (part(f, "teaching") for f in ("slides.html", "slides.css", "slides.js", "toy.js"))
+    title = html.escape(kept[0][0] if kept else "Slides")
+    # What the page allows, the landscape in it may too.
+    return filled(template, script, None, title=title, style=style, slides="\n".join(drawn), toy=digest(toy))
 
 
 def _pictured(cell: Mapping[str, Any]) -> bool:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ..errors import number
+from ..explorer.page import filled, part, pictured
 from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import small_png
 from . import toy
 
-HERE = Path(__file__).parent
 # What a reader steps through: name, bend, control point, and what it shows. Real methods show the first.
 STEPS = (
     (
@@ -52,23 +47,11 @@ def _moved(bend: float, control: tuple[float, float]) -> dict[str, Any]:
     return {"bend": bend, "depth": toy.Landscape().depth, "control": list(control), **ends}
 
 
-def body() -> str:
-    """The parts that `toy.js` draws into: steps, sliders, a map of each loss and a panel of each along t."""
-    return (HERE / "toy_body.html").read_text(encoding="utf-8")
-
-
 def page(state: Mapping[str, Any]) -> str:
     """The page at a state, one HTML file whose policy lets it run its own script and ask for nothing."""
-    template, style, code = ((HERE / f"toy.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    data = json.dumps({"settings": settings(), "state": dict(state)})
-    parts = {
-        "hash": base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
-        "style": style,
-        "body": body(),
-        "data": data.replace("<", "\\u003c"),
-        "code": code,
-    }
-    return re.sub(r"@(hash|style|body|data|code)@", lambda found: parts[found[1]], template)
+    data = {"settings": settings(), "state": dict(state)}
+    parts = {"style": part("toy.css", "teaching"), "body": part("toy_body.html", "teaching")}
+    return filled(part("toy.html", "teaching"), part("toy.js", "teaching"), data, **parts)
 
 
 def still(state: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -90,23 +73,18 @@ def playground_kind() -> Any:
     import traitlets
 
     class Playground(anywidget.AnyWidget):
-        _esm = (HERE / "toy.js").read_text(encoding="utf-8")
-        _css = (HERE / "toy.css").read_text(encoding="utf-8")
-        body = traitlets.Unicode().tag(sync=True)
+        _esm, _css = part("toy.js", "teaching"), part("toy.css", "teaching")
+        body = traitlets.Unicode(part("toy_body.html", "teaching")).tag(sync=True)
         settings = traitlets.Dict().tag(sync=True)
         state = traitlets.Dict().tag(sync=True)
         here = traitlets.Dict().tag(sync=True)
 
         def _repr_mimebundle_(self, **options: Any) -> Any:
-            found: Any = super()._repr_mimebundle_(**options) or {}
-            data, metadata = found if isinstance(found, tuple) else (found, {})
-            words, png = still(self.here or self.state)
-            picture = {"text/plain": words, "image/png": base64.b64encode(png).decode()}
-            return {**data, **picture}, {**metadata, "image/png": {"alt": words}}
+            return pictured(super()._repr_mimebundle_(**options), *still(self.here or self.state))
 
     return Playground
 
 
 def playground(*, t: float = 0.5, eps: float = TOLERANCE) -> Any:
     """The landscape as a widget, for JupyterLab and whatever else shows anywidgets; arguments as of `first_state`."""
-    return playground_kind()(body=body(), settings=settings(), state=first_state(t, eps))
+    return playground_kind()(settings=settings(), state=first_state(t, eps))

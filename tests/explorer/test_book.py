@@ -13,7 +13,8 @@ import synthetic
 import mcutils as mc
 from mcutils.explorer import book as books
 from mcutils.explorer.book import PIXELS, book, plain, png, quantities
-from mcutils.explorer.numbers import Forgotten, called, units
+from mcutils.explorer.numbers import Forgotten, units
+from mcutils.explorer.page import coded
 from mcutils.explorer.sources import sources
 from mcutils.measures.metrics import METRICS, measure, probabilities
 from mcutils.measures.planes import Plane
@@ -88,8 +89,8 @@ def test_what_the_forget_set_is_called_is_counted_at_every_point(classes):
 
 def test_an_empty_forget_set_is_called_nothing():
     none = np.zeros((T, 0), dtype=int)
-    found = called(Forgotten(none, none.astype(float), none[0], none[0]))
-    assert found.counts.shape == (T, 0) and len(found.truth) == len(found.answer) == 0
+    found = books._images(Forgotten(none, none.astype(float), none[0], none[0]))["called"]
+    assert found == {"truth": [], "answer": [], "counts": [[]] * T}
 
 
 def test_what_is_not_finite_is_null_and_json_takes_it():
@@ -204,4 +205,4 @@ def test_a_png_holds_its_pixels(channels):
 
 
 def test_whole_numbers_are_packed_as_their_bytes():
-    assert base64.b64decode(books.packed(np.array([[1, 2], [3, 255]], np.uint8))) == b"\x01\x02\x03\xff"
+    assert base64.b64decode(coded(np.array([[1, 2], [3, 255]], np.uint8))) == b"\x01\x02\x03\xff"

@@ -78,7 +78,7 @@ def test_nothing_is_asked_of_a_server(name):
     assert not re.search(r"url\((?!#|\$\{book|\$\{uid)", text)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "<script>alert('x')</script>&", "@title@ @style@ @digest@"])
+@pytest.mark.parametrize("name", [*NAMES, "<script>alert('x')</script>&", "@title@ @style@ @hash@ @code@"])
 def test_a_path_s_name_stands_as_text(name):
     text = text_of(made(View(name), (name, "two")), "code </script> @data@ <b>")
     found = data_of(text)

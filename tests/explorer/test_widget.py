@@ -17,7 +17,7 @@ import mcutils as mc
 from mcutils.data.tasks import load_task
 from mcutils.engine.specs import key
 from mcutils.errors import BadInput
-from mcutils.explorer import panel, sources, widget as widgets
+from mcutils.explorer import page as pages, sources, widget as widgets
 from mcutils.explorer.scene import extreme
 from mcutils.measures.metrics import measure, predictions
 from mcutils.measures.profiles import Profile
@@ -371,13 +371,13 @@ def test_without_a_kernel_a_picture_stands_in():
 
 def test_an_environment_without_anywidget_shows_a_picture(monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
-    monkeypatch.setattr(widgets, "panel_kind", panel.panel_kind.__wrapped__)
+    monkeypatch.setattr(widgets, "panel_kind", pages.panel_kind.__wrapped__)
     one = mc.explore(PAIR, path="line", t=0.25)
-    assert one.message == panel.STILL and one.t == 0.25
+    assert one.message == pages.STILL and one.t == 0.25
     data, _ = one._repr_mimebundle_()
     assert set(data) == {"text/plain", "image/png"}
     one.t = 1
-    assert one.view.k == 4 and one.page() and one.close().message == panel.STILL
+    assert one.view.k == 4 and one.page() and one.close().message == pages.STILL
 
 
 def test_many_moves_keep_nothing():
