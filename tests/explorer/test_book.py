@@ -14,7 +14,6 @@ import mcutils as mc
 from mcutils.explorer import book as books
 from mcutils.explorer.book import PIXELS, book, plain, png, quantities
 from mcutils.explorer.numbers import Forgotten, units
-from mcutils.explorer.page import coded
 from mcutils.explorer.sources import sources
 from mcutils.measures.metrics import METRICS, measure, probabilities
 from mcutils.measures.planes import Plane
@@ -202,7 +201,3 @@ def test_a_png_holds_its_pixels(channels):
     data = png(image)
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     assert np.array_equal(np.rint(255 * matplotlib.image.imread(io.BytesIO(data))).reshape(4, 5, channels), image)
-
-
-def test_whole_numbers_are_packed_as_their_bytes():
-    assert base64.b64decode(coded(np.array([[1, 2], [3, 255]], np.uint8))) == b"\x01\x02\x03\xff"
