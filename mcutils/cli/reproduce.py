@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -133,7 +133,12 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
     given = {path: check_parameters(path, order.parameters) for path in paths}
     check_folder(order.target / "notebooks", "output folder", "--out")
     check_folder(order.figures, "figures folder", "--out")
-    check_targets(order, paths)
+    listing = order.figures / USED
+    if listing.exists():
+        used_results(listing)
+    for path in (order.target / "notebooks" / path.name for path in paths):
+        if path.exists() and "papermill" not in read(path)["metadata"]:
+            raise BadInput(f"{shown(path)} is no executed notebook: move it away, or choose another folder with --out.")
     check_store(order.results)
     check_data(order.preset_name)
     before, written = ledger_of(order.figures)
@@ -146,7 +151,10 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
     if any(o.error for o in outcomes):
         return 2 if all(o.refused for o in outcomes if o.error) else 1
     mended(order.results)
-    note_results(order.figures / USED, order.preset_name, outcomes)
+    used = {o.name: {"preset": order.preset_name, "results": sorted(o.keys)} for o in outcomes if o.keys}
+    if used:
+        known = used_results(listing) if listing.exists() else {}
+        write_file(listing, json.dumps(known | used, indent=1, sort_keys=True) + "\n")
     after, rewritten = ledger_of(order.figures)
     if before and after and rewritten != written:
         differ = changes(before, after)
@@ -154,15 +162,6 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> int:
     if order.write_notebooks:
         _write_back(order, paths, outcomes)
     return 0
-
-
-def check_targets(order: Order, paths: Iterable[Path]) -> None:
-    """Raise `BadInput` where something else than what an earlier run left lies in the place of what this one writes."""
-    if (order.figures / USED).exists():
-        used_results(order.figures / USED)
-    for path in (order.target / "notebooks" / path.name for path in paths):
-        if path.exists() and "papermill" not in read(path)["metadata"]:
-            raise BadInput(f"{shown(path)} is no executed notebook: move it away, or choose another folder with --out.")
 
 
 def _executed(order: Order, paths: Sequence[Path], given: Mapping[Path, Mapping[str, Any]]) -> list[Outcome]:
@@ -234,29 +233,19 @@ def write_pages(figures: Path, root: Path = ROOT) -> None:
     The findings go into the README, the ledgers into docs/results.md; a page keeps what it has where there is no
     findings.md or no claims.csv.
     """
-    findings = figures / FINDINGS
+    pages: dict[Path, dict[str, str]] = {}
     if (figures / "claims.csv").is_file():
         rows = read_ledgers(figures)
-        tables = {name: markdown_table(own) for name in LEDGERS if (own := rows_of(rows, name))}
-        _put(root / "docs" / "results.md", tables)
-    if findings.is_file():
-        _put(root / "README.md", {"findings": findings.read_text(encoding="utf-8")})
-
-
-def _put(page: Path, parts: Mapping[str, str]) -> None:
-    text = page.read_text(encoding="utf-8")
-    for name, part in parts.items():
-        text = update_between(text, part, name)
-    write_file(page, text)
-
-
-def note_results(path: Path, preset_name: str, outcomes: Iterable[Outcome]) -> None:
-    """Write, beside the figures, which results each notebook's figures were drawn from."""
-    found = {o.name: {"preset": preset_name, "results": sorted(o.keys)} for o in outcomes if o.keys}
-    if not found:
-        return
-    entries = used_results(path) if path.exists() else {}
-    write_file(path, json.dumps(entries | found, indent=1, sort_keys=True) + "\n")
+        pages[root / "docs" / "results.md"] = {
+            name: markdown_table(own) for name in LEDGERS if (own := rows_of(rows, name))
+        }
+    if (figures / FINDINGS).is_file():
+        pages[root / "README.md"] = {"findings": (figures / FINDINGS).read_text(encoding="utf-8")}
+    for page, parts in pages.items():
+        text = page.read_text(encoding="utf-8")
+        for name, part in parts.items():
+            text = update_between(text, part, name)
+        write_file(page, text)
 
 
 def find(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
@@ -425,16 +414,12 @@ def execute(job: Job, kernels: Kernels) -> Outcome:
     after = drawn(job.source.stem, job.figures)
     reports = [line for line in counts if "computed" in line]
     failed = sum(line.get("failed", 0) for line in reports)
-    return Outcome(
-        job.source.stem,
-        time.monotonic() - began,
-        error or (f"{failed} results could not be computed" if failed else ""),
-        refused,
-        sum(line["reused"] for line in reports) if reports else None,
-        sum(line["computed"] for line in reports) if reports else None,
-        tuple(sorted(path for path in after if after[path] != before.get(path))),
-        tuple(dict.fromkeys(name for line in reports for name in line.get("keys", ()))),
-    )
+    if failed and not error:
+        error = f"{failed} results could not be computed"
+    reused, computed = (sum(line[k] for line in reports) if reports else None for k in ("reused", "computed"))
+    figures = tuple(sorted(path for path in after if after[path] != before.get(path)))
+    keys = tuple(dict.fromkeys(name for line in reports for name in line.get("keys", ())))
+    return Outcome(job.source.stem, time.monotonic() - began, error, refused, reused, computed, figures, keys)
 
 
 def _run(job: Job, log: Path, kernels: Kernels) -> tuple[str, bool]:
@@ -632,14 +617,9 @@ def clean_notebook(nb: Mapping[str, Any]) -> dict[str, Any]:
         for output in cell["outputs"]:
             if output["output_type"] == "execute_result":
                 output["execution_count"] = number
-    clean = {
-        "cells": cells,
-        "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python", "pygments_lexer": "ipython3"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    stray = machine_traces(clean)
-    if stray:
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python", "pygments_lexer": "ipython3"}}
+    clean = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    if stray := machine_traces(clean):
         raise BadInput(f"the notebook holds {stray[0]!r}, which belongs to one machine or run: do not print it.")
     return clean
 

@@ -7,8 +7,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,40 +38,30 @@ def layers(folder: Path) -> list[Path]:
     return [path for path in (folder, *below) if path.is_dir()]
 
 
-def by_notebook(names: Sequence[str], bench: Study, original: int | None = None) -> dict[str, list[Spec]]:
-    """The specs of each notebook named (``02`` or ``02_seeds``; none: all), of an original alone where it is given.
+def planned(
+    names: Sequence[str], bench: Study, metric: str | None = None, original: str | None = None
+) -> dict[str, list[Spec]]:
+    """The specs of each notebook named (``02`` or ``02_seeds``; none: all), or of a metric of their profiles.
 
-    What `registry.PRICED_APART` has is asked for by its name alone.
+    What `registry.PRICED_APART` has is asked for by its name alone. A metric is of the profiles that hold the splits
+    that it reads. ``original``: only what belongs to this one.
     """
     from ..paper.registry import EXPERIMENTS, PRICED_APART, shard
 
+    seed = counted("--original", original, 0, LARGEST_SEED)
     chosen, known = [], {**EXPERIMENTS, **PRICED_APART}
     for name in names or EXPERIMENTS:
         matches = [full for full in known if Path(name).stem in (full, full.split("_")[0])]
         chosen.append(choose("experiment", matches[0] if matches else name, known))
-    found = {name: known[name](bench) for name in dict.fromkeys(chosen)}
-    if original is None:
+    found = {name: list(known[name](bench)) for name in dict.fromkeys(chosen)}
+    if metric is not None:
+        reads = set(METRICS[choose("metric", metric, METRICS)].splits)
+        profiles = [one for specs in found.values() for one in specs if isinstance(one, ProfileSpec)]
+        found = {"metric": [bench.metric(metric, one) for one in profiles if reads <= set(one.trace.held)]}
+    if seed is None:
         return found
-    every = [spec for specs in found.values() for spec in specs]
-    own = set(shard(every, original))
+    own = set(shard(chain(*found.values()), seed))
     return {name: [spec for spec in specs if spec in own] for name, specs in found.items()}
-
-
-def planned(names: Sequence[str], bench: Study, metric: str | None = None, original: str | None = None) -> list[Spec]:
-    """The specs of the notebooks named, see `by_notebook`, or of a metric of their profiles.
-
-    A metric is of the profiles that hold the splits that it reads. ``original``: only what belongs to this one.
-    """
-    from ..paper.registry import shard
-
-    seed = counted("--original", original, 0, LARGEST_SEED)
-    if metric is None:
-        return [spec for specs in by_notebook(names, bench, seed).values() for spec in specs]
-    specs = [spec for specs in by_notebook(names, bench).values() for spec in specs]
-    reads = set(METRICS[choose("metric", metric, METRICS)].splits)
-    profiles = (one for one in specs if isinstance(one, ProfileSpec) and reads <= set(one.trace.held))
-    specs = [bench.metric(metric, one) for one in profiles]
-    return specs if seed is None else shard(specs, seed)
 
 
 def run_main(arguments: argparse.Namespace) -> int:
@@ -82,7 +73,7 @@ def run_main(arguments: argparse.Namespace) -> int:
     if arguments.archive is not None and arguments.metric is not None:
         raise BadInput("--archive writes what notebooks show, --metric computes another number: give one of them.")
     target = None if arguments.archive is None else folder_at(path_of(arguments.archive, "--archive"), "archive")
-    specs = planned(arguments.notebooks, bench, arguments.metric, arguments.original)
+    specs = [*chain(*planned(arguments.notebooks, bench, arguments.metric, arguments.original).values())]
     if missing(specs, bench.store):
         _ = bench.task  # data that are not there stop the run before each result fails for lack of them
     try:
@@ -126,28 +117,20 @@ def plan_main(arguments: argparse.Namespace) -> int | Rows:
     """Print what the notebooks would compute."""
     folder = store_folder(arguments.store)
     bench = study(arguments.preset_name, store=str(folder), fresh=arguments.fresh or None)
-    whole, seed = arguments.metric is None, counted("--original", arguments.original, 0, LARGEST_SEED)
-    if whole:
-        groups = by_notebook(arguments.notebooks, bench, seed)
-    else:
-        groups = {"metric": planned(arguments.notebooks, bench, arguments.metric, arguments.original)}
+    groups = planned(arguments.notebooks, bench, arguments.metric, arguments.original)
     takes = seconds_of(bench.store)
-    rows = plan([spec for specs in groups.values() for spec in specs], bench.store, takes)
+    rows = plan(chain(*groups.values()), bench.store, takes)
     if arguments.json:  # which knows no nan
         return [{k: None if v != v else v for k, v in row.items()} for row in rows]
     words = [(r["kind"], r["stored"], r["to compute"], f"{r['CPU seconds']:,.0f}", f"{r['MB']:,.1f}") for r in rows]
     print(table([("kind", "stored", "to compute", "CPU seconds", "MB"), *words]))
-    if whole:
-        _print_parts(parts(groups, bench.store, takes))
+    if arguments.metric is None:
+        more = parts(groups, bench.store, takes)
+        minutes = [(r["name"], r["to compute"], r["paths"], f"{r['CPU seconds'] / 60:,.1f}") for r in more]
+        print(table([("notebook", "to compute", "paths", "CPU minutes"), *minutes]))
+        print(parts_text(more))
     print(plan_text(rows, cores()))
     return 0
-
-
-def _print_parts(rows: Sequence[Mapping[str, Any]]) -> None:
-    """What each notebook adds to those before it, and what a path costs."""
-    words = [(r["name"], r["to compute"], r["paths"], f"{r['CPU seconds'] / 60:,.1f}") for r in rows]
-    print(table([("notebook", "to compute", "paths", "CPU minutes"), *words]))
-    print(parts_text(rows))
 
 
 def store_status(arguments: argparse.Namespace) -> int | Rows:

@@ -15,7 +15,7 @@ from ..measures.drawing import BLACK, BLUE, GREEN, GREY, VERMILLION, WIDTH, retr
 from ..measures.planes import Plane
 from .book import title_of, unit_of
 from .numbers import SIGNS
-from .scene import Scene, extreme, stretches
+from .scene import Scene, extreme, spans
 
 LINES = ((BLUE, "-", "o", "////"), (VERMILLION, "--", "s", "\\\\\\\\"))  # colour, line, marker and hatch of each path
 IMAGES = 8
@@ -82,7 +82,8 @@ def _curves(ax, made: Scene, name: str) -> None:
             place = {"xytext": (0, 4 if up else -4), "textcoords": "offset points", "va": "bottom" if up else "top"}
             side = "left" if t[spot] < 0.2 else "right" if t[spot] > 0.8 else "center"
             ax.annotate(words, (t[spot], high if up else low), ha=side, color=colour, fontsize=8, zorder=6, **place)
-        for a, b in stretches(one, name, made.view.eps):
+        broken = one.breaks(made.view.eps).get(name, np.zeros(len(t), dtype=bool))
+        for a, b in spans(broken, t):
             ax.axvspan(a, b, facecolor="none", edgecolor=colour, hatch=hatch, lw=0, alpha=0.3, zorder=0)
     ax.axvline(float(made.t[made.view.k]), color=BLACK, lw=0.7)
     ax.set_title(f"{title_of(name)} ({unit})")

@@ -104,8 +104,7 @@ class Scene:
     @cached_property
     def places(self) -> range:
         """Places of the images on the view's page, in the order of the forget set."""
-        first = self.view.page * PAGE
-        return range(first, min(first + PAGE, self._examples))
+        return range(self._examples)[self.view.page * PAGE :][:PAGE]
 
     @property
     def _examples(self) -> int:
@@ -147,9 +146,7 @@ class Scene:
     @property
     def state(self) -> dict:
         """The view by the names that `explorer.js` has for it."""
-        view = self.view
-        more = {"metric": view.metric, "splits": list(view.splits), "eps": float(view.eps), "beside": view.beside}
-        return {"path": view.path, "k": view.k, "compare": view.compare, "page": view.page, **more}
+        return {**vars(self.view), "splits": list(self.view.splits), "eps": float(self.view.eps)}
 
     def book(self, more: Sequence[tuple[Source, Numbers, Found]] = ()) -> dict:
         """All numbers of the view's paths, and of ``more`` that may be compared with them, see `book.book`."""
@@ -195,12 +192,6 @@ def extreme(one: Numbers, name: str) -> tuple[int, float, str] | None:
     size = max(0.0, float(over[k]))
     amount = f"{size / one.gap:.3f} G" if one.gap is not None else f"{size:.3f} nats"
     return k, size, f"{'barrier' if SIGNS[name] > 0 else 'deficit'} {amount}"
-
-
-def stretches(one: Numbers, name: str, eps: float) -> list[tuple[float, float]]:
-    """Stretches of t where a loss breaks MCU(eps); none for another metric."""
-    broken = one.breaks(eps).get(name)
-    return [] if broken is None else spans(broken, one.t)
 
 
 def spans(broken: np.ndarray, t: np.ndarray) -> list[tuple[float, float]]:

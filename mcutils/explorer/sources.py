@@ -33,20 +33,12 @@ from ..settings import Preset, curve_plan, method_settings, preset, presets, set
 from ..traces import SPLITS, Trace, check_same_examples
 from .numbers import Numbers, mismatch
 
-ONLY_PROFILE = "only a profile was given, which holds no predictions: give the trace"
-NO_TRACE = "no trace of this path is stored; study.run([study.trace(path)]) makes it"
 ENDS = ("method", "curriculum", "optimiser", "seed")
 NOT_FITTED = "not fitted"
 FIRST_ORDER = ("adamw", "sgd")
-BATCHNORM = {
-    "retain": "refreshed on retain data",
-    "none": "not refreshed",
-    "full": "refreshed on all training data",
-}
-WORDS = {
-    **{"adamw": "AdamW", "sgd": "SGD", "sophia_g": "Sophia-G", "soul": "SOUL"},
-    **{"superloss": "SuperLoss", "superloss_authors": "SuperLoss (authors' form)", "authors": "authors'"},
-}
+BATCHNORM = {"retain": "refreshed on retain data", "none": "not refreshed", "full": "refreshed on all training data"}
+WORDS = {"adamw": "AdamW", "sgd": "SGD", "sophia_g": "Sophia-G", "soul": "SOUL", "superloss": "SuperLoss"}
+WORDS |= {"superloss_authors": "SuperLoss (authors' form)", "authors": "authors'"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +87,9 @@ def sources(
     named = [("original", original), ("random", random), *(("retrained", one) for one in many)]
     named = [(name, one) for name, one in named if one is not None]
     for name, one in named:
-        if not (isinstance(one, Trace) and len(one.t) == 1):
-            what = f"one of {len(one.t)} points" if isinstance(one, Trace) else type(one).__name__
+        points = len(one.t) if isinstance(one, Trace) else 0
+        if points != 1:
+            what = f"one of {points} points" if points else type(one).__name__
             raise BadInput(f"{name} is the trace of one model (T = 1), got {what}.")
     if not (task is None or isinstance(task, Task)):
         raise BadInput(f"task is a task as load_task gives it, got {shown(task)}.")
@@ -105,28 +98,26 @@ def sources(
         data = [plain(given.original(seed).data) for seed in given.originals]
         return from_store([given.store.folder, *given.store.layers], data, given.preset)
     if isinstance(given, (Store, str, PathLike)):
-        return from_store([given.folder, *given.layers] if isinstance(given, Store) else [_folder(given)])
+        folders = [given.folder, *given.layers] if isinstance(given, Store) else [path_of(given, "the store's folder")]
+        if not isinstance(given, Store) and not folders[0].is_dir():
+            raise BadInput(f"there is no store in {folders[0]}: name a folder that a run has filled.")
+        return from_store(folders)
     more: dict[str, Any] = {"references": dict(reversed(named)), "given_gap": gap}
     more |= {"retrained": [one for name, one in named if name == "retrained"], "task": task and (lambda: task)}
     found = []
     for name, one in _by_name(given).items():
         check_path(name, one)
-        read = partial(Numbers, np.asarray(one.t), profile=one, why=ONLY_PROFILE)
         if isinstance(one, Trace):
             for _, other in named:
                 check_same_examples(one, other)
             if task is not None and (wrong := mismatch(one, task)):
                 raise BadInput(f"{name} was not taken on this task: {wrong}.")
             read = partial(Numbers, np.asarray(one.t), one, **more)
+        else:
+            why = "only a profile was given, which holds no predictions: give the trace"
+            read = partial(Numbers, np.asarray(one.t), profile=one, why=why)
         found.append(Source(name, name, {"path": name}, read, isinstance(one, Trace)))
     return found
-
-
-def _folder(given: Any) -> Path:
-    folder = path_of(given, "the store's folder")
-    if not folder.is_dir():
-        raise BadInput(f"there is no store in {folder}: name a folder that a run has filled.")
-    return folder
 
 
 def _by_name(given: Any) -> dict[str, Any]:
@@ -188,11 +179,8 @@ def from_store(
     shelf = Shelf(stored, [usual] if usual else [preset(name) for name in presets()])
     chosen = [note for note in shelf.profiles if _is_path(note)]
     profiled = {shelf.key(one) for note in chosen for one in (_trace(note), _pictured(_trace(note)))}
-    chosen += [
-        note
-        for name, note in shelf.traces.items()
-        if _is_path(note) and name not in profiled and not note["spec"]["shown"]
-    ]
+    bare = [note for name, note in shelf.traces.items() if _is_path(note) and name not in profiled]
+    chosen += [note for note in bare if not note["spec"]["shown"]]
     if data is not None:
         chosen = [note for note in chosen if _data(_trace(note)) in data]
     if not chosen:
@@ -200,10 +188,12 @@ def from_store(
         raise NothingStored(f"no path is stored in {where}: python -m mcutils run 00 computes the first two.")
     several = len({_data_words(_data(_trace(note))) for note in chosen}) > 1
     found = [(_stored(note, shelf, several), _trace(note)) for note in chosen]
-    for tell in (_only, lambda one, trace: f", {one.name.split('-')[-1][:6]}"):
+    for by_splits in (True, False):  # what tells those apart that have the same words: their splits, then their keys
         alike = Counter(tuple(one.picks.values()) for one, _ in found)
         for one, trace in [(one, trace) for one, trace in found if alike[tuple(one.picks.values())] > 1]:
-            one.picks["reading"] += tell(one, trace)
+            splits = trace.get("splits")
+            told = f", {' and '.join(splits)} alone" if splits else ""
+            one.picks["reading"] += told if by_splits else f", {one.name.split('-')[-1][:6]}"
     return sorted((one for one, _ in found), key=lambda one: (*one.rank, tuple(one.picks.values()), one.name))
 
 
@@ -216,14 +206,10 @@ class Shelf:
     def __init__(self, stored: Sequence[Note], usuals: Sequence[Preset]):
         self._known: dict[int, Any] = {}
         self.usuals = usuals
-        self.profiles, traced, self.planes = (
-            [note for note in stored if note["spec"]["spec"] == kind] for kind in ("Profile", "TraceOf", "PlaneOf")
-        )
+        kinds = ("Profile", "TraceOf", "PlaneOf")
+        self.profiles, traced, self.planes = ([n for n in stored if n["spec"]["spec"] == kind] for kind in kinds)
         self.traces = {note["key"]: note for note in traced}
-        self.models = {
-            **self.traces,
-            **{self.key(_trace(note)): note for note in self.profiles if not _is_path(note)},
-        }
+        self.models = self.traces | {self.key(_trace(note)): note for note in self.profiles if not _is_path(note)}
         attacked = ((_attacked(note["spec"]), note) for note in stored)
         self.attacks = {self.key(path): note for path, note in attacked if path}
 
@@ -234,12 +220,6 @@ class Shelf:
     def kept(self, trace: Note) -> Note | None:
         """The stored trace that pictures along a path come from: its own, or that of its forget examples alone."""
         return self.traces.get(self.key(trace)) or self.traces.get(self.key(_pictured(trace)))
-
-
-def _only(source: Source, trace: Note) -> str:  # noqa: ARG001
-    """The splits that a stored path is read on, where not on all, in words."""
-    splits = trace.get("splits")
-    return f", {' and '.join(splits)} alone" if splits else ""
 
 
 def _trace(note: Note) -> Mapping[str, Any]:
@@ -290,7 +270,7 @@ def _stored(note: Note, shelf: Shelf, several: bool) -> Source:
     picks = {f"{end} {part}": value for end, found in ends.items() for part, value in zip(ENDS, found, strict=True)}
     picks |= {"curve": path["kind"], "recipe": path["recipe"] or NOT_FITTED}
     picks |= {"data": _data_words(_data(trace))} if several else {}
-    words = [one for one in (*other, *coarse) if one != _recipe_words(path["recipe"])]
+    words = [one for one in (*other, *coarse) if one != f"recipe {said(path['recipe'])}"]
     picks["reading"] = ", ".join(words) or (
         f"normal: {usual.points} points, BatchNorm refreshed on retain data, {100 * usual.forget:g} % forgotten"
     )
@@ -354,10 +334,6 @@ def said(value: str) -> str:
     return WORDS.get(value) or label(value)
 
 
-def _recipe_words(recipe: str) -> str:
-    return f"recipe {said(recipe)}"
-
-
 def departures(trace: Mapping[str, Any], spec: Mapping[str, Any], usual: Preset) -> tuple[list[str], list[str]]:
     """How a stored path is read otherwise than a preset reads it: what else is shown, and how much more coarsely.
 
@@ -374,7 +350,7 @@ def departures(trace: Mapping[str, Any], spec: Mapping[str, Any], usual: Preset)
         f"BatchNorm's batches {'weighted' if weighted else 'not weighted'}": weighted != (usual.refresh == "weighted"),
         f"objective of {label(path['method'])}": bool(path["method"]),
         f"{100 * trace['forget']:g} % forgotten": trace["forget"] != usual.forget,
-        _recipe_words(path["recipe"]): fitted,
+        f"recipe {said(path['recipe'])}": fitted,
         "a cue planted": bool(data["cue"]),
         f"images of the set {trace['shown']}": bool(trace["shown"]),
         f"{path['control_points']} control points": path["control_points"] > 1,
@@ -484,7 +460,7 @@ def _numbers(note: Note, shelf: Shelf) -> Numbers:
     levels = [_load(shelf.models[one]) for one in map(shelf.key, spec["retrained"]) if one in shelf.models]
     first = shelf.models.get(shelf.key(spec["original"]))
     original = None if first is None else _load(first)
-    why = "" if found else NO_TRACE
+    why = "" if found else "no trace of this path is stored; study.run([study.trace(path)]) makes it"
     return Numbers(profile.t, found, profile, retrained=levels, original=original, task=task, why=why, attacks=attacks)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial, wraps
 from pathlib import Path
@@ -34,12 +33,6 @@ from .sources import ENDS, NothingStored, Source, find, said, sources
 ENDS_PICKED = tuple(f"{end} {part}" for end in ("start", "end") for part in ENDS)
 WEIGHTS = {"start method": 8, "end method": 8, "start seed": 3, "end seed": 3, "data": 16}  # others: 2
 KEPT = 8  # paths whose numbers stay in memory
-KINDS = ("png", "svg", "html")
-
-
-def _named(one: Any) -> bool:
-    """Whether a path is named at all: an empty name, like none, is the first path, or no second one."""
-    return not (one is None or isinstance(one, str) and not one)
 
 
 def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.code` writes them)
@@ -97,7 +90,8 @@ def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.cod
     except NothingStored as error:
         return Explorer({}, code_of(given), place).close(str(error))
     found, study = {one.name: one for one in listed}, given if isinstance(given, Study) else None
-    asked, other = (find(found, one, study) if _named(one) else "" for one in (path, compare))
+    named = [one is not None and not (isinstance(one, str) and not one) for one in (path, compare)]
+    asked, other = (find(found, one, study) if is_so else "" for one, is_so in zip((path, compare), named, strict=True))
     made = Explorer(found, code_of(given), place)
     made._start(replace(view, path=asked, compare=other), t)
     return made
@@ -119,12 +113,10 @@ def code_of(given: Any) -> str:
 
 
 def _safely(function: Callable) -> Callable:
-    """A callback that is deaf while the widget is set, and says what goes wrong, so that the widget lives on."""
+    """A callback that says what goes wrong, so that the widget lives on."""
 
     @wraps(function)
     def called(self, *arguments):
-        if self._quiet:
-            return
         try:
             function(self, *arguments)
         except BadInput as error:
@@ -145,7 +137,7 @@ class Explorer:
         self.sources: dict[str, Source] = dict(found)
         self._labels = Counter(one.label for one in found.values())
         self.folder, self.message, self.view = folder, "", View("")
-        self._given, self._gone, self._quiet, self._turn = code, "", False, 0
+        self._given, self._gone, self._turn = code, "", 0
         self._scene: Scene | None = None
         self._kept: Kept = {}
         self.widget = panel_kind()()
@@ -191,24 +183,18 @@ class Explorer:
         pictures = told.pop("pictures")
         for name in [n for n in self._kept if n not in (view.path, view.compare)][: max(0, len(self._kept) - KEPT)]:
             del self._kept[name]
-        with self._deaf(), self.widget.hold_sync():
+        with self.widget.hold_sync():
             self.widget.book, self.widget.pictures = told, pictures
         self._scene, self.view = made, made.view
-
-    @contextmanager
-    def _deaf(self):
-        """While it lasts what is set is no request."""
-        before, self._quiet = self._quiet, True
-        try:
-            yield
-        finally:
-            self._quiet = before
 
     def _show(self, words: str = "") -> None:
         """Send the state, what can be chosen from it, and a message."""
         self._turn += 1
-        with self._deaf(), self.widget.hold_sync():
-            self.say(" ".join(filter(None, [words, _missing(self.scene), self.widget.why])))
+        name, lacking = metrics_of(self.view)[0], ""
+        if not self.scene.metrics:
+            lacking = f"There is no {title_of(name)} of this path: {self.scene.numbers[0].lacking(name)}."
+        with self.widget.hold_sync():
+            self.say(" ".join(filter(None, [words, lacking, self.widget.why])))
             self.widget.there = {"state": self.scene.state, "offers": self.offers, "turn": self._turn}
 
     # What can be chosen
@@ -264,8 +250,7 @@ class Explorer:
     def _asked(self, widget: Any, content: Mapping[str, Any], buffers: Any) -> None:  # noqa: ARG002
         does: dict[str, Callable[..., None]] = {"pick": self._picked, "compare": self._compared, "save": self._saved}
         asked = dict(content)
-        what = choose("request", asked.pop("does", ""), does)
-        does[what](**asked)
+        does[choose("request", asked.pop("does", ""), does)](**asked)
 
     def _picked(self, axis: str, value: str) -> None:
         likest = self._likest()
@@ -323,8 +308,7 @@ class Explorer:
             title: of the page, by default the path's name.
             lead, links: paragraphs above the drawing, and addresses of other pages with words for them.
         """
-        more = [] if len(self.scene.sources) > 1 else self._beside()
-        told = self.scene.book(more)
+        told = self.scene.book([] if len(self.scene.sources) > 1 else self._beside())
         title = title or f"mcutils explorer: {self.scene.sources[0].label}"
         return page(told, self.scene.state, self._given, title, lead, links)
 
@@ -345,11 +329,10 @@ class Explorer:
 
     def save(self, kind: str) -> Path:
         """Write the view as ``png``, ``svg`` or ``html`` into the explorer's folder; returns the file."""
-        view = self.view
-        if kind not in KINDS:
+        if kind not in ("png", "svg", "html"):
             raise BadInput(f"a view is saved as png, svg or html, not as {shown(kind)}.")
-        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in view.path)[:100]
-        path = path_of(self.folder, "folder") / f"{name}_{view.k}.{kind}"
+        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in self.view.path)[:100]
+        path = path_of(self.folder, "folder") / f"{name}_{self.view.k}.{kind}"
         write_file(path, self.page().encode("utf-8", "replace") if kind == "html" else encoded(self.figure(), kind))
         return path
 
@@ -371,12 +354,6 @@ class Explorer:
         if self._scene is None:
             return {"text/plain": self.message or self._gone}
         return pictured(self.widget._repr_mimebundle_(), self.scene.alt(self.view.k), small_png(self.figure()))
-
-
-def _missing(made: Scene) -> str:
-    """Why a view has no panel of its quantity; empty if it has one."""
-    name = metrics_of(made.view)[0]
-    return "" if made.metrics else f"There is no {title_of(name)} of this path: {made.numbers[0].lacking(name)}."
 
 
 def _best(axis: str, likest: Sequence[Source]) -> dict[str, Source]:
@@ -403,10 +380,9 @@ def _in_order(axis: str, options: Sequence[tuple[str, str]]) -> list[tuple[str, 
     """Seeds by their numbers: of the first original first, then those renumbered (aligned); others as they are."""
     if not axis.endswith(" seed"):
         return list(options)
-    parts = {value: re.split(r"(\d+)", value) for value, _ in options}
 
     def place(option: tuple[str, str]) -> tuple:
-        found = parts[option[0]]
+        found = re.split(r"(\d+)", option[0])
         return len(found), found[-1], [int(part) if part.isdigit() else part for part in found]
 
     return sorted(options, key=place)

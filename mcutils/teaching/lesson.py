@@ -30,14 +30,9 @@ LEFT_OUT = ("Glossary", "Go on", "Walk along it yourself")  # of the slides: for
 Cells = list[dict[str, Any]]
 
 
-def is_solution(cell: Mapping[str, Any]) -> bool:
-    """Whether a cell of the lesson prints folded solutions."""
-    return cell["cell_type"] == "code" and SOLUTION in cell["source"]
-
-
 def student(cells: Cells) -> Cells:
     """The lesson's cells without its solutions, and with `REWORDED` sentences."""
-    kept = [dict(cell) for cell in cells if not is_solution(cell)]
+    kept = [dict(cell) for cell in cells if not (cell["cell_type"] == "code" and SOLUTION in cell["source"])]
     for cell in kept:
         if cell["cell_type"] == "markdown":
             for said, instead in REWORDED.items():
@@ -169,10 +164,8 @@ def slides_of(cells: Cells) -> str:
             made.append((made[-1][0], []))
         if made:
             made[-1][1].append(cell)
-    kept = [(heading, own) for heading, own in made if heading not in LEFT_OUT]
-    drawn = [
-        f'<section class="page" id="s{k}" tabindex="-1">{_drawn(own)}</section>' for k, (_, own) in enumerate(kept, 1)
-    ]
+    kept = [(heading, _drawn(own)) for heading, own in made if heading not in LEFT_OUT]
+    drawn = [f'<section class="page" id="s{k}" tabindex="-1">{own}</section>' for k, (_, own) in enumerate(kept, 1)]
     template, style, script, toy = (part(f, "teaching") for f in ("slides.html", "slides.css", "slides.js", "toy.js"))
     title = html.escape(kept[0][0] if kept else "Slides")
     # What the page allows, the landscape in it may too.
@@ -188,27 +181,21 @@ def _drawn(cells: Cells) -> str:
     import nbformat
     from nbconvert import HTMLExporter
 
+    toy = ""
     if any("playground(" in cell["source"] for cell in cells):
         page = html.escape(toy_page.page(toy_page.first_state()), quote=True)
         cells = [cell for cell in cells if cell["cell_type"] == "markdown"]
         toy = f'<iframe class="toy" title="A landscape of two weights" srcdoc="{page}"></iframe>'
-    else:
-        toy = ""
-    book = nbformat.from_dict(
-        {"cells": [_unsaid(cell) for cell in cells], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    )
-    exporter = HTMLExporter(
-        template_name="basic", exclude_input=True, exclude_output_prompt=True, exclude_anchor_links=True
-    )
+    shown = [dict(cell) for cell in cells]
+    for cell in shown:  # without what it printed
+        if "outputs" in cell:
+            cell["outputs"] = [one for one in cell["outputs"] if one["output_type"] != "stream"]
+    book = nbformat.from_dict({"cells": shown, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    left_out = dict.fromkeys(("exclude_input", "exclude_output_prompt", "exclude_anchor_links"), True)
+    exporter = HTMLExporter(template_name="basic", **left_out)
     made = re.sub(r"<a [^>]*>|</a>|<style.*?</style>", "", exporter.from_notebook_node(book)[0], flags=re.DOTALL)
     made = re.sub(r"<table[^>]*>", '<table tabindex="0">', made)
     return made.replace('<math display="block"', '<math tabindex="0" display="block"') + toy
-
-
-def _unsaid(cell: dict[str, Any]) -> dict[str, Any]:
-    """A cell without what it printed."""
-    own = {"outputs": [one for one in cell["outputs"] if one["output_type"] != "stream"]} if "outputs" in cell else {}
-    return {**cell, **own}
 
 
 def _formulas(text: str) -> str:

@@ -22,6 +22,7 @@ from ..measures.drawing import BLACK, GREY, LIGHT, VERMILLION, WIDTH, entry, sty
 START, END = np.array([-1.0, 0.0]), np.array([1.0, 0.0])  # the two unlearned models
 KEPT, COST = 0.03, 0.1  # retain loss of the original model, and what unlearning added to it
 KNOWN, UNSEEN = 0.03, 0.43  # forget loss of the original model, and of models that never saw the forget set
+GAP = UNSEEN - KNOWN  # the unit G in nats
 REACH = 0.9  # how far around the original model the forget loss is low
 BENDS, DEPTHS = (0.0, 0.8), (0.8, 2.0)
 SIGNS = {"retain": 1, "forget": -1}  # of the side of its chord on which a loss breaks MCU(eps)
@@ -113,32 +114,30 @@ def forget_gradient(landscape: Landscape, places) -> np.ndarray:
     return left[..., None] * (check_places(places) - landscape.original) / REACH**2
 
 
-def gap(landscape: Landscape) -> float:
-    """The unit G in nats: forget loss of a retrained model, which has the loss of unseen data, minus the original's."""
-    return float(UNSEEN - forget_loss(landscape, landscape.original))
-
-
 @dataclass(frozen=True, eq=False)
 class ToyWalk:
-    """A path that was walked: places (T, 2), both losses (T,) in nats at t (T,), and G; as `walks.Walk` for models."""
+    """A path that was walked: its control point, if any, places (T, 2) and both losses (T,) in nats at t (T,)."""
 
-    kind: str
     control: np.ndarray | None
     t: np.ndarray
     places: np.ndarray
     retain: np.ndarray
     forget: np.ndarray
-    gap: float
+
+    @property
+    def kind(self) -> str:
+        """``linear`` or ``bezier``."""
+        return "linear" if self.control is None else "bezier"
 
     @property
     def barrier(self) -> float:
         """Retain barrier in units of G."""
-        return float(barrier(self.retain, self.t)) / self.gap
+        return float(barrier(self.retain, self.t)) / GAP
 
     @property
     def deficit(self) -> float:
         """Forget deficit in units of G."""
-        return float(forget_deficit(self.forget, self.t)) / self.gap
+        return float(forget_deficit(self.forget, self.t)) / GAP
 
     @property
     def eps(self) -> float:
@@ -152,9 +151,9 @@ class ToyWalk:
 
 def path(control, t, ends=(START, END)) -> np.ndarray:
     """phi(t) (T, ..., 2) between the unlearned models: the line, or quadratic Bezier curves by control (..., 2)."""
-    control, (start, end) = None if control is None else check_places(control), check_places(ends)
-    kind, points = ("linear", [start, end]) if control is None else ("bezier", [start, control, end])
-    return points_at(kind, points, np.atleast_1d(t))
+    (start, end), bent = check_places(ends), control is not None
+    points = [start, check_places(control), end] if bent else [start, end]
+    return points_at("bezier" if bent else "linear", points, np.atleast_1d(t))
 
 
 def walk(landscape: Landscape, control=None, points: int = 101, ends=(START, END)) -> ToyWalk:
@@ -167,10 +166,9 @@ def walk(landscape: Landscape, control=None, points: int = 101, ends=(START, END
         ends: places (2, 2) of the two models.
     """
     t = np.linspace(0, 1, whole("points", points, 2))
+    control = None if control is None else check_places(control)
     places = path(control, t, ends)
-    kind = "linear" if control is None else "bezier"
-    losses = retain_loss(landscape, places), forget_loss(landscape, places)
-    return ToyWalk(kind, None if control is None else check_places(control), t, places, *losses, gap(landscape))
+    return ToyWalk(control, t, places, retain_loss(landscape, places), forget_loss(landscape, places))
 
 
 def fit(
@@ -270,11 +268,11 @@ def figure(
             for name, one in walks.items():
                 _draw(above, below, name, one, split, t)
             # All walks of a landscape share their ends, and so their chord.
-            straight, edge = chord(getattr(one, split), one.t), SIGNS[split] * eps * one.gap
+            straight, edge = chord(getattr(one, split), one.t), SIGNS[split] * eps * GAP
             below.fill_between(one.t, straight, straight + edge, color=LIGHT, lw=0, label=f"tolerance ({eps:g} G)")
             below.plot(one.t, straight + edge, color=BLACK, lw=0.8)
             below.plot(one.t, straight, color=GREY, lw=1.0, ls=(0, (4, 3)), label="chord")
-            drawing.widen(below, 0.3 * one.gap)
+            drawing.widen(below, 0.3 * GAP)
             ticks = [0, 0.25, 0.5, 0.75, 1]
             below.set(xlim=(-0.02, 1.02), xlabel="t", ylabel=f"{split} loss (nats)", xticks=ticks)
             below.set_xticklabels(map("{:g}".format, ticks))
@@ -296,7 +294,7 @@ def _map(fig, ax, landscape: Landscape, split: str, eps: float, ends: np.ndarray
     x, y = np.meshgrid(np.linspace(-1.6, 1.6, 121), np.linspace(low, high, 121))
     loss = {"retain": retain_loss, "forget": forget_loss}[split]
     values, at = loss(landscape, np.stack([x, y], axis=-1)), loss(landscape, ends)
-    edge = float(at[0]) + SIGNS[split] * eps * gap(landscape) if abs(at[0] - at[1]) < 0.005 else np.nan  # as `toy.js`
+    edge = float(at[0]) + SIGNS[split] * eps * GAP if abs(at[0] - at[1]) < 0.005 else np.nan  # as `toy.js`
     if split == "retain":
         levels, norm, ticks = np.geomspace(KEPT, 3, 13), LogNorm(KEPT, 3), [0.03, 0.1, 0.3, 1, 3]
     else:

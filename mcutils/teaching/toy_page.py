@@ -12,34 +12,23 @@ from ..measures.connectivity import TOLERANCE
 from ..measures.drawing import small_png
 from . import toy
 
-# What a reader steps through: name, bend, control point, and what it shows. Real methods show the first.
-STEPS = (
-    (
-        "A dip",
-        0.0,
-        (0.0, 0.0),
-        "The valley is flat between the two: the retain loss never rises, but the path nears the original model.",
-    ),
-    (
-        "A barrier",
-        0.5,
-        (0.0, 0.0),
-        "The valley is bent, and the straight line leaves it: now the retain loss rises too.",
-    ),
-    ("A curve", 0.5, (0.0, 0.8), "The curve follows the valley, which leads away from the original model."),
-)
+# What a reader steps through: bend, control point, and what it shows. Real methods show the first.
+FLAT = "The valley is flat between the two: the retain loss never rises, but the path nears the original model."
+BENT = "The valley is bent, and the straight line leaves it: now the retain loss rises too."
+AROUND = "The curve follows the valley, which leads away from the original model."
+STEPS = ((0.0, (0.0, 0.0), FLAT), (0.5, (0.0, 0.0), BENT), (0.5, (0.0, 0.8), AROUND))
 
 
 def settings() -> dict[str, Any]:
     """The constants of `toy` and the steps, as `toy.js` reads them."""
     constants = {"kept": toy.KEPT, "cost": toy.COST, "known": toy.KNOWN, "unseen": toy.UNSEEN, "reach": toy.REACH}
-    steps = [{"about": about, "state": _moved(bend, control)} for _, bend, control, about in STEPS]
+    steps = [{"about": about, "state": _moved(bend, control)} for bend, control, about in STEPS]
     return {**constants, "steps": steps}
 
 
 def first_state(t: float = 0.5, eps: float = TOLERANCE) -> dict[str, Any]:
     """Where everything stands at first: the first step, a place t on the path and a tolerance in units of G."""
-    return {**_moved(*STEPS[0][1:3]), "t": number("t", t, 0, 1), "eps": toy.check_eps(eps)}
+    return {**_moved(*STEPS[0][:2]), "t": number("t", t, 0, 1), "eps": toy.check_eps(eps)}
 
 
 def _moved(bend: float, control: tuple[float, float]) -> dict[str, Any]:

@@ -435,7 +435,7 @@ def test_an_archive_keeps_what_it_held_when_less_is_asked_for(ask, small, folder
     run = ("run", "00", "--preset", "smoke", "--store", "store", "--archive", "shards")
     assert ask(*run)[0] == 0
     before = (tmp_path / "shards" / "00_quickstart-original0.zip.xz").read_bytes()
-    monkeypatch.setattr(commands, "planned", lambda *_: WANTED[:1])
+    monkeypatch.setattr(commands, "planned", lambda *_: {"00": WANTED[:1]})
     assert ask(*run)[0] == 0
     assert names(tmp_path / "shards") == {key(spec) for spec in WANTED}
     assert (tmp_path / "shards" / "00_quickstart-original0.zip.xz").read_bytes() == before

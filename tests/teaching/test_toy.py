@@ -54,7 +54,7 @@ def test_gradients_are_those_of_finite_differences(landscape, place):
 def test_the_gap_is_the_retrained_models_forget_loss_minus_the_originals():
     landscape = Landscape()
     far = toy.forget_loss(landscape, [0.0, 50.0])
-    assert toy.gap(landscape) == pytest.approx(float(far - toy.forget_loss(landscape, landscape.original)))
+    assert toy.GAP == pytest.approx(float(far - toy.forget_loss(landscape, landscape.original)))
 
 
 # Paths
@@ -82,7 +82,7 @@ def test_paths_of_many_control_points_are_those_of_each():
 def test_the_line_s_barrier_is_its_closed_form(bend):
     """On the line L_r - chord = bend^2 s^2 - COST s, s = 1 - x^2, a parabola that is largest at an end of [0, 1]."""
     walked = toy.walk(Landscape(bend))
-    assert walked.barrier == pytest.approx(max(0, bend**2 - toy.COST) / walked.gap, abs=1e-12)
+    assert walked.barrier == pytest.approx(max(0, bend**2 - toy.COST) / toy.GAP, abs=1e-12)
 
 
 @settings(deadline=None, max_examples=30)
@@ -98,7 +98,7 @@ def test_the_line_s_deficit_is_its_closed_form(landscape):
 @given(landscapes, places, st.floats(0, 3))
 def test_a_walk_is_judged_by_the_package_s_functions(landscape, control, eps):
     one = toy.walk(landscape, control, points=31)
-    rise, dip = barrier(one.retain, one.t) / one.gap, forget_deficit(one.forget, one.t) / one.gap
+    rise, dip = barrier(one.retain, one.t) / toy.GAP, forget_deficit(one.forget, one.t) / toy.GAP
     assert (one.barrier, one.deficit, one.eps) == (rise, dip, max(rise, dip))
     assert one.connected(eps) == bool(mcu(rise, dip, eps, eps))
     assert one.connected(one.eps)
@@ -110,8 +110,8 @@ def test_a_walk_is_judged_by_the_package_s_functions(landscape, control, eps):
 @given(landscapes, places)
 def test_chords_are_flat_so_the_tolerance_is_a_contour(landscape, control):
     one = toy.walk(landscape, control)
-    outside = one.retain > one.retain[0] + 0.1 * one.gap
-    known = one.forget < one.forget[0] - 0.1 * one.gap
+    outside = one.retain > one.retain[0] + 0.1 * toy.GAP
+    known = one.forget < one.forget[0] - 0.1 * toy.GAP
     assert one.connected(0.1 + 1e-9) or (outside | known).any()
     assert not (one.connected(0.1 - 1e-9) and (outside | known).any())
 
@@ -236,7 +236,7 @@ def test_the_figure_shows_the_walks_their_chord_and_the_tolerance():
         straight = lines["chord"].get_ydata()
         np.testing.assert_allclose(straight, chord(getattr(one, split), one.t))
         edges = [line.get_ydata() for line in ax.get_lines()]
-        assert any(np.allclose(edge, straight + sign * 0.1 * one.gap) for edge in edges if len(edge) == len(straight))
+        assert any(np.allclose(edge, straight + sign * 0.1 * toy.GAP) for edge in edges if len(edge) == len(straight))
 
 
 def test_the_figure_s_parts_stay_inside_without_overlap():

@@ -62,7 +62,7 @@ def test_a_walk_between_other_ends_is_one_between_these_moved():
 
 
 def test_its_steps_show_a_dip_then_a_barrier_then_neither():
-    found = [toy.walk(toy.Landscape(bend), control) for _, bend, control, _ in toy_page.STEPS]
+    found = [toy.walk(toy.Landscape(bend), control) for bend, control, _ in toy_page.STEPS]
     assert found[0].barrier <= toy.TOLERANCE < found[0].deficit
     assert found[1].barrier > toy.TOLERANCE and found[1].deficit > toy.TOLERANCE
     assert found[2].connected(toy.TOLERANCE)
@@ -94,9 +94,9 @@ def test_the_browser_s_numbers_are_python_s(page):
             return [found, sentence(found, state.eps)]; }"""
         found, said = page.evaluate(script, state)
         walked = toy.walk(toy.Landscape(bend, depth), control, ends=(start, end))
-        for name in ("t", "places", "retain", "forget", "gap", "barrier", "deficit"):
+        for name in ("t", "places", "retain", "forget", "barrier", "deficit"):
             assert np.array(found[name]) == pytest.approx(np.array(getattr(walked, name)), rel=1e-9, abs=1e-12), name
-        assert said == toy.sentence(walked, eps)
+        assert found["gap"] == pytest.approx(toy.GAP) and said == toy.sentence(walked, eps)
 
 
 def test_its_fit_descends_what_python_s_does(page):
@@ -146,7 +146,7 @@ def test_it_begins_with_a_dip_and_follows_steps_keys_and_mouse(page):
     page.get_by_role("button", name="A dip").click()
     settled(page)
     assert page.get_by_role("button", name="A dip").get_attribute("aria-pressed") == "true"
-    assert page.locator("[data-part=about]").inner_text() == toy_page.STEPS[0][3]
+    assert page.locator("[data-part=about]").inner_text() == toy_page.FLAT
     page.get_by_role("button", name="A barrier").click()
     page.get_by_role("button", name="Fit the control point").click()
     page.wait_for_selector("[data-part=words].held")
