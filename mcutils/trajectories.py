@@ -72,7 +72,7 @@ def trajectory(
     The run is that of ``unlearn(theta, task, method, seed=seed, **options)`` bit by bit, and so is its end, the last
     snapshot; each snapshot is what `unlearn` would return there, with BatchNorm statistics of retain data. The first is
     where the descent begins: the original model, as an edit has changed it, or fresh weights. ``mc.trace`` evaluates a
-    trajectory at its snapshots, and `measures.snapshots.best_snapshot` chooses one. Raises `BadInput` for a run without
+    trajectory at its snapshots, and `measures.outcomes.best_snapshot` chooses one. Raises `BadInput` for a run without
     steps, for steps that do not go from 0 to the last, and for what `unlearn` refuses.
 
     >>> import mcutils as mc

@@ -1,9 +1,11 @@
 """Small made-up traces and profiles whose measures are known beforehand, and shipped results, without a network."""
 
 import numpy as np
+import torch
 
 from mcutils.engine.specs import key
 from mcutils.files import DATA
+from mcutils.measures.alignment import units_of
 from mcutils.measures.profiles import Profile
 from mcutils.reading import archived, read
 from mcutils.traces import SPLITS, Trace
@@ -63,3 +65,15 @@ def copy_shipped(folder, *wanted):
     for spec in wanted:
         for suffix in (".npz", ".json"):
             (folder / f"{key(spec)}{suffix}").write_bytes(shipped(f"{key(spec)}{suffix}"))
+
+
+def random_permutations(weights, seed):
+    """An order for every unit, drawn evenly from those that leave the function as it is."""
+    rng = torch.Generator().manual_seed(seed)
+    found = {}
+    for unit in units_of(weights):
+        each = unit.size // unit.groups
+        starts = torch.randperm(unit.groups, generator=rng) * each
+        inside = [torch.randperm(each, generator=rng) for _ in range(unit.groups)]
+        found[unit.name] = torch.cat([start + order for start, order in zip(starts, inside, strict=True)])
+    return found

@@ -37,7 +37,7 @@ from mcutils.engine.specs import (
     key,
 )
 from mcutils.errors import BadInput
-from mcutils.measures.cue_use import cue_effects
+from mcutils.measures.probes import cue_effects
 from mcutils.settings import MethodSettings, Plan
 from mcutils.unlearning.relearning import Attack
 

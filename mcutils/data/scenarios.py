@@ -220,7 +220,7 @@ def user_indices(task: Task, how: Scenario, owners: Sequence[int] | np.ndarray |
 
 
 def listed(task: Task, how: Scenario) -> Task:
-    """The listed rows of the pool, such as a graded set (`graded.graded_rows`)."""
+    """The listed rows of the pool, such as a graded set (`difficulty.graded_rows`)."""
     if not how.rows:
         raise BadInput("rows to forget are listed, one or more, got none.")
     return forgetting(task, list(how.rows), "listed")

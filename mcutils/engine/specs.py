@@ -704,7 +704,7 @@ class LearningSpec(Checked, kind="LearningOf"):
 
 @dataclass(frozen=True)
 class HardnessSpec(Checked, kind="HardnessOf"):
-    """How hard a model's own gradients and features call its forget set: `coherence.coherence` and entanglement.
+    """How hard a model's own gradients and features call its forget set: `difficulty.coherence` and entanglement.
 
     ``examples`` of each side have a gradient, and ``rows`` of each are read for the penultimate features.
     """
@@ -792,7 +792,7 @@ class AlikeSpec(Checked, kind="Alike"):
 
 @dataclass(frozen=True)
 class CueUseSpec(Checked, kind="CueUse"):
-    """How far models along a path follow a planted cue: `cue_use.cue_use` of its traces on all of `cues.SETS`.
+    """How far models along a path follow a planted cue: `probes.cue_use` of its traces on all of `cues.SETS`.
 
     ``weighted``: of these traces.
     """

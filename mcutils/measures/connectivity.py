@@ -19,7 +19,7 @@ from ..traces import Trace
 from . import along, readings
 from .along import barrier, check_gap, check_grid, forget_deficit, surplus
 from .examples import band, check_models, levels_of, noise_level, resamples, sampled_levels
-from .metrics import accuracy, check_trace, correct, per_example_loss
+from .metrics import accuracy, check_model, check_trace, correct, per_example_loss
 from .originals import LEVEL, Interval, percentile_interval
 from .readings import SPLITS_READ, named, pair_of, split_name
 
@@ -49,12 +49,9 @@ SMOOTHNESS = tuple(f"{measure}_{split}" for measure in ("variation", "roughness"
 
 def forget_gap(retrained: Trace, original: Trace) -> float:
     """Unit of the tolerances, G = L_f(retrained) - L_f(original) in nats, from traces of single models."""
-    levels = []
-    for name, one in (("retrained", retrained), ("original", original)):
-        if len(check_trace(one, name).t) != 1:
-            raise BadInput(f"{name} holds {len(one.t)} points of a curve; the gap is taken between two models (T = 1).")
-        levels.append(float(per_example_loss(one, "forget").mean()))
-    return float(check_gap(levels[0] - levels[1]))
+    both = check_model(retrained, "retrained"), check_model(original, "original")
+    after, before = (float(per_example_loss(one, "forget").mean()) for one in both)
+    return float(check_gap(after - before))
 
 
 def collapsed(trace: Trace, margin: float = 0.1) -> tuple[str, ...]:

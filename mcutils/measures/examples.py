@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import BadInput
 from ..traces import Trace
 from .along import excess
-from .metrics import accuracy, check_trace, correct, mean_loss, per_example_loss
+from .metrics import accuracy, check_model, correct, mean_loss, per_example_loss
 from .originals import LEVEL
 from .readings import SPLITS_READ, Values, mean_levels
 
@@ -53,12 +53,7 @@ def check_models(retrained: Trace | Sequence[Trace] | None, trace: Trace, name: 
     models: list[Any] = list(retrained) if isinstance(retrained, (list, tuple)) else [retrained]
     if not models:
         raise BadInput(f"{name} must be a trace or several, got an empty list.")
-    for one in models:
-        check_trace(one, name)
-        same = (np.array_equal(one.index.get(split, ()), trace.index.get(split, ())) for split in SPLITS_READ)
-        if len(one.t) != 1 or not all(same):
-            raise BadInput(f"{name} must be one model (T = 1), or several, on the trace's retain and forget examples.")
-    return models
+    return [check_model(one, name, trace, SPLITS_READ) for one in models]
 
 
 def levels_of(models: Sequence[Trace]) -> dict[str, np.ndarray]:

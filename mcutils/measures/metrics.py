@@ -44,6 +44,16 @@ def check_trace(trace: Trace, name: str = "trace") -> Trace:
     return trace
 
 
+def check_model(model: Trace, name: str, beside: Trace | None = None, splits: Iterable[str] = ()) -> Trace:
+    """Return the trace of one model (T = 1), taken on another trace's examples of some splits, or raise `BadInput`."""
+    if len(check_trace(model, name).t) != 1:
+        raise BadInput(f"{name} must be one model (T = 1), got {len(model.t)} points of a curve.")
+    for split in splits if beside else ():
+        if not np.array_equal(model.index.get(split, ()), beside.index.get(split, ())):  # type: ignore[union-attr]
+            raise BadInput(f"{name} was traced on other {split} examples than the path; use one task.")
+    return model
+
+
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Logarithm of the softmax over the last axis, in float64; rows that hold inf or nan become nan."""
     logits = np.asarray(logits, dtype=np.float64)
@@ -103,12 +113,7 @@ def js_divergence(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
 def reference(references: Mapping[str, Trace], name: str, trace: Trace, split: str) -> Trace:
     """Return a reference, one model evaluated on the same examples as the trace, or raise BadInput."""
     require(references, name, "this metric")
-    other = check_trace(references[name], f"references[{name!r}]")
-    if len(other.t) != 1:
-        raise BadInput(f"references[{name!r}] holds {len(other.t)} points; a reference is one model (T = 1).")
-    if split not in other.index or not np.array_equal(other.index[split], trace.index[split]):
-        raise BadInput(f"references[{name!r}] holds other {split} examples than the trace; use one task.")
-    return other
+    return check_model(references[name], f"references[{name!r}]", trace, (split,))
 
 
 def require(references: Mapping[str, Trace], name: str, who: str) -> None:
@@ -218,8 +223,7 @@ def measure(
         raise BadInput(f"references must be a dictionary of names and traces, got {shown(references)}.")
     known = {*REFERENCES, *(name for metric in METRICS.values() for name in metric.references)}
     for name, other in references.items():
-        if len(check_trace(other, f"references[{choose('reference', name, sorted(known))!r}]").t) != 1:
-            raise BadInput(f"references[{name!r}] holds {len(other.t)} points; a reference is one model (T = 1).")
+        check_model(other, f"references[{choose('reference', name, sorted(known))!r}]")
     if names is None:
         names = [name for name, m in METRICS.items() if all(r in references for r in m.references)]
     elif isinstance(names, str) or not isinstance(names, Iterable):

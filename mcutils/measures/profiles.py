@@ -14,10 +14,9 @@ from ..errors import BadInput, choose, shown
 from ..plugins import packaged
 from ..reading import LARGEST_ARRAYS, load_arrays, opened, writing
 from ..traces import SPLITS, Trace
-from .along import floats
+from .along import check_grid, floats
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap, levels_of
-from .known_again import shares
-from .metrics import METRICS, REFERENCES, correct, measure
+from .metrics import METRICS, REFERENCES, check_model, check_trace, correct, measure
 from .readings import (
     LEVELLED,
     LEVELS,
@@ -38,7 +37,7 @@ class Profile:
     """A computed `Profile`: ``arrays`` by name, with readers for what figures use.
 
     ``metric(name)`` (T,) of any metric; for a curve also ``connectivity`` with curves, bands, measures, replicates, and
-    ``metric`` of what `known_again.shares` names.
+    ``metric`` of what `shares` names.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -201,6 +200,31 @@ def closeness(found: Trace, retrained: Sequence[Trace], part: str) -> np.ndarray
         )
         distances.append(np.abs(own[0] - np.mean([one[0] for one in others])))
     return 1 - np.mean(distances, axis=0)
+
+
+# Forget images, and beside them images that nobody was trained on: what chance does.
+COMPARED = ("forget", "valid", "test")
+
+
+def shares(trace: Trace, retrained: Sequence[Trace]) -> dict[str, np.ndarray]:
+    """Images right inside a path alone, by the names that profiles have; of `COMPARED`, those that all were traced on.
+
+    ``metric/right_between_<split>`` (T,): share of a split's images that are right there though wrong at both ends, and
+    ``metric/known_again_<split>``: in every retrained model too; ``known/missed_<split>`` and ``known/never_<split>``:
+    shares that could be. It says something only where it is larger for forget images than for the others. Raises
+    `BadInput` for a single model as the path, and for retrained models that are curves or saw other images.
+    """
+    check_grid(check_trace(trace).t)
+    found = {}
+    for split in (one for one in COMPARED if all(one in other.logits for other in (trace, *retrained))):
+        right = correct(trace, split)
+        for curve, among, models in (("right_between", "missed", ()), ("known_again", "never", retrained)):
+            missed = ~(right[0] | right[-1])
+            for one in models:
+                missed &= ~correct(check_model(one, "a retrained model", trace, (split,)), split)[0]
+            found[f"metric/{curve}_{split}"] = (right & missed).mean(axis=1)
+            found[f"known/{among}_{split}"] = np.float64(missed.mean())
+    return found
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

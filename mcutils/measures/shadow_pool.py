@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import BadInput, choose, number
 from ..traces import Trace
 from .membership import auc, balanced_rows, tpr_at
-from .metrics import check_trace, per_example_loss
+from .metrics import check_model, check_trace, per_example_loss
 
 VARIANCES = ("shared", "each")
 LEAST = 1e-3  # smallest standard deviation believed, in units of phi
@@ -239,10 +239,7 @@ def rmia_along(
     for split in splits:
         choose("split", split, trace.logits)
     for one in references:
-        if len(check_trace(one, "a reference").t) != 1:
-            raise BadInput(f"a reference is one model (T = 1), got {len(one.t)} points.")
-        if any(not np.array_equal(one.index.get(split, ()), trace.index[split]) for split in splits):
-            raise BadInput("a reference was traced on other examples than the path; use one task.")
+        check_model(one, "a reference", trace, splits)
     own = {split: np.exp(-per_example_loss(trace, split)) for split in splits}
     out = {split: np.exp(-np.concatenate([per_example_loss(one, split) for one in references])) for split in splits}
     rows = balanced_rows(trace.labels[members], trace.labels[others], seed)

@@ -22,7 +22,7 @@ from ..traces import BATCH, Trace, check_same_examples
 from ..unlearning.endpoints import Endpoint
 from ..weights import Weights, check_same_shape, cosine, memory_format, module_of
 from . import metrics
-from .metrics import check_trace
+from .metrics import check_model
 
 Name = TypeVar("Name", bound=Hashable)
 READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -32,10 +32,7 @@ FEATURES_LAST = (nn.Linear, nn.LayerNorm)  # layers whose inputs hold the featur
 def _pair(a: Trace, b: Trace, split: str, of: Callable[[Trace, str], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """``of`` two traces of one t each on the same examples."""
     for one in (a, b):
-        check_trace(one)
-        choose("split", split, one.index)
-        if len(one.t) != 1:
-            raise BadInput(f"a trace of {len(one.t)} points was given: two models are compared at one t each.")
+        choose("split", split, check_model(one, "each of two models that are compared").index)
     check_same_examples(a, b)
     return of(a, split), of(b, split)
 
@@ -179,6 +176,12 @@ def features(
         if name not in parts[0]:
             raise BadInput(f"a {weights.model} never calls its layer {name!r}: name layers that it calls.")
     return {name: torch.cat([part[name] for part in parts]).cpu() for name in chosen}
+
+
+def penultimate(weights: Weights | Endpoint, task: Task, rows: Tensor) -> np.ndarray:
+    """The `features` (n, d) that enter a network's last layer, in float64."""
+    found = features(weights, task, rows)
+    return found[list(found)[-1]].double().numpy()
 
 
 def _entering(module: nn.Module, layers: dict[str, nn.Module], x: Inputs, keep: Callable) -> dict[str, Tensor]:

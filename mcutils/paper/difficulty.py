@@ -36,12 +36,10 @@ from ..engine.specs import (
 from ..engine.study import Study
 from ..errors import BadInput
 from ..measures.alignment import MATCHINGS
-from ..measures.along import barrier, excess_variation, roughness
-from ..measures.difficulty import memorisation
-from ..measures.graded import graded_rows
+from ..measures.along import barrier, excess_variation, roughness, smad, total_persistence
+from ..measures.difficulty import graded_rows, memorisation
 from ..measures.originals import LEAST
 from ..measures.outcomes import OUTCOMES
-from ..measures.persistence import smad, total_persistence
 from ..measures.profiles import Profile
 from . import privacy
 from .ensembles import attack_on
@@ -140,7 +138,7 @@ def size_of(study: Study) -> int:
 
 
 def graded(found: Targets, size: int) -> dict[str, dict[str, np.ndarray]]:
-    """grading -> grade -> rows: of each tercile of a score the ``size`` most typical, see `graded.graded_rows`."""
+    """grading -> grade -> rows: of each tercile of a score the ``size`` most typical, as `graded_rows` takes them."""
     return {name: graded_rows(found.rows, found.scores[name], size) for name in GRADINGS}
 
 

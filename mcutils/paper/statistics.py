@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import BadInput
 from ..measures.along import excess
 from ..measures.originals import LEAST, LEVEL, Bounds, Interval, redrawn, share, simultaneous, smallest_effect, student
-from ..measures.relearned import MATCHED, area
+from ..measures.outcomes import MATCHED, area
 
 Table = Any  # a pandas.DataFrame
 ERROR = 0.005  # the smallest standard error believed in, in G: what rounding and the grid of t do

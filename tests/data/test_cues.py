@@ -11,7 +11,7 @@ from synthetic import trace as synthetic_trace
 from mcutils.data.cues import SETS, counterfactual, other_images, other_labels, places, planted
 from mcutils.data.tasks import load_task
 from mcutils.errors import BadInput
-from mcutils.measures.cue_use import cue_effects, cue_use
+from mcutils.measures.probes import cue_effects, cue_use
 from mcutils.settings import Plan
 from mcutils.traces import trace
 from mcutils.training import train

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from synthetic import random_permutations
 
 from mcutils.engine.kinds import describe, of, parents
 from mcutils.engine.planning import plan, size, work
@@ -28,8 +29,7 @@ from mcutils.engine.study import study
 from mcutils.engine.upkeep import notes, pack, verify
 from mcutils.errors import BadInput
 from mcutils.explorer.sources import sources
-from mcutils.measures.alignment import MATCHINGS, align
-from mcutils.measures.channels import permuted, random_permutations
+from mcutils.measures.alignment import MATCHINGS, align, permuted
 from mcutils.settings import MethodSettings, Plan
 from mcutils.weights import distance, module_of
 

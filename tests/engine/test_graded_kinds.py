@@ -26,9 +26,7 @@ from mcutils.engine.specs import (
     plain,
 )
 from mcutils.engine.store import Store
-from mcutils.measures.coherence import coherence
-from mcutils.measures.difficulty import el2n, learning_events, learning_path, logits_on
-from mcutils.measures.graded import entanglement_of
+from mcutils.measures.difficulty import coherence, el2n, entanglement_of, learning_events, learning_path, logits_on
 from mcutils.measures.metrics import js_divergence, log_probabilities, per_example_loss
 from mcutils.measures.probes import recall
 from mcutils.networks import finished

@@ -40,8 +40,8 @@ from mcutils.engine.specs import (
 )
 from mcutils.engine.store import ASIDE, LOCKS, Damaged, Store, Unwritable
 from mcutils.errors import BadInput
-from mcutils.measures.cue_use import cue_use
 from mcutils.measures.planes import plane
+from mcutils.measures.probes import cue_use
 from mcutils.measures.profiles import Profile
 from mcutils.measures.similarity import SIMILARITIES, features
 from mcutils.settings import MethodSettings, Plan

@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from synthetic import random_permutations
 from torch import nn
 
 from mcutils.errors import BadInput
-from mcutils.measures.alignment import MATCHINGS, align, assign, match_weights
-from mcutils.measures.channels import check_permutations, permuted, random_permutations, share_moved, units_of
+from mcutils.measures.alignment import (
+    MATCHINGS,
+    align,
+    assign,
+    check_permutations,
+    match_weights,
+    permuted,
+    share_moved,
+    units_of,
+)
 from mcutils.models.vision import MODELS, build
 from mcutils.weights import distance, module_of, weights_of
 

@@ -12,16 +12,20 @@ from synthetic import trace
 
 from mcutils.errors import BadInput
 from mcutils.measures.along import excess_variation
-from mcutils.measures.coherence import coherence, gradients, mean_cosine
 from mcutils.measures.difficulty import (
+    coherence,
     el2n,
+    entanglement,
+    entanglement_of,
+    graded_rows,
+    gradients,
     learning_events,
     learning_path,
     logits_on,
+    mean_cosine,
     memorisation,
     terciles,
 )
-from mcutils.measures.graded import entanglement, entanglement_of, graded_rows
 from mcutils.measures.metrics import mean_loss, per_example_loss
 from mcutils.measures.outcomes import (
     OUTCOMES,

@@ -179,7 +179,7 @@ def test_bad_input_is_one_clear_sentence(trace, references):
         BadInput, match=r"metric 'zrf' needs references\['random'\] \(an untrained network\); given: none"
     ):
         metrics.measure(trace, "zrf")
-    with pytest.raises(BadInput, match="a reference is one model"):
+    with pytest.raises(BadInput, match="must be one model"):
         metrics.measure(trace, "zrf", references={"random": trace})
     other = references["random"]
     moved = Trace(other.t, other.logits, other.labels, {**other.index, "forget": other.index["forget"] + 1}, {})

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 from synthetic import trace
 
 from mcutils.engine.planning import size
@@ -11,9 +12,8 @@ from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, ProfileSpec,
 from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.measures.connectivity import SUMMARY, connectivity, forget_gap, levels_of
-from mcutils.measures.known_again import came_back
 from mcutils.measures.metrics import METRICS, correct, measure
-from mcutils.measures.profiles import HALVED, PARTS, Profile, closeness, levels_kept, profile
+from mcutils.measures.profiles import COMPARED, HALVED, PARTS, Profile, closeness, levels_kept, profile, shares
 from mcutils.measures.readings import LEVELLED, LEVELS, READ, READINGS, from_curves, tolerances
 from mcutils.settings import Plan
 
@@ -287,12 +287,112 @@ def test_a_profile_of_retain_and_forget_examples_lacks_only_what_reads_others(cu
             assert found.connectivity.mcu_eps("floor") == full.connectivity.mcu_eps("floor")
 
 
-def test_images_known_again_are_kept_along_the_path(curve, model):
-    for split in ("forget", "valid", "test"):
-        for name, models in (("known_again", RETRAINED), ("right_between", ())):
-            expected = came_back(CURVE, split, models).mean(axis=1)
-            np.testing.assert_array_equal(curve.metric(f"{name}_{split}"), expected)
+# Images that are right inside a path alone
+
+PATH = trace(7, right=0.5, seed=5)
+MODELS = [trace(right=right, seed=k) for k, right in ((2, 0.6), (3, 0.75))]
+MASKS = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).random((7, 40)) < 0.4)
+NOWHERE = dict.fromkeys(COMPARED, np.zeros((7, 40), bool))
+
+
+def planted(one, right):
+    """A trace whose predictions are right exactly where the mask (T, N) of a split says so."""
+    logits = {split: values.copy() for split, values in one.logits.items()}
+    for split, mask in right.items():
+        label = one.labels[split]
+        shown = np.where(mask, label, (label + 1) % 4)
+        logits[split] = 5 * (np.arange(4) == shown[..., None]).astype(np.float16)
+    return replace(one, logits=logits)
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(MASKS, MASKS)
+def test_shares_are_those_of_a_loop_over_images_and_points(mask, others):
+    path = planted(PATH, {"forget": mask})
+    models = [planted(one, {"forget": others[k : k + 1]}) for k, one in enumerate(MODELS)]
+    found = shares(path, models)
+    for curve, among, count in (("right_between", "missed", 0), ("known_again", "never", 2)):
+        known = [mask[0, i] or mask[-1, i] or any(others[k, i] for k in range(count)) for i in range(40)]
+        inside = [[mask[k, i] and not known[i] for i in range(40)] for k in range(7)]
+        np.testing.assert_array_equal(found[f"metric/{curve}_forget"], np.mean(inside, axis=1))
+        assert found[f"known/{among}_forget"] == pytest.approx(1 - np.mean(known))
+        assert found[f"metric/{curve}_forget"][[0, -1]].tolist() == [0, 0]
+    backwards = replace(path, logits={split: values[::-1] for split, values in path.logits.items()})
+    for name, values in shares(backwards, models).items():
+        np.testing.assert_array_equal(values[::-1] if values.ndim else values, found[name])
+
+
+def test_planted_images_are_found_and_no_others():
+    """Three forget images come back at t = 1/2; one is known to an end, one to a retrained model, one is lost again."""
+    mask = np.zeros((7, 40), bool)
+    mask[3, :3], mask[3, 3], mask[0, 3], mask[3, 4] = True, True, True, True
+    models = [planted(one, dict.fromkeys(COMPARED, np.arange(40)[None] == 4)) for one in MODELS]
+    found = {
+        name: np.round(40 * values, 9)
+        for name, values in shares(planted(PATH, NOWHERE | {"forget": mask}), models).items()
+    }
+    assert (found["known/missed_forget"], found["known/never_forget"]) == (39, 38)
+    assert found["metric/right_between_forget"].tolist() == [0, 0, 0, 4, 0, 0, 0]
+    assert found["metric/known_again_forget"].tolist() == [0, 0, 0, 3, 0, 0, 0]
+    for split in ("valid", "test"):
+        assert found[f"known/never_{split}"] == 39 and not found[f"metric/right_between_{split}"].any()
+
+
+def test_images_come_back_by_chance_no_more_often_than_unseen_ones():
+    """The attack: a path that guesses in the middle. Its forget images come back, and so do test images, as many."""
+    rng = np.random.default_rng(0)
+    mask = {split: np.zeros((7, 40), bool) for split in COMPARED}
+    for one in mask.values():
+        one[1:-1] = rng.random((5, 40)) < 0.25
+    none = [planted(one, dict.fromkeys(COMPARED, np.zeros((1, 40), bool))) for one in MODELS]
+    found = shares(planted(PATH, mask), none)
+    rates = {s: found[f"metric/known_again_{s}"].max() / found[f"known/never_{s}"] for s in COMPARED}
+    assert rates["forget"] > 0.2 and abs(rates["forget"] - rates["test"]) < 0.15
+
+
+def test_a_model_that_never_forgot_knows_nothing_again():
+    """Right at both ends: nothing comes back, whatever the middle does. A constant path neither."""
+    for mask in (np.ones((7, 40), bool), np.broadcast_to(np.arange(40) < 20, (7, 40))):
+        assert not shares(planted(PATH, {"forget": mask}), MODELS)["metric/known_again_forget"].any()
+    flat = replace(PATH, logits={s: np.repeat(v[:1], 7, axis=0) for s, v in PATH.logits.items()})
+    assert all(not values.any() for name, values in shares(flat, MODELS).items() if name.startswith("metric/"))
+
+
+def test_more_retrained_models_leave_fewer_and_copies_none():
+    one, two = (shares(PATH, MODELS[:k]) for k in (1, 2))
+    assert one["known/never_forget"] >= two["known/never_forget"]
+    np.testing.assert_array_equal(one["metric/right_between_forget"], two["metric/right_between_forget"])
+    np.testing.assert_equal(shares(PATH, MODELS * 2), two)
+
+
+def test_only_splits_that_all_were_traced_on_are_compared(curve, model):
+    few = [replace(m, logits={s: m.logits[s] for s in ("retain", "forget")}) for m in MODELS]
+    names = ("metric/right_between", "metric/known_again", "known/missed", "known/never")
+    assert set(shares(PATH, few)) == {f"{name}_forget" for name in names}
+    kept = shares(CURVE, RETRAINED)
+    assert set(kept) == {f"{name}_{split}" for name in names for split in COMPARED}
+    np.testing.assert_equal({name: curve.arrays[name] for name in kept}, kept)
     assert not [n for n in model.arrays if "known" in n]
+
+
+def test_what_is_not_finite_is_not_right():
+    path = planted(PATH, {"forget": np.arange(7)[:, None] == 3})
+    assert shares(path, MODELS)["metric/right_between_forget"][3] == 1
+    path.logits["forget"][3] = np.nan
+    assert shares(path, MODELS)["metric/right_between_forget"][3] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "said"),
+    [
+        (MODELS[0], MODELS[0], "increasing values from 0 to 1"),
+        (PATH, PATH, "got 7 points of a curve"),
+        (PATH, replace(MODELS[0], index={**MODELS[0].index, "forget": np.arange(40)}), "other forget examples"),
+    ],
+)
+def test_no_images_are_compared_of_other_than_a_path_and_models_on_its_examples(path, model, said):
+    with pytest.raises(BadInput, match=said):
+        shares(path, [model])
 
 
 # Closeness to retraining
@@ -420,7 +520,7 @@ def test_what_cannot_be_measured_is_refused():
     other_rows = trace(5, n=30)
     with pytest.raises(BadInput, match="other .* examples"):
         profile(other_rows, ORIGINAL, RETRAINED, RANDOM)
-    with pytest.raises(BadInput, match="original holds 3 points of a curve"):
+    with pytest.raises(BadInput, match="original must be one model .T = 1., got 3 points of a curve"):
         profile(CURVE, trace(3), RETRAINED, RANDOM)
     with pytest.raises(BadInput, match="gap .* must be positive"):
         profile(CURVE, RETRAINED[0], [ORIGINAL], RANDOM)

@@ -10,13 +10,8 @@ from synthetic import trace as made
 
 from mcutils.data.tasks import load_task
 from mcutils.errors import BadInput
-from mcutils.measures.relearned import (
-    area,
-    curve_of,
-    steps_of,
-    steps_to,
-    together_attacked,
-)
+from mcutils.measures.metrics import accuracy
+from mcutils.measures.outcomes import area, steps_of, steps_to, together_attacked
 from mcutils.objectives import Batch, Step
 from mcutils.settings import Plan
 from mcutils.traces import trace
@@ -107,9 +102,8 @@ def test_an_attack_trains_and_leaves_its_input_as_it_was(wide, start, attack):
     assert all(torch.equal(value, again.points[1].params[name]) for name, value in found.points[1].params.items())
     seen = trace(found, held_back(wide))
     assert steps_of(seen).tolist() == [0, 2]
-    steps, values = curve_of(seen)
     right = seen.logits["forget"].argmax(-1) == wide.y[wide.rows("forget")[SEEN:]].numpy()
-    assert steps.tolist() == [0, 2] and np.allclose(values, right.mean(1))
+    assert np.allclose(accuracy(seen, "forget"), right.mean(1))
 
 
 def test_the_first_step_of_descent_by_hand(wide, start):
@@ -141,7 +135,7 @@ def test_bad_attacks_are_refused(wide, start):
     with pytest.raises(BadInput, match="too few are left"):
         relearn(start, held_back(wide, 60), Attack("forgotten", 10), seed=0, training=TRAINING)
     with pytest.raises(BadInput, match="step by step"):
-        curve_of(made(5))
+        steps_of(made(5))
 
 
 HEIGHTS = st.lists(st.floats(-1, 1), min_size=6, max_size=6)
@@ -166,7 +160,7 @@ def test_areas_are_linear_and_change_sign(a, b, shift):
 def test_curves_by_hand():
     assert area([0, 10], [1, 0], 0) == 0.5 and np.isnan(area([0, 1], [np.nan, 1], 0))
     assert steps_to([0, 10, 20], [0.2, 0.4, 0.8], 0.6) == pytest.approx(15)
-    assert steps_to([0, 10], [2, 1], 1.5, "down") == 5 and steps_to([0, 10], [0.9, 0], 0.8) == 0
+    assert steps_to([0, 10], [-2, -1], -1.5) == 5 and steps_to([0, 10], [0.9, 0], 0.8) == 0
     assert steps_to([0, 10], [0.1, 0.2], 0.8) == np.inf and steps_to([0, 10], [np.nan, 1.0], 0.8) == 10
     for bad in (([0], [1], 0), ([0, 0], [1, 2], 0), ([0, 1], [1, 2, 3], 0)):
         with pytest.raises(BadInput, match="rising steps"):

@@ -22,7 +22,7 @@ from ...measures.ensembles import (
     together,
 )
 from ...measures.metrics import accuracy, mean_loss
-from ...measures.relearned import together_attacked
+from ...measures.outcomes import together_attacked
 from ...measures.sharpness import SHARE, hessian_top, rises
 from ...traces import Trace, trace
 from ...unlearning.relearning import held_back, relearn

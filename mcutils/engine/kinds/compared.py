@@ -11,8 +11,8 @@ import numpy as np
 from ...curves import Curve
 from ...data.cues import REPLACED
 from ...data.tasks import BN_SIZE
-from ...measures.cue_use import cue_use
 from ...measures.planes import Plane, plane
+from ...measures.probes import cue_use
 from ...measures.similarity import SIMILARITIES, Similarity, features, matrix
 from ...plugins import packaged
 from ..specs import AlikeSpec, CueUseSpec, PlaneSpec, Spec, kind_of

@@ -10,15 +10,12 @@ import numpy as np
 from ...curves import Curve, weights_at
 from ...data.tasks import BN_SIZE, SHAPES, VALID_FRACTION
 from ...errors import BadInput
-from ...measures.coherence import coherence
 from ...measures.connectivity import collapsed
-from ...measures.difficulty import el2n, learning_events, learning_path, logits_on
+from ...measures.difficulty import coherence, el2n, entanglement_of, learning_events, learning_path, logits_on
 from ...measures.examples import levels_of
-from ...measures.graded import entanglement_of
 from ...measures.metrics import METRICS, accuracy, mean_loss
-from ...measures.outcomes import missed, steps_to_retrained, variation_by_example
+from ...measures.outcomes import area, missed, steps_to_retrained, variation_by_example
 from ...measures.probes import recall
-from ...measures.relearned import area
 from ...networks import finished
 from ...traces import Trace
 from ...weights import Weights

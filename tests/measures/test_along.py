@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from mcutils.errors import BadInput
-from mcutils.measures.along import excess_variation
-from mcutils.measures.persistence import SIDES, depths, dips, smad, total_persistence
+from mcutils.measures.along import SIDES, depths, dips, excess_variation, smad, total_persistence
 
 CURVES = st.lists(st.integers(-6, 6), min_size=1, max_size=14).map(lambda v: np.array(v, dtype=float))
 LAWS = settings(deadline=None, derandomize=True, max_examples=60)
