@@ -70,13 +70,13 @@ MOST = {
     "core": 4055,  # 3,200, with settings and models
     "data": 1560,  # 1,400
     "unlearning": 839,  # 820
-    "measures": 4966,  # 4,800
+    "measures": 4791,  # 4,800
     "engine": 5378,  # 3,800
     "explorer": 2183,  # 1,900
     "cli": 2003,  # 1,600
     "teaching": 617,  # 500
     "paper": 6368,  # 6,000
-    "tests": 30771,  # 25,000
+    "tests": 30764,  # 25,000
 }
 
 

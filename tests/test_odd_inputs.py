@@ -335,8 +335,8 @@ def test_references_are_known_and_single_models():
 
 def test_the_original_is_one_model_on_the_same_examples():
     connectivity(CURVE, gap=1.0, original=MODEL, n_boot=0)
-    for odd in (CURVE, synthetic.trace(n=30)):
-        refused(lambda odd=odd: connectivity(CURVE, gap=1.0, original=odd, n_boot=0), "original must be one model")
+    for odd, said in ((CURVE, "original must be one model"), (synthetic.trace(n=30), "other retain examples")):
+        refused(lambda odd=odd: connectivity(CURVE, gap=1.0, original=odd, n_boot=0), said)
 
 
 def test_a_long_list_of_names_is_told_by_the_likest():

@@ -41,20 +41,13 @@ def memorisation(right: np.ndarray, held: np.ndarray) -> np.ndarray:
 
     nan where no model, or each of them, was trained on the example. Source: Feldman & Zhang 2020, equation 1.
     """
-    right, held = _pool(right, held)
+    right, held = np.asarray(right), np.asarray(held)
+    if right.ndim != 2 or right.shape != held.shape or right.dtype != bool or held.dtype != bool or not right.size:
+        given = f"{right.dtype} of shape {right.shape} and {held.dtype} of shape {held.shape}"
+        raise BadInput(f"right and held must be True or False for (models, examples), got {given}.")
     inside, outside = held.sum(axis=0), (~held).sum(axis=0)
     with np.errstate(invalid="ignore"):
         return (right & held).sum(axis=0) / inside - (right & ~held).sum(axis=0) / outside
-
-
-def _pool(right: Any, held: Any) -> tuple[np.ndarray, np.ndarray]:
-    right, held = np.asarray(right), np.asarray(held)
-    if right.ndim != 2 or right.shape != held.shape or right.dtype != bool or held.dtype != bool or not right.size:
-        raise BadInput(
-            f"right and held must be True or False for (models, examples), got {right.dtype} of shape {right.shape} and"
-            f" {held.dtype} of shape {held.shape}."
-        )
-    return right, held
 
 
 def terciles(scores: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -82,8 +75,7 @@ def learning_path(
     start = network_for(check_task(task), model, seed_of(seed), **options)
     each = max(1, len(task.index["train"]) // plan.batch_size)
     steps = sorted({*range(0, plan.steps, each), plan.steps})
-    made: dict[str, Any] = {"settings": MethodSettings(plan), "weighted": weighted}
-    return trajectory(start, task, "train", seed=seed, steps=steps, **made)
+    return trajectory(start, task, "train", seed=seed, steps=steps, settings=MethodSettings(plan), weighted=weighted)
 
 
 def learning_events(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -200,9 +192,8 @@ def gradients(theta: Weights, task: Task, rows: Tensor) -> Tensor:
     found = []
     for row in torch.as_tensor(rows).split(1):
         loss = cross_entropy(net(take(task.x, row)), task.y[row]).sum()
-        parts = torch.autograd.grad(loss, leaves, allow_unused=True)
-        flat = [(torch.zeros_like(p) if g is None else g).flatten() for g, p in zip(parts, leaves, strict=True)]
-        found.append(torch.cat(flat))
+        parts = torch.autograd.grad(loss, leaves, materialize_grads=True)
+        found.append(torch.cat([part.flatten() for part in parts]))
     return torch.stack(found)
 
 

@@ -17,9 +17,8 @@ from ..errors import BadInput
 from ..files import write_file
 
 # Okabe & Ito: told apart with any colour vision.
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY, LIGHT = "#767676", "#DDDDDD"
+BLACK, ORANGE, GREEN, BLUE = "#000000", "#E69F00", "#009E73", "#0072B2"
+VERMILLION, PURPLE, GREY, LIGHT = "#D55E00", "#CC79A7", "#767676", "#DDDDDD"
 # Kinds of curve differ in marker too, for prints without colour.
 COLOURS = {"linear": BLUE, "bezier": VERMILLION, "chain": GREEN}
 MARKERS = {"linear": "o", "bezier": "s", "chain": "^"}

@@ -52,13 +52,7 @@ def epsilons(unlearned, retrained, *, delta: float = DELTA, cap: float = CAP) ->
     ``cap``. The positive law is the one with the larger median, and one threshold calls positive what is at or above
     it; two thresholds call what lies between them of the law with the smaller range. Attacks with one error rate 0 and
     the other not are left out, as too few models to tell; no error at all is ``cap``, and so is a law whose range is
-    below 1 % of the other's.
-
-    Args:
-        unlearned, retrained: (M, N) and (R, N).
-
-    Returns:
-        (N,).
+    below 1 % of the other's. (N,), of laws (M, N) and (R, N).
 
     Source: NeurIPS 2023 machine unlearning challenge (Triantafillou et al., arXiv 2406.09073), metric.py. There
     thresholds stand on a grid of 1/100, and those of a pair at most 2 further apart or closer than the smaller range;
@@ -124,18 +118,15 @@ def points_of(found, models: int) -> np.ndarray:
 def forgetting_quality(unlearned, retrained, *, retain_ratio: float = 1.0, test_ratio: float = 1.0) -> Quality:
     """The challenge's score: mean points of the forget examples times RA / RA_retrained times TA / TA_retrained.
 
-    Args:
-        unlearned, retrained: (M, N) and (R, N) confidences of the forget examples. retain_ratio, test_ratio: mean
-            accuracy of the unlearned over that of the retrained models.
-
-    Source: as `epsilons`. The bins follow from the number of unlearned models.
+    Of confidences (M, N) and (R, N) of the forget examples, and the ratios of mean accuracies. Source: as `epsilons`.
+    The bins follow from the number of unlearned models.
     """
     ours, theirs = laws(unlearned, retrained)
-    found, models = epsilons(ours, theirs), min(len(ours), len(theirs))
+    found = epsilons(ours, theirs)
     points = float(points_of(found, len(ours)).mean())
     ratios = number("retain_ratio", retain_ratio, 0) * number("test_ratio", test_ratio, 0)
     told = float(np.median(found)), float((found >= CAP).mean())
-    return Quality(points * ratios, points, *told, largest_epsilon(models))
+    return Quality(points * ratios, points, *told, largest_epsilon(min(len(ours), len(theirs))))
 
 
 def null_split(retrained, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -153,15 +144,13 @@ def klom(unlearned, retrained, *, bins: int = 20, floor: float = 1e-5, published
 
     KL = sum_b p_b log(p_b / max(q_b, floor)) over bins with p_b > 0: equal bins over the joint range of the margins,
     clipped to +-100. With N models a bin that only unlearned models reach counts log(p / 1e-5), about 8 nats for p =
-    1/32, so that such bins decide the number: `klom_normal` has none.
+    1/32, so that such bins decide the number: `klom_normal` has none. Can be slightly negative, since the floor lets q
+    sum to more than 1.
 
     Args:
         unlearned, retrained: (M, N) and (R, N) margins, which are the confidences phi. bins: 20 as published; 8 for 32
             models. published: drop the largest value, as the public code does (its last bin is open above), so that
             the sample that holds it has one model less.
-
-    Returns:
-        (N,); can be slightly negative, since the floor lets q sum to more than 1.
 
     Source: Rinberg et al., EasyDUB (arXiv 2602.16400); Georgiev et al. 2024 (arXiv 2410.23232).
     """
@@ -184,10 +173,8 @@ def klom(unlearned, retrained, *, bins: int = 20, floor: float = 1e-5, published
 def klom_normal(unlearned, retrained, *, least: float = 1e-3) -> np.ndarray:
     """The same between the two normal laws with the samples' means and variances, for few models.
 
-    KL(N(m, s^2) || N(m', s'^2)) = log(s' / s) + [s^2 + (m - m')^2] / (2 s'^2) - 1/2, (N,) in nats.
-
-    Args:
-        unlearned, retrained: (M, N) and (R, N), two models or more each. least: smallest standard deviation believed.
+    KL(N(m, s^2) || N(m', s'^2)) = log(s' / s) + [s^2 + (m - m')^2] / (2 s'^2) - 1/2, (N,) in nats, of two models or
+    more each; ``least`` is the smallest standard deviation believed.
     """
     ours, theirs = laws(unlearned, retrained)
     if min(len(ours), len(theirs)) < 2:
@@ -198,9 +185,6 @@ def klom_normal(unlearned, retrained, *, least: float = 1e-3) -> np.ndarray:
 
 def iam_signal(p) -> np.ndarray:
     """The confidence p_y on a doubly logarithmic scale, -log(0.01 - log(p_y + 0.00001)): larger the more a member.
-
-    Args:
-        p: confidences of the true class, in [0, 1].
 
     Source: default signal of the public code of arXiv 2506.06112. At p = 1 the inner logarithm is of 1.00001, which
     stays below 0.01.

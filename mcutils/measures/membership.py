@@ -33,44 +33,29 @@ def sides(members, others) -> tuple[np.ndarray, np.ndarray]:
 def auc(members, others) -> np.ndarray:
     """Area under the ROC curve: how often a member scores above another example, ties counting half.
 
-    AUC = P(s > s') + P(s = s') / 2 = (sum of the members' ranks - m (m + 1) / 2) / (m n), with mid-ranks.
-
-    Args:
-        members, others: (..., m) and (..., n).
-
-    Returns:
-        (...) float64; below 1/2 where members look less like members than others do.
-
-    Source: Mann and Whitney 1947; Hanley and McNeil 1982.
+    AUC = P(s > s') + P(s = s') / 2 = (sum of the members' ranks - m (m + 1) / 2) / (m n), with mid-ranks, (...); below
+    1/2 where members look less like members than others do. Sources: Mann and Whitney 1947; Hanley and McNeil 1982.
 
     >>> float(auc([0.9, 0.5], [0.5, 0.1]))
     0.875
     """
     members, others = sides(members, others)
-    return np.asarray(_placements(np.sort(members), others).mean(axis=-1))  # in order they are placed twice as fast
-
-
-def _placements(members: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Of each member (..., m), the share of others below it, ties counting half."""
     rows = zip(members.reshape(-1, members.shape[-1]), others.reshape(-1, others.shape[-1]), strict=True)
-    found = np.empty((members[..., 0].size, members.shape[-1]))
+    found = np.full(members[..., 0].size, np.nan)
     for k, (own, other) in enumerate(rows):
-        ordered = np.sort(other)
-        below = np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")
-        found[k] = np.nan if np.isnan(own).any() or np.isnan(other).any() else below / (2 * len(other))
-    return found.reshape(members.shape)
+        if not (np.isnan(own).any() or np.isnan(other).any()):
+            own, other = np.sort(own), np.sort(other)  # in order they are placed twice as fast
+            below = np.searchsorted(other, own, "left") + np.searchsorted(other, own, "right")
+            found[k] = (below / (2 * len(other))).mean()
+    return found.reshape(members.shape[:-1])
 
 
 def tpr_at(members, others, fpr: float = FALSE_ALARMS) -> np.ndarray:
     """Largest share of members found by a threshold that calls at most a share ``fpr`` of others members.
 
-    TPR(fpr) = max_c P(s >= c) over thresholds c with P(s' >= c) <= fpr; nothing is interpolated, so that with fewer
-    than 1 / fpr others it is the share of members above all of them.
-
-    Args:
-        members, others: (..., m) and (..., n). fpr: allowed false positive rate.
-
-    Source: Carlini et al., LiRA, S&P 2022 (arXiv 2112.03570).
+    TPR(fpr) = max_c P(s >= c) over thresholds c with P(s' >= c) <= fpr, (...); nothing is interpolated, so that with
+    fewer than 1 / fpr others it is the share of members above all of them. Source: Carlini et al., LiRA, S&P 2022
+    (arXiv 2112.03570).
 
     >>> float(tpr_at([3, 2, 1, 0], [2.5, 0.5, -1, -2], 0.25))
     0.75
@@ -85,15 +70,9 @@ def tpr_at(members, others, fpr: float = FALSE_ALARMS) -> np.ndarray:
 def confidence_logit(logits, labels) -> np.ndarray:
     """The confidence of the true class on the scale of logits, phi = log p_y - log(1 - p_y), exact at any confidence.
 
-    phi = z_y - logsumexp_{k != y} z_k, which never forms 1 - p_y. LiRA's score, and the margin of KLoM.
-
-    Args:
-        logits: (..., N, K). labels: (N,) whole numbers.
-
-    Returns:
-        (..., N) float64; nan where a logit of the row is not finite.
-
-    Source: Carlini et al., LiRA, S&P 2022 (arXiv 2112.03570), section VI; their code adds 1e-45 to both logarithms.
+    phi = z_y - logsumexp_{k != y} z_k (..., N), of logits (..., N, K) and labels (N,), which never forms 1 - p_y; nan
+    where a logit of the row is not finite. LiRA's score, and the margin of KLoM. Source: Carlini et al., LiRA, S&P 2022
+    (arXiv 2112.03570), section VI; their code adds 1e-45 to both logarithms.
 
     >>> confidence_logit([[100.0, 0.0, 0.0]], [0]).round(4).tolist()
     [99.3069]
@@ -176,18 +155,10 @@ def signal(name: str, logits, labels) -> np.ndarray:
 
 
 def balanced_rows(members, others, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of two sets of examples with equally many of each class on both sides, as many as there are.
+    """Rows of two sets of examples, by their labels (m,) and (n,): as many as there are, equally many of each class.
 
-    Where the classes of members and others differ in frequency, an attack finds classes in place of members.
-
-    Args:
-        members, others: labels (m,) and (n,). seed: decides which rows of the larger side stay.
-
-    Returns:
-        rows of members and rows of others, equally many, in rising order.
-
-    Raises:
-        BadInput: no class is on both sides.
+    Where the classes of members and others differ in frequency, an attack finds classes in place of members. Both are
+    in rising order; ``seed`` decides which rows of the larger side stay. Raises `BadInput` where no class is on both.
     """
     sets = [np.asarray(one) for one in (members, others)]
     if any(one.ndim != 1 or one.dtype.kind not in "iu" for one in sets):
@@ -210,13 +181,7 @@ def attack_accuracy(members, others, *, folds: int = 10, seed: int = 0) -> float
     Both sides are cut to equal numbers and dealt to equal folds. On the training folds the threshold and its side with
     the largest accuracy are taken (members above or members below, ties going to members above). 1/2 where nothing can
     be told: the judged examples chose nothing. A model that over-forgets is found too, by members *below*; `auc` has
-    the sign.
-
-    Args:
-        members, others: scores (m,) and (n,), at least ``folds`` each. folds: 2 or more.
-
-    Returns:
-        a share; nan if a score is.
+    the sign. Scores are (m,) and (n,), at least ``folds`` each, which are 2 or more; nan if a score is.
 
     Source: loss attack of the NeurIPS 2023 unlearning challenge's starting kit (logistic regression in ten stratified
     splits), whose boundary in one dimension is a threshold too.
@@ -258,15 +223,10 @@ def population_attacks(
 ) -> dict[str, np.ndarray]:
     """Every attack of `SIGNALS` at every t, on equally many examples of each class.
 
-    An AUC is told with its direction: above 1/2 members look like members (under-forgotten), below 1/2 less so than
-    unseen examples do (over-forgotten). The ideal is the retrained model's own value, not 1/2: members may be easier
-    or harder than others.
-
-    Args:
-        trace: of a curve or a model. members, others: splits. folds, seed: of `attack_accuracy` and `balanced_rows`.
-
-    Returns:
-        "<signal>/auc", "<signal>/tpr" (at 1 % FPR) and "<signal>/accuracy" (cross-fitted): (T,) each.
+    "<signal>/auc", "<signal>/tpr" (at 1 % FPR) and "<signal>/accuracy" (cross-fitted), (T,) each, of two splits of a
+    trace. An AUC is told with its direction: above 1/2 members look like members (under-forgotten), below 1/2 less so
+    than unseen examples do (over-forgotten). The ideal is the retrained model's own value, not 1/2: members may be
+    easier or harder than others. ``folds`` and ``seed`` are those of `attack_accuracy` and `balanced_rows`.
     """
     check_trace(trace)
     for split in (members, others):

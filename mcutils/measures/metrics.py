@@ -127,10 +127,6 @@ def require(references: Mapping[str, Trace], name: str, who: str) -> None:
 
 def tow(scores: Mapping, retrained: Mapping, keys: Iterable[str] = SCORES) -> np.ndarray:
     """Tug-of-War prod_k (1 - |s_k - s_k(retrained)|), 1 for the retrained model (Zhao et al., RUM, 2024)."""
-    return np.prod([1 - np.abs(d) for d in _differences(scores, retrained, keys)], axis=0)
-
-
-def _differences(scores: Mapping, retrained: Mapping, keys: Iterable[str]) -> list[np.ndarray]:
     keys = tuple(keys)
     for where, given in (("scores", scores), ("retrained", retrained)):
         missing = [key for key in keys if key not in given]
@@ -138,8 +134,8 @@ def _differences(scores: Mapping, retrained: Mapping, keys: Iterable[str]) -> li
             raise BadInput(f"{where} lacks {', '.join(missing)}; needed: {', '.join(keys)}.")
         if any(np.any((np.asarray(given[key]) < 0) | (np.asarray(given[key]) > 1)) for key in keys):
             raise BadInput(f"{where} must be fractions between 0 and 1, not percentages.")
-    differences = [np.asarray(scores[key], float) - np.asarray(retrained[key], float) for key in keys]
-    return list(np.broadcast_arrays(*differences))
+    apart = [np.abs(np.asarray(scores[key], float) - np.asarray(retrained[key], float)) for key in keys]
+    return np.prod(np.broadcast_arrays(*(1 - one for one in apart)), axis=0)
 
 
 @dataclass(frozen=True)
@@ -180,16 +176,7 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
-def _entry(
-    name: str,
-    direction: str,
-    unit: str,
-    formula: str,
-    source: str = "standard",
-    *,
-    splits: Iterable[str],
-    references=(),
-):
+def _entry(name: str, direction: str, unit: str, formula: str, source: str, *, splits: Iterable[str], references=()):
     """Decorator that adds ``function(trace, *, references) -> (T,)`` to METRICS."""
 
     def add(function):
@@ -202,15 +189,11 @@ def _entry(
 def measure(
     trace: Trace, names: str | Iterable[str] | None = None, *, references: Mapping[str, Trace] = NO_REFERENCES
 ) -> dict[str, np.ndarray]:
-    """Evaluate metrics on a trace.
+    """Evaluate metrics on a trace of a curve or of a single model: name -> (T,) float64.
 
     Args:
-        trace: a curve or a single model.
         names: one name or several; None takes every metric whose references are given.
         references: "retrained", "original", "random" -> trace of one model on the same examples.
-
-    Returns:
-        name -> (T,) float64.
 
     >>> import numpy as np, mcutils as mc
     >>> logits = np.array([2.0, 0.0, -2.0])[:, None, None] * np.eye(2)  # right, at a loss (the first class), wrong

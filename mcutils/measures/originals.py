@@ -56,15 +56,9 @@ class Bounds(NamedTuple):
 def student(values, level: float = LEVEL, least: float = 0.0) -> Interval:
     """Mean over originals with Student's interval, m +- t_{n-1} s / sqrt(n).
 
-    Args:
-        values: (n,) one number per original; what is not finite is left out.
-        level: of the interval.
-        least: the smallest standard error to believe in, in the units of the values.
-
-    Returns:
-        Interval(mean, low, high); fewer than two originals know no bounds: -inf and inf; none at all: three nan.
-
-    Source: Student, Biometrika 6 (1908).
+    Of values (n,), one per original; what is not finite is left out. ``least`` is the smallest standard error to
+    believe in. Fewer than two originals know no bounds: -inf and inf; none at all: three nan. Source: Student,
+    Biometrika 6 (1908).
 
     >>> [round(v, 3) for v in student([1.0, 2.0, 3.0])]
     [2.0, -0.484, 4.484]
@@ -81,10 +75,8 @@ def student(values, level: float = LEVEL, least: float = 0.0) -> Interval:
 def share(values, level: float = LEVEL) -> Interval:
     """Mean over originals of a share, with `student`'s interval joined with Wilson's for as many trials as originals.
 
-    So that agreement of all originals never gives an interval without width.
-
-    Args:
-        values: (n,) a share in [0, 1] per original; nan is left out.
+    Of values (n,), a share in [0, 1] per original; nan is left out. So agreement of all originals never gives an
+    interval without width.
 
     >>> [round(v, 3) for v in share([1.0] * 8)]
     [1.0, 0.676, 1.0]
@@ -124,15 +116,15 @@ def simultaneous(values, level: float = LEVEL, least: float = 0.0) -> Bounds:
     known = count >= LEAST
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(there, values, 0).sum(axis=0) / count
-        residuals = np.where(there, values - mean, 0)
-        error = _error(residuals**2, np.zeros_like(mean), count)
+    residuals = np.where(there, values - mean, 0)
+    error = _error((residuals**2).sum(axis=0), 0.0, count)
     low, high = np.full(len(mean), -np.inf), np.full(len(mean), np.inf)
     varies = known & (error > 0)
     critical = 0.0
     if varies.any():
         part, n = residuals[:, varies], count[varies]
         middle = flips(len(values)) @ part / n
-        spread = _error((part**2).sum(axis=0, keepdims=True), middle, n, summed=True)
+        spread = _error((part**2).sum(axis=0), middle, n)
         with np.errstate(invalid="ignore", divide="ignore"):
             largest = np.nan_to_num(middle / spread, posinf=np.inf, neginf=-np.inf).max(axis=1)
         # The changes of sign are symmetric: the largest of t and of -t have one law.
@@ -143,11 +135,10 @@ def simultaneous(values, level: float = LEVEL, least: float = 0.0) -> Bounds:
     return Bounds(mean, low, high)
 
 
-def _error(squares: np.ndarray, middle: np.ndarray, count: np.ndarray, summed: bool = False) -> np.ndarray:
-    """Standard errors of means, from squares of the values (or their sums) and the means."""
-    total = squares if summed else squares.sum(axis=0)
+def _error(squares: np.ndarray, mean: np.ndarray | float, count: np.ndarray) -> np.ndarray:
+    """Standard errors of means, from the sums of the squared values."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.sqrt(np.maximum(total / count - middle**2, 0) / (count - 1))
+        return np.sqrt(np.maximum(squares / count - mean**2, 0) / (count - 1))
 
 
 @lru_cache(maxsize=4)
@@ -192,13 +183,8 @@ def smallest_effect(values, level: float = LEVEL, power: float = 0.8) -> float:
 def neumann_ratio(values, floor: float = 0.0) -> float:
     """Von Neumann's ratio of a series: mean squared successive difference over its variance.
 
-    2 T / (T - 1) on average for white noise, near 0 for a smooth curve on a fine grid; 0 for a series without spread
-    or one whose range is at most ``floor``.
-
-    Args:
-        values: (T,) along an even grid.
-
-    Source: von Neumann, Annals of Mathematical Statistics 12 (1941).
+    2 T / (T - 1) on average for white noise, near 0 for a smooth curve on a fine grid (T,); 0 for a series without
+    spread or one whose range is at most ``floor``. Source: von Neumann, Annals of Mathematical Statistics 12 (1941).
 
     >>> neumann_ratio([0.0, 1.0, 0.0, 1.0]), neumann_ratio([1.0, 1.0, 1.0])
     (4.0, 0.0)

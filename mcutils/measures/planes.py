@@ -52,13 +52,13 @@ def basis(three: Sequence[Weights | Endpoint]) -> Basis:
         raise BadInput(f"a plane goes through 3 models, got {given}.")
     points = tuple(weights_at(one) for one in three)
     check_same_shape(points)
-    flat = [flatten(one) for one in points]
-    rounding = 4 * torch.finfo(flat[0].dtype).eps * max(float(v.double().norm()) for v in flat)
-    first, second, third = (v.double() for v in flat)
-    for (i, a), (j, b) in (((0, first), (2, third)), ((0, first), (1, second)), ((1, second), (2, third))):
-        if float((a - b).norm()) <= rounding:
+    precision = torch.finfo(flatten(points[0]).dtype).eps
+    flat = [flatten(one).double() for one in points]
+    rounding = 4 * precision * max(float(v.norm()) for v in flat)
+    for i, j in ((0, 2), (0, 1), (1, 2)):
+        if float((flat[i] - flat[j]).norm()) <= rounding:
             raise BadInput(f"models {i} and {j} are the same: a plane needs three different models.")
-    u, w = third - first, second - first
+    u, w = flat[2] - flat[0], flat[1] - flat[0]
     length = float(u.norm())
     u /= length
     along = float(w @ u)
@@ -132,16 +132,9 @@ def _thinned(task: Task, rows: int | None) -> Task:
 
 
 def plane(
-    three: Sequence[Weights | Endpoint],
-    task: Task,
-    resolution: int = 21,
-    margin: float = 0.2,
-    *,
-    batchnorm: str = "retain",
-    precision: str = "float32",
-    rows: int | None = 500,
-    weighted: bool = False,
-) -> Plane:
+    three: Sequence[Weights | Endpoint], task: Task, resolution: int = 21, margin: float = 0.2, *,
+    batchnorm: str = "retain", precision: str = "float32", rows: int | None = 500, weighted: bool = False,
+) -> Plane:  # fmt: skip
     """Evaluate the plane through (theta_0, theta_1, theta_2) on a grid, and at the three models, by `traces.trace`.
 
     ``resolution`` and ``margin`` are those of `grid`; ``batchnorm``, ``precision`` and ``weighted`` those of a trace:

@@ -17,17 +17,7 @@ from ..traces import SPLITS, Trace
 from .along import check_grid, floats
 from .connectivity import SUMMARY, Connectivity, collapsed, connectivity, forget_gap, levels_of
 from .metrics import METRICS, REFERENCES, check_model, check_trace, correct, measure
-from .readings import (
-    LEVELLED,
-    LEVELS,
-    READ,
-    barrier_by,
-    deficit_by,
-    from_curves,
-    pair_of,
-    split_name,
-    tolerances,
-)
+from .readings import LEVELLED, LEVELS, READ, barrier_by, deficit_by, from_curves, pair_of, split_name, tolerances
 
 ALONG = ("metric/", "curve/", "band/", "score/", "half/")  # what has a value at each t
 
@@ -93,10 +83,8 @@ class Profile:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that were traced."""
-        told = {
-            name.rpartition("_")[2] for name in self.arrays if name.startswith(("metric/loss_", "metric/accuracy_"))
-        }
-        return tuple(split for split in SPLITS if split in told)
+        told = ("metric/loss_{}", "metric/accuracy_{}")
+        return tuple(split for split in SPLITS if any(name.format(split) in self.arrays for name in told))
 
     @property
     def seconds(self) -> float:
@@ -106,7 +94,10 @@ class Profile:
     @property
     def geometry(self) -> dict[str, float]:
         """Distances and angles of a path's ends, see `curves.geometry`."""
-        return {n.removeprefix("geometry/"): float(v) for n, v in self.arrays.items() if n.startswith("geometry/")}
+        return {name: float(value) for name, value in self._group("geometry").items()}
+
+    def _group(self, name: str) -> dict[str, np.ndarray]:
+        return {n.removeprefix(f"{name}/"): v for n, v in self.arrays.items() if n.startswith(f"{name}/")}
 
     @cached_property
     def collapsed(self) -> tuple[str, ...]:
@@ -120,12 +111,10 @@ class Profile:
         Replicates are of the measures in `connectivity.SUMMARY` and `readings.READ`, and of the tolerances that follow.
         Barriers, deficits and tolerances that are not kept are taken from the curves and the levels.
         """
-        parts: dict[str, dict[str, np.ndarray]] = {g: {} for g in ("curve", "band", "measure", "replicates", "level")}
-        for name, values in self.arrays.items():
-            group, _, rest = name.partition("/")
-            if group in parts:
-                parts[group][rest] = values.astype(np.float64) + 0.0  # a deficit of -0 is 0
-        curves, bands, kept, replicates, levels = parts.values()
+        curves, bands, kept, replicates, levels = (
+            {n: v.astype(np.float64) + 0.0 for n, v in self._group(name).items()}  # a deficit of -0 is 0
+            for name in ("curve", "band", "measure", "replicates", "level")
+        )
         measures = from_curves(curves, self.t, levels, self.gap) | {name: float(v) for name, v in kept.items()}
         replicates = tolerances(replicates, self.gap) | replicates
         return Connectivity(self.t, curves, bands, measures, replicates, self.gap, self.collapsed, levels=levels)
@@ -149,18 +138,17 @@ class Profile:
     @property
     def levels(self) -> dict[str, np.ndarray]:
         """Losses and accuracies (R,) of the retrained models, by the names in `readings.LEVELS`; empty if not kept."""
-        return {n.removeprefix("level/"): v for n, v in self.arrays.items() if n.startswith("level/")}
+        return self._group("level")
 
     @property
     def original(self) -> dict[str, float]:
         """Losses and accuracies of the original model, by the names in `readings.LEVELS`; empty if not kept."""
-        return {n.removeprefix("original/"): float(v) for n, v in self.arrays.items() if n.startswith("original/")}
+        return {name: float(value) for name, value in self._group("original").items()}
 
     def with_levels(self, levels: Mapping[str, np.ndarray]) -> Profile:
         """A copy whose readings are beside these levels of retrained models, for one that keeps none or others.
 
-        Args:
-            levels: (R,) for each name in `readings.LEVELS`, as `levels_kept` and `connectivity.levels_of` return them.
+        ``levels`` are (R,) for each name in `readings.LEVELS`, as `levels_kept` and `examples.levels_of` return them.
         """
         if not isinstance(levels, Mapping):
             raise BadInput(f"levels must be a dictionary of {', '.join(LEVELS)}, got {shown(levels)}.")
@@ -246,12 +234,7 @@ def _unpacked(packed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def profile(
-    found: Trace,
-    original: Trace,
-    retrained: Sequence[Trace],
-    random: Trace,
-    bootstrap: int = 200,
-    half: bool = False,
+    found: Trace, original: Trace, retrained: Sequence[Trace], random: Trace, bootstrap: int = 200, half: bool = False
 ) -> Profile:
     """Measure a trace against the original, the retrained models and an untrained one; no network is touched.
 

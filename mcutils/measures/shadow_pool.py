@@ -86,17 +86,11 @@ def _sums(values: np.ndarray, taken: np.ndarray) -> np.ndarray:
 def left_out(phi, held, *, variance: str = "shared", even: bool = True) -> np.ndarray:
     """U-LiRA, or LiRA within its own pool: each model scored by laws of the others, log p(held) - log p(not held).
 
-    log p = log N(phi; mean, sd^2), the laws are those of `_laws`. ``even``: of both laws of an example equally many
-    models are taken, the first in the order j + 1, j + 2, ... after model j. With an example in half of all models,
-    leaving one out leaves its own law one model short: the poorer mean lies further from phi, and the scores fall below
-    chance although nothing is to be told.
-
-    Args:
-        phi: (..., M, N) confidences; several pools may share who held what. held: (M, N) bool, who was trained on what;
-            at least three models each way.
-
-    Returns:
-        (..., M, N) scores, larger for what looks as if it had been held.
+    log p = log N(phi; mean, sd^2) by `_laws` of phi (..., M, N), where several pools may share who held what (M, N), at
+    least three models each way: (..., M, N), larger for what looks as if it had been held. ``even``: of both laws of an
+    example equally many models are taken, the first in the order j + 1, j + 2, ... after model j. With an example in
+    half of all models, leaving one out leaves its own law one model short: the poorer mean lies further from phi, and
+    the scores fall below chance although nothing is to be told.
 
     Source: LiRA: Carlini et al., S&P 2022 (arXiv 2112.03570); U-LiRA: Hayes et al., SaTML 2025 (arXiv 2403.01218), with
     one law over models that unlearned the example and one over models that never had it. A benchmark's code fits 0/1
@@ -141,10 +135,8 @@ STATISTICS: dict[str, Callable] = {"auc": auc, "accuracy": right_calls, "tpr": t
 def holders(phi, held, side: bool = True) -> np.ndarray:
     """phi of the models that held each example, or that did not: (M', N), the order of models kept.
 
-    What `forgetting_quality` compares with retrained models: each example has other models.
-
-    Raises:
-        BadInput: examples that differ in how many models held them.
+    What `forgetting_quality` compares with retrained models: each example has other models. Raises `BadInput` where
+    examples differ in how many models held them.
     """
     phi, held = pool(phi, held)
     if phi.ndim != 2:
@@ -167,15 +159,11 @@ def rmia(target, references, target_population, references_population, *, a: flo
     that were not trained on x. (They are half of what P(x) would average; a guesses those that were trained on it.)
 
     Args:
-        target: p_y of the audited model (..., N). references: p_y of the reference models (R, N), R >= 1, none of them
-            trained on these examples. target_population, references_population: the same for the population, (..., Z)
-            and (R, Z). a: in [0, 1]. gamma: positive.
+        target, references: p_y of the audited model (..., N), and of reference models (R, N), R >= 1, none of them
+            trained on these examples; for the population (..., Z) and (R, Z). a: in [0, 1]. gamma: positive.
 
     Returns:
         (..., N) in [0, 1], larger for what looks like a member.
-
-    Raises:
-        BadInput: shapes that do not belong together, what is no probability.
 
     Source: Zarifzadeh, Liu and Shokri, ICML 2024 (arXiv 2312.03262), offline. Their public code averages only the
     larger half of the references unless told how many to take; here all are taken.
@@ -200,7 +188,8 @@ def rmia(target, references, target_population, references_population, *, a: flo
         if ((one < 0) | (one > 1)).any():
             raise BadInput(f"{name} must hold probabilities from 0 to 1.")
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio, z_ratio = (p / _reference(q, a) for p, q in ((own, out), (z_own, z_out)))
+        pairs = ((own, out), (z_own, z_out))
+        ratio, z_ratio = (p / (((1 + a) * q.mean(axis=0) + 1 - a) / 2) for p, q in pairs)
     # ratio / z > gamma is ratio > gamma z, which holds where z is 0 too.
     rows = zip(ratio.reshape(-1, ratio.shape[-1]), np.sort(gamma * z_ratio.reshape(-1, z_ratio.shape[-1])), strict=True)
     found = [np.where(np.isnan(x), np.nan, np.searchsorted(z, x, "left") / len(z)) for x, z in rows]
@@ -208,29 +197,14 @@ def rmia(target, references, target_population, references_population, *, a: flo
     return np.where(bad, np.nan, np.reshape(found, ratio.shape))
 
 
-def _reference(out: np.ndarray, a: float) -> np.ndarray:
-    return ((1 + a) * out.mean(axis=0) + 1 - a) / 2
-
-
 def rmia_along(
-    trace: Trace,
-    references: Sequence[Trace],
-    *,
-    members: str = "forget",
-    others: str = "test",
-    population: str = "valid",
-    a: float = OFFLINE_A,
-    seed: int = 0,
-) -> dict[str, np.ndarray]:
-    """RMIA at every t: members are D_f, others test examples, the population validation examples.
+    trace: Trace, references: Sequence[Trace], *, members: str = "forget", others: str = "test",
+    population: str = "valid", a: float = OFFLINE_A, seed: int = 0,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """RMIA at every t of a trace, splits as members, others and population: ``auc`` and ``tpr`` (at 1 % FPR), (T,).
 
-    Args:
-        trace: of a curve or a model. references: traces of models retrained without the members, T = 1 each; for the
-            null, a retrained model is audited by the others. members, others, population: splits. a: as
-            in `rmia`. seed: of `membership.balanced_rows`.
-
-    Returns:
-        "auc" and "tpr" (at 1 % FPR): (T,).
+    ``references`` are traces of models retrained without the members, T = 1 each; for the null, a retrained model is
+    audited by the others. ``a`` is that of `rmia`, ``seed`` that of `membership.balanced_rows`.
     """
     check_trace(trace)
     if isinstance(references, Trace) or not len(references):

@@ -53,28 +53,15 @@ def stepped(weights: Weights, along: Mapping[str, Tensor], share: float) -> Weig
 
 
 def rises(
-    weights: Weights,
-    task: Task,
-    *,
-    seed: int = 0,
-    directions: int = DIRECTIONS,
-    share: float = SHARE,
-    batchnorm: str = "retain",
-    weighted: bool = False,
-) -> dict[str, np.ndarray]:
+    weights: Weights, task: Task, *, seed: int = 0, directions: int = DIRECTIONS, share: float = SHARE,
+    batchnorm: str = "retain", weighted: bool = False,
+) -> dict[str, np.ndarray]:  # fmt: skip
     """How much the mean loss of each split rises when weights move by ``share`` of each filter's norm, in nats.
 
-    Args:
-        weights: the model.
-        task: whose splits are evaluated.
-        seed: draws the first direction; the others have the seeds that follow.
-        directions: how many, D.
-        share: of the norm of each filter, above 0.
-        batchnorm: the policy of statistics at the moved weights, as in `traces.trace`; ``weighted`` too.
-
-    Returns:
-        By split, ``one/<split>`` (D,): L(theta + s d) - L(theta), which holds the slope too, and ``both/<split>`` (D,):
-        [L(theta + s d) + L(theta - s d)] / 2 - L(theta), the curvature s^2 d'Hd / 2 up to the fourth order.
+    By split, ``one/<split>`` (D,): L(theta + s d) - L(theta), which holds the slope too, and ``both/<split>`` (D,):
+    [L(theta + s d) + L(theta - s d)] / 2 - L(theta), the curvature s^2 d'Hd / 2 up to the fourth order, for D
+    ``directions``, the first of which ``seed`` draws, the others the seeds that follow. ``batchnorm``: the policy of
+    statistics at the moved weights, as in `traces.trace`; ``weighted`` too.
 
     Raises:
         BadInput: a share of 0 or less, no direction, what `traces.trace` refuses.
@@ -134,17 +121,14 @@ def hessian_product(
     """The function v (P,) -> H v (P,) of a loss of named tensors, by two backward passes; vectors are float64."""
     leaves = {name: value.detach().clone().requires_grad_(True) for name, value in params.items()}
     tensors = list(leaves.values())
-    first = torch.autograd.grad(loss(leaves), tensors, create_graph=True, allow_unused=True)
-    slope = torch.cat(
-        [(torch.zeros_like(p) if g is None else g).flatten() for g, p in zip(first, tensors, strict=True)]
-    )
+    first = torch.autograd.grad(loss(leaves), tensors, create_graph=True, materialize_grads=True)
+    slope = torch.cat([part.flatten() for part in first])
 
     def product(v: Tensor) -> Tensor:
         if not slope.requires_grad:  # the loss is linear
             return torch.zeros_like(v)
-        second = torch.autograd.grad(slope @ v.to(slope), tensors, retain_graph=True, allow_unused=True)
-        parts = [torch.zeros_like(p) if g is None else g for g, p in zip(second, tensors, strict=True)]
-        return torch.cat([part.flatten() for part in parts]).double().cpu()
+        second = torch.autograd.grad(slope @ v.to(slope), tensors, retain_graph=True, materialize_grads=True)
+        return torch.cat([part.flatten() for part in second]).double().cpu()
 
     return product
 

@@ -21,21 +21,8 @@ PUBLISHED: Mapping[str, Any] = {"C": 3, "gamma": "auto", "kernel": "rbf"}  # gam
 SMALLEST = np.float32(1e-30)
 
 
-def _probabilities(logits: np.ndarray) -> np.ndarray:
-    """In float32 as theirs: a confidence next to 1 is 1."""
-    return np.exp(log_softmax(logits)).astype(np.float32)
-
-
 def _log(p: np.ndarray) -> np.ndarray:
     return np.log(np.where(p > 0, p, SMALLEST))
-
-
-def _correctness(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return (p.argmax(axis=1) == labels).astype(np.float32)
-
-
-def _confidence(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return p[np.arange(len(p)), labels]
 
 
 def _entropy(p: np.ndarray, labels: np.ndarray) -> np.ndarray:  # noqa: ARG001
@@ -54,8 +41,8 @@ def _m_entropy(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 FEATURES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "correctness": _correctness,
-    "confidence": _confidence,
+    "correctness": lambda p, labels: (p.argmax(axis=1) == labels).astype(np.float32),
+    "confidence": lambda p, labels: p[np.arange(len(p)), labels],
     "entropy": _entropy,
     "m_entropy": _m_entropy,
     "prob": lambda p, labels: p,  # noqa: ARG005
@@ -69,7 +56,8 @@ def feature(name: str, logits, labels) -> np.ndarray:
         raise BadInput(f"the attack is on one model's logits (N, K), got {logits.shape}.")
     if not np.isfinite(logits).all():
         raise BadInput("the attack needs finite logits.")
-    return FEATURES[choose("feature", name, FEATURES)](_probabilities(logits), labels).reshape(len(labels), -1)
+    p = np.exp(log_softmax(logits)).astype(np.float32)  # as theirs: a confidence next to 1 is 1
+    return FEATURES[choose("feature", name, FEATURES)](p, labels).reshape(len(labels), -1)
 
 
 def svc_attack(members, others, targets, name: str = "confidence") -> float:

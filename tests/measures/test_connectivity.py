@@ -266,7 +266,7 @@ def test_bad_input_is_one_clear_sentence():
     for gap in (0.0, -0.1, np.nan):
         with pytest.raises(BadInput, match="must be positive"):
             c.connectivity(trace, gap=gap)
-    with pytest.raises(BadInput, match="retrained must be one model .T = 1., got 9 points"):
+    with pytest.raises(BadInput, match="retrained must be one model .T = 1., got 7 points"):
         c.forget_gap(trace, single)
     with pytest.raises(BadInput, match="retrained must be one model"):
         c.connectivity(trace, retrained=trace)

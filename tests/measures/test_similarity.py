@@ -68,7 +68,7 @@ def test_two_traces(one):
     assert one(a, a, split="forget") == pytest.approx(best, abs=1e-12)
     assert abs(one(a, b, split="forget") - best) > 0.01
     for call, message in (
-        (lambda: one(a, trace(points=3)), "a trace of 3 points was given"),
+        (lambda: one(a, trace(points=3)), "one model .T = 1., got 3 points"),
         (lambda: one(a, b, split="train"), "unknown split 'train': choose one of retain, forget, valid, test"),
         (lambda: one(a, replace(b, index={**b.index, "test": b.index["test"] + 1})), "different test examples"),
     ):
