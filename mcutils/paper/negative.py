@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tables import JUDGED, path_row
+from ..engine.tables import COARSE, JUDGED, WAVERS, WHITE, fingerprint, pattern
+from ..measures.along import excess, excess_variation, roughness, surplus
 from ..measures.connectivity import TOLERANCE
+from ..measures.originals import neumann_ratio
 from ..measures.profiles import HALVED, Profile
+from ..measures.readings import READINGS, as_errors, extremes, pair_of
 from .inclusion import LABELS, RETRAINED, Table, Tables, curves, prepare
 from .rows import CHORD, ROWS, Judged, judge
 
@@ -50,32 +53,69 @@ def rederived(tables: Tables, changed: Mapping[str, np.ndarray], numbers: Callab
     """
     import pandas as pd
 
-    paths, made = tables["paths"], {}
-    t_of = tables["along"].query("metric == 'loss_forget'").groupby("path").t.apply(np.array).to_dict()
+    paths, along = tables["paths"], tables["along"].copy()
+    t_of = along[along.metric == JUDGED[0]].groupby("path").t.apply(np.array).to_dict()
+    grids: dict[bytes, list[str]] = {}
+    told, beside = {}, set[str]()
     for row in paths.drop_duplicates("path").to_dict("records"):
         if row["path"] in changed:
             more = numbers(row)
-            row = row | more
-            arrays: dict[str, Any] = {"t": t_of[row["path"]], "gap": row["gap"], "collapsed": np.array([], dtype=str)}
-            arrays |= {f"curve/{n}": one for n, one in zip(JUDGED, changed[row["path"]], strict=True)}
-            arrays |= {f"level/{n}": np.array([row[f"retrained_{n}"]]) for n in JUDGED}
-            arrays |= {f"original/{n}": row[f"original_{n}"] for n in JUDGED}
-            found = {n: v for n, v in path_row(Profile(arrays)).items() if v == v and n != "collapsed"}
-            kept = ("retrained_accuracy_forget_best", "retrained_accuracy_retain_far")
-            made[row["path"]] = {**found, **{n: row[n] for n in kept}, **more}
-    new = pd.DataFrame.from_dict(made, orient="index").reindex(paths.path).set_axis(paths.index)
-    mask = paths.path.isin(made) & (paths.control == "")
-    result = paths.copy()
-    for name in new:
-        result[name] = new[name].where(mask, paths[name]) if name in paths else new[name]
-    along = tables["along"].copy()
-    for k, name in enumerate(JUDGED):
-        for_metric = along.metric == name
-        values = along.loc[for_metric].groupby("path").value.transform(
-            lambda one, k=k: changed[one.name][k] if one.name in changed else one
-        )  # fmt: skip
-        along.loc[for_metric, "value"] = values
+            told[row["path"]], beside = row | more, beside | set(more)
+            grids.setdefault(t_of[row["path"]].tobytes(), []).append(row["path"])
+    table = pd.DataFrame.from_dict(told, orient="index")
+    anew = [
+        path_numbers(table.loc[ones], t_of[ones[0]], np.array([changed[path] for path in ones])).join(
+            table.loc[ones, sorted(beside)]
+        )
+        for ones in grids.values()
+    ]
+    mask = paths.path.isin(told) & (paths.control == "")
+    new = pd.concat(anew).reindex(paths.path).set_axis(paths.index) if anew else pd.DataFrame(index=paths.index)
+    result = paths.assign(**{name: new[name].where(mask, paths[name]) for name in new})
+
+    ours = along.metric.isin(JUDGED) & along.path.isin(changed)
+    some, order = along[ours], {path: k for k, path in enumerate(changed)}
+    values = np.full((len(order), len(JUDGED), max((one.shape[1] for one in changed.values()), default=0)), np.nan)
+    for one, found in zip(values, changed.values(), strict=True):
+        one[:, : found.shape[1]] = found
+    step = some.groupby(["path", "metric"], sort=False).cumcount()
+    along.loc[ours, "value"] = values[some.path.map(order), some.metric.map(JUDGED.index), step]
     return prepare({**tables, "paths": result, "along": along})
+
+
+def path_numbers(told: Table, t: np.ndarray, curves: np.ndarray) -> Table:
+    """What `engine.tables.path_row` says of paths on one grid t (T,), from their losses and accuracies (n, 4, T).
+
+    ``told``: their rows, with G and the retrained models' levels.
+    """
+    import pandas as pd
+
+    gap = told.gap.to_numpy()
+    along = {name: curves[:, k].T for k, name in enumerate(JUDGED)}
+    levels = as_errors({name: told[f"retrained_{name}"].to_numpy() for name in JUDGED})
+    count = len(t) - 1
+    few = slice(None, None, 1 if count % (COARSE - 1) else count // (COARSE - 1))
+    found: dict[str, Any] = {f"{end}_{n}": v[k] for n, v in along.items() for end, k in (("start", 0), ("end", -1))}
+    for suffix, at in (("", slice(None)), (f"_{COARSE}", few), ("_accuracy", slice(None))):
+        measures = extremes(as_errors({name: one[at] for name, one in along.items()}), t[at], levels)
+        unit = 1.0 if suffix == "_accuracy" else gap
+        for reading in READINGS:
+            rise, dip = (measures[name] / unit for name in pair_of(reading, suffix == "_accuracy"))
+            found |= {f"barrier_{reading}{suffix}": rise, f"deficit_{reading}{suffix}": dip}
+            found[f"eps_{reading}{suffix}"] = np.maximum(rise, dip)
+    for split in ("retain", "forget"):
+        loss = along[f"loss_{split}"]
+        found[f"roughness_{split}"] = roughness(loss, t) / gap**2
+        found[f"variation_{split}"], found[f"surplus_{split}"] = excess_variation(loss) / gap, surplus(loss, t) / gap
+    losses = {name: along[name].T for name in JUDGED[:2]}
+    wavers = {name: excess(along[name], t).T / gap[:, None] for name in losses}
+    found["unresolved"] = [
+        " ".join(name for name in wavers if neumann_ratio(wavers[name][k], WAVERS) > WHITE) for k in range(len(told))
+    ]
+    found["not_finite"] = [
+        " ".join(name for name in losses if not np.isfinite(losses[name][k]).all()) for k in range(len(told))
+    ]
+    return pd.DataFrame(found | {"fingerprint": [fingerprint(one) for one in curves]}, index=told.index)
 
 
 def noise(tables: Tables, level: float) -> dict[str, Any]:
@@ -99,8 +139,6 @@ def noise(tables: Tables, level: float) -> dict[str, Any]:
     def numbers(row: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if row["pattern_own"] == row["pattern_own"]:
-            from ..engine.tables import pattern
-
             t = np.linspace(0, 1, int(row["points"]))
             halves = {f"half/{k}/{n}": np.r_[0, rng.normal(size=len(t) - 2), 0] for k in (0, 1) for n in HALVED}
             found |= dict(zip(("pattern_own", "pattern_apart"), pattern(Profile({"t": t, **halves})), strict=True))

@@ -7,7 +7,8 @@ All else is the same for every claim: intervals over originals, the null, what d
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -62,9 +63,9 @@ class Result:
     """What a test found: the effect with its interval over originals, the word, and what stands beside it.
 
     ``null``: the statistic under the null that the protocol names, None where it has none. ``least``: the smallest
-    effect that so many originals find with a power of 0.8. ``flips``: share of bootstrap draws of the originals with
-    another word. ``notes``: why it is undecided, contexts that carry it, paths left out. ``unit``: what is
-    counted, where it is not originals.
+    effect that so many originals find with a power of 0.8. ``notes``: why it is undecided, contexts that carry it,
+    paths left out. ``unit``: what is counted, where it is not originals. ``again`` draws originals, with replacement,
+    and says of each draw whether its word is another.
     """
 
     effect: Interval
@@ -73,11 +74,16 @@ class Result:
     n_cells: int
     null: Interval | None = None
     least: float = float("nan")
-    flips: float = float("nan")
     p: float | None = None
     notes: tuple[str, ...] = ()
     unit: str = "originals"
     carried: tuple[str, ...] = ()
+    again: Callable[[], list[bool]] = field(default=list, repr=False, compare=False)
+
+    @cached_property
+    def flips(self) -> float:
+        """Share of bootstrap draws of the originals with another word; nan where none is drawn."""
+        return float(np.mean(found)) if (found := self.again()) else float("nan")
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,6 @@ def mean_test(
     middle: Callable[..., Any] = np.mean,
     refused: Sequence[str] = (),
     level: float = LEVEL,
-    draws: int | None = None,
 ) -> Result:
     """Judge the mean over originals of the middle over contexts.
 
@@ -163,7 +168,6 @@ def mean_test(
         middle: of an original's contexts.
         refused: why nothing may be decided: failed controls, copies.
         level: of the interval.
-        draws: bootstrap draws of the originals, for `Result.flips`; `DRAWS` if None.
     """
 
     def interval(each: np.ndarray) -> Interval:
@@ -183,17 +187,16 @@ def mean_test(
             name for name in cells.parts() if rule.word(interval(row_means(cells.without(name).values, middle))) != word
         ]
         notes += [f"without {name} the verdict would be another" for name in carried]
-    carried_by = _carried(cells, rule, middle)
     reach = None if null is None else reach_of(null, level)
     if reach is not None and word == "supported" and not rule.beyond(found, reach):
         notes.append(f"its null reaches {reach.low:.3g} to {reach.high:.3g}")
-    word = "undecided" if notes else word
-    draws = (DRAWS if draws is None else draws) if count >= LEAST else 0
-    again = redrawn(rows, lambda each: rule.word(interval(each)), draws)
-    flipped = float(np.mean([one != rule.word(found) for one in again])) if again else float("nan")
+
+    def again() -> list[bool]:
+        return redrawn(rows, lambda each: rule.word(interval(each)) != rule.word(found), DRAWS * (count >= LEAST))
+
     return Result(
-        found, word, count, int(np.isfinite(cells.values).sum()), reach, smallest_effect(rows, level), flipped, None,
-        tuple(notes), carried=carried_by,
+        found, "undecided" if notes else word, count, int(np.isfinite(cells.values).sum()), reach,
+        smallest_effect(rows, level), None, tuple(notes), carried=_carried(cells, rule, middle), again=again,
     )  # fmt: skip
 
 
@@ -285,7 +288,6 @@ def some_test(
     none: float | None = None,
     refused: Sequence[str] = (),
     level: float = LEVEL,
-    draws: int | None = None,
 ) -> Result:
     """Judge whether some contexts lie below one number and some above another, by bounds that hold for all at once.
 
@@ -298,7 +300,7 @@ def some_test(
         below, above: beyond which some contexts must lie; None for a claim about one side.
         none: for a claim of one side, the number that all bounds must stay short of to contradict it (by default the
             same as supports it).
-        refused, level, draws: as in `mean_test`.
+        refused, level: as in `mean_test`.
     """
     if below is None and above is None:
         raise BadInput("a claim that some contexts differ needs a number that some lie below, or above.")
@@ -314,12 +316,12 @@ def some_test(
     notes = list(refused)
     if not known.any():
         notes.append(f"no context has {LEAST} originals, and fewer decide nothing")
-    first, word = word, "undecided" if notes else word
-    draws = (DRAWS if draws is None else draws) if known.any() else 0
-    again = redrawn(cells.values, lambda values: judged(values)[0], draws)
-    flipped = float(np.mean([one != first for one in again])) if again else float("nan")
-    n = int(np.isfinite(cells.values).any(axis=1).sum())
-    return Result(found, word, n, int(np.isfinite(cells.values).sum()), None, float("nan"), flipped, None, tuple(notes))
+    counts = int(np.isfinite(cells.values).any(axis=1).sum()), int(np.isfinite(cells.values).sum())
+
+    def again() -> list[bool]:
+        return redrawn(cells.values, lambda values: judged(values)[0] != word, DRAWS * bool(known.any()))
+
+    return Result(found, "undecided" if notes else word, *counts, notes=tuple(notes), again=again)
 
 
 def _some(bounds: Bounds, sides: Sequence[tuple[int, float, float | None]]) -> tuple[str, Interval]:
