@@ -14,6 +14,7 @@ from worlds import METHODS, Shape, controlled, tables_of, world
 
 import mcutils as mc
 from mcutils.engine import results as general
+from mcutils.engine.tables import JUDGED, path_row
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.measures.originals import Interval
@@ -53,18 +54,18 @@ def test_the_shipped_tables_give_the_committed_ledger_byte_for_byte(shipped, stu
 @pytest.mark.parametrize("count", [11, 21, 31])
 def test_the_numbers_of_many_paths_at_once_are_those_of_each(count):
     rng, t = np.random.default_rng(count), np.linspace(0, 1, count)
-    curves = rng.random((5, len(general.JUDGED), count))
+    curves = rng.random((5, len(JUDGED), count))
     curves[1] = np.linspace(curves[1, :, 0], curves[1, :, -1], count).T  # resolved
     curves[2, 0, 3] = np.nan
-    levels = {f"retrained_{name}": rng.random(5) for name in general.JUDGED}
+    levels = {f"retrained_{name}": rng.random(5) for name in JUDGED}
     gaps = rng.random(5) + 0.5
     found = negative.path_numbers(pd.DataFrame({"gap": gaps, **levels}), t, curves)
     for k, one in enumerate(found.to_dict("records")):
         arrays = {"t": t, "gap": gaps[k], "collapsed": np.array([], dtype=str)}
-        arrays |= {f"curve/{name}": curve for name, curve in zip(general.JUDGED, curves[k], strict=True)}
-        arrays |= {f"level/{name}": levels[f"retrained_{name}"][k : k + 1] for name in general.JUDGED}
-        arrays |= {f"original/{name}": 0.0 for name in general.JUDGED}
-        each = general.path_row(Profile(arrays))
+        arrays |= {f"curve/{name}": curve for name, curve in zip(JUDGED, curves[k], strict=True)}
+        arrays |= {f"level/{name}": levels[f"retrained_{name}"][k : k + 1] for name in JUDGED}
+        arrays |= {f"original/{name}": 0.0 for name in JUDGED}
+        each = path_row(Profile(arrays))
         text = {name: value for name, value in one.items() if isinstance(value, str)}
         assert text == {name: each[name] for name in text} and len(text) == 3
         rest = [name for name in one if name not in text]
