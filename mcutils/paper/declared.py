@@ -328,44 +328,50 @@ def m1(tables: Tables, reading: str = "chord", level: float = LEVEL) -> Result:
     Originals that do not rely on the cue by `STRONG` are not judged. *Supported* also needs deficits of methods held
     out to be predicted better than by the mean (`held_out`, the mean over originals).
     """
-    cue = tables["cue"].query("part == 'forgetting' and split == 'forget' and what == 'reliance'")
-    use = {(r.original, r.method): r.value for r in cue[cue.t == 1].itertuples()}
-    reliance = cue[cue.t == 0].groupby("original").value.first()
-    lines = plain(tables, condition="method", kind="linear", form="cue")
-    rows = {
-        o: {(r.method, r.other): getattr(r, f"deficit_{reading}") for r in one.itertuples()
-            if {(o, r.method), (o, r.other)} <= set(use)}
-        for o, one in lines.groupby("original", sort=False)
-    }  # fmt: skip
-    weak = [o for o in rows if rows[o] and not reliance.get(o, np.nan) >= STRONG]
-    known = {o: row for o, row in rows.items() if len(row) >= 6 and o not in weak}
+    known, use, weak = relying(tables, reading)
     observed, null = mantel(known, use)
     mean = row_means(observed[None])[0] if known else np.nan
     p = float((1 + np.sum(null >= mean - 1e-12)) / (1 + len(null))) if np.isfinite(mean) else 1.0
-    found = Cells(observed[:, None], tuple(known), ("all",)) if known else Cells(np.empty((0, 0)), (), ())
+    found = Cells(observed[:, None], tuple(known), ("all",))
     one = mean_test(found, Rule("above", 0.0), null=null, refused=refused(tables), level=level)
-    gained = [held_out(row, {m: v for (other, m), v in use.items() if other == o}) for o, row in known.items()]
-    notes = [f"original {o} does not rely on the cue by {STRONG:g}" for o in weak]
+    gained = float(np.mean([held_out(row, use[o]) for o, row in known.items()])) if known else float("nan")
     short = [f"Mantel's p is {p:.2g}"] * (not p < 0.025)
-    mean_gain = float(np.mean(gained)) if gained else float("nan")
-    short += [f"of methods held out it predicts {mean_gain:.2g} of the variance"] * (not mean_gain > 0)
+    short += [f"of methods held out it predicts {gained:.2g} of the variance"] * (not gained > 0)
+    notes = [*one.notes, *(f"original {o} does not rely on the cue by {STRONG:g}" for o in weak)]
     if one.verdict == "supported" and short:
-        return replace(one, verdict="undecided", p=p, notes=(*one.notes, *notes, *short))
-    return replace(one, p=p, notes=(*one.notes, *notes))
+        return replace(one, verdict="undecided", p=p, notes=(*notes, *short))
+    return replace(one, p=p, notes=tuple(notes))
 
 
-def mantel(known: Mapping[int, Mapping[tuple[str, str], float]], use: Mapping[tuple[int, str], float]):
+def relying(tables: Tables, reading: str) -> tuple[dict[int, dict], dict[int, dict], list[int]]:
+    """Of each original the deficits of pairs of methods, and the methods' use of the cue; those that hardly rely on it.
+
+    Deficits where there are six pairs or more, and the original relies on the cue by `STRONG`.
+    """
+    cue = tables["cue"].query("part == 'forgetting' and split == 'forget' and what == 'reliance'")
+    use = {o: dict(zip(one.method, one.value, strict=True)) for o, one in cue[cue.t == 1].groupby("original")}
+    reliance = cue[cue.t == 0].groupby("original").value.first()
+    rows: dict[int, dict] = {}
+    for line in plain(tables, condition="method", kind="linear", form="cue").to_dict("records"):
+        if {line["method"], line["other"]} <= set(use.get(line["original"], ())):
+            pair = line["method"], line["other"]
+            rows.setdefault(line["original"], {})[pair] = line[f"deficit_{reading}"]
+    weak = [o for o in rows if not reliance.get(o, np.nan) >= STRONG]
+    return {o: row for o, row in rows.items() if len(row) >= 6 and o not in weak}, use, weak
+
+
+def mantel(known: Mapping[int, Mapping[tuple[str, str], float]], use: Mapping[int, Mapping[str, float]]):
     """Rank correlations (O,) of each original's deficits with differences in use, and means (R,) with methods permuted.
 
-    ``known``: original -> pair of methods -> deficit; ``use``: (original, method) -> use of the cue.
+    ``known``: original -> pair of methods -> deficit; ``use``: original -> method -> use of the cue.
     """
-    observed = np.array([float(rank_correlations(row, use, o)[0]) for o, row in known.items()])
+    observed = np.array([float(rank_correlations(row, use[o])[0]) for o, row in known.items()])
     rng = np.random.default_rng(0)
     orders: dict[int, list[np.ndarray]] = {o: [] for o in known}
     for _ in range(NULL):
         for o, row in known.items():
             orders[o].append(rng.permutation(len({method for pair in row for method in pair})))
-    each = [rank_correlations(row, use, o, np.array(orders[o])) for o, row in known.items()]
+    each = [rank_correlations(row, use[o], np.array(orders[o])) for o, row in known.items()]
     return observed, row_means(np.transpose(each)) if known else np.array([np.nan])
 
 
@@ -491,11 +497,8 @@ def n4(tables: Tables, beside: str = "original", level: float = LEVEL) -> Result
 
 def n6(tables: Tables, bits: int = 4, level: float = LEVEL) -> Result:
     """N6: the share of forgotten accuracy that rounding brings back, beyond what it does to retrained models."""
-    rows = tables["rounded"]
-    wide = (
-        rows[rows.t.isin([0.0, 1.0])].groupby(["role", "original", "method", "bits"], sort=False).accuracy_forget.mean()
-    )
-    wide = wide.unstack("bits").reindex(columns=[0, bits]).reset_index()
+    ends = tables["rounded"].query("t in [0.0, 1.0]").groupby(["role", "original", "method", "bits"], sort=False)
+    wide = ends.accuracy_forget.mean().unstack("bits").reindex(columns=[0, bits]).reset_index()
     first = wide[wide.role == "original"].set_index("original")[0]
     lost = wide.original.map(first) - wide[0]
     wide["share"] = ((wide[bits] - wide[0]) / lost).where(lost > 0)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..data.scenarios import Scenario
 from ..data.shadows import SPLITS, held, sizes, targets
-from ..engine.costs import cost_of, form_of as image_form
+from ..engine.costs import form_of as image_form
 from ..engine.specs import (
     AlignedSpec,
     HardnessSpec,
@@ -41,6 +41,7 @@ from ..measures.difficulty import graded_rows, memorisation
 from ..measures.originals import LEAST
 from ..measures.outcomes import OUTCOMES
 from ..measures.profiles import Profile
+from ..models.vision import build
 from . import privacy
 from .ensembles import attack_on
 from .experiments import (
@@ -341,10 +342,10 @@ def inside(study: Study) -> dict[tuple[int, str, str], AlignedSpec]:
 
 def widths(study: Study) -> tuple[int, ...]:
     """Once, twice and four times the preset's width, as far as its network takes them."""
-    found = []
+    found, (shape, classes) = [], image_form(plain(study.data))
     for width in (times * study.preset.width for times in WIDER):
         try:
-            cost_of(study.preset.model, width, *image_form(plain(study.data)))
+            build(study.preset.model, shape[0], classes, seed=0, width=width)
         except BadInput:
             continue
         found.append(width)

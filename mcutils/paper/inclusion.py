@@ -55,7 +55,8 @@ def include(paths: Table) -> Table:
         paths[f"{end}_closed_loss"] = (paths[f"{end}_loss_forget"] - paths.original_loss_forget) / gap
         paths[f"{end}_closed_accuracy"] = (paths.original_accuracy_forget - paths[f"{end}_accuracy_forget"]) / drop
         paths[f"{end}_kept"] = paths[f"{end}_accuracy_retain"] / paths.original_accuracy_retain
-    paths["why"] = [_why(row) for row in paths.to_dict("records")]
+    told = ["condition", "unresolved", "not_finite", "step", *GATED, *LEVELS]
+    paths["why"] = [_why(row) for row in paths[told].to_dict("records")]
     paths["included"] = (paths.control == "") & (paths.collapsed == "") & (paths.why == "")
     return paths
 
@@ -120,7 +121,8 @@ def copies(tables: Tables) -> Table:
 
     paths = tables["paths"]
     ours = paths[(paths.control == "") & (paths.collapsed == "")]
-    rows = {k: row for k, row in zip(ours.index, ours.to_dict("records"), strict=True)}
+    told = ours[["path", "label", "size", *SAME_ENDS, *SAME_FIT]].to_dict("records")
+    rows = dict(zip(ours.index, told, strict=True))
     found = []
     for _, places in ours.groupby("fingerprint").groups.items():
         for n, b in enumerate(places):

@@ -29,7 +29,7 @@ from .declared import fine
 from .experiments import Route, profiles, references
 from .inclusion import Table
 from .stories import told
-from .tables import stored, tables
+from .tables import cue_needs, routes_along, stored, tables
 
 Needs = Callable[[Study], list[Spec]]
 
@@ -39,16 +39,11 @@ def _with(routes: Callable[[Study], list[Route]], more: Needs = references) -> N
 
 
 def _along(study: Study) -> list[Spec]:
-    return [*profiles(study, _routes_along(study)), *references(study)]
+    return [*profiles(study, routes_along(study)), *references(study)]
 
 
 def _quickstart(study: Study) -> list[Spec]:
     return [*e.quickstart(study), *profiles(study, [*e.first_pair(study), *e.trained_apart(study)])]
-
-
-def _cue(study: Study) -> list[Spec]:
-    lines = [one for o in e.relying(study) for one in e.cued(study, None, o).values()]
-    return [*references(study), e.alike(study), *lines]
 
 
 def _progress(study: Study) -> list[Spec]:
@@ -63,7 +58,7 @@ EXPERIMENTS: dict[str, Needs] = {
     "02_seeds": _with(e.seeds, lambda study: [*references(study), *profiles(study, e.refits(study))]),
     "03_curriculum": _with(e.curriculum),
     "04_second_order": _with(e.second_order, lambda study: [*profiles(study, e.curriculum(study)), *references(study)]),
-    "05_methods": _with(e.methods, _cue),
+    "05_methods": _with(e.methods, lambda study: [*references(study), *cue_needs(study)]),
     "06_forget_size": _with(e.sizes),
     "07_metrics_along_the_path": _along,
     "08_curve_fitting": _with(e.fits, lambda study: [*references(study), *e.fit_records(study, e.fits(study))]),
@@ -137,16 +132,12 @@ def _typical(paths: Table) -> Table:
     return joined.loc[[order[(len(order) - 1) // 2]]] if len(order) else paths.head(0)
 
 
-def _routes_along(study: Study) -> list[Route]:
-    return [r for some in e.routes_along(study).values() for r in some]
-
-
 LAST: tuple[tuple[str, Callable[[Study], list[Route]], Callable[[Table], Table]], ...] = (
     ("02_seeds", e.seeds, _largest("deficit_chord", "form == ''")),
     ("03_curriculum", e.curriculum, _roughest("cl-non_cl")),
     ("04_second_order", e.second_order, _roughest("fo-so")),
     ("05_methods", e.methods, _largest("deficit_chord", "form == '' and other != ''")),
-    ("07_metrics_along_the_path", _routes_along, _typical),
+    ("07_metrics_along_the_path", routes_along, _typical),
     ("06_forget_size", e.sizes, _largest("deficit_chord", "size > 0 and kind == 'linear'")),
 )
 
@@ -175,7 +166,8 @@ def archives(study: Study, shards: bool = False) -> dict[str, list[str]]:
     seen: set[str] = set()
     needed = {name: list(ask(study)) for name, ask in EXPERIMENTS.items()}
     needed["00_quickstart"] = [*needed["00_quickstart"], *e.shipped(study)]
-    paths: list[Any] = [one.trace for specs in needed.values() for one in specs if _of_a_path(one)]
+    profiled = [one for specs in needed.values() for one in specs if isinstance(one, ProfileSpec)]
+    paths: list[Any] = [one.trace for one in profiled if isinstance(one.trace.model, CurveSpec)]
     drawn = dict.fromkeys([*map(picture, paths), *planes(study)])
     kept = [one for one in drawn if one in study.store]
     for name, specs in {**needed, **computed_apart(study), "pictures": kept}.items():
@@ -186,10 +178,6 @@ def archives(study: Study, shards: bool = False) -> dict[str, list[str]]:
                 part = "pool" if owner >= privacy.TRAINED else f"original{owner}"
                 found.setdefault(f"{name}-{part}" if shards else name, []).append(key(spec))
     return found
-
-
-def _of_a_path(spec: Spec) -> bool:
-    return isinstance(spec, ProfileSpec) and isinstance(spec.trace.model, CurveSpec)
 
 
 def computed_apart(study: Study) -> dict[str, list[Spec]]:

@@ -29,8 +29,6 @@ pays for them. Both models are of seeds that no study uses.
 from __future__ import annotations
 
 import argparse
-import csv
-import itertools
 import json
 import math
 import re
@@ -129,7 +127,7 @@ def candidates(method: str) -> list[dict[str, Any]]:
 
 def combined(grids: Iterable[Mapping[str, tuple]]) -> list[dict[str, Any]]:
     """All combinations of the values of each grid."""
-    return [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
+    return [dict(zip(grid, values, strict=True)) for grid in grids for values in product(*grid.values())]
 
 
 def settings_of(start: MethodSettings, table: Mapping[str, Any]) -> MethodSettings:
@@ -256,38 +254,26 @@ def settings_of_search(preset: Preset) -> str:
     return f"{preset.dataset}.{preset.model}" + EIGHT * bool(preset.originals)
 
 
-def table_path(settings: str) -> Path:
-    """Where the search of a settings file keeps its rows."""
-    return DATA / "search" / f"{settings}.csv"
+def table_path(settings: str, curves: bool = False) -> Path:
+    """Where the search of a settings file keeps its rows; of ``curves``, that for its ``[curve.independent]``."""
+    return DATA / "search" / f"{settings}{'.curves' * curves}.csv"
 
 
-def read_rows(settings: str) -> list[dict[str, str]]:
-    """The rows of a finished search."""
-    path = table_path(settings)
-    if not path.is_file():
-        raise BadInput(f"there is no search for {settings} ({path.name}): run python -m mcutils search.")
-    return csv_rows(path)
+def read_rows(settings: str, curves: bool = False) -> list[dict[str, str]]:
+    """The rows of a search so far; none where there was none."""
+    import pandas as pd
+
+    path = table_path(settings, curves)
+    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records") if path.is_file() else []
 
 
-def csv_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a csv file by their columns' names."""
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], **how: Any) -> None:
-    """Replace a csv file, in a folder that is made if need be; ``how`` is that of `csv.DictWriter`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n", **how)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def write_rows(settings: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_rows(settings: str, rows: Sequence[Mapping[str, Any]], curves: bool = False) -> None:
     """Replace the rows of a search."""
-    names = [*COLUMNS, *MORE] if any(row.get("forget_loss") for row in rows) else COLUMNS
-    write_csv(table_path(settings), names, rows, extrasaction="ignore")
+    import pandas as pd
+
+    path, names = table_path(settings, curves), COLUMNS + MORE * any(row.get("forget_loss") for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows, columns=CURVE_COLUMNS if curves else names, dtype=object).to_csv(path, index=False)
 
 
 def chosen(
@@ -303,17 +289,11 @@ def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
     table |= {k: int(row[k]) for k in ("steps", "batch_size", "forget_batch_size")}
     for item in str(row["options"]).split():
         name, value = item.split("=", 1)
-        table[f"options.{name}"] = _value(value)
-    return table
-
-
-def _value(text: str) -> int | float | str:
-    for kind in (int, float):
         try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
+            table[f"options.{name}"] = json.loads(value)
+        except ValueError:  # a name
+            table[f"options.{name}"] = value
+    return table
 
 
 def toml(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -496,16 +476,16 @@ def staged(bench: Study, methods: Sequence[str], stages: Sequence[str] = STAGES)
     name = settings_of_search(bench.preset)
     for stage in stages:
         choose("stage", stage, STAGES)
-    found = Search(bench, list(read_rows(name)) if table_path(name).is_file() else [])
+    found = Search(bench, [*read_rows(name)])
     ours = [method for method in ORDER if method in methods]
     for method in ours:
         found.settle((method, "none", "adamw"), found.start(method))
     if "rates" in stages:
-        for (curriculum, optimizer), method in itertools.product(CHANGED, ours):
+        for (curriculum, optimizer), method in product(CHANGED, ours):
             if found.confirm((method, "none", "adamw")):
                 found.rates((method, curriculum, optimizer))
     if "sizes" in stages:
-        for method, size in itertools.product(methods_of(bench), sizes_of(bench)[:-1]):
+        for method, size in product(methods_of(bench), sizes_of(bench)[:-1]):
             kind = method, "none", "adamw"
             won = found.confirm(kind) if method in ours else []
             if won:
@@ -529,8 +509,7 @@ CURVE_COLUMNS = "lr steps schedule valid valid_highest valid_line retain_barrier
 def curves(bench: Study) -> list[CurveSpec]:
     """The curves of the grid."""
     first, second = (bench.retrained(seed) for seed in CURVE_SEEDS)
-    tables = [dict(zip(grid, values, strict=True)) for grid in CURVE_GRID for values in product(*grid.values())]
-    plans = [replace(train_plan(bench.settings), **table) for table in tables]
+    plans = [replace(train_plan(bench.settings), **table) for table in combined(CURVE_GRID)]
     return [bench.path(first, second, kind="bezier", plan=plan) for plan in plans]
 
 
@@ -562,22 +541,6 @@ def best_curve(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     enough = WITHIN * min(float(row["valid"]) for row in rows)
     good = [row for row in rows if float(row["valid"]) <= enough]
     return min(good, key=lambda row: (int(row["steps"]), float(row["valid"]), float(row["lr"])))
-
-
-def curve_table(settings: str) -> Path:
-    """Where the search for a settings file's ``[curve.independent]`` keeps its rows."""
-    return DATA / "search" / f"{settings}.curves.csv"
-
-
-def read_curves(settings: str) -> list[dict[str, str]]:
-    """The rows of a finished search, none where there was none."""
-    path = curve_table(settings)
-    return csv_rows(path) if path.is_file() else []
-
-
-def write_curves(settings: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Replace the rows of a search."""
-    write_csv(curve_table(settings), CURVE_COLUMNS, rows)
 
 
 def curve_report(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -616,11 +579,11 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.curves:
         name = settings_name(bench.preset.dataset, bench.preset.model)  # with or without draws
         if not arguments.show:
-            write_curves(name, curve_rows(bench))
-        print(curve_report(read_curves(name)))
+            write_rows(name, curve_rows(bench), curves=True)
+        print(curve_report(read_rows(name, curves=True)))
         return 0
     methods = [choose("method", m, GRID) for m in arguments.methods] or list(GRID)
-    rows: list[Mapping[str, Any]] = list(read_rows(name)) if table_path(name).is_file() else []
+    rows: list[Mapping[str, Any]] = [*read_rows(name)]
     if bench.preset.originals and not arguments.show:
         rows = staged(bench, methods, arguments.stages or STAGES)
     elif not arguments.show:
@@ -648,7 +611,7 @@ def _methods(name: str, methods: Sequence[str]) -> list[Tried]:
 def _variants(name: str, methods: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Tried]:
     """Learning rates around that of the winner of each method, where it has one."""
     tries = []
-    for method, (curriculum, optimizer) in itertools.product(methods, VARIANTS):
+    for method, (curriculum, optimizer) in product(methods, VARIANTS):
         for won in map(parsed, chosen(rows, method)[:1]):
             start = method_settings(name, method, curriculum, optimizer)
             for scale in VARIANTS[curriculum, optimizer]:

@@ -515,9 +515,7 @@ def _methods(row: Iterable[tuple[str, str]]) -> list[str]:
     return sorted({method for pair in row for method in pair})
 
 
-def rank_correlations(
-    row: Mapping[tuple[str, str], float], use: Mapping[tuple[int, str], float], original: int, orders: Any = None
-) -> np.ndarray:
+def rank_correlations(row: Mapping[tuple[str, str], float], use: Mapping[str, float], orders: Any = None) -> np.ndarray:
     """Spearman's rho (R,) of deficits of pairs with differences in use, under each order (R, m) of the methods.
 
     By default under their own; nan where either does not vary.
@@ -525,7 +523,7 @@ def rank_correlations(
     from scipy.stats import rankdata
 
     names = _methods(row)
-    used = np.array([use[original, name] for name in names])[np.arange(len(names))[None] if orders is None else orders]
+    used = np.array([use[name] for name in names])[np.arange(len(names))[None] if orders is None else orders]
     first, second = ([names.index(pair[k]) for pair in row] for k in (0, 1))
     far = rankdata(np.abs(used[:, first] - used[:, second]), axis=1)
     level = rankdata(list(row.values()))
@@ -564,7 +562,7 @@ def halves(originals: Sequence[int], splits: int = SPLITS) -> list[tuple[int, ..
 
 
 def jackknife_of(estimate: np.ndarray, without: np.ndarray, level: float = LEVEL) -> list[Interval]:
-    """`shadow_pool.jackknife` from numbers (S,) of all models and (M, S) without each of them in turn."""
+    """Estimate +- t_{M-1} sqrt((M - 1) var) by the jackknife: numbers (S,) of all models, and (M, S) without each."""
     from scipy.special import stdtrit
 
     count = len(without)

@@ -69,7 +69,8 @@ def _difficulty(study: Study) -> Asked:
     return [*graded, *((route, difficulty.profile_of(study, route)) for route in rest)]
 
 
-def _along(study: Study) -> list[Route]:
+def routes_along(study: Study) -> list[Route]:
+    """All of `experiments.routes_along`."""
     return [route for routes in experiments.routes_along(study).values() for route in routes]
 
 
@@ -81,7 +82,7 @@ PATHS: dict[str, Callable[[Study], Asked]] = {
     "04_second_order": _plainly(experiments.second_order),
     "05_methods": _plainly(experiments.methods),
     "06_forget_size": _plainly(experiments.sizes),
-    "07_metrics_along_the_path": _plainly(_along),
+    "07_metrics_along_the_path": _plainly(routes_along),
     "08_curve_fitting": _plainly(experiments.fits),
     "09_progress_and_retraining": _plainly(experiments.progress),
     "alignment": _plainly(lambda study: [*difficulty.raw(study), *difficulty.aligned(study)]),
@@ -135,12 +136,13 @@ def _alignment(study: Study) -> Tables:
     return difficulty.permutations(study)
 
 
-def _cue_needs(study: Study) -> list[Spec]:
+def cue_needs(study: Study) -> list[Spec]:
+    """The use of a cue along lines, and how alike models are."""
     specs = [one for o in experiments.relying(study) for one in experiments.cued(study, None, o).values()]
     return [*specs, experiments.alike(study)]
 
 
-@measurement("05_methods", _cue_needs)
+@measurement("05_methods", cue_needs)
 def _cue(study: Study) -> Tables:
     import pandas as pd
 
@@ -165,11 +167,7 @@ def _cue(study: Study) -> Tables:
     }
 
 
-def _fit_needs(study: Study) -> list[Spec]:
-    return list(experiments.fit_records(study, experiments.fits(study)))
-
-
-@measurement("08_curve_fitting", _fit_needs)
+@measurement("08_curve_fitting", lambda study: experiments.fit_records(study, experiments.fits(study)))
 def _fits(study: Study) -> Tables:
     import pandas as pd
 
@@ -341,14 +339,13 @@ def models(study: Study, every: bool = True, shipped: bool = True) -> Table:
     for at, spec in specs.items():
         k = key(spec)
         row: dict[str, Any] = {"key": k, "task": task_of(study), **dict(zip(names, at, strict=True))}
-        found.append(row | (_model_row(made[k]) if k in made else there[k]))
+        if k in made:
+            one = made[k]
+            row |= {"seconds": one.seconds, "gap": one.gap, "collapsed": "; ".join(one.collapsed)}
+            row |= {name: float(one.metric(name)[0]) for name in METRICS if f"metric/{name}" in one.arrays}
+        found.append(row if k in made else row | there[k])
     study.used.update(dict.fromkeys(row["key"] for row in found))
     return pd.DataFrame(found)
-
-
-def _model_row(profile: Profile) -> dict[str, Any]:
-    values = {name: float(profile.metric(name)[0]) for name in METRICS if f"metric/{name}" in profile.arrays}
-    return {"seconds": profile.seconds, "gap": profile.gap, "collapsed": "; ".join(profile.collapsed), **values}
 
 
 def gaps(models: Table) -> Table:

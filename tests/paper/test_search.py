@@ -278,6 +278,15 @@ def test_the_committed_settings_are_the_winners_of_the_committed_search():
     }
 
 
+@pytest.mark.parametrize("curves", [False, True])
+def test_rows_are_kept_as_they_were_read(monkeypatch, tmp_path, curves):
+    rows, kept = read_rows(COMMITTED, curves), search.table_path(COMMITTED, curves).read_bytes()
+    monkeypatch.setattr(search, "DATA", tmp_path)
+    assert read_rows(COMMITTED, curves) == []
+    search.write_rows(COMMITTED, rows, curves)
+    assert search.table_path(COMMITTED, curves).read_bytes() == kept
+
+
 def test_the_committed_settings_for_draws_are_the_winners_of_their_search():
     name = f"{COMMITTED}.eight"
     rows = read_rows(name)
@@ -333,7 +342,7 @@ def test_rows_of_curves_hold_what_they_score(smoke, monkeypatch):
 
 
 def test_the_committed_plan_is_the_winner_of_the_committed_search_for_curves():
-    rows = search.read_curves(COMMITTED)
+    rows = read_rows(COMMITTED, curves=True)
     won, plan = best_curve(rows), independent_plan(COMMITTED, MethodSettings(Plan()))
     assert len(rows) == 4
     assert (plan.lr, plan.steps, plan.schedule) == (float(won["lr"]), int(won["steps"]), won["schedule"])
