@@ -167,5 +167,5 @@ def test_the_store_keeps_the_record_and_reads_curves_that_have_none(tmp_path):
     np.testing.assert_allclose(found.loss, curve.fit.loss, rtol=1e-7)
     with pytest.raises(BadInput, match="is not kept, since it is of 333 steps, not 60"):
         alone.put(smoke.fit_record(spec), falling(333, 0.1, 0.02), 1.0)
-    with pytest.raises(BadInput, match="curve must be a spec"):
+    with pytest.raises(BadInput, match="model must be of kind CurveSpec"):
         smoke.fit_record(spec.start)

@@ -10,7 +10,6 @@ from synthetic import trace as made_trace
 from torch import nn
 
 import mcutils as mc
-from mcutils.engine.kinds import describe, of, parents
 from mcutils.engine.planning import plan as planned
 from mcutils.engine.runs import compute
 from mcutils.engine.specs import TraceSpec, TrajectorySpec
@@ -208,8 +207,8 @@ def test_a_study_keeps_traces_and_measures_trajectories(tmp_path, capsys):
     smoke = mc.study("smoke", store=str(tmp_path / "store"), width=2, seeds=[42], fresh=True)
     end = replace(smoke.unlearned("npo", 42), settings=SETTINGS)
     spec = smoke.trajectory(end)
-    assert spec == TrajectorySpec(end, (0, 1, 2, 4, 8, 9)) and parents(spec) == (end.origin,)
-    assert smoke.trace(spec) == replace(TraceSpec(spec, 0.1, 6), **{}) and describe(spec).startswith(
+    assert spec == TrajectorySpec(end, (0, 1, 2, 4, 8, 9)) and spec.parents() == (end.origin,)
+    assert smoke.trace(spec) == replace(TraceSpec(spec, 0.1, 6), **{}) and spec.describe().startswith(
         "Trajectory of npo x"
     )
     rows = {row["kind"]: row for row in planned([smoke.trace(spec)], smoke.store)}
@@ -232,18 +231,17 @@ def test_a_trajectory_of_other_steps_or_of_a_network_that_is_broken_is_not_kept(
     smoke = mc.study("smoke", store=str(tmp_path / "store"), width=2)
     spec = smoke.trajectory(replace(smoke.unlearned("npo", 42), settings=SETTINGS))
     (way,) = smoke.run([spec], engine="serial")
-    kind = of(spec)
-    assert kind.check(spec, way) == ""
-    assert "its snapshots are of the steps (0, 1, 2, 4, 7, 9)" in kind.check(
-        spec, replace(way, steps=(0, 1, 2, 4, 7, 9))
+    assert spec.check(spec.parts(way)) == ""
+    assert "its snapshots are of the steps (0, 1, 2, 4, 7, 9)" in spec.check(
+        spec.parts(replace(way, steps=(0, 1, 2, 4, 7, 9)))
     )
     broken = replace(way.points[2], params={n: v * torch.nan for n, v in way.points[2].params.items()})
     points = (*way.points[:2], broken, *way.points[3:])
     object.__setattr__(way, "points", points)
-    assert "holds NaN or infinity" in kind.check(spec, way)
+    assert "holds NaN or infinity" in spec.check(spec.parts(way))
     with pytest.raises(BadInput, match="a trajectory is traced at its 6 snapshots, got 5 points"):
         TraceSpec(spec, 0.1, 5)
-    with pytest.raises(BadInput, match="endpoint must be a spec .UnlearnedSpec"):
+    with pytest.raises(BadInput, match="endpoint must be the spec of an unlearned model"):
         smoke.trajectory(smoke.original())
     with pytest.raises(BadInput, match="must increase from 0 to the last one, 9"):
         smoke.trajectory(spec.endpoint, (0, 8))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
-from ..errors import BadInput, number, path_of, shown
+from ..errors import BadInput, choose, instance, number, path_of, shown, whole
 from ..files import counted
 from ..settings import FOLDER, tomllib
 
@@ -61,13 +61,9 @@ class ClusterSettings:
 
     def __post_init__(self) -> None:
         for name in ("queue", "account", "memory", "walltime", "interface"):
-            if not isinstance(getattr(self, name), str):
-                raise BadInput(f"{name} of the cluster is a text, got {getattr(self, name)!r}.")
-        for name, low, high in (("cores", 1, math.inf), ("gpus", 0, 1), ("death_timeout", 1, math.inf)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                allowed = "0 or 1" if name == "gpus" else f"a whole number of at least {low}"
-                raise BadInput(f"{name} of the cluster is {allowed}, got {value!r}.")
+            instance(f"{name} of the cluster", getattr(self, name), str, "a text")
+        for name, low, high in (("cores", 1, None), ("gpus", 0, 1), ("death_timeout", 1, None)):
+            whole(f"{name} of the cluster", getattr(self, name), low, high)
         for name in ("prologue", "directives"):
             value = getattr(self, name)
             if not isinstance(value, (list, tuple)) or not all(isinstance(line, str) for line in value):
@@ -129,10 +125,8 @@ def cluster_settings(path: str | Path = "") -> ClusterSettings:
     values = _table(FOLDER / "cluster.toml")
     if own:
         values |= _table(path_of(own, "the settings of the cluster"))
-    allowed = [field.name for field in fields(ClusterSettings)]
-    unknown = sorted(set(values) - set(allowed))
-    if unknown:
-        raise BadInput(f"unknown key {unknown[0]!r} in {own}: allowed are {', '.join(allowed)}.")
+    for key in values:
+        choose(f"key in {own}:", key, [field.name for field in fields(ClusterSettings)])
     return ClusterSettings(**values)
 
 
@@ -181,12 +175,11 @@ def connect(engine: str, workers: int, folder: Path) -> Iterator[Client]:
         raise BadInput("engine 'serial' computes in this process and has nothing to connect to.")
     with ExitStack() as stack:
         if engine == "local":
-            client = _local(stack, workers)
+            yield _local(stack, workers)
         elif engine == "slurm":
-            client = _slurm(stack, workers, cluster_settings(), Path(folder))
+            yield _slurm(stack, workers, cluster_settings(), Path(folder))
         else:
-            client = _running(stack, engine)
-        yield client
+            yield _running(stack, engine)
 
 
 def resources(client: Client) -> dict[str, int]:
@@ -362,18 +355,17 @@ def _job(settings: ClusterSettings, folder: Path) -> dict[str, Any]:
     directives = [f'--output="{logs}/%x-%j.log"', *settings.directives]
     # A worker's memory is the job's, which SLURM watches: Dask would pause a worker that keeps its pages for ever.
     arguments = ["--memory-limit", "0"]
-    processors, workers = settings.cores, settings.cores
+    workers = 1 if settings.gpus else settings.cores
     if settings.gpus:
         directives.append(f"--gres=gpu:{settings.gpus}")
         arguments += ["--resources", f"GPU={settings.gpus}"]
-        workers = 1
     keep_pages = f"export DASK_INTERNAL_INHERIT_CONFIG={dask.config.serialize(KEEP_PAGES)}"
     return {
         "queue": settings.queue or None,
         "account": settings.account or None,
         "cores": workers,
         "processes": workers,
-        "job_cpu": processors,
+        "job_cpu": settings.cores,
         "memory": settings.memory,
         "walltime": settings.walltime,
         "interface": settings.interface or None,

@@ -13,8 +13,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from .. import reading
 from ..errors import LARGEST_SEED
-from .kinds import KINDS, SUFFIXES
-from .specs import LATER, VERSIONS, key_of, name_of
+from .specs import KINDS, LATER, SUFFIXES, VERSIONS, key_of, name_of
 
 LARGEST_NOTE = 2**24  # bytes of a result's provenance
 DEEPEST = 48  # levels of a description; that of a profile of a curve has some ten
@@ -77,7 +76,7 @@ def misnamed(path: FilePath, note: Mapping[str, Any], asked: bool = False) -> st
         return OTHER
     spec = note["spec"]
     kind = KINDS.get(str(spec["spec"]))
-    return "" if asked or outdated(spec) or (kind and _fits(spec, kind.spec)) else NONSENSE
+    return "" if asked or outdated(spec) or (kind and _fits(spec, kind)) else NONSENSE
 
 
 def outdated(description: Any, known: dict[int, tuple[Any, bool]] | None = None) -> bool:

@@ -13,22 +13,14 @@ from typing import Any
 
 from ..errors import BadInput, number, shown
 from ..files import DATA
-from .costs import cost, network_of, readable
-from .kinds import KINDS
 from .runs import missing
-from .specs import CurveSpec, ProfileSpec, Spec, key, kind_of, plain
+from .specs import KINDS, CurveSpec, ProfileSpec, Spec, key, kind_of, plain
+from .specs.costs import cost, network_of, readable
 from .store import Store
 from .upkeep import notes
 
 Takes = Callable[[Mapping[str, Any]], float]  # the description of a spec -> CPU seconds
 TIMINGS = DATA / "timings.csv"
-# Of what no run was recorded yet: the kind whose work is of the same sort, at whose rate it is priced.
-LIKE = {
-    **dict.fromkeys(("Trajectory", "RelearnOf"), "Unlearned"),
-    **dict.fromkeys(("PhiOf", "ProbeOf", "SharpnessOf"), "TraceOf"),
-    **dict.fromkeys(("OutcomeOf", "HardnessOf", "EnsembleOf", "RegainedOf", "MembershipOf"), "MetricOf"),
-    "LearningOf": "Original",
-}
 COLUMNS = ("kind", "method", "optimizer", "model", "results", "seconds", "work")
 
 
@@ -145,7 +137,7 @@ def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) ->
     """What computing a spec takes, by its description (`specs.plain`), in CPU seconds.
 
     They come from recorded run times (``rows``, else the store's own, else those shipped), scaled by the work of each
-    result; NaN where no run of the kind, nor of one that works alike (`LIKE`), was ever recorded.
+    result; NaN where no run of the kind, nor of one that works alike, was ever recorded.
     """
 
     @cache
@@ -154,7 +146,8 @@ def seconds_of(store: Store, rows: Sequence[Mapping[str, Any]] | None = None) ->
 
     @cache
     def rate_of(name: tuple[str, ...]) -> float:
-        names = [name, *([(LIKE[name[0]], *name[1:])] if name[0] in LIKE else [])]
+        like = KINDS[name[0]].like if name[0] in KINDS else ""
+        names = [name, *([(like, *name[1:])] if like else [])]
         rates = (rate(one, part) for one in names for part in known())
         return next((found for found in rates if found is not None), math.nan)
 

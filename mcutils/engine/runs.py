@@ -17,7 +17,6 @@ from ..plugins import packed, unpacked
 from ..unlearning.endpoints import Endpoint
 from .cluster import check_engine, connect, dashboard, resources, worker_count
 from .extensions import adopt
-from .kinds import describe, of
 from .specs import VERSIONS, Spec, is_line, key, kind_of
 from .store import Damaged, Store, Unwritable
 
@@ -26,7 +25,7 @@ ROUNDS = 3  # of computing again what turned out unreadable while it was used
 
 def compute(spec: Spec, store: Store) -> Any:
     """Compute a spec whose parents are in the store."""
-    return of(spec).compute(spec, store)
+    return spec.compute(store)
 
 
 @contextmanager
@@ -82,10 +81,9 @@ def missing(specs: Iterable[Spec], there: Container[Spec]) -> list[Spec]:
 
 def needed(spec: Spec, there: Container[Spec]) -> Iterator[Spec]:
     """All that must be loadable to compute a spec: its parents, and what loading those that are there reads."""
-    kind = of(spec)
-    for parent in (*kind.parents(spec), *kind.timed(spec)):
+    for parent in (*spec.parents(), *spec.timed()):
         yield parent
-        if is_line(parent) or (of(parent).whole and parent in there):
+        if is_line(parent) or (parent.composed and parent in there):
             yield from needed(parent, there)
 
 
@@ -137,7 +135,7 @@ def run(
     print(f"{reused} reused, {computed} computed" + "".join(f", {n} {word}" for word, n in counts.items() if n))
     _report(reused=reused, computed=computed, failed=len(failures), keys=[key(s) for s in specs if not is_line(s)])
     if failures:
-        raise RunFailed("\n".join(f"{describe(spec)}: {why}" for spec, why in failures.items()))
+        raise RunFailed("\n".join(f"{spec.describe()}: {why}" for spec, why in failures.items()))
     return found
 
 
@@ -154,8 +152,7 @@ def checked(specs: Any) -> list[Spec]:
 
 def _load(specs: Iterable[Spec], store: Store) -> tuple[list[Any], BadInput | None]:
     """Load results; all are tried even if one is unreadable, so that a single round makes all of them again."""
-    found: list[Any] = []
-    first: BadInput | None = None
+    found, first = [], None
     for spec in specs:
         try:
             found.append(store.get(spec))
@@ -179,7 +176,8 @@ def _computed(todo: Sequence[Spec], store: Store, engine: str, workers: int) -> 
     many = min(workers, len(todo))
     serial = engine == "serial" or (engine == "local" and many == 1)
     with _progress(todo) as tick:
-        return _serially(todo, store, tick) if serial else _together(todo, store, engine, many, tick)
+        words, failures = _serially(todo, store, tick) if serial else _together(todo, store, engine, many, tick)
+    return {spec for spec, word in words.items() if word == "computed"}, failures
 
 
 def _report(**row: Any) -> None:
@@ -210,19 +208,19 @@ def _progress(todo: Sequence[Spec]) -> Iterator[Callable[..., None]]:
 
 
 SKIPPED = "skipped, since"
+Became = tuple[dict[Spec, str], dict[Spec, str]]  # of each spec that was computed or reused the word, of others why
 
 
-def _blame(spec: Spec, needs: Iterable[Spec], failures: dict[Spec, str]) -> str:
+def _blame(needs: Iterable[Spec], failures: dict[Spec, str]) -> str:
     """Why a spec cannot be computed: the first of its needs that failed; empty if none did."""
     bad = next((p for p in needs if p in failures), None)
-    return "" if bad is None else f"{SKIPPED} {describe(bad)} failed"
+    return "" if bad is None else f"{SKIPPED} {bad.describe()} failed"
 
 
-def _serially(todo: Sequence[Spec], store: Store, tick: Callable[..., None]) -> tuple[set[Spec], dict[Spec, str]]:
-    failures: dict[Spec, str] = {}
-    words: dict[Spec, str] = {}
+def _serially(todo: Sequence[Spec], store: Store, tick: Callable[..., None]) -> Became:
+    words, failures = dict[Spec, str](), dict[Spec, str]()
     for spec in todo:
-        why = _blame(spec, needed(spec, store), failures)
+        why = _blame(needed(spec, store), failures)
         if not why:
             try:
                 words[spec] = ensure(spec, str(store.folder), tuple(map(str, store.layers)))
@@ -233,26 +231,21 @@ def _serially(todo: Sequence[Spec], store: Store, tick: Callable[..., None]) -> 
         if why:
             failures[spec] = why
         tick("failed" if why else words[spec])
-    return {spec for spec, word in words.items() if word == "computed"}, failures
+    return words, failures
 
 
-def _together(
-    todo: Sequence[Spec], store: Store, engine: str, workers: int, tick: Callable[..., None]
-) -> tuple[set[Spec], dict[Spec, str]]:
+def _together(todo: Sequence[Spec], store: Store, engine: str, workers: int, tick: Callable[..., None]) -> Became:
     from distributed import as_completed
 
     where = (str(store.folder.resolve()), tuple(str(p.resolve()) for p in store.layers))
     # Asked before anything runs: what is computed meanwhile changes the answer.
     needs = {spec: list(needed(spec, store)) for spec in todo}
-    failures: dict[Spec, str] = {}
-    errors: dict[Spec, Exception] = {}
-    words: dict[Spec, str] = {}
+    words, failures, errors = dict[Spec, str](), dict[Spec, str](), dict[Spec, str]()
     # A scheduler may serve other runs, of other stores or of this one: a name that two of them share would be one task,
     # whose result lands in one store and is counted twice.
     mine = secrets.token_hex(4)
     with connect(engine, workers, store.folder) as client:
-        page = dashboard(client)
-        if page:
+        if page := dashboard(client):
             tick(text=f"results (dashboard {page})")
         futures: dict[Spec, Any] = {}
         common = {"pure": False, "retries": 0, "resources": resources(client), "registrations": packed()}
@@ -270,12 +263,9 @@ def _together(
             except Unwritable:
                 raise
             except Exception as error:
-                errors[spec] = error
+                errors[spec] = f"{type(error).__name__}: {error}"
                 tick("failed")
     for spec in todo:
-        why = _blame(spec, needs[spec], failures)
-        if not why and spec in errors:
-            why = f"{type(errors[spec]).__name__}: {errors[spec]}"
-        if why:
+        if why := _blame(needs[spec], failures) or errors.get(spec, ""):
             failures[spec] = why
-    return {spec for spec, word in words.items() if word == "computed"}, failures
+    return words, failures

@@ -28,8 +28,8 @@ from ..data.own import look_in
 from ..errors import BadInput
 from ..measures.alignment import Alignment
 from .forms import misnamed, read_note
-from .kinds import limit_of, of, read
 from .specs import Spec, is_line, key, kind_of, plain
+from .specs.record import limit_of, read
 
 SUFFIXES = (".npz", ".safetensors")
 LOCKS, ASIDE = ".locks", ".damaged"  # folder of lock files; ending of what was set aside
@@ -91,7 +91,7 @@ class Store:
         if name in self._sound and _stamp(self._sound[name][0]) == self._sound[name][1]:
             return self._sound[name][0]
         for folder in (self.folder, *self.layers):
-            for path in places_of(folder, f"{name}{of(spec).form.suffix}"):
+            for path in places_of(folder, f"{name}{spec.form.suffix}"):
                 seen, wrong = _stamp(path), fault(path, asked=True)
                 if not wrong:
                     self._sound[name] = path, seen
@@ -155,10 +155,10 @@ class Store:
             # Of weights alone: endpoints of two draws of the forget set belong to two tasks.
             return line(*(end.weights if isinstance(end, Alignment) else weights_at(end) for end in ends))
         path = self._found(spec)
-        seen, kind = self._sound[key(spec)][1], of(spec)
+        seen = self._sound[key(spec)][1]
         try:
             found = read(path, kind_of(spec), vars(spec))
-            wrong = kind.check(spec, found)
+            wrong = spec.check(found)
         except PermissionError as error:
             raise BadInput(_denied(path, f"{DENIED} ({error.strerror})")) from None
         except UNREADABLE as error:
@@ -166,18 +166,15 @@ class Store:
         if wrong:
             self._set_aside(path, unreadable=seen)
             raise Damaged(f"{path.name} cannot be read ({wrong}): it is left out; compute it again.")
-        if kind.whole is not None:
-            return kind.whole(spec, found, self)
-        return found[0] if isinstance(found, list) else found
+        return spec.whole(found, self)
 
     def put(self, spec: Spec, result: Any, seconds: float) -> None:
         """Write a result and its provenance, which is renamed first: data without provenance are never sound."""
-        name, kind = key(spec), of(spec)
-        parts, file = kind.parts(result), io.BytesIO()
-        wrong = kind.check(spec, parts)
+        name, parts, file = key(spec), spec.parts(result), io.BytesIO()
+        wrong = spec.check(parts)
         if wrong:
             raise BadInput(f"{name} is not kept, since {wrong}.")
-        kind.form.save(file, parts)
+        spec.form.save(file, parts)
         data = file.getvalue()
         note = {
             "key": name,
@@ -187,7 +184,7 @@ class Store:
             "versions": versions(),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
-        final = self.folder / f"{name}{kind.form.suffix}"
+        final = self.folder / f"{name}{spec.form.suffix}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_pair(final, data, json.dumps(note, sort_keys=True).encode())

@@ -34,11 +34,9 @@ from ..settings import (
     settings_name,
     train_plan,
 )
-from ..traces import POLICIES
 from ..unlearning.methods import METHODS
 from ..unlearning.snapshots import LOG, check_steps
-from .conditions import CONDITIONS
-from .kinds.record import device
+from .conditions import CONDITIONS, End
 from .runs import checked, missing, run
 from .specs import (
     AlignedSpec,
@@ -58,6 +56,7 @@ from .specs import (
     key,
     metric_of,
 )
+from .specs.record import device
 from .store import Store, versions
 
 
@@ -111,18 +110,13 @@ class Study:
     def _settings(
         self, method: str, curriculum: str = "none", optimizer: str = "adamw", forget: float | None = None
     ) -> MethodSettings:
-        """A method's settings for a share to forget.
-
-        Where originals have a forget set each, ends with a curriculum or of second order have the learning rate that
-        the study's ``rate`` says.
-        """
+        """A method's settings for a share to forget, with the learning rate that the study's ``rate`` says."""
         rate = self.rate or ("partner" if optimizer == "adamw" else "tuned") if self.preset.originals else ""
         asked = method, curriculum, optimizer, self._lost(forget), rate
-        found = None if identity("method", method) else self._tuned.get(asked)  # what is registered may change
-        if found is None:
+        if asked not in self._tuned or identity("method", method):  # what is registered may change
             *names, lost, rate = asked
-            found = self._tuned[asked] = method_settings(self.settings, *names, forget=lost, rate=rate)
-        return found
+            self._tuned[asked] = method_settings(self.settings, *names, forget=lost, rate=rate)
+        return self._tuned[asked]
 
     @cached_property
     def _tuned(self) -> dict[tuple[Any, ...], MethodSettings]:
@@ -170,11 +164,7 @@ class Study:
         return RetrainedSpec(self._drawn(original, draw), lost, *made, weighted=self.weighted)
 
     def redrawn(self, original: int) -> int:
-        """Another draw of the forget set for an original model, that of no original: after the preset's, in order.
-
-        >>> study("laptop").redrawn(3)
-        11
-        """
+        """Another draw of the forget set for an original model, that of no original: after the preset's, in order."""
         return self.preset.originals + original
 
     def under(self, scenario: Scenario) -> Study:
@@ -197,9 +187,8 @@ class Study:
 
     def _drawn(self, original: int, draw: int | None = None) -> DataSpec:
         """The data with the forget set of an original model, or of another draw."""
-        if draw is not None:
-            return replace(self.data, draw=draw)
-        return replace(self.data, draw=original) if self.preset.originals else self.data
+        draw = original if draw is None and self.preset.originals else draw
+        return self.data if draw is None else replace(self.data, draw=draw)
 
     def unlearned(
         self,
@@ -269,17 +258,12 @@ class Study:
             raise BadInput(
                 f"{condition} takes {named.methods} method(s) and 2 seeds, got {len(methods)} and {len(seeds)}."
             )
-        start, end = (
-            self.unlearned(
-                methods[e.method],
-                seed,
-                curriculum if e.curriculum else "none",
-                optimizer if e.second_order else "adamw",
-                origin=self.original(original),
-            )
-            for e, seed in zip((named.start, named.end), seeds, strict=True)
-        )
-        return start, end
+
+        def one(end: End, seed: int) -> UnlearnedSpec:
+            paced, order = curriculum if end.curriculum else "none", optimizer if end.second_order else "adamw"
+            return self.unlearned(methods[end.method], seed, paced, order, origin=self.original(original))
+
+        return one(named.start, seeds[0]), one(named.end, seeds[1])
 
     # Whatever a fit may differ in has a name; a line needs the two ends alone.
     def path(  # noqa: PLR0913
@@ -307,16 +291,13 @@ class Study:
         >>> smoke.path(smoke.original(0), smoke.original(1), kind="bezier").method
         'train'
         """
-        models = OriginalSpec, RetrainedSpec, UnlearnedSpec
-        _check_spec("start", start, models)
-        _check_spec("end", end, (*models, AlignedSpec))
-        choose("curve", kind, CURVES)
         choose("recipe", recipe, RECIPES)
         whole("control_points", control_points, 1)
         seed_of(seed)
         forget = getattr(start, "forget", getattr(end, "forget", self.preset.forget))
         if kind == "linear":
             return CurveSpec(start, end, forget)
+        choose("curve", kind, CURVES)
         objective, settings, plan = self._fit(start, end, objective, plan)
         return CurveSpec(start, end, forget, kind, control_points, recipe, seed, plan, objective, settings)
 
@@ -344,14 +325,7 @@ class Study:
         """A model with its channels renumbered to be most like the model ``to``: the end of a line from there.
 
         By ``weights``, or by ``activations`` on retain data of ``to`` (`alignment.align`).
-
-        >>> smoke = study("smoke")
-        >>> first, second = smoke.original(0), smoke.original(1)
-        >>> smoke.path(first, smoke.aligned(second, first)).end.by
-        'weights'
         """
-        for name, one in (("model", model), ("to", to)):
-            _check_spec(name, one, (OriginalSpec, RetrainedSpec, UnlearnedSpec))
         return AlignedSpec(model, to, getattr(to, "forget", getattr(model, "forget", self.preset.forget)), by)
 
     def trajectory(self, endpoint: UnlearnedSpec, steps: Sequence[int] | None = None) -> TrajectorySpec:
@@ -362,7 +336,7 @@ class Study:
         >>> way.steps, smoke.trace(way).points
         ((0, 1, 2, 4, 8, 16, 32, 40), 8)
         """
-        _check_spec("endpoint", endpoint, (UnlearnedSpec,))
+        instance("endpoint", endpoint, UnlearnedSpec, "the spec of an unlearned model")
         return TrajectorySpec(endpoint, check_steps(LOG if steps is None else steps, endpoint.settings.plan.steps))
 
     def trace(
@@ -373,18 +347,15 @@ class Study:
         Examples are those of the model's draw of the forget set, or of the draw of a curve's start; ``splits`` are the
         ones evaluated, all by default.
         """
-        kinds = OriginalSpec, RetrainedSpec, UntrainedSpec, UnlearnedSpec, CurveSpec, TrajectorySpec, AlignedSpec
-        _check_spec("model", model, kinds)
-        if batchnorm is not None:
-            choose("BatchNorm policy", batchnorm, POLICIES)
         if points is not None:
             whole("points", points, 2)
         forget = getattr(model, "forget", self.preset.forget)
         asked: dict[str, Any] = {"weighted": self.weighted, "splits": splits}
-        if not isinstance(model, CurveSpec):
-            return TraceSpec(model, forget, len(getattr(model, "steps", [model])), batchnorm or "retain", **asked)
-        policy = batchnorm or (RECIPES[model.recipe].batchnorm if model.recipe else "retain")
-        return TraceSpec(model, forget, points or self.preset.points, policy, **asked)
+        curve = isinstance(model, CurveSpec)
+        points = (points or self.preset.points) if curve else len(getattr(model, "steps", [model]))
+        if batchnorm is None:
+            batchnorm = RECIPES[model.recipe].batchnorm if curve and model.recipe else "retain"
+        return TraceSpec(model, forget, points, batchnorm, **asked)
 
     def profile(
         self,
@@ -417,23 +388,11 @@ class Study:
         """One metric along a model or curve, or along what a profile is of, for profiles kept before it was registered.
 
         Its result is ``{"values": (T,)}``; references and options are those of `profile`.
-
-        >>> laptop = study("laptop", fresh=False)
-        >>> wanted = laptop.metric("js_retrained_forget", laptop.original())
-        >>> wanted.trace == laptop.trace(laptop.original()), len(wanted.references)
-        (True, 1)
         """
         return metric_of(model if isinstance(model, ProfileSpec) else self.profile(model, **options), name)
 
     def fit_record(self, curve: CurveSpec) -> FitSpec:
-        """The record of a curve's own fit, a `fits.Fit`: small, and read without the curve's weights.
-
-        >>> smoke = study("smoke")
-        >>> ends = smoke.unlearned("npo", 1), smoke.unlearned("npo", 2)
-        >>> smoke.fit_record(smoke.path(*ends, kind="bezier")).model.kind
-        'bezier'
-        """
-        _check_spec("curve", curve, (CurveSpec,))
+        """The record of a curve's own fit, a `fits.Fit`: small, and read without the curve's weights."""
         return FitSpec(curve)
 
     def run(self, specs: Iterable[Spec], **options: Any) -> list[Any]:
@@ -503,12 +462,6 @@ def _trained_by(model: Spec, otherwise: int) -> int:
             return otherwise
         model = made_from[0]
     return model.seed
-
-
-def _check_spec(name: str, value: Any, kinds: tuple[type, ...]) -> None:
-    if not isinstance(value, kinds):
-        allowed = ", ".join(kind.__name__ for kind in kinds)
-        raise BadInput(f"{name} must be a spec ({allowed}), got {shown(value)}.")
 
 
 def study(
@@ -588,4 +541,4 @@ def _chosen(chosen: Preset, task: Task | None, changes: Mapping[str, Any]) -> Pr
 
 
 def _empty(value: Any) -> bool:
-    return value is None or (isinstance(value, (str, list, tuple)) and len(value) == 0)
+    return value is None or (isinstance(value, (str, list, tuple)) and not value)

@@ -17,8 +17,7 @@ from ..data import own
 from ..data.own import FOLDER as OWN
 from ..errors import BadInput
 from .forms import data_path, is_result, misnamed, outdated, read_note
-from .kinds import KINDS
-from .specs import VERSIONS, key_of
+from .specs import KINDS, VERSIONS, key_of
 from .store import ASIDE, DENIED, LOCKS, SUFFIXES, fault, places_of, put_aside, renaming, write_pair
 
 INDEX = "provenance.json.xz"  # of the results in the archives beside it

@@ -17,7 +17,6 @@ import numpy as np
 
 from ..data.scenarios import Scenario
 from ..data.shadows import SPLITS, held, sizes, targets
-from ..engine.costs import form_of as image_form
 from ..engine.specs import (
     AlignedSpec,
     HardnessSpec,
@@ -33,6 +32,7 @@ from ..engine.specs import (
     UnlearnedSpec,
     plain,
 )
+from ..engine.specs.costs import form_of as image_form
 from ..engine.study import Study
 from ..errors import BadInput
 from ..measures.alignment import MATCHINGS

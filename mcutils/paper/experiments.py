@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 from ..curves import INDEPENDENT, RECIPES
-from ..engine.kinds import parents
 from ..engine.specs import (
     AlikeSpec,
     CueUseSpec,
@@ -336,7 +335,7 @@ def shipped(study: Study) -> list[Spec]:
     shown = quickstart(study)
     curve = shown[-1].trace.model
     models = [study.original(), study.retrained(42), curve.start, curve.end, curve]
-    return [*models, *dict.fromkeys(trace for one in shown for trace in parents(one))]
+    return [*models, *dict.fromkeys(trace for one in shown for trace in one.parents())]
 
 
 # 01

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from ..engine.kinds import parents
 from ..engine.specs import (
     CurveSpec,
     LearningSpec,
@@ -226,4 +225,4 @@ def originals_of(spec: Spec) -> frozenset[int]:
         return frozenset((privacy.TRAINED + spec.data.shadow,))  # to the shadow whose rest it was trained on
     if isinstance(spec, (RetrainedSpec, UntrainedSpec)):
         return frozenset((spec.data.draw,) if spec.data.draw else ())
-    return frozenset().union(*map(originals_of, parents(spec)))
+    return frozenset().union(*map(originals_of, spec.parents()))

@@ -517,7 +517,7 @@ def test_a_plan_of_all_notebooks_shares_what_they_share(ask, small, tmp_path):
 
 def test_the_paper_s_sizes_are_planned_without_their_data(ask, monkeypatch, tmp_path):
     monkeypatch.setenv("MCUTILS_DATA", str(tmp_path))
-    specs._task.cache_clear()  # what an earlier test has read
+    specs.data._task.cache_clear()  # what an earlier test has read
     say_untuned.cache_clear()
     code, out, err = ask("plan", "--preset", "paper", "--store", "none")
     assert code == 0 and err.count("\n") == 1 and "fashion-mnist-full with resnet18 is untuned" in err
@@ -597,7 +597,7 @@ def test_data_that_are_not_there_stop_a_run_in_one_sentence(ask, monkeypatch, tm
         raise BadInput("The full Fashion-MNIST could not be downloaded.")
 
     monkeypatch.setitem(DATASETS, "fashion-mnist-full", offline)
-    specs._task.cache_clear()
+    specs.data._task.cache_clear()
     code, out, err = ask("run", "00", "--preset", "paper", "--store", "new", "--engine", "serial")
     assert (code, out, err) == (2, "", "mcutils: The full Fashion-MNIST could not be downloaded.\n")
     assert list((tmp_path / "new").iterdir()) == []
@@ -605,7 +605,7 @@ def test_data_that_are_not_there_stop_a_run_in_one_sentence(ask, monkeypatch, tm
 
 def test_a_full_store_needs_no_data(ask, small, folder, monkeypatch):
     monkeypatch.setitem(DATASETS, "digits", lambda path=None: pytest.fail("it read the data"))
-    specs._task.cache_clear()
+    specs.data._task.cache_clear()
     words = ["run", "00", "--preset", "smoke", "--store", "store", "--engine", "serial"]
     assert ask(*words)[:2] == (0, "2 reused, 0 computed\n")
 

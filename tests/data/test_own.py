@@ -351,7 +351,7 @@ def test_a_study_of_own_data_gives_the_same_in_every_process_and_needs_the_task_
     assert all(torch.equal(kept.weights.params[name], value) for name, value in direct.weights.params.items())
     data, checksum = study.data, made.checksum
     del made, study, theta, direct, kept
-    specs._task.cache_clear()
+    specs.data._task.cache_clear()
     gc.collect()
     assert checksum not in ALIVE
     again = Store(tmp_path)

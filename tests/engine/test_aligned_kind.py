@@ -7,7 +7,6 @@ import pytest
 import torch
 from synthetic import random_permutations
 
-from mcutils.engine.kinds import describe, of, parents
 from mcutils.engine.planning import plan, size, work
 from mcutils.engine.runs import missing, run
 from mcutils.engine.specs import (
@@ -108,8 +107,8 @@ def test_the_line_to_an_aligned_model_has_a_profile_that_ships_without_weights(s
 
 def test_an_aligned_model_is_priced_and_described():
     by = {name: AlignedSpec(SECOND, END, LOST, name) for name in MATCHINGS}
-    assert parents(by["weights"]) == (SECOND, END) and by["weights"].data == DATA
-    said = describe(by["weights"])
+    assert by["weights"].parents() == (SECOND, END) and by["weights"].data == DATA
+    said = by["weights"].describe()
     assert said.startswith("Original convnet, seed 1") and " aligned by weights to finetune" in said
     assert 0 < work(plain(by["weights"])) < work(plain(by["activations"]))
     assert key_of(plain(by["weights"])) == key(by["weights"]) != key(by["activations"])
@@ -120,10 +119,9 @@ def test_an_aligned_model_is_priced_and_described():
 
 def test_orders_that_are_none_are_not_kept(store):
     spec = AlignedSpec(SECOND, FIRST, LOST)
-    check = of(spec).check
-    assert check(spec, {"0": np.array([1, 0])}) == "" and check(spec, {}) == "it holds no orders"
+    assert spec.check({"0": np.array([1, 0])}) == "" and spec.check({}) == "it holds no orders"
     for bad in ([0, 0], [0, 2], [[0, 1]], [0.5, 1.0], [-1, 0]):
-        assert check(spec, {"0": np.array([1, 0]), "3": np.array(bad)}) == "3 is no order of channels"
+        assert spec.check({"0": np.array([1, 0]), "3": np.array(bad)}) == "3 is no order of channels"
     (found,) = run([spec], store, engine="serial")
     (file,) = store.folder.glob(f"{key(spec)}.npz")
     assert file.stat().st_size < 3000 and set(found.permutations) == {"0", "3", "6", "9"}
@@ -142,7 +140,7 @@ def test_an_aligned_model_ends_lines_alone(store):
     first, second = bench.original(0), bench.unlearned("npo", 42)
     assert bench.aligned(second, first, "activations") == AlignedSpec(second, first, 0.1, "activations")
     assert bench.trace(bench.path(first, bench.aligned(second, first))).model.end.to == first
-    with pytest.raises(BadInput, match="model must be a spec"):
+    with pytest.raises(BadInput, match="model must be of kind"):
         bench.aligned(bench.aligned(second, first), first)
     other = AlignedSpec(SECOND, replace(FIRST, width=4), LOST)
     with pytest.raises(Exception, match="different architectures"):

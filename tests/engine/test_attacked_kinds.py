@@ -9,7 +9,6 @@ import torch
 from mcutils.data.scenarios import Scenario
 from mcutils.data.tasks import load_task
 from mcutils.engine.forms import _fits
-from mcutils.engine.kinds import of
 from mcutils.engine.planning import size
 from mcutils.engine.runs import run
 from mcutils.engine.specs import (
@@ -64,7 +63,7 @@ def test_ensembles_of_a_path_and_of_models(store):
     assert found["end/1/accuracy/test"] in accuracy(seen, "test")[[0, -1]]
     pair = ensemble([store.get(one) for one in models.models])
     assert together["all/0/accuracy/forget"] == accuracy(pair, "forget")[0]
-    assert of(path).check(path, found) == "" and of(path).check(path, together) != ""
+    assert path.check(found) == "" and path.check(together) != ""
     for bad in (
         ((), (2,), ("uniform",)),
         ((PATH,), (6,), ("uniform",)),
@@ -86,8 +85,8 @@ def test_a_relearned_model_step_by_step(store, attack):
     for split in ("retain", "forget", "valid"):
         np.testing.assert_allclose(found[f"accuracy/{split}"], accuracy(seen, split))
     assert found["logits/forget"].shape == (2, len(task.index["forget"]) - SEEN, 10)
-    assert of(spec).check(spec, found) == "" and size(plain(spec)) > 0
-    assert "no steps" in of(spec).check(spec, {})
+    assert spec.check(found) == "" and size(plain(spec)) > 0
+    assert "no steps" in spec.check({})
 
 
 def test_points_and_means_of_curves_are_attacked(store):
@@ -113,8 +112,8 @@ def test_what_several_attacked_models_regain_keeps_no_logits(store):
     assert np.allclose(found["together/accuracy"], (expected.argmax(-1) == labels).double().mean(1))
     truth = expected.gather(-1, labels[None, :, None].expand(2, -1, 1))[..., 0]
     assert np.allclose(found["together/loss"], -truth.log().mean(1))
-    assert of(spec).check(spec, found) == "" and 0 < size(plain(spec)) < size(plain(alone[0]))
-    assert of(spec).check(replace(spec, together=()), found) == "" and "no steps" in of(spec).check(spec, {})
+    assert spec.check(found) == "" and 0 < size(plain(spec)) < size(plain(alone[0]))
+    assert replace(spec, together=()).check(found) == "" and "no steps" in spec.check({})
 
 
 def test_sharpness_of_a_model_and_of_the_mean_along_a_curve(store):
@@ -125,7 +124,7 @@ def test_sharpness_of_a_model_and_of_the_mean_along_a_curve(store):
         expected = rises(weights, replace(task, splits=("retain", "forget")), directions=2)
         assert all(np.allclose(one[name], values) for name, values in expected.items())
         assert one["hessian"] == pytest.approx(hessian_top(weights, task, task.rows("retain_eval")[:20]), rel=1e-5)
-    assert of(specs[0]).check(specs[0], found[0]) == "" and of(specs[0]).check(specs[0], {"hessian": 1}) != ""
+    assert specs[0].check(found[0]) == "" and specs[0].check({"hessian": 1}) != ""
 
 
 def test_a_scenario_is_part_of_the_data_and_of_its_key(store):

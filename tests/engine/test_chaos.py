@@ -20,7 +20,6 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from mcutils.engine.kinds import of
 from mcutils.engine.runs import missing, run
 from mcutils.engine.specs import (
     CurveSpec,
@@ -109,7 +108,7 @@ def computed_here(wanted, tmp_path_factory, more=()):
 
 
 def file_of(folder, spec):
-    return folder / f"{key(spec)}{of(spec).form.suffix}"
+    return folder / f"{key(spec)}{spec.form.suffix}"
 
 
 def stamp(path):
@@ -418,7 +417,7 @@ def test_of_a_hundred_damaged_results_every_one_is_noticed_and_only_they_are_mad
     assert len(every) == 120 and verify(folder) == {}
     victims = [every[i] for i in rng.permutation(len(every))[:100]]
     for place, spec in enumerate(victims):
-        same_format = [s for s in every if s != spec and of(s).form.suffix == of(spec).form.suffix]
+        same_format = [s for s in every if s != spec and s.form.suffix == spec.form.suffix]
         other = file_of(reference, same_format[rng.integers(len(same_format))])
         path = file_of(folder, spec)
         WAYS[place % len(WAYS)](path, path.with_suffix(".json"), other, rng)

@@ -7,7 +7,6 @@ import pytest
 
 from mcutils.curves import line
 from mcutils.data.scenarios import Scenario
-from mcutils.engine.kinds import of
 from mcutils.engine.planning import size, work
 from mcutils.engine.runs import RunFailed, run
 from mcutils.engine.specs import (
@@ -145,5 +144,5 @@ SAID = LearningSpec(ORIGINAL), HardnessSpec(ORIGINAL, LOST), ProbeSpec(LINE, LOS
 def test_they_can_be_planned_and_what_does_not_fit_is_no_result_of_theirs(spec):
     described = plain(spec)
     assert 0 < work(described) < 1e12 and 0 < size(described) < 1e5
-    assert of(spec).check(spec, {"other": np.zeros(2)})
-    assert type(spec).__name__.removesuffix("Spec") in of(spec).describe(spec, lambda one: "it")
+    assert spec.check({"other": np.zeros(2)})
+    assert type(spec).__name__.removesuffix("Spec") in spec.describe()

@@ -14,7 +14,6 @@ from mcutils import reading
 from mcutils.data.own import task
 from mcutils.data.tasks import DATASETS, SHAPES, load_task
 from mcutils.engine import planning
-from mcutils.engine.costs import cost_of, data_of, evaluated, network_of
 from mcutils.engine.planning import (
     COLUMNS,
     gathered,
@@ -45,6 +44,7 @@ from mcutils.engine.specs import (
     kind_of,
     plain,
 )
+from mcutils.engine.specs.costs import cost_of, data_of, evaluated, network_of
 from mcutils.engine.store import Store
 from mcutils.engine.study import study
 from mcutils.engine.upkeep import notes, results
@@ -305,7 +305,7 @@ def test_a_rate_is_taken_from_the_rows_most_alike():
 
 
 def test_what_no_run_was_recorded_of_has_the_rate_of_what_works_alike(tmp_path):
-    assert {*planning.LIKE, *planning.LIKE.values()} <= set(planning.KINDS)
+    assert {kind.like for kind in planning.KINDS.values()} <= {"", *planning.KINDS}
     way = plain(TrajectorySpec(START, (0, START.settings.plan.steps)))
     rows = [row("Unlearned", "npo", "adamw", seconds=6, work=2), row("Unlearned", "scrub", "adamw", seconds=99)]
     assert seconds_of(Store(tmp_path), rows)(way) == pytest.approx(3 * work(way))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mcutils.data.shadows import SHARE, held
-from mcutils.engine.kinds import of
 from mcutils.engine.planning import plan, size
 from mcutils.engine.runs import run
 from mcutils.engine.specs import (
@@ -90,20 +89,17 @@ def test_a_trace_of_few_bits_is_that_of_rounded_weights(store):
 
 
 def test_what_is_no_phi_or_membership_is_refused():
-    kind, spec = of(PhiSpec(ORIGINAL, SHARE)), PhiSpec(ORIGINAL, SHARE)
+    check = PhiSpec(ORIGINAL, SHARE).check
     good = {"accuracy/retain": np.ones(1), "accuracy/test": np.ones(1)}
     good |= {"phi/valid": np.ones((1, 4), np.float16), "right/valid": np.ones((1, 4), bool)}
-    assert kind.check(spec, good) == ""
-    assert kind.check(spec, {}) == "it holds no phi"
-    assert "right/valid" in kind.check(spec, {**good, "right/valid": np.ones((1, 3), bool)})
-    assert "phi/valid" in kind.check(spec, {**good, "phi/valid": np.ones((2, 4), np.float16)})
-    assert "accuracy/test" in kind.check(spec, {**good, "accuracy/test": np.ones(2)})
-    membership = MembershipSpec(TraceSpec(LINE, SHARE, 2))
-    check = of(membership).check
-    assert check(membership, {"svc/threshold": np.ones(2)}) == ""
-    assert (
-        check(membership, {}) and check(membership, {"what": np.ones(2)}) and check(membership, {"svc/x": np.ones(3)})
-    )
+    assert check(good) == ""
+    assert check({}) == "it holds no phi"
+    assert "right/valid" in check({**good, "right/valid": np.ones((1, 3), bool)})
+    assert "phi/valid" in check({**good, "phi/valid": np.ones((2, 4), np.float16)})
+    assert "accuracy/test" in check({**good, "accuracy/test": np.ones(2)})
+    check = MembershipSpec(TraceSpec(LINE, SHARE, 2)).check
+    assert check({"svc/threshold": np.ones(2)}) == ""
+    assert check({}) and check({"what": np.ones(2)}) and check({"svc/x": np.ones(3)})
 
 
 def test_plans_price_the_pool_and_its_size_is_near_what_is_written(store, tmp_path):

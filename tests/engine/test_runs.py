@@ -20,7 +20,6 @@ import torch
 from mcutils.curves import Curve, fit_curve, line
 from mcutils.data.cues import SETS, counterfactual
 from mcutils.engine import cluster as engines, runs as module
-from mcutils.engine.kinds import describe, parents
 from mcutils.engine.runs import RunFailed, ensure, missing, needed, run
 from mcutils.engine.specs import (
     AlikeSpec,
@@ -151,7 +150,7 @@ def everything(specs):
     found = {}
 
     def visit(spec):
-        for parent in parents(spec):
+        for parent in spec.parents():
             visit(parent)
         if not is_line(spec):
             found[spec] = None
@@ -545,7 +544,7 @@ def test_what_cannot_be_compared_is_named(name, change, compared, full, tmp_path
         return compute(one, where)
 
     monkeypatch.setattr(module, "compute", bug)
-    assert len(describe(spec)) < 300
+    assert len(spec.describe()) < 300
     with pytest.raises(RunFailed, match=f"^{kind_of(spec)} of .*: KeyError: 'no such thing'$"):
         run([spec], Store(tmp_path / "upper", [full, compared[1].folder]))
 
@@ -662,13 +661,13 @@ def failure(failing, store, **options):
 def check_failure(failing, lines):
     lost, dependents, _ = failing
     assert len(lines) == 1 + len(dependents)
-    assert lines[0].startswith(f"{describe(lost)}: Diverged: ") and "lr 1e+30" in lines[0]
+    assert lines[0].startswith(f"{lost.describe()}: Diverged: ") and "lr 1e+30" in lines[0]
     assert f"gradient_ascent x none x adamw, seed 42 ({key(lost)})" in lines[0]
     skipped = {line.split(": skipped, since ")[0]: line for line in lines[1:]}
-    assert set(skipped) == {describe(spec) for spec in dependents}
+    assert set(skipped) == {spec.describe() for spec in dependents}
     for spec in dependents[:2] + dependents[3:4]:
-        assert skipped[describe(spec)].endswith(f"skipped, since {describe(lost)} failed")
-    assert skipped[describe(dependents[4])].endswith(f"skipped, since {describe(dependents[3])} failed")
+        assert skipped[spec.describe()].endswith(f"skipped, since {lost.describe()} failed")
+    assert skipped[dependents[4].describe()].endswith(f"skipped, since {dependents[3].describe()} failed")
 
 
 def test_a_failure_is_named_its_dependents_skipped_and_the_rest_computed(failing, copy, capsys, monkeypatch, tmp_path):
@@ -711,12 +710,12 @@ def test_two_processes_give_the_same_bits_and_the_same_failures(specs, failing, 
     with pytest.raises(RunFailed) as caught:
         run([dependent, *specs.values(), *failing[1]], store, engine="local", workers=2)
     lines = {line.split(": ")[0]: line for line in str(caught.value).split("\n")}
-    assert "this and that" in lines.pop(describe(broken))
-    assert lines.pop(describe(dependent)) == f"{describe(dependent)}: skipped, since {describe(broken)} failed"
+    assert "this and that" in lines.pop(broken.describe())
+    assert lines.pop(dependent.describe()) == f"{dependent.describe()}: skipped, since {broken.describe()} failed"
     check_failure(failing, sorted(lines.values(), key=lambda line: "skipped" in line))
     assert summary(capsys) == f"0 reused, {len(wanted)} computed, 2 failed, 6 skipped"
     for spec in wanted:
-        assert bits(spec, store) == bits(spec, Store(full)), describe(spec)
+        assert bits(spec, store) == bits(spec, Store(full)), spec.describe()
         assert store.provenance(spec)["spec"] == Store(full).provenance(spec)["spec"]
     assert not list(store.folder.glob(f"*{ASIDE}"))
 
@@ -727,8 +726,8 @@ def test_a_worker_that_always_dies_is_a_failure(specs, tmp_path, capsys):
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}), pytest.raises(RunFailed) as caught:
         run([dependent], Store(tmp_path), engine="local", workers=2)
     first, second = str(caught.value).split("\n")
-    assert first.startswith(f"{describe(deadly)}: KilledWorker: ")
-    assert second == f"{describe(dependent)}: skipped, since {describe(deadly)} failed"
+    assert first.startswith(f"{deadly.describe()}: KilledWorker: ")
+    assert second == f"{dependent.describe()}: skipped, since {deadly.describe()} failed"
     assert summary(capsys) == "0 reused, 0 computed, 1 failed, 1 skipped"
 
 
@@ -739,7 +738,7 @@ def asked(monkeypatch):
 
     def note(todo, store, *how):
         found.append(how[:2] if len(how) == 3 else ("serial", 1))
-        return set(), dict.fromkeys(todo, "not tried")
+        return {}, dict.fromkeys(todo, "not tried")
 
     monkeypatch.setattr(module, "_together", note)
     monkeypatch.setattr(module, "_serially", note)
@@ -954,12 +953,14 @@ def test_a_full_disk_stops_the_run_in_one_sentence(engine, request, specs, tmp_p
 
 def test_descriptions_say_method_and_seed_and_name_the_result(specs):
     for spec in everything(specs.values()):
-        text = describe(spec)
+        text = spec.describe()
         assert "\n" not in text and len(text) < 300
         assert any(key(s) in text for s in everything([spec]) if kind_of(s) not in ("TraceOf", "Profile", "Path"))
-    assert describe(specs["start"]).startswith("npo x none x adamw, seed 42 (unlearned-")
-    assert describe(specs["line profile"]).startswith(
-        "Profile of TraceOf of linear path from npo x none x adamw, seed 42"
+    assert specs["start"].describe().startswith("npo x none x adamw, seed 42 (unlearned-")
+    assert (
+        specs["line profile"]
+        .describe()
+        .startswith("Profile of TraceOf of linear path from npo x none x adamw, seed 42")
     )
 
 

@@ -16,9 +16,7 @@ from mcutils.data.cues import SETS
 from mcutils.data.scenarios import Scenario
 from mcutils.data.shadows import SHARE, shadowed
 from mcutils.engine import specs
-from mcutils.engine.costs import evaluated
 from mcutils.engine.forms import misnamed
-from mcutils.engine.kinds import of, parents
 from mcutils.engine.specs import (
     VERSIONS,
     AlignedSpec,
@@ -52,6 +50,7 @@ from mcutils.engine.specs import (
     metric_of,
     plain,
 )
+from mcutils.engine.specs.costs import evaluated
 from mcutils.errors import BadInput
 from mcutils.settings import MethodSettings, Plan
 from mcutils.unlearning.relearning import Attack
@@ -200,7 +199,7 @@ def kinds(spec):
     """Kinds of a spec and of all that it is made from, or runs as."""
     runs_as = [spec.endpoint] if isinstance(spec, TrajectorySpec) else []
     runs_as += [spec.model] if isinstance(spec, LearningSpec) else []  # which it trains anew
-    return {kind_of(spec)}.union(*map(kinds, [*parents(spec), *runs_as]))
+    return {kind_of(spec)}.union(*map(kinds, [*spec.parents(), *runs_as]))
 
 
 def changes(value, where=""):
@@ -423,20 +422,20 @@ def test_keys_are_file_names():
 
 
 def test_parents_are_what_a_result_reads():
-    assert parents(ORIGINAL) == parents(RETRAINED) == parents(UNTRAINED) == ()
-    assert parents(UNLEARNED) == (ORIGINAL,)
-    assert parents(PATH) == (PATH.start, PATH.end)
-    assert parents(TRACE) == (PATH,)
-    assert parents(PROFILE) == (TRACE, PROFILE.original, *PROFILE.retrained, PROFILE.random)
-    assert parents(ALIKE) == (*ALIKE.models, *(TraceSpec(m, 0.1) for m in ALIKE.models), ORIGINAL)
-    assert parents(CUE_USE) == tuple(TraceSpec(PATH, 0.1, 5, shown=name) for name in SETS)
+    assert ORIGINAL.parents() == RETRAINED.parents() == UNTRAINED.parents() == ()
+    assert UNLEARNED.parents() == (ORIGINAL,)
+    assert PATH.parents() == (PATH.start, PATH.end)
+    assert TRACE.parents() == (PATH,)
+    assert PROFILE.parents() == (TRACE, PROFILE.original, *PROFILE.retrained, PROFILE.random)
+    assert ALIKE.parents() == (*ALIKE.models, *(TraceSpec(m, 0.1) for m in ALIKE.models), ORIGINAL)
+    assert CUE_USE.parents() == tuple(TraceSpec(PATH, 0.1, 5, shown=name) for name in SETS)
     assert list(CUE_USE.traces) == list(SETS) and CUE_USE.traces["own"].shown == "own"
-    assert parents(PLANE) == PLANE.models
-    assert parents(FIT) == (PATH,)
-    assert parents(TRAJECTORY) == (ORIGINAL,)
-    assert parents(ENSEMBLE) == (TRACE,) and parents(RELEARNED) == parents(SHARPNESS) == (PATH,)
-    assert parents(ALIGNED) == (RETRAINED, UNLEARNED)
-    assert parents(PHI) == (PATH,) and parents(MEMBERSHIP) == (TRACE, *MEMBERSHIP.retrained)
+    assert PLANE.parents() == PLANE.models
+    assert FIT.parents() == (PATH,)
+    assert TRAJECTORY.parents() == (ORIGINAL,)
+    assert ENSEMBLE.parents() == (TRACE,) and RELEARNED.parents() == SHARPNESS.parents() == (PATH,)
+    assert ALIGNED.parents() == (RETRAINED, UNLEARNED)
+    assert PHI.parents() == (PATH,) and MEMBERSHIP.parents() == (TRACE, *MEMBERSHIP.retrained)
 
 
 def test_only_a_straight_path_is_a_line():
@@ -447,8 +446,8 @@ def test_only_a_straight_path_is_a_line():
 def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
     measured = [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, PHI, MEMBERSHIP, FIT]
     measured += [ENSEMBLE, RELEARNED, REGAINED, SHARPNESS, ALIGNED, LEARNING, HARDNESS, PROBE, OUTCOME]
-    assert [s for s in RESULTS if of(s).form.suffix == ".npz"] == measured
-    assert of(CurveSpec(UNLEARNED, ORIGINAL, 0.1)).form.suffix == ".safetensors"
+    assert [s for s in RESULTS if s.form.suffix == ".npz"] == measured
+    assert CurveSpec(UNLEARNED, ORIGINAL, 0.1).form.suffix == ".safetensors"
 
 
 REFUSED = {
@@ -481,10 +480,10 @@ REFUSED = {
         "the set 'own' is of data with a cue, but these carry none",
     ),
     "cue use without a cue": (
-        lambda: parents(replace(CUE_USE, model=CurveSpec(PLAIN, PLAIN, 0.1))),
+        lambda: replace(CUE_USE, model=CurveSpec(PLAIN, PLAIN, 0.1)).parents(),
         "the set 'none' is of data with a cue, but these carry none",
     ),
-    "cue use at 1 point": (lambda: parents(replace(CUE_USE, points=1)), "2 points or more and a model at 1, got 1"),
+    "cue use at 1 point": (lambda: replace(CUE_USE, points=1).parents(), "2 points or more and a model at 1, got 1"),
     "one model alike": (lambda: replace(ALIKE, models=(ORIGINAL,)), "compared two at least at a time, got 1"),
     "alike on a split": (lambda: replace(ALIKE, split="train"), "unknown split 'train': choose one of retain, "),
     "no rows": (lambda: replace(ALIKE, rows=0), "rows must be a whole number of at least 1, got 0"),

@@ -16,7 +16,6 @@ import mcutils as mc
 from mcutils.data.scenarios import Scenario
 from mcutils.data.tasks import FINGERPRINTS
 from mcutils.engine import study as module
-from mcutils.engine.kinds import describe
 from mcutils.engine.runs import RunFailed, run
 from mcutils.engine.specs import CurveSpec, DataSpec, OriginalSpec, RetrainedSpec, TraceSpec, UntrainedSpec, key
 from mcutils.engine.store import Store
@@ -153,8 +152,8 @@ def test_a_study_can_be_planned_where_its_data_are_missing(offline, tmp_path, ca
     with pytest.raises(RunFailed) as caught:
         study.run([trace])
     first, second = str(caught.value).split("\n")
-    assert first.startswith(f"{describe(original)}: BadInput: The full Fashion-MNIST could not be downloaded")
-    assert second == f"{describe(trace)}: skipped, since {describe(original)} failed"
+    assert first.startswith(f"{original.describe()}: BadInput: The full Fashion-MNIST could not be downloaded")
+    assert second == f"{trace.describe()}: skipped, since {original.describe()} failed"
     assert summary(capsys) == "0 reused, 0 computed, 1 failed, 1 skipped"
     assert study.used == {}
 

@@ -23,7 +23,6 @@ from mcutils.cli.main import main
 from mcutils.data.own import FOLDER, keep
 from mcutils.engine import specs as kinds, upkeep
 from mcutils.engine.forms import outdated
-from mcutils.engine.kinds import parents
 from mcutils.engine.planning import gathered
 from mcutils.engine.specs import (
     CurveSpec,
@@ -543,7 +542,7 @@ REFERENCES = tuple(TraceSpec(replace(RETRAINED, seed=seed), 0.1) for seed in (42
     ids=kind_of,
 )
 def test_parents_in_a_description_are_those_of_the_spec(spec):
-    expected = {key(parent): plain(parent) for parent in parents(spec)}
+    expected = {key(parent): plain(parent) for parent in spec.parents()}
     assert parents_in(plain(spec)) == expected
     assert list(parents_in(plain(spec))) == list(expected)
     assert parents_in(json.loads(json.dumps(plain(spec), sort_keys=True))) == expected

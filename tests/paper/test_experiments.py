@@ -11,17 +11,16 @@ import mcutils as mc
 from mcutils.data.scenarios import Scenario
 from mcutils.data.tasks import FASHION_FULL_SHA256
 from mcutils.engine.conditions import CONDITIONS
-from mcutils.engine.kinds import of, parents
 from mcutils.engine.specs import (
     CurveSpec,
     OriginalSpec,
     RetrainedSpec,
     TraceSpec,
     UnlearnedSpec,
-    _task,
     key,
     kind_of,
 )
+from mcutils.engine.specs.data import _task
 from mcutils.errors import BadInput
 from mcutils.paper import experiments as e
 from mcutils.paper.experiments import labels_of
@@ -78,12 +77,12 @@ def closure(specs):
         spec = left.pop()
         if spec not in seen:
             seen.add(spec)
-            left += parents(spec)
+            left += spec.parents()
     return seen
 
 
 def data_of(specs):
-    return {spec.data for spec in closure(specs) if not parents(spec)}
+    return {spec.data for spec in closure(specs) if not spec.parents()}
 
 
 def test_no_key_of_an_experiment_changes(asked):
@@ -94,7 +93,7 @@ def test_no_key_of_an_experiment_changes(asked):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_is_a_list_of_results_to_show_the_same_every_time(name, smoke, planned):
     found = EXPERIMENTS[name](smoke)
-    assert found and all(of(spec).form.suffix == ".npz" and not isinstance(spec, TraceSpec) for spec in found)
+    assert found and all(spec.form.suffix == ".npz" and not isinstance(spec, TraceSpec) for spec in found)
     again = EXPERIMENTS[name](planned("smoke"))
     assert again == found and [key(spec) for spec in again] == [key(spec) for spec in found]
 
@@ -200,7 +199,7 @@ def test_the_quickstart_follows_its_parameters(smoke):
 def test_what_ships_of_the_quickstart_is_enough_to_load_and_walk_it(laptop):
     """Every model that a shipped curve or endpoint is read with ships as well."""
     kept = set(e.shipped(laptop))
-    assert all(set(parents(spec)) <= kept for spec in kept if not isinstance(spec, TraceSpec))
+    assert all(set(spec.parents()) <= kept for spec in kept if not isinstance(spec, TraceSpec))
 
 
 def test_models_have_the_roles_that_their_specs_have(laptop):

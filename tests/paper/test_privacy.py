@@ -9,7 +9,6 @@ import pytest
 from scipy import stats
 
 from mcutils.data.shadows import KINDS, SHADOWS, SHARE, SPLITS
-from mcutils.engine.kinds import parents
 from mcutils.engine.specs import CurveSpec, MembershipSpec, MetricSpec, OriginalSpec, PhiSpec, UnlearnedSpec, key
 from mcutils.measures.membership import auc
 from mcutils.measures.shadow_pool import left_out
@@ -53,7 +52,7 @@ def test_along_paths_there_are_attacks_and_few_bits_beside_the_models_of_each_or
     assert all(one.retrained and one.trace not in one.retrained for one in attacked)  # others audit a retrained model
     bits = Counter(one.trace.bits for one in found if isinstance(one, MetricSpec))
     assert bits == dict.fromkeys((0, 8, 4), 8 * fit + 8 * 3)
-    assert all(parent.model.data.draw == one.trace.model.data.draw for one in attacked for parent in parents(one))
+    assert all(parent.model.data.draw == one.trace.model.data.draw for one in attacked for parent in one.parents())
     there = {r.profile(laptop) for made in (e.seeds, e.methods) for r in made(laptop)}
     assert {r.profile(laptop) for r in room.routes(laptop)} <= there
 

@@ -10,7 +10,6 @@ from worlds import Shape, profile
 
 from mcutils.cli.reproduce import SHIPPED
 from mcutils.cli.stores import planned
-from mcutils.engine.kinds import parents
 from mcutils.engine.specs import ProfileSpec, is_line, key
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
@@ -38,14 +37,14 @@ def made_of(specs):
         spec = left.pop()
         if key(spec) not in found:
             found.add(key(spec))
-            left += parents(spec)
+            left += spec.parents()
     return found
 
 
 @cache
 def draws(spec):
     """The draws of all models that a result is made from, found without the function under test."""
-    made_from = parents(spec)
+    made_from = spec.parents()
     return frozenset().union(*map(draws, made_from)) if made_from else frozenset({spec.data.draw})
 
 
@@ -103,7 +102,7 @@ def test_what_hangs_on_one_original_needs_no_other(three, crossing, shards):
 
 def test_what_was_trained_anew_belongs_to_whom_it_stands_beside(laptop):
     (learned, *_) = difficulty.learning(laptop)
-    assert originals_of(learned) == {0} and not parents(learned)
+    assert originals_of(learned) == {0} and not learned.parents()
     anew = laptop.retrained(42, original=5)
     assert originals_of(anew) == {5} and originals_of(laptop.retrained(42, init=3, original=3)) == {3}
     assert (

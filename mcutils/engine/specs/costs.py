@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..data.shadows import sizes as shadow_sizes
-from ..data.tasks import RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
-from ..errors import BadInput, shown, whole
-from ..models.vision import build
-from ..plugins import CHANGED
-from .specs import DataSpec
+from ...data.shadows import sizes as shadow_sizes
+from ...data.tasks import RETAIN_EVAL_SIZE, SHAPES, VALID_FRACTION, Task
+from ...errors import BadInput, shown, whole
+from ...models.vision import build
+from ...plugins import CHANGED
+from .data import DataSpec
 
 # What reading a description that is none of a spec raises, and building a network of impossible sizes.
 ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RuntimeError)
