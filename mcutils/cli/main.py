@@ -21,7 +21,7 @@ from ..engine.cluster import answer_seconds, check_engine, cluster_settings, wor
 from ..errors import BadInput, choose, path_of, shown
 from ..files import file_at, folder_at, place, switched
 from ..plugins import REGISTERED
-from . import owned, printed
+from . import output
 
 # kind -> module and name of its table
 TABLES = {
@@ -184,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with as_interrupts(ended):
             return _run(arguments)
     except BadInput as error:
-        print(f"mcutils: {printed.printable(str(error))}", file=sys.stderr)
+        print(f"mcutils: {output.printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read what is printed has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -303,8 +303,9 @@ def catalogue(kind: str) -> list[dict[str, Any]]:
     if kind == "claims":
         from ..paper.claims import PROTOCOL, power, power_text
 
+        known = power()
         for row in rows:
-            row |= {"declared": PROTOCOL.get(row["name"], {}), "power": power_text(row["name"], power())}
+            row |= {"declared": PROTOCOL.get(row["name"], {}), "power": power_text(row["name"], known)}
     return rows
 
 
@@ -342,7 +343,7 @@ def list_main(arguments: argparse.Namespace) -> int | list[dict[str, Any]]:
             else:
                 print(f"{'':6}not declared yet: it waits for {row['notebook']}")
     else:
-        print(printed.table([(row["name"], row["about"]) for row in rows]))
+        print(output.table([(row["name"], row["about"]) for row in rows]))
     return 0
 
 
@@ -354,6 +355,6 @@ def lesson_main(arguments: argparse.Namespace) -> int:
     if not CLONE:
         raise BadInput("the lesson is a notebook of the repository: clone it.")
     folder = folder_at(path_of(arguments.out, "FOLDER"), "folder")
-    for path in owned.write(folder, editions(slides=arguments.slides)):
-        print(printed.shown(path))
+    for path in output.write(folder, editions(slides=arguments.slides)):
+        print(output.shown(path))
     return 0

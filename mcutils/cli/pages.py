@@ -76,16 +76,13 @@ def sources_text(source: str) -> str:
 
     Raises `BadInput` for a word that `SOURCES` lacks and that names no article, as ``arXiv 2602.02986`` does.
     """
-    words = [word.strip() for word in source.split(";")]
-    meant = {
-        word: f"a neighbour's [article](https://arxiv.org/abs/{one[1]})"
-        for word in words
-        if (one := ARTICLE.fullmatch(word))
-    }
-    meant |= {word: SOURCES[word] for word in words if word in SOURCES}
-    if unknown := [word for word in words if word not in meant]:
-        raise BadInput(f"the source {unknown[0]!r} is none of {', '.join(SOURCES)}.")
-    return "; ".join(f"*{word}*: {meant[word]}" for word in words) + "."
+    meant = {}
+    for word in (word.strip() for word in source.split(";")):
+        article = ARTICLE.fullmatch(word)
+        if article is None and word not in SOURCES:
+            raise BadInput(f"the source {word!r} is none of {', '.join(SOURCES)}.")
+        meant[word] = f"a neighbour's [article](https://arxiv.org/abs/{article[1]})" if article else SOURCES[word]
+    return "; ".join(f"*{word}*: {text}" for word, text in meant.items()) + "."
 
 
 def claims_index(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -116,13 +113,9 @@ def figures_page(listing: Mapping[str, Mapping[str, Any]], notebooks: str | Path
         for stem, heading in drawn.items():
             if (Path(figures) / f"{stem}.png").is_file():
                 where = f"notebooks/{name}.ipynb" + (f"#{heading}" if heading else "")
-                count = len(entry["results"])
-                parts += [
-                    f"## {stem}",
-                    f"[![{stem}](figures/{stem}.png)]({where})",
-                    f"[The cell]({where}). Preset `{entry['preset']}`, {count} results: "
-                    f"`python -m mcutils show figures/{stem}.png`",
-                ]
+                parts += [f"## {stem}", f"[![{stem}](figures/{stem}.png)]({where})"]
+                behind = f"Preset `{entry['preset']}`, {len(entry['results'])} results"
+                parts.append(f"[The cell]({where}). {behind}: `python -m mcutils show figures/{stem}.png`")
     return "\n\n".join(parts) + "\n"
 
 

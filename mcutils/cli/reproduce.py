@@ -28,7 +28,7 @@ from ..errors import BadInput, choose, path_of, seed_of
 from ..files import BUILD, DATA, ROOT, counted, folder_at, write_file
 from ..paper.claims import FINDINGS, LEDGERS, changes, markdown_table, read_ledgers, rows_of, update_between
 from ..settings import preset
-from .printed import printable, shown, table
+from .output import printable, shown, table
 
 NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = DATA / "store"

@@ -16,8 +16,8 @@ from typing import Any
 
 from ..errors import BadInput, path_of
 from ..files import BUILD, CLONE, PACKAGE, ROOT, folder_at, write_file
-from . import owned
-from .printed import shown
+from . import output
+from .output import shown
 
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "environment.yml", "data/README.md")
 NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml")
@@ -91,10 +91,10 @@ def build(out: Path, live: bool = True) -> list[str]:
         raise BadInput("the site is built from the repository: clone it, an installed package has no notebooks.")
     if lacking := [name for name in NEEDS if find_spec(name) is None]:
         raise BadInput(f"{', '.join(lacking)} is not installed: pip install -e '.[site]'.")
-    before = owned.noted(out)
+    before = output.noted(out)
     if not before and out.is_dir() and any(out.iterdir()):
         raise BadInput(f"{out} holds other files and nothing of a site: name a new folder.")
-    owned.check(out, before)
+    output.check(out, before)
     with TemporaryDirectory() as scratch:
         source, made = Path(scratch) / "source", Path(scratch) / "site"
         stage(source)
@@ -109,7 +109,7 @@ def build(out: Path, live: bool = True) -> list[str]:
             write_stories(made / "stories", study())
             write_file(made / "slides.html", editions(slides=True)["slides.html"])
         files = {path.relative_to(made).as_posix(): path.read_bytes() for path in made.rglob("*") if path.is_file()}
-    owned.write(out, files, exact=True)
+    output.write(out, files, exact=True)
     return found
 
 
@@ -167,17 +167,12 @@ def index(readme: str, source: Path) -> str:
     )
     text = re.sub(r"<!-- /?\w+ -->\n", "", readme).replace("## ", walk, 1)
     listed = set(re.findall(r"^## (\S+)$", (source / "figures.md").read_text(encoding="utf-8"), re.MULTILINE))
-    # A picture's own file would be a download.
-    parts = [
-        re.sub(
-            r"(?<!!)(\[[^\[\]]*\])\(figures/(\w+)\.png\)",
-            lambda link: f"{link[1]}(figures.md#{link[2]})" if link[2] in listed else link[0],
-            text,
-        )
-    ]
-    for title, pages in {**own, **CONTENTS}.items():
-        parts.append(toctree(pages, title))
-    return "\n".join(parts)
+
+    def linked(found: re.Match[str]) -> str:  # a picture's own file would be a download
+        return f"{found[1]}(figures.md#{found[2]})" if found[2] in listed else found[0]
+
+    text = re.sub(r"(?<!!)(\[[^\[\]]*\])\(figures/(\w+)\.png\)", linked, text)
+    return "\n".join([text, *(toctree(pages, title) for title, pages in {**own, **CONTENTS}.items())])
 
 
 def toctree(pages: Iterable[str], caption: str = "") -> str:
@@ -188,24 +183,16 @@ def toctree(pages: Iterable[str], caption: str = "") -> str:
 
 def reference() -> dict[str, str]:
     """Pages of the reference, from the docstrings: what ``import mcutils as mc`` gives, then a page for each wing."""
-    pages = {"mcutils.md": ("The package", ["mcutils"], "    :members:\n    :imported-members:\n")}
+    pages = {"mcutils": ("The package", ["mcutils"], "    :members:\n    :imported-members:\n")}
     for wing, title in WINGS.items():
-        folder = PACKAGE / wing
-        names = [".".join(filter(None, ("mcutils", wing, path.stem))) for path in sorted(folder.glob("[!_]*.py"))]
-        pages[f"{wing or 'core'}.md"] = title, names, "    :members:\n"
-    texts = {}
+        paths = sorted((PACKAGE / wing).glob("[!_]*.py"))
+        names = [".".join(filter(None, ("mcutils", wing, path.stem))) for path in paths]
+        pages[wing or "core"] = title, names, "    :members:\n"
+    texts, listed = {}, "".join(f"- [{title}]({name}.md)\n" for name, (title, _, _) in pages.items())
     for name, (title, modules, members) in pages.items():
-        parts = [f"# {title}"]
-        for module in modules:
-            parts.append(f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{members}```")
-        texts[name] = "\n\n".join(parts) + "\n"
-    listed = [name.removesuffix(".md") for name in pages]
-    texts["index.md"] = (
-        "# Reference\n\nFrom the docstrings.\n\n"
-        + "".join(f"- [{title}]({name})\n" for name, (title, _, _) in pages.items())
-        + toctree(listed)
-    )
-    return texts
+        told = [f"## {one}\n\n```{{eval-rst}}\n.. automodule:: {one}\n{members}```" for one in modules]
+        texts[f"{name}.md"] = "\n\n".join([f"# {title}", *told]) + "\n"
+    return texts | {"index.md": f"# Reference\n\nFrom the docstrings.\n\n{listed}{toctree(pages)}"}
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -246,18 +233,15 @@ def remote() -> dict[str, Any]:
     found = re.fullmatch(r"(?:https://|git@|ssh://git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
     if found is None:
         return {}
-    buttons = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
-    buttons["notebook_interface"] = "jupyterlab"
-    options = {"repository_url": f"https://github.com/{found[1]}", "use_repository_button": True}
-    options["repository_branch"] = branch
-    return {
-        "html_theme_options": {
-            **SETTINGS["html_theme_options"],
-            **options,
-            "launch_buttons": buttons,
-            "path_to_docs": "",
-        }
+    hosts = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
+    options = {
+        "repository_url": f"https://github.com/{found[1]}",
+        "repository_branch": branch,
+        "use_repository_button": True,
+        "launch_buttons": {**hosts, "notebook_interface": "jupyterlab"},
+        "path_to_docs": "",
     }
+    return {"html_theme_options": SETTINGS["html_theme_options"] | options}
 
 
 def _git(*arguments: str) -> str:

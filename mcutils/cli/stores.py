@@ -25,8 +25,8 @@ from ..errors import LARGEST_SEED, BadInput, choose, path_of, whole
 from ..files import BUILD, counted, file_at, folder_at, switched, write_file
 from ..measures.connectivity import TOLERANCE
 from ..measures.metrics import METRICS
-from . import owned
-from .printed import printable, shown, table
+from . import output
+from .output import printable, shown, table
 from .reproduce import KERNEL, NOTEBOOKS, SHIPPED, USED, check_folder, check_store, mended, python_path, used_results
 
 Rows = list[dict[str, Any]]  # what is printed as JSON where that is asked for
@@ -104,7 +104,7 @@ def _held(target: Path, name: str) -> list[str]:
     for archive in filter(Path.exists, (target / f"{name}{kind}" for kind in reading.ARCHIVES)):
         own = [path for path in reading.archived(target).values() if path.parent == archive]
         try:
-            sound = own and reading.holds(archive, [(path.name, reading.read(path, owned.LARGEST)) for path in own])
+            sound = own and reading.holds(archive, [(path.name, reading.read(path, output.LARGEST)) for path in own])
         except OSError:
             sound = False
         if not sound:
@@ -298,16 +298,16 @@ def explore_main(arguments: argparse.Namespace) -> int:
         from ..teaching.toy_page import first_state, page
 
         file = file_at(path_of(arguments.export_toy, "--export-toy"), "--export-toy")
-        owned.write(file.parent, {file.name: page(first_state(0.5, TOLERANCE))})
+        output.write(file.parent, {file.name: page(first_state(0.5, TOLERANCE))})
         print(shown(file))
         return 0
     if arguments.export_live is not None:
         from ..explorer.live import export_live
 
         file = file_at(path_of(arguments.export_live, "--export-live"), "--export-live")
-        owned.check(file.parent, [file.name])
+        output.check(file.parent, [file.name])
         print(shown(export_live(file, study(store=arguments.store or ""))))
-        owned.note(file.parent, [file.name])
+        output.note(file.parent, [file.name])
         return 0
     port = whole("--port", counted("--port", arguments.port, 1, 65535), 1, 65535)
     command = explore_command(arguments.app, port, not arguments.no_browser)

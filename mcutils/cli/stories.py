@@ -10,9 +10,8 @@ from ..engine.study import Study
 from ..explorer.page import linked
 from ..explorer.widget import explore
 from ..files import folder_at
-from ..paper.experiments import Route
 from ..paper.stories import STORIES, Told, told
-from . import owned
+from . import output
 
 STYLE = """:root{color-scheme:light dark;background:light-dark(#fff,#161616);color:light-dark(#1c1c1c,#ececec)}
 a{color:light-dark(#0060a0,#7cc4f2)}
@@ -26,20 +25,19 @@ def write_stories(folder: str | Path, study: Study) -> list[Path]:
     They are chosen and told from the walks of 02 and 09; what the study lacks of these is computed.
     """
     place = folder_at(Path(folder), "folder of the stories")
-    owned.check(place, ["index.html", *(f"{name}.html" for name in STORIES)])
+    output.check(place, ["index.html", *(f"{name}.html" for name in STORIES)])
     stories = told(study)
     pages = {f"{one.name}.html": page_of(one, study, links(stories, k)) for k, one in enumerate(stories)}
-    return owned.write(place, {"index.html": index(stories), **pages})
+    return output.write(place, {"index.html": index(stories), **pages})
 
 
 def links(stories: Sequence[Told], k: int) -> list[tuple[str, str]]:
     """Addresses and words of the pages that the k-th story leads to: the list, the story before and the one after."""
-    around = [
-        (f"{stories[j].name}.html", f"{way}{stories[j].title}")
-        for j, way in ((k - 1, "◀ "), (k + 1, "▶ "))
-        if 0 <= j < len(stories)
+    ways = [(j, way) for j, way in ((k - 1, "◀ "), (k + 1, "▶ ")) if 0 <= j < len(stories)]
+    return [
+        ("index.html", "All stories"),
+        *((f"{stories[j].name}.html", f"{way}{stories[j].title}") for j, way in ways),
     ]
-    return [("index.html", "All stories"), *around]
 
 
 def page_of(one: Told, study: Study, around: Sequence[tuple[str, str]] = ()) -> str:
@@ -50,16 +48,12 @@ def page_of(one: Told, study: Study, around: Sequence[tuple[str, str]] = ()) -> 
     lead = [one.question, one.text]
     if one.path is None:
         return _plain(one.title, "".join(f"<p>{escape(text)}</p>" for text in lead) + linked(around))
-    beside = "" if one.beside is None else _shown(one.beside, study)
-    view = explore(study, _shown(one.path, study), compare=beside)
+    beside = "" if one.beside is None else one.beside.profile(study)
+    view = explore(study, one.path.profile(study), compare=beside)
     try:
         return view.page(one.title, lead, around)
     finally:
         view.close()
-
-
-def _shown(route: Route, study: Study):
-    return route.profile(study)
 
 
 def index(stories: Sequence[Told]) -> str:

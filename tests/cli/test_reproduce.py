@@ -16,7 +16,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mcutils.cli import reproduce as module
-from mcutils.cli.printed import table
+from mcutils.cli.output import table
 from mcutils.cli.reproduce import (
     NOTEBOOKS,
     check_folder,

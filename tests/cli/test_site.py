@@ -7,7 +7,7 @@ import warnings
 import pytest
 from browsing import CHROMIUM, WAIT, listened, started
 
-from mcutils.cli import owned, site
+from mcutils.cli import output, site
 from mcutils.errors import BadInput
 from mcutils.files import write_file
 from mcutils.paper.claims import CLAIMS
@@ -114,7 +114,7 @@ def test_a_site_is_built_anew_over_itself_and_nothing_else(tmp_path, monkeypatch
     (out / "CNAME").write_text("mine")
     del pages["old.html"]
     assert site.build(out, live=False) == []
-    assert {path.name for path in out.iterdir()} == {"index.html", "CNAME", owned.NOTE}
+    assert {path.name for path in out.iterdir()} == {"index.html", "CNAME", output.NOTE}
     assert [path.read_text() for path in (tmp_path / "docs-source").iterdir()] == ["mine"]
     (out / "index.html").write_text("changed")
     with pytest.raises(BadInput, match=r"index\.html is not as mcutils wrote it"):

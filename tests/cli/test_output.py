@@ -5,31 +5,31 @@ import subprocess
 
 import pytest
 
-from mcutils.cli import owned
+from mcutils.cli import output
 from mcutils.cli.main import main
 from mcutils.errors import BadInput
 
 
 def test_what_we_wrote_is_written_over_and_what_goes_is_removed(tmp_path):
-    owned.write(tmp_path / "new", {"a.txt": "1", "b/c.txt": b"2"})
-    assert owned.write(tmp_path / "new", {"a.txt": "3"}) == [tmp_path / "new" / "a.txt"]
+    output.write(tmp_path / "new", {"a.txt": "1", "b/c.txt": b"2"})
+    assert output.write(tmp_path / "new", {"a.txt": "3"}) == [tmp_path / "new" / "a.txt"]
     assert (tmp_path / "new" / "b" / "c.txt").read_bytes() == b"2"
-    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", owned.NOTE], cwd=tmp_path / "new", check=True)
-    owned.write(tmp_path / "new", {"a.txt": "4"}, exact=True)
-    assert not (tmp_path / "new" / "b" / "c.txt").exists() and set(owned.noted(tmp_path / "new")) == {"a.txt"}
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", output.NOTE], cwd=tmp_path / "new", check=True)
+    output.write(tmp_path / "new", {"a.txt": "4"}, exact=True)
+    assert not (tmp_path / "new" / "b" / "c.txt").exists() and set(output.noted(tmp_path / "new")) == {"a.txt"}
 
 
 def test_what_was_changed_is_not_removed(tmp_path):
-    owned.write(tmp_path, {"a.txt": "1", "b.txt": "2"})
+    output.write(tmp_path, {"a.txt": "1", "b.txt": "2"})
     (tmp_path / "b.txt").write_text("mine")
-    owned.write(tmp_path, {"a.txt": "3"}, exact=True)
+    output.write(tmp_path, {"a.txt": "3"}, exact=True)
     assert (tmp_path / "b.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("there", ["file", "changed", "folder", "link", "lost link"])
 def test_nothing_is_written_where_one_file_is_somebody_s_own(tmp_path, there):
     place, mine = tmp_path / "there", tmp_path / "there" / "b.txt"
-    owned.write(place, {"a.txt": "1", **({"b.txt": "2"} if there == "changed" else {})})
+    output.write(place, {"a.txt": "1", **({"b.txt": "2"} if there == "changed" else {})})
     if there == "folder":
         mine.mkdir()
     elif "link" in there:
@@ -38,7 +38,7 @@ def test_nothing_is_written_where_one_file_is_somebody_s_own(tmp_path, there):
     else:
         mine.write_text("mine")
     with pytest.raises(BadInput, match=r"b\.txt is not as mcutils wrote it: move it away"):
-        owned.write(place, {"a.txt": "3", "b.txt": "4"})
+        output.write(place, {"a.txt": "3", "b.txt": "4"})
     assert (place / "a.txt").read_text() == "1" and os.path.lexists(mine)
     assert there in ("folder", "lost link") or mine.read_text() == "mine"
 

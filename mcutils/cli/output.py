@@ -1,10 +1,14 @@
-"""Files of ours in folders of a user's: only what is still as we wrote it is overwritten or removed."""
+"""What commands print, with nothing that a terminal would obey, and what they write into folders of a user's.
+
+Only what is still as we wrote it is overwritten or removed.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import reading
 from ..errors import BadInput
@@ -57,3 +61,24 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(reading.read(path, LARGEST)).hexdigest()
     except OSError:
         return ""
+
+
+def table(rows: Sequence[Sequence[Any]], right: Iterable[int] = ()) -> str:
+    """Rows of text as aligned columns; the last is not padded."""
+    texts, to_right = [[printable(str(value)) for value in row] for row in rows], set(right)
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = []
+    for row in texts:
+        cells = [v.rjust(widths[i]) if i in to_right else v.ljust(widths[i]) for i, v in enumerate(row)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def shown(path: Path) -> str:
+    """A path as seen from the working directory, where it lies below it, with nothing that a terminal would obey."""
+    return printable(str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path))
+
+
+def printable(text: str) -> str:
+    """A text in which codes that would steer a terminal are written out, line ends aside."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
