@@ -328,28 +328,3 @@ def test_an_index_that_lies_of_a_result_is_told(line, tmp_path):
     (lying,) = sources(tmp_path / "two")
     with pytest.raises(BadInput, match="not what its store lists"):
         lying.read()
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        (None, "got NoneType"),
-        (3, "got int"),
-        ([], "nothing to explore"),
-        ({}, "nothing to explore"),
-        ("no/such/folder", "there is no store"),
-        ([3], "neither a trace nor a profile"),
-        (synthetic.trace(1), "no path"),
-        (synthetic.profile(t=np.array([0.0, 0.5])), "from t = 0 to t = 1"),
-    ],
-)
-def test_what_cannot_be_explored_is_refused_in_a_sentence(given, says):
-    with pytest.raises(BadInput, match=says):
-        sources(given)
-
-
-def test_references_must_be_single_models():
-    with pytest.raises(BadInput, match="trace of one model"):
-        sources(synthetic.trace(5), original=synthetic.trace(5))
-    with pytest.raises(BadInput, match="gap"):
-        sources(synthetic.trace(5), gap=-1)

@@ -545,10 +545,6 @@ def test_a_folder_in_the_place_of_a_file_is_refused_and_left(kind, tmp_path):
     assert (place / "kept").is_dir()
 
 
-def test_there_are_sixty_bad_inputs():
-    assert len(GIVEN) + len(OPTIONS) >= 60
-
-
 # Bad uses: something happens to a widget that was well
 
 
@@ -569,27 +565,12 @@ def damaged(one, small):
     return "its checksum differs"
 
 
-def strange_t(one, small):
-    one.go("middle")
-    return "t must be a finite number"
-
-
-def no_such_kind(one, small):
-    ask(one, "save", kind="gif")
-    return "png, svg or html"
-
-
 def no_place_to_save(one, small):
     (small / "file").write_text("")
     one.folder = small / "file"
-    ask(one, "save", kind="html")
-    return "is not a folder"
-
-
-def no_place_for_pictures(one, small):
-    (small / "file").write_text("")
-    one.folder = small / "file"
     ask(one, "save", kind="png")
+    assert "is not a folder" in one.message
+    ask(one, "save", kind="html")
     return "is not a folder"
 
 
@@ -600,18 +581,7 @@ def a_reader_that_fails(one, small):
     return "that did not work (ZeroDivisionError"
 
 
-def no_such_page(one, small):
-    move(one, page=-1)
-    return "page must be"
-
-
-HAPPENINGS = [
-    vanished, damaged, strange_t, no_such_kind, no_place_to_save, no_place_for_pictures, a_reader_that_fails,
-    no_such_page,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("happens", HAPPENINGS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("happens", [vanished, damaged, no_place_to_save, a_reader_that_fails])
 def test_what_happens_to_a_widget_is_told_and_survived(happens, small, specs):
     one = mc.explore(small, path=key(specs[0]), t=0.5, folder=small / "out")
     assert one.message == ""
