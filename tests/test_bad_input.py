@@ -10,32 +10,7 @@ import torch
 import mcutils as mc
 from mcutils.data.cues import SETS, counterfactual, places, planted
 from mcutils.data.tasks import load_task
-from mcutils.engine.specs import (
-    AlignedSpec,
-    AlikeSpec,
-    CueUseSpec,
-    CurveSpec,
-    DataSpec,
-    EnsembleSpec,
-    FitSpec,
-    HardnessSpec,
-    LearningSpec,
-    MembershipSpec,
-    OriginalSpec,
-    OutcomeSpec,
-    PhiSpec,
-    PlaneSpec,
-    ProbeSpec,
-    ProfileSpec,
-    RegainedSpec,
-    RelearnSpec,
-    RetrainedSpec,
-    SharpnessSpec,
-    TraceSpec,
-    UnlearnedSpec,
-    UntrainedSpec,
-    key,
-)
+from mcutils.engine import specs
 from mcutils.errors import BadInput
 from mcutils.measures.probes import cue_effects
 from mcutils.settings import MethodSettings, Plan
@@ -47,26 +22,26 @@ NO_COUNT = (True, 1.0, "1", -1, [1], float("inf"))
 NO_NAME = (3, ["npo"], True, b"npo", "wish")
 NO_MODEL = ("npo", 3, ["npo"], {}, Plan())
 
-DATA = DataSpec("digits", 240, 60)
+DATA = specs.DataSpec("digits", 240, 60)
 PLAN = Plan(steps=5, batch_size=64)
 SETTINGS = MethodSettings(PLAN)
-ORIGINAL = OriginalSpec(DATA, "convnet", 4, 0, PLAN)
-RETRAINED = RetrainedSpec(DATA, 0.1, "convnet", 4, 42, PLAN)
-END = UnlearnedSpec(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
+ORIGINAL = specs.OriginalSpec(DATA, "convnet", 4, 0, PLAN)
+RETRAINED = specs.RetrainedSpec(DATA, 0.1, "convnet", 4, 42, PLAN)
+END = specs.UnlearnedSpec(ORIGINAL, 0.1, "npo", "none", "adamw", 42, SETTINGS)
 OTHER = replace(END, seed=87)
-CURVE = CurveSpec(END, OTHER, 0.1, "bezier", 1, "corrected", 0, PLAN)
-TRACE, SINGLE = TraceSpec(CURVE, 0.1, 3), TraceSpec(ORIGINAL, 0.1)
-RELEARNED = RelearnSpec(CURVE, 0.1, Attack(), PLAN)
+CURVE = specs.CurveSpec(END, OTHER, 0.1, "bezier", 1, "corrected", 0, PLAN)
+TRACE, SINGLE = specs.TraceSpec(CURVE, 0.1, 3), specs.TraceSpec(ORIGINAL, 0.1)
+RELEARNED = specs.RelearnSpec(CURVE, 0.1, Attack(), PLAN)
 SPECS = {
     "Data": (DATA, {"dataset": NO_NAME, "train_size": NO_COUNT, "test_size": NO_COUNT, "checksum": (3, None)}),
     "Original": (ORIGINAL, {"data": ("digits", None), "model": NO_NAME, "width": (*NO_COUNT, 0), "seed": NO_SEED}),
     "Original's plan": (ORIGINAL, {"plan": (None, {}, SETTINGS)}),
     "Retrained": (RETRAINED, {"forget": NO_SHARE, "init": [v for v in NO_SEED if v is not None]}),
-    "Untrained": (UntrainedSpec(DATA, "convnet", 4, 0), {"width": NO_COUNT, "seed": NO_SEED}),
+    "Untrained": (specs.UntrainedSpec(DATA, "convnet", 4, 0), {"width": NO_COUNT, "seed": NO_SEED}),
     "Unlearned": (END, {"origin": (*NO_MODEL, None, CURVE), "forget": NO_SHARE, "method": NO_NAME, "seed": NO_SEED}),
     "Unlearned's names": (END, {"curriculum": NO_NAME, "optimizer": NO_NAME, "settings": (None, PLAN, {})}),
     "Aligned": (
-        AlignedSpec(RETRAINED, END, 0.1),
+        specs.AlignedSpec(RETRAINED, END, 0.1),
         {"model": (*NO_MODEL, CURVE), "to": (*NO_MODEL, None), "forget": NO_SHARE, "by": NO_NAME},
     ),
     "Path": (CURVE, {"start": NO_MODEL, "end": (*NO_MODEL, TRACE), "kind": NO_NAME, "control_points": (*NO_COUNT, 0)}),
@@ -76,42 +51,51 @@ SPECS = {
         {"model": (*NO_MODEL, TRACE), "points": (*NO_COUNT, 1), "batchnorm": NO_NAME, "shown": (3, "x")},
     ),
     "Profile": (
-        ProfileSpec(TRACE, SINGLE, (SINGLE,), SINGLE),
+        specs.ProfileSpec(TRACE, SINGLE, (SINGLE,), SINGLE),
         {"trace": NO_MODEL, "retrained": ("ab", 3, None, [3], SINGLE), "bootstrap": (*NO_COUNT, 0)},
     ),
     "Alike": (
-        AlikeSpec((END, OTHER), ORIGINAL, 0.1),
+        specs.AlikeSpec((END, OTHER), ORIGINAL, 0.1),
         {"models": ("ab", [END, 3], None), "split": NO_NAME, "rows": (0, 1.0)},
     ),
-    "PhiOf": (PhiSpec(CURVE, 0.1, 3), {"model": NO_MODEL, "forget": NO_SHARE, "points": (*NO_COUNT, 1)}),
-    "MembershipOf": (MembershipSpec(TRACE), {"trace": NO_MODEL, "retrained": ("ab", 3, [3], SINGLE)}),
+    "PhiOf": (specs.PhiSpec(CURVE, 0.1, 3), {"model": NO_MODEL, "forget": NO_SHARE, "points": (*NO_COUNT, 1)}),
+    "MembershipOf": (specs.MembershipSpec(TRACE), {"trace": NO_MODEL, "retrained": ("ab", 3, [3], SINGLE)}),
     "TraceOf's bits": (TRACE, {"bits": (1, 17, True, -1, "4")}),
-    "EnsembleOf": (EnsembleSpec((TRACE,), (2,), ("uniform",)), {"models": ("ab", 3, [3], ()), "sizes": (3, [0], [9])}),
-    "EnsembleOf's placements": (EnsembleSpec((TRACE,), (2,), ("uniform",)), {"placements": (3, ["x"], [])}),
+    "EnsembleOf": (
+        specs.EnsembleSpec((TRACE,), (2,), ("uniform",)),
+        {"models": ("ab", 3, [3], ()), "sizes": (3, [0], [9])},
+    ),
+    "EnsembleOf's placements": (specs.EnsembleSpec((TRACE,), (2,), ("uniform",)), {"placements": (3, ["x"], [])}),
     "RelearnOf": (
-        RelearnSpec(CURVE, 0.1, Attack(), PLAN),
+        specs.RelearnSpec(CURVE, 0.1, Attack(), PLAN),
         {"model": NO_MODEL, "attack": (None, 3), "points": (0, 1.0)},
     ),
     "RelearnOf's plan": (
-        RelearnSpec(CURVE, 0.1, Attack(), PLAN),
+        specs.RelearnSpec(CURVE, 0.1, Attack(), PLAN),
         {"training": (None, {}), "seed": NO_SEED, "place": (1,)},
     ),
     "RegainedOf": (
-        RegainedSpec((RELEARNED,), (0,)),
+        specs.RegainedSpec((RELEARNED,), (0,)),
         {"models": (3, (), [3], (RELEARNED, replace(RELEARNED, attack=Attack(steps=3)))), "together": ((1,), (0, 0))},
     ),
-    "SharpnessOf": (SharpnessSpec(CURVE, 0.1), {"model": (*NO_MODEL, TRACE), "directions": (0, True), "rows": (0,)}),
-    "LearningOf": (LearningSpec(ORIGINAL), {"model": (*NO_MODEL, RETRAINED, None)}),
-    "HardnessOf": (HardnessSpec(ORIGINAL, 0.1), {"model": (*NO_MODEL, END), "examples": (1, True), "rows": (0,)}),
-    "ProbeOf": (ProbeSpec(CURVE, 0.1, 3, 5), {"model": NO_MODEL, "label": NO_COUNT, "points": (*NO_COUNT, 1)}),
+    "SharpnessOf": (
+        specs.SharpnessSpec(CURVE, 0.1),
+        {"model": (*NO_MODEL, TRACE), "directions": (0, True), "rows": (0,)},
+    ),
+    "LearningOf": (specs.LearningSpec(ORIGINAL), {"model": (*NO_MODEL, RETRAINED, None)}),
+    "HardnessOf": (specs.HardnessSpec(ORIGINAL, 0.1), {"model": (*NO_MODEL, END), "examples": (1, True), "rows": (0,)}),
+    "ProbeOf": (specs.ProbeSpec(CURVE, 0.1, 3, 5), {"model": NO_MODEL, "label": NO_COUNT, "points": (*NO_COUNT, 1)}),
     "OutcomeOf": (
-        OutcomeSpec(TRACE, TRACE, SINGLE, (SINGLE,), RELEARNED, (RELEARNED,)),
+        specs.OutcomeSpec(TRACE, TRACE, SINGLE, (SINGLE,), RELEARNED, (RELEARNED,)),
         {"trace": NO_MODEL, "retrained": ("ab", 3, [3], ()), "attacked": (None, 3), "controls": ((), [3], SINGLE)},
     ),
     "Data's scenario": (DATA, {"scenario": ("class", 3)}),
-    "CueUse": (CueUseSpec(CURVE, 0.1), {"model": (END, None), "points": NO_COUNT}),
-    "FitOf": (FitSpec(CURVE), {"model": (*NO_MODEL, TRACE, END)}),
-    "PlaneOf": (PlaneSpec((END, OTHER, ORIGINAL), 0.1), {"models": ((END, OTHER), "abc"), "resolution": (1, True)}),
+    "CueUse": (specs.CueUseSpec(CURVE, 0.1), {"model": (END, None), "points": NO_COUNT}),
+    "FitOf": (specs.FitSpec(CURVE), {"model": (*NO_MODEL, TRACE, END)}),
+    "PlaneOf": (
+        specs.PlaneSpec((END, OTHER, ORIGINAL), 0.1),
+        {"models": ((END, OTHER), "abc"), "resolution": (1, True)},
+    ),
 }
 ROWS = [
     (name, field, value) for name, (_, fields) in SPECS.items() for field, values in fields.items() for value in values
@@ -132,8 +116,10 @@ def test_a_spec_refuses_a_field_of_a_wrong_type_or_value(name, field, value):
 
 
 def test_numbers_of_numpy_give_the_same_spec_and_key_as_python_s():
-    mine = UnlearnedSpec(
-        OriginalSpec(DataSpec("digits", np.int64(240), np.int32(60)), "convnet", np.int16(4), np.uint8(0), PLAN),
+    mine = specs.UnlearnedSpec(
+        specs.OriginalSpec(
+            specs.DataSpec("digits", np.int64(240), np.int32(60)), "convnet", np.int16(4), np.uint8(0), PLAN
+        ),
         np.float64(0.1),
         "npo",
         "none",
@@ -141,34 +127,26 @@ def test_numbers_of_numpy_give_the_same_spec_and_key_as_python_s():
         np.int64(42),
         SETTINGS,
     )
-    key.cache_clear()
-    first = key(mine)
-    key.cache_clear()
-    assert mine == END and first == key(END) and type(mine.seed) is int and type(mine.origin.data.train_size) is int
-    assert AlikeSpec([END, OTHER], ORIGINAL, 0.1) == AlikeSpec((END, OTHER), ORIGINAL, 0.1)
+    specs.key.cache_clear()
+    first = specs.key(mine)
+    specs.key.cache_clear()
+    assert (
+        mine == END and first == specs.key(END) and type(mine.seed) is int and type(mine.origin.data.train_size) is int
+    )
+    assert specs.AlikeSpec([END, OTHER], ORIGINAL, 0.1) == specs.AlikeSpec((END, OTHER), ORIGINAL, 0.1)
 
 
 # A preset's fields
 
 PRESET = {
-    "dataset": NO_NAME,
-    "model": NO_NAME,
-    "width": (*NO_COUNT, 0),
-    "forget": NO_SHARE,
-    "train_size": NO_COUNT,
+    "dataset": NO_NAME, "model": NO_NAME, "width": (*NO_COUNT, 0), "forget": NO_SHARE, "train_size": NO_COUNT,
     "test_size": NO_COUNT,
     "seeds": (42, "42", {42}, [True], [1.0], ["1"], [42, 42], [-1], {42: 1}, (s for s in (1, 2))),
-    "methods": ("npo", {"npo"}, ["npo", "npo"], [3], ["wish"]),
-    "quickstart_method": NO_NAME,
-    "points": (*NO_COUNT, 1, 0),
-    "bootstrap": (*NO_COUNT, 0),
-    "pairs": (*NO_COUNT, 0),
-    "about": (3, ["a"]),
-    "colour": (1,),
-    "fresh": (1, "no", 0),
-    "store": (3, ["a"], "~nosuchuser/x", "a\0b", True),
+    "methods": ("npo", {"npo"}, ["npo", "npo"], [3], ["wish"]), "quickstart_method": NO_NAME,
+    "points": (*NO_COUNT, 1, 0), "bootstrap": (*NO_COUNT, 0), "pairs": (*NO_COUNT, 0), "about": (3, ["a"]),
+    "colour": (1,), "fresh": (1, "no", 0), "store": (3, ["a"], "~nosuchuser/x", "a\0b", True),
     "task": (3, "digits", (np.zeros(3), np.zeros(3))),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in PRESET.items() for value in values])

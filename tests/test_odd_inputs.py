@@ -250,21 +250,12 @@ def registered(monkeypatch):
 
 LOSSES = torch.ones(3)
 TERMS = {
-    "nothing": None,
-    "text": "abc",
-    "a number": 3.0,
-    "no term": (),
-    "a tensor": LOSSES,
-    "nothings": [None],
-    "text as losses": (Term(1.0, "x"),),
-    "no weight": (Term(None, LOSSES),),
-    "text as weight": (Term("a", LOSSES),),
-    "constants": (Term(1.0, LOSSES),),
-    "complex": (Term(1.0, LOSSES.to(torch.complex64)),),
-    "whole": (Term(1.0, LOSSES.long()),),
-    "empty": (Term(1.0, LOSSES[:0]),),
+    "nothing": None, "text": "abc", "a number": 3.0, "no term": (), "a tensor": LOSSES, "nothings": [None],
+    "text as losses": (Term(1.0, "x"),), "no weight": (Term(None, LOSSES),), "text as weight": (Term("a", LOSSES),),
+    "constants": (Term(1.0, LOSSES),), "complex": (Term(1.0, LOSSES.to(torch.complex64)),),
+    "whole": (Term(1.0, LOSSES.long()),), "empty": (Term(1.0, LOSSES[:0]),),
     "other difficulties": (Term(1.0, LOSSES, torch.ones(5)),),
-}
+}  # fmt: skip
 
 
 def unlearned(nets, tiny, **named):
@@ -310,18 +301,10 @@ def test_a_curve_gives_a_coefficient_for_each_point(odd, nets, tiny, registered)
 @pytest.mark.parametrize(
     "odd",
     [
-        None,
-        "abc",
-        1.0,
-        np.ones(1),
-        np.ones((5, 2)),
-        np.ones(5) * 1j,
-        np.array(list("12345")),
-        np.array([None] * 5),
-        [[1.0], [1.0, 2.0]],
-        torch.zeros(5, requires_grad=True),
+        None, "abc", 1.0, np.ones(1), np.ones((5, 2)), np.ones(5) * 1j, np.array(list("12345")), np.array([None] * 5),
+        [[1.0], [1.0, 2.0]], torch.zeros(5, requires_grad=True),
     ],
-)
+)  # fmt: skip
 def test_a_metric_returns_a_real_number_for_each_point(odd, registered):
     registered("METRICS", Metric("odd", lambda trace, *, references: odd, "up", "", "", ""))
     refused(lambda: measure(CURVE, "odd"), "a real number for each of 5 points")

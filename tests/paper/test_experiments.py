@@ -28,32 +28,20 @@ from mcutils.paper.inclusion import APART, ENDS, RETRAINED, TWINNED
 from mcutils.paper.registry import EXPERIMENTS
 
 ROUTES = {
-    "02_seeds": e.seeds,
-    "03_curriculum": e.curriculum,
-    "04_second_order": e.second_order,
-    "05_methods": e.methods,
-    "06_forget_size": e.sizes,
-    "08_curve_fitting": e.fits,
-    "09_progress_and_retraining": e.progress,
-}
+    "02_seeds": e.seeds, "03_curriculum": e.curriculum, "04_second_order": e.second_order, "05_methods": e.methods,
+    "06_forget_size": e.sizes, "08_curve_fitting": e.fits, "09_progress_and_retraining": e.progress,
+}  # fmt: skip
 METHODS = ("bad_teacher", "salun", "npo", "scrub")
 ORIGINALS = (0, 1, 2, 3, 4)
 # SHA-256, its first 16 digits, over the sorted keys of each experiment's specs at the preset laptop: as shipped
 # results have been named since the experiments stood in a module each. A change of one renames results.
 DIGESTS = {
-    "00_quickstart": "7a97ec253651b813",
-    "01_endpoints": "cb0c80d5f8404357",
-    "02_seeds": "aa13768f98a7e45c",
-    "03_curriculum": "470b0ea575cd7a70",
-    "04_second_order": "e84a92592433bc5f",
-    "05_methods": "a2a7bc0d45f81c90",
-    "06_forget_size": "aa515240481498a5",
-    "07_metrics_along_the_path": "aeed8fcaea4c7146",
-    "08_curve_fitting": "f0e301d13514227b",
-    "09_progress_and_retraining": "f47d13c7318e46e7",
-    "14_explorer": "372aac6b360e9621",
-    "15_claims": "297ae8c429b537cb",
-}
+    "00_quickstart": "7a97ec253651b813", "01_endpoints": "cb0c80d5f8404357", "02_seeds": "aa13768f98a7e45c",
+    "03_curriculum": "470b0ea575cd7a70", "04_second_order": "e84a92592433bc5f", "05_methods": "a2a7bc0d45f81c90",
+    "06_forget_size": "aa515240481498a5", "07_metrics_along_the_path": "aeed8fcaea4c7146",
+    "08_curve_fitting": "f0e301d13514227b", "09_progress_and_retraining": "f47d13c7318e46e7",
+    "14_explorer": "372aac6b360e9621", "15_claims": "297ae8c429b537cb",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -14,18 +14,6 @@ from mcutils.engine.specs import ProfileSpec, is_line, key
 from mcutils.errors import BadInput
 from mcutils.files import ROOT
 from mcutils.paper import difficulty, ensembles, experiments as e, privacy, registry
-from mcutils.paper.registry import (
-    APART,
-    EXPERIMENTS,
-    PRICED_APART,
-    archives,
-    computed_apart,
-    original_of,
-    originals_of,
-    picture,
-    pictures,
-    shard,
-)
 from mcutils.paper.stories import Told
 from mcutils.reading import archived
 
@@ -50,14 +38,18 @@ def draws(spec):
 
 def test_every_notebook_has_its_experiment_under_its_name():
     notebooks = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
-    assert set(EXPERIMENTS) | set(APART) == notebooks and not set(APART) & set(EXPERIMENTS)
+    assert set(registry.EXPERIMENTS) | set(registry.APART) == notebooks and not set(registry.APART) & set(
+        registry.EXPERIMENTS
+    )
 
 
 def test_what_is_priced_apart_is_known_by_both_names():
-    assert all(PRICED_APART[notebook] is PRICED_APART[name] for notebook, name in APART.items())
+    assert all(
+        registry.PRICED_APART[notebook] is registry.PRICED_APART[name] for notebook, name in registry.APART.items()
+    )
     by_name = {"n1": e.between_needs, "privacy": privacy.needs, "ensembles": ensembles.needs}
     by_name |= {"difficulty": difficulty.needs, "alignment": difficulty.aligned_needs}
-    assert all(PRICED_APART[name] is needs for name, needs in by_name.items())
+    assert all(registry.PRICED_APART[name] is needs for name, needs in by_name.items())
 
 
 # Shards
@@ -84,7 +76,7 @@ def test_shards_together_compute_exactly_what_a_run_does(three, shards):
     assert set().union(*map(made_of, shards)) == made_of(whole) and all(shards)
     for k, part in enumerate(shards):
         held = set(part)
-        assert shard(whole, k) == [spec for spec in whole if spec in held]
+        assert registry.shard(whole, k) == [spec for spec in whole if spec in held]
     with pytest.raises(BadInput, match="no result belongs to original 3 alone: give one of 0, 1, 2"):
         planned(["02"], three, original="3")
 
@@ -92,7 +84,7 @@ def test_shards_together_compute_exactly_what_a_run_does(three, shards):
 def test_what_hangs_on_one_original_needs_no_other(three, crossing, shards):
     for k, part in enumerate(shards):
         for spec in part:
-            assert original_of(spec) == k == min(originals_of(spec) or {0})
+            assert registry.original_of(spec) == k == min(registry.originals_of(spec) or {0})
             joined = draws(spec)
             if max(joined) >= 3:  # another draw of the forget set, which has its originals' numbers with it
                 assert joined == {k, three.redrawn(k)} == {k, 3 + k}
@@ -102,20 +94,25 @@ def test_what_hangs_on_one_original_needs_no_other(three, crossing, shards):
 
 def test_what_was_trained_anew_belongs_to_whom_it_stands_beside(laptop):
     (learned, *_) = difficulty.learning(laptop)
-    assert originals_of(learned) == {0} and not learned.parents()
+    assert registry.originals_of(learned) == {0} and not learned.parents()
     anew = laptop.retrained(42, original=5)
-    assert originals_of(anew) == {5} and originals_of(laptop.retrained(42, init=3, original=3)) == {3}
+    assert registry.originals_of(anew) == {5} and registry.originals_of(laptop.retrained(42, init=3, original=3)) == {3}
     assert (
-        originals_of(laptop.original(4)) == {4} == originals_of(laptop.unlearned("npo", 42, origin=laptop.original(4)))
+        registry.originals_of(laptop.original(4))
+        == {4}
+        == registry.originals_of(laptop.unlearned("npo", 42, origin=laptop.original(4)))
     )
     assert (
-        originals_of(privacy.retrained(laptop, 7)) == {privacy.TRAINED + 7} == originals_of(privacy.trained(laptop, 7))
+        registry.originals_of(privacy.retrained(laptop, 7))
+        == {privacy.TRAINED + 7}
+        == registry.originals_of(privacy.trained(laptop, 7))
     )
     assert (
-        original_of(laptop.retrained(42, original=0)) == 0 and originals_of(laptop.retrained(42, original=0)) == set()
+        registry.original_of(laptop.retrained(42, original=0)) == 0
+        and registry.originals_of(laptop.retrained(42, original=0)) == set()
     )
     with pytest.raises(BadInput, match="give one of none"):
-        shard([], 0)
+        registry.shard([], 0)
 
 
 # Archives
@@ -124,20 +121,20 @@ def test_what_was_trained_anew_belongs_to_whom_it_stands_beside(laptop):
 @pytest.fixture
 def few(monkeypatch):
     """Archives of a few experiments, to be quick."""
-    kept = [name for name in EXPERIMENTS if name[:2] in ("00", "02", "03", "05", "08", "14")]
-    monkeypatch.setattr(registry, "EXPERIMENTS", {name: EXPERIMENTS[name] for name in kept})
+    kept = [name for name in registry.EXPERIMENTS if name[:2] in ("00", "02", "03", "05", "08", "14")]
+    monkeypatch.setattr(registry, "EXPERIMENTS", {name: registry.EXPERIMENTS[name] for name in kept})
     return registry.EXPERIMENTS
 
 
 def test_an_archive_holds_a_shard_of_a_notebook_and_all_together_what_ships(three, few, monkeypatch):
     monkeypatch.setattr(registry, "computed_apart", lambda study: {})
-    shards, found = archives(three, shards=True), archives(three)
+    shards, found = registry.archives(three, shards=True), registry.archives(three)
     assert {f"02_seeds-original{k}" for k in range(3)} <= set(shards)
     keys = list(chain(*shards.values()))
     assert len(set(keys)) == len(keys)
     specs = {key(spec): spec for ask in few.values() for spec in ask(three)}
     for name, held in shards.items():
-        assert {original_of(specs[k]) for k in held if k in specs} <= {int(name.rpartition("original")[2])}
+        assert {registry.original_of(specs[k]) for k in held if k in specs} <= {int(name.rpartition("original")[2])}
     assert {k for k, spec in specs.items() if not is_line(spec)} <= set(keys)
     assert list(found) == list(dict.fromkeys(name.rpartition("-original")[0] for name in shards))
     for name, keys in found.items():
@@ -148,11 +145,15 @@ def test_an_archive_holds_a_shard_of_a_notebook_and_all_together_what_ships(thre
 
 def test_what_is_priced_apart_ships_once_all_of_it_is_stored(three, smoke, few):
     lines, pool = e.between_needs(three), privacy.needs(three)
-    assert computed_apart(replace(three, store=frozenset([*lines[1:], *pool[1:]]))) == {}, "one of each is missing"
-    assert computed_apart(replace(smoke, store=frozenset(lines))) == {}, "it has no n1, and nothing else is there"
+    assert registry.computed_apart(replace(three, store=frozenset([*lines[1:], *pool[1:]]))) == {}, (
+        "one of each is missing"
+    )
+    assert registry.computed_apart(replace(smoke, store=frozenset(lines))) == {}, (
+        "it has no n1, and nothing else is there"
+    )
     whole = replace(three, store=frozenset([*lines, *pool]))
-    assert set(computed_apart(whole)) == {"n1", "privacy"} and computed_apart(whole)["n1"] == lines
-    shards = archives(whole, shards=True)
+    assert set(registry.computed_apart(whole)) == {"n1", "privacy"} and registry.computed_apart(whole)["n1"] == lines
+    shards = registry.archives(whole, shards=True)
     own = [keys for name, keys in shards.items() if name.startswith("n1-")]
     assert {name for name in shards if name.startswith("n1-")} == {f"n1-original{k}" for k in e.N1_ORIGINALS}
     assert sorted(chain(*own)) == sorted({key(one) for one in lines})
@@ -198,8 +199,8 @@ def test_a_notebook_s_last_path_is_found_where_all_its_paths_are_stored(three):
     found = registry.last(replace(three, store=Made(wanted)))
     lines = [route for route in e.sizes(three) if route.size and route.kind == "linear"]
     assert found[3:] == [lines[-1]]
-    trace = picture(lines[-1].profile(three).trace)
-    assert trace in pictures(replace(three, store=Made(wanted))) and trace not in pictures(three)
+    trace = registry.picture(lines[-1].profile(three).trace)
+    assert trace in registry.pictures(replace(three, store=Made(wanted))) and trace not in registry.pictures(three)
 
 
 def test_a_story_s_path_and_the_one_beside_it_have_pictures_where_all_that_tells_it_is_stored(three, monkeypatch):
@@ -209,19 +210,23 @@ def test_a_story_s_path_and_the_one_beside_it_have_pictures_where_all_that_tells
     stories = [Told("a", "", "", "", one, other), Told("b", "", "", ""), Told("c", "", "", "", third)]
     monkeypatch.setattr(registry, "told", lambda study: stories)
     monkeypatch.setattr(registry, "last", lambda study: [])
-    bare = pictures(replace(three, store=Made(needed[:-1])))
-    assert bare == pictures(three), "nothing is computed for it"
-    more = set(pictures(replace(three, store=Made(needed)))) - set(bare)
-    traces = {picture(route.profile(three).trace) for route in (one, other, third)}
+    bare = registry.pictures(replace(three, store=Made(needed[:-1])))
+    assert bare == registry.pictures(three), "nothing is computed for it"
+    more = set(registry.pictures(replace(three, store=Made(needed)))) - set(bare)
+    traces = {registry.picture(route.profile(three).trace) for route in (one, other, third)}
     assert more == traces - set(bare) and more
 
 
 def test_what_is_stored_of_pictures_ships(three, few, monkeypatch):
     monkeypatch.setattr(registry, "computed_apart", lambda study: {})
-    wanted = pictures(three)
-    more = picture(next(s for s in EXPERIMENTS["03_curriculum"](three) if isinstance(s, ProfileSpec)).trace)
-    assert "pictures" not in archives(replace(three, store=frozenset([EXPERIMENTS["02_seeds"](three)[0]])))
-    held = archives(replace(three, store=frozenset([*wanted, more])))
+    wanted = registry.pictures(three)
+    more = registry.picture(
+        next(s for s in registry.EXPERIMENTS["03_curriculum"](three) if isinstance(s, ProfileSpec)).trace
+    )
+    assert "pictures" not in registry.archives(
+        replace(three, store=frozenset([registry.EXPERIMENTS["02_seeds"](three)[0]]))
+    )
+    held = registry.archives(replace(three, store=frozenset([*wanted, more])))
     plane = key(e.explorer(three)[-1])
     assert set(held["pictures"]) == {key(one) for one in [*wanted, more]} - {plane}
     assert plane in held["14_explorer"] + held["00_quickstart"]
