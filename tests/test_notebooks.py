@@ -61,6 +61,7 @@ def code(cells):
 
 def test_all_notebooks_are_there():
     assert set(PATHS) - set(APART) == set(EXPERIMENTS) and find([]) == list(PATHS.values())
+    assert set(APART) <= set(PATHS)
 
 
 def test_what_is_priced_apart_is_here_where_its_results_ship(tmp_path):
@@ -102,12 +103,8 @@ def test_its_first_cell_is_one_line_for_those_who_lack_the_package(cells):
     assert text(first) == "# %pip install -q git+ADDRESS-OF-THIS-REPOSITORY  # on Colab, without the first #"
 
 
-def test_comments_on_parameters_have_no_quotes(code):
-    """Papermill cannot read a line that has."""
-    assert not re.search(r"#.*['\"]", text(code[0]))
-
-
 def test_papermill_reads_every_parameter(code, caplog):
+    """Which it cannot where a comment has quotes."""
     found = PythonTranslator.inspect(nbformat.v4.new_code_cell(text(code[0])))
     assert [one.name for one in found] == [line.split(":")[0] for line in lines(code[0])] and not caplog.records
 
@@ -239,9 +236,11 @@ def test_it_asks_before_it_computes(cells):
     assert "\n## Question" in "\n" + "\n".join(before[1:]) and "xpect" in before[-1]
 
 
-def test_the_figures_in_its_text_exist(name, cells):
+def test_its_figures_are_in_the_repository(name, cells):
     shown = re.findall(r"\]\((\.\./[^)]+)\)", "\n".join(text(c) for c in cells if c["cell_type"] == "markdown"))
     assert shown and all((NOTEBOOKS / path).resolve().is_file() for path in shown)
+    figures = list((ROOT / "figures").glob(f"{name}*.png"))
+    assert figures and all(path.read_bytes().startswith(PNG) for path in figures)
 
 
 def test_it_computes_a_verdict_that_is_compared(cells):
@@ -275,11 +274,6 @@ def test_it_is_as_reproduce_would_write_it(name):
     assert machine_traces(nb) == [] and "papermill" not in json.dumps(nb["metadata"])
 
 
-def test_it_has_figures_in_the_repository(name):
-    figures = list((ROOT / "figures").glob(f"{name}*.png"))
-    assert figures and all(path.read_bytes().startswith(PNG) for path in figures)
-
-
 def test_the_repository_keeps_no_figure_without_a_notebook():
     assert [p.name for p in (ROOT / "figures").glob("*.png") if not p.name.startswith(tuple(PATHS))] == []
 
@@ -292,9 +286,9 @@ def lesson():
     return {cell["id"]: cell for cell in read(PATHS[LESSON])["cells"]}
 
 
-def shown(cell):
-    """The Markdown that a cell displays."""
-    return "\n".join(text({"source": o["data"].get("text/markdown", "")}) for o in cell["outputs"] if "data" in o)
+def shown(cell, kind="text/markdown"):
+    """The Markdown, or what else, that a cell displays."""
+    return "\n".join("".join(o["data"].get(kind, "")) for o in cell.get("outputs", ()) if "data" in o)
 
 
 def test_its_minutes_add_up(lesson):
@@ -325,14 +319,6 @@ def test_no_solution_types_its_numbers(lesson):
             assert set(re.findall(r"\d+\.\d+", typed)) <= {"0.1", "0.2"}, typed
 
 
-def test_every_word_of_the_glossary_is_used_in_the_documentation_or_the_package(lesson):
-    words = re.findall(r"\*\*([^*]+)\*\*", text(lesson["glossary"]))
-    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "mcutils").rglob("*.py")]
-    used = re.sub(r"[\s_]+", " ", "\n".join(path.read_text(encoding="utf-8") for path in files).lower())
-    assert len(words) >= 25
-    assert [word for word in words if word.lower() not in used] == []
-
-
 def test_the_page_for_teachers_states_what_the_lesson_found(lesson):
     page = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
     table = page[page.index("## What to expect at each exercise") : page.index("**Other misconceptions.**")]
@@ -350,10 +336,10 @@ def test_the_panel_leaves_a_picture_where_no_kernel_runs(lesson):
 
 # What is tested below is true of any methods, images and steps; by these `smoke` takes a fifth of its time.
 FEWER = [
-    (r'^methods = \["random_labels", .*', 'methods = ["salun", "npo", "scrub"]'),
+    (r'^methods = \["random_labels", .*', 'methods = ["npo", "scrub"]'),
     (r"^train_size = 0\ntest_size = 0\n(?=seeds = \[42, 87\]\n)", "train_size = 400\ntest_size = 100\n"),
 ]
-SHORTER = [("^steps = 400$", "steps = 150"), ("^steps = 40$", "steps = 10"), ("^steps = 44$", "steps = 14")]
+SHORTER = [("^steps = 400$", "steps = 80"), ("^steps = 40$", "steps = 10"), ("^steps = 44$", "steps = 14")]
 
 
 def smoke(out, *options, notebooks=NOTEBOOKS):
@@ -425,10 +411,12 @@ def test_all_run_at_smoke_and_the_second_run_computes_nothing(tmp_path):
     assert sum(int(computed) for _, _, computed, _ in table.values()) > 0
     assert all(f"] {name}" in first.stderr for name in names), "a labelled progress bar each"
 
-    second = rows(smoke(tmp_path, *names, "--fresh").stdout)
+    # Three of them again: that none computes what is stored is seen where all run under MCUTILS_COMPUTE=never.
+    some = ["00_quickstart", "05_methods", "15_claims"]
+    second = rows(smoke(tmp_path, *some, "--fresh").stdout)
     assert {computed for _, _, computed, _ in second.values()} == {"0"}
-    assert {name: row[3] for name, row in second.items()} == {name: row[3] for name, row in table.items()}
-    for name in names:
+    assert {name: row[3] for name, row in second.items()} == {name: table[name][3] for name in some}
+    for name in some:
         run = read(tmp_path / "build" / "notebooks" / f"{name}.ipynb")
         assert all(o["output_type"] != "error" for c in run["cells"] for o in c.get("outputs", ()))
     assert committed() == before
@@ -439,31 +427,28 @@ def test_all_run_at_smoke_and_the_second_run_computes_nothing(tmp_path):
     verdict = next(k for k, c in enumerate(cells) if re.match("##.*Verdict", text(c))) + 1
     words = "\n".join(map(shown, cells[verdict : verdict + 2]))
     assert "MCU(0.2)" in words and "MCU(0.1)" not in words and "The tolerance that was declared is 0.1 G" in words
-    table = "".join(
-        text({"source": o["data"].get("text/plain", "")}) for c in cells for o in c.get("outputs", ()) if "data" in o
+    assert re.search(r"bezier\s+\d+\s+2\b", "\n".join(shown(c, "text/plain") for c in cells)), (
+        "paths between seeds 1 and 2 on two originals"
     )
-    assert re.search(r"bezier\s+\d+\s+2\b", table), "paths between seeds 1 and 2 on two originals"
     assert committed() == before
 
 
 # Forget sets of 12 are a part of a part of the pool, and attacks on them are judged by what no attacker saw: the data
-# are whole there, and steps fewer.
+# are whole there.
 APART_FEWER = [
     (r'^methods = \["random_labels", .*', 'methods = ["npo", "scrub"]'),
     (r"^test_size = 0\n(?=seeds = \[42, 87\]\n)", "test_size = 150\n"),
     ("^points = 5$", "points = 11"),
 ]
-APART_SHORTER = [("^steps = 400$", "steps = 80"), ("^steps = 40$", "steps = 10"), ("^steps = 44$", "steps = 14")]
 
 
 @pytest.mark.skipif("12_difficulty" not in PATHS, reason="it comes with its results")
 def test_12_runs_at_smoke_with_all_that_it_tells_to_try(tmp_path):
     before, name = committed(), "12_difficulty"
-    settings_of(tmp_path, {"presets": APART_FEWER, "digits.convnet": APART_SHORTER})
+    settings_of(tmp_path, {"presets": APART_FEWER, "digits.convnet": SHORTER})
     tried = with_examples(tmp_path / "tried", [name])
-    ((status, _, computed, figures),) = rows(
-        smoke(tmp_path, "--fresh", "--engine", "serial", notebooks=tried).stdout
-    ).values()
+    done = smoke(tmp_path, "--fresh", "--engine", "serial", notebooks=tried)
+    ((status, _, computed, figures),) = rows(done.stdout).values()
     assert status == "ok" and int(computed) > 0
     expected = (f"{name}_{one}" for one in ("outcomes", "examples", "probes", "predictors"))
     assert {Path(figure).stem for figure in figures} >= {name, *expected}

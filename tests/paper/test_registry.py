@@ -12,7 +12,6 @@ from mcutils.cli.reproduce import SHIPPED
 from mcutils.cli.stores import planned
 from mcutils.engine.specs import ProfileSpec, is_line, key
 from mcutils.errors import BadInput
-from mcutils.files import ROOT
 from mcutils.paper import difficulty, ensembles, experiments as e, privacy, registry
 from mcutils.paper.stories import Told
 from mcutils.reading import archived
@@ -34,13 +33,6 @@ def draws(spec):
     """The draws of all models that a result is made from, found without the function under test."""
     made_from = spec.parents()
     return frozenset().union(*map(draws, made_from)) if made_from else frozenset({spec.data.draw})
-
-
-def test_every_notebook_has_its_experiment_under_its_name():
-    notebooks = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
-    assert set(registry.EXPERIMENTS) | set(registry.APART) == notebooks and not set(registry.APART) & set(
-        registry.EXPERIMENTS
-    )
 
 
 def test_what_is_priced_apart_is_known_by_both_names():
