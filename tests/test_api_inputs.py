@@ -94,10 +94,11 @@ BAD = {
         "betas": (1, (2, 0.5), ("a", "b"), None, (0.9,), (0.9, 1.0), (math.nan, 0.5)), "nonsense": (1,),
     },
     "sophia_g": {
-        "betas": (1, (2, 0.5), ("a", "b"), None, (0.9,), (math.nan, 0.5)), "rho": (0, -1, "x", None, math.nan, True),
+        "betas": (1, (2, 0.5), ("a", "b"), None, (0.9,), (math.nan, 0.5), (1.0, 0.9), (0.9, -0.1)),
+        "rho": (0, -1, "x", None, math.nan, True),
         "interval": COUNTS,
     },
-    "soul": {"betas": (1, None), "rho": (0, "x"), "terms": COUNTS},
+    "soul": {"betas": (1, None, (1.0, 0.9), (0.9, -0.1)), "rho": (0, -1.0, "x"), "terms": COUNTS},
     "sgd": {"momentum": (-1, "x", None, math.nan, True)},
     "descend": {"plan": (Plan(schedule="step"), Plan(optimizer="adam"), Plan(options=(("betas", 1),)))},
     "generator": {"seed": SEEDS},

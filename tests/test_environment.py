@@ -18,18 +18,13 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {
-    "torch": "pytorch",
-    "lazy-loader": "lazy_loader",
-    "matplotlib": "matplotlib-base",
+    "torch": "pytorch", "lazy-loader": "lazy_loader", "matplotlib": "matplotlib-base",
     "playwright": "playwright-python",
-}
+}  # fmt: skip
 MODULES = {
-    "PIL": "pillow",
-    "lazy_loader": "lazy-loader",
-    "sklearn": "scikit-learn",
-    "dask_jobqueue": "dask-jobqueue",
+    "PIL": "pillow", "lazy_loader": "lazy-loader", "sklearn": "scikit-learn", "dask_jobqueue": "dask-jobqueue",
     "yaml": "pyyaml",
-}
+}  # fmt: skip
 STANDARD = sys.stdlib_module_names | {"tomllib"}  # which Python 3.10 lacks
 ONLY_CONDA = {"python", "pip"}
 ONLY_PIP = {"axe-core-python"}  # which comes with -e .[dev]

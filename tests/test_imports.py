@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,10 @@ FILES = {
 MODULES = sorted(set(FILES) - {"mcutils", "mcutils.__main__"})
 
 
-def imports(name, path, files=FILES):
+@cache
+def imports(name, path):
     """(module, whether inside a function) of every import statement; names that are modules are followed to them."""
-    inside, tree = set(), ast.parse(path.read_text(encoding="utf-8"))
+    found, inside, tree = [], set(), ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         only_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or only_for_types:
@@ -34,14 +36,13 @@ def imports(name, path, files=FILES):
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
+            found += [(alias.name, id(node) in inside) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) + 1 - node.level] if node.level else []
             full = ".".join([*above, *filter(None, [node.module])])
-            found = [f"{full}.{a.name}" if f"{full}.{a.name}" in files else full for a in node.names]
-        else:
-            continue
-        yield from ((one, id(node) in inside) for one in found)
+            names = [f"{full}.{a.name}" if f"{full}.{a.name}" in FILES else full for a in node.names]
+            found += [(one, id(node) in inside) for one in names]
+    return found
 
 
 def wing(name):
@@ -52,9 +53,9 @@ def wing(name):
     return "core" if len(parts) == 2 and parts[1] not in WINGS or parts[1] in CORE else parts[1]
 
 
-def ours(name, path, files=FILES):
+def ours(name, path):
     """Modules of mcutils that a file imports anywhere, functions included."""
-    return {one for one, _ in imports(name, path, files) if one.split(".")[0] == "mcutils"}
+    return {one for one, _ in imports(name, path) if one.split(".")[0] == "mcutils"}
 
 
 def test_every_folder_is_a_wing_or_of_the_core():
@@ -98,24 +99,15 @@ def test_the_check_sees_all_forms_and_functions(tmp_path):
     assert ours("mcutils.paper.x", tmp_path / "x.py") == {"mcutils"} | {f"mcutils.{one}" for one in found}
 
 
-def test_modules_stand_beside_the_functions_of_their_names():
-    code = "import mcutils as mc, mcutils.measures.connectivity as a, mcutils.engine.study as b\n"
+def test_importing_loads_nothing_heavy_and_a_shipped_table_no_torch():
+    """And modules stand beside the functions of their names."""
+    code = "import sys, mcutils as mc; print(*sys.modules); mc.results('paths'); print(*sys.modules)\n"
+    code += "import mcutils.measures.connectivity as a, mcutils.engine.study as b\n"
     code += "assert mc.connectivity is a.connectivity and mc.study is b.study"
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)}, check=True)
-
-
-def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, mcutils; print(*sorted(sys.modules))"
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    loaded = {module.split(".")[0] for module in done.stdout.split()}
-    assert "mcutils" in loaded
-    assert not loaded & (HEAVY | {"torch"}), "import mcutils must stay light"
-    assert "mcutils.paper" not in done.stdout.split(), "general code needs nothing of the paper's"
-
-
-def test_a_shipped_table_needs_no_torch():
-    code = "import sys, mcutils as mc; mc.results('paths'); print('pandas' in sys.modules, 'torch' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout.split() == ["True", "False"]
+    first, second = map(str.split, done.stdout.splitlines())
+    loaded = {module.split(".")[0] for module in first}
+    assert "mcutils" in loaded and not loaded & (HEAVY | {"torch"}), "import mcutils must stay light"
+    assert "mcutils.paper" not in first, "general code needs nothing of the paper's"
+    assert "pandas" in second and "torch" not in second

@@ -19,10 +19,9 @@ import pytest
 from papermill.translators import PythonTranslator
 from shorter import settings_of
 
-import mcutils as mc
 from mcutils.cli.reproduce import NOTEBOOKS, clean_notebook, find, machine_traces, read, read_parameters
 from mcutils.files import ROOT
-from mcutils.paper.registry import APART, EXPERIMENTS, computed_apart
+from mcutils.paper.registry import APART, EXPERIMENTS
 
 PATHS = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -62,12 +61,6 @@ def code(cells):
 def test_all_notebooks_are_there():
     assert set(PATHS) - set(APART) == set(EXPERIMENTS) and find([]) == list(PATHS.values())
     assert set(APART) <= set(PATHS)
-
-
-def test_what_is_priced_apart_is_here_where_its_results_ship(tmp_path):
-    """A run of all notebooks would compute for hours if one were here before."""
-    ships = computed_apart(mc.study("laptop", store=tmp_path))
-    assert {APART[name] for name in PATHS if name in APART} == {name for name in APART.values() if name in ships}
 
 
 def test_it_is_short(name, cells, code):

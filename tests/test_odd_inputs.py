@@ -87,6 +87,7 @@ FILES = {
     "another group": npz(meta=META, t=T, foo__bar=T),
     "another array": npz(meta=META, t=T, foo=T),
     "pickled": npz(meta=np.array([{}], dtype=object)),
+    "pickled t": npz(meta=META, t=np.array([{}], dtype=object), metric__x=T),
     "no numbers": npz(meta=META, t=T, differences__retain=np.array(["a"])),
     "safetensors": tensors(),
     "no recipe": tensors(points="1", model="x"),

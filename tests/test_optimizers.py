@@ -300,16 +300,3 @@ def test_unknown_names_and_options_name_what_is_allowed():
     ):
         with pytest.raises(BadInput, match=f"unknown option of {name} '{option}': choose one of {allowed}"):
             make_optimizer(name, p, 0.1, 0.0, **{option: 0.5})
-
-
-@pytest.mark.parametrize("name", ["sophia_g", "soul"])
-@pytest.mark.parametrize("options", [{"betas": (1.0, 0.9)}, {"betas": (0.9, -0.1)}, {"rho": 0.0}, {"rho": -1.0}])
-def test_sophia_options_out_of_range(name, options):
-    with pytest.raises(BadInput, match="^each of betas must be a share|rho must be|betas must lie in"):
-        make_optimizer(name, [torch.zeros(1, requires_grad=True)], 0.1, 0.0, **options)
-
-
-@pytest.mark.parametrize("interval", [0, -1, 2.5])
-def test_sophia_g_interval_out_of_range(interval):
-    with pytest.raises(BadInput, match="at least 1"):
-        make_optimizer("sophia_g", [torch.zeros(1, requires_grad=True)], 0.1, 0.0, interval=interval)

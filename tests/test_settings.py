@@ -428,15 +428,6 @@ def test_a_plan_refuses_counts_out_of_range(name, low):
     assert getattr(settings.Plan(**{name: low}), name) == low
 
 
-def test_a_plan_is_checked_when_it_is_refined():
-    with pytest.raises(BadInput, match="steps"):
-        replace(settings.Plan(), steps=-1)
-
-
-def test_a_preset_has_its_fields():
-    assert {f.name for f in fields(settings.Preset)} >= {"seeds", "methods", "points"}
-
-
 def test_a_data_set_without_settings_of_its_own_says_so_once_and_names_the_search(capsys):
     for _ in range(2):
         assert settings.settings_name("somebody-s-data", "convnet") == "default"

