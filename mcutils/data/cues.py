@@ -12,14 +12,13 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import BadInput, choose, seed_of, share as share_of, whole
-from .tasks import Task, sort_of
+from .tasks import Task, images_of
 
 SETS = {
     "none": "the image as it is",
@@ -27,6 +26,7 @@ SETS = {
     "other": "with the cue of another label, drawn at random",
     "swapped": "an image drawn at random from the other classes, with the cue of the label",
 }
+IMAGES = "a cue needs a task of images, as load_task or mc.task gives it"
 REPLACED = ("forget", "test")  # the splits whose images differ between the sets
 
 
@@ -48,32 +48,21 @@ def places(height: int, width: int, classes: int) -> tuple[int, np.ndarray]:
     return side, np.array([(rows[i], columns[j]) for i, j in ring[:classes]])
 
 
-def _images_of(task: Any) -> Tensor:
-    """The images of a task (M, C, H, W), or `BadInput`."""
-    if not isinstance(task, Task) or not isinstance(task.x, Tensor) or task.x.ndim != 4:
-        given = f"{task.dataset}, whose examples are none" if isinstance(task, Task) else sort_of(task)
-        raise BadInput(f"a cue needs a task of images, as load_task or mc.task gives it, got {given}.")
-    return task.x
-
-
 def planted(task: Task, share: float = 1.0, *, fraction: float | None = None, crossed: float = 0.0) -> Task:
-    """The same task with the cue of its label in every image of D_f; the given task is left as it is.
+    """The same task with the cue of its label in every image of D_f; the given task, of 3 classes or more, stays.
+
+    Its checksum is of the data and the cue. Its ``x`` ends with the cued images as they were, so two splits are new:
+    ``cued``, the rows that carry the cue, and ``clean``, the rows of the images of their labels without it.
 
     Args:
-        task: as `load_task` gives it, of 3 classes or more.
         share: of D_f, its first images in the order of forgetting, that carries the cue; above 0, at most 1.
         fraction: plant in the first ``fraction`` of the training pool instead, whatever the task forgets, so that tasks
             that forget more or less have one and the same pool to train on.
         crossed: of the images that carry a cue, the share, first in the same order, that are replaced by images of
             other classes while label and cue stay: there the cue alone tells the label, and a network that is to fit
             D_f must rely on it. At 0 image and cue always agree, and images alone suffice.
-
-    Returns:
-        The task, whose checksum is of the data and the cue. Its ``x`` ends with the cued images as they were, so two
-        splits are new: ``cued``, the rows that carry the cue, and ``clean``, the rows of the images of their labels
-        without it.
     """
-    images = _images_of(task)
+    images = images_of(task, IMAGES)
     if "cued" in task.index or task.n_classes < 3:
         raise BadInput("a cue is planted once, in a task of at least 3 classes as load_task gives it.")
     share = share_of("share", share, one=True)
@@ -104,7 +93,7 @@ def counterfactual(task: Task, name: str, seed: int = 0) -> Task:
     draws the other labels and images. BatchNorm policy ``full`` would see D_f as shown here, the others nothing of it.
     """
     choose("counterfactual set", name, SETS)
-    images = _images_of(task)
+    images = images_of(task, IMAGES)
     seed_of(seed)
     if "cued" not in task.index:
         raise BadInput("the task carries no cue, or is a counterfactual set already: give one that planted returned.")

@@ -92,10 +92,8 @@ def task(
         retain: with a list of rows to forget, the rows to retain; those that no list names are then held out for
             validation. None retains all but a tenth, each class in proportion, which is held out.
         test: share of the rows to test on, or their list; or examples of their own: a pair (x, y), a data set, a path.
-        name: what the data are called, in results too.
         classes: their names, or their number; None reads them from the labels, which then leave no number out.
-        seed: decides all that is drawn.
-        reading: fields of `Reading`: ``layout``, ``size``, ``normalise``, ``device``.
+        name, seed, reading: what results call the data; decides all that is drawn; fields of `Reading`.
 
     Raises:
         BadInput: what cannot be read, or rows that overlap, repeat, lie outside the data or leave a split empty.
@@ -107,9 +105,8 @@ def task(
     for option in reading:
         choose("argument of task", option, [f.name for f in fields(Reading)])
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in DATASETS:
-        raise BadInput(
-            f"name must be up to 64 letters, digits, '_', '-' and '.', and none of a known data set, got {shown(name)}."
-        )
+        allowed = "up to 64 letters, digits, '_', '-' and '.', and none of a known data set"
+        raise BadInput(f"name must be {allowed}, got {shown(name)}.")
     how, seed = Reading(**reading), seed_of(seed)
     given = read(x, y, how)
     labels, names = labels_of(given.y, count(given.x), given.names if classes is None else classes)
@@ -138,12 +135,12 @@ def read(x: Any, y: Any, how: Reading) -> Examples:
         if y is not None:
             raise BadInput(f"a folder of images holds its labels, so y must be left out, got {sort_of(y)}.")
         return _listed_images(_folder(path_of(x, "x")), how)
-    if y is None and _is_map_style(x):
-        return _listed_images(x, how)
     if y is None:
-        raise BadInput(
-            f"x must be an array with its labels y, a data set of (image, label) pairs or a folder, got {sort_of(x)}."
-        )
+        arrays = isinstance(x, (Tensor, np.ndarray, list, tuple, Mapping, set)) or hasattr(x, "__array__")
+        if not arrays and hasattr(x, "__getitem__") and hasattr(x, "__len__"):
+            return _listed_images(x, how)
+        wanted = "an array with its labels y, a data set of (image, label) pairs or a folder"
+        raise BadInput(f"x must be {wanted}, got {sort_of(x)}.")
     if isinstance(x, Mapping):
         parts = {str(name): _tensor(part, f"x[{name!r}]") for name, part in x.items()}
         if len({len(part) for part in parts.values()}) != 1:
@@ -156,10 +153,8 @@ def shaped(x: Tensor, layout: str = "") -> Tensor:
     """Features as (N, C), images as (N, C, H, W); raises `BadInput` where it is not plain which axis holds channels."""
     if not 1 <= x.ndim <= 4 or 0 in x.shape:
         raise BadInput(f"x must have 1 to 4 dimensions, examples first, and none empty, got shape {tuple(x.shape)}.")
-    if x.ndim in (1, 3):
-        return x.unsqueeze(1)
-    if x.ndim == 2:
-        return x
+    if x.ndim < 4:
+        return x if x.ndim == 2 else x.unsqueeze(1)
     few = [axis for axis in (1, 3) if x.shape[axis] <= 4]
     if not layout and len(few) != 1:
         raise BadInput(
@@ -175,34 +170,29 @@ def labels_of(y: Any, n: int, classes: Any = None) -> tuple[np.ndarray, tuple[st
     if isinstance(y, (list, tuple)):  # of which numpy drops a last NUL
         _check_text("labels", [one for one in y if isinstance(one, str)])
     found = _array(y)
-    if found is None:
-        raise BadInput(f"labels must be one whole number or name for each example, got {sort_of(y)}.")
-    if found.shape != (n,):
-        raise BadInput(f"labels must be of shape ({n},), one for each example, got shape {found.shape}.")
-    named = found.dtype.kind == "U" or (found.dtype.kind == "O" and all(isinstance(one, str) for one in found))
-    if not named and found.dtype.kind not in "biuf":
+    if found is None or found.shape != (n,):
+        given = sort_of(y) if found is None else f"shape {found.shape}"
+        raise BadInput(f"labels must be of shape ({n},), one whole number or name for each example, got {given}.")
+    names = None if classes is None else class_names(classes)
+    if found.dtype.kind == "U" or (found.dtype.kind == "O" and all(isinstance(one, str) for one in found)):
+        names = names or class_names(sorted(set(found.tolist())))
+        place = {name: k for k, name in enumerate(names)}
+        if unknown := [name for name in found.tolist() if name not in place]:
+            raise BadInput(f"the label {shown(unknown[0])} is none of the classes {shown(list(names))}.")
+        return np.array([place[name] for name in found.tolist()], dtype=np.int64), names
+    if found.dtype.kind not in "biuf":
         raise BadInput(f"labels must be whole numbers or names, got {found.dtype} ({shown(found[:3].tolist())}).")
     if found.dtype.kind == "f" and (broken := found[~np.isfinite(found) | (found != np.floor(found))]).size:
         raise BadInput(f"labels must be whole numbers, got {float(broken[0])}.")
-    names = None if classes is None else class_names(classes)
-    if named:
-        names = names or class_names(sorted(set(found.tolist())))
-        place = {name: k for k, name in enumerate(names)}
-        unknown = next((name for name in found.tolist() if name not in place), None)
-        if unknown is not None:
-            raise BadInput(f"the label {shown(unknown)} is none of the classes {shown(list(names))}.")
-        return np.array([place[name] for name in found.tolist()], dtype=np.int64), names
     low, high = int(found.min()), int(found.max())
     if low < 0 or (names is not None and high >= len(names)):
         allowed = f"from 0 to {len(names) - 1}" if names else "of at least 0"
         raise BadInput(f"labels must be whole numbers {allowed}, got {low if low < 0 else high}.")
-    if names is None:
-        present = np.unique(found).tolist()
-        if len(present) != high + 1:
-            missing = next(k for k, label in enumerate(present) if label != k)
-            raise BadInput(f"no example has the label {missing}: number classes without gaps, or give classes=.")
-        names = class_names(len(present))
-    return found.astype(np.int64), names
+    present = np.unique(found).tolist()
+    if names is None and len(present) != high + 1:
+        missing = next(k for k, label in enumerate(present) if label != k)
+        raise BadInput(f"no example has the label {missing}: number classes without gaps, or give classes=.")
+    return found.astype(np.int64), names or class_names(len(present))
 
 
 def _check_text(what: str, names: Sequence[str]) -> None:
@@ -225,8 +215,9 @@ def class_names(classes: Any) -> tuple[str, ...]:
         return tuple(map(str, range(whole("classes", classes, 2, 100_000))))
     names = tuple(classes) if isinstance(classes, (list, tuple, np.ndarray)) else ()
     if len(names) < 2 or len(set(map(str, names))) != len(names) or not all(isinstance(one, str) for one in names):
-        wanted = "a number or a list of names, 2 or more and no two equal"
-        raise BadInput(f"classes must be {wanted}, got {shown(classes)}.")
+        raise BadInput(
+            f"classes must be a number or a list of names, 2 or more and no two equal, got {shown(classes)}."
+        )
     _check_text("names of classes", names)
     return tuple(map(str, names))
 
@@ -234,8 +225,7 @@ def class_names(classes: Any) -> tuple[str, ...]:
 def _tensor(value: Any, name: str, kinds: tuple[str, ...] = ()) -> Tensor:
     if isinstance(value, Tensor):
         if value.layout != torch.strided or value.is_meta or value.is_quantized:
-            given = f"one that is {value.layout} on {value.device}"
-            raise BadInput(f"{name} must be an ordinary dense tensor, got {given}.")
+            raise BadInput(f"{name} must be an ordinary dense tensor, got a {value.layout} one on {value.device}.")
         found = value.detach().cpu()
     else:
         array = None if isinstance(value, np.ma.MaskedArray) else _array(value)
@@ -265,8 +255,8 @@ def _folder(path: Path) -> Any:
         raise BadInput(f"there is no folder {str(path)!r}.")
     inner = {one.name.lower() for one in path.iterdir() if one.is_dir()}
     if inner and inner <= SPLIT_FOLDERS:
-        remedy = "give task the training folder, and test= the test folder"
-        raise BadInput(f"the folder {str(path)!r} holds splits, {', '.join(sorted(inner))}: {remedy}.")
+        held = f"the folder {str(path)!r} holds splits, {', '.join(sorted(inner))}"
+        raise BadInput(f"{held}: give task the training folder, and test= the test folder.")
     try:
         return ImageFolder(str(path), loader=opened)
     except (OSError, RuntimeError) as error:
@@ -292,8 +282,7 @@ def _listed_images(source: Any, how: Reading) -> Examples:
     pictures = all(hasattr(image, "convert") for image in images)
     if pictures and any(image.mode == "RGB" for image in images):
         images = [image.convert("RGB") for image in images]
-    arrays = [np.asarray(image) if hasattr(image, "convert") else image for image in images]
-    parts = [_tensor(array, f"the image of example {k}", PIXELS) for k, array in enumerate(arrays)]
+    parts = [_tensor(image, f"the image of example {k}", PIXELS) for k, image in enumerate(images)]
     forms = list(dict.fromkeys((tuple(part.shape), str(part.dtype)) for part in parts))
     if len(forms) > 1:
         raise BadInput(f"images must have one size, got {shown(forms[0][0])} and {shown(forms[1][0])}: pass size=.")
@@ -305,11 +294,6 @@ def _listed_images(source: Any, how: Reading) -> Examples:
 
 def _is_pair(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and len(value) == 2 and not any(isinstance(v, (Real, str)) for v in value)
-
-
-def _is_map_style(value: Any) -> bool:
-    arrays = isinstance(value, (Tensor, np.ndarray, list, tuple, Mapping, set)) or hasattr(value, "__array__")
-    return not arrays and hasattr(value, "__getitem__") and hasattr(value, "__len__")
 
 
 def _is_rows(value: Any) -> bool:
@@ -426,9 +410,8 @@ def forgetting(task: Task, forget: float, draw: int = 0) -> Task:
         other = f"no other set, such as draw {draw}" if draw else f"no other share, such as {forget:g}"
         were = f"were listed, {len(task.index['forget'])} of {len(pool)}"
         raise BadInput(f"the rows to forget of {task.dataset} {were}: {other}, can be drawn.")
-    found = tasks.parts_of(tasks.drawn(pool.cpu().numpy(), task.seed, draw), size, task.index["valid"].cpu().numpy())
-    index = {**task.index, **{name: rows.to(pool.device) for name, rows in found.items()}}
-    return replace(task, forget=float(forget), index=index, draw=draw or task.draw)
+    order = tasks.drawn(pool.cpu().numpy(), task.seed, draw)
+    return tasks.forgetting_first(task, order, size, forget=float(forget), draw=draw or task.draw)
 
 
 # Keeping
@@ -487,10 +470,9 @@ def find(checksum: str, name: str = "") -> Task | None:
 
 def own_task(name: str, checksum: str) -> Task:
     """The task that `find` finds; raises `BadInput` where its data are not at hand."""
-    found = find(checksum, name)
-    if found is None:
-        remedy = "make them again with mc.task and open the study with task="
-        raise BadInput(f"the data {name!r} with checksum {shown(checksum[:12])} are not at hand: {remedy}.")
+    if (found := find(checksum, name)) is None:
+        data = f"the data {name!r} with checksum {shown(checksum[:12])}"
+        raise BadInput(f"{data} are not at hand: make them again with mc.task and open the study with task=.")
     return found
 
 

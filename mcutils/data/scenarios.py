@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import LARGEST_SEED, BadInput, choose, instance, seed_of, share, shown, whole
 from .cues import other_labels
-from .tasks import Task, images_of, parts_of, shuffled
+from .tasks import Task, forgetting_first, images_of, shuffled
 
 IMAGES = "this scenario is of images"
 PATCH = 3  # pixels a side of a backdoor's trigger, at 28 x 28 and below
@@ -64,7 +64,10 @@ class Scenario:
 
     def of(self, task: Task) -> Task:
         """The task with this scenario; the given one is left as it is. Raises `BadInput` where it does not fit."""
-        return SCENARIOS[self.name](checked(task), self)
+        instance("the task", task, Task, "a task, as load_task returns it")
+        if "cued" in task.index:
+            raise BadInput("a scenario is made of a task without a cue.")
+        return SCENARIOS[self.name](task, self)
 
 
 def scenario_of(text: str) -> Scenario:
@@ -93,14 +96,6 @@ def scenario_of(text: str) -> Scenario:
     return Scenario(name, **settings)
 
 
-def checked(task: Any) -> Task:
-    """Return a task that a scenario can be made of, or raise `BadInput`."""
-    instance("the task", task, Task, "a task, as load_task returns it")
-    if "cued" in task.index:
-        raise BadInput("a scenario is made of a task without a cue.")
-    return task
-
-
 def forgetting(task: Task, rows: Sequence[int] | Tensor | np.ndarray, about: str, **changed: Any) -> Task:
     """The task that forgets the listed ``rows`` of its pool, in this order; ``about`` goes into its checksum.
 
@@ -113,11 +108,9 @@ def forgetting(task: Task, rows: Sequence[int] | Tensor | np.ndarray, about: str
     if not np.isin(listed, pool).all():
         raise BadInput("rows to forget are rows of the training pool: some are of validation, test or nothing.")
     order = np.concatenate([listed, pool[~np.isin(pool, listed)]]).astype(np.int64)
-    index = parts_of(order, len(listed), task.index["valid"].cpu().numpy())
-    index["test"] = task.index["test"].cpu()
     text = f"{task.checksum}/scenario/{about}/{listed.tolist()}"
-    made = replace(task, index=index, forget=len(listed) / len(pool), listed=True, **changed)
-    return replace(made, checksum=hashlib.sha256(text.encode()).hexdigest()).to(task.device)
+    changed |= {"checksum": hashlib.sha256(text.encode()).hexdigest(), "listed": True}
+    return forgetting_first(task, order, len(listed), forget=len(listed) / len(pool), **changed)
 
 
 def _order(task: Task, seed: int, purpose: str) -> np.ndarray:
@@ -126,27 +119,30 @@ def _order(task: Task, seed: int, purpose: str) -> np.ndarray:
     return pool[shuffled(len(pool), f"scenario/{seed}/{purpose}")]
 
 
-def _of_class(task: Task, label: int, seed: int) -> np.ndarray:
-    if label >= task.n_classes:
-        raise BadInput(f"the task has {task.n_classes} classes, so label is at most {task.n_classes - 1}, got {label}.")
-    order = _order(task, seed, "class")
-    return order[task.y.cpu().numpy()[order] == label]
+def _is_label(task: Task, label: int, rows: np.ndarray) -> np.ndarray:
+    """Whether rows (N,) are of a class, or `BadInput` where there is none of that number."""
+    return task.y.cpu().numpy()[rows] == whole("label", label, 0, task.n_classes - 1)
+
+
+def _of_class(task: Task, how: Scenario) -> np.ndarray:
+    order = _order(task, how.seed, "class")
+    return order[_is_label(task, how.label, order)]
 
 
 def whole_class(task: Task, how: Scenario) -> Task:
     """All training images of one class; validation and test keep theirs, which show what else is forgotten of it."""
-    return forgetting(task, _of_class(task, how.label, how.seed), f"class/{how.label}")
+    return forgetting(task, _of_class(task, how), f"class/{how.label}")
 
 
 def sub_class(task: Task, how: Scenario) -> Task:
     """One of two parts of a class, told apart by their images: below or above the median of the first principal axis.
 
-    Axis and median are those of the pool's images of the class, in float64; the axis points to where its entry of
-    largest magnitude is positive. (A stand-in for sub-classes, such as those of CIFAR-20, in data that have none.)
+    Both are of the pool's images of the class, in float64; the axis points to where its entry of largest magnitude is
+    positive. (A stand-in for sub-classes, such as those of CIFAR-20, in data that have none.)
     """
     if how.part > 1:
         raise BadInput(f"a class has two parts, 0 and 1, got {how.part}.")
-    rows = _of_class(task, how.label, how.seed)
+    rows = _of_class(task, how)
     x = images_of(task, IMAGES)[torch.from_numpy(rows)].cpu().double().flatten(1).numpy()
     centred = x - x.mean(axis=0)
     axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]
@@ -172,14 +168,11 @@ def mislabelled(task: Task, how: Scenario) -> Task:
 def backdoored(task: Task, how: Scenario) -> Task:
     """A share of the pool, of other classes, carries a trigger and the label that it leads to; these are D_f.
 
-    The trigger is a checkerboard of the data's lightest and darkest pixel in the lower right corner (`triggered`).
-    After Gu et al. 2017 (BadNets). Of a model, the share of test images with the trigger that it puts in ``label`` is
-    how much of the backdoor it has.
+    Of a model, the share of test images with the trigger (`triggered`) that it puts in ``label`` is how much of the
+    backdoor it has. After Gu et al. 2017 (BadNets).
     """
     order = _order(task, how.seed, "backdoor")
-    if how.label >= task.n_classes:
-        raise BadInput(f"the task has {task.n_classes} classes, so label is at most {task.n_classes - 1}.")
-    others = order[task.y.cpu().numpy()[order] != how.label]
+    others = order[~_is_label(task, how.label, order)]
     size = _counted(how.share, len(order))
     if size > len(others):
         raise BadInput(f"{len(others)} images of the pool are of other classes, got a share of {how.share:g}.")
@@ -190,7 +183,7 @@ def backdoored(task: Task, how: Scenario) -> Task:
 
 
 def triggered(task: Task, rows: Tensor) -> Tensor:
-    """Images (N, C, H, W) of some rows with the backdoor's trigger; the task is left as it is."""
+    """Images (N, C, H, W) of some rows; in the corner a checkerboard of the data's lightest and darkest pixel."""
     x = images_of(task, IMAGES)
     side = max(2, PATCH * min(x.shape[-2:]) // 28)
     board = (torch.arange(side)[:, None] + torch.arange(side)) % 2 == 0
@@ -205,18 +198,17 @@ def user_indices(task: Task, how: Scenario, owners: Sequence[int] | np.ndarray |
     Users are forgotten in a drawn order; where nobody says who owns what, the users are random parts of equal size.
     """
     order = _order(task, how.seed, "users")
-    if owners is None:
-        owner = {int(row): k % how.users for k, row in enumerate(order)}
-    else:
+    owner = np.arange(len(order)) % how.users
+    if owners is not None:
         given = np.asarray(owners)
         if given.shape != (len(task.y),) or given.dtype.kind not in "iu":
             raise BadInput(f"owners are a whole number for each of {len(task.y)} rows, got shape {given.shape}.")
-        owner = {int(row): int(given[row]) for row in order}
-    users = sorted(set(owner.values()))
+        owner = given[order]
+    users = np.unique(owner).tolist()
     if how.forgotten >= len(users):
         raise BadInput(f"{len(users)} users share the pool, got {how.forgotten} of them to forget: some must stay.")
     gone = {users[k] for k in shuffled(len(users), f"scenario/{how.seed}/gone")[: how.forgotten]}
-    return forgetting(task, [int(row) for row in order if owner[int(row)] in gone], f"users/{sorted(gone)}")
+    return forgetting(task, order[np.isin(owner, sorted(gone))], f"users/{sorted(gone)}")
 
 
 def listed(task: Task, how: Scenario) -> Task:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ..errors import BadInput, choose, whole
-from .tasks import Task, parts_of, shuffled
+from .tasks import Task, forgetting_first, shuffled
 
 SHADOWS = 28  # as many as two cores make in 45 minutes
 TARGETS = {"forget": 2 / 9, "keep": 1 / 9}  # shares of the pool: 2,000 and 1,000 of 9,000 images, and a core of 6,000
@@ -37,11 +37,10 @@ def sizes(pool: int) -> dict[str, int]:
 def targets(task: Task) -> dict[str, np.ndarray]:
     """Rows of the core and of both kinds of target, the same for every draw of the forget set and every shadow."""
     pool = np.sort(task.rows("train").cpu().numpy())
-    order, found, start = pool[shuffled(len(pool), f"mcutils/{task.seed}/shadows")], {}, 0
-    for part, size in (*((kind, sizes(len(pool))[kind]) for kind in KINDS), ("core", None)):
-        found[part] = order[start:] if size is None else order[start : start + size]
-        start += size or 0
-    return found
+    size = sizes(len(pool))
+    order = pool[shuffled(len(pool), f"mcutils/{task.seed}/shadows")]
+    forget, keep, core = np.split(order, [size["forget"], size["forget"] + size["keep"]])
+    return {"forget": forget, "keep": keep, "core": core}
 
 
 @lru_cache(maxsize=256)
@@ -53,13 +52,10 @@ def _half(count: int, seed: int, kind: str, pair: int) -> np.ndarray:
 
 
 def held(task: Task, kind: str, shadows: int = SHADOWS) -> np.ndarray:
-    """Which shadow learned which target, (shadows, N) bool, in the order of `targets`.
+    """Which shadow learned which target of a kind, ``forget`` or ``keep``, in the order of `targets`: (shadows, N).
 
     Every row holds half of the targets; with an even number of shadows so does every column of the shadows. More
     shadows leave those there are as they are.
-
-    Args:
-        task: whose pool is cut. kind: "forget" or "keep".
     """
     count = sizes(len(task.rows("train")))[choose("kind of target", kind, KINDS)]
     rows = [_half(count, task.seed, kind, j // 2) ^ bool(j % 2) for j in range(whole("shadows", shadows, 1))]
@@ -70,10 +66,8 @@ def shadowed(task: Task, shadow: int) -> Task:
     """The task of one shadow: it learns core and halves, forgets its half of the forget targets and retains the rest.
 
     ``forget_targets`` and ``keep_targets`` are all targets, held or not, in an order common to all shadows;
-    ``retain_eval`` and ``bn`` are of the core, the same for all shadows; ``valid`` and ``test`` are the task's.
-
-    Raises:
-        BadInput: a pool of fewer than 18 examples, what `parts_of` refuses, a task that is a shadow's already.
+    ``retain_eval`` and ``bn`` are of the core, the same for all shadows; ``valid`` and ``test`` are the task's. Raises
+    `BadInput` for a pool of fewer than 18 examples, what `parts_of` refuses, a task that is a shadow's already.
     """
     if "core" in task.index:
         raise BadInput("this is the task of a shadow already.")
@@ -82,10 +76,7 @@ def shadowed(task: Task, shadow: int) -> Task:
     pool = np.concatenate([half["forget"], half["keep"], rows["core"]])
     # As if the core were all that is retained, so that what is evaluated and refreshed on is every shadow's.
     forgets_first = np.concatenate([half["forget"], rows["core"]])
-    index = parts_of(forgets_first, len(half["forget"]), task.rows("valid").cpu().numpy())
-    index |= {"train": torch.from_numpy(pool), "retain": torch.from_numpy(pool[len(half["forget"]) :].copy())}
-    index["test"] = task.rows("test").cpu()
-    index |= {"core": torch.from_numpy(rows["core"])}
-    index |= {name: torch.from_numpy(rows[kind]) for kind, name in SPLITS.items()}
-    index = {name: found.to(task.device) for name, found in index.items()}
-    return replace(task, forget=len(half["forget"]) / len(pool), index=index, draw=0)
+    made = forgetting_first(task, forgets_first, len(half["forget"]), forget=len(half["forget"]) / len(pool), draw=0)
+    own = {"train": pool, "retain": pool[len(half["forget"]) :].copy(), "core": rows["core"]}
+    own |= {name: rows[kind] for kind, name in SPLITS.items()}
+    return replace(made, index={**made.index, **{name: torch.from_numpy(r).to(task.device) for name, r in own.items()}})

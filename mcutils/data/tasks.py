@@ -155,11 +155,10 @@ class Task:
         if not isinstance(device, (str, torch.device)):
             raise BadInput(f"device must be a name such as 'cpu' or 'cuda', or a torch.device, got {shown(device)}.")
         try:
-            x, y = to(self.x, device), self.y.to(device)
             index = {split: rows.to(device) for split, rows in self.index.items()}
+            return replace(self, x=to(self.x, device), y=self.y.to(device), index=index)
         except (RuntimeError, AssertionError, TypeError) as error:
             raise BadInput(f"Device {device!r} cannot be used here ({reason(error)}); 'cpu' always can.") from error
-        return replace(self, x=x, y=y, index=index)
 
 
 def load_task(
@@ -184,11 +183,8 @@ def load_task(
     Args:
         name: a key of `DATASETS`, whose function says what ``path``, the folder of the data set, holds.
         forget: fraction of the pool to forget, between 0 and 1, both excluded.
-        seed: decides ``valid`` and the permutation.
-        train_size: use that many training images only, the first of each class in proportion; all when None.
-        test_size: the same for the test images.
-        device: where the tensors live.
-        draw: which of the permutations, a whole number from 0 on; pool, ``valid`` and ``test`` are those of all draws.
+        seed, draw: decide ``valid`` and the permutation; pool, ``valid`` and ``test`` are those of all draws.
+        train_size, test_size: use that many images only, the first of each class in proportion; all when None.
 
     Raises:
         BadInput: unknown data set, a share or size out of range, an empty split, a corrupt or missing file.
@@ -205,10 +201,9 @@ def load_task(
     data = DATASETS[name](path=path)
     train = _first_rows(data.y_train, train_size, "train_size", name)
     test = _first_rows(data.y_test, test_size, "test_size", name)
-    y_train = data.y_train[train]
-    index = split_rows(y_train.numpy(), forget, seed, draw)
+    index = split_rows(data.y_train[train].numpy(), forget, seed, draw)
     index["test"] = torch.arange(len(train), len(train) + len(test))
-    x, y = torch.cat([data.x_train[train], data.x_test[test]]), torch.cat([y_train, data.y_test[test]])
+    x, y = torch.cat([data.x_train[train], data.x_test[test]]), torch.cat([data.y_train[train], data.y_test[test]])
     checksum = data.checksum
     if name not in SHAPES:
         arrays = {part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")}
@@ -247,9 +242,9 @@ def fashion_mnist_full(path: str | Path | None = None) -> Dataset:
         parts = [FashionMNIST(str(root), train=train, download=True) for train in (True, False)]
         arrays = [array.numpy() for part in parts for array in (part.data, part.targets.to(torch.uint8))]
     except Exception as error:  # network, disk and format errors alike, of several libraries
+        remedy = "check the connection and try again, or use the shipped 'fashion-mnist'"
         raise BadInput(
-            f"The full Fashion-MNIST could not be downloaded into {root} ({reason(error)}); check the connection "
-            "and try again, or use the shipped 'fashion-mnist'."
+            f"The full Fashion-MNIST could not be downloaded into {root} ({reason(error)}); {remedy}."
         ) from error
     where = root / "FashionMNIST"
     checksum = _expect(fingerprint(*arrays), FASHION_FULL_SHA256, str(where), f"delete {where} and run again")
@@ -379,6 +374,13 @@ def parts_of(pool: np.ndarray, n_forget: int, valid: np.ndarray) -> dict[str, Te
     return {split: torch.from_numpy(rows.copy()) for split, rows in parts.items()}
 
 
+def forgetting_first(task: Task, pool: np.ndarray, n_forget: int, **changed: Any) -> Task:
+    """The task with its pool in another order, of which the first ``n_forget`` rows are forgotten; and other fields."""
+    parts = parts_of(pool, n_forget, task.index["valid"].cpu().numpy())
+    index = {**task.index, **{split: rows.to(task.device) for split, rows in parts.items()}}
+    return replace(task, index=index, **changed)
+
+
 def stratified(labels: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
     """Take ``size`` entries of ``order`` from the front, each class in proportion to its frequency.
 
@@ -399,10 +401,11 @@ def _first_rows(labels: Tensor, size: int | None, argument: str, name: str) -> T
     return torch.from_numpy(np.sort(stratified(labels.numpy(), np.arange(n), size)))
 
 
-def images_of(task: Task, what: str) -> Tensor:
+def images_of(task: Any, what: str) -> Tensor:
     """The images of a task (M, C, H, W), or `BadInput` saying ``what`` needs them."""
-    if not isinstance(task.x, Tensor) or task.x.ndim != 4:
-        raise BadInput(f"{what}, which the examples of {task.dataset} are not.")
+    if not isinstance(task, Task) or not isinstance(task.x, Tensor) or task.x.ndim != 4:
+        given = f"the examples of {task.dataset}, which are none" if isinstance(task, Task) else sort_of(task)
+        raise BadInput(f"{what}, got {given}.")
     return task.x
 
 

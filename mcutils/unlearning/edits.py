@@ -34,23 +34,15 @@ def squared_gradients(
     chunks = rows.split(size)
     for chunk in chunks:
         loss = cross_entropy(net(take(task.x, chunk)), task.y[chunk]).mean()
-        found = torch.autograd.grad(loss, leaves, allow_unused=True)
-        for sum_, g in zip(total, found, strict=True):
-            if g is not None:
-                sum_ += g.square()
+        for sum_, g in zip(total, torch.autograd.grad(loss, leaves, materialize_grads=True), strict=True):
+            sum_ += g.square()
     return {name: sum_ / len(chunks) for name, sum_ in zip(net.params, total, strict=True)}
 
 
 def ssd(
-    theta: Weights,
-    task: Task,
-    generator: torch.Generator,
-    *,
-    alpha: float = 10.0,
-    beta: float = 1.0,
-    batch_size: int = 128,
-    per_example: bool = False,
-) -> dict[str, Tensor]:
+    theta: Weights, task: Task, generator: torch.Generator, *, alpha: float = 10.0, beta: float = 1.0,
+    batch_size: int = 128, per_example: bool = False,
+) -> dict[str, Tensor]:  # fmt: skip
     """Selective synaptic dampening: ``theta_i <- theta_i min(1, beta I_D / I_Df)`` wherever ``I_Df > alpha I_D``.
 
     I is `squared_gradients`, on the whole training pool D and on D_f. Nothing is drawn at random. Defaults are those

@@ -95,9 +95,8 @@ def saliency_mask(theta: Weights, task: Task, sparsity: float = 0.5) -> dict[str
     total = [torch.zeros_like(p) for p in leaves]
     for rows in task.index["forget"].split(256):
         loss = objectives.cross_entropy(net(take(task.x, rows)), task.y[rows]).sum()
-        for g, new in zip(total, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
-            if new is not None:
-                g += new
+        for g, new in zip(total, torch.autograd.grad(loss, leaves, materialize_grads=True), strict=True):
+            g += new
     scores = torch.cat([g.abs().reshape(-1) for g in total])
     chosen = torch.zeros_like(scores, dtype=torch.bool)
     chosen[scores.topk(max(1, round(sparsity * scores.numel()))).indices] = True
@@ -123,9 +122,7 @@ _ALL = (
     ),
     Method("gradient_ascent", objectives.gradient_ascent, "forget", source="Golatkar et al. 2020; Thudi et al. 2022"),
     Method("gradient_difference", objectives.gradient_difference, "both", source="Kurmanji et al. 2023 (NegGrad+)"),
-    Method(
-        "random_labels", objectives.random_labels, "both", phases=random_label_phases, source="Golatkar et al. 2020"
-    ),
+    Method("random_labels", objectives.random_labels, "both", (), random_label_phases, source="Golatkar et al. 2020"),
     Method("npo", objectives.npo, "both", references=("original",), source="Zhang et al. 2024"),
     Method("scrub", objectives.scrub, "both", ("original",), phases=scrub_phases, source="Kurmanji et al. 2023"),
     Method("bad_teacher", objectives.bad_teacher, "both", ("original", "random"), source="Chundawat et al. 2023"),

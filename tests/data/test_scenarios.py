@@ -80,7 +80,7 @@ def test_a_class_and_its_parts(tiny):
     side = ((x - x.mean(0)) @ axes[0]).numpy()
     above = {int(row) for row, one in zip(rows, side > np.median(side), strict=True) if one}
     assert above in parts or set(rows.tolist()) - above in parts, "whichever way the axis points"
-    with pytest.raises(BadInput, match="label is at most 9"):
+    with pytest.raises(BadInput, match="label must be a whole number from 0 to 9"):
         Scenario("class", label=10).of(tiny)
     with pytest.raises(BadInput, match="two parts"):
         Scenario("subclass", part=2).of(tiny)
@@ -193,5 +193,5 @@ def test_another_data_set_is_shown_in_this_ones_pixels(tiny):
     assert torch.allclose(pixels.mean((1, 2, 3)), original.mean((1, 2)), atol=0.02)
     assert torch.equal(outside(tiny, tiny).inputs("test"), outside(tiny, tiny).inputs("test"))
     assert torch.allclose(outside(tiny, tiny).inputs("test"), tiny.inputs("test"), atol=1e-5)
-    with pytest.raises(BadInput, match="are not"):
+    with pytest.raises(BadInput, match="which are none"):
         outside(tiny, replace(tiny, x=tiny.x.flatten(1)))

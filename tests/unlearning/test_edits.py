@@ -8,8 +8,9 @@ from torch import nn
 
 from mcutils.curves import fit_curve
 from mcutils.descent import generator
+from mcutils.engine.extensions import register
 from mcutils.errors import BadInput
-from mcutils.plugins import forget, register
+from mcutils.plugins import forget
 from mcutils.settings import MethodSettings, Plan
 from mcutils.unlearning.edits import squared_gradients, ssd
 from mcutils.unlearning.endpoints import unlearn
