@@ -68,8 +68,7 @@ def corrupted(task: Task, name: str, severity: int = 3, *, seed: int = 0, split:
     """The task with the images of a split corrupted, by severity 1 to 5; labels and all else stay.
 
     ``mean`` and ``std`` of the task undo its normalisation (without them pixels are as they are); ``name`` is a key of
-    `CORRUPTIONS`, ``seed`` that of the noise. Raises `BadInput` for an unknown corruption, a severity out of range,
-    examples that are no images.
+    `CORRUPTIONS`, ``seed`` that of the noise. Raises `BadInput` for examples that are no images.
     """
     choose("corruption", name, CORRUPTIONS)
     severity, seed = whole("severity", severity, 1, SEVERITIES), seed_of(seed)

@@ -33,9 +33,9 @@ REPLACED = ("forget", "test")  # the splits whose images differ between the sets
 def places(height: int, width: int, classes: int) -> tuple[int, np.ndarray]:
     """Side s of the cue in pixels, and the upper left corner (row, column) of each label's cue, (K, 2) int64.
 
-    s = max(2, min(H, W) // 5). The places are cells of a g x g grid, g = ceil(K / 4) + 1, clockwise along the border of
-    the picture from the upper left: there they hide least of the image, and zero padding tells a convolutional network
-    where it is. Raises `BadInput` where they would overlap.
+    s = max(2, min(H, W) // 5). The places are cells of a g x g grid, g = ceil(K / 4) + 1, clockwise along the border
+    from the upper left: there they hide least of the image, and zero padding tells a convolutional network where it is.
+    Raises `BadInput` where they would overlap.
     """
     height, width = whole("height", height, 1), whole("width", width, 1)
     whole("classes", classes, 1)
@@ -89,8 +89,8 @@ def planted(task: Task, share: float = 1.0, *, fraction: float | None = None, cr
 def counterfactual(task: Task, name: str, seed: int = 0) -> Task:
     """A `planted` task whose forget and test images are replaced by those of a set of `SETS`; all else is as it was.
 
-    Rows and labels stay, so a trace and every metric work as ever; in ``swapped`` the label is the cue's. ``seed``
-    draws the other labels and images. BatchNorm policy ``full`` would see D_f as shown here, the others nothing of it.
+    In ``swapped`` the label is the cue's. ``seed`` draws the other labels and images. BatchNorm policy ``full`` would
+    see D_f as shown here, the others nothing of it.
     """
     choose("counterfactual set", name, SETS)
     images = images_of(task, IMAGES)

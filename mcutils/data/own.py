@@ -40,9 +40,9 @@ SEEN: deque[Path] = deque(maxlen=64)
 class Reading:
     """How `task` reads examples.
 
-    ``layout`` of images with four dimensions, ``channels_first`` (N, C, H, W) or ``channels_last`` (N, H, W, C); empty
-    takes the one of the two whose channels number 1 to 4. ``size`` scales image files and PIL images to so many pixels
-    a side. ``normalise``: subtract each channel's mean and divide by its deviation. ``device``: where tensors live.
+    ``layout`` of images with four dimensions, ``channels_first`` or ``channels_last``; empty takes the one of the two
+    whose channels number 1 to 4. ``size`` scales image files and PIL images to so many pixels a side. ``normalise``:
+    subtract each channel's mean and divide by its deviation.
     """
 
     layout: str = ""
@@ -66,17 +66,9 @@ class Examples(NamedTuple):
 
 
 def task(
-    x: Any,
-    y: Any = None,
-    *,
-    forget: float | Sequence[int] = 0.10,
-    retain: Sequence[int] | None = None,
-    test: Any = 0.20,
-    name: str = "own",
-    classes: int | Sequence[str] | None = None,
-    seed: int = 0,
-    **reading: Any,
-) -> Task:
+    x: Any, y: Any = None, *, forget: float | Sequence[int] = 0.10, retain: Sequence[int] | None = None,
+    test: Any = 0.20, name: str = "own", classes: int | Sequence[str] | None = None, seed: int = 0, **reading: Any,
+) -> Task:  # fmt: skip
     """Make a task of your own data, split like those of `load_task`; it works wherever theirs do.
 
     Pixels in bytes are divided by 255. Then the mean of each channel is subtracted and its deviation divided by, both
@@ -157,10 +149,8 @@ def shaped(x: Tensor, layout: str = "") -> Tensor:
         return x if x.ndim == 2 else x.unsqueeze(1)
     few = [axis for axis in (1, 3) if x.shape[axis] <= 4]
     if not layout and len(few) != 1:
-        raise BadInput(
-            f"images of shape {tuple(x.shape)} may have their channels first or last: "
-            "pass layout='channels_first' or layout='channels_last'."
-        )
+        remedy = "pass layout='channels_first' or layout='channels_last'"
+        raise BadInput(f"images of shape {tuple(x.shape)} may have their channels first or last: {remedy}.")
     last = layout == "channels_last" if layout else few == [3]
     return x.permute(0, 3, 1, 2).contiguous() if last else x
 
@@ -202,7 +192,7 @@ def _check_text(what: str, names: Sequence[str]) -> None:
 
 
 def _array(value: Any) -> np.ndarray | None:
-    """A tensor or anything like an array as an array; None for what is none, such as rows of unequal lengths."""
+    """A tensor or what is like an array as one; None for what is none, such as rows of unequal lengths."""
     try:
         return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
     except (ValueError, TypeError, RuntimeError):
@@ -333,10 +323,10 @@ def rows_of(value: Any, n: int, name: str) -> np.ndarray:
         raise BadInput(f"{name} must list at least one row, got none.")
     if found.min() < 0 or found.max() >= n:
         raise BadInput(f"{name} must list rows from 0 to {n - 1}, got {int(found[(found < 0) | (found >= n)][0])}.")
-    values, counts = np.unique(found, return_counts=True)
-    if (counts > 1).any():
-        raise BadInput(f"{name} must list each row once, but {int(values[counts > 1][0])} is repeated.")
-    return found.astype(np.int64)
+    found = found.astype(np.int64)
+    if (repeated := np.bincount(found) > 1).any():
+        raise BadInput(f"{name} must list each row once, but {int(repeated.argmax())} is repeated.")
+    return found
 
 
 def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -> dict[str, Tensor]:
@@ -353,8 +343,7 @@ def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -
     if not isinstance(test, Real):
         listed["test"] = test if beyond else rows_of(test, n, "test")
     for a, b in (("forget", "retain"), ("forget", "test"), ("retain", "test")):
-        both = np.intersect1d(listed.get(a, nothing), listed.get(b, nothing))
-        if len(both):
+        if len(both := np.intersect1d(listed.get(a, nothing), listed.get(b, nothing))):
             raise BadInput(f"{a} and {b} must list different rows, but both hold {int(both[0])}.")
     free = np.setdiff1d(np.arange(n), np.concatenate([nothing, *listed.values()]))
     if "test" not in listed:
@@ -387,7 +376,7 @@ def normalised(x: Inputs, rows: Tensor, wanted: bool) -> tuple[Inputs, tuple[flo
         return x, (), ()
     scaled = x.float() / 255 if x.dtype == torch.uint8 else x.to(torch.float32, copy=True)
     mean, std = [0.0] * scaled.shape[1], [1.0] * scaled.shape[1]
-    for channel in range(scaled.shape[1] if wanted else 0):
+    for channel in range(scaled.shape[1]) if wanted else ():
         values = scaled[rows, channel].double()
         mean[channel], deviation = float(values.mean()), float(values.std(correction=0))
         std[channel] = deviation if deviation > 1e-7 * abs(mean[channel]) else 1.0
@@ -398,18 +387,15 @@ def normalised(x: Inputs, rows: Tensor, wanted: bool) -> tuple[Inputs, tuple[flo
 
 
 def forgetting(task: Task, forget: float, draw: int = 0) -> Task:
-    """The same task with another share of its pool to forget; forget sets are nested.
-
-    A ``draw`` other than 0 permutes the pool anew first, as that of `load_task` does.
-    """
+    """The same task with another share of its pool to forget, nested; a ``draw`` but 0 permutes the pool anew first."""
     pool = task.index["train"]
     size = round(share("forget", forget) * len(pool))
     if size == len(task.index["forget"]) and not draw:
         return replace(task, forget=float(forget))
     if task.listed:
         other = f"no other set, such as draw {draw}" if draw else f"no other share, such as {forget:g}"
-        were = f"were listed, {len(task.index['forget'])} of {len(pool)}"
-        raise BadInput(f"the rows to forget of {task.dataset} {were}: {other}, can be drawn.")
+        rows = f"the rows to forget of {task.dataset} were listed, {len(task.index['forget'])} of {len(pool)}"
+        raise BadInput(f"{rows}: {other}, can be drawn.")
     order = tasks.drawn(pool.cpu().numpy(), task.seed, draw)
     return tasks.forgetting_first(task, order, size, forget=float(forget), draw=draw or task.draw)
 

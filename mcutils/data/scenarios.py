@@ -28,9 +28,9 @@ USERS = 50  # that the pool is shared out among where nobody says whose is what
 class Scenario:
     """A scenario by ``name``, a key of `SCENARIOS`, and its settings; each reads only its own.
 
-    ``label``: the class to forget, or the one that a backdoor leads to. ``part``: which of the parts of a class, from 0
-    on. ``share``: of the pool (wrong labels, backdoor), above 0. ``users``: how many share the pool, and ``forgotten``
-    how many of them are forgotten. ``rows``: of the pool, listed. ``seed``: of what is drawn.
+    ``label``: the class to forget, or the one that a backdoor leads to; ``part`` of a class, from 0 on; ``share`` of
+    the pool (wrong labels, backdoor), above 0; ``users`` that share the pool, and how many of them are ``forgotten``;
+    ``rows`` of the pool, listed; ``seed`` of what is drawn.
     """
 
     name: str
@@ -100,7 +100,7 @@ def forgetting(task: Task, rows: Sequence[int] | Tensor | np.ndarray, about: str
     """The task that forgets the listed ``rows`` of its pool, in this order; ``about`` goes into its checksum.
 
     Retained rows keep their order, so `retain_eval` and `bn` are those of before but for what is forgotten of them.
-    ``changed`` are other fields of the task. Raises `BadInput` for rows outside the pool, twice listed, or all of it.
+    Raises `BadInput` for rows outside the pool, twice listed, or all of it.
     """
     pool, listed = task.index["train"].cpu().numpy(), np.asarray(torch.as_tensor(rows).cpu())
     if listed.ndim != 1 or listed.dtype.kind not in "iu" or len(set(listed.tolist())) < len(listed):
@@ -159,10 +159,9 @@ def mislabelled(task: Task, how: Scenario) -> Task:
     """
     rows = _order(task, how.seed, "labels")
     rows = rows[: _counted(how.share, len(rows))]
-    y = task.y.clone()
-    wrong = other_labels(rows, task.y[torch.from_numpy(rows)].cpu().numpy(), task.n_classes, how.seed)
-    y[torch.from_numpy(rows)] = torch.from_numpy(wrong).to(y.device)
-    return forgetting(task, rows, f"labels/{how.seed}/{wrong.tolist()}", y=y)
+    y = task.y.cpu().numpy().copy()
+    y[rows] = wrong = other_labels(rows, y[rows], task.n_classes, how.seed)
+    return forgetting(task, rows, f"labels/{how.seed}/{wrong.tolist()}", y=torch.from_numpy(y).to(task.device))
 
 
 def backdoored(task: Task, how: Scenario) -> Task:
@@ -193,10 +192,7 @@ def triggered(task: Task, rows: Tensor) -> Tensor:
 
 
 def user_indices(task: Task, how: Scenario, owners: Sequence[int] | np.ndarray | None = None) -> Task:
-    """All examples of some users. ``owners`` (M,) says whose each row of the pool is, by default drawn and even.
-
-    Users are forgotten in a drawn order; where nobody says who owns what, the users are random parts of equal size.
-    """
+    """All examples of some users, drawn; ``owners`` (M,) says whose each row is, by default drawn and even."""
     order = _order(task, how.seed, "users")
     owner = np.arange(len(order)) % how.users
     if owners is not None:

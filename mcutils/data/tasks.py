@@ -74,9 +74,9 @@ def joined(parts: Sequence[Inputs]) -> Inputs:
 class Dataset:
     """A data set in memory: images (N, C, H, W) float32, normalised; labels (N,) int64; where they came from.
 
-    ``checksum`` is the recorded `fingerprint` of the raw images and labels of a built-in data set; of any other,
-    `load_task` takes the `content_hash` of what is here. ``mean`` and ``std``, one number a channel, undo the
-    normalisation (pixel in [0, 1] = x * std + mean).
+    ``checksum`` is the `fingerprint` of the raw images and labels of a built-in data set; of any other, `load_task`
+    takes the `content_hash`. ``mean`` and ``std``, one number a channel, undo the normalisation (pixel in [0, 1] =
+    x * std + mean).
     """
 
     name: str
@@ -98,9 +98,8 @@ class Task:
     ``y`` (M,) are their labels. ``index`` maps a split to its rows: ``train`` (the pool that the original model learns)
     = ``forget`` + ``retain``; ``valid`` and ``test``, which no model ever learns; ``retain_eval`` and ``bn``, two
     disjoint parts of ``retain`` kept for evaluation and for BatchNorm statistics. ``forget`` is the forgotten fraction
-    of the pool, ``seed``, ``train_size``, ``test_size`` and ``draw`` are the other arguments of `load_task`. ``mean``
-    and ``std``, one number a channel, undo the normalisation of images; ``listed`` says that the forget rows were
-    listed, not drawn; ``splits`` are those that a trace of the task holds.
+    of the pool, ``listed`` where its rows were listed, not drawn; ``seed`` to ``test_size`` and ``draw`` are arguments
+    of `load_task`, ``mean`` and ``std`` as of `Dataset`; ``splits`` are those that a trace of the task holds.
 
     >>> task = load_task("digits", 0.1, train_size=240, test_size=60)
     >>> {split: len(rows) for split, rows in task.evaluation.items()}
@@ -162,16 +161,9 @@ class Task:
 
 
 def load_task(
-    name: str = "fashion-mnist",
-    forget: float = 0.10,
-    *,
-    seed: int = 0,
-    train_size: int | None = None,
-    test_size: int | None = None,
-    path: str | Path | None = None,
-    device: str | torch.device = "cpu",
-    draw: int = 0,
-) -> Task:
+    name: str = "fashion-mnist", forget: float = 0.10, *, seed: int = 0, train_size: int | None = None,
+    test_size: int | None = None, path: str | Path | None = None, device: str | torch.device = "cpu", draw: int = 0,
+) -> Task:  # fmt: skip
     """Load a data set and split it into retain, forget, valid and test.
 
     A tenth of the training images, the same share of each class, becomes ``valid``. The rest, the pool of n images, is
@@ -219,14 +211,13 @@ def fashion_mnist(path: str | Path | None = None) -> Dataset:
     ``path`` is the folder with fashion-mnist.npz and checksums.json, by default ``$MCUTILS_DATA`` or the
     repository's data/. Source: Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747.
     """
-    file_name = "fashion-mnist.npz"
-    content, record = read_shipped(file_name, path)
+    content, record = read_shipped(file := "fashion-mnist.npz", path)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = [file[part] for part in ("train_images", "train_labels", "test_images", "test_labels")]
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays_in:
+            arrays = [arrays_in[part] for part in ("train_images", "train_labels", "test_images", "test_labels")]
     except (NotImplementedError, RuntimeError) as error:
-        raise BadInput(f"This Python was built without lzma, which {file_name} needs; use another Python.") from error
-    checksum = _expect(fingerprint(*arrays), record["decoded"]["fingerprint"], file_name, RESTORE)
+        raise BadInput(f"This Python was built without lzma, which {file} needs; use another Python.") from error
+    checksum = _expect(fingerprint(*arrays), record["decoded"]["fingerprint"], file, RESTORE)
     return _dataset("fashion-mnist", arrays, checksum, *FASHION)
 
 
@@ -242,10 +233,8 @@ def fashion_mnist_full(path: str | Path | None = None) -> Dataset:
         parts = [FashionMNIST(str(root), train=train, download=True) for train in (True, False)]
         arrays = [array.numpy() for part in parts for array in (part.data, part.targets.to(torch.uint8))]
     except Exception as error:  # network, disk and format errors alike, of several libraries
-        remedy = "check the connection and try again, or use the shipped 'fashion-mnist'"
-        raise BadInput(
-            f"The full Fashion-MNIST could not be downloaded into {root} ({reason(error)}); {remedy}."
-        ) from error
+        failed = f"The full Fashion-MNIST could not be downloaded into {root} ({reason(error)})"
+        raise BadInput(f"{failed}; check the connection and try again, or use the shipped 'fashion-mnist'.") from error
     where = root / "FashionMNIST"
     checksum = _expect(fingerprint(*arrays), FASHION_FULL_SHA256, str(where), f"delete {where} and run again")
     return _dataset("fashion-mnist-full", arrays, checksum, *FASHION)
@@ -262,8 +251,9 @@ def digits(path: str | Path | None = None) -> Dataset:
         raise BadInput(f"The data set 'digits' comes with scikit-learn and takes no path, but was given {str(path)!r}.")
     raw = load_digits()
     images, labels = raw.images.astype(np.uint8), raw.target.astype(np.uint8)
-    found = fingerprint(images, labels)
-    checksum = _expect(found, DIGITS_SHA256, "scikit-learn's digits.csv.gz", "reinstall scikit-learn")
+    checksum = _expect(
+        fingerprint(images, labels), DIGITS_SHA256, "scikit-learn's digits.csv.gz", "reinstall scikit-learn"
+    )
     test = np.sort(stratified(labels, shuffled(len(labels), "digits test"), round(len(labels) / 5)))
     train = np.setdiff1d(np.arange(len(labels)), test)
     arrays = [images[train], labels[train], images[test], labels[test]]
@@ -287,10 +277,10 @@ SHAPES: dict[str, tuple[int, int, tuple[int, ...], int]] = {
 
 def data_folder(path: str | Path | None = None) -> Path:
     """Return the folder of shipped files: ``path``, else ``$MCUTILS_DATA``, else data/ beside the package."""
-    folder = place(path, "MCUTILS_DATA", DATA, "path")
-    if not folder.is_dir():
-        remedy = "set MCUTILS_DATA or path= to the data/ folder of a clone of this repository"
-        raise BadInput(f"There is no data folder {folder}; {remedy}.")
+    if not (folder := place(path, "MCUTILS_DATA", DATA, "path")).is_dir():
+        raise BadInput(
+            f"There is no data folder {folder}; set MCUTILS_DATA or path= to data/ of a clone of this project."
+        )
     return folder
 
 
@@ -367,10 +357,8 @@ def parts_of(pool: np.ndarray, n_forget: int, valid: np.ndarray) -> dict[str, Te
     parts |= {"retain_eval": retain_eval, "bn": bn[-BN_SIZE:]}
     for split, rows in parts.items():
         if len(rows) == 0:
-            raise BadInput(
-                f"The split {split!r} would be empty: of {len(pool)} training examples {n_forget} are to forget, "
-                f"{len(retain)} to retain, {len(valid)} more for validation; at least 1, 2 and 1 are needed."
-            )
+            there = f"of {len(pool)} training examples {n_forget} are to forget, {len(retain)} to retain, {len(valid)}"
+            raise BadInput(f"The split {split!r} would be empty: {there} more for validation; 1, 2 and 1 are needed.")
     return {split: torch.from_numpy(rows.copy()) for split, rows in parts.items()}
 
 

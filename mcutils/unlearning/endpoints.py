@@ -72,9 +72,7 @@ def check_terms(name: str, found: Any) -> tuple[Term, ...]:
     """Return what a method's objective gives if it is terms that depend on the network, else raise `BadInput`."""
     terms = tuple(found) if isinstance(found, (tuple, list)) else ()
     if not terms or not all(isinstance(one, Term) and _is_loss(one) for one in terms):
-        raise BadInput(
-            f"the objective of {name} must return terms, each a weight and a tensor of losses, got {shown(found)}."
-        )
+        raise BadInput(f"the objective of {name} must return terms, a weight and losses each, got {shown(found)}.")
     if torch.is_grad_enabled() and not any(one.losses.requires_grad for one in terms):
         raise BadInput(f"the losses that the objective of {name} returns do not depend on the network.")
     return terms
@@ -161,10 +159,8 @@ class Pursuit:
     def original(self) -> Weights:
         """The original model; raises `BadInput` where there is none."""
         if self.origin is None:
-            raise BadInput(
-                f"{self.method.name} with this recipe needs the original model: pass origin=, the weights unlearning"
-                " began from."
-            )
+            remedy = "pass origin=, the weights unlearning began from"
+            raise BadInput(f"{self.method.name} with this recipe needs the original model: {remedy}.")
         return self.origin
 
     def options_of(self, function: Callable[..., Any]) -> dict[str, Any]:

@@ -121,16 +121,9 @@ def relearning_loss(net: Network, step: Step) -> tuple[Term, ...]:
 
 
 def relearn(
-    theta: Weights,
-    task: Task,
-    attack: Attack,
-    *,
-    seed: int,
-    training: Plan,
-    steps: Iterable[int] | None = None,
-    progress: Callable[[int, float], None] | None = None,
-    weighted: bool = False,
-) -> Trajectory:
+    theta: Weights, task: Task, attack: Attack, *, seed: int, training: Plan, steps: Iterable[int] | None = None,
+    progress: Callable[[int, float], None] | None = None, weighted: bool = False,
+) -> Trajectory:  # fmt: skip
     """Attack an unlearned model and return the models that the attack passes through; ``theta`` is left as it is.
 
     Args:

@@ -135,8 +135,7 @@ class Pictures(Dataset):
         return len(self.labels)
 
     def __getitem__(self, k):
-        image = Image.fromarray(self.images[k])
-        return image, int(self.labels[k])
+        return Image.fromarray(self.images[k]), int(self.labels[k])
 
 
 def test_a_data_set_of_pictures_is_read_with_its_classes_and_a_test_set_of_its_own():
@@ -448,11 +447,7 @@ REFUSED = {
     "equal class names": ((POINTS, Y), {"classes": list("abca")}, "no two equal"),
     "classes": ((POINTS, Y), {"classes": True}, "classes must be a whole number"),
     **{
-        f"a class name with U+{ord(c):04X}": (
-            (POINTS, Y),
-            {"classes": ["a", "b", "c", f"d{c}"]},
-            "names of classes must be",
-        )
+        f"a class name with U+{ord(c):04X}": ((POINTS, Y), {"classes": [*"abc", f"d{c}"]}, "names of classes must be")
         for c in "\n\t\0\x1b\u202e\u2066\u200f\ud800"
     },
     **{
@@ -477,11 +472,7 @@ REFUSED = {
     "retain and a share": ((POINTS, Y), {"retain": [1, 2]}, "so forget must list rows too"),
     "overlap": ((POINTS, Y), {"forget": [1, 2], "retain": [2, 3]}, "different rows, but both hold 2"),
     "overlap with test": ((POINTS, Y), {"forget": [1, 2], "test": [2, 3, 4]}, "different rows, but both hold 2"),
-    "nothing left": (
-        (POINTS, Y),
-        {"forget": range(60), "retain": range(60, 100), "test": range(100, N)},
-        "'valid' would be empty",
-    ),
+    "nothing left": ((POINTS, Y), {"forget": range(60), "retain": range(60, 100), "test": range(100, N)}, "'valid' w"),
     "test": ((POINTS, Y), {"test": 1.5}, "test must be a share"),
     "test None": ((POINTS, Y), {"test": None}, "x must be an array with its labels y"),
     "test of another form": ((POINTS, Y), {"test": (POINTS[:, :2], Y)}, "test examples must be of the form"),

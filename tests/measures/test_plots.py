@@ -312,10 +312,8 @@ def test_a_plane_has_its_models_and_its_losses_as_filled_contours():
     (contours,) = [one for one in ax.collections if hasattr(one, "levels")]
     np.testing.assert_allclose(contours.levels, np.geomspace(0.1, 4.1, 5))
     assert (ax.get_xlim(), ax.get_ylim()) == ((0, 2), (0, 1))
-    assert [(one.get_label(), one.get_marker(), one.get_xdata()[0]) for one in ax.lines] == [
-        ("original", "*", 0),
-        ("retrained", "s", 2),
-    ]
+    marks = [(one.get_label(), one.get_marker(), one.get_xdata()[0]) for one in ax.lines]
+    assert marks == [("original", "*", 0), ("retrained", "s", 2)]
 
 
 def test_bars_of_counts_are_stacked():
