@@ -81,18 +81,14 @@ def check_engine(name: str | None) -> str:
     None takes the environment's ``MCUTILS_ENGINE``, else ``local``.
     """
     name = os.environ.get("MCUTILS_ENGINE") or "local" if name is None else name
-    if not isinstance(name, str) or (name not in ENGINES and not _is_address(name)):
+    address = re.fullmatch(r"(tcp|tls|ws|wss|ucx)://[^\s/?#]+:([0-9]{1,5})", name) if isinstance(name, str) else None
+    if name not in ENGINES and not (address and 1 <= int(address[2]) <= 65535):
         raise BadInput(
             f"unknown engine {shown(name)}: choose one of {', '.join(ENGINES)} or an address such as tcp://host:8786."
         )
     if name == "slurm" and importlib.util.find_spec("dask_jobqueue") is None:
         raise BadInput("engine 'slurm' needs dask-jobqueue: pip install 'mcutils[cluster]'.")
     return name
-
-
-def _is_address(text: str) -> bool:
-    found = re.fullmatch(r"(tcp|tls|ws|wss|ucx)://[^\s/?#]+:([0-9]{1,5})", text)
-    return found is not None and 1 <= int(found[2]) <= 65535
 
 
 def worker_count(given: Any = None, name: str = "workers") -> int:
@@ -419,7 +415,7 @@ def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Pa
         for _ in range(math.ceil(workers / (1 if settings.gpus else settings.cores))):
             cluster.worker_spec.update(cluster.new_worker_spec())
         try:
-            cluster.sync(_settled, cluster)
+            cluster.sync(_replaced, cluster, ())
         except RuntimeError as error:
             raise BadInput(f"SLURM refuses the job ({_reason(error)}).") from None
     _wait(client, cluster, logs)
@@ -429,11 +425,6 @@ def _slurm(stack: ExitStack, workers: int, settings: ClusterSettings, folder: Pa
     stack.callback(watch.join, 5)
     stack.callback(over.set)
     return client
-
-
-async def _settled(cluster: SpecCluster) -> None:
-    """Start what the cluster's specification holds and the cluster lacks; an error reaches the caller."""
-    await cluster
 
 
 def _reason(error: Exception) -> str:
@@ -460,14 +451,13 @@ def _wait(client: Client, cluster: SLURMCluster, logs: Path) -> None:
     told = False
     while True:
         with suppress(Waited):
-            client.wait_for_workers(1, timeout=5)
-            return
+            return client.wait_for_workers(1, timeout=5)
         known = _known()
         if known is not None and not known & set(numbers):
             raise BadInput(f"all SLURM jobs ended before a worker started: {logs} holds what they printed.")
         if not told:
             print(f"waiting for SLURM to start a job (squeue --jobs={','.join(numbers)})", file=sys.stderr, flush=True)
-            told = True
+        told = True
 
 
 def _watch(cluster: SLURMCluster, over: threading.Event) -> None:
@@ -483,6 +473,7 @@ def _watch(cluster: SLURMCluster, over: threading.Event) -> None:
 
 
 async def _replaced(cluster: SLURMCluster, lost: Sequence[str]) -> None:
+    """Replace lost jobs and start what the specification holds and the cluster lacks; an error reaches the caller."""
     for name in lost:
         # First the new name, so that it is not the old one: Dask ends the job of that name, though a moment later.
         cluster.worker_spec.update(cluster.new_worker_spec())

@@ -46,7 +46,7 @@ def _model(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     if "width" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return function
 
-    def build(channels: int, classes: int, width: int = 0) -> Any:  # noqa: ARG001
+    def build(channels: int, classes: int, width: int = 0) -> Any:
         return function(channels, classes)
 
     build.__doc__ = function.__doc__

@@ -15,7 +15,7 @@ from ..errors import BadInput, number, shown
 from ..files import DATA
 from .runs import missing
 from .specs import KINDS, CurveSpec, ProfileSpec, Spec, key, kind_of, plain
-from .specs.costs import cost, network_of, readable
+from .specs.data import cost, network_of, readable
 from .store import Store
 from .upkeep import notes
 

@@ -29,7 +29,7 @@ from ..errors import BadInput
 from ..measures.alignment import Alignment
 from .forms import misnamed, read_note
 from .specs import Spec, is_line, key, kind_of, plain
-from .specs.record import limit_of, read
+from .specs.base import limit_of, read
 
 SUFFIXES = (".npz", ".safetensors")
 LOCKS, ASIDE = ".locks", ".damaged"  # folder of lock files; ending of what was set aside
@@ -123,10 +123,9 @@ class Store:
         return False
 
     def _found(self, spec: Spec) -> FilePath:
-        path = self._find(spec)
-        if path is None:
-            raise BadInput(f"{key(spec)} is not in the store: compute it with study.run.")
-        return path
+        if path := self._find(spec):
+            return path
+        raise BadInput(f"{key(spec)} is not in the store: compute it with study.run.")
 
     def __contains__(self, spec: Spec) -> bool:
         return self._find(spec) is not None
@@ -305,4 +304,4 @@ def _processor() -> str:
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or 'unknown'}, {torch.backends.cpu.get_cpu_capability()}"
+    return f"{[*names, platform.processor() or 'unknown'][0]}, {torch.backends.cpu.get_cpu_capability()}"

@@ -56,7 +56,7 @@ from .specs import (
     key,
     metric_of,
 )
-from .specs.record import device
+from .specs.base import device
 from .store import Store, versions
 
 

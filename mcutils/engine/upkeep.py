@@ -141,18 +141,14 @@ def _index(path: Path, seen: Any) -> Index:
 
 def status(folder: Path) -> list[dict[str, Any]]:
     """Rows per kind of result: how many, megabytes, CPU seconds that they took; then what `collect` would remove."""
+    found = [(k.split("-")[0], one["bytes"], float(one["seconds"])) for k, one in sorted(notes([folder]).items())]
+    found += [("can go (gc)", path.stat().st_size, 0.0) for path in garbage(folder)]
     table: dict[str, dict[str, Any]] = {}
-
-    def add(kind: str, size: int, seconds: float) -> None:
+    for kind, size, seconds in found:
         row = table.setdefault(kind, {"kind": kind, "results": 0, "MB": 0.0, "CPU seconds": 0.0})
         row["results"] += 1
         row["MB"] += size / 1e6
         row["CPU seconds"] += seconds
-
-    for name, note in sorted(notes([folder]).items()):
-        add(name.split("-")[0], note["bytes"], float(note["seconds"]))
-    for path in garbage(folder):
-        add("can go (gc)", path.stat().st_size, 0.0)
     return list(table.values())
 
 
@@ -194,16 +190,16 @@ def _abandoned(path: Path) -> bool:
     found = SCRATCH.fullmatch(path.name)
     if found is None:
         return False
-    name, end, pid = found["key"], found["end"], int(found["pid"])
+    name, end = found["key"], found["end"]
     if name is not None and not is_result(f"{name}{end}", note=end == ".json"):
         return False
     try:
-        os.kill(pid, 0)
-        return False
-    except (OverflowError, PermissionError):
-        return False
+        os.kill(int(found["pid"]), 0)
     except ProcessLookupError:
         return time.time() - path.lstat().st_mtime >= 3600
+    except (OverflowError, PermissionError):
+        pass
+    return False
 
 
 def collect(folder: Path, dry_run: bool = False, shipped_too: bool = False) -> tuple[int, int]:
@@ -413,11 +409,9 @@ def matching(prefix: str, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
 
 def parents_in(description: Any) -> dict[str, Mapping[str, Any]]:
     """The results nested directly in a spec written by `plain`, by key."""
-    inner = description.values() if isinstance(description, Mapping) else description
     found: dict[str, Mapping[str, Any]] = {}
+    inner = description.values() if isinstance(description, Mapping) else description
     for value in inner if isinstance(description, (Mapping, list)) else ():
-        if isinstance(value, Mapping) and value.get("spec") in VERSIONS:
-            found[key_of(value)] = value
-        else:
-            found |= parents_in(value)
+        is_result_of_ours = isinstance(value, Mapping) and value.get("spec") in VERSIONS
+        found |= {key_of(value): value} if is_result_of_ours else parents_in(value)
     return found

@@ -19,7 +19,7 @@ import numpy as np
 from ..data.tasks import Task
 from ..engine.forms import outdated, read_note
 from ..engine.specs import VERSIONS, DataSpec, key, key_of, kind_of, plain
-from ..engine.specs.record import read
+from ..engine.specs.base import read
 from ..engine.store import UNREADABLE, Store, fault
 from ..engine.study import Study
 from ..engine.upkeep import notes

@@ -32,7 +32,7 @@ from ..engine.specs import (
     UnlearnedSpec,
     plain,
 )
-from ..engine.specs.costs import form_of as image_form
+from ..engine.specs.data import form_of as image_form
 from ..engine.study import Study
 from ..errors import BadInput
 from ..measures.alignment import MATCHINGS

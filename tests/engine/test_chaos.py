@@ -12,12 +12,12 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path as FilePath
 
 import numpy as np
 import psutil
 import pytest
+from kept import forge
 from safetensors.numpy import load_file
 
 from mcutils.engine.runs import missing, run
@@ -443,12 +443,6 @@ class Bomb:
 
     def __reduce__(self):
         return os.mkdir, (str(self.path),)
-
-
-def forge(path):
-    """Write the checksum that the data now have into their provenance."""
-    note = path.with_suffix(".json")
-    note.write_text(json.dumps({**json.loads(note.read_text()), "sha256": sha256(path.read_bytes()).hexdigest()}))
 
 
 def test_pickles_with_a_forged_checksum_are_made_again_and_never_opened(many, tmp_path, capsys):

@@ -10,7 +10,7 @@ import pytest
 from mcutils.engine.planning import plan
 from mcutils.engine.runs import run
 from mcutils.engine.specs import KINDS, SUFFIXES, VERSIONS, DataSpec, Result, TraceSpec, UntrainedSpec, key
-from mcutils.engine.specs.record import ARRAYS, limit_of, shaped
+from mcutils.engine.specs.base import ARRAYS, limit_of, shaped
 from mcutils.engine.store import Store
 from mcutils.engine.upkeep import notes, verify
 from mcutils.errors import BadInput

@@ -44,7 +44,7 @@ from mcutils.engine.specs import (
     kind_of,
     plain,
 )
-from mcutils.engine.specs.costs import cost_of, data_of, evaluated, network_of
+from mcutils.engine.specs.data import cost_of, data_of, evaluated, network_of
 from mcutils.engine.store import Store
 from mcutils.engine.study import study
 from mcutils.engine.upkeep import notes, results

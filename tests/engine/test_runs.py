@@ -1,6 +1,5 @@
 """Runs: what is kept is not computed again, failures are named, every engine gives the same bits."""
 
-import hashlib
 import json
 import os
 import pickle
@@ -16,6 +15,7 @@ import dask
 import numpy as np
 import pytest
 import torch
+from kept import cut, file_of, forge
 
 from mcutils.curves import Curve, fit_curve, line
 from mcutils.data.cues import SETS, counterfactual
@@ -265,8 +265,7 @@ def test_a_profile_whose_trace_is_kept_but_not_its_model(specs, copy, capsys):
 
 def test_a_damaged_result_is_computed_again(specs, copy, full, capsys):
     for name in ("start", "line trace"):
-        path = next(p for p in copy.folder.glob(f"{key(specs[name])}.*") if p.suffix in (".npz", ".safetensors"))
-        path.write_bytes(path.read_bytes()[:-1])
+        cut(file_of(copy, specs[name]))
     drop(copy, specs["line profile"])
     (found,) = run([specs["line profile"]], copy)
     captured = capsys.readouterr()
@@ -279,11 +278,8 @@ def test_a_damaged_result_is_computed_again(specs, copy, full, capsys):
 
 def spoil(store, spec):
     """Cut a result's file short, and forge its checksum."""
-    path = next(p for p in store.folder.glob(f"{key(spec)}.*") if p.suffix in (".npz", ".safetensors"))
-    path.write_bytes(path.read_bytes()[:-40])
-    note = path.with_suffix(".json")
-    table = {**json.loads(note.read_text()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    note.write_text(json.dumps(table))
+    cut(file_of(store, spec))
+    forge(file_of(store, spec))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ from mcutils.engine.specs import (
     metric_of,
     plain,
 )
-from mcutils.engine.specs.costs import evaluated
+from mcutils.engine.specs.data import evaluated
 from mcutils.errors import BadInput
 from mcutils.settings import MethodSettings, Plan
 from mcutils.unlearning.relearning import Attack
@@ -94,78 +94,27 @@ SAMPLES = (DATA, PLAN, SETTINGS, ATTACK, *RESULTS)
 SEED, FORGET, OTHER_PLAN = {"seed": 7}, {"forget": 0.2}, {"plan": replace(PLAN, lr=0.03)}
 NETWORK = {"data": replace(DATA, train_size=100), "model": "convnet_gn", "width": 8, **SEED, "weighted": True}
 OTHER = {
-    "Data": {
-        "dataset": "fashion-mnist",
-        "train_size": 120,
-        "test_size": 30,
-        "checksum": "fedcba9876543210",
-        "cue": 0.05,
-        "draw": 3,
-        "crossed": 0.3,
-        "shadow": 2,
-        "scenario": Scenario("class", label=3),
-    },
-    "Plan": {
-        "optimizer": "sgd",
-        "lr": 0.02,
-        "steps": 31,
-        "batch_size": 32,
-        "forget_batch_size": 16,
-        "weight_decay": 0.1,
-        "schedule": "cosine",
-        "clip": 1.0,
-        "options": (),
-    },
+    "Data": {"dataset": "fashion-mnist", "train_size": 120, "test_size": 30, "checksum": "fedcba9876543210"}
+    | {"cue": 0.05, "draw": 3, "crossed": 0.3, "shadow": 2, "scenario": Scenario("class", label=3)},
+    "Plan": {"optimizer": "sgd", "lr": 0.02, "steps": 31, "batch_size": 32, "forget_batch_size": 16}
+    | {"weight_decay": 0.1, "schedule": "cosine", "clip": 1.0, "options": ()},
     "MethodSettings": {**OTHER_PLAN, "options": (("beta", 0.2),), "curriculum_options": ()},
     "Original": {**NETWORK, **OTHER_PLAN, "curriculum": "superloss_authors", "first": 6},
     "Retrained": {**NETWORK, **FORGET, **OTHER_PLAN, "init": 5},
     "Untrained": NETWORK,
-    "Unlearned": {
-        "origin": RETRAINED,
-        **FORGET,
-        "method": "scrub",
-        "curriculum": "superloss",
-        "optimizer": "soul",
-        **SEED,
-        "settings": MethodSettings(PLAN),
-    },
+    "Unlearned": {"origin": RETRAINED, **FORGET, "method": "scrub", "curriculum": "superloss", "optimizer": "soul"}
+    | {**SEED, "settings": MethodSettings(PLAN)},
     "Aligned": {"model": ORIGINAL, "to": RETRAINED, **FORGET, "by": "activations"},
-    "Path": {
-        "start": ORIGINAL,
-        "end": RETRAINED,
-        **FORGET,
-        "kind": "chain",
-        "control_points": 2,
-        "recipe": "authors",
-        **SEED,
-        **OTHER_PLAN,
-        "method": "npo",
-        "settings": MethodSettings(PLAN),
-    },
+    "Path": {"start": ORIGINAL, "end": RETRAINED, **FORGET, "kind": "chain", "control_points": 2, "recipe": "authors"}
+    | {**SEED, **OTHER_PLAN, "method": "npo", "settings": MethodSettings(PLAN)},
     "TraceOf": {"model": replace(PATH, seed=8), **FORGET, "points": 7, "batchnorm": "none", "shown": "own"}
     | {"weighted": True, "splits": ("retain", "forget"), "bits": 4, "outside": "blur"},
-    "Profile": {
-        "trace": TraceSpec(PATH, 0.1, 9),
-        "original": TraceSpec(ORIGINAL, 0.3),
-        "retrained": (),
-        "random": TraceSpec(UNTRAINED, 0.3),
-        "bootstrap": 51,
-        "half": True,
-    },
-    "Alike": {
-        "models": (ORIGINAL, UNLEARNED, RETRAINED),
-        "origin": replace(ORIGINAL, seed=9),
-        **FORGET,
-        "split": "valid",
-        "rows": 30,
-        "measures": ("js",),
-        "weighted": True,
-    },
-    "MetricOf": {
-        "trace": replace(TRACE, points=9),
-        "metric": "kl_retrained_forget",
-        "references": (replace(PROFILE.random, forget=0.2),),
-    },
+    "Profile": {"trace": TraceSpec(PATH, 0.1, 9), "original": TraceSpec(ORIGINAL, 0.3), "retrained": ()}
+    | {"random": TraceSpec(UNTRAINED, 0.3), "bootstrap": 51, "half": True},
+    "Alike": {"models": (ORIGINAL, UNLEARNED, RETRAINED), "origin": replace(ORIGINAL, seed=9), **FORGET}
+    | {"split": "valid", "rows": 30, "measures": ("js",), "weighted": True},
+    "MetricOf": {"trace": replace(TRACE, points=9), "metric": "kl_retrained_forget"}
+    | {"references": (replace(PROFILE.random, forget=0.2),)},
     "CueUse": {"model": replace(PATH, seed=9), **FORGET, "points": 7, "weighted": True},
     "PhiOf": {"model": replace(PATH, seed=11), **FORGET, "points": 5, "weighted": True},
     "EnsembleOf": {"models": (TraceSpec(PATH, 0.1, 9),), "sizes": (2,), "placements": ("inner",)},
@@ -421,21 +370,22 @@ def test_keys_are_file_names():
     assert all(n.replace("-", "").isalnum() and n == n.lower() for n in names)
 
 
+PARENTS = {
+    **dict.fromkeys((ORIGINAL, RETRAINED, UNTRAINED), ()),
+    **{UNLEARNED: (ORIGINAL,), PATH: (PATH.start, PATH.end), TRACE: (PATH,), FIT: (PATH,), TRAJECTORY: (ORIGINAL,)},
+    PROFILE: (TRACE, PROFILE.original, *PROFILE.retrained, PROFILE.random),
+    ALIKE: (*ALIKE.models, *(TraceSpec(m, 0.1) for m in ALIKE.models), ORIGINAL),
+    CUE_USE: tuple(TraceSpec(PATH, 0.1, 5, shown=name) for name in SETS),
+    **{PLANE: PLANE.models, ENSEMBLE: (TRACE,), RELEARNED: (PATH,), SHARPNESS: (PATH,), PHI: (PATH,)},
+    **{ALIGNED: (RETRAINED, UNLEARNED), MEMBERSHIP: (TRACE, *MEMBERSHIP.retrained)},
+    **{LEARNING: (), REGAINED: (RELEARNED,), METRIC: (TRACE, *METRIC.references), HARDNESS: (ORIGINAL,)},
+    **{PROBE: (PATH,), OUTCOME: (TRACE, WAY, OUTCOME.original, *OUTCOME.retrained, RELEARNED, AGAIN)},
+}
+
+
 def test_parents_are_what_a_result_reads():
-    assert ORIGINAL.parents() == RETRAINED.parents() == UNTRAINED.parents() == ()
-    assert UNLEARNED.parents() == (ORIGINAL,)
-    assert PATH.parents() == (PATH.start, PATH.end)
-    assert TRACE.parents() == (PATH,)
-    assert PROFILE.parents() == (TRACE, PROFILE.original, *PROFILE.retrained, PROFILE.random)
-    assert ALIKE.parents() == (*ALIKE.models, *(TraceSpec(m, 0.1) for m in ALIKE.models), ORIGINAL)
-    assert CUE_USE.parents() == tuple(TraceSpec(PATH, 0.1, 5, shown=name) for name in SETS)
+    assert {one: one.parents() for one in RESULTS} == PARENTS
     assert list(CUE_USE.traces) == list(SETS) and CUE_USE.traces["own"].shown == "own"
-    assert PLANE.parents() == PLANE.models
-    assert FIT.parents() == (PATH,)
-    assert TRAJECTORY.parents() == (ORIGINAL,)
-    assert ENSEMBLE.parents() == (TRACE,) and RELEARNED.parents() == SHARPNESS.parents() == (PATH,)
-    assert ALIGNED.parents() == (RETRAINED, UNLEARNED)
-    assert PHI.parents() == (PATH,) and MEMBERSHIP.parents() == (TRACE, *MEMBERSHIP.retrained)
 
 
 def test_only_a_straight_path_is_a_line():
@@ -443,11 +393,10 @@ def test_only_a_straight_path_is_a_line():
     assert not any(map(is_line, RESULTS))
 
 
-def test_what_is_measured_is_arrays_and_what_is_trained_is_weights():
-    measured = [TRACE, PROFILE, METRIC, ALIKE, CUE_USE, PLANE, PHI, MEMBERSHIP, FIT]
-    measured += [ENSEMBLE, RELEARNED, REGAINED, SHARPNESS, ALIGNED, LEARNING, HARDNESS, PROBE, OUTCOME]
-    assert [s for s in RESULTS if s.form.suffix == ".npz"] == measured
-    assert CurveSpec(UNLEARNED, ORIGINAL, 0.1).form.suffix == ".safetensors"
+def test_what_is_trained_is_weights_and_all_else_is_arrays():
+    trained = [ORIGINAL, RETRAINED, UNTRAINED, UNLEARNED, PATH, TRAJECTORY]
+    assert [s for s in RESULTS if s.form.suffix == ".safetensors"] == trained
+    assert {s.form.suffix for s in RESULTS} == {".npz", ".safetensors"}
 
 
 REFUSED = {

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock, Timeout
+from kept import cut, file_of, forge, listing, note_of, touched
 from test_reading import ODD
 
 from mcutils.curves import Curve, line
@@ -113,34 +114,6 @@ def of(made, kind):
 
 
 KINDS = ("Original", "Unlearned", "Path", "Untrained", "TraceOf", "Profile", "Alike", "CueUse", "PlaneOf")
-
-
-def file_of(store, spec):
-    return next(p for p in store.folder.glob(f"{key(spec)}.*") if p.suffix in (".npz", ".safetensors"))
-
-
-def note_of(store, spec):
-    return store.folder / f"{key(spec)}.json"
-
-
-def touched(path):
-    """Make a change visible whatever the resolution of the file system's clock."""
-    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 10**9))
-
-
-def listing(folder):
-    """Every file of a folder, the hidden ones too."""
-    return {
-        str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()
-    }
-
-
-def forge(path):
-    """Make the provenance agree with whatever is in the file: who can write the one can write the other."""
-    note = path.with_suffix(".json")
-    table = {**json.loads(note.read_text()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    note.write_text(json.dumps(table))
-    touched(path)
 
 
 def content(result):
@@ -270,49 +243,29 @@ def swap_with_forged_sum(path, note, other):
     note.write_text(json.dumps(table))
 
 
-def lose_note(path, note, other):
-    note.unlink()
+def noted(write):
+    """A way to damage provenance: ``write`` gives its new text, of the table that it is."""
+    return lambda path, note, other: note.write_text(write(json.loads(note.read_text())))
 
 
-def empty_note(path, note, other):
-    note.write_text("")
-
-
-def binary_note(path, note, other):
-    note.write_bytes(b"\xff\xfe\x00")
-
-
-def list_note(path, note, other):
-    note.write_text("[1, 2]")
-
-
-def note_without(name):
-    def way(path, note, other):
-        table = json.loads(note.read_text())
-        del table[name]
-        note.write_text(json.dumps(table))
-
-    way.__name__ = f"note_without_{name}"
-    return way
-
-
-def note_of_no_seconds(path, note, other):
-    note.write_text(json.dumps({**json.loads(note.read_text()), "seconds": "few"}))
-
-
-def note_of_no_spec(path, note, other):
-    note.write_text(json.dumps({**json.loads(note.read_text()), "spec": "Original"}))
+def told(**changes):
+    """Provenance that says something else; an entry that is None is missing."""
+    return noted(lambda table: json.dumps({k: v for k, v in {**table, **changes}.items() if v is not None}))
 
 
 # What is done to a result, and what is then said of it.
 SUM, OTHER = "its checksum differs", "its provenance is of another result"
 LOST, UNREADABLE = "its provenance is missing", "its provenance cannot be read"
 WAYS = {
-    **dict.fromkeys((truncate, flip, empty, swap), SUM),
-    **dict.fromkeys((swap_with_note, swap_with_forged_key, swap_with_forged_sum), OTHER),
-    lose_note: LOST,
-    **dict.fromkeys((empty_note, binary_note, list_note, note_of_no_seconds, note_of_no_spec), UNREADABLE),
-    **{note_without(name): UNREADABLE for name in ("key", "spec", "sha256", "seconds")},
+    **{way.__name__: (way, SUM) for way in (truncate, flip, empty, swap)},
+    **{way.__name__: (way, OTHER) for way in (swap_with_note, swap_with_forged_key, swap_with_forged_sum)},
+    "lost note": (lambda path, note, other: note.unlink(), LOST),
+    "empty note": (noted(lambda table: ""), UNREADABLE),
+    "binary note": (lambda path, note, other: note.write_bytes(b"\xff\xfe\x00"), UNREADABLE),
+    "list as note": (noted(lambda table: "[1, 2]"), UNREADABLE),
+    "note of no seconds": (told(seconds="few"), UNREADABLE),
+    "note of no spec": (told(spec="Original"), UNREADABLE),
+    **{f"note without {name}": (told(**{name: None}), UNREADABLE) for name in ("key", "spec", "sha256", "seconds")},
 }
 
 
@@ -328,14 +281,14 @@ def damage(way, store, spec, made):
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new store", "same store"])
-@pytest.mark.parametrize("way", WAYS, ids=lambda w: w.__name__)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ["Original", "TraceOf"])
 def test_a_damaged_result_is_set_aside_and_never_believed(kind, way, known, store, made, capsys):
     spec = of(made, kind)
     reader = store if known else Store(store.folder)
     assert not known or spec in reader
-    path = damage(way, store, spec, made)
-    assert fault(path) == WAYS[way]
+    path = damage(WAYS[way][0], store, spec, made)
+    assert fault(path) == WAYS[way][1]
     left = {p.name: p.read_bytes() for p in store.folder.glob(f"{key(spec)}*")}
     assert spec not in reader
     assert f"damaged result {path.name}" in capsys.readouterr().err
@@ -405,12 +358,12 @@ def in_the_archive(path, offset, value):
     path.write_bytes(found)
 
 
-def cut(path):
-    path.write_bytes(path.read_bytes()[:-40])
-
-
 def nonsense(path):
     path.write_text("nonsense")
+
+
+def nothing(path):
+    path.write_bytes(b"")
 
 
 def other_method(path):
@@ -428,7 +381,7 @@ def garbled(path):
     path.write_bytes(found)
 
 
-SPOILT = [(kind, way) for kind in ("Original", "Unlearned", "Path") for way in (cut, nonsense, empty)]
+SPOILT = [(kind, way) for kind in ("Original", "Unlearned", "Path") for way in (cut, nonsense, nothing)]
 SPOILT += [
     (kind, way)
     for kind in ("TraceOf", "Profile", "Alike", "PlaneOf")
@@ -440,7 +393,7 @@ SPOILT += [
 def test_what_passes_its_checksum_but_cannot_be_read_is_set_aside(kind, way, store, made, capsys):
     spec = of(made, kind)
     path = file_of(store, spec)
-    way(path) if way is not empty else path.write_bytes(b"")
+    way(path)
     forge(path)
     reader = Store(store.folder)
     assert spec in reader

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock, Timeout
+from kept import file_of, listing, note_of
 
 import mcutils as mc
 from mcutils import reading
@@ -98,23 +99,8 @@ def filled(folder, made, *chosen):
     return store
 
 
-def file_of(store, spec):
-    return next(p for p in store.folder.glob(f"{key(spec)}.*") if p.suffix in (".npz", ".safetensors"))
-
-
-def note_of(store, spec):
-    return store.folder / f"{key(spec)}.json"
-
-
 def spoil(path):
     path.write_bytes(path.read_bytes()[:-1])
-
-
-def listing(folder):
-    """Every file of a folder, the hidden ones too."""
-    return {
-        str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()
-    }
 
 
 def names(folder):

@@ -2,11 +2,10 @@
 
 # ruff: noqa: F401
 from .along import FitSpec, MetricSpec, ProfileSpec, TraceSpec, check_reference, metric_of, some_splits
-from .attacked import EnsembleSpec, RegainedSpec, RelearnSpec, SharpnessSpec
-from .base import LATER, VERSIONS, Checked, Spec, key, key_of, kind_of, name_of, plain
-from .compared import AlikeSpec, CueUseSpec, PlaneSpec
+from .attacked import EnsembleSpec, MembershipSpec, PhiSpec, RegainedSpec, RelearnSpec, SharpnessSpec
+from .base import KINDS, LATER, SUFFIXES, VERSIONS, Checked, Result, Spec, key, key_of, kind_of, name_of, plain
 from .data import DataSpec
-from .graded import HardnessSpec, LearningSpec, OutcomeSpec, ProbeSpec
+from .measured import AlikeSpec, CueUseSpec, HardnessSpec, LearningSpec, OutcomeSpec, PlaneSpec, ProbeSpec
 from .models import (
     AlignedSpec,
     CurveSpec,
@@ -17,5 +16,3 @@ from .models import (
     UntrainedSpec,
     is_line,
 )
-from .privacy import MembershipSpec, PhiSpec
-from .record import KINDS, SUFFIXES, Result

@@ -20,8 +20,8 @@ from ...measures.profiles import Profile, profile
 from ...quantisation import LEAST_BITS, MOST_BITS
 from ...reading import flattened, load_arrays
 from ...traces import SPLITS, Trace, trace
-from .base import Spec, key
-from .costs import data_of, evaluated, form_of
+from .base import ARRAYS, REPLICATES, Result, Results, Spec, key, loaded, shaped, task_of
+from .data import data_of, evaluated, form_of
 from .models import (
     AlignedSpec,
     CurveSpec,
@@ -32,7 +32,6 @@ from .models import (
     UntrainedSpec,
     is_line,
 )
-from .record import ARRAYS, REPLICATES, SMALL, Result, Results, loaded, shaped, task_of
 
 FIT = {"step": np.int32, "loss": np.float32, "averaged": np.float32}  # seven digits are enough of a noisy loss
 # What a profile holds a single number of, and what it holds along the path.
@@ -216,7 +215,7 @@ class ProfileSpec(Result, kind="Profile", version=2, later="half"):
         return shaped(arrays, wanted) or _is_t(arrays["t"])
 
     @staticmethod
-    def work(d: Mapping[str, Any], flops: float) -> float:  # noqa: ARG004
+    def work(d: Mapping[str, Any], flops: float) -> float:
         return REPLICATES * d["trace"]["points"] * d["bootstrap"] * _part(d["trace"])
 
     @staticmethod
@@ -240,7 +239,6 @@ class MetricSpec(Result, kind="MetricOf"):
     metric: str
     references: tuple[TraceSpec, ...] = ()
     work = staticmethod(lambda d, flops: REPLICATES * d["trace"]["points"])
-    size = staticmethod(lambda d: SMALL)
 
     def agree(self) -> None:
         names = METRICS[self.metric].references

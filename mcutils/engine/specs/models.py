@@ -23,10 +23,8 @@ from ...unlearning.endpoints import Endpoint, fingerprint, random_twin, unlearn
 from ...unlearning.methods import METHODS
 from ...unlearning.snapshots import check_steps
 from ...weights import Weights
-from .base import Spec, key, kind_of
-from .costs import cost
-from .data import DataSpec
-from .record import BACKWARD, WEIGHTS, Result, Results, loaded, task_of
+from .base import BACKWARD, WEIGHTS, Result, Results, Spec, key, kind_of, loaded, task_of
+from .data import DataSpec, cost
 
 UNLEARNED = ("seed", "curriculum", "optimizer", "settings", "weighted")  # what unlearning is asked beside its method
 Stored = tuple[Sequence[Weights], Mapping[str, str]]  # what is kept of weights: networks, and texts beside them
@@ -76,7 +74,7 @@ class Model(Result, kind=""):
     def check(self, found: Stored) -> str:
         return _fits(self, found[0])
 
-    def whole(self, parts: Stored, store: Results) -> Any:  # noqa: ARG002
+    def whole(self, parts: Stored, store: Results) -> Any:
         return parts[0][0]
 
     def describe(self: Spec) -> str:
@@ -104,10 +102,9 @@ class OriginalSpec(Model, kind="Original", later="weighted curriculum first"):
     def agree(self) -> None:
         if self.first == self.data.draw and self.data.scenario is None:
             raise BadInput(f"first is another draw than that of the data, {self.data.draw}: leave it out.")
-        if self.first is not None and self.data.scenario is not None and self.data.scenario.name in RELABELLED:
-            raise BadInput(
-                f"a model trained before the data were {self.data.scenario.name} is another: leave first out."
-            )
+        scenario = self.data.scenario
+        if self.first is not None and scenario is not None and scenario.name in RELABELLED:
+            raise BadInput(f"a model trained before the data were {scenario.name} is another: leave first out.")
 
     @property
     def own(self) -> OriginalSpec:
@@ -142,7 +139,7 @@ class RetrainedSpec(Model, kind="Retrained", later="weighted"):
     init: int | None = None
     weighted: bool = False
 
-    def compute(self, store: Results) -> Weights:  # noqa: ARG002
+    def compute(self, store: Results) -> Weights:
         task = task_of(self.data, self.forget)
         made: dict[str, Any] = {"init": self.init, "width": self.width, "weighted": self.weighted}
         return train(task, self.model, seed=self.seed, plan=self.plan, split="retain", **made)
@@ -158,7 +155,7 @@ class UntrainedSpec(Model, kind="Untrained", later="weighted"):
     seed: int
     weighted: bool = False
 
-    def compute(self, store: Results) -> Weights:  # noqa: ARG002
+    def compute(self, store: Results) -> Weights:
         task = task_of(self.data)
         return random_twin(network_for(task, self.model, self.seed, width=self.width), task, self.seed, self.weighted)
 
@@ -167,8 +164,6 @@ class UntrainedSpec(Model, kind="Untrained", later="weighted"):
 class UnlearnedSpec(Model, kind="Unlearned"):
     """An endpoint: a method, a curriculum and an optimiser applied to ``origin`` (an original or another endpoint)."""
 
-    composed = True
-
     origin: OriginalSpec | UnlearnedSpec | RetrainedSpec
     forget: float
     method: str
@@ -176,6 +171,7 @@ class UnlearnedSpec(Model, kind="Unlearned"):
     optimizer: str
     seed: int
     settings: MethodSettings
+    composed = True
 
     @property
     def data(self) -> DataSpec:
@@ -269,9 +265,8 @@ class CurveSpec(Model, kind="Path"):
         if self.kind != "linear":
             choose("recipe", self.recipe, RECIPES)
             if self.plan is None or self.control_points < 1:
-                raise BadInput(
-                    f"a {self.kind} path needs a plan and at least 1 control point, got {self.control_points}."
-                )
+                needs = "needs a plan and at least 1 control point"
+                raise BadInput(f"a {self.kind} path {needs}, got {self.control_points}.")
         if bool(self.method) != (self.settings is not None):
             raise BadInput(f"a fit with the objective of {self.method or 'no method'} needs that method's settings.")
         if self.kind != "linear":
@@ -389,5 +384,5 @@ class TrajectorySpec(Result, kind="Trajectory"):
             else f"its snapshots are of the steps {steps}, not {self.steps}"
         )
 
-    def whole(self, parts: Stored, store: Results) -> Trajectory:  # noqa: ARG002
+    def whole(self, parts: Stored, store: Results) -> Trajectory:
         return Trajectory("chain", tuple(parts[0]), steps=self.steps)
