@@ -1,7 +1,8 @@
-"""Small made-up traces and profiles whose measures are known beforehand, and shipped results, without a network."""
+"""Small made-up traces and profiles whose measures are known beforehand, shipped results, modules of one's own."""
 
 import numpy as np
 import torch
+from torch import nn
 
 from mcutils.engine.specs import key
 from mcutils.files import DATA
@@ -77,3 +78,20 @@ def random_permutations(weights, seed):
         inside = [torch.randperm(each, generator=rng) for _ in range(unit.groups)]
         found[unit.name] = torch.cat([start + order for start, order in zip(starts, inside, strict=True)])
     return found
+
+
+class Tied(nn.Module):
+    """One matrix used by two layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
+        self.b.weight = self.a.weight
+
+    def forward(self, x):
+        return self.head(torch.relu(self.b(torch.relu(self.a(x.flatten(1))))))
+
+
+def dropping():
+    """Dropout, whose draws come from torch's global generator, before a norm."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.5), nn.BatchNorm1d(16), nn.Linear(16, 10))

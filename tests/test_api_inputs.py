@@ -30,7 +30,8 @@ NO_SETTINGS = ("npo", 1, {}, PLAN)
 UNKNOWN_OPTION = (MethodSettings(PLAN, (("bet", 1),)), MethodSettings(PLAN, (("beta", "x"),)))
 BAD_OPTION = (MethodSettings(PLAN, (("beta", True),)), MethodSettings(PLAN, (), (("lam", "x"),)))
 BAD_T = (
-    0, 1, -3, True, 10**9, 10_002, 2.5, "abc", None, [], [0.5, 0.2], [0.2, 0.2], [-0.1], [1.5], [math.nan], ["0.5"],
+    0, 1, -3, True, 0.5, 10**9, 10_002, 2.5, "abc", None, [], [0.5, 0.2], [0.2, 0.2], [-0.1], [1.5], [math.nan],
+    ["0.5"],
 )  # fmt: skip
 MORE_T = ([True, 1], {0.1: 1}, np.zeros((2, 2)), [[0.1], [0.2]], np.linspace(0, 1, 20_000), object())
 NO_MODEL = (None, 1, True, "resnet19", "", [], {}, lambda: None, lambda: 1 / 0, lambda x: x, int, nn.ReLU(), nn.ReLU)

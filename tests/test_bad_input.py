@@ -184,67 +184,57 @@ def study(tmp_path_factory):
     return mc.study("smoke", str(tmp_path_factory.mktemp("study")), width=4)
 
 
+ENDS = {"condition": "random", "methods": ["npo"], "seeds": (1, 2)}
+NOT_JOINED = (*NO_MODEL, None, TRACE, CURVE)
+BETWEEN = {"start": END, "end": OTHER, "kind": "bezier"}
+# method -> good arguments, and what takes the place of one of them
 CALLS = {
-    "original": [((value,), {}) for value in NO_SEED],
-    "retrained": [
-        *[((value,), {}) for value in NO_SEED],
-        *[((1,), {"forget": value}) for value in (0, 1, True, "0.1", "")],
-        *[((1,), {"init": value}) for value in (True, 1.0, "1", -1)],
-    ],
-    "unlearned": [
-        *[((value, 1), {}) for value in (*NO_NAME, None)],
-        *[(("npo", value), {}) for value in NO_SEED],
-        *[(("npo", 1), {"curriculum": value}) for value in NO_NAME],
-        *[(("npo", 1), {"optimizer": value}) for value in NO_NAME],
-        *[(("npo", 1), {"origin": value}) for value in (0, "", 3, "original", [])],
-        *[(("npo", 1), {"forget": value}) for value in (0, 1, True, "0.1", [])],
-    ],
-    "grid": [
-        *[((value,), {}) for value in ("npo", 3, [], ["wish"])],
-        *[((), {"seed": value}) for value in (42, "42", [True], [1.0])],
-        *[((), {"curriculum": value}) for value in ("none", [3])],
-        *[((), {"original": value}) for value in (0, [True])],
-        *[((), {"forget": value}) for value in (0.1, [1.5], ["0.1"])],
-    ],
-    "ends": [
-        (("random", "npo", (1, 2)), {}),
-        (("random", ["npo"], 1), {}),
-        (("random", ["npo"], (1, True)), {}),
-        ((3, ["npo"], (1, 2)), {}),
-        (("random_in_cl", ["npo"], (1, 2)), {"curriculum": 3}),
-        (("random", ["npo"], (1, 2)), {"original": 1.0}),
-    ],
-    "path": [
-        *[((value, OTHER), {}) for value in (*NO_MODEL, None, TRACE, CURVE)],
-        *[((END, value), {}) for value in (*NO_MODEL, None, TRACE, CURVE)],
-        *[((END, OTHER, value), {}) for value in (*NO_NAME, None)],
-        *[((END, OTHER, "bezier", value), {}) for value in (*NO_NAME, None)],
-        *[((END, OTHER), {"recipe": value}) for value in NO_NAME],
-        *[((END, OTHER, "bezier"), {"control_points": value}) for value in (*NO_COUNT, 0)],
-        *[((END, OTHER, "bezier"), {"seed": value}) for value in NO_SEED],
-        *[((END, OTHER, "bezier"), {"objective": value}) for value in (*NO_NAME, None)],
-    ],
-    "trace": [
-        *[((value,), {}) for value in (*NO_MODEL, None, TRACE)],
-        *[((CURVE,), {"batchnorm": value}) for value in (*NO_NAME, "", False)],
-        *[((CURVE,), {"points": value}) for value in (*NO_COUNT, 0, 1)],
-        ((END,), {"points": 1.5}),
-    ],
-    "profile": [
-        *[((value,), {}) for value in (*NO_MODEL, None, TRACE)],
-        *[((CURVE,), {"retrained": value}) for value in (42, "42", [True], [1.0], [None])],
-        ((CURVE,), {"points": 0}),
-    ],
-    "run": [*[((value,), {}) for value in (END, 3, None, "npo", [END, 3], [PLAN], {"a": END})]],
-}
+    "original": ({}, {"seed": NO_SEED}),
+    "retrained": ({"seed": 1}, {"seed": NO_SEED, "forget": (0, 1, True, "0.1", ""), "init": (True, 1.0, "1", -1)}),
+    "unlearned": (
+        {"method": "npo", "seed": 1},
+        {
+            "method": (*NO_NAME, None), "seed": NO_SEED, "curriculum": NO_NAME, "optimizer": NO_NAME,
+            "origin": (0, "", 3, "original", []), "forget": (0, 1, True, "0.1", []),
+        },
+    ),
+    "grid": (
+        {},
+        {
+            "method": ("npo", 3, [], ["wish"]), "seed": (42, "42", [True], [1.0]), "curriculum": ("none", [3]),
+            "original": (0, [True]), "forget": (0.1, [1.5], ["0.1"]),
+        },
+    ),
+    "ends": (ENDS, {"condition": (3,), "methods": ("npo",), "seeds": (1, (1, True)), "original": (1.0,)}),
+    "ends with superloss": ({**ENDS, "condition": "random_in_cl"}, {"curriculum": (3,)}),
+    "path": (
+        BETWEEN,
+        {
+            "start": NOT_JOINED, "end": NOT_JOINED, "kind": (*NO_NAME, None), "recipe": (*NO_NAME, None),
+            "control_points": (*NO_COUNT, 0), "seed": NO_SEED, "objective": (*NO_NAME, None),
+        },
+    ),
+    "path that is a line": ({"start": END, "end": OTHER}, {"recipe": NO_NAME}),
+    "trace": (
+        {"model": CURVE},
+        {"model": (*NO_MODEL, None, TRACE), "batchnorm": (*NO_NAME, "", False), "points": (*NO_COUNT, 0, 1)},
+    ),
+    "trace of an end": ({"model": END}, {"points": (1.5,)}),
+    "profile": (
+        {"model": CURVE},
+        {"model": (*NO_MODEL, None, TRACE), "retrained": (42, "42", [True], [1.0], [None]), "points": (0,)},
+    ),
+    "run": ({}, {"specs": (END, 3, None, "npo", [END, 3], [PLAN], {"a": END})}),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("method", "given", "named"), [(name, given, named) for name, calls in CALLS.items() for given, named in calls]
+    ("call", "name", "value"),
+    [(call, name, bad) for call, (_, fields) in CALLS.items() for name, values in fields.items() for bad in values],
 )
-def test_a_method_of_a_study_refuses_what_it_cannot_use(method, given, named, study):
+def test_a_method_of_a_study_refuses_what_it_cannot_use(call, name, value, study):
     with pytest.raises(BadInput) as error:
-        getattr(study, method)(*given, **named)
+        getattr(study, call.partition(" ")[0])(**{**CALLS[call][0], name: value})
     sentence(error)
 
 

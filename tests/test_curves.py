@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from modules import Tied, dropping
 from scipy.stats import kstest, norm, uniform
+from synthetic import Tied, dropping
 from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -116,19 +116,6 @@ def test_length_and_geometry():
     corner = Curve("chain", (a, o, b))
     assert corner.length == pytest.approx(distance(a, o) + distance(o, b), rel=1e-9)
     assert "cosine" not in geometry(corner)
-
-
-@pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan"), float("inf")])
-def test_t_outside_the_unit_interval(bad):
-    for call in (lambda: line(convnet(0), convnet(1)).at(bad), lambda: points_of([bad])):
-        with pytest.raises(BadInput, match=r"\[0, 1\]"):
-            call()
-
-
-@pytest.mark.parametrize("bad", [1, 0, -3, True, [], [0.2, 0.2], [0.5, 0.1], 0.5, None, "abc"])
-def test_bad_grids(bad):
-    with pytest.raises(BadInput):
-        points_of(bad)
 
 
 def test_grids():

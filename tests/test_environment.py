@@ -1,22 +1,23 @@
-"""environment.yml gives the packages of pyproject.toml, range by range, and the floors agree."""
+"""What the repository holds, and its environment: environment.yml gives the packages of pyproject.toml."""
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
 import mcutils
+from mcutils.files import ROOT
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {
     "torch": "pytorch", "lazy-loader": "lazy_loader", "matplotlib": "matplotlib-base",
     "playwright": "playwright-python",
@@ -103,3 +104,33 @@ def test_the_version_is_one_and_the_changelog_names_its_tag(project):
     numbers = [tuple(map(int, version.split("."))) for version, _ in sections[1:]]
     assert numbers == sorted(numbers, reverse=True) and sections[1][0] == mcutils.__version__
     assert all(f"`v{version}`" in log for version, _ in sections[1:])
+
+
+# What git holds: at the top what the first page speaks of, and nothing that was downloaded or built
+
+TOP = {
+    *".ci .github .gitignore CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile README.md".split(),
+    *"data docs environment.yml figures mcutils notebooks pyproject.toml tests".split(),
+}
+BUILT = (".whl", ".pyc", ".so", ".egg", ".gz", ".pdf", ".log")
+
+
+@pytest.fixture(scope="module")
+def held():
+    """The paths that git holds."""
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        pytest.skip("this is no clone, or there is no git")
+    found = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=False)
+    if found.returncode:  # a clone of somebody else's
+        pytest.skip(found.stderr.decode())
+    return found.stdout.decode().rstrip("\0").split("\0")
+
+
+def test_the_top_is_short(held):
+    assert {path.partition("/")[0] for path in held} == TOP
+
+
+def test_nothing_is_held_that_can_be_fetched_or_made(held):
+    shipped = re.compile(r"data/tables/\w+\.csv\.gz")
+    assert [path for path in held if path.endswith(BUILT) and not shipped.fullmatch(path)] == []
+    assert [path for path in held if path.startswith("figures/") and path.endswith(".svg")] == []

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from modules import Tied
+from synthetic import Tied
 from torch import nn
 from torch.nn.utils import parametrizations, weight_norm
 

@@ -140,12 +140,9 @@ def test_contents(tiny, ends):
             found.labels[split], tiny.y[rows].numpy()
         )
     assert found.meta == {
-        "kind": "linear",
-        "batchnorm": "retain",
-        "precision": "float32",
-        "batch_size": "128",
+        "kind": "linear", "batchnorm": "retain", "precision": "float32", "batch_size": "128",
         "checksum": tiny.checksum,
-    }
+    }  # fmt: skip
 
 
 def test_a_rerun_is_bit_identical(tiny, ends):
@@ -238,8 +235,6 @@ def test_bad_input(tiny, task, theta):
     for call, message in (
         (lambda: trace(theta, tiny, precision="float16"), "unknown precision 'float16': choose one of float32"),
         (lambda: trace(line(theta, theta), tiny, 1), "a whole number from 2 to 10,001, got 1"),
-        (lambda: trace(line(theta, theta), tiny, [0.1, 1.2]), r"increasing values in \[0, 1\]"),
-        (lambda: trace(theta, tiny, True), "a whole number from 2 to 10,001, got True"),
         (lambda: trace(broken, tiny), "NaN or infinity in 0.weight"),
         (lambda: trace(end, tiny), "unlearned for the task digits/.*, not for digits/"),
         (lambda: trace(three, tiny), r"outputs of shape \(3,\), but the task has 10 classes"),

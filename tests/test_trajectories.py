@@ -3,11 +3,10 @@
 from dataclasses import replace
 from itertools import pairwise
 
-import modules
 import numpy as np
 import pytest
 import torch
-from synthetic import trace as made_trace
+from synthetic import dropping as net_with_dropout, trace as made_trace
 from torch import nn
 
 import mcutils as mc
@@ -42,7 +41,7 @@ def dropping():
     """A network with dropout, whose draws come from torch's global generator, and BatchNorm."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return weights_of(modules.dropping(), "dropping")
+        return weights_of(net_with_dropout(), "dropping")
 
 
 # the run

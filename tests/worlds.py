@@ -425,3 +425,16 @@ def _distances(paths, p, rng, noise):
         rows += [(at.original, at.label, at.path, k, t, v)
                  for k in range(2) for t, v in zip(T11, values, strict=True)]  # fmt: skip
     return pd.DataFrame(rows, columns=["original", "label", "path", "retrained", "t", "value"])
+
+
+class Answers:
+    """A study whose results are made by a function of their specs."""
+
+    def __init__(self, study, answer):
+        self.study, self.answer = study, answer
+
+    def __getattr__(self, name):
+        return getattr(self.study, name)
+
+    def run(self, specs, **options):
+        return [self.answer(spec) for spec in specs]

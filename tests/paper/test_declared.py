@@ -1,4 +1,7 @@
-"""Each declared test by itself: short, in the page's order, right on what is planted, and sound on odd tables."""
+"""Each declared test by itself: short, in the page's order, right on what is planted, and sound on odd tables.
+
+And the made worlds: what is planted is what the tables hold.
+"""
 
 import ast
 import inspect
@@ -9,11 +12,11 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from worlds import METHODS, Shape, controlled, measured, tables_of, world
+from worlds import GAP, METHODS, Shape, controlled, controls, measured, path, tables_of, world
 
 from mcutils.files import ROOT
 from mcutils.paper import declared, statistics
-from mcutils.paper.inclusion import include, text_of, within
+from mcutils.paper.inclusion import APART, CONTROLS, include, text_of, within
 from mcutils.paper.rows import ROWS
 
 LONGEST = 15
@@ -345,3 +348,27 @@ def test_rows_twice_count_once_and_what_is_unresolved_or_nan_does_not_count(row)
     broken.loc[lost, numbers] = np.nan
     broken.loc[lost, "not_finite"] = "loss_forget loss_retain"
     same(TESTS[row]({**tables, "paths": paths[~lost]}), TESTS[row]({**tables, "paths": include(broken)}))
+
+
+# The made worlds themselves
+
+
+@pytest.mark.parametrize("points", [11, 31])
+def test_a_path_has_the_barrier_and_the_deficit_that_it_was_given(points):
+    (row,) = tables_of([path("npo", 0.3, 0.7, points=points)])["paths"].to_dict("records")
+    assert row["barrier_chord"] == pytest.approx(0.3) and row["deficit_chord"] == pytest.approx(0.7)
+    assert row["eps_chord"] == row["eps_chord_11"] == pytest.approx(0.7)
+    assert row["start_closed_loss"] == pytest.approx(1.2) and row["gap"] == pytest.approx(GAP, abs=0.05)
+    assert row["included"] and row["points"] == points
+
+
+def test_tables_have_a_row_a_path_and_the_points_of_each():
+    made = [path("npo", original=3), path("salun", kind="bezier", form="cue", original=4), *controls()]
+    found = tables_of(made, experiments=lambda one: "a b" if one.control else "a")
+    assert list(found["paths"].control) == ["", "", APART, CONTROLS[1]]
+    assert list(found["paths"].experiments) == ["a", "a", "a b", "a b"]
+    along = found["along"]
+    assert set(along.path) == set(found["paths"].path) and set(along.original) == {0, 3, 4}
+    one = along[(along.path == "path1") & (along.metric == "loss_forget")]
+    assert np.array_equal(one.value, made[1].profile.arrays["curve/loss_forget"]) and len(one) == 31
+    assert not len(found["copies"]) and set(found["gaps"].original) == {0, 3, 4}

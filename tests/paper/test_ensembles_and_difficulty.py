@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import Shape, profile
+from worlds import Answers, Shape, profile
 
 from mcutils.data.shadows import held, targets
 from mcutils.engine.specs import AlignedSpec, RelearnSpec, TraceSpec
@@ -23,19 +23,6 @@ def number_of(model):
     origin = getattr(model, "origin", model)
     original = getattr(origin, "data", origin).draw
     return original + len(getattr(model, "method", "")) / 100 + getattr(model, "seed", 0) / 1e5
-
-
-class Answers:
-    """A study whose results are made by a function of their specs."""
-
-    def __init__(self, study, answer):
-        self.study, self.answer = study, answer
-
-    def __getattr__(self, name):
-        return getattr(self.study, name)
-
-    def run(self, specs, **options):
-        return [self.answer(spec) for spec in specs]
 
 
 def test_11_keeps_small_results_only_each_once_and_its_lines_are_those_of_02(laptop):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import stats
+from worlds import Answers
 
 from mcutils.data.shadows import KINDS, SHADOWS, SHARE, SPLITS
 from mcutils.engine.specs import CurveSpec, MembershipSpec, MetricSpec, OriginalSpec, PhiSpec, UnlearnedSpec, key
@@ -72,34 +73,21 @@ def test_the_pool_has_all_models_of_every_shadow_once_and_they_are_apart(laptop,
     assert {s.model.data.shadow for s in room.needs(smoke) if isinstance(s, PhiSpec)} == set(range(room.FEW))
 
 
-class Answers:
-    """A study whose results are made by a function of their specs: what they are of, and the spec."""
-
-    def __init__(self, study, answer):
-        self.study, self.answer = study, answer
-
-    def __getattr__(self, name):
-        return getattr(self.study, name)
-
-    def run(self, specs):
-        return [self.answer(self.of(spec.trace.model), spec) for spec in specs]
-
-    def of(self, model):
-        if isinstance(model, CurveSpec):
-            role = "twin" if model.end.origin != model.start.origin else "line"
-            return role, model.start.origin.seed, model.start.method
-        return (
-            ("original", model.seed, "")
-            if isinstance(model, OriginalSpec)
-            else ("retrained", model.data.draw, model.seed)
-        )
+def place_of(model):
+    """What a model or path is of: its role, original, and method or seed."""
+    if isinstance(model, CurveSpec):
+        role = "twin" if model.end.origin != model.start.origin else "line"
+        return role, model.start.origin.seed, model.start.method
+    if isinstance(model, OriginalSpec):
+        return "original", model.seed, ""
+    return "retrained", model.data.draw, model.seed
 
 
 def test_tables_hold_the_results_of_their_own_specs(laptop):
     heights = {"line": 0.55, "twin": 0.51, "original": 0.63, "retrained": 0.52}
 
-    def attack(place, spec):
-        role, original, method = place
+    def attack(spec):
+        role, original, method = place_of(spec.trace.model)
         area = heights[role] + 0.001 * original + 0.01 * np.arange(11 if role in ("line", "twin") else 1)
         return {"population/loss/auc": area, "svc/classifier": 1 - area}
 
@@ -111,10 +99,10 @@ def test_tables_hold_the_results_of_their_own_specs(laptop):
         ""
     }
 
-    def bits(place, spec):
-        return {
-            "values": 0.9 + 0.001 * place[1] - 0.01 * spec.trace.bits + 0.1 * np.arange(11 if place[0] == "line" else 1)
-        }
+    def bits(spec):
+        role, original, _ = place_of(spec.trace.model)
+        steps = np.arange(11 if role == "line" else 1)
+        return {"values": 0.9 + 0.001 * original - 0.01 * spec.trace.bits + 0.1 * steps}
 
     rows = room.rounded_accuracy(Answers(laptop, bits))
     assert Counter(rows.bits) == dict.fromkeys((0, 8, 4), 8 * 6 * 11 + 8 * 3)
