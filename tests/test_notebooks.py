@@ -420,9 +420,8 @@ def test_all_run_at_smoke_and_the_second_run_computes_nothing(tmp_path):
     verdict = next(k for k, c in enumerate(cells) if re.match("##.*Verdict", text(c))) + 1
     words = "\n".join(map(shown, cells[verdict : verdict + 2]))
     assert "MCU(0.2)" in words and "MCU(0.1)" not in words and "The tolerance that was declared is 0.1 G" in words
-    assert re.search(r"bezier\s+\d+\s+2\b", "\n".join(shown(c, "text/plain") for c in cells)), (
-        "paths between seeds 1 and 2 on two originals"
-    )
+    # Paths between seeds 1 and 2 on two originals.
+    assert re.search(r"bezier\s+\d+\s+2\b", "\n".join(shown(c, "text/plain") for c in cells))
     assert committed() == before
 
 

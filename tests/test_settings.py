@@ -11,9 +11,10 @@ from mcutils import settings
 from mcutils.curricula import CURRICULA
 from mcutils.data.tasks import DATASETS
 from mcutils.descent import SCHEDULES
-from mcutils.errors import BadInput, choose
+from mcutils.errors import BadInput
 from mcutils.models.vision import MODELS
 from mcutils.optimizers import OPTIMIZERS, make_optimizer
+from mcutils.settings import MethodSettings, Plan, method_settings
 from mcutils.unlearning.endpoints import method_options
 from mcutils.unlearning.methods import DEFENCES, METHODS
 
@@ -36,6 +37,7 @@ def write(tmp_path, monkeypatch):
 
 
 TRAIN = "[train]\nlr = 0.5\nsteps = 9\n"
+NPO = TRAIN + "[methods.npo]\nlr = 1e-3\n"
 
 
 # The files that ship
@@ -56,7 +58,7 @@ def test_there_is_a_default_and_one_for_each_small_data_set():
 def test_every_file_provides_every_method(name, method):
     for curriculum in CURRICULA:
         for optimizer in OPTIMIZERS:
-            found = settings.method_settings(name, method, curriculum, optimizer)
+            found = method_settings(name, method, curriculum, optimizer)
             plan = found.plan
             assert plan.optimizer == optimizer and plan.lr > 0 and plan.schedule in SCHEDULES
             assert (plan.steps > 0) != (method == "ssd")
@@ -86,13 +88,12 @@ def test_the_file_for_draws_has_the_methods_of_the_plain_one():
 def test_presets_with_draws_train_and_fit_as_those_without(write):
     write(REFINED)
     name = write("[methods.npo]\nlr = 3.0\n", "mine.eight")
-    assert settings.train_plan(name) == settings.train_plan("mine") and settings.method_settings(
-        name, "npo"
-    ).plan == settings.Plan(lr=3.0)
-    assert (
-        settings.method_settings(name, "npo", optimizer="soul").plan.lr == 0.25 * 3.0
-    )  # by the plain file's general rule
-    assert settings.curve_plan(name, settings.method_settings(name, "npo")) == settings.Plan(lr=1.5, steps=77)
+    assert settings.train_plan(name) == settings.train_plan("mine") and method_settings(name, "npo").plan == Plan(
+        lr=3.0
+    )
+    # By the plain file's general rule.
+    assert method_settings(name, "npo", optimizer="soul").plan.lr == 0.25 * 3.0
+    assert settings.curve_plan(name, method_settings(name, "npo")) == Plan(lr=1.5, steps=77)
     odd = write("[train]\nlr = 3.0\n", "mine.eight")
     with pytest.raises(BadInput, match="unknown key 'train' in settings mine.eight: allowed are methods"):
         settings.train_plan(odd)
@@ -103,8 +104,8 @@ def test_training_and_curve_plans_load(name):
     plan = settings.train_plan(name)
     assert plan.steps > 0 and plan.schedule in SCHEDULES and plan.optimizer in OPTIMIZERS
     for method in ("retrain", "train"):
-        assert settings.method_settings(name, method, optimizer=plan.optimizer) == settings.MethodSettings(plan)
-    own = settings.method_settings(name, "npo")
+        assert method_settings(name, method, optimizer=plan.optimizer) == MethodSettings(plan)
+    own = method_settings(name, "npo")
     fitted = settings.curve_plan(name, own)
     assert fitted.steps > 0 and fitted.optimizer == own.plan.optimizer and fitted.batch_size == own.plan.batch_size
 
@@ -131,11 +132,7 @@ def test_unknown_names_name_what_is_allowed():
     with pytest.raises(BadInput, match="no settings named 'cifar10': there are " + ", ".join(FILES)):
         settings.train_plan("cifar10")
     with pytest.raises(BadInput, match="hold no method 'nope': they hold finetune, .*, retrain"):
-        settings.method_settings("digits.convnet", "nope")
-    with pytest.raises(BadInput, match="unknown fruit 'fig': choose one of apple, pear"):
-        choose("fruit", "fig", {"apple": 1, "pear": 2})
-    assert choose("fruit", "pear", ("apple", "pear")) == "pear"
-    assert issubclass(BadInput, ValueError)
+        method_settings("digits.convnet", "nope")
 
 
 # Unknown keys
@@ -149,25 +146,17 @@ def test_unknown_names_name_what_is_allowed():
         (TRAIN + "momentum = 0.9\n", "momentum", "[train] of mine"),
         (TRAIN + "[methods.npo]\nlearning_rate = 1e-3\n", "learning_rate", "[methods.npo] of mine"),
         (TRAIN + "[methods.npo]\nbeta = 0.1\n", "beta", "[methods.npo] of mine"),
-        (TRAIN + "[methods.npo]\nlr = 1e-3\noptimizers.soul.rate = 1.0\n", "rate", "[methods.npo] of mine"),
-        (
-            TRAIN + "[methods.npo]\nlr = 1e-3\ncurricula.superloss.rate = 1.0\n",
-            "rate",
-            "[methods.npo] of mine",
-        ),
-        (
-            TRAIN + "[methods.npo]\nlr = 1e-3\n[optimizers.soul]\nscale = 2.0\n",
-            "scale",
-            "[methods.npo] of mine",
-        ),
-        (TRAIN + "[methods.npo]\nlr = 1e-3\n[curve]\nlr = 2.0\n", "lr", "[curve] of mine"),
+        (NPO + "optimizers.soul.rate = 1.0\n", "rate", "[methods.npo] of mine"),
+        (NPO + "curricula.superloss.rate = 1.0\n", "rate", "[methods.npo] of mine"),
+        (NPO + "[optimizers.soul]\nscale = 2.0\n", "scale", "[methods.npo] of mine"),
+        (NPO + "[curve]\nlr = 2.0\n", "lr", "[curve] of mine"),
     ],
 )
 def test_unknown_keys_are_errors(write, text, key, where):
     name = write(text)
     with pytest.raises(BadInput) as error:
         settings.train_plan(name)
-        settings.curve_plan(name, settings.method_settings(name, "npo", "superloss", "soul"))
+        settings.curve_plan(name, method_settings(name, "npo", "superloss", "soul"))
     assert f"unknown key {key!r} in {where}: allowed are " in str(error.value)
 
 
@@ -225,21 +214,19 @@ steps = 77
 
 def test_optimizers_and_curricula_refine_in_the_stated_order(write):
     name = write(REFINED)
-    plain = settings.method_settings(name, "npo")
-    assert plain == settings.MethodSettings(settings.Plan(lr=1.0, steps=10), (("alpha", 2.0), ("beta", 0.5)))
-    soul = settings.method_settings(name, "npo", optimizer="soul")
-    assert soul.plan == settings.Plan("soul", lr=0.25, steps=30, batch_size=64, options=(("rho", 0.5),))
+    plain = method_settings(name, "npo")
+    assert plain == MethodSettings(Plan(lr=1.0, steps=10), (("alpha", 2.0), ("beta", 0.5)))
+    soul = method_settings(name, "npo", optimizer="soul")
+    assert soul.plan == Plan("soul", lr=0.25, steps=30, batch_size=64, options=(("rho", 0.5),))
     assert soul.options == (("alpha", 2.0), ("beta", 0.7))
-    sophia = settings.method_settings(name, "npo", optimizer="sophia_g")
-    assert sophia.plan == settings.Plan("sophia_g", lr=7.0, steps=10, options=(("betas", (0.5, 0.75)),))
-    weighted = settings.method_settings(name, "npo", "superloss")
-    assert weighted == settings.MethodSettings(
-        settings.Plan(lr=1.0, steps=40), (("alpha", 3.0), ("beta", 0.5)), (("lam", 0.5),)
-    )
-    both = settings.method_settings(name, "npo", "superloss", "soul")
+    sophia = method_settings(name, "npo", optimizer="sophia_g")
+    assert sophia.plan == Plan("sophia_g", lr=7.0, steps=10, options=(("betas", (0.5, 0.75)),))
+    weighted = method_settings(name, "npo", "superloss")
+    assert weighted == MethodSettings(Plan(lr=1.0, steps=40), (("alpha", 3.0), ("beta", 0.5)), (("lam", 0.5),))
+    both = method_settings(name, "npo", "superloss", "soul")
     assert both.plan == replace(soul.plan, steps=40) and both.options == (("alpha", 3.0), ("beta", 0.7))
     assert both.curriculum_options == (("lam", 0.5),)
-    assert settings.method_settings(name, "npo", "superloss_authors").curriculum_options == ()
+    assert method_settings(name, "npo", "superloss_authors").curriculum_options == ()
 
 
 SIZED = (
@@ -256,23 +243,23 @@ steps = 12
 
 def test_a_share_to_forget_may_have_settings_of_its_own(write):
     name = write(SIZED)
-    plain = settings.method_settings(name, "npo")
+    plain = method_settings(name, "npo")
     for forget in (None, 0.04, 0.0200001, 0.2):
-        assert settings.method_settings(name, "npo", forget=forget) == plain
-    assert settings.method_settings(name, "npo", forget=0.02) == settings.MethodSettings(
-        settings.Plan(lr=3.0, steps=10), (("alpha", 2.0), ("beta", 0.25))
+        assert method_settings(name, "npo", forget=forget) == plain
+    assert method_settings(name, "npo", forget=0.02) == MethodSettings(
+        Plan(lr=3.0, steps=10), (("alpha", 2.0), ("beta", 0.25))
     )
-    assert settings.method_settings(name, "npo", forget=0.1).plan == replace(plain.plan, steps=12)
+    assert method_settings(name, "npo", forget=0.1).plan == replace(plain.plan, steps=12)
     # Optimisers and curricula refine what the size gives.
-    assert settings.method_settings(name, "npo", optimizer="soul", forget=0.02).plan.lr == 0.25 * 3.0
-    assert settings.method_settings(name, "npo", "superloss", forget=0.02).plan.steps == 40
-    assert settings.method_settings(name, "npo", optimizer="sophia_g", forget=0.02).plan.lr == 7.0
-    assert settings.method_settings(name, "npo", optimizer="sophia_g", forget=0.02, rate="partner").plan.lr == 3.0
-    assert settings.method_settings(name, "salun", forget=0.02) == settings.method_settings(name, "salun")
+    assert method_settings(name, "npo", optimizer="soul", forget=0.02).plan.lr == 0.25 * 3.0
+    assert method_settings(name, "npo", "superloss", forget=0.02).plan.steps == 40
+    assert method_settings(name, "npo", optimizer="sophia_g", forget=0.02).plan.lr == 7.0
+    assert method_settings(name, "npo", optimizer="sophia_g", forget=0.02, rate="partner").plan.lr == 3.0
+    assert method_settings(name, "salun", forget=0.02) == method_settings(name, "salun")
     for size in ("2", "small", "1.0", "0.02 "):
         odd = write(TRAIN + f'[methods.npo.sizes."{size}"]\nlr = 1.0\n', "odd")
         with pytest.raises(BadInput, match=r"a size in \[methods.npo\] of odd must be a share such as 0.02, got"):
-            settings.method_settings(odd, "npo")
+            method_settings(odd, "npo")
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "soul", "sophia_g"])
@@ -281,36 +268,32 @@ def test_a_share_to_forget_may_have_settings_of_its_own(write):
 def test_at_the_partner_s_rate_all_but_the_rate_is_as_before(write, capsys, method, curriculum, optimizer):
     name = write(REFINED)
     settings.say_untuned.cache_clear()
-    usual, found = (
-        settings.method_settings(name, method, curriculum, optimizer, rate=rate) for rate in ("", "partner")
-    )
-    partner = {"npo": 1.0, "salun": 8.0, "finetune": settings.Plan.lr, "scrub": 4.0}[method]
+    usual, found = (method_settings(name, method, curriculum, optimizer, rate=rate) for rate in ("", "partner"))
+    partner = {"npo": 1.0, "salun": 8.0, "finetune": Plan.lr, "scrub": 4.0}[method]
     assert found == replace(usual, plan=replace(usual.plan, lr=partner)) and capsys.readouterr().err == ""
-    assert settings.method_settings(name, method, curriculum, optimizer, rate="tuned") == usual
+    assert method_settings(name, method, curriculum, optimizer, rate="tuned") == usual
 
 
 def test_a_rate_that_nobody_tuned_is_said_once_and_follows_the_general_rule(write, capsys):
     name = write(REFINED)
     settings.say_untuned.cache_clear()
     for _ in range(2):
-        assert settings.method_settings(name, "salun", optimizer="soul", rate="tuned").plan.lr == 2.0
+        assert method_settings(name, "salun", optimizer="soul", rate="tuned").plan.lr == 2.0
     said = capsys.readouterr().err
-    assert (
-        said.count("\n") == 1 and f"the learning rate of 'salun' with 'soul' in the settings {name} is untuned" in said
-    )
-    settings.method_settings(name, "salun", "superloss", "sophia_g", rate="tuned")
-    settings.method_settings(name, "salun", rate="tuned")
+    assert said.count("\n") == 1 and f"rate of 'salun' with 'soul' in the settings {name} is untuned" in said
+    method_settings(name, "salun", "superloss", "sophia_g", rate="tuned")
+    method_settings(name, "salun", rate="tuned")
     assert capsys.readouterr().err == ""
-    settings.method_settings(name, "finetune", "superloss", "adamw", rate="tuned")
+    method_settings(name, "finetune", "superloss", "adamw", rate="tuned")
     assert "'finetune' with 'superloss'" in capsys.readouterr().err
     with pytest.raises(BadInput, match="unknown rate, empty or 'own': choose one of partner, tuned"):
-        settings.method_settings(name, "salun", rate="own")
+        method_settings(name, "salun", rate="own")
 
 
 def test_nothing_is_said_of_rates_where_nothing_may_be_computed(write, capsys, monkeypatch):
     settings.say_untuned.cache_clear()
     monkeypatch.setenv("MCUTILS_COMPUTE", "never")
-    settings.method_settings(write(REFINED), "salun", optimizer="soul", rate="tuned")
+    method_settings(write(REFINED), "salun", optimizer="soul", rate="tuned")
     settings.say_untuned.cache_clear()
     assert capsys.readouterr().err == ""
 
@@ -329,43 +312,38 @@ def test_nothing_is_said_of_rates_where_nothing_may_be_computed(write, capsys, m
 )
 def test_scales_of_the_learning_rate_compose(write, curriculum, optimizer, lr):
     name = write(REFINED)
-    assert settings.method_settings(name, "salun", curriculum, optimizer).plan.lr == lr
+    assert method_settings(name, "salun", curriculum, optimizer).plan.lr == lr
 
 
 def test_the_options_of_one_optimizer_do_not_reach_another(write):
     name = write(REFINED)
-    tuned = settings.method_settings(name, "scrub", optimizer="sgd")
-    assert tuned.plan == settings.Plan("sgd", lr=4.0, options=(("momentum", 0.5),))
-    assert settings.method_settings(name, "scrub", optimizer="adamw").plan == settings.Plan("adamw", lr=40.0)
+    tuned = method_settings(name, "scrub", optimizer="sgd")
+    assert tuned.plan == Plan("sgd", lr=4.0, options=(("momentum", 0.5),))
+    assert method_settings(name, "scrub", optimizer="adamw").plan == Plan("adamw", lr=40.0)
 
 
 def test_a_method_without_a_learning_rate_has_the_default_one(write):
     name = write(REFINED)
-    assert settings.method_settings(name, "finetune").plan == settings.Plan(steps=5)
-    assert settings.method_settings(name, "finetune", optimizer="soul").plan.lr == pytest.approx(
-        0.25 * settings.Plan().lr
-    )
+    assert method_settings(name, "finetune").plan == Plan(steps=5)
+    assert method_settings(name, "finetune", optimizer="soul").plan.lr == pytest.approx(0.25 * Plan().lr)
 
 
 def test_retraining_has_the_plan_of_training(write):
     name = write(REFINED + "[methods.retrain]\nlr = 9.0\n")
-    assert (
-        settings.method_settings(name, "retrain")
-        == settings.MethodSettings(settings.train_plan(name))
-        == settings.MethodSettings(settings.Plan(lr=0.5, steps=9, weight_decay=0.25))
-    )
+    plan = Plan(lr=0.5, steps=9, weight_decay=0.25)
+    assert method_settings(name, "retrain") == MethodSettings(settings.train_plan(name)) == MethodSettings(plan)
 
 
 def test_curve_plans_refine_the_methods(write):
     name = write(REFINED)
-    assert settings.curve_plan(name, settings.method_settings(name, "npo")) == settings.Plan(lr=0.5, steps=77)
+    assert settings.curve_plan(name, method_settings(name, "npo")) == Plan(lr=0.5, steps=77)
     other = write(TRAIN + "[methods.npo]\nlr = 2.0\nschedule = 'linear'\n", "other")
-    own = settings.method_settings(other, "npo")
+    own = method_settings(other, "npo")
     assert settings.curve_plan(other, own) == own.plan
 
 
 def test_plans_between_models_trained_apart_refine_the_training_and_keep_the_methods_batches(write):
-    own = settings.MethodSettings(settings.Plan("sgd", lr=9.0, steps=3, batch_size=32, forget_batch_size=16))
+    own = MethodSettings(Plan("sgd", lr=9.0, steps=3, batch_size=32, forget_batch_size=16))
     name = write(TRAIN + "[curve]\nsteps = 77\n[curve.independent]\nsteps = 1260\nlr = 0.25\nschedule = 'linear'\n")
     plan = replace(settings.train_plan(name), batch_size=32, forget_batch_size=16)
     assert settings.independent_plan(name, own) == replace(plan, steps=1260, lr=0.25, schedule="linear")
@@ -385,7 +363,7 @@ def test_plans_between_models_trained_apart_refine_the_training_and_keep_the_met
 def test_reading_twice_gives_equal_hashable_settings():
     for name in FILES:
         seen = [
-            [settings.method_settings(name, m, c, o) for m in METHODS for c in CURRICULA for o in OPTIMIZERS]
+            [method_settings(name, m, c, o) for m in METHODS for c in CURRICULA for o in OPTIMIZERS]
             + [settings.train_plan(name)]
             for _ in range(2)
         ]
@@ -395,14 +373,14 @@ def test_reading_twice_gives_equal_hashable_settings():
 
 def test_lists_become_tuples(write):
     name = write(TRAIN + "[methods.npo]\nlr = 1.0\noptions.beta = [1, 2]\n[curricula.none]\nlam = [3]\n")
-    found = settings.method_settings(name, "npo")
+    found = method_settings(name, "npo")
     assert found.options == (("beta", (1, 2)),) and found.curriculum_options == (("lam", (3,)),)
     hash(found)
 
 
 @pytest.mark.parametrize(
     "thing",
-    [settings.Plan(), settings.MethodSettings(settings.Plan()), settings.preset("smoke")],
+    [Plan(), MethodSettings(Plan()), settings.preset("smoke")],
     ids=lambda t: type(t).__name__,
 )
 def test_settings_do_not_change(thing):
@@ -416,16 +394,16 @@ def test_settings_do_not_change(thing):
 def test_a_plan_refuses_numbers_out_of_range(name):
     for value in (-1e-9, math.nan, math.inf, "0.1", None, True):
         with pytest.raises(BadInput, match=f"{name} must be a finite number of at least 0, got {value!r}"):
-            settings.Plan(**{name: value})
-    assert getattr(settings.Plan(**{name: 0}), name) == 0
+            Plan(**{name: value})
+    assert getattr(Plan(**{name: 0}), name) == 0
 
 
 @pytest.mark.parametrize("name, low", [("steps", 0), ("batch_size", 1), ("forget_batch_size", 1)])
 def test_a_plan_refuses_counts_out_of_range(name, low):
     for value in (low - 1, 2.0, 2.5, math.nan, "3", None, True):
         with pytest.raises(BadInput, match=f"{name} must be a whole number of at least {low}, got "):
-            settings.Plan(**{name: value})
-    assert getattr(settings.Plan(**{name: low}), name) == low
+            Plan(**{name: value})
+    assert getattr(Plan(**{name: low}), name) == low
 
 
 def test_a_data_set_without_settings_of_its_own_says_so_once_and_names_the_search(capsys):
@@ -445,21 +423,19 @@ def test_a_data_set_without_settings_of_its_own_says_so_once_and_names_the_searc
         ({"options": 3}, "options must be a table, or pairs"),
         ({"options": "betas"}, "options must be a table, or pairs"),
         ({"options": [("betas",)]}, "options must be a table, or pairs"),
-        ({"lr": True}, "lr must be a finite number"),
-        ({"steps": 1.0}, "steps must be a whole number"),
     ],
 )
 def test_a_plan_of_wrong_types_is_refused(wrong, message):
     with pytest.raises(BadInput, match=message):
-        settings.Plan(**wrong)
+        Plan(**wrong)
 
 
 def test_equal_plans_are_one_whatever_numbers_they_were_given():
-    given = settings.Plan(lr=np.float32(0.5), steps=np.int64(3), options={"betas": [0.9, 0.99]})
-    assert given == settings.Plan(lr=0.5, steps=3, options=(("betas", (0.9, 0.99)),))
+    given = Plan(lr=np.float32(0.5), steps=np.int64(3), options={"betas": [0.9, 0.99]})
+    assert given == Plan(lr=0.5, steps=3, options=(("betas", (0.9, 0.99)),))
     assert (type(given.lr), type(given.steps)) == (float, int) and hash(given)
     with pytest.raises(BadInput, match="plan must be a Plan"):
-        settings.MethodSettings(None)
+        MethodSettings(None)
 
 
 def test_unfit_methods_are_walked_between_two_seeds_alone():

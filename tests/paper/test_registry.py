@@ -89,20 +89,12 @@ def test_what_was_trained_anew_belongs_to_whom_it_stands_beside(laptop):
     assert registry.originals_of(learned) == {0} and not learned.parents()
     anew = laptop.retrained(42, original=5)
     assert registry.originals_of(anew) == {5} and registry.originals_of(laptop.retrained(42, init=3, original=3)) == {3}
-    assert (
-        registry.originals_of(laptop.original(4))
-        == {4}
-        == registry.originals_of(laptop.unlearned("npo", 42, origin=laptop.original(4)))
-    )
-    assert (
-        registry.originals_of(privacy.retrained(laptop, 7))
-        == {privacy.TRAINED + 7}
-        == registry.originals_of(privacy.trained(laptop, 7))
-    )
-    assert (
-        registry.original_of(laptop.retrained(42, original=0)) == 0
-        and registry.originals_of(laptop.retrained(42, original=0)) == set()
-    )
+    fourth, first = laptop.original(4), laptop.retrained(42, original=0)
+    for one in (fourth, laptop.unlearned("npo", 42, origin=fourth)):
+        assert registry.originals_of(one) == {4}
+    for made in (privacy.retrained, privacy.trained):
+        assert registry.originals_of(made(laptop, 7)) == {privacy.TRAINED + 7}
+    assert registry.original_of(first) == 0 and registry.originals_of(first) == set()
     with pytest.raises(BadInput, match="give one of none"):
         registry.shard([], 0)
 
@@ -137,14 +129,12 @@ def test_an_archive_holds_a_shard_of_a_notebook_and_all_together_what_ships(thre
 
 def test_what_is_priced_apart_ships_once_all_of_it_is_stored(three, smoke, few):
     lines, pool = e.between_needs(three), privacy.needs(three)
-    assert registry.computed_apart(replace(three, store=frozenset([*lines[1:], *pool[1:]]))) == {}, (
-        "one of each is missing"
-    )
-    assert registry.computed_apart(replace(smoke, store=frozenset(lines))) == {}, (
-        "it has no n1, and nothing else is there"
-    )
+    # One of each is missing; smoke has no n1, and nothing else is there.
+    assert registry.computed_apart(replace(three, store=frozenset([*lines[1:], *pool[1:]]))) == {}
+    assert registry.computed_apart(replace(smoke, store=frozenset(lines))) == {}
     whole = replace(three, store=frozenset([*lines, *pool]))
-    assert set(registry.computed_apart(whole)) == {"n1", "privacy"} and registry.computed_apart(whole)["n1"] == lines
+    found = registry.computed_apart(whole)
+    assert set(found) == {"n1", "privacy"} and found["n1"] == lines
     shards = registry.archives(whole, shards=True)
     own = [keys for name, keys in shards.items() if name.startswith("n1-")]
     assert {name for name in shards if name.startswith("n1-")} == {f"n1-original{k}" for k in e.N1_ORIGINALS}

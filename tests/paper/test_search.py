@@ -219,9 +219,7 @@ def check_winners(name, rows):
             if (method, curriculum, optimizer) in kinds and search.chosen(rows, method, curriculum, optimizer):
                 won = search.parsed(search.chosen(rows, method, curriculum, optimizer)[0])
                 found = method_settings(name, method, curriculum, optimizer)
-                assert found.plan.lr == pytest.approx(won["lr"], rel=1e-5), (
-                    f"lr of {method} x {curriculum} x {optimizer}"
-                )
+                assert found.plan.lr == pytest.approx(won["lr"], rel=1e-5), (method, curriculum, optimizer)
                 assert found.plan.steps == won["steps"] == expected.plan.steps
 
 
@@ -302,9 +300,8 @@ def test_the_fewest_steps_within_two_percent_of_the_lowest_loss_win():
 def test_rows_of_curves_hold_what_they_score(smoke, monkeypatch):
     found = search.curves(smoke)
     tables = {tuple(getattr(one.plan, name) for name in search.CURVE_COLUMNS[:3]) for one in found}
-    assert tables == {values for grid in search.CURVE_GRID for values in product(*grid.values())} and len(found) == len(
-        tables
-    )
+    assert tables == {values for grid in search.CURVE_GRID for values in product(*grid.values())}
+    assert len(found) == len(tables)
     assert {one.method for one in found} == {"finetune"}
     assert not {one.start.seed for one in found} & {seed for name in presets() for seed in preset(name).seeds}
     made = [trace(11, seed=k) for k in range(len(found) + 1)]
