@@ -56,6 +56,8 @@ def literal(name: str) -> str:
 
 
 def _curves(ax, made: Scene, name: str) -> None:
+    from matplotlib.patheffects import withStroke
+
     unit, factor = unit_of(name)
     first = made.numbers[0]
     levels, original = factor * first.levels(name), first.original_level(name)
@@ -81,7 +83,10 @@ def _curves(ax, made: Scene, name: str) -> None:
             up = SIGNS[name] > 0
             place = {"xytext": (0, 4 if up else -4), "textcoords": "offset points", "va": "bottom" if up else "top"}
             side = "left" if t[spot] < 0.2 else "right" if t[spot] > 0.8 else "center"
-            ax.annotate(words, (t[spot], high if up else low), ha=side, color=colour, fontsize=8, zorder=6, **place)
+            told = ax.annotate(
+                words, (t[spot], high if up else low), ha=side, color=colour, fontsize=8, zorder=6, **place
+            )
+            told.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
         broken = one.breaks(made.view.eps).get(name, np.zeros(len(t), dtype=bool))
         for a, b in spans(broken, t):
             ax.axvspan(a, b, facecolor="none", edgecolor=colour, hatch=hatch, lw=0, alpha=0.3, zorder=0)

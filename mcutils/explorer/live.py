@@ -55,19 +55,18 @@ class Live:
         """Logits (N, K) of images x (N, 1, S, S), already normalised, at a place (x, y) of the plane."""
         points = self.plane.points
         module = module_of(points[0])
-        parts = torch.from_numpy(statistics_at(*self.axes, self.table, place)).float()
-        buffers, first = {}, 0
-        for name, size in widths(points[0]).items():
-            for one in ("running_mean", "running_var"):
-                buffers[f"{name}.{one}"], first = parts[first : first + size], first + size
+        sizes = statistics_of(points[0])
+        parts = torch.from_numpy(statistics_at(*self.axes, self.table, place)).float().split([*sizes.values()])
+        buffers = dict(zip(sizes, parts, strict=True))
         write(module, mix(self.plane.coefficients(*place), [one.params for one in points]), buffers)
         with torch.inference_mode():
             return module(x)
 
 
-def widths(weights: Weights) -> dict[str, int]:
-    """Channels of each BatchNorm layer of a network, by its name."""
-    return {name: len(weights.buffers[f"{name}.running_mean"]) for name in running_layers(weights.net)}
+def statistics_of(weights: Weights) -> dict[str, int]:
+    """Names of the mean and variance of each BatchNorm layer of a network in turn, with its channels."""
+    names = [f"{layer}.running_{one}" for layer in running_layers(weights.net) for one in ("mean", "var")]
+    return {name: len(weights.buffers[name]) for name in names}
 
 
 def statistics_at(x: np.ndarray, y: np.ndarray, table: np.ndarray, place: Sequence[float]) -> np.ndarray:
@@ -167,8 +166,7 @@ def _statistics(module, plane: Basis, place: tuple[float, float], x: Tensor, wei
     with torch.inference_mode():
         refresh_module(module, x.split(BATCH), weighted=weighted)
     buffers = dict(module.named_buffers())
-    names = (f"{layer}.{one}" for layer in running_layers(module) for one in ("running_mean", "running_var"))
-    return torch.cat([buffers[name] for name in names]).numpy()
+    return torch.cat([buffers[name] for name in statistics_of(plane.points[0])]).numpy()
 
 
 def export_live(
@@ -218,12 +216,8 @@ def live_data(study: Study, curve: CurveSpec, places: int = PLACES) -> dict[str,
     x, y = live.axes
     points = np.stack([flatten(one).numpy() for one in live.plane.points]).astype("<f2")
     pixels = _images(task, every).numpy() * task.std[0] + task.mean[0]
-    about = {
-        "channels": [1, *widths(live.plane.points[0]).values()],
-        "strides": STRIDES,
-        "side": pixels.shape[-1],
-        "classes": task.n_classes,
-    }
+    channels = [1, *[*statistics_of(live.plane.points[0]).values()][::2]]
+    about = {"channels": channels, "strides": STRIDES, "side": pixels.shape[-1], "classes": task.n_classes}
     ends: tuple[Any, Any] = curve.start, curve.end
     return {
         "title": " to ".join(f"{label(getattr(one, 'method', kind_of(one).lower()))} {one.seed}" for one in ends),
