@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import sys
 import tempfile
 import threading
@@ -367,49 +366,30 @@ class Job:
     label: str
 
 
-class Kernels:
-    """The kernels that were started, so that whoever is interrupted can end them all."""
-
-    def __init__(self) -> None:
-        self.ended = False
-        self.started: list[Any] = []
-
-    def add(self, manager: Any) -> None:
-        """Note a kernel that has been started; it ends at once where all were ended meanwhile."""
-        self.started.append(manager)
-        if self.ended:
-            self.end()
-
-    def end(self) -> None:
-        """Kill every kernel, with the processes that it has started, and every one that is still to come."""
-        self.ended = True
-        for manager in list(self.started):
-            process = getattr(manager.provisioner, "process", None)
-            if process is not None and process.poll() is None:
-                with suppress(OSError):
-                    group = manager.provisioner.pgid  # a kernel leads a session of its own; Windows has none
-                    os.killpg(group, signal.SIGKILL) if group else process.kill()
-
-
 def execute_all(jobs: Sequence[Job], at_once: int = 1) -> list[Outcome]:
-    """Execute notebooks, ``at_once`` of them beside each other; an interrupt ends them all."""
-    kernels = Kernels()
+    """Execute notebooks, ``at_once`` of them beside each other; an interrupt kills kernels and what they started."""
+    import psutil
+
     with ThreadPoolExecutor(at_once) as pool:
-        found = [pool.submit(execute, job, kernels) for job in jobs]
+        found = [pool.submit(execute, job) for job in jobs]
         try:
             return [future.result() for future in found]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            kernels.end()
+            while not all(future.done() for future in found):
+                for process in psutil.Process().children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+                time.sleep(0.05)
             raise
 
 
-def execute(job: Job, kernels: Kernels) -> Outcome:
+def execute(job: Job) -> Outcome:
     """Execute one notebook under a progress bar and say what became of it; its errors are not raised."""
     before, began = drawn(job.source.stem, job.figures), time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "report.jsonl"
-        error, refused = _run(job, log, kernels)
+        error, refused = _run(job, log)
         counts = _lines(log)
     after = drawn(job.source.stem, job.figures)
     reports = [line for line in counts if "computed" in line]
@@ -422,7 +402,7 @@ def execute(job: Job, kernels: Kernels) -> Outcome:
     return Outcome(job.source.stem, time.monotonic() - began, error, refused, reused, computed, figures, keys)
 
 
-def _run(job: Job, log: Path, kernels: Kernels) -> tuple[str, bool]:
+def _run(job: Job, log: Path) -> tuple[str, bool]:
     """Let papermill execute a notebook; returns its error, empty for none, and whether that was a `BadInput`."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -440,7 +420,7 @@ def _run(job: Job, log: Path, kernels: Kernels) -> tuple[str, bool]:
                 extra_arguments=["--IPKernelApp.log_level=50"],
                 progress_bar=False,
                 start_timeout=300,
-                watched=(bar, log, kernels, job.source.parent),
+                watched=(bar, log, job.source.parent),
             )
     except PapermillExecutionError as failure:
         if failure.ename == "BadInput":
@@ -481,14 +461,13 @@ def papermill_engine() -> str:
     class Watched(NBClientEngine):
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, watched: Any = (), **options: Any) -> None:
-            bar, log, kernels, folder = watched
+            bar, log, folder = watched
 
             class Manager(AsyncKernelManager):
                 # The environment and folder of this process are shared by all notebooks that run.
                 async def start_kernel(self, **given: Any) -> None:  # type: ignore[override]
                     own = {**os.environ, "MCUTILS_REPORT": str(log)}
                     await super().start_kernel(**{**given, "env": own, "cwd": str(folder)})
-                    kernels.add(self)
 
             nb_man.pbar = bar
             bar.reset(total=len(nb_man.nb.cells))

@@ -8,10 +8,11 @@ is null, since JSON knows no other word for it. Shapes: T points on a path, N fo
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ..curves import points_at
 from ..measures.drawing import label
@@ -200,13 +201,13 @@ def sheet(one: Numbers) -> dict[str, Any] | None:
 
     ``rows`` of the data set, in the order of the image's cells, ``columns`` of them, ``width`` and ``height`` of each.
     """
-    found = one.forgotten
-    if found is None or not len(found.rows):
+    found, x = one.forgotten, getattr(one.known_task, "x", None)
+    if found is None or not len(found.rows) or one.no_pictures or not isinstance(x, Tensor):
         return None
-    pictures = one.pictures(range(min(len(found.rows), _fitting(one))))
-    if pictures is None:
-        return None
-    cells = [_small(picture) for picture in pictures]
+    channels, *sides = x.shape[1:]
+    fitting = max(24, PIXELS // max(1, channels * min(sides[0], SIDE) * min(sides[1], SIDE)))  # at least a page of them
+    pictures = one.pictures(range(min(len(found.rows), fitting)))
+    cells = [_small(picture) for picture in ([] if pictures is None else pictures)]
     height, width, channels = cells[0].shape
     columns = int(np.ceil(np.sqrt(len(cells))))
     whole = np.zeros((-(-len(cells) // columns) * height, columns * width, channels), dtype=np.uint8)
@@ -218,33 +219,25 @@ def sheet(one: Numbers) -> dict[str, Any] | None:
     return {"source": source, "rows": rows, "columns": columns, "width": width, "height": height}
 
 
-def _fitting(one: Numbers) -> int:
-    """How many images stay within `PIXELS`, at least a page of them."""
-    task = one.known_task
-    if task is None or isinstance(task.x, Mapping) or task.x.ndim != 4:
-        return 0
-    channels, height, width = task.x.shape[1:]
-    return max(24, PIXELS // max(1, channels * min(height, SIDE) * min(width, SIDE)))
-
-
 def _small(image: np.ndarray) -> np.ndarray:
     """An image (C, H, W) as rows of pixels (H, W, 3 or 1), its sides at most `SIDE`; its first channel if not three."""
-    from PIL import Image
-
     pixels = image.transpose(1, 2, 0) if len(image) == 3 else image[0][..., None]
     height, width = pixels.shape[:2]
-    if max(height, width) <= SIDE:
-        return pixels
     share = SIDE / max(height, width)
-    size = (max(1, round(width * share)), max(1, round(height * share)))
-    made = np.asarray(Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels).resize(size))
+    if share >= 1:
+        return pixels
+    made = np.asarray(_picture(pixels).resize((max(1, round(width * share)), max(1, round(height * share)))))
     return made[..., None] if made.ndim == 2 else made
+
+
+def _picture(pixels: np.ndarray):
+    from PIL import Image
+
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels)
 
 
 def png(pixels: np.ndarray) -> bytes:
     """Pixels (H, W, 3 or 1) uint8 as a PNG."""
-    from PIL import Image
-
     made = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels).save(made, "png", optimize=True)
+    _picture(pixels).save(made, "png", optimize=True)
     return made.getvalue()

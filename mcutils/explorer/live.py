@@ -185,8 +185,7 @@ def export_live(
             the quickstart's method.
         places: of the table of BatchNorm statistics each way; each costs one pass over the task's ``bn`` images.
 
-    Raises:
-        BadInput: see `live_network`.
+    Raises `BadInput` as `live_network` does.
     """
     target = BUILD / "explorer" / "live.html" if path is None else path_of(path)
     chosen = preset_study() if study is None else instance("study", study, Study, "a Study")

@@ -80,8 +80,7 @@ def sources(
         gap: G in nats, where it is known without them.
         task: for the images of traces; the shipped data sets are found by themselves.
 
-    Raises:
-        BadInput: nothing to walk along, or something that is none of these.
+    Raises `BadInput` where there is nothing to walk along, or for something that is none of these.
     """
     many = retrained if isinstance(retrained, (list, tuple)) else (retrained,)
     named = [("original", original), ("random", random), *(("retrained", one) for one in many)]

@@ -61,8 +61,8 @@ def explore(  # noqa: PLR0913 (each is a control of the widget, as `Explorer.cod
     computed but metrics of stored logits.
 
     Args:
-        given, retrained, original, random, gap, task: what to explore and what it is measured against, see
-            `sources.sources`: a trace, a profile, a list or dictionary of them, a study, a store or its folder.
+        given, retrained, original, random, gap, task: what to explore, a trace, a profile, a list or dictionary of
+            them, a study, a store or its folder, and what it is measured against, see `sources.sources`.
         path, compare: the path to begin with, and a second one, as `sources.find` takes them; empty is the first, none.
         t: where to begin, in [0, 1]; None is the middle.
         metric, splits, eps: quantity and splits of the panels, see ``python -m mcutils list metrics``; tolerance in G.

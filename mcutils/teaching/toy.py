@@ -45,8 +45,7 @@ class Landscape:
         bend: how far the valley's arch rises over the straight line between the unlearned models; 0 is straight.
         depth: how far below that line the original model lies, and with it the basin of the forget loss.
 
-    Raises:
-        BadInput: outside `BENDS` or `DEPTHS`.
+    Raises `BadInput` outside `BENDS` or `DEPTHS`.
     """
 
     bend: float = 0.5
@@ -157,13 +156,9 @@ def path(control, t, ends=(START, END)) -> np.ndarray:
 
 
 def walk(landscape: Landscape, control=None, points: int = 101, ends=(START, END)) -> ToyWalk:
-    """Walk from one unlearned model to the other at ``points`` equally spaced t.
+    """Walk between unlearned models at ``ends`` (2, 2), at ``points`` equally spaced t, two or more.
 
-    Args:
-        landscape: what is walked through.
-        control: the control point (2,) of a quadratic Bezier curve; None walks the straight line.
-        points: T, at least 2.
-        ends: places (2, 2) of the two models.
+    ``control`` (2,) is the control point of a quadratic Bezier curve; None walks the straight line.
     """
     t = np.linspace(0, 1, whole("points", points, 2))
     control = None if control is None else check_places(control)
@@ -180,17 +175,13 @@ def fit(
     point by the chain rule, times 2 t (1 - t). The learning rate falls linearly to 0.
 
     Args:
-        landscape: where.
         seed: of the draws of t.
         forget: weight of the forget loss; 0 fits on the retain loss alone.
         steps, lr: how long, and the first learning rate.
         start: the first control point; (0, 0), the midpoint of the ends, starts from the straight line.
 
-    Returns:
-        The control point after each step, (steps + 1, 2).
-
-    Raises:
-        BadInput: a bad number, or a fit that ran away.
+    Returns the control point after each step, (steps + 1, 2); raises `BadInput` for a bad number, or a fit that ran
+    away.
     """
     whole("steps", steps, 1)
     weight, rate = number("forget", forget, 0, 100), number("lr", lr, 1e-9, 100)
@@ -245,12 +236,9 @@ def figure(
     satisfies MCU(eps) if it stays inside that contour on the left and outside it on the right.
 
     Args:
-        landscape: what is drawn.
         walks: name -> a walk in this landscape.
-        eps: the tolerance in units of G.
-        t: a place to mark on every path.
+        eps, t: the tolerance in units of G, and a place to mark on every path.
         trail: control points (S, 2) of a fit, drawn as a dotted line.
-        title: over the figure.
     """
     import matplotlib.pyplot as plt
 

@@ -312,7 +312,7 @@ def test_a_kernel_that_is_killed_ends_in_a_sentence(run, folder, capsys, when):
 def test_only_a_plain_run_of_the_default_preset_draws_into_figures(run, tmp_path, monkeypatch):
     places = []
     monkeypatch.setattr(module, "check_folder", lambda folder, what, option: places.append(folder))
-    monkeypatch.setattr(module, "execute", lambda job, kernels: module.Outcome("x", 0.0, figures=(job.figures,)))
+    monkeypatch.setattr(module, "execute", lambda job: module.Outcome("x", 0.0, figures=(job.figures,)))
     monkeypatch.delenv("MCUTILS_STORE", raising=False)
     for options in ({}, {"preset_name": "laptop"}, {"preset_name": "laptop", "parameters": [("n", "1")]}):
         assert run("00", **{"out": None, "store": None, **options}) == 0
@@ -418,7 +418,7 @@ def test_a_run_says_which_verdicts_changed(run, tmp_path, monkeypatch, capsys, b
     def write(effect):
         write_ledger(records([judged(effect)]), tmp_path / "build" / "figures")
 
-    def execute(job, kernels):
+    def execute(job):
         if after is not None:
             write(after)
         return module.Outcome(job.source.stem, 0.0)
