@@ -3,6 +3,12 @@
 The names of `__init__.pyi` are imported when they are first used, so that ``mc.results`` needs no torch.
 """
 
+import sys
+
+# With -m the working folder comes first, where a file json.py would stand for Python's.
+if sys.argv[:1] == ["-m"] and not getattr(sys.flags, "safe_path", False):
+    sys.path.append(sys.path.pop(0))
+
 import lazy_loader
 
 from .plugins import load_plugins

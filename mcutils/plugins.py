@@ -1,7 +1,4 @@
-"""Registration: one decorator by which methods, metrics, curricula, optimisers, curves, models, ... join a table.
-
-What is registered has an identity (module, name, declared version, digest of its code) that keys of results cover.
-"""
+"""Registration: one decorator by which methods, metrics, curricula, optimisers, curves, models, ... join a table."""
 
 from __future__ import annotations
 
@@ -21,7 +18,6 @@ from typing import Any, TypeVar
 from .errors import BadInput, choose, path_of, shown, whole
 from .identity import PACKAGE, identity_of, is_users
 
-GROUP = "mcutils.plugins"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -38,7 +34,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Registration:
-    """Something registered: what a worker needs to have it too; ``identity`` is what keys of results cover."""
+    """Something registered; keys of results cover its ``identity``: module, name, version, digest of its code."""
 
     kind: str
     name: str
@@ -53,10 +49,7 @@ REGISTERED: dict[tuple[str, str], Registration] = {}
 
 
 def kind(name: str, table: dict[str, Any], entry: Callable[..., Any], takes: str, among: str = "") -> Kind:
-    """Declare a kind; the module that holds its table does so.
-
-    ``takes`` names what a function of this kind is called with. ``among`` is the kind whose names it shares.
-    """
+    """Declare, beside its table, a kind whose functions are called with ``takes`` and share the names of ``among``."""
     KINDS[name] = Kind(among or name, table, entry, tuple(takes.split()))
     return KINDS[name]
 
@@ -189,7 +182,7 @@ def load_plugins() -> None:
     """
     from importlib.metadata import entry_points
 
-    points = sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value))
+    points = sorted(entry_points(group="mcutils.plugins"), key=lambda one: (one.name, one.value))
     wanted = [(f"{point.name} ({point.value})", point.load) for point in points]
     listed = [one.strip() for one in os.environ.get("MCUTILS_PLUGINS", "").split(",") if one.strip()]
     wanted += [(one, partial(load_module, one)) for one in listed]

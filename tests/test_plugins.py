@@ -125,6 +125,16 @@ def test_a_plugin_never_takes_the_place_of_an_installed_module(tmp_path, monkeyp
     assert said.count("\n") == 1 and {k: v for k, v in sys.modules.items() if k in before} == before
 
 
+def test_files_of_the_working_folder_take_no_module_s_place_and_are_found_by_name(tmp_path):
+    for name in ("json", "torch"):
+        (tmp_path / f"{name}.py").write_text("raise ZeroDivisionError")
+    (tmp_path / "mine_here.py").write_text(PRINTING)
+    environment = {**os.environ, "MCUTILS_PLUGINS": "mine_here", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "mcutils", "list", "curricula", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "loud" in {row["name"] for row in json.loads(done.stdout)}, done.stderr
+
+
 def test_a_file_of_ones_own_keeps_its_name(tmp_path, monkeypatch):
     (tmp_path / "mine_alone.py").write_text("a = 1")
     monkeypatch.syspath_prepend(str(tmp_path))  # as python -m does with the working folder
