@@ -68,15 +68,15 @@ def test_every_public_name_has_an_example(name):
 # Lines of Python in each part, docstrings included: they may become fewer. Behind each, what it should come to.
 MOST = {
     "core": 4054,  # 3,200, with settings and models
-    "data": 1486,  # 1,400
-    "unlearning": 817,  # 820
-    "measures": 4791,  # 4,800
+    "data": 1483,  # 1,400
+    "unlearning": 803,  # 820
+    "measures": 4777,  # 4,800
     "engine": 5003,  # 3,800
     "explorer": 2173,  # 1,900
     "cli": 1951,  # 1,600
     "teaching": 605,  # 500
     "paper": 6351,  # 6,000
-    "tests": 30062,  # 25,000
+    "tests": 30044,  # 25,000
 }
 
 

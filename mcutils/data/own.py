@@ -353,17 +353,14 @@ def _index(labels: np.ndarray, forget: Any, retain: Any, test: Any, seed: int) -
         order = free[tasks.shuffled(len(free), f"mcutils/{seed}/test")]
         listed["test"] = np.sort(tasks.stratified(labels, order, size))
         free = np.setdiff1d(free, listed["test"])
-    if "forget" not in listed:
-        parts = tasks.split_rows(labels[free], float(forget), seed)
-        found = {name: torch.from_numpy(free)[rows] for name, rows in parts.items()}
-    elif "retain" in listed:
-        order = listed["retain"][tasks.shuffled(len(listed["retain"]), f"mcutils/{seed}")]
-        found = tasks.parts_of(np.concatenate([listed["forget"], order]), len(listed["forget"]), free)
-    else:
-        order = free[tasks.shuffled(len(free), f"mcutils/{seed}")]
+    order, valid = listed.get("retain", free), free
+    order = order[tasks.shuffled(len(order), f"mcutils/{seed}")]
+    if "retain" not in listed:
         valid = tasks.held_out(labels, order) if len(order) else order
-        pool = np.concatenate([listed["forget"], order[~np.isin(order, valid)]])
-        found = tasks.parts_of(pool, len(listed["forget"]), valid)
+        order = order[~np.isin(order, valid)]
+    forgotten = listed.get("forget", nothing)
+    pool = np.concatenate([forgotten, order])
+    found = tasks.parts_of(pool, len(forgotten) or round(float(forget) * len(pool)), valid)
     return {**found, "test": torch.from_numpy(listed["test"])}
 
 

@@ -15,8 +15,8 @@ from ..data.tasks import Task, take
 from ..errors import choose, share
 from ..objectives import Objective
 from ..weights import Weights, net_of, trainable
-from . import defences
-from .edits import Edit, ssd
+from . import edits
+from .edits import Edit
 
 Phases = Callable[[int, int, Mapping[str, Any]], Iterator[str]]
 Mask = Callable[[Weights, Task, float], dict[str, Tensor]]
@@ -143,13 +143,13 @@ _ALL = (
         source="the training of the original model",
         summary="Cross-entropy on all training data, D_f included: no unlearning; for curves between originals.",
     ),
-    Method("ssd", objectives.retain_loss, "retain", edit=ssd, source="Foster et al. 2024"),
+    Method("ssd", objectives.retain_loss, "retain", edit=edits.ssd, source="Foster et al. 2024"),
     *(
-        Method(name, objectives.retain_loss, "retain", edit=getattr(defences, name), source="Siddiqui et al. 2025")
+        Method(name, objectives.retain_loss, "retain", edit=getattr(edits, name), source="Siddiqui et al. 2025")
         for name in ("weight_distortion", "weight_attenuation", "weight_dropout")
     ),
-    Method("distance_reward", defences.distance_reward, "retain", anchored=True, source="Siddiqui et al. 2025"),
-    Method("barrier_reward", defences.barrier_reward, "both", anchored=True, source="Siddiqui et al. 2025"),
+    Method("distance_reward", edits.distance_reward, "retain", anchored=True, source="Siddiqui et al. 2025"),
+    Method("barrier_reward", edits.barrier_reward, "both", anchored=True, source="Siddiqui et al. 2025"),
 )
 METHODS: dict[str, Method] = {one.name: one for one in _ALL}
 # Built to be disconnected from the original model: they are compared with its own strengths, and no search tunes them.

@@ -40,12 +40,11 @@ from mcutils.engine.store import Store
 from mcutils.errors import BadInput
 from mcutils.measures.difficulty import coherence, el2n, entanglement_of, learning_events, learning_path, logits_on
 from mcutils.measures.ensembles import ensemble, mean_weights, scores
-from mcutils.measures.membership import confidence_logit, population_attacks
+from mcutils.measures.membership import confidence_logit, population_attacks, svc_along
 from mcutils.measures.metrics import accuracy, js_divergence, log_probabilities, per_example_loss
 from mcutils.measures.probes import recall
 from mcutils.measures.shadow_pool import rmia_along
 from mcutils.measures.sharpness import hessian_top, rises
-from mcutils.measures.svc_attack import svc_along
 from mcutils.networks import finished
 from mcutils.settings import MethodSettings, Plan
 from mcutils.traces import trace

@@ -25,12 +25,11 @@ from ...measures.ensembles import (
     scores,
     together,
 )
-from ...measures.membership import confidence_logit, population_attacks
+from ...measures.membership import confidence_logit, population_attacks, svc_along, threshold_attack
 from ...measures.metrics import accuracy, correct, mean_loss
 from ...measures.outcomes import together_attacked
 from ...measures.shadow_pool import rmia_along
 from ...measures.sharpness import SHARE, hessian_top, rises
-from ...measures.svc_attack import svc_along, threshold_attack
 from ...settings import Plan
 from ...traces import Trace, trace
 from ...unlearning.relearning import Attack, held_back, relearn
