@@ -45,6 +45,7 @@ NAMES = {
 }
 RETRAINED = (0, (5, 1.5, 1, 1.5))  # dashes of the retrained models' level along a path
 DPI = 150
+BEYOND = 1e3  # from an edge, more than any loss that is drawn
 WIDTH = 7.6  # inches: a notebook's column, and a page's with a margin
 STYLE = {
     "font.family": "sans-serif",
@@ -147,12 +148,12 @@ def retrained_band(ax, t, low, mean, high, text: str = "retrained models, range"
 
 
 def forbidden(ax, edge: float, above: bool, text: str) -> None:
-    """The side of an edge where a loss may not be, hatched up to the end of the axis, which must have its limits."""
-    low, high = ax.get_ylim()
-    ends = (min(edge, high), high) if above else (low, max(edge, low))
-    ax.axhspan(*ends, facecolor="#F3F3F3", edgecolor="#C4C4C4", hatch="////", lw=0, zorder=0, label=text)
+    """The side of an edge where a loss may not be, hatched as far as it is drawn; limits follow the data."""
+    from matplotlib.patches import Rectangle
+
+    look = {"facecolor": "#F3F3F3", "edgecolor": "#C4C4C4", "hatch": "////", "lw": 0, "zorder": 0, "label": text}
+    ax.add_artist(Rectangle((0, edge), 1, BEYOND if above else -BEYOND, transform=ax.get_yaxis_transform(), **look))
     ax.axhline(edge, color=BLACK, lw=0.8, zorder=1)
-    ax.set_ylim(low, high)
 
 
 def interval_row(ax, height: float, values, found, colour: str, marker: str) -> None:

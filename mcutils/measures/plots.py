@@ -120,9 +120,8 @@ def scaled(ax: Any, axis: str, linear: float | None) -> None:
         return
     getattr(ax, f"set_{axis}scale")("symlog", linthresh=linear, linscale=1.0)
     part = getattr(ax, f"{axis}axis")
-    low, high = getattr(ax, f"get_{axis}lim")()
     edges = [linear * 10.0**k for k in range(6)]
-    part.set_major_locator(FixedLocator([v for v in (*(-e for e in edges), 0.0, *edges) if low <= v <= high]))
+    part.set_major_locator(FixedLocator([*(-e for e in edges), 0.0, *edges]))
     part.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     part.set_minor_locator(NullLocator())
 
