@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 import shlex
+from collections import Counter
 
 import pytest
 
@@ -12,6 +13,7 @@ import mcutils as mc
 from mcutils.cli.main import parser
 from mcutils.cli.reproduce import NOTEBOOKS
 from mcutils.files import ROOT
+from mcutils.paper.claims import read_ledgers
 
 WORDS = {"README.md": 1200, "CONTRIBUTING.md": 600}  # of the one all told but its tables, of the other with them
 ALL_WORDS = 14_000  # of the changelog and docs/, but for the dictionary of tables, which is generated
@@ -144,6 +146,13 @@ def test_its_code_calls_what_there_is(page):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("mc.") and node.func.value.id == "mc":
                 called = getattr(mc, node.func.attr)
                 inspect.signature(called).bind(*node.args, **{word.arg: word.value for word in node.keywords})
+
+
+def test_the_readme_counts_as_the_ledger_does():
+    words = Counter(row["verdict"] for row in read_ledgers(ROOT / "figures"))
+    counts = ", ".join(f"{words[word]} {word}" for word in ("supported", "contradicted", "undecided"))
+    judged = words.total() - words["not run"]
+    assert f"Of {judged} rows of the ledger judged: {counts} " in text(ROOT / "README.md")
 
 
 def test_the_readme_s_code_is_the_road_from_a_task_to_its_explorer():

@@ -130,13 +130,13 @@ def pattern(profile: Profile) -> tuple[float, float]:
     """How well a metric's excess over its chord agrees with itself on other examples, and with other metrics there.
 
     Both are means of |Spearman's rho| between two halves of the examples, over `HALVED`: of one metric with itself,
-    and of two different ones. nan where fewer than two metrics vary, or no halves are kept.
+    and of two different ones. nan where fewer than two metrics vary, no halves are kept, or there is no inner point.
 
     Source: convergent and discriminant validity, Campbell and Fiske, Psychological Bulletin 56 (1959).
     """
     from scipy.stats import rankdata
 
-    if f"half/0/{HALVED[0]}" not in profile.arrays:
+    if f"half/0/{HALVED[0]}" not in profile.arrays or len(profile.t) < 3:
         return float("nan"), float("nan")
     halves = []
     for half in (0, 1):
