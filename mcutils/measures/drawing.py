@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import BadInput
@@ -151,7 +153,14 @@ def forbidden(ax, edge: float, above: bool, text: str) -> None:
     """The side of an edge where a loss may not be, hatched as far as it is drawn; limits follow the data."""
     from matplotlib.patches import Rectangle
 
-    look = {"facecolor": "#F3F3F3", "edgecolor": "#C4C4C4", "hatch": "////", "lw": 0, "zorder": 0, "label": text}
+    look: dict[str, Any] = {
+        "facecolor": "#F3F3F3",
+        "edgecolor": "#C4C4C4",
+        "hatch": "////",
+        "lw": 0,
+        "zorder": 0,
+        "label": text,
+    }
     ax.add_artist(Rectangle((0, edge), 1, BEYOND if above else -BEYOND, transform=ax.get_yaxis_transform(), **look))
     ax.axhline(edge, color=BLACK, lw=0.8, zorder=1)
 
