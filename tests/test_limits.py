@@ -70,13 +70,13 @@ MOST = {
     "core": 4054,  # 3,200, with settings and models
     "data": 1483,  # 1,400
     "unlearning": 803,  # 820
-    "measures": 4777,  # 4,800
-    "engine": 5003,  # 3,800
+    "measures": 4785,  # 4,800
+    "engine": 5002,  # 3,800
     "explorer": 2173,  # 1,900
     "cli": 1951,  # 1,600
     "teaching": 605,  # 500
     "paper": 6351,  # 6,000
-    "tests": 30044,  # 25,000
+    "tests": 30551,  # 25,000
 }
 
 

@@ -10,7 +10,6 @@ import io
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
 from typing import Any
 
 import numpy as np
