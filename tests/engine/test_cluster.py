@@ -394,13 +394,13 @@ def test_a_gpu_is_asked_for_only_where_all_workers_have_one(client):
     extra = worker_specs(1, ["0"], security=client.security, protocol="tls://")[0]
     with Client(client.scheduler.address, security=client.security) as other:
         client.cluster.worker_spec["gpu"] = extra
-        client.cluster.sync(engines._settled, client.cluster)
+        client.cluster.sync(engines._replaced, client.cluster, ())
         try:
             client.wait_for_workers(2)
             assert resources(other) == {}
         finally:
             del client.cluster.worker_spec["gpu"]
-            client.cluster.sync(engines._settled, client.cluster)
+            client.cluster.sync(engines._replaced, client.cluster, ())
     assert until(lambda: len(client.nthreads()) == 1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -160,8 +160,17 @@ class UntrainedSpec(Model, kind="Untrained", later="weighted"):
         return random_twin(network_for(task, self.model, self.seed, width=self.width), task, self.seed, self.weighted)
 
 
+class OfFirst:
+    """A spec that has the data of what its first field holds: of a path, of its start."""
+
+    @property
+    def data(self: Spec) -> DataSpec:
+        """Those of the model that it was made from."""
+        return getattr(self, fields(self)[0].name).data
+
+
 @dataclass(frozen=True)
-class UnlearnedSpec(Model, kind="Unlearned"):
+class UnlearnedSpec(OfFirst, Model, kind="Unlearned"):
     """An endpoint: a method, a curriculum and an optimiser applied to ``origin`` (an original or another endpoint)."""
 
     origin: OriginalSpec | UnlearnedSpec | RetrainedSpec
@@ -172,11 +181,6 @@ class UnlearnedSpec(Model, kind="Unlearned"):
     seed: int
     settings: MethodSettings
     composed = True
-
-    @property
-    def data(self) -> DataSpec:
-        """The data of the model that it was unlearned from."""
-        return self.origin.data
 
     @property
     def weighted(self) -> bool:
@@ -197,7 +201,7 @@ class UnlearnedSpec(Model, kind="Unlearned"):
 
 
 @dataclass(frozen=True)
-class AlignedSpec(Result, kind="Aligned"):
+class AlignedSpec(OfFirst, Result, kind="Aligned"):
     """A model with its channels renumbered to be most like the model ``to``, the same function: see `alignment.align`.
 
     ``by`` weights, or activations on retain data of ``to``, which lacks this share to ``forget``. What is kept are the
@@ -210,11 +214,6 @@ class AlignedSpec(Result, kind="Aligned"):
     by: str = "weights"
     composed = True
     size = staticmethod(lambda d: 1_500)
-
-    @property
-    def data(self) -> DataSpec:
-        """The data of the model."""
-        return self.model.data
 
     def compute(self, store: Results) -> Alignment:
         to, model = (weights_at(loaded(store, one)) for one in (self.to, self.model))
@@ -242,7 +241,7 @@ class AlignedSpec(Result, kind="Aligned"):
 
 
 @dataclass(frozen=True)
-class CurveSpec(Model, kind="Path"):
+class CurveSpec(OfFirst, Model, kind="Path"):
     """A curve between two models; a linear one is not fitted.
 
     Control points are fitted by ``recipe`` and ``plan`` with the objective of the start, an unlearned model, or, where
@@ -295,11 +294,6 @@ class CurveSpec(Model, kind="Path"):
             )
 
     @property
-    def data(self) -> DataSpec:
-        """The data of both ends; where these belong to different draws of the forget set, that of the start."""
-        return self.start.data
-
-    @property
     def origin(self) -> Spec | None:
         """The original model that a fit may look at: that of the start or else of the end, or an end that is one."""
         ends = self.start, self.end
@@ -340,7 +334,7 @@ def is_line(spec: Spec) -> bool:
 
 
 @dataclass(frozen=True)
-class TrajectorySpec(Result, kind="Trajectory"):
+class TrajectorySpec(OfFirst, Result, kind="Trajectory"):
     """The weights that unlearning ``endpoint`` passes through after ``steps``, see `trajectories.trajectory`."""
 
     endpoint: UnlearnedSpec
@@ -352,11 +346,6 @@ class TrajectorySpec(Result, kind="Trajectory"):
 
     def agree(self) -> None:
         check_steps(self.steps, self.endpoint.settings.plan.steps)
-
-    @property
-    def data(self) -> DataSpec:
-        """The data of the model that was unlearned."""
-        return self.endpoint.data
 
     @property
     def forget(self) -> float:
