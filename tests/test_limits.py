@@ -68,7 +68,7 @@ def test_every_public_name_has_an_example(name):
 # Lines of Python in each part, docstrings included: they may become fewer. Behind each, what it should come to.
 MOST = {
     "core": 4054,  # 3,200, with settings and models
-    "data": 1483,  # 1,400
+    "data": 1480,  # 1,400
     "unlearning": 803,  # 820
     "measures": 4785,  # 4,800
     "engine": 4991,  # 3,800

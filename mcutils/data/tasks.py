@@ -251,9 +251,8 @@ def digits(path: str | Path | None = None) -> Dataset:
         raise BadInput(f"The data set 'digits' comes with scikit-learn and takes no path, but was given {str(path)!r}.")
     raw = load_digits()
     images, labels = raw.images.astype(np.uint8), raw.target.astype(np.uint8)
-    checksum = _expect(
-        fingerprint(images, labels), DIGITS_SHA256, "scikit-learn's digits.csv.gz", "reinstall scikit-learn"
-    )
+    found = fingerprint(images, labels)
+    checksum = _expect(found, DIGITS_SHA256, "scikit-learn's digits.csv.gz", "reinstall scikit-learn")
     test = np.sort(stratified(labels, shuffled(len(labels), "digits test"), round(len(labels) / 5)))
     train = np.setdiff1d(np.arange(len(labels)), test)
     arrays = [images[train], labels[train], images[test], labels[test]]
@@ -278,9 +277,7 @@ SHAPES: dict[str, tuple[int, int, tuple[int, ...], int]] = {
 def data_folder(path: str | Path | None = None) -> Path:
     """Return the folder of shipped files: ``path``, else ``$MCUTILS_DATA``, else data/ beside the package."""
     if not (folder := place(path, "MCUTILS_DATA", DATA, "path")).is_dir():
-        raise BadInput(
-            f"There is no data folder {folder}; set MCUTILS_DATA or path= to data/ of a clone of this project."
-        )
+        raise BadInput(f"There is no data folder {folder}; set MCUTILS_DATA or path= to data/ of a clone.")
     return folder
 
 
