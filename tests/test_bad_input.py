@@ -116,23 +116,14 @@ def test_a_spec_refuses_a_field_of_a_wrong_type_or_value(name, field, value):
 
 
 def test_numbers_of_numpy_give_the_same_spec_and_key_as_python_s():
-    mine = specs.UnlearnedSpec(
-        specs.OriginalSpec(
-            specs.DataSpec("digits", np.int64(240), np.int32(60)), "convnet", np.int16(4), np.uint8(0), PLAN
-        ),
-        np.float64(0.1),
-        "npo",
-        "none",
-        "adamw",
-        np.int64(42),
-        SETTINGS,
-    )
+    data = specs.DataSpec("digits", np.int64(240), np.int32(60))
+    origin = specs.OriginalSpec(data, "convnet", np.int16(4), np.uint8(0), PLAN)
+    mine = specs.UnlearnedSpec(origin, np.float64(0.1), "npo", "none", "adamw", np.int64(42), SETTINGS)
     specs.key.cache_clear()
     first = specs.key(mine)
     specs.key.cache_clear()
-    assert (
-        mine == END and first == specs.key(END) and type(mine.seed) is int and type(mine.origin.data.train_size) is int
-    )
+    assert mine == END and first == specs.key(END)
+    assert type(mine.seed) is int and type(mine.origin.data.train_size) is int
     assert specs.AlikeSpec([END, OTHER], ORIGINAL, 0.1) == specs.AlikeSpec((END, OTHER), ORIGINAL, 0.1)
 
 
@@ -158,12 +149,8 @@ def test_a_study_refuses_a_field_of_a_wrong_type_or_value(field, value, tmp_path
 
 def test_a_study_takes_numbers_of_numpy_and_leaves_empty_fields_to_the_preset(tmp_path):
     given = {
-        "seeds": np.array([42, 21]),
-        "width": np.int64(4),
-        "forget": np.float64(0.2),
-        "methods": [],
-        "points": None,
-    }
+        "seeds": np.array([42, 21]), "width": np.int64(4), "forget": np.float64(0.2), "methods": [], "points": None,
+    }  # fmt: skip
     study = mc.study("smoke", FilePath(tmp_path), **given)
     assert study.seeds == (42, 21) and all(type(seed) is int for seed in study.seeds)
     assert (study.preset.width, study.preset.forget, study.preset.points) == (4, 0.2, 5)
@@ -241,14 +228,10 @@ def test_a_method_of_a_study_refuses_what_it_cannot_use(call, name, value, study
 # Tasks and cues
 
 TASKS = {
-    "name": (3, None, True, ["digits"], (np.zeros((9, 2)), np.zeros(9)), torch.zeros(9), "mnist"),
-    "forget": NO_SHARE,
-    "seed": NO_SEED,
-    "train_size": (*NO_COUNT, 0, 10**9),
-    "test_size": (*NO_COUNT, 0, 10**9),
-    "path": (3, True, ["a"], "~nosuchuser/x", "a\0b", b"a"),
-    "device": (3, True, None, 1.5, ["cpu"], "abacus", ""),
-}
+    "name": (3, None, True, ["digits"], (np.zeros((9, 2)), np.zeros(9)), torch.zeros(9), "mnist"), "forget": NO_SHARE,
+    "seed": NO_SEED, "train_size": (*NO_COUNT, 0, 10**9), "test_size": (*NO_COUNT, 0, 10**9),
+    "path": (3, True, ["a"], "~nosuchuser/x", "a\0b", b"a"), "device": (3, True, None, 1.5, ["cpu"], "abacus", ""),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in TASKS.items() for value in values])

@@ -16,17 +16,8 @@ STORES = (
 PRESETS = ("nonsense", "Laptop", "laptop ", "smoke\n", "../smoke", "None", "0", "²")
 WORKERS = ("0", "-1", "1.5", "many", "", "²", "１", "1e3", "9" * 20, "True", "0x2")
 ENGINES = (
-    "Local",
-    "pbs",
-    "localhost:8786",
-    "tcp:/h:1",
-    "tcp://",
-    "tcp://a b",
-    "tcp://h",
-    "tcp://h:99999",
-    "x://h:1",
-    " ",
-)
+    "Local", "pbs", "localhost:8786", "tcp:/h:1", "tcp://", "tcp://a b", "tcp://h", "tcp://h:99999", "x://h:1", " ",
+)  # fmt: skip
 RUN = ["run", "00", "--preset", "smoke", "--store", "new"]
 REPRODUCE = ["reproduce", "02", "--preset", "smoke", "--out", "out", "--store", "new"]
 LINES = [

@@ -17,12 +17,7 @@ from mcutils.paper.claims import read_ledgers
 
 WORDS = {"README.md": 1200, "CONTRIBUTING.md": 600}  # of the one all told but its tables, of the other with them
 ALL_WORDS = 14_000  # of the changelog and docs/, but for the dictionary of tables, which is generated
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    ROOT / "data" / "README.md",
-]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")), *sorted(ROOT.glob("docs/*.md"))]
 # What the shipped results do not show: a dip below the chord is no knowledge regained.
 BANNED = re.compile(r"(?:is|are|be|being)\s+known\s+again|knowledge\s+[^.]{0,30}\breturns\b", re.IGNORECASE)
 CODE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)

@@ -138,23 +138,15 @@ def test_gradient_ascent(problem):
 
 @pytest.mark.parametrize(
     "options, up, down",
-    [
-        ({}, 0.95, 0.05),
-        ({"alpha": 0.7}, 0.7, 0.3),
-        ({"form": "neggrad_plus", "alpha": 1.0}, 1.0, 0.0),
-        ({"form": "grad_diff"}, 1.0, 1.0),
-        ({"form": "grad_diff", "alpha": 0.2}, 1.0, 1.0),
-    ],
-)
+    [({}, 0.95, 0.05), ({"alpha": 0.7}, 0.7, 0.3), ({"form": "neggrad_plus", "alpha": 1.0}, 1.0, 0.0),
+     ({"form": "grad_diff"}, 1.0, 1.0), ({"form": "grad_diff", "alpha": 0.2}, 1.0, 1.0)],
+)  # fmt: skip
 def test_gradient_difference(problem, options, up, down):
     step = problem.step()
     (lr, dr), (lf, df) = problem.ce(problem.r), problem.ce(problem.f)
-    problem.check(
-        objectives.gradient_difference(problem.net, step, **options),
-        step,
-        up * lr.mean() - down * lf.mean(),
-        [(problem.r, up * dr / B_RETAIN), (problem.f, -down * df / B_FORGET)],
-    )
+    terms = objectives.gradient_difference(problem.net, step, **options)
+    expected = [(problem.r, up * dr / B_RETAIN), (problem.f, -down * df / B_FORGET)]
+    problem.check(terms, step, up * lr.mean() - down * lf.mean(), expected)
 
 
 @pytest.mark.parametrize("labels", ["uniform", "wrong", "next"])
@@ -163,10 +155,7 @@ def test_random_labels_given_the_drawn_labels(problem, labels, use):
     step = problem.step(use, generator=torch.Generator().manual_seed(5))
     drawn = wrong_labels(torch.tensor(problem.y[problem.f]), K, labels, torch.Generator().manual_seed(5)).numpy()
     (lr, dr), (lf, df) = problem.ce(problem.r), problem.ce(problem.f, drawn)
-    parts = {
-        "retain": (lr.mean(), (problem.r, dr / B_RETAIN)),
-        "forget": (lf.mean(), (problem.f, df / B_FORGET)),
-    }
+    parts = {"retain": (lr.mean(), (problem.r, dr / B_RETAIN)), "forget": (lf.mean(), (problem.f, df / B_FORGET))}
     used = [parts[name] for name in (["forget", "retain"] if use == "both" else [use])]
     terms = objectives.random_labels(problem.net, step, labels=labels)
     assert len(terms) == len(used)
@@ -273,10 +262,7 @@ def test_scrub(problem, options, use):
 @pytest.mark.parametrize("reduction, divisor", [("batchmean", 1), ("elementwise", K)])
 def test_bad_teacher(problem, temperature, reduction, divisor):
     step = problem.step()
-    (lf, df), (lr, dr) = (
-        problem.kl(problem.f, "random", temperature),
-        problem.kl(problem.r, "original", temperature),
-    )
+    (lf, df), (lr, dr) = problem.kl(problem.f, "random", temperature), problem.kl(problem.r, "original", temperature)
     n = (B_FORGET + B_RETAIN) * divisor  # every example counts once, as in one mixed batch
     terms = objectives.bad_teacher(problem.net, step, temperature=temperature, reduction=reduction)
     problem.check(terms, step, (lf.sum() + lr.sum()) / n, [(problem.f, df / n), (problem.r, dr / n)])
@@ -294,13 +280,9 @@ def test_l1_sparse(problem, progress, no_l1, share):
     losses, d = problem.ce(problem.r)
     weight, bias = (p.detach().numpy() for p in problem.net.params.values())
     terms = objectives.l1_sparse(problem.net, step, gamma=gamma, no_l1=no_l1)
-    problem.check(
-        terms,
-        step,
-        losses.mean() + gamma * share * (np.abs(weight).sum() + np.abs(bias).sum()),
-        [(problem.r, d / B_RETAIN)],
-        extra=(gamma * share * np.sign(weight), gamma * share * np.sign(bias)),
-    )
+    value = losses.mean() + gamma * share * (np.abs(weight).sum() + np.abs(bias).sum())
+    extra = gamma * share * np.sign(weight), gamma * share * np.sign(bias)
+    problem.check(terms, step, value, [(problem.r, d / B_RETAIN)], extra)
     assert terms[1].losses.ndim == 0
 
 
@@ -320,18 +302,15 @@ class Functional:
 @pytest.mark.parametrize("name", METHODS)
 def test_gradients_of_a_convnet_equal_finite_differences(name, tiny_net):
     rng = torch.Generator().manual_seed(1)
-    draw = lambda n: Batch(  # noqa: E731
-        torch.randn(n, 1, 8, 8, generator=rng, dtype=torch.float64),
-        torch.randint(10, (n,), generator=rng),
-        torch.arange(n),
+    normal = lambda *shape: torch.randn(*shape, generator=rng, dtype=torch.float64)  # noqa: E731
+    retain, forget = (
+        Batch(normal(n, 1, 8, 8), torch.randint(10, (n,), generator=rng), torch.arange(n)) for n in (6, 4)
     )
-    retain, forget = draw(6), draw(4)
-    tables = {k: torch.randn(6, 10, generator=rng, dtype=torch.float64) for k in ("original", "random")}
+    tables = {k: normal(6, 10) for k in ("original", "random")}
     references = {k: lambda batch, v=v: v[batch.index] for k, v in tables.items()}
     # away from the initial zeros of biases, where |theta| has a kink
-    noise = lambda p: torch.randn(p.shape, generator=rng, dtype=p.dtype)  # noqa: E731
-    start = {k: p.detach() + 0.1 * noise(p) for k, p in tiny_net.named_parameters()}
-    direction = {k: noise(p) for k, p in start.items()}
+    start = {k: p.detach() + 0.1 * normal(*p.shape) for k, p in tiny_net.named_parameters()}
+    direction = {k: normal(*p.shape) for k, p in start.items()}
     anchor = {k: p.detach() for k, p in tiny_net.named_parameters()}
     method = METHODS[name]
     options = {k: v for k, v in method.options.items() if k in (method.objective.__kwdefaults__ or {})}
@@ -380,6 +359,8 @@ GRID = [(loss, tau, lam) for loss in (0.0, 0.3, 1.2, 2.3, 5.0, 40.0) for tau in 
 
 @pytest.mark.parametrize("loss, tau, lam", GRID)
 def test_superloss_is_the_numerical_minimum_of_its_definition(loss, tau, lam):
+    """And its weights are stationary, or at the bound."""
+
     def definition(u):  # s = exp(u) in (0, e]
         return (loss - tau) * math.exp(u) + lam * u**2
 
@@ -387,13 +368,9 @@ def test_superloss_is_the_numerical_minimum_of_its_definition(loss, tau, lam):
     lowest, u = min((inner.fun, inner.x), (definition(1), 1.0))
     assert lowest <= min(definition(v) for v in np.linspace(-50, 1, 2001))  # no local minimum
     losses = torch.tensor([loss], dtype=torch.float64)
+    s = superloss_weights(losses, tau, lam).item()
     assert superloss(losses, tau, lam).item() == pytest.approx(lowest, abs=1e-10, rel=1e-10)
-    assert math.log(superloss_weights(losses, tau, lam).item()) == pytest.approx(u, abs=1e-6)
-
-
-@pytest.mark.parametrize("loss, tau, lam", GRID)
-def test_superloss_weights_are_stationary_or_at_the_bound(loss, tau, lam):
-    s = superloss_weights(torch.tensor([loss], dtype=torch.float64), tau, lam).item()
+    assert math.log(s) == pytest.approx(u, abs=1e-6)
     slope = loss - tau + 2 * lam * math.log(s) / s
     if (loss - tau) / lam > -2 / math.e:
         assert abs(slope) < 1e-9 * max(1, abs(loss - tau))
@@ -471,9 +448,8 @@ def authors_stream(batches, lam=10.0):
 @pytest.mark.parametrize("options, lam", [({}, 10.0), ({"lam": 1.0}, 1.0)])
 def test_superloss_of_the_authors_step_by_step(options, lam):
     rng = np.random.default_rng(0)
-    batches = [
-        rng.exponential(scale, size=size).tolist() for scale, size in ((2, 5), (0.1, 3), (6, 4), (1, 1), (0.5, 6))
-    ]
+    sizes = ((2, 5), (0.1, 3), (6, 4), (1, 1), (0.5, 6))
+    batches = [rng.exponential(scale, size=size).tolist() for scale, size in sizes]
     state = {"classes": K}
     for batch, expected in zip(batches, authors_stream(batches, lam), strict=True):
         got = CURRICULA["superloss_authors"](torch.tensor(batch, dtype=torch.float64), state, **options)
@@ -502,13 +478,9 @@ def test_weights_are_constants_of_the_gradient(problem, curriculum):
     else:
         vr, vf = (next(authors_stream([losses.tolist()])) for losses in (lr, lf))
     vr, vf = np.array(vr), np.array(vf)
-    problem.check(
-        objectives.gradient_difference(problem.net, step, form="grad_diff"),
-        step,
-        (vr * lr).mean() - (vf * lf).mean(),
-        [(problem.r, vr[:, None] * dr / B_RETAIN), (problem.f, -vf[:, None] * df / B_FORGET)],
-        weighing=Weighing(curriculum, K),
-    )
+    terms = objectives.gradient_difference(problem.net, step, form="grad_diff")
+    expected = [(problem.r, vr[:, None] * dr / B_RETAIN), (problem.f, -vf[:, None] * df / B_FORGET)]
+    problem.check(terms, step, (vr * lr).mean() - (vf * lf).mean(), expected, weighing=Weighing(curriculum, K))
 
 
 def test_each_term_keeps_its_own_average():
@@ -517,9 +489,8 @@ def test_each_term_keeps_its_own_average():
     weighing, step = Weighing("superloss_authors", K), Problem().step()
     expected = [list(authors_stream(stream)) for stream in streams]
     for k in range(4):
-        terms = tuple(
-            Term(w, torch.tensor(s[k], dtype=torch.float64)) for w, s in zip((2.0, -0.5), streams, strict=True)
-        )
+        losses = [torch.tensor(stream[k], dtype=torch.float64) for stream in streams]
+        terms = tuple(map(Term, (2.0, -0.5), losses))
         parts = [np.mean(np.multiply(e[k], s[k])) for e, s in zip(expected, streams, strict=True)]
         assert weighing.total(terms, step).item() == pytest.approx(2 * parts[0] - 0.5 * parts[1], rel=1e-7)
 
@@ -527,9 +498,8 @@ def test_each_term_keeps_its_own_average():
 def test_the_phases_of_a_method_keep_their_own_averages():
     # SCRUB's forget and retain steps each have a first term: they must not share one average
     rng = np.random.default_rng(4)
-    streams = {
-        use: [rng.exponential(scale, 4).tolist() for _ in range(3)] for use, scale in (("forget", 6.0), ("retain", 0.2))
-    }
+    scales = {"forget": 6.0, "retain": 0.2}
+    streams = {use: [rng.exponential(scale, 4).tolist() for _ in range(3)] for use, scale in scales.items()}
     expected = {use: list(authors_stream(stream)) for use, stream in streams.items()}
     weighing, problem = Weighing("superloss_authors", K), Problem()
     for use, k in (("forget", 0), ("retain", 0), ("retain", 1), ("forget", 1), ("retain", 2)):

@@ -246,13 +246,8 @@ def test_fits_differ_in_what_their_labels_say_and_nothing_else(eight, laptop):
     n, some = 8 * len(laptop.preset.fit), set(laptop.preset.methods[-4:-1]) & set(laptop.preset.fit)
     names = "kind", "recipe", "objective", "refit", "batchnorm"
     line, curve = ("linear", "", "", False), ("bezier", "", "", False)
-    ours = [
-        (*line, ""),
-        (*line, "none"),
-        (*curve, ""),
-        ("bezier", "", "", True, ""),
-        ("bezier", "", "retain only", False, ""),
-    ]
+    ours = [(*line, ""), (*line, "none"), (*curve, "")]
+    ours += [("bezier", "", "", True, ""), ("bezier", "", "retain only", False, "")]
     ours += [("bezier", "authors", "", False, batchnorm) for batchnorm in ("", "retain")]
     expected = dict.fromkeys(ours, n) | {(*curve, "none"): 3 * len(laptop.preset.fit)}
     assert labels(routes, *names) == expected | {("bezier", c, "", False, ""): 3 * len(some) for c in e.CHOICES}

@@ -196,12 +196,7 @@ def test_one_model_under_two_names_is_noticed():
 
 @pytest.mark.parametrize(
     ("worse", "beside", "word"),
-    [
-        (1.0, BEFORE, "supported"),
-        (1.0, ANEW, "supported"),
-        (-0.5, BEFORE, "contradicted"),
-        (0.0, BEFORE, ""),
-    ],
+    [(1.0, BEFORE, "supported"), (1.0, ANEW, "supported"), (-0.5, BEFORE, "contradicted"), (0.0, BEFORE, "")],
 )
 def test_n4_finds_what_unlearning_did_to_those_who_stay(worse, beside, word, monkeypatch):
     (table, _), _ = tabled(made_pool(worse=worse, sizes=(20, 400, 20)), monkeypatch)

@@ -23,13 +23,9 @@ def row(method="npo", lr=0.001, steps=100, seed=7, curriculum="none", optimizer=
     made = {"method": method, "curriculum": curriculum, "optimizer": optimizer, "lr": lr, "steps": steps}
     made |= {"schedule": "constant", "batch_size": 128, "forget_batch_size": 128, "options": "", "seed": seed}
     made |= {
-        "forget_original": 0.98,
-        "forget": 0.88,
-        "valid": 0.88,
-        "retain": 0.99,
-        "valid_original": 0.88,
+        "forget_original": 0.98, "forget": 0.88, "valid": 0.88, "retain": 0.99, "valid_original": 0.88,
         "retain_original": 0.99,
-    }
+    }  # fmt: skip
     made |= {"forget_retrained": 0.88, "valid_retrained": 0.88, "retain_retrained": 0.99, "seconds": 1.5}
     return {**made, **changes}
 
@@ -48,17 +44,12 @@ def folders(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, 0),
-        ({"forget": 0.93}, 5),
-        ({"forget": 0.80}, 8),
-        ({"retain": 0.96}, 3),
-        ({"retain": 1.0}, 0),
-        ({"valid": 0.86, "forget": 0.86}, 2),
-        ({"valid": 0.90, "forget": 0.90}, 0),
+        ({}, 0), ({"forget": 0.93}, 5), ({"forget": 0.80}, 8), ({"retain": 0.96}, 3), ({"retain": 1.0}, 0),
+        ({"valid": 0.86, "forget": 0.86}, 2), ({"valid": 0.90, "forget": 0.90}, 0),
         ({"forget": 0.90, "valid": 0.87, "retain": 0.98}, 3 + 1 + 1),
         ({"forget_retrained": 0.1, "valid_retrained": 0.1, "retain_retrained": 0.1}, 0),
     ],
-)
+)  # fmt: skip
 def test_the_score_is_that_of_the_rule(changes, expected):
     assert search.score(row(**changes)) == pytest.approx(expected)
     assert search.score({k: str(v) for k, v in row(**changes).items()}) == pytest.approx(expected)
@@ -67,14 +58,10 @@ def test_the_score_is_that_of_the_rule(changes, expected):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, 1),
-        ({"forget": 0.93}, 0.5),
-        ({"forget": 0.98}, 0),
-        ({"forget": 0.78}, 2),
-        ({"forget_original": 0.88}, 1),  # nothing to close
-        ({"forget_original": 0.85}, 1),
+        ({}, 1), ({"forget": 0.93}, 0.5), ({"forget": 0.98}, 0), ({"forget": 0.78}, 2),
+        ({"forget_original": 0.88}, 1), ({"forget_original": 0.85}, 1),  # nothing to close
     ],
-)
+)  # fmt: skip
 def test_the_share_forgotten_is_that_of_the_original_s_gap(changes, expected):
     assert search.forgotten(row(**changes)) == pytest.approx(expected)
 
