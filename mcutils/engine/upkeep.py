@@ -16,6 +16,7 @@ from .. import reading, streams
 from ..data import own
 from ..data.own import FOLDER as OWN
 from ..errors import BadInput
+from ..files import write_file
 from .forms import data_path, is_result, misnamed, outdated, read_note
 from .specs import KINDS, VERSIONS, key_of
 from .store import ASIDE, DENIED, LOCKS, SUFFIXES, fault, places_of, put_aside, renaming, write_pair
@@ -114,10 +115,7 @@ def write_index(folder: Path) -> None:
     members = {name: path for name, path in reading.archived(folder).items() if is_result(name, note=True)}
     told = {path.stem: (reading.crc(path), place(read_note(path))) for _, path in sorted(members.items())}
     text = f'{{"parts": [{",".join(parts)}], "notes": {json.dumps(told)}}}'
-    with reading.scratch(folder / INDEX) as (scratch, file):
-        file.write(streams.compress([text.encode()]))
-        file.close()
-        os.replace(scratch, folder / INDEX)
+    write_file(folder / INDEX, streams.compress([text.encode()]))
 
 
 @lru_cache(maxsize=16)

@@ -88,7 +88,7 @@ def test_a_scenario_says_what_is_forgotten_of_the_same_original_models(smoke, tm
     ("asked", "said"),
     [
         ({"scenario": "class label=3", "forget": 0.2}, "leave out forget, got 0.2"),
-        ({"scenario": "class label=12"}, "label is at most 9"),
+        ({"scenario": "class label=12"}, "label must be a whole number from 0 to 9"),
         ({"scenario": 3}, "a line such as 'class label=3'"),
     ],
 )
