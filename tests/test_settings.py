@@ -229,20 +229,17 @@ def test_optimizers_and_curricula_refine_in_the_stated_order(write):
     assert method_settings(name, "npo", "superloss_authors").curriculum_options == ()
 
 
-SIZED = (
-    REFINED
-    + """
+SIZES = """
 [methods.npo.sizes."0.02"]
 lr = 3.0
 options.beta = 0.25
 [methods.npo.sizes."0.1"]
 steps = 12
 """
-)
 
 
 def test_a_share_to_forget_may_have_settings_of_its_own(write):
-    name = write(SIZED)
+    name = write(REFINED + SIZES)
     plain = method_settings(name, "npo")
     for forget in (None, 0.04, 0.0200001, 0.2):
         assert method_settings(name, "npo", forget=forget) == plain
@@ -301,15 +298,10 @@ def test_nothing_is_said_of_rates_where_nothing_may_be_computed(write, capsys, m
 @pytest.mark.parametrize(
     "curriculum, optimizer, lr",
     [
-        ("none", "adamw", 8.0),
-        ("superloss", "adamw", 4.0),
-        ("none", "soul", 2.0),
-        ("superloss", "soul", 1.0),
-        ("none", "sophia_g", 6.0),
-        ("superloss", "sophia_g", 3.0),
-        ("superloss_authors", "soul", 3.0),
+        ("none", "adamw", 8.0), ("none", "soul", 2.0), ("none", "sophia_g", 6.0), ("superloss_authors", "soul", 3.0),
+        ("superloss", "adamw", 4.0), ("superloss", "soul", 1.0), ("superloss", "sophia_g", 3.0),
     ],
-)
+)  # fmt: skip
 def test_scales_of_the_learning_rate_compose(write, curriculum, optimizer, lr):
     name = write(REFINED)
     assert method_settings(name, "salun", curriculum, optimizer).plan.lr == lr

@@ -106,11 +106,8 @@ def path(method="npo", barrier=0.0, deficit=0.0, pair=(42, 87), kind="linear", o
 
 def controls(apart=4.0, twin=0.0, originals: Iterable[int] = (0,)) -> list[Path]:
     """The two controls on each of these originals, by default as they should be."""
-    return [
-        path("npo", barrier, original=original, control=name)
-        for original in originals
-        for name, barrier in ((APART, apart), (TWINNED, twin))
-    ]
+    heights = {APART: apart, TWINNED: twin}
+    return [path("npo", heights[one], original=original, control=one) for original in originals for one in heights]
 
 
 def levels(original: int) -> tuple[dict, dict]:
@@ -172,12 +169,8 @@ def made_path(world: World, **labels) -> Path:
     world.made[len(world.made)] = labels
     shape = world.shape(labels)
     small = world.spread * rng.normal(size=4) * (0.1 if labels.get("control") == TWINNED else 1.0)
-    shape = replace(
-        shape,
-        rise=shape.rise + abs(small[0]) / 4,
-        dip=shape.dip + small[1],
-        ends=(shape.ends[0] + small[2], shape.ends[1] + small[3]),
-    )
+    ends = shape.ends[0] + small[2], shape.ends[1] + small[3]
+    shape = replace(shape, rise=shape.rise + abs(small[0]) / 4, dip=shape.dip + small[1], ends=ends)
     return Path(**labels, profile=profile(labels["original"], shape, rng, world.points, world.patterns))
 
 
@@ -193,12 +186,8 @@ def world(shape=lambda labels: Shape(), only=(), methods=METHODS, **options) -> 
 
 
 KINDS = ("linear", "bezier")
-FITS = (
-    {"refit": True},
-    {"objective": "retain only"},
-    {"recipe": "authors"},
-    {"recipe": "authors", "batchnorm": "retain"},
-)
+AUTHORS = {"recipe": "authors"}
+FITS = ({"refit": True}, {"objective": "retain only"}, AUTHORS, {**AUTHORS, "batchnorm": "retain"})
 RETRAININGS = {"method": "retrain", "kind": "linear", "condition": "retrained", "control": RETRAINED}
 
 

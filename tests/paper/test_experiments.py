@@ -399,11 +399,9 @@ def test_what_07_compares_is_traced_finely_on_all_splits_and_all_else_coarsely_o
 def test_paths_between_models_trained_apart_are_fitted_as_such(five):
     made = e.apart(five)
     objectives = {
-        ("originals", ""): "train",
-        ("retrained pairs", ""): "finetune",
-        ("retraining curve", ""): "npo",
+        ("originals", ""): "train", ("retrained pairs", ""): "finetune", ("retraining curve", ""): "npo",
         ("retraining curve", "retain only"): "finetune",
-    }
+    }  # fmt: skip
     assert {((r.condition, r.objective), r.path.method) for r in made if r.kind == "bezier"} == set(objectives.items())
     ring = [r for r in made if r.condition == "originals" and r.kind == "linear"]
     assert [(r.start, r.end) for r in ring] == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)]
